@@ -1,0 +1,30 @@
+import { applyContent } from './apply-content.ts';
+import { destroyInstance } from './destroy-instance.ts';
+import { readPowerGeneration, readTarget } from './read-target.ts';
+import { recordStepFailure } from './record-step-failure.ts';
+import type { FailedStep } from './record-step-failure.ts';
+import { restartInstance } from './restart-instance.ts';
+import type { StepInput } from './run-step.ts';
+import { startInstance } from './start-instance.ts';
+import type { StepDeps } from './step-deps.ts';
+import { stopInstance } from './stop-instance.ts';
+import { sweepBilling } from './sweep-billing.ts';
+import { sweepDrift } from './sweep-drift.ts';
+
+/** Everything that workflows do to the world, by the names under which Temporal knows it. */
+export function createActivities(deps: StepDeps) {
+  return {
+    readTarget: (input: { instanceId: string }) => readTarget(deps, input),
+    readPowerGeneration: (input: { instanceId: string }) => readPowerGeneration(deps, input),
+    startInstance: (input: StepInput) => startInstance(deps, input),
+    stopInstance: (input: StepInput) => stopInstance(deps, input),
+    destroyInstance: (input: StepInput) => destroyInstance(deps, input),
+    restartInstance: (input: StepInput) => restartInstance(deps, input),
+    applyContent: (input: StepInput) => applyContent(deps, input),
+    recordStepFailure: (input: FailedStep) => recordStepFailure(deps, input),
+    sweepDrift: () => sweepDrift(deps),
+    sweepBilling: () => sweepBilling(deps),
+  };
+}
+
+export type Activities = ReturnType<typeof createActivities>;

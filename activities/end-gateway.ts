@@ -1,0 +1,21 @@
+import { releaseGateway } from '../database/queries/finish-stop.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import { orOvertaken } from './run-step.ts';
+import type { Attempt } from './run-step.ts';
+import type { StepDeps } from './step-deps.ts';
+
+/** What a gateway gets to end by itself. It is idle then, and takes about a second. */
+const GRACE_MS = 15_000;
+
+/** Takes the gateway out of use, before it is ended: so a death that is ours is never counted as one. */
+export async function retireGateway({ orm }: StepDeps, attempt: Attempt): Promise<void> {
+  const { instanceId, call } = attempt;
+  await attempt.enter('stopping_gateway');
+  orOvertaken(await runTransaction(orm.em, (em) => releaseGateway(em, { instanceId, epoch: call.epoch })));
+}
+
+/** Ends the gateway. Storage stays. */
+export async function endGateway({ driver, connections }: StepDeps, { runtimeId, call }: Attempt): Promise<void> {
+  await driver.stop(runtimeId, { graceMs: GRACE_MS }, call);
+  connections.close(runtimeId);
+}

@@ -1,0 +1,40 @@
+import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
+import type { RuntimeSpec } from '../runtime/driver.ts';
+import { renderConfig } from '../runtime/openclaw/render-config.ts';
+import type { GatewayAgent } from '../runtime/openclaw/render-config.ts';
+import { gatewayToken, relayToken } from '../runtime/openclaw/tokens.ts';
+import type { StepDeps } from './step-deps.ts';
+
+/** For an agent whose model the platform no longer has: the relay refuses its calls and says so. */
+const UNKNOWN_MODEL = { contextWindow: 128_000, maxTokens: 8_192 };
+
+/** The gateway of this runtime, with the content that it shall hold. */
+export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, { agents }: GatewayContentRows): RuntimeSpec {
+  const content = {
+    gatewayToken: activeToken({ config }, runtimeId),
+    relayUrl: driver.relayUrl(),
+    paths: driver.paths(runtimeId),
+    turnTimeoutSeconds: Math.ceil(config.TURN_TIMEOUT_MS / 1_000),
+    agents: agents.map(
+      ({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
+        gatewayAgentId,
+        displayName,
+        model: { ...limitsOf(config, model), id: model },
+        relayToken: relayToken(config.MASTER_KEYS, id),
+      }),
+    ),
+  };
+  return { runtimeId, renderConfig: (placement) => renderConfig(content, placement) };
+}
+
+function limitsOf({ MODELS }: StepDeps['config'], model: string): { contextWindow: number; maxTokens: number } {
+  const { contextWindow, maxTokens } = MODELS[model] ?? UNKNOWN_MODEL;
+  return { contextWindow, maxTokens };
+}
+
+/** The token that the gateway takes once it has our configuration. */
+export function activeToken({ config }: Pick<StepDeps, 'config'>, runtimeId: string): string {
+  const [active] = config.MASTER_KEYS;
+  if (!active) throw new Error('There is no master key');
+  return gatewayToken(active, runtimeId);
+}

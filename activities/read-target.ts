@@ -1,0 +1,47 @@
+import { findLifecycle, findPowerGeneration } from '../database/queries/find-lifecycle.ts';
+import { takeSlot } from '../database/queries/slots.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import { nextStep } from '../domain/lifecycle.ts';
+import type { Step } from '../domain/lifecycle.ts';
+import { runQuery } from './run-step.ts';
+import type { StepDeps } from './step-deps.ts';
+
+/** What the reconciler does next. */
+export interface Target {
+  /** `wait`: nothing before waitMs are over. `none`: nothing at all until somebody wakes it. */
+  step: Step | 'wait';
+  accountId: string;
+  powerGeneration: number;
+  contentGeneration: number;
+  waitMs: number;
+}
+
+const LONGEST_WAIT_MS = 10 * 60_000;
+
+/**
+ * Reads what brings an instance nearer to what is wanted. A start takes one of the machine's slots first; without one
+ * the instance is marked as waiting and there is nothing to do: whoever frees a slot wakes it.
+ */
+export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string }): Promise<Target> {
+  const { orm, clock, config } = deps;
+  return runQuery(deps, 'readTarget', () =>
+    runTransaction(orm.em, async (em) => {
+      const row = await findLifecycle(em, instanceId, { lock: true });
+      if (!row) return { step: 'none', accountId: '', powerGeneration: 0, contentGeneration: 0, waitMs: 0 };
+      const { accountId, powerGeneration, contentGeneration } = row;
+      const answer = (step: Target['step'], waitMs = 0): Target => ({ step, accountId, powerGeneration, contentGeneration, waitMs });
+      const step = nextStep(row);
+      if (step !== 'start') return answer(step);
+      const now = clock();
+      const pauseMs = row.startNotBefore ? row.startNotBefore.getTime() - now.getTime() : 0;
+      if (pauseMs > 0) return answer('wait', Math.min(pauseMs, LONGEST_WAIT_MS));
+      if (await takeSlot(em, { instanceId, maxRunning: config.MAX_RUNNING, now })) return answer(step);
+      return answer('none');
+    }),
+  );
+}
+
+/** The present power generation; 0 when there is no such instance. */
+export function readPowerGeneration(deps: StepDeps, { instanceId }: { instanceId: string }): Promise<number> {
+  return runQuery(deps, 'readPowerGeneration', async () => (await findPowerGeneration(deps.orm.em.fork(), instanceId)) ?? 0);
+}

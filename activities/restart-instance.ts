@@ -1,0 +1,25 @@
+import { finishRestart } from '../database/queries/finish-stop.ts';
+import { handOverTurns } from '../turns/end-turns.ts';
+import { drainTurns } from './drain-turns.ts';
+import { endGateway, retireGateway } from './end-gateway.ts';
+import { orOvertaken, runStep } from './run-step.ts';
+import type { StepInput } from './run-step.ts';
+import type { StepDeps } from './step-deps.ts';
+
+const DRAIN_MS = 30_000;
+
+/**
+ * The first half of a restart: running turns get half a minute, then the gateway ends. What is left goes over to the
+ * next gateway. The start step is the second half; the status stays `running`.
+ */
+export function restartInstance(deps: StepDeps, input: StepInput): Promise<void> {
+  return runStep(deps, 'restart', input, async (attempt) => {
+    const { instanceId, call, step } = attempt;
+    await drainTurns(deps, attempt, DRAIN_MS);
+    await retireGateway(deps, attempt);
+    await handOverTurns(deps.orm.em.fork(), instanceId);
+    await endGateway(deps, attempt);
+    const { restartGeneration } = step.row;
+    orOvertaken(await finishRestart(deps.orm.em.fork(), { instanceId, epoch: call.epoch, restartGeneration }));
+  });
+}

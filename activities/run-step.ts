@@ -1,0 +1,99 @@
+import { Context } from '@temporalio/activity';
+import { beginStep, markStep } from '../database/queries/begin-step.ts';
+import type { BegunStep, WorkingStep } from '../database/queries/begin-step.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import type { MutationCall } from '../runtime/driver.ts';
+import type { StepDeps } from './step-deps.ts';
+import { failureTypeOf, OvertakenError, stepFailure } from './step-failure.ts';
+
+/** What every step is told. */
+export interface StepInput {
+  instanceId: string;
+  /** As the target was read. */
+  powerGeneration: number;
+}
+
+/** An attempt that has made its first write. */
+export interface Attempt extends StepInput {
+  step: Extract<BegunStep, { kind: 'begun' }>;
+  runtimeId: string;
+  /** For every change of the runtime. */
+  call: MutationCall;
+  signal: AbortSignal;
+  /** Says what is done now, for `transition.step`. Throws OvertakenError. */
+  enter(what: string): Promise<void>;
+}
+
+const HEARTBEAT_MS = 1_000;
+
+/**
+ * Runs one attempt of a step: begins it in the database, and gives way to a cancellation, to the drain of this worker
+ * and to a newer attempt. Nothing is done when an earlier attempt got to the end. Only failures that say nothing of
+ * the instance are left to Temporal to try again.
+ */
+export async function runStep(
+  deps: StepDeps,
+  name: WorkingStep,
+  input: StepInput,
+  work: (attempt: Attempt) => Promise<void>,
+): Promise<void> {
+  const { cancellationSignal, heartbeat } = Context.current();
+  const signal = AbortSignal.any([cancellationSignal, deps.drain]);
+  const log = deps.log.child({ instanceId: input.instanceId, step: name });
+  const beat = setInterval(() => heartbeat(), HEARTBEAT_MS);
+  let epoch: number | null = null;
+  try {
+    signal.throwIfAborted();
+    const attempt = await begin(deps, name, input, signal);
+    if (!attempt) return;
+    epoch = attempt.call.epoch;
+    log.info({ epoch, powerGeneration: input.powerGeneration }, 'a step begins');
+    await work(attempt);
+    log.info({ epoch }, 'a step is done');
+  } catch (err) {
+    if (cancellationSignal.aborted) throw cancellationSignal.reason;
+    if (deps.drain.aborted) throw stepFailure('worker_draining', { epoch, isRetryable: false });
+    const type = failureTypeOf(err);
+    log[type === 'stale_attempt' ? 'info' : 'warn']({ err, failure: type, epoch }, 'a step did not get to its end');
+    throw stepFailure(type, { epoch, isRetryable: type === 'unexpected' });
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal: AbortSignal): Promise<Attempt | null> {
+  const { orm, clock } = deps;
+  const { instanceId } = input;
+  const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, now: clock() }));
+  if (step.kind === 'done') return null;
+  if (step.kind === 'overtaken') throw new OvertakenError('Something else is wanted by now');
+  const { epoch, row } = step;
+  return {
+    ...input,
+    step,
+    runtimeId: row.runtimeId,
+    call: { epoch, signal },
+    signal,
+    async enter(what) {
+      signal.throwIfAborted();
+      orOvertaken(await markStep(orm.em.fork(), { instanceId, epoch, step: what }));
+    },
+  };
+}
+
+/** Throws OvertakenError when a guarded write met no row. */
+export function orOvertaken(isOurs: boolean): void {
+  if (!isOurs) throw new OvertakenError('A newer attempt has begun');
+}
+
+/** Runs what only looks or only writes to the database. Whatever goes wrong is tried again by Temporal. */
+export async function runQuery<T>(deps: StepDeps, name: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (err) {
+    const { cancellationSignal } = Context.current();
+    if (cancellationSignal.aborted) throw cancellationSignal.reason;
+    deps.log.warn({ err, activity: name }, 'an activity failed and is tried again');
+    throw stepFailure(failureTypeOf(err), { epoch: null, isRetryable: true });
+  }
+}

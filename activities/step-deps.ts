@@ -1,0 +1,25 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { MakeId } from '../domain/ids.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Config } from '../lib/config.ts';
+import type { Log } from '../lib/log.ts';
+import type { RuntimeDriver } from '../runtime/driver.ts';
+import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import type { TurnDeps } from '../turns/turn-deps.ts';
+
+/** What activities change the world with. */
+export interface StepDeps {
+  orm: MikroORM;
+  driver: RuntimeDriver;
+  connections: GatewayConnections;
+  config: Pick<Config, 'MASTER_KEYS' | 'MODELS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS'>;
+  clock: Clock;
+  makeId: MakeId;
+  log: Log;
+  /** Aborted when this worker is about to end: what runs gives way at once, and another worker does it again. */
+  drain: AbortSignal;
+}
+
+export function turnDepsOf({ orm, makeId, clock, log, config }: StepDeps): TurnDeps {
+  return { orm, makeId, clock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS };
+}

@@ -1,0 +1,38 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { isDatabaseAway } from '../database/failure-kind.ts';
+import type { StepFailure, StepInterruption } from '../domain/failures.ts';
+import { StaleEpochError } from '../runtime/driver.ts';
+import { AgentsNotLiveError } from '../runtime/openclaw/agent-liveness.ts';
+import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
+import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/readiness.ts';
+import { StorageError } from '../runtime/process/storage-error.ts';
+
+/** Something else is wanted by now, or a newer attempt works on it: this one ends without a trace. */
+export class OvertakenError extends Error {}
+
+/** What an error means to the workflow. */
+export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
+  if (error instanceof StaleEpochError || error instanceof OvertakenError) return 'stale_attempt';
+  if (error instanceof GatewayDiedError) return error.retryable ? 'gateway_died' : 'gateway_config_refused';
+  if (error instanceof GatewayNotReadyError) return 'gateway_not_ready';
+  if (error instanceof AgentsNotLiveError) return 'agents_not_live';
+  if (error instanceof GatewayConnectError || error instanceof GatewayRequestError) return 'gateway_unreachable';
+  if (error instanceof StorageError) return 'storage_refused';
+  return isDatabaseAway(error) ? 'database_away' : 'unexpected';
+}
+
+interface FailureOptions {
+  /** Of the attempt; null when it had not begun. */
+  epoch: number | null;
+  isRetryable: boolean;
+}
+
+/**
+ * The failure as the workflow's history may hold it: a type and a number, never the error's own text or stack, which
+ * may hold a path or a customer's words and belong into the log.
+ */
+export function stepFailure(type: StepFailure | StepInterruption, { epoch, isRetryable }: FailureOptions): ApplicationFailure {
+  const failure = ApplicationFailure.create({ message: type, type, nonRetryable: !isRetryable, details: epoch === null ? [] : [epoch] });
+  failure.stack = '';
+  return failure;
+}

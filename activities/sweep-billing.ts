@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Context } from '@temporalio/activity';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { readDatabaseClock } from '../database/queries/billing/account-money.ts';
+import { debitDue } from '../database/queries/billing/debit-due.ts';
+import { listExhausted, stopExhausted } from '../database/queries/billing/stop-exhausted.ts';
+import { listLow, warnLow } from '../database/queries/billing/warn-low.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import type { MakeId } from '../domain/ids.ts';
+import { runQuery } from './run-step.ts';
+import type { StepDeps } from './step-deps.ts';
+
+const HEARTBEAT_MS = 1_000;
+const MINUTE_MS = 60_000;
+const WATCH_MS = 2_000;
+/** The next sweep begins with the minute, and the watch must not have a hole. */
+const BEFORE_NEXT_MS = 1_000;
+/** Accounts at one look; what is more is next. */
+const ACCOUNTS = 100;
+
+/** How much a sweep did. */
+export interface BillingSweep {
+  lines: number;
+  stopped: number;
+  warned: number;
+}
+
+/**
+ * Debits what is due, and looks every two seconds, between batches of debits too, for accounts whose money has run out
+ * or is about to. Goes on until one second before the next full minute; at a drain it ends at once, having finished what
+ * it was about. A sweep that is missed, repeated or late changes nothing but the time.
+ */
+export async function sweepBilling(deps: StepDeps): Promise<BillingSweep> {
+  const { cancellationSignal, heartbeat } = Context.current();
+  const signal = AbortSignal.any([cancellationSignal, deps.drain]);
+  const beat = setInterval(() => heartbeat(), HEARTBEAT_MS);
+  try {
+    return await runQuery(deps, 'sweepBilling', () => sweep(deps, signal));
+  } finally {
+    clearInterval(beat);
+  }
+}
+
+async function sweep(deps: StepDeps, signal: AbortSignal): Promise<BillingSweep> {
+  const { orm, clock, log } = deps;
+  const end = (Math.floor(clock().getTime() / MINUTE_MS) + 1) * MINUTE_MS - BEFORE_NEXT_MS;
+  const done: BillingSweep = { lines: 0, stopped: 0, warned: 0 };
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  const look = async (): Promise<void> => {
+    if (performance.now() - lookedAt < WATCH_MS) return;
+    lookedAt = performance.now();
+    const { stopped, warned } = await watchMoney({ ...deps, now: await readDatabaseClock(orm.em.fork()), signal });
+    done.stopped += stopped;
+    done.warned += warned;
+  };
+  await look();
+  done.lines = await debitDue(orm.em, { now: await readDatabaseClock(orm.em.fork()), signal, between: look });
+  while (!signal.aborted && clock().getTime() < end) {
+    await look();
+    await sleep(WATCH_MS / 4, undefined, { signal }).catch(() => undefined);
+  }
+  if (done.lines + done.stopped + done.warned > 0) log.info(done, 'a sweep of the bills is done');
+  return done;
+}
+
+interface Watch {
+  orm: MikroORM;
+  makeId: MakeId;
+  /** The database's time. */
+  now: Date;
+  signal: AbortSignal;
+}
+
+/** One look: stops what has run out of money, and warns those whose money is about to. One account per transaction. */
+export async function watchMoney({ orm, makeId, now, signal }: Watch): Promise<{ stopped: number; warned: number }> {
+  let [stopped, warned] = [0, 0];
+  for (const accountId of await listExhausted(orm.em.fork(), now, ACCOUNTS)) {
+    if (signal.aborted) break;
+    stopped += (await runTransaction(orm.em, (em) => stopExhausted(em, { accountId, now, makeId }))).length;
+  }
+  for (const accountId of await listLow(orm.em.fork(), now, ACCOUNTS)) {
+    if (signal.aborted) break;
+    warned += Number(await runTransaction(orm.em, (em) => warnLow(em, { accountId, now, makeId })));
+  }
+  return { stopped, warned };
+}

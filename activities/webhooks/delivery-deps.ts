@@ -1,0 +1,26 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { Notifications } from '../../database/notifications.ts';
+import type { MakeId } from '../../domain/ids.ts';
+import type { Random } from '../../domain/retry-schedule.ts';
+import type { AttemptOutcome } from '../../domain/webhook-health.ts';
+import type { Clock } from '../../lib/clock.ts';
+import type { Encryption } from '../../lib/encryption.ts';
+import type { Log } from '../../lib/log.ts';
+import type { SafeFetch } from '../../lib/safe-fetch.ts';
+
+/** What deliveries are made with. */
+export interface DeliveryDeps {
+  orm: MikroORM;
+  notifications: Pick<Notifications, 'on'>;
+  encryption: Pick<Encryption, 'decrypt'>;
+  safeFetch: Pick<SafeFetch, 'post'>;
+  makeId: MakeId;
+  clock: Clock;
+  monotonicMs: () => number;
+  random: Random;
+  log: Log;
+  /** Aborted when this worker is about to end: what is left is handed over to another one. */
+  drain: AbortSignal;
+  /** Counts how attempts go. */
+  onAttempt: (result: AttemptOutcome['result']) => void;
+}

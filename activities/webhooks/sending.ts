@@ -1,0 +1,191 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { findWaiting, handOverDrain, holdDrain, releaseDrain } from '../../database/queries/drain-webhook.ts';
+import { findDueDeliveries, findOldestDelivery } from '../../database/queries/find-due-deliveries.ts';
+import type { DueDelivery, Endpoint } from '../../database/queries/find-due-deliveries.ts';
+import { recordAttempts, recordHealth } from '../../database/queries/record-attempts.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
+import { isProbed } from '../../domain/webhook-health.ts';
+import { attemptDelivery } from './attempt-delivery.ts';
+import type { MadeAttempt } from './attempt-delivery.ts';
+import { Bell } from './bell.ts';
+import type { DeliveryDeps } from './delivery-deps.ts';
+import type { SendingResult } from './sending-result.ts';
+
+/** How many requests to one endpoint are open at once. */
+const CONCURRENCY = 64;
+const BUSY_MS = 5 * 60_000;
+const LINGER_MS = 5_000;
+const LOOK_MS = 1_000;
+/** Renewed thrice in its time. */
+const HOLD_MS = 15_000;
+const RENEW_MS = 5_000;
+/** Attempts that end within this are written down together. */
+const GATHER_MS = 5;
+/** How long requests may take to end when this worker is about to. */
+const DRAIN_MS = 2_000;
+
+const NOTHING_LEFT: SendingResult = { accountId: '', waiting: 0, failures: 0, nextInMs: null, isHandedOver: false };
+
+/** One round of sending to one endpoint. */
+export class Sending {
+  readonly #deps: DeliveryDeps;
+  readonly #webhookId: string;
+  readonly #bell = new Bell();
+  readonly #cut = new AbortController();
+  readonly #cancellation: AbortSignal;
+  readonly #forget: (() => void)[];
+  /** Under way, or ended and not yet written down. */
+  readonly #known = new Map<string, Promise<void>>();
+  #ended: MadeAttempt[] = [];
+  #failure: { error: unknown } | null = null;
+  /** Its failures are not known to be none. */
+  #isSuspect = false;
+  #renewDueAt = 0;
+  #lastWorkAt: number;
+
+  constructor(deps: DeliveryDeps, webhookId: string, cancellation: AbortSignal) {
+    this.#deps = deps;
+    this.#webhookId = webhookId;
+    this.#cancellation = cancellation;
+    this.#lastWorkAt = deps.monotonicMs();
+    const ring = (): void => this.#bell.ring();
+    const unsubscribe = deps.notifications.on('webhook', (payload) => {
+      if (payload === null || payload === webhookId) ring();
+    });
+    for (const signal of [cancellation, deps.drain]) signal.addEventListener('abort', ring);
+    this.#forget = [unsubscribe, ...[cancellation, deps.drain].map((signal) => () => signal.removeEventListener('abort', ring))];
+  }
+
+  async run(): Promise<SendingResult> {
+    const { monotonicMs, drain } = this.#deps;
+    const busyUntil = monotonicMs() + BUSY_MS;
+    for (;;) {
+      this.#cancellation.throwIfAborted();
+      if (this.#failure) throw this.#failure.error;
+      if (drain.aborted || monotonicMs() >= busyUntil) return this.#handOver();
+      await this.#renew();
+      this.#bell.hush();
+      const [endpoint] = await Promise.all([this.#sendDue(), this.#writeDown()]);
+      if (!endpoint) return NOTHING_LEFT;
+      if (this.#known.size > 0) this.#lastWorkAt = monotonicMs();
+      else if (monotonicMs() - this.#lastWorkAt >= (isListening(endpoint) ? LINGER_MS : 0)) {
+        const result = await this.#end();
+        if (result) return result;
+        continue;
+      }
+      await this.#pause();
+    }
+  }
+
+  /** Cuts what is still under way: it is sent again. */
+  async stop(): Promise<void> {
+    for (const forget of this.#forget) forget();
+    this.#cut.abort();
+    await Promise.all(this.#known.values());
+  }
+
+  async #renew(): Promise<void> {
+    const { orm, monotonicMs } = this.#deps;
+    if (monotonicMs() < this.#renewDueAt) return;
+    this.#renewDueAt = monotonicMs() + RENEW_MS;
+    await holdDrain(orm.em.fork(), this.#webhookId, HOLD_MS);
+  }
+
+  /** Begins to send as much as there is room for. Null when there is no such webhook any more. */
+  async #sendDue(): Promise<Endpoint | null> {
+    const em = this.#deps.orm.em.fork();
+    const question = { webhookId: this.#webhookId, except: [...this.#known.keys()] };
+    const found = await findDueDeliveries(em, { ...question, limit: Math.max(0, CONCURRENCY - this.#known.size) });
+    if (!found) return null;
+    const { endpoint, due } = found;
+    this.#isSuspect ||= endpoint.failures > 0;
+    for (const delivery of due) this.#send(endpoint, delivery);
+    // One at a time, to see whether it is back.
+    if (endpoint.enabled && isProbed(endpoint) && !endpoint.isResting && this.#known.size === 0) {
+      const oldest = await findOldestDelivery(em, question);
+      if (oldest) this.#send(endpoint, oldest);
+    }
+    return endpoint;
+  }
+
+  #send(endpoint: Endpoint, delivery: DueDelivery): void {
+    const attempt = attemptDelivery(this.#deps, endpoint, delivery, this.#cut.signal).then(
+      (made) => {
+        this.#ended.push(made);
+        this.#bell.ring();
+      },
+      (error: unknown) => {
+        this.#known.delete(delivery.id);
+        if (this.#cut.signal.aborted) return;
+        this.#failure ??= { error };
+        this.#bell.ring();
+      },
+    );
+    this.#known.set(delivery.id, attempt);
+  }
+
+  async #writeDown(): Promise<void> {
+    const { orm, random, makeId, clock, log } = this.#deps;
+    const made = this.#ended;
+    if (made.length === 0) return;
+    this.#ended = [];
+    const outcomes = made.flatMap(({ outcome }) => (outcome ? [outcome] : []));
+    const ended = made.map((attempt) => attempt.ended);
+    const isNoNews = !this.#isSuspect && outcomes.every(({ result }) => result === 'succeeded');
+    if (isNoNews) await recordAttempts(orm.em.fork(), ended);
+    else {
+      const change = await runTransaction(orm.em, async (em) => {
+        await recordAttempts(em, ended);
+        return recordHealth(em, this.#webhookId, outcomes, { random, makeId, now: clock() });
+      });
+      this.#isSuspect = (change?.failures ?? 0) > 0;
+      if (change?.disable) log.warn({ webhookId: this.#webhookId, reason: change.disable }, 'a webhook was disabled');
+    }
+    for (const { deliveryId } of ended) this.#known.delete(deliveryId);
+  }
+
+  /** Null when something is due after all. */
+  async #end(): Promise<SendingResult | null> {
+    const { orm } = this.#deps;
+    this.#renewDueAt = 0;
+    await releaseDrain(orm.em.fork(), this.#webhookId);
+    const left = await findWaiting(orm.em.fork(), this.#webhookId);
+    if (left?.nextInMs === 0) return null;
+    return left ? resultOf(left, false) : NOTHING_LEFT;
+  }
+
+  /** Ends although more may be due: somebody else goes on with it. */
+  async #handOver(): Promise<SendingResult> {
+    const { orm, drain } = this.#deps;
+    this.#renewDueAt = 0;
+    await this.#renew();
+    const settled = Promise.all(this.#known.values());
+    await (drain.aborted ? Promise.race([settled, sleep(DRAIN_MS, undefined, { ref: false })]) : settled);
+    await this.#writeDown();
+    const left = await findWaiting(orm.em.fork(), this.#webhookId);
+    if (left?.nextInMs !== 0) {
+      const result = await this.#end();
+      if (result) return result;
+    }
+    await runTransaction(orm.em, (em) => handOverDrain(em, this.#webhookId));
+    return left ? resultOf(left, true) : NOTHING_LEFT;
+  }
+
+  /** Until something has ended or begun, at most until the next look. */
+  async #pause(): Promise<void> {
+    await this.#bell.rung(LOOK_MS);
+    if (this.#ended.length > 0) await sleep(GATHER_MS);
+  }
+}
+
+/** Whether what comes in may be sent at once, so that listening for it saves something. */
+function isListening(endpoint: Endpoint): boolean {
+  return endpoint.enabled && !endpoint.isResting && !isProbed(endpoint);
+}
+
+function resultOf(
+  { accountId, waiting, failures, nextInMs }: Omit<SendingResult, 'isHandedOver'>,
+  isHandedOver: boolean,
+): SendingResult {
+  return { accountId, waiting, failures, nextInMs, isHandedOver };
+}

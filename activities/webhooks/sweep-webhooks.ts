@@ -1,0 +1,8 @@
+import { wakeDueWebhooks } from '../../database/queries/wake-webhooks.ts';
+import { beating } from './beating.ts';
+import type { DeliveryDeps } from './delivery-deps.ts';
+
+/** Wakes every webhook that has something to send and that nobody delivers for. Says how many. */
+export function sweepWebhooks(deps: DeliveryDeps): Promise<{ woken: number }> {
+  return beating(deps, 'sweepWebhooks', async () => ({ woken: await wakeDueWebhooks(deps.orm.em.fork()) }));
+}

@@ -1,0 +1,17 @@
+export type Auth = 'public' | 'account' | 'operator';
+
+export interface AccountActor {
+  kind: 'account';
+  accountId: string;
+  /** The API key that was used; null for a token. */
+  keyId: string | null;
+}
+
+export interface OperatorActor {
+  kind: 'operator';
+}
+
+/** Who makes the call; null where nobody has to say who they are. */
+export type Actor = AccountActor | OperatorActor | null;
+
+export type ActorOf<A extends Auth> = A extends 'account' ? AccountActor : A extends 'operator' ? OperatorActor : null;

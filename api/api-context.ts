@@ -1,0 +1,14 @@
+import type Koa from 'koa';
+import type { Actor } from './actor.ts';
+import type { Operation } from './define-operation.ts';
+
+/** What the middlewares of one request tell each other. */
+export interface ApiState {
+  requestId: string;
+  operation?: Operation;
+  actor?: Actor;
+  /** The code of the error that was answered. */
+  errorCode?: string;
+}
+
+export type ApiContext = Koa.ParameterizedContext<ApiState>;

@@ -1,0 +1,2 @@
+/** What every path of an operation stands below. */
+export const BASE_PATH = '/v1';

@@ -1,0 +1,34 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { Notifications } from '../database/notifications.ts';
+import type { MakeId, RandomBytes } from '../domain/ids.ts';
+import type { Background } from '../lib/background.ts';
+import type { Clock } from '../lib/clock.ts';
+import type { Config } from '../lib/config.ts';
+import type { Log } from '../lib/log.ts';
+import type { Mail } from '../lib/mail.ts';
+import type { RuntimeDriver } from '../runtime/driver.ts';
+import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import type { TurnSender } from '../turns/turn-sender.ts';
+import type { LoginCodes } from './login-code.ts';
+import type { Tokens } from './tokens.ts';
+
+/** What the operations work with. `main.ts` builds it, and a test builds it with its own clock. */
+export interface Deps {
+  config: Config;
+  orm: MikroORM;
+  clock: Clock;
+  randomBytes: RandomBytes;
+  makeId: MakeId;
+  log: Log;
+  mail: Mail;
+  tokens: Tokens;
+  loginCodes: LoginCodes;
+  background: Background;
+  notifications: Notifications;
+  /** The API only reads what instances run and say. */
+  driver: Pick<RuntimeDriver, 'logs'>;
+  connections: GatewayConnections;
+  turnSender: Pick<TurnSender, 'owner' | 'kick' | 'follow'>;
+  /** Aborts when the process begins to drain: what waits or streams ends early. */
+  shutdown: AbortSignal;
+}

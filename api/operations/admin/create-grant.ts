@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { Account } from '../../../database/entities/account.ts';
+import { readDatabaseClock } from '../../../database/queries/billing/account-money.ts';
+import { grantCredit } from '../../../database/queries/billing/grant-credit.ts';
+import { findBalance } from '../../../database/queries/find-balance.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { formatUsd } from '../../../domain/money.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { amountUsdField, idField, timestamp } from '../../fields.ts';
+
+export const createGrant = defineOperation({
+  method: 'POST',
+  path: '/admin/accounts/:accountId/grants',
+  operationId: 'grants.create',
+  summary: 'Give an account credit',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'grants.create',
+  rateLimit: 'none',
+  idempotent: true,
+  params: z.object({ accountId: idField('acc') }),
+  body: z.object({
+    amountUsd: amountUsdField.refine((nanoUsd) => nanoUsd > 0n, 'Must be over zero.'),
+    reason: z.string().trim().min(1).max(500),
+  }),
+  success: {
+    status: 201,
+    schema: z.object({
+      grantId: z.string(),
+      accountId: idField('acc'),
+      amountUsd: z.string(),
+      reason: z.string(),
+      balanceNanoUsd: z.string(),
+      createdAt: timestamp,
+    }),
+  },
+  errors: [],
+
+  async load({ params, em }) {
+    if ((await em.count(Account, { id: params.accountId })) === 0) throw new AppError('not_found', 'Account not found');
+  },
+  async handle({ params, body, em, deps }) {
+    const { accountId } = params;
+    const { amountUsd: amountNanoUsd, reason } = body;
+    const grantId = deps.makeId('txn');
+    const at = await readDatabaseClock(em);
+    await grantCredit(em, { id: grantId, accountId, amountNanoUsd, reason, now: at, makeId: deps.makeId });
+    const balance = await findBalance(em, accountId);
+    return {
+      grantId,
+      accountId,
+      amountUsd: formatUsd(amountNanoUsd),
+      reason,
+      balanceNanoUsd: balance.toString(),
+      createdAt: at.toISOString(),
+    };
+  },
+  auditSubject: ({ grantId, accountId }) => ({ target: grantId, accountId }),
+});

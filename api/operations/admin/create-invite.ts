@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { Invite } from '../../../database/entities/invite.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { amountUsdField, emailField, givenTime, requireFuture } from '../../fields.ts';
+import { inviteSchema, presentInvite } from './invite.schema.ts';
+
+export const createInvite = defineOperation({
+  method: 'POST',
+  path: '/admin/invites',
+  operationId: 'invites.create',
+  summary: 'Create an invite code',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'invites.create',
+  rateLimit: 'none',
+  idempotent: true,
+  body: z.object({
+    uses: z.int().min(1).max(1_000_000).default(1),
+    email: emailField.optional().meta({ description: 'Only this address can use it, and is proven by it.' }),
+    creditUsd: amountUsdField.optional().meta({ description: 'Replaces the sign-up credit.' }),
+    expiresAt: givenTime.optional(),
+  }),
+  success: { status: 201, schema: inviteSchema, credential: true },
+  errors: [],
+
+  async handle({ body, em, deps }) {
+    const createdAt = deps.clock();
+    requireFuture('expiresAt', body.expiresAt, createdAt);
+    const invite = em.create(Invite, {
+      code: deps.makeId('inv'),
+      maxUses: body.uses,
+      usedCount: 0,
+      email: body.email ?? null,
+      creditNanoUsd: body.creditUsd ?? null,
+      expiresAt: body.expiresAt ?? null,
+      createdAt,
+    });
+    return presentInvite(invite);
+  },
+  auditSubject: ({ code }) => ({ target: code }),
+});

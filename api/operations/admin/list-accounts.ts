@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { Account } from '../../../database/entities/account.ts';
+import { formatUsd } from '../../../domain/money.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { emailField, idField, timestamp } from '../../fields.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+
+const pages = paginate('accounts', byCreation);
+
+export const listAccounts = defineOperation({
+  method: 'GET',
+  path: '/admin/accounts',
+  operationId: 'accounts.list',
+  summary: 'List accounts, or find the one of an address',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'none',
+  rateLimit: 'none',
+  idempotent: false,
+  query: z.object({ ...pages.fields, email: emailField.optional() }),
+  success: {
+    status: 200,
+    schema: z.object({
+      accounts: z.array(
+        z.object({
+          accountId: idField('acc'),
+          email: z.string(),
+          name: z.string(),
+          emailVerified: z.boolean(),
+          balanceUsd: z.string(),
+          balanceNanoUsd: z.string(),
+          createdAt: timestamp,
+        }),
+      ),
+      nextCursor,
+    }),
+  },
+  errors: [],
+
+  async handle({ query, em }) {
+    const { limit, cursor, email } = query;
+    const rows = await em.find(
+      Account,
+      { ...(email === undefined ? {} : { email }), ...olderThan(cursor, 'id') },
+      { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
+    );
+    const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
+    const accounts = page.items.map((account) => ({
+      accountId: account.id,
+      email: account.email,
+      name: account.name,
+      emailVerified: account.emailVerifiedAt !== null,
+      balanceUsd: formatUsd(account.balanceNanoUsd),
+      balanceNanoUsd: account.balanceNanoUsd.toString(),
+      createdAt: account.createdAt.toISOString(),
+    }));
+    return { accounts, nextCursor: page.nextCursor };
+  },
+});

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+import { Instance } from '../../../database/entities/instance.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { instanceStatus } from '../instances/instance.schema.ts';
+import { operatorInstance, presentForOperator } from './operator-instance.ts';
+
+/** A transition that has lasted longer wants an operator's eye. */
+const STUCK_AFTER_MS = 10 * 60_000;
+
+const pages = paginate('all-instances', byCreation);
+
+export const listAllInstances = defineOperation({
+  method: 'GET',
+  path: '/admin/instances',
+  operationId: 'operator.instances.list',
+  summary: 'List the instances of all accounts',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'none',
+  rateLimit: 'none',
+  idempotent: false,
+  query: z.object({
+    ...pages.fields,
+    status: instanceStatus.optional(),
+    stuck: z
+      .enum(['true', 'false'])
+      .default('false')
+      .meta({ description: 'Only those in `error` or in one transition for over ten minutes.' }),
+  }),
+  success: { status: 200, schema: z.object({ instances: z.array(operatorInstance), nextCursor }) },
+  errors: [],
+
+  async handle({ query, em, deps }) {
+    const { limit, cursor, status, stuck } = query;
+    const since = new Date(deps.clock().getTime() - STUCK_AFTER_MS);
+    const filters = [
+      status === undefined ? {} : { status },
+      stuck === 'true' ? { $or: [{ status: 'error' as const }, { transitionStartedAt: { $lt: since } }] } : {},
+      olderThan(cursor, 'id'),
+    ];
+    const rows = await em.find(
+      Instance,
+      { deletedAt: null, $and: filters },
+      { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
+    );
+    const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
+    return { instances: await presentForOperator(em, page.items), nextCursor: page.nextCursor };
+  },
+});

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { AuditEntry } from '../../../database/entities/audit-entry.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField, timestamp } from '../../fields.ts';
+import { byCreation, nextCursor, paginate } from '../../pagination.ts';
+
+const pages = paginate('audit', byCreation);
+
+export const listAudit = defineOperation({
+  method: 'GET',
+  path: '/admin/audit',
+  operationId: 'audit.list',
+  summary: 'List who did what, the latest first',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'none',
+  rateLimit: 'none',
+  idempotent: false,
+  query: z.object({ ...pages.fields, accountId: idField('acc').optional(), instanceId: idField('inst').optional() }),
+  success: {
+    status: 200,
+    schema: z.object({
+      entries: z.array(
+        z.object({
+          auditId: z.string(),
+          at: timestamp,
+          actor: z.string().meta({ description: '`account:<id>`, `key:<id>`, `operator` or `system`.' }),
+          action: z.string(),
+          target: z.string().nullable(),
+          accountId: z.string().nullable(),
+          instanceId: z.string().nullable(),
+          requestId: z.string().nullable(),
+          address: z.string().nullable(),
+        }),
+      ),
+      nextCursor,
+    }),
+  },
+  errors: [],
+
+  async handle({ query, em }) {
+    const { limit, cursor, accountId, instanceId } = query;
+    const filter = { ...(accountId === undefined ? {} : { accountId }), ...(instanceId === undefined ? {} : { instanceId }) };
+    const rows = await em.find(
+      AuditEntry,
+      { ...filter, ...before(cursor) },
+      { orderBy: { at: 'desc', id: 'desc' }, limit: limit + 1 },
+    );
+    const page = pages.page(rows, limit, ({ at, id }) => [at.getTime(), id]);
+    const entries = page.items.map(({ id, at, ...entry }) => ({ ...entry, auditId: id, at: at.toISOString() }));
+    return { entries, nextCursor: page.nextCursor };
+  },
+});
+
+function before(cursor: readonly [number, string] | undefined) {
+  if (!cursor) return {};
+  const at = new Date(cursor[0]);
+  return { $or: [{ at: { $lt: at } }, { at, id: { $lt: cursor[1] } }] };
+}

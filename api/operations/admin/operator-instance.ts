@@ -1,0 +1,34 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { Instance } from '../../../database/entities/instance.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { instanceWorkflowId } from '../../../domain/workflow-ids.ts';
+import { idField } from '../../fields.ts';
+import { instanceSchema, presentInstances } from '../instances/instance.schema.ts';
+
+export const operatorInstance = instanceSchema
+  .extend({
+    accountId: idField('acc'),
+    runtimeId: z.string().meta({ description: 'Names its directory or container.' }),
+    workflowId: z.string().meta({ description: 'Its workflow in the Temporal Web UI.' }),
+  })
+  .meta({ id: 'OperatorInstance' });
+
+/** Instances as operators see them. */
+export async function presentForOperator(
+  em: EntityManager,
+  rows: readonly Instance[],
+): Promise<z.input<typeof operatorInstance>[]> {
+  const views = await presentInstances(em, rows);
+  return rows.flatMap(({ id, account, runtimeId }, index) => {
+    const view = views[index];
+    return view ? [{ ...view, accountId: account, runtimeId, workflowId: instanceWorkflowId(id) }] : [];
+  });
+}
+
+/** Anybody's instance. Throws `not_found` when it is gone. */
+export async function findAnyInstance(em: EntityManager, instanceId: string): Promise<Instance> {
+  const instance = await em.findOne(Instance, { id: instanceId, deletedAt: null }, { refresh: true });
+  if (!instance) throw new AppError('not_found', 'Instance not found');
+  return instance;
+}

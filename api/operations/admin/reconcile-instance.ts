@@ -1,0 +1,32 @@
+import { z } from 'zod';
+import { lookAgain } from '../../../database/queries/look-again.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField } from '../../fields.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+
+export const reconcileInstance = defineOperation({
+  method: 'POST',
+  path: '/admin/instances/:instanceId/reconcile',
+  operationId: 'operator.instances.reconcile',
+  summary: 'Have an instance looked at again',
+  description: 'Brings it to what is wanted of it; an `error` is tried again.',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'instances.reconcile',
+  rateLimit: 'none',
+  idempotent: true,
+  params: instanceParams,
+  success: {
+    status: 200,
+    schema: z.object({ instanceId: idField('inst'), accountId: idField('acc'), reconciling: z.literal(true) }),
+  },
+  errors: [],
+
+  async handle({ params, em }) {
+    const accountId = await lookAgain(em, params.instanceId);
+    if (accountId === null) throw new AppError('not_found', 'Instance not found');
+    return { instanceId: params.instanceId, accountId, reconciling: true as const };
+  },
+  auditSubject: ({ instanceId, accountId }) => ({ target: instanceId, instanceId, accountId }),
+});

@@ -1,0 +1,36 @@
+import { z } from 'zod';
+import type { Agent } from '../../../database/entities/agent.ts';
+import { slugProblem } from '../../../domain/slug.ts';
+import { idField, timestamp } from '../../fields.ts';
+import { agentStatus, instanceParams } from '../instances/instance.schema.ts';
+
+export const agentParams = instanceParams.extend({ agentId: idField('agt') });
+
+const facts = {
+  agentId: idField('agt'),
+  name: z.string(),
+  slug: z.string(),
+  displayName: z.string(),
+  model: z.string(),
+  status: agentStatus.meta({ description: '`pending` until the running instance has it; it is then applied at the next start.' }),
+  createdAt: timestamp,
+};
+
+export const agentSchema = z.object(facts).meta({ id: 'Agent' });
+
+export const agentWithFiles = z
+  .object({ ...facts, files: z.record(z.string(), z.string()).meta({ description: 'Content by path in its workspace.' }) })
+  .meta({ id: 'AgentWithFiles' });
+
+export const slugField = z
+  .string()
+  .superRefine((slug, context) => {
+    const problem = slugProblem(slug);
+    if (problem !== null) context.addIssue(problem);
+  })
+  .meta({ description: '2 to 32 lower-case letters, digits and single hyphens.', example: 'support-bot' });
+
+/** An agent as its customer sees it. */
+export function presentAgent({ id, name, slug, displayName, model, status, createdAt }: Agent): z.input<typeof agentSchema> {
+  return { agentId: id, name, slug, displayName, model, status, createdAt: createdAt.toISOString() };
+}

@@ -1,0 +1,87 @@
+import { z } from 'zod';
+import { Agent } from '../../../database/entities/agent.ts';
+import { AppError } from '../../../domain/errors.ts';
+import type { MakeId } from '../../../domain/ids.ts';
+import { defaultFiles } from '../../../runtime/openclaw/default-files.ts';
+import { changeContent } from '../../change-content.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { nameField } from '../../fields.ts';
+import { findAgent, findInstance } from '../../find-instance.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+import { agentSchema, presentAgent, slugField } from './agent.schema.ts';
+import { awaitApplied } from './await-applied.ts';
+import { FILES_BODY_LIMIT_BYTES, newFiles, requireWorkspace, storeFiles } from './workspace.ts';
+
+export const createAgent = defineOperation({
+  method: 'POST',
+  path: '/instances/:instanceId/agents',
+  operationId: 'agents.create',
+  summary: 'Create an agent',
+  description: 'On a running instance it answers when the agent can be talked to; otherwise the next start makes it.',
+  tag: 'agents',
+  auth: 'account',
+  audit: 'agents.create',
+  rateLimit: 'account',
+  idempotent: true,
+  bodyLimitBytes: FILES_BODY_LIMIT_BYTES,
+  params: instanceParams,
+  body: z.object({
+    name: nameField,
+    slug: slugField,
+    displayName: nameField,
+    model: z.string().optional().meta({ description: 'One of GET /models; the first of them by default. It cannot be changed.' }),
+    useDefaults: z.boolean().default(true).meta({ description: 'Begin with the standard workspace files; given files win.' }),
+    files: newFiles.default({}),
+  }),
+  success: { status: 201, schema: agentSchema },
+  errors: ['conflict'],
+
+  async load({ params, actor, em }) {
+    return findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
+  },
+  async handle({ params, body, actor, em, deps }) {
+    const { instanceId } = params;
+    const { accountId } = actor;
+    const model = chooseModel(Object.keys(deps.config.MODELS), body.model);
+    const files = new Map([...(body.useDefaults ? defaultFiles(body.displayName) : []), ...Object.entries(body.files)]);
+    requireWorkspace(files);
+    const generation = await changeContent(em, { accountId, instanceId });
+    if ((await em.count(Agent, { instance: instanceId, slug: body.slug, deletedAt: null })) > 0)
+      throw new AppError('conflict', `This instance has an agent with the slug ${body.slug} already. Choose another one.`);
+    const now = deps.clock();
+    const agent = em.create(Agent, {
+      id: deps.makeId('agt'),
+      instance: instanceId,
+      account: accountId,
+      slug: body.slug,
+      name: body.name,
+      displayName: body.displayName,
+      model,
+      gatewayAgentId: makeGatewayAgentId(deps.makeId),
+      status: 'pending',
+      generation,
+      createdAt: now,
+    });
+    await em.flush();
+    await storeFiles(em, files, { agentId: agent.id, generation, now });
+    return { accountId, instanceId, agentId: agent.id, generation };
+  },
+  auditSubject: ({ agentId, instanceId }) => ({ target: agentId, instanceId }),
+
+  async after(created, { em, deps, signal }) {
+    await awaitApplied(deps, created, signal);
+    return presentAgent(await findAgent(em, created));
+  },
+});
+
+/** Never used twice, so a slug that is taken up again finds nothing of the agent before. */
+function makeGatewayAgentId(makeId: MakeId): string {
+  return `a${makeId('agt').slice('agt_'.length)}`;
+}
+
+function chooseModel(allowed: readonly string[], given: string | undefined): string {
+  const model = given ?? allowed[0];
+  if (model !== undefined && allowed.includes(model)) return model;
+  const message = `Must be one of: ${allowed.join(', ')}.`;
+  throw new AppError('invalid_request', `model: ${message}`, { details: [{ path: 'model', message }] });
+}

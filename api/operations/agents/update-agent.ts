@@ -1,0 +1,71 @@
+import { z } from 'zod';
+import { changeContent } from '../../change-content.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { nameField } from '../../fields.ts';
+import { findAgent } from '../../find-instance.ts';
+import { agentParams, agentWithFiles, presentAgent } from './agent.schema.ts';
+import { awaitApplied } from './await-applied.ts';
+import { changedFiles, FILES_BODY_LIMIT_BYTES, findFiles, requireWorkspace, storeFiles } from './workspace.ts';
+
+/** A field that must not be sent: it is refused rather than ignored, so that nobody believes that it was changed. */
+const immutable = (name: string) =>
+  z
+    .never({ error: `The ${name} cannot be changed. Create a new agent instead.` })
+    .optional()
+    .meta({ description: 'Cannot be changed.' });
+
+export const updateAgent = defineOperation({
+  method: 'PATCH',
+  path: '/instances/:instanceId/agents/:agentId',
+  operationId: 'agents.update',
+  summary: 'Change the names or the workspace files of an agent',
+  description: 'Files are merged one by one. On a running instance it answers when the next message will see the change.',
+  tag: 'agents',
+  auth: 'account',
+  audit: 'agents.update',
+  rateLimit: 'account',
+  idempotent: true,
+  bodyLimitBytes: FILES_BODY_LIMIT_BYTES,
+  params: agentParams,
+  body: z.object({
+    name: nameField.optional(),
+    displayName: nameField.optional(),
+    files: changedFiles.default({}),
+    model: immutable('model'),
+    slug: immutable('slug'),
+  }),
+  success: { status: 200, schema: agentWithFiles },
+  errors: ['conflict'],
+
+  async load({ params, actor, em }) {
+    return findAgent(em, { accountId: actor.accountId, ...params });
+  },
+  async handle({ params, body, actor, em, deps }) {
+    const owned = { accountId: actor.accountId, ...params };
+    const changes = Object.entries(body.files);
+    const isNothing = body.name === undefined && body.displayName === undefined && changes.length === 0;
+    if (isNothing) return { ...owned, generation: 0 };
+    // The lock makes the files that are merged here the latest ones.
+    const generation = await changeContent(em, owned);
+    const agent = await findAgent(em, owned);
+    const files = await findFiles(em, agent.id);
+    for (const [path, content] of changes) {
+      if (content === null) files.delete(path);
+      else files.set(path, content);
+    }
+    requireWorkspace(files);
+    agent.name = body.name ?? agent.name;
+    agent.displayName = body.displayName ?? agent.displayName;
+    agent.status = 'pending';
+    agent.generation = generation;
+    await em.flush();
+    await storeFiles(em, changes, { agentId: agent.id, generation, now: deps.clock() });
+    return { ...owned, generation };
+  },
+
+  async after(changed, { em, deps, signal }) {
+    await awaitApplied(deps, changed, signal);
+    const agent = await findAgent(em, changed);
+    return { ...presentAgent(agent), files: Object.fromEntries(await findFiles(em, agent.id)) };
+  },
+});

@@ -1,0 +1,61 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { AgentFile } from '../../../database/entities/agent-file.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { filePathProblem } from '../../../domain/file-path.ts';
+import { workspaceProblems } from '../../../domain/workspace-files.ts';
+
+/** 1 MiB of files, every character of which may be escaped in JSON. */
+export const FILES_BODY_LIMIT_BYTES = 8 * 1024 * 1024;
+
+const DESCRIPTION =
+  'Content by path: relative, without "..", at most 64 files of 256 KiB, 1 MiB in all. AGENTS.md, SOUL.md, IDENTITY.md, USER.md and MEMORY.md are read by the agent at every turn.';
+
+const pathField = z.string().superRefine((path, context) => {
+  const problem = filePathProblem(path);
+  if (problem !== null) context.addIssue(problem);
+});
+
+/** The files of a new agent. */
+export const newFiles = z.record(pathField, z.string()).meta({ description: DESCRIPTION });
+
+/** The files to change; null removes one. */
+export const changedFiles = z
+  .record(pathField, z.string().nullable())
+  .meta({ description: `${DESCRIPTION} Null removes a file.` });
+
+/** Throws `invalid_request` naming every file that has to change. */
+export function requireWorkspace(files: ReadonlyMap<string, string>): void {
+  const details = workspaceProblems(files);
+  const [first] = details;
+  if (first) throw new AppError('invalid_request', `${first.path}: ${first.message}`, { details });
+}
+
+/** The files of an agent as the API was last told. */
+export async function findFiles(em: EntityManager, agentId: string): Promise<Map<string, string>> {
+  const rows = await em.find(AgentFile, { agent: agentId, content: { $ne: null } }, { orderBy: { path: 'asc' } });
+  return new Map(rows.map(({ path, content }) => [path, content ?? '']));
+}
+
+interface FileChange {
+  agentId: string;
+  generation: number;
+  now: Date;
+}
+
+/** Stores files that the gateway has to be given, or has to remove where the content is null. */
+export async function storeFiles(
+  em: EntityManager,
+  files: Iterable<readonly [path: string, content: string | null]>,
+  { agentId, generation, now }: FileChange,
+): Promise<void> {
+  for (const [path, content] of files) {
+    await em.execute(
+      `insert into agent_files (agent_id, path, content, generation, applied, updated_at) values (?, ?, ?, ?, false, ?)
+       on conflict (agent_id, path) do update
+          set content = excluded.content, generation = excluded.generation, applied = false, updated_at = excluded.updated_at`,
+      [agentId, path, content, generation, now],
+      'run',
+    );
+  }
+}

@@ -1,0 +1,43 @@
+import { z } from 'zod';
+import { Account } from '../../../database/entities/account.ts';
+import { findBalance } from '../../../database/queries/find-balance.ts';
+import { balanceUsd } from '../../../domain/money.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField } from '../../fields.ts';
+
+export const getMe = defineOperation({
+  method: 'GET',
+  path: '/auth/me',
+  operationId: 'auth.me',
+  summary: 'Get your account and its balance',
+  tag: 'auth',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  success: {
+    status: 200,
+    schema: z.object({
+      accountId: idField('acc'),
+      email: z.string(),
+      name: z.string(),
+      emailVerified: z.boolean(),
+      balanceUsd: z.number().meta({ description: 'Rounded down to cents, never negative.' }),
+      balanceNanoUsd: z.string().meta({ description: 'The exact balance in 10^-9 USD.' }),
+    }),
+  },
+  errors: [],
+
+  async handle({ actor, em }) {
+    const account = await em.findOneOrFail(Account, { id: actor.accountId });
+    const balance = await findBalance(em, actor.accountId);
+    return {
+      accountId: account.id,
+      email: account.email,
+      name: account.name,
+      emailVerified: account.emailVerifiedAt !== null,
+      balanceUsd: balanceUsd(balance),
+      balanceNanoUsd: balance.toString(),
+    };
+  },
+});

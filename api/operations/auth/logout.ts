@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { revokeTokens } from '../../../database/queries/token-version.ts';
+import { defineOperation } from '../../define-operation.ts';
+
+export const logout = defineOperation({
+  method: 'POST',
+  path: '/auth/logout',
+  operationId: 'auth.logout',
+  summary: 'End every session of your account',
+  description: 'Every token of the account stops working at once. API keys stay.',
+  tag: 'auth',
+  auth: 'account',
+  audit: 'auth.logout',
+  rateLimit: 'account',
+  idempotent: true,
+  success: { status: 200, schema: z.object({ message: z.literal('Logged out') }) },
+  errors: [],
+
+  async handle({ actor, em }) {
+    await revokeTokens(em, actor.accountId);
+    return { message: 'Logged out' as const };
+  },
+});

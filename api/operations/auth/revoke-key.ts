@@ -1,0 +1,26 @@
+import { z } from 'zod';
+import { revokeKey as revoke } from '../../../database/queries/api-keys.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField } from '../../fields.ts';
+
+export const revokeKey = defineOperation({
+  method: 'DELETE',
+  path: '/auth/keys/:keyId',
+  operationId: 'keys.revoke',
+  summary: 'Revoke an API key',
+  description: 'It stops working everywhere at once.',
+  tag: 'auth',
+  auth: 'account',
+  audit: 'keys.revoke',
+  rateLimit: 'account',
+  idempotent: true,
+  params: z.object({ keyId: idField('key') }),
+  success: { status: 200, schema: z.object({ keyId: idField('key'), deleted: z.literal(true) }) },
+  errors: [],
+
+  async handle({ params, actor, em, deps }) {
+    if (!(await revoke(em, actor.accountId, params.keyId, deps.clock()))) throw new AppError('not_found', 'Key not found');
+    return { keyId: params.keyId, deleted: true as const };
+  },
+});

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { markVerified } from '../../../database/queries/accounts.ts';
+import { revokeAllKeys } from '../../../database/queries/api-keys.ts';
+import { findLoginCode, spendTry } from '../../../database/queries/login-codes.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { emailField, idField, timestamp } from '../../fields.ts';
+
+export const verify = defineOperation({
+  method: 'POST',
+  path: '/auth/verify',
+  operationId: 'auth.verify',
+  summary: 'Exchange a one-time code for a token',
+  tag: 'auth',
+  auth: 'public',
+  audit: 'auth.verify',
+  rateLimit: 'auth',
+  idempotent: false,
+  body: z.object({
+    email: emailField,
+    code: z
+      .string()
+      .trim()
+      .regex(/^\d{6}$/, 'Give the six digits of the code.'),
+  }),
+  success: {
+    status: 200,
+    schema: z.object({
+      accountId: idField('acc'),
+      token: z.string(),
+      expiresAt: timestamp,
+      revoked: z.int().optional().meta({
+        description:
+          'Somebody else had registered this address before it was proven: so many keys, and all earlier tokens (counted as one), were revoked.',
+      }),
+    }),
+    credential: true,
+  },
+  errors: ['unauthorized'],
+
+  async before({ body, em, deps }) {
+    const found = await findLoginCode(em, body.email);
+    const matches = await deps.loginCodes.matches(found?.codeHash ?? null, body.code);
+    return { accountId: found?.accountId, codeHash: found?.codeHash, matches };
+  },
+
+  async handle({ prepared, em, deps }) {
+    const { accountId, codeHash, matches } = prepared;
+    const now = deps.clock();
+    if (!accountId || !codeHash) return null;
+    const counted = await spendTry(em, { accountId, codeHash, matches, now });
+    if (!counted || !matches) return null;
+    const { tokenVersion, wasMet } = await markVerified(em, accountId, now);
+    const revoked = wasMet ? (await revokeAllKeys(em, accountId, now)) + 1 : undefined;
+    return { accountId, ...deps.tokens.issue({ accountId, tokenVersion }), revoked };
+  },
+  auditSubject: (login) => login && { accountId: login.accountId, target: login.accountId },
+
+  // A wrong code has cost a try, which had to be stored, so the refusal comes after the commit.
+  async after(login) {
+    if (!login)
+      throw new AppError('unauthorized', 'This code is wrong, expired or used. Ask for a new one with POST /auth/login.');
+    return login;
+  },
+});

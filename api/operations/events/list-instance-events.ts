@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { findInstanceEvents } from '../../../database/queries/find-events.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { findInstance } from '../../find-instance.ts';
+import { nextCursor, paginate } from '../../pagination.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+import { eventSchema, presentEvent } from './event.schema.ts';
+
+const pages = paginate('instance-events', z.int().positive());
+
+export const listInstanceEvents = defineOperation({
+  method: 'GET',
+  path: '/instances/:instanceId/events',
+  operationId: 'events.listOfInstance',
+  summary: 'List the events of an instance, the newest first',
+  description: 'Results of cron jobs, agent messages and errors of the last 30 days.',
+  tag: 'events',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  params: instanceParams,
+  query: z.object({
+    ...pages.fields,
+    agent: z.string().optional().meta({ description: 'Only of the agent with this slug.' }),
+    source: z.enum(['cron', 'agent']).optional(),
+  }),
+  success: {
+    status: 200,
+    schema: z.object({
+      events: z.array(eventSchema),
+      total: z.int().meta({ description: 'All that are kept and match.' }),
+      nextCursor,
+    }),
+  },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    await findInstance(em, { accountId: actor.accountId, ...params });
+  },
+  async handle({ params, query, em }) {
+    const { limit, cursor, agent, source } = query;
+    const filter = { instanceId: params.instanceId, agentSlug: agent, source };
+    const { events, total } = await findInstanceEvents(em, filter, { before: cursor, limit: limit + 1 });
+    const page = pages.page(events, limit, ({ seq }) => seq);
+    return { events: page.items.map(presentEvent), total, nextCursor: page.nextCursor };
+  },
+});

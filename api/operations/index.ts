@@ -1,0 +1,99 @@
+import { BASE_PATH } from '../base-path.ts';
+import type { Operation } from '../define-operation.ts';
+import { createOpenapi } from '../openapi.ts';
+import { createInvite } from './admin/create-invite.ts';
+import { createGrant } from './admin/create-grant.ts';
+import { listAccounts } from './admin/list-accounts.ts';
+import { listAllInstances } from './admin/list-all-instances.ts';
+import { listAudit } from './admin/list-audit.ts';
+import { listInvites } from './admin/list-invites.ts';
+import { reconcileInstance } from './admin/reconcile-instance.ts';
+import { stopAnyInstance } from './admin/stop-any-instance.ts';
+import { createAgent } from './agents/create-agent.ts';
+import { deleteAgent } from './agents/delete-agent.ts';
+import { getAgent } from './agents/get-agent.ts';
+import { listAgents } from './agents/list-agents.ts';
+import { updateAgent } from './agents/update-agent.ts';
+import { createKey } from './auth/create-key.ts';
+import { getMe } from './auth/get-me.ts';
+import { listKeys } from './auth/list-keys.ts';
+import { login } from './auth/login.ts';
+import { logout } from './auth/logout.ts';
+import { register } from './auth/register.ts';
+import { revokeKey } from './auth/revoke-key.ts';
+import { verify } from './auth/verify.ts';
+import { listEvents } from './events/list-events.ts';
+import { listInstanceEvents } from './events/list-instance-events.ts';
+import { createInstance } from './instances/create-instance.ts';
+import { deleteInstance } from './instances/delete-instance.ts';
+import { getInstance } from './instances/get-instance.ts';
+import { getLogs } from './instances/get-logs.ts';
+import { listInstances } from './instances/list-instances.ts';
+import { startInstance } from './instances/start-instance.ts';
+import { stopInstance } from './instances/stop-instance.ts';
+import { waitInstance } from './instances/wait-instance.ts';
+import { cancelMessage } from './messages/cancel-message.ts';
+import { getMessage } from './messages/get-message.ts';
+import { listMessages } from './messages/list-messages.ts';
+import { sendMessage } from './messages/send-message.ts';
+import { defineGetOpenapi } from './meta/get-openapi.ts';
+import { listModels } from './models/list-models.ts';
+import { createWebhook } from './webhooks/create-webhook.ts';
+import { deleteWebhook } from './webhooks/delete-webhook.ts';
+import { getWebhook } from './webhooks/get-webhook.ts';
+import { listDeliveries } from './webhooks/list-deliveries.ts';
+import { listWebhooks } from './webhooks/list-webhooks.ts';
+import { redeliver } from './webhooks/redeliver.ts';
+import { rotateSecret } from './webhooks/rotate-secret.ts';
+import { testWebhook } from './webhooks/test-webhook.ts';
+import { updateWebhook } from './webhooks/update-webhook.ts';
+
+/** The list is the API: routes, document and contract tests are derived from it. */
+export const operations: readonly Operation[] = [
+  register,
+  login,
+  verify,
+  getMe,
+  logout,
+  createKey,
+  listKeys,
+  revokeKey,
+  createInstance,
+  listInstances,
+  getInstance,
+  startInstance,
+  stopInstance,
+  deleteInstance,
+  waitInstance,
+  getLogs,
+  createAgent,
+  listAgents,
+  getAgent,
+  updateAgent,
+  deleteAgent,
+  listModels,
+  sendMessage,
+  listMessages,
+  getMessage,
+  cancelMessage,
+  createWebhook,
+  listWebhooks,
+  getWebhook,
+  updateWebhook,
+  deleteWebhook,
+  testWebhook,
+  rotateSecret,
+  listDeliveries,
+  redeliver,
+  listInstanceEvents,
+  listEvents,
+  createInvite,
+  listInvites,
+  listAccounts,
+  createGrant,
+  listAllInstances,
+  stopAnyInstance,
+  reconcileInstance,
+  listAudit,
+  defineGetOpenapi(() => createOpenapi(operations, BASE_PATH)),
+];

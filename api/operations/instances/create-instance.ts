@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { Instance } from '../../../database/entities/instance.ts';
+import { hasMoney } from '../../../database/queries/find-balance.ts';
+import { countInstancesLocked } from '../../../database/queries/count-instances.ts';
+import { wakeInstance } from '../../../database/queries/wake-instance.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { BASE_PATH } from '../../base-path.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { nameField } from '../../fields.ts';
+import { awaitStatus, waitSeconds } from './await-status.ts';
+import { instanceSchema, presentInstance } from './instance.schema.ts';
+
+const SHARDS = 16;
+
+export const createInstance = defineOperation({
+  method: 'POST',
+  path: '/instances',
+  operationId: 'instances.create',
+  summary: 'Create an instance',
+  description: 'It is being provisioned when this answers: ask again until its status is `running`, or pass `wait`.',
+  tag: 'instances',
+  auth: 'account',
+  audit: 'instances.create',
+  rateLimit: 'account',
+  idempotent: true,
+  query: z.object({ wait: waitSeconds.optional() }),
+  body: z.object({ name: nameField }),
+  success: {
+    status: 201,
+    schema: instanceSchema,
+    headers: {
+      Location: { description: 'Where it is.', value: ({ instanceId }) => `${BASE_PATH}/instances/${instanceId}` },
+    },
+  },
+  errors: ['conflict', 'payment_required', 'not_found'],
+
+  async handle({ body, actor, em, deps }) {
+    const { accountId } = actor;
+    const limit = deps.config.MAX_INSTANCES_PER_ACCOUNT;
+    if ((await countInstancesLocked(em, accountId)) >= limit)
+      throw new AppError('conflict', `An account has at most ${limit} instances. Delete one first.`);
+    if (!(await hasMoney(em, accountId)))
+      throw new AppError('payment_required', 'The balance is used up. Add credit, then create the instance.');
+    const now = deps.clock();
+    const instance = em.create(Instance, {
+      id: deps.makeId('inst'),
+      account: accountId,
+      name: body.name,
+      runtimeId: deps.makeId('run'),
+      createdAt: now,
+      desiredStatus: 'running',
+      status: 'provisioning',
+      transitionKind: 'starting',
+      transitionStartedAt: now,
+      transitionStep: null,
+      shard: (deps.randomBytes(1)[0] ?? 0) % SHARDS,
+    });
+    await em.flush();
+    await wakeInstance(em, instance.id);
+    return presentInstance(em, instance);
+  },
+  auditSubject: ({ instanceId }) => ({ target: instanceId, instanceId }),
+
+  async after(created, { query, actor, deps, signal }) {
+    if (query.wait === undefined) return created;
+    const { instanceId } = created;
+    return awaitStatus(deps, { accountId: actor.accountId, instanceId, status: 'running', seconds: query.wait, signal });
+  },
+});

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { defineOperation } from '../../define-operation.ts';
+import { idField } from '../../fields.ts';
+import { findInstance } from '../../find-instance.ts';
+import { instanceParams } from './instance.schema.ts';
+import { acceptPower } from './power.ts';
+
+export const deleteInstance = defineOperation({
+  method: 'DELETE',
+  path: '/instances/:instanceId',
+  operationId: 'instances.delete',
+  summary: 'Delete an instance and all its data',
+  description: 'From every state, any number of times. It is `destroying` until it is gone, then 404.',
+  tag: 'instances',
+  auth: 'account',
+  audit: 'instances.delete',
+  rateLimit: 'account',
+  idempotent: true,
+  params: instanceParams,
+  success: { status: 200, schema: z.object({ instanceId: idField('inst'), status: z.literal('destroying') }) },
+  errors: [],
+
+  async handle({ params, actor, em, deps }) {
+    const { instanceId } = params;
+    await findInstance(em, { accountId: actor.accountId, instanceId });
+    await acceptPower(em, instanceId, 'destroy', deps.clock());
+    return { instanceId, status: 'destroying' as const };
+  },
+});

@@ -1,0 +1,33 @@
+import { z } from 'zod';
+import { Instance } from '../../../database/entities/instance.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { instanceSchema, presentInstances } from './instance.schema.ts';
+
+const pages = paginate('instances', byCreation);
+
+export const listInstances = defineOperation({
+  method: 'GET',
+  path: '/instances',
+  operationId: 'instances.list',
+  summary: 'List your instances, the newest first',
+  tag: 'instances',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  query: z.object(pages.fields),
+  success: { status: 200, schema: z.object({ instances: z.array(instanceSchema), nextCursor }) },
+  errors: [],
+
+  async handle({ query, actor, em }) {
+    const { limit, cursor } = query;
+    const rows = await em.find(
+      Instance,
+      { account: actor.accountId, deletedAt: null, ...olderThan(cursor, 'id') },
+      { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
+    );
+    const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
+    return { instances: await presentInstances(em, page.items), nextCursor: page.nextCursor };
+  },
+});

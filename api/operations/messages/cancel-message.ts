@@ -1,0 +1,47 @@
+import { completeReply } from '../../../database/queries/complete-reply.ts';
+import { findMessage } from '../../../database/queries/find-messages.ts';
+import { lockReply } from '../../../database/queries/lock-reply.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { abortIfDue } from '../../../turns/cancel-turn.ts';
+import { cancelledEnd } from '../../../turns/turn-end.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { findAgent } from '../../find-instance.ts';
+import { messageParams, messageSchema, presentMessage } from './message.schema.ts';
+
+export const cancelMessage = defineOperation({
+  method: 'POST',
+  path: '/instances/:instanceId/agents/:agentId/messages/:messageId/cancel',
+  operationId: 'messages.cancel',
+  summary: 'End a waiting or running turn',
+  description: 'Names the reply, or the message that it is the reply to.',
+  tag: 'messages',
+  auth: 'account',
+  audit: 'messages.cancel',
+  rateLimit: 'account',
+  idempotent: true,
+  params: messageParams,
+  success: { status: 200, schema: messageSchema },
+  errors: ['conflict'],
+
+  async load({ params, actor, em }) {
+    await findAgent(em, { accountId: actor.accountId, ...params });
+  },
+  async handle({ params, em, deps }) {
+    const { agentId, messageId } = params;
+    const reply = await lockReply(em, agentId, messageId);
+    if (!reply) throw new AppError('not_found', 'Message not found');
+    const options = { makeId: deps.makeId, now: deps.clock(), abortDue: reply.isSent };
+    if (!(await completeReply(em, reply.id, cancelledEnd(), options)))
+      throw new AppError('conflict', 'This turn has ended already.', { messageId: reply.id });
+    const ended = await findMessage(em, agentId, reply.id);
+    if (!ended) throw new Error('a reply that was locked is gone');
+    return presentMessage(ended);
+  },
+
+  // Ended is ended; that the gateway hears of it at once only saves it the work.
+  async after(cancelled, { deps, log }) {
+    const turnDeps = { ...deps, turnTimeoutMs: deps.config.TURN_TIMEOUT_MS };
+    deps.background.run('abort-turn', log, () => abortIfDue(turnDeps, cancelled.messageId));
+    return cancelled;
+  },
+});

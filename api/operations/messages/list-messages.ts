@@ -1,0 +1,48 @@
+import { z } from 'zod';
+import { findHistory } from '../../../database/queries/find-messages.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { findAgent } from '../../find-instance.ts';
+import { nextCursor, paginate } from '../../pagination.ts';
+import { agentParams } from '../agents/agent.schema.ts';
+import { messageSchema, presentMessage, saidAt, sessionIdField } from './message.schema.ts';
+
+const position = z.tuple([
+  z.int().nonnegative().max(8.64e15),
+  z.string().max(64),
+  z.int().nonnegative(),
+  z.union([z.literal(0), z.literal(1)]),
+]);
+const pages = paginate('messages', position);
+
+export const listMessages = defineOperation({
+  method: 'GET',
+  path: '/instances/:instanceId/agents/:agentId/messages',
+  operationId: 'messages.list',
+  summary: 'Get the last messages of an agent, both sides, in time order',
+  description: 'A turn that has not ended shows as its reply with the status `pending`. `nextCursor` leads to earlier ones.',
+  tag: 'messages',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  params: agentParams,
+  query: z.object({ ...pages.fields, sessionId: sessionIdField.optional() }),
+  success: { status: 200, schema: z.object({ messages: z.array(messageSchema), nextCursor }) },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    await findAgent(em, { accountId: actor.accountId, ...params });
+  },
+  async handle({ params, query, em }) {
+    const { limit, cursor, sessionId } = query;
+    const rows = await findHistory(em, params.agentId, { sessionId, before: cursor, limit: limit + 1 });
+    const page = pages.page(rows, limit, ({ createdAt, conversationId, number, role }) => [
+      createdAt.getTime(),
+      conversationId,
+      number,
+      role === 'agent' ? 1 : 0,
+    ]);
+    const inOrder = page.items.toReversed().toSorted((a, b) => saidAt(a).getTime() - saidAt(b).getTime());
+    return { messages: inOrder.map(presentMessage), nextCursor: page.nextCursor };
+  },
+});

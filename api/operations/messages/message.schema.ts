@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import type { MessageView } from '../../../database/queries/find-messages.ts';
+import { idField, timestamp } from '../../fields.ts';
+import { agentParams } from '../agents/agent.schema.ts';
+
+export const messageParams = agentParams.extend({ messageId: idField('msg') });
+
+export const sessionIdField = z.string().min(1).max(128);
+
+const sender = z.object({ type: z.string(), id: z.string(), name: z.string() });
+
+export const messageSchema = z
+  .object({
+    messageId: idField('msg'),
+    role: z.enum(['user', 'agent']),
+    content: z.string().meta({ description: 'Empty while the turn has not ended.' }),
+    sender,
+    timestamp,
+    sessionId: z.string().nullable().meta({ description: 'Null: the one conversation without a name.' }),
+    status: z.enum(['pending', 'completed', 'failed', 'cancelled']).optional().meta({ description: 'Of a reply.' }),
+    error: z
+      .object({ code: z.string(), message: z.string() })
+      .nullable()
+      .optional()
+      .meta({ description: 'Why there is no reply; null otherwise.' }),
+    requestMessageId: idField('msg').optional().meta({ description: 'The message that this is the reply to.' }),
+    usage: z.object({ inputTokens: z.int(), outputTokens: z.int() }).optional(),
+    latencyMs: z.int().nullable().optional().meta({ description: 'From the message to the end of its reply.' }),
+  })
+  .meta({ id: 'Message' });
+
+/** When a message was said; a reply that is not there yet has the time of its question. */
+export function saidAt({ endedAt, createdAt }: MessageView): Date {
+  return endedAt ?? createdAt;
+}
+
+/** A message as its customer sees it. */
+export function presentMessage(message: MessageView): z.input<typeof messageSchema> {
+  return {
+    messageId: message.id,
+    role: message.role,
+    content: message.content,
+    sender: { type: message.senderType, id: message.senderId, name: message.senderName },
+    timestamp: saidAt(message).toISOString(),
+    sessionId: message.sessionId === '' ? null : message.sessionId,
+    ...(message.role === 'agent' ? turnOf(message) : {}),
+  };
+}
+
+function turnOf(reply: MessageView): Partial<z.input<typeof messageSchema>> {
+  const { status, errorReason, errorMessage, requestMessageId, endedAt, createdAt, inputTokens, outputTokens } = reply;
+  return {
+    ...(status === null ? {} : { status }),
+    error: errorReason === null ? null : { code: errorReason, message: errorMessage ?? '' },
+    ...(requestMessageId === null ? {} : { requestMessageId }),
+    usage: { inputTokens, outputTokens },
+    latencyMs: endedAt === null ? null : Math.max(0, endedAt.getTime() - createdAt.getTime()),
+  };
+}

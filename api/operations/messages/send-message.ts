@@ -1,0 +1,97 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { Account } from '../../../database/entities/account.ts';
+import { utf8Length } from '../../../domain/file-path.ts';
+import { acceptTurn } from '../../../turns/accept-turn.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { EventStream } from '../../event-stream.ts';
+import { findAgent } from '../../find-instance.ts';
+import { agentParams } from '../agents/agent.schema.ts';
+import { awaitActiveAgent } from './await-active-agent.ts';
+import { awaitReply } from './await-reply.ts';
+import { messageSchema, sessionIdField } from './message.schema.ts';
+import { streamReply } from './stream-reply.ts';
+
+const MAX_MESSAGE_BYTES = 256 * 1024;
+const DEFAULT_TIMEOUT_MS = 120_000;
+const MAX_TIMEOUT_MS = 600_000;
+
+const messageField = z
+  .string()
+  .regex(/\S/, 'Say something.')
+  .refine((text) => utf8Length(text) <= MAX_MESSAGE_BYTES, `Use at most ${MAX_MESSAGE_BYTES} bytes.`)
+  .meta({ override: ({ jsonSchema }) => void delete jsonSchema.pattern });
+
+/** The account itself, where the call does not say who speaks. */
+async function accountSender(em: EntityManager, accountId: string) {
+  const { name } = await em.findOneOrFail(Account, { id: accountId });
+  return { type: 'human', id: accountId, name };
+}
+
+const senderField = z.object({
+  type: z.string().min(1).max(32).default('human'),
+  id: z.string().min(1).max(128),
+  name: z.string().min(1).max(128).optional(),
+});
+
+export const sendMessage = defineOperation({
+  method: 'POST',
+  path: '/instances/:instanceId/agents/:agentId/messages',
+  operationId: 'messages.send',
+  summary: 'Send a message to an agent and get its reply',
+  description:
+    'With `stream` the reply comes as server-sent events, each an OpenAI `chat.completion.chunk`, and `[DONE]` at the end. When the time is up or the client goes away, the turn goes on and lands in the history.',
+  tag: 'messages',
+  auth: 'account',
+  audit: 'messages.send',
+  rateLimit: 'account',
+  idempotent: true,
+  params: agentParams,
+  body: z.object({
+    message: messageField,
+    sender: senderField
+      .optional()
+      .meta({ description: 'Who says it; the account, if left out. It does not separate conversations.' }),
+    stream: z.boolean().default(false),
+    sessionId: sessionIdField.optional().meta({ description: 'A conversation of its own; without it, the one of the agent.' }),
+    timeoutMs: z
+      .int()
+      .min(1)
+      .transform((given) => Math.min(given, MAX_TIMEOUT_MS))
+      .default(DEFAULT_TIMEOUT_MS)
+      .meta({ description: `How long to wait without \`stream\`; over ${MAX_TIMEOUT_MS} is taken as ${MAX_TIMEOUT_MS}.` }),
+  }),
+  success: { status: 200, schema: messageSchema, stream: true },
+  errors: ['agent_error', 'instance_not_ready', 'timeout', 'rate_limited'],
+
+  async load({ params, actor, em }) {
+    return findAgent(em, { accountId: actor.accountId, ...params });
+  },
+  async before({ params, actor, deps, signal }) {
+    await awaitActiveAgent(deps, { accountId: actor.accountId, ...params }, signal);
+  },
+  async handle({ params, body, actor, loaded: agent, em, deps }) {
+    const owner = deps.turnSender.owner();
+    const sender = body.sender ?? (await accountSender(em, actor.accountId));
+    const now = deps.clock();
+    const accepted = await acceptTurn(em, {
+      ...params,
+      sessionId: body.sessionId ?? '',
+      text: body.message,
+      sender: { ...sender, name: sender.name ?? sender.id },
+      replySender: { type: 'agent', id: agent.slug, name: agent.displayName },
+      owner,
+      makeId: deps.makeId,
+      now,
+    });
+    return { ...params, messageId: accepted.messageId, model: agent.model, acceptedAtMs: now.getTime() };
+  },
+  auditSubject: ({ messageId, instanceId }) => ({ target: messageId, instanceId }),
+
+  async after(sent, { body, deps, signal }) {
+    const turn = deps.turnSender.follow(sent.messageId);
+    deps.turnSender.kick(sent.messageId);
+    if (body.stream) return new EventStream(streamReply(deps, sent, turn, signal));
+    return awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal });
+  },
+});

@@ -1,0 +1,43 @@
+import { findMessage } from '../../../database/queries/find-messages.ts';
+import type { MessageView } from '../../../database/queries/find-messages.ts';
+import { Agent } from '../../../database/entities/agent.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { errorOfTurn } from '../../../turns/turn-end.ts';
+import type { TurnView } from '../../../turns/turn-sender.ts';
+import type { Deps } from '../../deps.ts';
+
+export interface SentTurn {
+  agentId: string;
+  messageId: string;
+}
+
+/** The reply of a turn that has ended. Throws what the caller is told when there is none. */
+export async function endedReply(deps: Deps, { agentId, messageId }: SentTurn, ended: TurnView | null): Promise<MessageView> {
+  const em = deps.orm.em.fork();
+  const error = errorOfTurn(ended, messageId);
+  if (error?.reason === 'cancelled' && (await em.count(Agent, { id: agentId, deletedAt: null })) === 0)
+    throw new AppError('not_found', 'The agent was deleted before it had replied.', { messageId });
+  if (error) throw error;
+  const reply = await findMessage(em, agentId, messageId);
+  if (!reply) throw errorOfTurn(null, messageId) ?? new Error('a turn that is gone has an error');
+  return reply;
+}
+
+/** Nobody waits any longer; the turn goes on. */
+export function stillRunning(messageId: string): AppError {
+  return new AppError(
+    'timeout',
+    'The agent has not replied yet and goes on. Do not send again: get the reply with GET .../messages/:messageId.',
+    { messageId },
+  );
+}
+
+/** What is awaited, or `timeout` when the signal says that nobody waits any longer. */
+export function orStillRunning<T>(promise: Promise<T>, { messageId }: SentTurn, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(stillRunning(messageId));
+    if (signal.aborted) return onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import { defineOperation } from '../../define-operation.ts';
+
+/** The document describes all operations, itself among them, so it is handed in by whoever has the list. */
+export function defineGetOpenapi(document: () => { openapi: string }) {
+  return defineOperation({
+    method: 'GET',
+    path: '/openapi.json',
+    operationId: 'meta.openapi',
+    summary: 'Get this API as an OpenAPI document',
+    tag: 'meta',
+    auth: 'public',
+    audit: 'none',
+    rateLimit: 'none',
+    idempotent: false,
+    success: { status: 200, schema: z.looseObject({ openapi: z.string() }) },
+    errors: [],
+    async handle() {
+      return { ...document() };
+    },
+  });
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { defineOperation } from '../../define-operation.ts';
+
+export const listModels = defineOperation({
+  method: 'GET',
+  path: '/models',
+  operationId: 'models.list',
+  summary: 'List the models that an agent can have',
+  tag: 'agents',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  success: {
+    status: 200,
+    schema: z.object({
+      models: z.array(
+        z.object({
+          id: z.string(),
+          contextWindow: z.int().meta({ description: 'In tokens.' }),
+          maxTokens: z.int().meta({ description: 'The longest reply, in tokens.' }),
+          isDefault: z.boolean(),
+        }),
+      ),
+    }),
+  },
+  errors: [],
+
+  async handle({ deps }) {
+    const models = Object.entries(deps.config.MODELS);
+    return {
+      models: models.map(([id, { contextWindow, maxTokens }], index) => ({
+        id,
+        contextWindow,
+        maxTokens,
+        isDefault: index === 0,
+      })),
+    };
+  },
+});

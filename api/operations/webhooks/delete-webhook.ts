@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { deleteWebhook as remove } from '../../../database/queries/webhooks.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField } from '../../fields.ts';
+import { webhookParams } from './webhook.schema.ts';
+
+export const deleteWebhook = defineOperation({
+  method: 'DELETE',
+  path: '/webhooks/:webhookId',
+  operationId: 'webhooks.delete',
+  summary: 'Delete a webhook',
+  description: 'Whatever waits for it is dropped.',
+  tag: 'webhooks',
+  auth: 'account',
+  audit: 'webhooks.delete',
+  rateLimit: 'account',
+  idempotent: true,
+  params: webhookParams,
+  success: { status: 200, schema: z.object({ webhookId: idField('wh'), deleted: z.literal(true) }) },
+  errors: [],
+
+  async handle({ params, actor, em }) {
+    if (!(await remove(em, { accountId: actor.accountId, ...params }))) throw new AppError('not_found', 'Webhook not found');
+    return { webhookId: params.webhookId, deleted: true as const };
+  },
+});

@@ -1,0 +1,21 @@
+import { defineOperation } from '../../define-operation.ts';
+import { findWebhook, presentWithSecret, webhookParams, webhookSchema } from './webhook.schema.ts';
+
+export const getWebhook = defineOperation({
+  method: 'GET',
+  path: '/webhooks/:webhookId',
+  operationId: 'webhooks.get',
+  summary: 'Get a webhook with its secret',
+  tag: 'webhooks',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  params: webhookParams,
+  success: { status: 200, schema: webhookSchema, credential: true },
+  errors: [],
+
+  async handle({ params, actor, em, deps }) {
+    return presentWithSecret(await findWebhook(em, { accountId: actor.accountId, ...params }), deps);
+  },
+});

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { webhookPlace } from '../../../database/webhook-place.ts';
+import { makeSigningSecret } from '../../../lib/signing-secret.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { timestamp } from '../../fields.ts';
+import { encryptionOf, findWebhook, presentWithSecret, webhookParams, webhookSchema } from './webhook.schema.ts';
+
+const GRACE_MS = 24 * 60 * 60_000;
+
+export const rotateSecret = defineOperation({
+  method: 'POST',
+  path: '/webhooks/:webhookId/rotate-secret',
+  operationId: 'webhooks.rotateSecret',
+  summary: 'Give a webhook a new secret',
+  description:
+    '`X-Thermidora-Signature` is made with the new secret at once. For 24 hours `X-Thermidora-Signature-Previous` is made with the old one, and `webhook-signature` holds both.',
+  tag: 'webhooks',
+  auth: 'account',
+  audit: 'webhooks.rotateSecret',
+  rateLimit: 'account',
+  idempotent: true,
+  params: webhookParams,
+  success: { status: 200, schema: webhookSchema.extend({ previousSecretUntil: timestamp }), credential: true },
+  errors: [],
+
+  async handle({ params, actor, em, deps }) {
+    const webhook = await findWebhook(em, { accountId: actor.accountId, ...params });
+    const secret = makeSigningSecret(deps.randomBytes);
+    const until = new Date(deps.clock().getTime() + GRACE_MS);
+    // Both are bound to the row alone, so the old one may move as it is.
+    webhook.previousSecret = webhook.secret;
+    webhook.previousSecretUntil = until;
+    webhook.secret = encryptionOf(deps).encrypt(secret, webhookPlace(webhook.id));
+    webhook.secretLast4 = secret.slice(-4);
+    await em.flush();
+    return { ...presentWithSecret(webhook, deps), previousSecretUntil: until.toISOString() };
+  },
+});

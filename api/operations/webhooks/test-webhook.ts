@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { queueDelivery } from '../../../database/queries/webhooks.ts';
+import { testBody } from '../../../domain/event-body.ts';
+import { TEST_EVENT } from '../../../domain/webhook-events.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField } from '../../fields.ts';
+import { findWebhook, webhookParams } from './webhook.schema.ts';
+
+export const testWebhook = defineOperation({
+  method: 'POST',
+  path: '/webhooks/:webhookId/test',
+  operationId: 'webhooks.test',
+  summary: 'Send a test event',
+  description: 'It is sent once, also when the webhook is disabled. The list of deliveries shows how it went.',
+  tag: 'webhooks',
+  auth: 'account',
+  audit: 'webhooks.test',
+  rateLimit: 'account',
+  idempotent: true,
+  params: webhookParams,
+  success: { status: 200, schema: z.object({ message: z.literal('Test event dispatched'), deliveryId: idField('dlv') }) },
+  errors: [],
+
+  async handle({ params, actor, em, deps }) {
+    const { id: webhookId } = await findWebhook(em, { accountId: actor.accountId, ...params });
+    const [now, eventId, deliveryId] = [deps.clock(), deps.makeId('evt'), deps.makeId('dlv')];
+    const body = testBody({ eventType: TEST_EVENT, eventId, at: now });
+    await queueDelivery(em, { id: deliveryId, webhookId, eventId, eventType: TEST_EVENT, body, isTest: true, now });
+    return { message: 'Test event dispatched' as const, deliveryId };
+  },
+});

@@ -1,0 +1,64 @@
+import { z } from 'zod';
+import { enableWebhook } from '../../../database/queries/webhooks.ts';
+import { defineOperation } from '../../define-operation.ts';
+import {
+  descriptionField,
+  eventsField,
+  findWebhook,
+  presentMasked,
+  requireTarget,
+  urlField,
+  webhookParams,
+  webhookSchema,
+} from './webhook.schema.ts';
+
+/** It is refused rather than ignored, so that nobody believes that it was changed. */
+const immutable = z
+  .never({ error: 'What a webhook is for cannot be changed. Create a new one instead.' })
+  .optional()
+  .meta({ description: 'Cannot be changed.' });
+
+export const updateWebhook = defineOperation({
+  method: 'PATCH',
+  path: '/webhooks/:webhookId',
+  operationId: 'webhooks.update',
+  summary: 'Enable, disable or change a webhook',
+  description: 'While it is disabled nothing new is queued. What waited is sent when it is enabled.',
+  tag: 'webhooks',
+  auth: 'account',
+  audit: 'webhooks.update',
+  rateLimit: 'account',
+  idempotent: true,
+  params: webhookParams,
+  body: z.object({
+    enabled: z.boolean().optional(),
+    url: urlField.optional(),
+    events: eventsField.optional(),
+    description: descriptionField.nullable().optional(),
+    instanceId: immutable,
+    agentId: immutable,
+  }),
+  success: { status: 200, schema: webhookSchema },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    return findWebhook(em, { accountId: actor.accountId, ...params });
+  },
+  async before({ params, body, actor, em, deps }) {
+    if (body.url === undefined) return;
+    await findWebhook(em, { accountId: actor.accountId, ...params });
+    await requireTarget(body.url, deps);
+  },
+  async handle({ params, body, actor, em, loaded: webhook }) {
+    const { enabled, url, events, description } = body;
+    if (url !== undefined) webhook.url = url;
+    if (events !== undefined) webhook.events = events;
+    if (description !== undefined) webhook.description = description;
+    const isEnabling = enabled === true && !webhook.enabled;
+    if (enabled === false) webhook.enabled = false;
+    await em.flush();
+    if (!isEnabling) return presentMasked(webhook);
+    await enableWebhook(em, webhook.id);
+    return presentMasked(await findWebhook(em, { accountId: actor.accountId, ...params }));
+  },
+});

@@ -1,0 +1,89 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import type { Webhook } from '../../../database/entities/webhook.ts';
+import { findOwnedWebhook } from '../../../database/queries/webhooks.ts';
+import { webhookPlace } from '../../../database/webhook-place.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { SUBSCRIBABLE } from '../../../domain/webhook-events.ts';
+import { createEncryption } from '../../../lib/encryption.ts';
+import type { Encryption } from '../../../lib/encryption.ts';
+import { createDnsLookup } from '../../../lib/safe-lookup.ts';
+import { resolvedTargetProblem } from '../../../lib/safe-target.ts';
+import type { Deps } from '../../deps.ts';
+import { idField, timestamp } from '../../fields.ts';
+
+export const webhookParams = z.object({ webhookId: idField('wh') });
+
+const DNS_MS = 2_000;
+
+export const urlField = z.string().meta({
+  description: 'https, without a user name, at most 2,048 characters, the address of a public host.',
+  example: 'https://example.com/webhook',
+});
+
+export const eventsField = z
+  .array(z.enum(SUBSCRIBABLE))
+  .min(1, 'Name at least one event.')
+  .transform((events) => [...new Set(events)])
+  .meta({ description: '`*` stands for cron.completed, agent.message and agent.error.', example: ['cron.completed', 'agent.message'] });
+
+export const descriptionField = z.string().trim().max(256);
+
+export const webhookSchema = z
+  .object({
+    webhookId: idField('wh'),
+    url: z.string(),
+    events: z.array(z.enum(SUBSCRIBABLE)),
+    instanceId: idField('inst').nullable().meta({ description: 'Only events of this instance; null: of all.' }),
+    agentId: idField('agt').nullable().meta({ description: 'Only events of this agent.' }),
+    description: z.string().nullable(),
+    secret: z.string().meta({ description: 'Signs the deliveries.', example: 'whsec_****Zz8=' }),
+    enabled: z.boolean(),
+    disabledReason: z
+      .enum(['gone', 'failing'])
+      .nullable()
+      .meta({ description: 'Why it was disabled by itself: it answered 410, or failed for five days.' }),
+    failingSince: timestamp.nullable().meta({ description: 'The first of the failures since its last success.' }),
+    createdAt: timestamp,
+  })
+  .meta({ id: 'Webhook' });
+
+/** A webhook as its customer sees it, with this as its secret. */
+function present(webhook: Webhook, secret: string): z.input<typeof webhookSchema> {
+  const { id: webhookId, url, instance, agent, description, enabled, disabledReason, failingSince, createdAt } = webhook;
+  const events = z.array(z.enum(SUBSCRIBABLE)).parse(webhook.events);
+  return {
+    ...{ webhookId, url, events, instanceId: instance, agentId: agent, description, secret, enabled, disabledReason },
+    failingSince: failingSince?.toISOString() ?? null,
+    createdAt: createdAt.toISOString(),
+  };
+}
+
+export function presentMasked(webhook: Webhook): z.input<typeof webhookSchema> {
+  return present(webhook, `whsec_****${webhook.secretLast4}`);
+}
+
+export function presentWithSecret(webhook: Webhook, deps: Deps): z.input<typeof webhookSchema> {
+  return present(webhook, encryptionOf(deps).decrypt(webhook.secret, webhookPlace(webhook.id)));
+}
+
+export function encryptionOf({ config, randomBytes }: Pick<Deps, 'config' | 'randomBytes'>): Encryption {
+  return createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
+}
+
+/** The account's webhook. Throws `not_found`. */
+export async function findWebhook(em: EntityManager, owned: { accountId: string; webhookId: string }): Promise<Webhook> {
+  const webhook = await findOwnedWebhook(em, owned);
+  if (!webhook) throw new AppError('not_found', 'Webhook not found');
+  return webhook;
+}
+
+/** Throws `invalid_request` unless deliveries may be sent there. Asks the name servers, so it belongs into `before`. */
+export async function requireTarget(url: string | undefined, { config }: Pick<Deps, 'config'>): Promise<void> {
+  if (url === undefined) return;
+  const options = { allowPrivate: config.WEBHOOK_ALLOW_PRIVATE, lookup: createDnsLookup(), timeoutMs: DNS_MS };
+  const problem = await resolvedTargetProblem(url, options);
+  if (problem === null) return;
+  const message = `It ${problem}`;
+  throw new AppError('invalid_request', `url: ${message}`, { details: [{ path: 'url', message }] });
+}

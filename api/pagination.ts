@@ -1,0 +1,74 @@
+import { z } from 'zod';
+
+interface Limits {
+  defaultLimit: number;
+  maxLimit: number;
+}
+
+/** The place of the last row of a page: when it was made, in milliseconds, and its id, which decides among equals. */
+export const byCreation = z.tuple([z.int().nonnegative().max(8.64e15), z.string().max(64)]);
+
+/** `limit`: a whole number from 1; what is over the maximum is clamped. */
+export function limitField({ defaultLimit, maxLimit }: Limits) {
+  return z
+    .string()
+    .regex(/^0*[1-9]\d*$/, 'Must be a whole number from 1.')
+    .transform((text) => Math.min(Number(text), maxLimit))
+    .default(defaultLimit)
+    .meta({
+      description: `At most this many; over ${maxLimit} is taken as ${maxLimit}.`,
+      override: ({ jsonSchema }) => {
+        delete jsonSchema.pattern;
+        Object.assign(jsonSchema, { type: 'integer', minimum: 1, default: defaultLimit });
+      },
+    });
+}
+
+/** The rows after this place in a list that begins with the newest; `idColumn` is the row's id. */
+export function olderThan(cursor: readonly [number, string] | undefined, idColumn: string) {
+  if (!cursor) return {};
+  const at = new Date(cursor[0]);
+  return { $or: [{ createdAt: { $lt: at } }, { createdAt: at, [idColumn]: { $lt: cursor[1] } }] };
+}
+
+function readCursor(text: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Keyset pages of one list. The cursor is opaque to clients: the name of the list and the position of the last row.
+ * It is checked, not signed, since all it can do is choose where to go on in one's own rows.
+ */
+export function paginate<P extends z.ZodType>(list: string, position: P, limits: Limits = { defaultLimit: 50, maxLimit: 200 }) {
+  const cursor = z.tuple([z.literal(list), position]);
+  return {
+    /** For the query of the operation. */
+    fields: {
+      limit: limitField(limits),
+      cursor: z
+        .string()
+        .transform((text, context) => {
+          const parsed = cursor.safeParse(readCursor(text));
+          if (parsed.success) return parsed.data[1];
+          context.addIssue('Must be the nextCursor of an earlier page of this list.');
+          return z.NEVER;
+        })
+        .optional()
+        .meta({ description: 'The `nextCursor` of the page before.' }),
+    },
+    /** Makes a page out of up to limit + 1 rows. */
+    page<Row>(rows: readonly Row[], limit: number, positionOf: (row: Row) => z.input<P>) {
+      const items = rows.slice(0, limit);
+      const last = items.at(-1);
+      const hasMore = rows.length > limit && last !== undefined;
+      const text = hasMore ? JSON.stringify([list, positionOf(last)]) : null;
+      return { items, nextCursor: text === null ? null : Buffer.from(text).toString('base64url') };
+    },
+  };
+}
+
+export const nextCursor = z.string().nullable().meta({ description: 'Pass it as `cursor` for the next page; null on the last.' });

@@ -1,0 +1,54 @@
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import type { EventStream } from './event-stream.ts';
+
+const PING_MS = 15_000;
+
+const HEADERS = {
+  'Content-Type': 'text/event-stream; charset=utf-8',
+  'Cache-Control': 'no-cache, no-transform',
+  'X-Accel-Buffering': 'no',
+};
+
+interface SendOptions {
+  /** The data of the last event when the stream fails half way. */
+  errorEvent: (error: unknown) => string;
+  pingMs?: number;
+}
+
+function frame(data: string): string {
+  return `data: ${data.replaceAll('\n', '\ndata: ')}\n\n`;
+}
+
+/**
+ * Writes each event as soon as it is there, at the pace of the client, with a comment every 15 s. Resolves when the
+ * stream has ended or the client has gone. Throws the stream's error only while nothing has been written.
+ */
+export async function sendEvents(response: ServerResponse, stream: EventStream, options: SendOptions): Promise<void> {
+  const iterator = stream.events[Symbol.asyncIterator]();
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const left = new Promise<'left'>((resolve) => gone.signal.addEventListener('abort', () => resolve('left')));
+  const write = (text: string): boolean => {
+    if (!response.headersSent) response.writeHead(200, HEADERS);
+    return response.write(text);
+  };
+  const ping = setInterval(() => write(': ping\n\n'), options.pingMs ?? PING_MS);
+  try {
+    for (;;) {
+      const next = await Promise.race([iterator.next(), left]);
+      if (next === 'left' || next.done) break;
+      if (!write(frame(next.value))) await Promise.race([once(response, 'drain', { signal: gone.signal }), left]);
+    }
+  } catch (error) {
+    if (!response.headersSent) throw error;
+    if (!gone.signal.aborted) write(frame(options.errorEvent(error)));
+  } finally {
+    clearInterval(ping);
+    // Not awaited: a source that still waits for its next event ends when it gets there.
+    void Promise.resolve(iterator.return?.()).catch(() => undefined);
+  }
+  if (gone.signal.aborted) return;
+  if (!response.headersSent) response.writeHead(200, HEADERS);
+  response.end();
+}

@@ -1,0 +1,33 @@
+import { findLoginCode, storeLoginCode } from '../database/queries/login-codes.ts';
+import { recordAudit } from '../database/queries/record-audit.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import type { Deps } from './deps.ts';
+
+interface LoginRequest {
+  email: string;
+  requestId: string;
+  address: string;
+}
+
+/** Stores a new code and mails it, unless the address has no account or was sent too many. Throws when the mail fails. */
+export async function sendLoginCode(deps: Deps, { email, requestId, address }: LoginRequest): Promise<void> {
+  const found = await findLoginCode(deps.orm.em.fork(), email);
+  if (!found) return;
+  const { accountId } = found;
+  const code = deps.loginCodes.make();
+  const codeHash = await deps.loginCodes.hash(code);
+  const now = deps.clock();
+  const stored = await runTransaction(deps.orm.em, async (em) => {
+    if (!(await storeLoginCode(em, { accountId, codeHash, now }))) return false;
+    const id = deps.makeId('aud');
+    const line = { id, accountId, instanceId: null, at: now, action: 'auth.login', target: accountId, requestId, address };
+    await recordAudit(em, { ...line, actor: `account:${accountId}` });
+    return true;
+  });
+  if (!stored) return;
+  await deps.mail.send({
+    to: email,
+    subject: `${code} is your Thermidora login code`,
+    text: `Your login code is ${code}. It is good for ten minutes and can be used once.\n\nIf you did not ask for it, ignore this mail: nobody can log in without the code.\n`,
+  });
+}

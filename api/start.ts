@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { listenToNotifications } from '../database/notifications.ts';
+import { createOrm } from '../database/orm.ts';
+import { createIdMaker } from '../domain/ids.ts';
+import { createBackground } from '../lib/background.ts';
+import { systemClock } from '../lib/clock.ts';
+import { ConfigError, loadConfig } from '../lib/config.ts';
+import type { Config } from '../lib/config.ts';
+import { startHttpServer } from '../lib/http-server.ts';
+import { createLog } from '../lib/log.ts';
+import type { Log } from '../lib/log.ts';
+import { createMail } from '../lib/mail.ts';
+import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
+import { createDriver } from '../runtime/create-driver.ts';
+import { createGatewayConnections } from '../turns/gateway-connections.ts';
+import { createProcessLease } from '../turns/process-lease.ts';
+import { createTurnSender } from '../turns/turn-sender.ts';
+import { createRequestMetrics } from './api-metrics.ts';
+import { createApp } from './app.ts';
+import { createLoginCodes } from './login-code.ts';
+import { operations } from './operations/index.ts';
+import { createTemporalProbe } from './probe-temporal.ts';
+import { createTokens } from './tokens.ts';
+
+/** How long requests that are under way may take to end when the process is told to stop. */
+const GRACE_MS = 10_000;
+
+/** Runs the API with the settings of this environment until a signal ends it. What keeps it from starting is printed. */
+export async function start(env: Record<string, string | undefined>): Promise<void> {
+  try {
+    const config = loadConfig(env);
+    await run(config, createLog('api', config.LOG_LEVEL));
+  } catch (error) {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+async function run(config: Config, log: Log): Promise<void> {
+  const orm = await createOrm(config.DATABASE_URL);
+  const makeId = createIdMaker(randomBytes);
+  const background = createBackground();
+  const notifications = listenToNotifications(config.DATABASE_URL, log);
+  const shutdown = new AbortController();
+
+  const driver = createDriver(config, null);
+  const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
+  const lease = createProcessLease({ orm, kind: 'api', makeId, log });
+  await lease.start();
+  const turnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS };
+  const turnSender = createTurnSender({ ...turnDeps, connections, lease, notifications });
+
+  const deps = {
+    config,
+    orm,
+    clock: systemClock,
+    randomBytes,
+    makeId,
+    log,
+    mail: createMail({ url: config.SMTP_URL, from: config.MAIL_FROM, log }),
+    tokens: createTokens({ masterKeys: config.MASTER_KEYS, clock: systemClock, makeId }),
+    loginCodes: createLoginCodes(config.MASTER_KEYS, randomBytes),
+    background,
+    notifications,
+    driver,
+    connections,
+    turnSender,
+    shutdown: shutdown.signal,
+  };
+
+  const probeTemporal = createTemporalProbe(config.TEMPORAL_ADDRESS, config.temporalEnv);
+  const registry = createMetrics('api');
+  const app = createApp(deps, { operations, metrics: createRequestMetrics(registry, probeTemporal), probeTemporal });
+  const listener = app.callback();
+  const server = await startHttpServer((request, response) => void listener(request, response), {
+    host: config.HOST,
+    port: config.PORT,
+  });
+  const metricsServer = await startMetricsServer(registry, { host: config.HOST, port: config.METRICS_PORT });
+  log.info({ host: config.HOST, port: server.port }, 'the API listens');
+
+  const drain = async (): Promise<void> => {
+    log.info('draining');
+    shutdown.abort();
+    await server.drain(GRACE_MS);
+    await background.idle();
+    // Nobody can ask for more. What was accepted is sent by others from here on.
+    await turnSender.stop();
+    await lease.stop();
+    connections.closeAll();
+    await notifications.close();
+    await metricsServer.drain(0);
+    await orm.close();
+    log.info('the API has stopped');
+  };
+  let draining: Promise<void> | undefined;
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void (draining ??= drain()));
+}

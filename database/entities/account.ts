@@ -1,0 +1,45 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { moment, nanoUsd } from './columns.ts';
+
+const AccountSchema = defineEntity({
+  name: 'Account',
+  tableName: 'accounts',
+  uniques: [{ name: 'accounts_email_unique', properties: ['email'] }],
+  indexes: [
+    {
+      name: 'accounts_exhausts_index',
+      expression: 'create index "accounts_exhausts_index" on "accounts" ("exhausts_at") where exhausts_at is not null',
+    },
+    {
+      name: 'accounts_notice_index',
+      expression: 'create index "accounts_notice_index" on "accounts" ("notice_at") where notice_at is not null',
+    },
+  ],
+  checks: [{ name: 'accounts_balance_not_negative', expression: 'balance_nano_usd >= 0' }],
+  properties: {
+    id: p.text().primary(),
+    email: p.text(),
+    name: p.text(),
+    emailVerifiedAt: moment().strictNullable(),
+    /** Another registration met this address while nobody had proven it. */
+    metUnverified: p.boolean().default(false),
+    /** Tokens carry it; a new version voids the old ones. */
+    tokenVersion: p.integer().default(0),
+    /** The sum of its ledger lines, kept by transfer(). */
+    balanceNanoUsd: nanoUsd().default(0),
+    createdAt: moment(),
+    /** The end of its latest debit: no credit is entered before it. */
+    debitedUntil: moment().strictNullable().default(null),
+    lastCreditAt: moment().strictNullable().default(null),
+    /** When its money may be used up, at the earliest; null when nothing runs. */
+    exhaustsAt: moment().strictNullable().default(null),
+    /** When it is to be warned next, at the earliest. */
+    noticeAt: moment().strictNullable().default(null),
+    /** The last warning that it was given: so many hours before the end. */
+    lowToldHours: p.smallint().strictNullable().default(null),
+  },
+});
+
+/** A customer. */
+export class Account extends AccountSchema.class {}
+AccountSchema.setClass(Account);

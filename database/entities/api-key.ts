@@ -1,0 +1,26 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { Account } from './account.ts';
+import { moment } from './columns.ts';
+
+const ApiKeySchema = defineEntity({
+  name: 'ApiKey',
+  tableName: 'api_keys',
+  uniques: [{ name: 'api_keys_hash_unique', properties: ['hash'] }],
+  indexes: [{ name: 'api_keys_account_index', properties: ['account', 'createdAt', 'id'] }],
+  properties: {
+    id: p.text().primary(),
+    account: () => p.manyToOne(Account).mapToPk().foreignKeyName('api_keys_account_fk').index(false),
+    name: p.text(),
+    hash: p.blob(),
+    prefix: p.text(),
+    last4: p.text(),
+    createdAt: moment(),
+    lastUsedAt: moment().strictNullable().default(null),
+    expiresAt: moment().strictNullable(),
+    revokedAt: moment().strictNullable().default(null),
+  },
+});
+
+/** A key for programs; only its hash is here. */
+export class ApiKey extends ApiKeySchema.class {}
+ApiKeySchema.setClass(ApiKey);

@@ -1,0 +1,16 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { Instance } from './instance.ts';
+
+const EventOccurrenceSchema = defineEntity({
+  name: 'EventOccurrence',
+  tableName: 'event_occurrences',
+  properties: {
+    instance: () => p.manyToOne(Instance).mapToPk().primary().foreignKeyName('event_occurrences_instance_fk'),
+    /** What happened, as the gateway names it: read back a second time it is no second event. */
+    key: p.text().primary(),
+  },
+});
+
+/** Outlives the retention of events, so that old history read back never becomes news. */
+export class EventOccurrence extends EventOccurrenceSchema.class {}
+EventOccurrenceSchema.setClass(EventOccurrence);

@@ -1,0 +1,80 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
+import { Account } from './account.ts';
+import { counter, moment } from './columns.ts';
+
+const InstanceSchema = defineEntity({
+  name: 'Instance',
+  tableName: 'instances',
+  uniques: [{ name: 'instances_runtime_unique', properties: ['runtimeId'] }],
+  indexes: [
+    { name: 'instances_account_index', properties: ['account', 'createdAt', 'id'] },
+    {
+      name: 'instances_shard_index',
+      expression: 'create index "instances_shard_index" on "instances" ("shard") where boot_id is not null',
+    },
+    {
+      name: 'instances_queued_index',
+      expression: 'create index "instances_queued_index" on "instances" ("queued_at") where queued_at is not null',
+    },
+  ],
+  checks: [
+    { name: 'instances_status_known', expression: "status in ('provisioning', 'running', 'stopped', 'destroying', 'error')" },
+    { name: 'instances_desired_known', expression: "desired_status in ('running', 'stopped', 'destroyed')" },
+  ],
+  properties: {
+    id: p.text().primary(),
+    account: () => p.manyToOne(Account).mapToPk().foreignKeyName('instances_account_fk').index(false),
+    name: p.text(),
+    /** Names its directory, container, tokens: an instance can take over a runtime that was started before it existed. */
+    runtimeId: p.text(),
+    createdAt: moment(),
+    /** A tombstone from then on: not found outside, but the ledger and the sequence point at it. */
+    deletedAt: moment().strictNullable().default(null),
+
+    desiredStatus: p.text().$type<DesiredStatus>(),
+    /** Counts accepted starts, stops and destroys. A newer one cancels the step that is under way. */
+    powerGeneration: counter().default(1),
+    /** Counts changes of agents, files, skills. Never cancels a step. */
+    contentGeneration: counter().default(0),
+    appliedContentGeneration: counter().default(0),
+    /** Counts what needs a new gateway process. */
+    restartGeneration: counter().default(0),
+    appliedRestartGeneration: counter().default(0),
+
+    status: p.text().$type<InstanceStatus>(),
+    transitionKind: p.text().$type<TransitionKind>().strictNullable(),
+    transitionStartedAt: moment().strictNullable(),
+    transitionAttempt: p.integer().default(0),
+    transitionStep: p.text().strictNullable(),
+    reasonCode: p.text().strictNullable().default(null),
+    reasonMessage: p.text().strictNullable().default(null),
+    reasonAt: moment().strictNullable().default(null),
+    reasonRetryable: p.boolean().strictNullable().default(null),
+    /** The power generation that ended in `error`. */
+    errorGeneration: counter().strictNullable().default(null),
+
+    /** The attempt that may change the runtime and this row; a lower one is refused. */
+    epoch: counter().default(0),
+    /** The gateway process that takes messages; null while none does. */
+    bootId: p.text().strictNullable().default(null),
+    /** The gateway that was lost may still be alive: the next start ends it first. */
+    killFirst: p.boolean().default(false),
+    /** No start before then: a gateway that keeps dying is given a pause. */
+    startNotBefore: moment().strictNullable().default(null),
+    /** Holds one of MAX_RUNNING slots. */
+    hasSlot: p.boolean().default(false),
+    /** Waits for a slot since then. */
+    queuedAt: moment().strictNullable().default(null),
+    /** When its gateway died by itself, lately. */
+    deaths: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
+    shard: p.smallint(),
+
+    startedAt: moment().strictNullable().default(null),
+    stoppedAt: moment().strictNullable().default(null),
+  },
+});
+
+/** An OpenClaw gateway of a customer: what is wanted of it, and what is known of it. */
+export class Instance extends InstanceSchema.class {}
+InstanceSchema.setClass(Instance);

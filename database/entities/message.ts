@@ -1,0 +1,72 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { TurnFailure, TurnStatus } from '../../domain/turn.ts';
+import { Account } from './account.ts';
+import { Agent } from './agent.ts';
+import { counter, moment } from './columns.ts';
+import { Conversation } from './conversation.ts';
+import { Instance } from './instance.ts';
+
+const MessageSchema = defineEntity({
+  name: 'Message',
+  tableName: 'messages',
+  uniques: [
+    { name: 'messages_number_unique', properties: ['conversation', 'number', 'role'] },
+    { name: 'messages_trace_unique', properties: ['traceId'] },
+  ],
+  indexes: [
+    { name: 'messages_history_index', properties: ['agent', 'createdAt', 'id'] },
+    { name: 'messages_instance_index', properties: ['instance'] },
+    { name: 'messages_account_index', properties: ['account'] },
+    {
+      name: 'messages_pending_index',
+      expression: `create index "messages_pending_index" on "messages" ("instance_id", "conversation_id", "number") where status = 'pending'`,
+    },
+    {
+      name: 'messages_abort_due_index',
+      expression: 'create index "messages_abort_due_index" on "messages" ("instance_id") where abort_due',
+    },
+  ],
+  checks: [
+    { name: 'messages_role_known', expression: "role in ('user', 'agent')" },
+    { name: 'messages_status_known', expression: "status in ('pending', 'completed', 'failed', 'cancelled')" },
+    { name: 'messages_turn_is_reply', expression: "(role = 'agent') = (status is not null)" },
+  ],
+  properties: {
+    id: p.text().primary(),
+    account: () => p.manyToOne(Account).mapToPk().foreignKeyName('messages_account_fk').index(false),
+    instance: () => p.manyToOne(Instance).mapToPk().foreignKeyName('messages_instance_fk').index(false),
+    agent: () => p.manyToOne(Agent).mapToPk().foreignKeyName('messages_agent_fk').index(false),
+    conversation: () => p.manyToOne(Conversation).mapToPk().foreignKeyName('messages_conversation_fk').index(false),
+    /** The turn within its conversation; the message and its reply share it. */
+    number: counter(),
+    role: p.text().$type<'user' | 'agent'>(),
+    content: p.text(),
+    senderType: p.text(),
+    senderId: p.text(),
+    senderName: p.text(),
+    createdAt: moment(),
+
+    // The rest is the turn, and stands on the reply.
+    status: p.text().$type<TurnStatus>().strictNullable(),
+    errorReason: p.text().$type<TurnFailure>().strictNullable().default(null),
+    errorMessage: p.text().strictNullable().default(null),
+    /** Names the message in every model call of its turn: 32 hex digits. */
+    traceId: p.character().length(32).strictNullable(),
+    /** Which process sends it: a `proc_` id, or `shard`: whoever watches its instance. */
+    owner: p.text().strictNullable().default(null),
+    /** The gateway process that it is for. */
+    bootId: p.text().strictNullable().default(null),
+    /** How often it was sent under a new key; 0: not yet. */
+    attempt: p.integer().default(0),
+    sentAt: moment().strictNullable().default(null),
+    /** In how many deaths of the gateway it was in flight. */
+    deaths: p.integer().default(0),
+    /** We ended it before the gateway did: the gateway still has to be told. */
+    abortDue: p.boolean().default(false),
+    endedAt: moment().strictNullable().default(null),
+  },
+});
+
+/** One side of a turn: what was said, or the reply that is made of it. */
+export class Message extends MessageSchema.class {}
+MessageSchema.setClass(Message);

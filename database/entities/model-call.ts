@@ -1,0 +1,34 @@
+import { defineEntity, p } from '@mikro-orm/postgresql';
+import { Account } from './account.ts';
+import { Agent } from './agent.ts';
+import { counter, moment } from './columns.ts';
+import { Instance } from './instance.ts';
+import { Message } from './message.ts';
+
+const ModelCallSchema = defineEntity({
+  name: 'ModelCall',
+  tableName: 'model_calls',
+  indexes: [
+    { name: 'model_calls_account_index', properties: ['account', 'at'] },
+    { name: 'model_calls_instance_index', properties: ['instance', 'at'] },
+    { name: 'model_calls_agent_index', properties: ['agent', 'at'] },
+    { name: 'model_calls_message_index', properties: ['message'] },
+  ],
+  properties: {
+    id: counter().primary().autoincrement().columnType('bigint generated always as identity'),
+    account: () => p.manyToOne(Account).mapToPk().foreignKeyName('model_calls_account_fk').index(false),
+    instance: () => p.manyToOne(Instance).mapToPk().foreignKeyName('model_calls_instance_fk').index(false),
+    agent: () => p.manyToOne(Agent).mapToPk().foreignKeyName('model_calls_agent_fk').index(false),
+    /** The reply whose turn made it; null for a scheduled job, or when the message is gone. */
+    message: () =>
+      p.manyToOne(Message).mapToPk().strictNullable().foreignKeyName('model_calls_message_fk').deleteRule('set null').index(false),
+    model: p.text(),
+    inputTokens: p.integer(),
+    outputTokens: p.integer(),
+    at: moment().defaultRaw('now()'),
+  },
+});
+
+/** One call of a model provider, counted where it cannot be forged. */
+export class ModelCall extends ModelCallSchema.class {}
+ModelCallSchema.setClass(ModelCall);

@@ -1,0 +1,74 @@
+import { Client } from 'pg';
+import type { Log } from '../lib/log.ts';
+
+export type Channel = 'outbox' | 'instance' | 'turn' | 'webhook';
+
+export interface Notifications {
+  /** Calls the listener with each payload, and with null after every (re)connect, when something may have been missed. */
+  on(channel: Channel, listener: (payload: string | null) => void): () => void;
+  close(): Promise<void>;
+}
+
+const CHANNELS: readonly Channel[] = ['outbox', 'instance', 'turn', 'webhook'];
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 5_000;
+
+/**
+ * Listens to the database's notifications on a connection of its own and reconnects for ever. They only speed things
+ * up: whoever listens also looks by himself about once a second.
+ */
+export function listenToNotifications(databaseUrl: string, log: Log): Notifications {
+  const listeners = new Map<Channel, Set<(payload: string | null) => void>>(CHANNELS.map((name) => [name, new Set()]));
+  const tell = (channel: Channel, payload: string | null) => {
+    for (const listener of listeners.get(channel) ?? []) listener(payload);
+  };
+  let closed = false;
+  let client: Client | null = null;
+  let retry: NodeJS.Timeout | undefined;
+  let pauseMs = FIRST_PAUSE_MS;
+
+  /** Once per connection, however many ways it tells of its end. */
+  const lost = (which: Client) => {
+    if (closed || client !== which) return;
+    client = null;
+    retry = setTimeout(() => void connect(), pauseMs);
+    pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+  };
+
+  async function connect(): Promise<void> {
+    const next = new Client({ connectionString: databaseUrl, application_name: 'thermidora-notifications', keepAlive: true });
+    client = next;
+    next.on('error', (err) => {
+      log.debug({ err }, 'the connection for notifications broke');
+      lost(next);
+    });
+    next.on('end', () => lost(next));
+    next.on('notification', ({ channel, payload }) => {
+      const known = CHANNELS.find((name) => name === channel);
+      if (known) tell(known, payload ?? '');
+    });
+    try {
+      await next.connect();
+      for (const channel of CHANNELS) await next.query(`listen ${channel}`);
+      pauseMs = FIRST_PAUSE_MS;
+      for (const channel of CHANNELS) tell(channel, null);
+    } catch (err) {
+      log.debug({ err }, 'cannot listen to notifications; trying again');
+      lost(next);
+      await next.end().catch(() => undefined);
+    }
+  }
+
+  void connect();
+  return {
+    on(channel, listener) {
+      listeners.get(channel)?.add(listener);
+      return () => void listeners.get(channel)?.delete(listener);
+    },
+    async close() {
+      closed = true;
+      clearTimeout(retry);
+      await client?.end().catch(() => undefined);
+    },
+  };
+}

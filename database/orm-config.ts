@@ -1,0 +1,46 @@
+import { Migrator } from '@mikro-orm/migrations';
+import { defineConfig } from '@mikro-orm/postgresql';
+import { Account } from './entities/account.ts';
+import { AgentFile } from './entities/agent-file.ts';
+import { Agent } from './entities/agent.ts';
+import { ApiKey } from './entities/api-key.ts';
+import { AuditEntry } from './entities/audit-entry.ts';
+import { Conversation } from './entities/conversation.ts';
+import { EventCounter } from './entities/event-counter.ts';
+import { EventOccurrence } from './entities/event-occurrence.ts';
+import { Event } from './entities/event.ts';
+import { Instance } from './entities/instance.ts';
+import { Invite } from './entities/invite.ts';
+import { LoginCode } from './entities/login-code.ts';
+import { Message } from './entities/message.ts';
+import { ModelCall } from './entities/model-call.ts';
+import { OutboxEntry } from './entities/outbox-entry.ts';
+import { Price } from './entities/price.ts';
+import { Process } from './entities/process.ts';
+import { RuntimeInterval } from './entities/runtime-interval.ts';
+import { Transfer } from './entities/transfer.ts';
+import { WatchShard } from './entities/watch-shard.ts';
+import { WebhookAttempt } from './entities/webhook-attempt.ts';
+import { WebhookDelivery } from './entities/webhook-delivery.ts';
+import { Webhook } from './entities/webhook.ts';
+import { migrationsList } from './migrations/list.ts';
+
+const ENTITIES = [
+  Account, Agent, AgentFile, ApiKey, AuditEntry, Conversation, Event, EventCounter, EventOccurrence, Instance, Invite,
+  LoginCode, Message, ModelCall, OutboxEntry, Price, Process, RuntimeInterval, Transfer, WatchShard, Webhook, WebhookAttempt, WebhookDelivery,
+];
+
+/** How MikroORM sees this database. */
+export function ormConfig(databaseUrl: string) {
+  return defineConfig({
+    clientUrl: databaseUrl,
+    entities: ENTITIES,
+    extensions: [Migrator],
+    migrations: { path: `${import.meta.dirname}/migrations`, migrationsList, snapshot: false, silent: true },
+    // The triggers stand in the migrations alone.
+    schemaGenerator: { ignoreTriggers: true },
+    // Times are moments: what the server's time zone is must not matter.
+    forceUtcTimezone: true,
+    pool: { min: 0, max: 10 },
+  });
+}

@@ -1,0 +1,76 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { nextStep } from '../../domain/lifecycle.ts';
+import type { InstanceStatus, Step, TransitionKind } from '../../domain/lifecycle.ts';
+import { findLifecycle } from './find-lifecycle.ts';
+import type { InstanceLifecycle } from './find-lifecycle.ts';
+import { closeInterval } from './intervals.ts';
+
+/** A step that changes something. */
+export type WorkingStep = Exclude<Step, 'none'>;
+
+export type BegunStep =
+  | { kind: 'begun'; row: InstanceLifecycle; epoch: number; transitionStartedAt: Date }
+  /** An earlier attempt has done it. */
+  | { kind: 'done' }
+  /** Something else is wanted by now. */
+  | { kind: 'overtaken' };
+
+interface BeginOptions {
+  instanceId: string;
+  /** As the step was decided on. */
+  powerGeneration: number;
+  step: WorkingStep;
+  now: Date;
+}
+
+/**
+ * The first write of every attempt of a step, in the caller's transaction: a new epoch, and the transition. From then
+ * on whatever an earlier attempt still does is refused. A start takes no messages until it is published.
+ */
+export async function beginStep(em: EntityManager, { instanceId, powerGeneration, step, now }: BeginOptions): Promise<BegunStep> {
+  const row = await findLifecycle(em, instanceId, { lock: true });
+  if (!row || row.powerGeneration !== powerGeneration) return { kind: 'overtaken' };
+  if (nextStep(row) !== step) return { kind: 'done' };
+  const kind = step === 'apply' ? null : await transitionOf(em, instanceId, step);
+  const status: InstanceStatus = step === 'start' && kind !== 'restarting' ? 'provisioning' : row.status;
+  const [begun] = await em.execute<{ startedAt: number | null }[]>(
+    `update instances
+        set epoch = epoch + 1, status = ?, boot_id = case when ?::boolean then null else boot_id end,
+            transition_started_at = case when transition_kind is not distinct from ?::text then transition_started_at else ?::timestamptz end,
+            transition_attempt = case when transition_kind is not distinct from ?::text then transition_attempt else 0 end + ?::int,
+            transition_kind = ?, transition_step = null, queued_at = null
+      where id = ?
+     returning (extract(epoch from transition_started_at) * 1000)::float8 as "startedAt"`,
+    [status, step === 'start', kind, kind === null ? null : now, kind, kind === null ? 0 : 1, kind, instanceId],
+  );
+  if (step === 'start') await closeInterval(em, instanceId);
+  return { kind: 'begun', row, epoch: row.epoch + 1, transitionStartedAt: new Date(begun?.startedAt ?? now) };
+}
+
+/** A start goes on with the transition that it belongs to; one that nobody asked for is a recovery. */
+async function transitionOf(em: EntityManager, instanceId: string, step: Exclude<WorkingStep, 'apply'>): Promise<TransitionKind> {
+  if (step === 'stop') return 'stopping';
+  if (step === 'destroy') return 'destroying';
+  if (step === 'restart') return 'restarting';
+  const [row] = await em.execute<{ kind: TransitionKind | null }[]>(
+    'select transition_kind as kind from instances where id = ?',
+    [instanceId],
+  );
+  return row?.kind === 'starting' || row?.kind === 'restarting' ? row.kind : 'recovering';
+}
+
+interface StepMark {
+  instanceId: string;
+  epoch: number;
+  /** What the step does now, for `transition.step`. */
+  step: string;
+}
+
+/** Says what the step does now; false when a newer attempt has begun. */
+export async function markStep(em: EntityManager, { instanceId, epoch, step }: StepMark): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    'update instances set transition_step = ? where id = ? and epoch = ? returning id',
+    [step, instanceId, epoch],
+  );
+  return rows.length > 0;
+}

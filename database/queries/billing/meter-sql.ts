@@ -1,0 +1,27 @@
+/** How prices follow each other, as a table `price (starts_at, ends_at, per_hour)`. */
+export const PRICES = `(
+  select starts_at, lead(starts_at, 1, 'infinity') over (order by starts_at) as ends_at, nano_usd_per_hour as per_hour from prices
+)`;
+
+/** Milliseconds from one moment to a later one; both are whole milliseconds. */
+export const msBetween = (from: string, to: string): string => `(extract(epoch from ${to} - ${from}) * 1000)::bigint`;
+
+/** How far an interval is debited. */
+export const BILLED = 'coalesce(i.billed_until, i.started_at)';
+
+/**
+ * Until when an interval `i` is proven to have run, `shard` being the row of its shard in watch_shards, and `now` an
+ * expression for the present.
+ */
+export const provenUntil = (now: string): string =>
+  `case when i.end_proven then i.ended_at else least(i.ended_at, i.lost_at, coalesce(shard.alive_until, ${now})) end`;
+
+/** Until when it is taken to have run: to the present, unless it has ended or does not answer. */
+export const reckonedUntil = (now: string): string =>
+  `case when i.end_proven then i.ended_at else coalesce(least(i.ended_at, i.lost_at), ${now}) end`;
+
+/** What interval `i` costs from where it is debited to this moment, in nano-dollars. */
+export const unbilledUntil = (until: string): string => `
+  floor((i.remainder + coalesce((
+    select sum(price.per_hour::numeric * ${msBetween(`greatest(price.starts_at, ${BILLED})`, `least(price.ends_at, ${until})`)})
+      from ${PRICES} price where price.starts_at < ${until} and price.ends_at > ${BILLED}), 0)) / 3600000)`;

@@ -1,0 +1,51 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { decidePower } from '../../domain/lifecycle.ts';
+import type { DesiredStatus, InstanceStatus, PowerAction, PowerDecision } from '../../domain/lifecycle.ts';
+import { closeInterval } from './intervals.ts';
+import { wakeInstance } from './wake-instance.ts';
+
+interface PowerRow {
+  desiredStatus: DesiredStatus;
+  status: InstanceStatus;
+  powerGeneration: number;
+  errorGeneration: number | null;
+}
+
+interface PowerChange {
+  instanceId: string;
+  action: PowerAction;
+  now: Date;
+  /** When the meter ends; by default the database's own time. */
+  meterNow?: Date | null;
+}
+
+/**
+ * Starts, stops or destroys an instance as far as the database goes: what is wanted, the transition, the end of the
+ * meter, and a wake-up for the reconciler. Locks the row. Null when there is no such instance.
+ */
+export async function changePower(
+  em: EntityManager,
+  { instanceId, action, now, meterNow = null }: PowerChange,
+): Promise<PowerDecision['kind'] | null> {
+  const [row] = await em.execute<PowerRow[]>(
+    `select desired_status as "desiredStatus", status, power_generation::float8 as "powerGeneration",
+            error_generation::float8 as "errorGeneration"
+       from instances where id = ? and deleted_at is null for update`,
+    [instanceId],
+  );
+  if (!row) return null;
+  const decision = decidePower(row, action);
+  if (decision.kind !== 'changed') return decision.kind;
+  await em.execute(
+    `update instances
+        set desired_status = ?, status = ?, transition_kind = ?, transition_started_at = ?, transition_attempt = 0,
+            transition_step = null, power_generation = power_generation + 1, start_not_before = null, deaths = '{}',
+            queued_at = null, reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
+      where id = ?`,
+    [decision.desiredStatus, decision.status, decision.transitionKind, now, instanceId],
+    'run',
+  );
+  if (action !== 'start') await closeInterval(em, instanceId, null, meterNow);
+  await wakeInstance(em, instanceId);
+  return 'changed';
+}

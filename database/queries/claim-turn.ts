@@ -1,0 +1,60 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { IS_HEAD, SHARD_OWNER, TURN_COLUMNS, TURN_JOINS } from './pending-turns.ts';
+import type { PendingTurn } from './pending-turns.ts';
+
+/** Who sends a turn, and what must still hold so that he may. */
+export type Claimant =
+  /** A process that accepted it. */
+  | { kind: 'process'; owner: string }
+  /** The watcher of its instance, by the lease of that shard. */
+  | { kind: 'shard'; shardEpoch: number }
+  /** The step that has just started this gateway process, before it is published. */
+  | { kind: 'start'; epoch: number; bootId: string };
+
+const TAKES_MESSAGES = `i.status = 'running' and i.desired_status = 'running' and i.transition_kind is null
+  and i.boot_id = m.boot_id`;
+
+/** It sends nothing in the last two seconds before others may take over. */
+const PROCESS_TRUSTED = `exists (select 1 from processes p where p.id = m.owner and p.seen_at > now() - interval '8 seconds')`;
+
+/**
+ * Commits the number of the attempt that is about to be sent, and answers the turn with it; null, and nothing changed,
+ * when the turn has ended, belongs to another, stands at another attempt, is not at the head of its conversation, or
+ * its gateway takes none now. Holds the instance, so it is ordered before or after every start, stop and restart.
+ */
+export async function claimAttempt(
+  em: EntityManager,
+  { messageId, attempt, next, claimant }: { messageId: string; attempt: number; next: number; claimant: Claimant },
+): Promise<PendingTurn | null> {
+  const { sql, params } = conditionOf(claimant);
+  const owner = claimant.kind === 'process' ? claimant.owner : SHARD_OWNER;
+  const [turn] = await em.execute<PendingTurn[]>(
+    `with allowed as (
+       select m.id from messages m join instances i on i.id = m.instance_id
+        where m.id = ? and m.status = 'pending' and m.attempt = ? and ${sql} and ${IS_HEAD}
+          for share of i
+     ), claimed as (
+       update messages m set attempt = ?, sent_at = coalesce(m.sent_at, now())
+         from allowed
+        where m.id = allowed.id and m.status = 'pending' and m.attempt = ? and m.owner = ?
+       returning m.*
+     )
+     select ${TURN_COLUMNS} from claimed m ${TURN_JOINS}`,
+    [messageId, attempt, ...params, next, attempt, owner],
+  );
+  return turn ?? null;
+}
+
+function conditionOf(claimant: Claimant): { sql: string; params: (string | number)[] } {
+  switch (claimant.kind) {
+    case 'process':
+      return { sql: `${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`, params: [] };
+    case 'shard':
+      return {
+        sql: `${TAKES_MESSAGES} and exists (select 1 from watch_shards w where w.shard = i.shard and w.epoch = ?)`,
+        params: [claimant.shardEpoch],
+      };
+    case 'start':
+      return { sql: 'i.epoch = ? and i.boot_id is null and m.boot_id = ?', params: [claimant.epoch, claimant.bootId] };
+  }
+}

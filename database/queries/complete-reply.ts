@@ -1,0 +1,56 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { MakeId } from '../../domain/ids.ts';
+import type { TurnEnd } from '../../domain/turn.ts';
+import { recordEvent } from './record-event.ts';
+
+interface EndOptions {
+  makeId: MakeId;
+  now: Date;
+  /** The gateway has not ended this turn itself and must still be told. */
+  abortDue: boolean;
+}
+
+interface EndedReply {
+  accountId: string;
+  instanceId: string;
+  agentId: string;
+  slug: string;
+  displayName: string;
+}
+
+/**
+ * Ends a turn, with its event, in the caller's transaction, which must end no other one. False, and nothing changed,
+ * when it has ended already or is gone: so every turn ends once, whoever sees its end first.
+ */
+export async function completeReply(em: EntityManager, messageId: string, end: TurnEnd, options: EndOptions): Promise<boolean> {
+  const { makeId, now, abortDue } = options;
+  const content = end.status === 'completed' ? end.content : '';
+  const message = end.status === 'completed' ? null : end.message;
+  const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
+  const [ended] = await em.execute<EndedReply[]>(
+    `update messages set status = ?, content = ?, error_reason = ?, error_message = ?, ended_at = ?, abort_due = ?
+       from agents
+      where messages.id = ? and messages.status = 'pending' and agents.id = messages.agent_id
+     returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
+               agents.slug, agents.display_name as "displayName"`,
+    [end.status, content, reason, message, now, abortDue, messageId],
+  );
+  if (!ended) return false;
+  await recordEvent(em, {
+    id: makeId('evt'),
+    accountId: ended.accountId,
+    instanceId: ended.instanceId,
+    type: end.status === 'completed' ? 'agent.message' : 'agent.error',
+    agentId: ended.agentId,
+    agentSlug: ended.slug,
+    agentName: ended.displayName,
+    source: 'agent',
+    messageId,
+    content: end.status === 'completed' ? content : null,
+    jobName: null,
+    error: reason === null || message === null ? null : { code: reason, message },
+    createdAt: now,
+    occurrenceKey: `turn:${messageId}`,
+  });
+  return true;
+}

@@ -1,0 +1,76 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
+
+/** So long a wake-up that is handed over waits, for the run that hands it over to have ended. */
+const HAND_OVER_SECONDS = 1;
+
+/** Says that somebody delivers for this webhook, so that nobody need be woken for as long as this (database clock). */
+export async function holdDrain(em: EntityManager, webhookId: string, forMs: number): Promise<void> {
+  await em.execute(
+    'update webhooks set drained_until = now() + make_interval(secs => ?) where id = ? and deleted_at is null',
+    [forMs / 1_000, webhookId],
+    'run',
+  );
+}
+
+/**
+ * Says that nobody delivers any more, and returns when every event is visible whose writer may have relied on the
+ * opposite: those hold the account's counter. So a look after this, in a statement of its own, misses nothing.
+ */
+export async function releaseDrain(em: EntityManager, webhookId: string): Promise<void> {
+  const [row] = await em.execute<{ accountId: string }[]>(
+    'update webhooks set drained_until = null where id = ? returning account_id as "accountId"',
+    [webhookId],
+  );
+  if (row) await em.execute('select last_seq from event_counters where account_id = ? for update', [row.accountId]);
+}
+
+/**
+ * Stops delivering while something is still due, in the caller's transaction: somebody else is woken for it. Nobody is
+ * woken by new events until then, or the run that ends here would be woken instead of a new one.
+ */
+export async function handOverDrain(em: EntityManager, webhookId: string): Promise<void> {
+  await em.execute(
+    `update webhooks set drained_until = now() + make_interval(secs => ${HAND_OVER_SECONDS}) where id = ?`,
+    [webhookId],
+    'run',
+  );
+  await em.execute(
+    `insert into outbox (workflow, subject_id, claimed_until)
+     values ('deliverWebhook', ?, now() + make_interval(secs => ${HAND_OVER_SECONDS}))`,
+    [webhookId],
+    'run',
+  );
+}
+
+/** What is left to be done for a webhook. */
+export interface Waiting {
+  accountId: string;
+  /** Deliveries that have not ended. */
+  waiting: number;
+  failures: number;
+  enabled: boolean;
+  /** When the next one may be sent, from now; 0: at once; null: none may before something changes. */
+  nextInMs: number | null;
+}
+
+/** Null when there is no such webhook. */
+export async function findWaiting(em: EntityManager, webhookId: string): Promise<Waiting | null> {
+  const [row] = await em.execute<Waiting[]>(
+    `select webhook.account_id as "accountId", pending.count as waiting, webhook.failures, webhook.enabled,
+            case when next.at is not null then greatest(0, ceil(extract(epoch from next.at - now()) * 1000))::float8 end as "nextInMs"
+       from webhooks webhook
+       cross join lateral (
+         select count(*)::float8 as count, min(next_attempt_at) filter (where is_test) as test,
+                min(next_attempt_at) filter (where not is_test) as first
+           from webhook_deliveries where webhook_id = webhook.id and status = 'pending'
+       ) pending
+       cross join lateral (
+         select least(pending.test, case when webhook.enabled and pending.first is not null
+           then greatest(webhook.not_before, case when webhook.failures < ? then pending.first else now() end) end) as at
+       ) next
+      where webhook.id = ? and webhook.deleted_at is null`,
+    [FAILURES_UNTIL_PROBING, webhookId],
+  );
+  return row ?? null;
+}

@@ -1,0 +1,87 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
+
+/** A webhook as whoever delivers for it sees it. */
+export interface Endpoint {
+  webhookId: string;
+  accountId: string;
+  url: string;
+  /** Encrypted. */
+  secret: string;
+  /** The one before, while it still signs. */
+  previousSecret: string | null;
+  enabled: boolean;
+  failures: number;
+  /** Nothing but tests may be sent yet. */
+  isResting: boolean;
+}
+
+export interface DueDelivery {
+  id: string;
+  eventId: string;
+  eventType: string;
+  body: string;
+  isTest: boolean;
+  /** How many attempts there were, and how many of them count for the retry schedule. */
+  attempts: number;
+  tries: number;
+}
+
+interface Question {
+  webhookId: string;
+  limit: number;
+  /** Deliveries that are under way. */
+  except: readonly string[];
+}
+
+type Row = Endpoint & { [Field in keyof DueDelivery]: DueDelivery[Field] | null };
+
+const ENDPOINT = `
+  webhook.id as "webhookId", webhook.account_id as "accountId", webhook.url, webhook.secret,
+  case when webhook.previous_secret_until > now() then webhook.previous_secret end as "previousSecret",
+  webhook.enabled, webhook.failures, coalesce(webhook.not_before > now(), false) as "isResting"`;
+const DELIVERY = `id, event_id as "eventId", event_type as "eventType", body, is_test as "isTest", attempts, tries`;
+const NOT_UNDER_WAY = 'id not in (select jsonb_array_elements_text(?::jsonb))';
+
+/**
+ * The endpoint of a webhook and what may be sent to it now, what has waited longest first; null when there is no such
+ * webhook. One that is disabled, rests, or is to be probed gets nothing but tests.
+ */
+export async function findDueDeliveries(
+  em: EntityManager,
+  { webhookId, limit, except }: Question,
+): Promise<{ endpoint: Endpoint; due: DueDelivery[] } | null> {
+  const rows = await em.execute<Row[]>(
+    `select ${ENDPOINT}, delivery.*
+       from webhooks webhook
+       left join lateral (
+         select ${DELIVERY} from webhook_deliveries
+          where webhook_id = webhook.id and status = 'pending' and next_attempt_at <= now() and ${NOT_UNDER_WAY}
+            and (is_test or webhook.enabled and webhook.failures < ? and coalesce(webhook.not_before <= now(), true))
+          order by next_attempt_at limit ?
+       ) delivery on true
+      where webhook.id = ? and webhook.deleted_at is null`,
+    [JSON.stringify(except), FAILURES_UNTIL_PROBING, limit, webhookId],
+  );
+  const [first] = rows;
+  return first ? { endpoint: first, due: rows.filter(isDelivery) } : null;
+}
+
+function isDelivery(row: Row): row is Endpoint & DueDelivery {
+  return row.id !== null;
+}
+
+/** The delivery that has waited longest, whether it is due or not: what a failing endpoint is probed with. */
+export async function findOldestDelivery(
+  em: EntityManager,
+  { webhookId, except }: Pick<Question, 'webhookId' | 'except'>,
+): Promise<DueDelivery | null> {
+  const [oldest] = await em.execute<DueDelivery[]>(
+    `select ${DELIVERY} from webhook_deliveries
+      where id = (select id from webhook_deliveries
+                   where webhook_id = ? and status = 'pending' and not is_test and ${NOT_UNDER_WAY}
+                   order by created_at, id limit 1)`,
+    [webhookId, JSON.stringify(except)],
+  );
+  return oldest ?? null;
+}

@@ -1,0 +1,80 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { EventType } from '../../domain/webhook-events.ts';
+
+/** An event as the API shows it. */
+export interface EventView {
+  id: string;
+  seq: number;
+  type: EventType;
+  instanceId: string | null;
+  agentSlug: string | null;
+  agentName: string | null;
+  source: 'cron' | 'agent' | null;
+  messageId: string | null;
+  content: string | null;
+  contentTruncated: boolean;
+  jobName: string | null;
+  errorCode: string | null;
+  errorMessage: string | null;
+  /** JSON. */
+  data: string | null;
+  deleted: boolean;
+  createdAt: Date;
+}
+
+type Row = Omit<EventView, 'createdAt'> & { createdAt: Date | string };
+
+const COLUMNS = `
+  id, seq::float8 as seq, type, instance_id as "instanceId", agent_slug as "agentSlug", agent_name as "agentName", source,
+  message_id as "messageId", content, content_truncated as "contentTruncated", job_name as "jobName",
+  error_code as "errorCode", error_message as "errorMessage", data, deleted, created_at as "createdAt"`;
+
+interface InstanceFilter {
+  instanceId: string;
+  agentSlug: string | undefined;
+  source: 'cron' | 'agent' | undefined;
+}
+
+/** The events of an instance, the newest first, and how many there are in all. */
+export async function findInstanceEvents(
+  em: EntityManager,
+  { instanceId, agentSlug, source }: InstanceFilter,
+  { before, limit }: { before: number | undefined; limit: number },
+): Promise<{ events: EventView[]; total: number }> {
+  const matching = `instance_id = ? and not deleted
+    and (?::text is null or agent_slug = ?) and (?::text is null or source = ?)`;
+  const values = [instanceId, agentSlug ?? null, agentSlug ?? null, source ?? null, source ?? null];
+  const rows = await em.execute<Row[]>(
+    `select ${COLUMNS} from events where ${matching} and (?::bigint is null or seq < ?) order by seq desc limit ?`,
+    [...values, before ?? null, before ?? null, limit],
+  );
+  const [count] = await em.execute<{ total: number }[]>(`select count(*)::float8 as total from events where ${matching}`, values);
+  return { events: rows.map(viewOf), total: count?.total ?? 0 };
+}
+
+interface AccountEvents {
+  events: EventView[];
+  /** The first and the last number that is there; null while there is none. */
+  oldestSeq: number | null;
+  latestSeq: number | null;
+}
+
+/** The events of an account after this number, the oldest first. One statement, so that numbers and events fit together. */
+export async function findAccountEvents(
+  em: EntityManager,
+  { accountId, after, limit }: { accountId: string; after: number; limit: number },
+): Promise<AccountEvents> {
+  const [bounds, ...rows] = await em.execute<(Row & { oldest: number | null; latest: number | null })[]>(
+    `with page as (select ${COLUMNS} from events where account_id = ? and seq > ? order by events.seq limit ?),
+          bounds as (select min(seq)::float8 as oldest, max(seq)::float8 as latest from events where account_id = ?)
+     select bounds.*, page.* from bounds left join page on false
+     union all
+     (select null, null, page.* from page order by page.seq)`,
+    [accountId, after, limit, accountId],
+  );
+  return { events: rows.map(viewOf), oldestSeq: bounds?.oldest ?? null, latestSeq: bounds?.latest ?? null };
+}
+
+function viewOf(row: Row): EventView {
+  return { ...row, createdAt: new Date(row.createdAt) };
+}

@@ -1,0 +1,60 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { LifecycleRow } from '../../domain/lifecycle.ts';
+
+/** The row of an instance as far as the reconciler needs it. */
+export interface InstanceLifecycle extends LifecycleRow {
+  accountId: string;
+  runtimeId: string;
+  epoch: number;
+  killFirst: boolean;
+  startNotBefore: Date | null;
+  hasSlot: boolean;
+  deaths: Date[];
+}
+
+const COLUMNS = `
+  account_id as "accountId", runtime_id as "runtimeId", desired_status as "desiredStatus", status,
+  power_generation::float8 as "powerGeneration", error_generation::float8 as "errorGeneration",
+  content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
+  restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
+  boot_id as "bootId", epoch::float8 as epoch, kill_first as "killFirst", (extract(epoch from start_not_before) * 1000)::float8 as "startNotBefore",
+  has_slot as "hasSlot", to_json(deaths) as deaths, deleted_at is not null as "isGone"`;
+
+interface FoundRow extends Omit<InstanceLifecycle, 'hasOpenInterval' | 'deaths' | 'startNotBefore'> {
+  startNotBefore: number | null;
+  deaths: string[];
+}
+
+interface FindOptions {
+  /** Holds the row until the end of the transaction. */
+  lock: boolean;
+}
+
+/** Null when there never was such an instance. */
+export async function findLifecycle(em: EntityManager, instanceId: string, { lock }: FindOptions): Promise<InstanceLifecycle | null> {
+  const [row] = await em.execute<FoundRow[]>(
+    `select ${COLUMNS} from instances where id = ?${lock ? ' for update' : ''}`,
+    [instanceId],
+  );
+  if (!row) return null;
+  // A statement of its own: what was committed while the first one waited for the lock counts too.
+  const [interval] = await em.execute<{ isOpen: boolean }[]>(
+    `select exists (select from runtime_intervals where instance_id = ? and ended_at is null) as "isOpen"`,
+    [instanceId],
+  );
+  return {
+    ...row,
+    startNotBefore: row.startNotBefore === null ? null : new Date(row.startNotBefore),
+    deaths: row.deaths.map((at) => new Date(at)),
+    hasOpenInterval: interval?.isOpen ?? false,
+  };
+}
+
+/** Null when there never was such an instance. */
+export async function findPowerGeneration(em: EntityManager, instanceId: string): Promise<number | null> {
+  const [row] = await em.execute<{ generation: number }[]>(
+    'select power_generation::float8 as generation from instances where id = ?',
+    [instanceId],
+  );
+  return row?.generation ?? null;
+}

@@ -1,0 +1,56 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { TurnFailure, TurnStatus } from '../../domain/turn.ts';
+
+/** A reply as its customer may see it. */
+export interface TurnView {
+  messageId: string;
+  requestMessageId: string;
+  instanceId: string;
+  agentId: string;
+  conversationId: string;
+  /** As the customer names the conversation; empty for the agent's one without a name. */
+  sessionId: string;
+  status: TurnStatus;
+  /** Empty until it has completed. */
+  content: string;
+  errorReason: TurnFailure | null;
+  errorMessage: string | null;
+  createdAt: Date;
+  endedAt: Date | null;
+  /** Of all model calls of the turn so far. */
+  usage: { inputTokens: number; outputTokens: number };
+}
+
+interface TurnRow extends Omit<TurnView, 'createdAt' | 'endedAt' | 'usage'> {
+  createdMs: number;
+  endedMs: number | null;
+  inputTokens: number;
+  outputTokens: number;
+}
+
+/** The turn with this reply, whatever its state; null when there is none, or no more. */
+export async function getTurn(em: EntityManager, messageId: string): Promise<TurnView | null> {
+  const [row] = await em.execute<TurnRow[]>(
+    `select m.id as "messageId", u.id as "requestMessageId", m.instance_id as "instanceId", m.agent_id as "agentId",
+            m.conversation_id as "conversationId", c.session_id as "sessionId", m.status, m.content,
+            m.error_reason as "errorReason", m.error_message as "errorMessage",
+            extract(epoch from m.created_at)::float8 * 1000 as "createdMs",
+            extract(epoch from m.ended_at)::float8 * 1000 as "endedMs",
+            usage.input::float8 as "inputTokens", usage.output::float8 as "outputTokens"
+       from messages m
+       join messages u on u.conversation_id = m.conversation_id and u.number = m.number and u.role = 'user'
+       join conversations c on c.id = m.conversation_id
+      cross join lateral (select coalesce(sum(input_tokens), 0) as input, coalesce(sum(output_tokens), 0) as output
+                            from model_calls where message_id = m.id) usage
+      where m.id = ? and m.role = 'agent'`,
+    [messageId],
+  );
+  if (!row) return null;
+  const { createdMs, endedMs, inputTokens, outputTokens, ...turn } = row;
+  return {
+    ...turn,
+    createdAt: new Date(Math.round(createdMs)),
+    endedAt: endedMs === null ? null : new Date(Math.round(endedMs)),
+    usage: { inputTokens, outputTokens },
+  };
+}

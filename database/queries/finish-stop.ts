@@ -1,0 +1,75 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { freeSlot } from './slots.ts';
+import { closeInterval, proveEnd } from './intervals.ts';
+
+interface OfAttempt {
+  instanceId: string;
+  epoch: number;
+}
+
+/** How the gateway was met when it was to be ended: alive, or dead since then. */
+export type GatewaySight = { isAlive: true } | { isAlive: false; diedAt: Date };
+
+/**
+ * The gateway takes no messages any more and is about to be ended by us: its end is no death. Ends the meter, for good
+ * where it is known how the gateway was met. False when a newer attempt has begun.
+ */
+export async function releaseGateway(
+  em: EntityManager,
+  { instanceId, epoch, sight = null }: OfAttempt & { sight?: GatewaySight | null },
+): Promise<boolean> {
+  const [row] = await em.execute<{ bootId: string | null }[]>(
+    'update instances set boot_id = null where id = ? and epoch = ? returning old.boot_id as "bootId"',
+    [instanceId, epoch],
+  );
+  if (!row) return false;
+  await closeInterval(em, instanceId);
+  const { bootId } = row;
+  if (bootId !== null && sight) await proveEnd(em, { instanceId, bootId, diedAt: sight.isAlive ? null : sight.diedAt });
+  return true;
+}
+
+interface Stopped extends OfAttempt {
+  powerGeneration: number;
+  maxRunning: number;
+}
+
+/** The instance is stopped and its slot free, in the caller's transaction. False when it was overtaken. */
+export async function finishStop(em: EntityManager, { instanceId, epoch, powerGeneration, maxRunning }: Stopped): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    `update instances
+        set status = 'stopped', stopped_at = now(), boot_id = null, kill_first = false, start_not_before = null, deaths = '{}',
+            transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
+            reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
+      where id = ? and epoch = ? and power_generation = ? returning id`,
+    [instanceId, epoch, powerGeneration],
+  );
+  if (rows.length === 0) return false;
+  await closeInterval(em, instanceId);
+  await freeSlot(em, instanceId, maxRunning);
+  return true;
+}
+
+interface Restarted extends OfAttempt {
+  /** As the step read it: the next gateway process is newer. */
+  restartGeneration: number;
+}
+
+/** The gateway of a restart has ended; the start step goes on. False when a newer attempt has begun. */
+export async function finishRestart(em: EntityManager, { instanceId, epoch, restartGeneration }: Restarted): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    `update instances set kill_first = false, applied_restart_generation = greatest(applied_restart_generation, ?::bigint)
+      where id = ? and epoch = ? returning id`,
+    [restartGeneration, instanceId, epoch],
+  );
+  return rows.length > 0;
+}
+
+/** The gateway that was lost has ended for certain. False when a newer attempt has begun. */
+export async function clearKillFirst(em: EntityManager, { instanceId, epoch }: OfAttempt): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    'update instances set kill_first = false where id = ? and epoch = ? returning id',
+    [instanceId, epoch],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,95 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+
+export interface ContentAgent {
+  id: string;
+  gatewayAgentId: string;
+  displayName: string;
+  model: string;
+}
+
+export interface ContentFile {
+  agentId: string;
+  path: string;
+  /** Null: to be removed. */
+  content: string | null;
+  generation: number;
+}
+
+/** What a gateway shall hold. */
+export interface GatewayContentRows {
+  /** At least as old as everything below. */
+  contentGeneration: number;
+  agents: ContentAgent[];
+  /** Deleted, and not yet gone from the gateway. */
+  removedAgents: { id: string; gatewayAgentId: string }[];
+  /** Not yet on the gateway. */
+  files: ContentFile[];
+}
+
+/** Reads what the gateway of this instance shall hold. */
+export async function loadGatewayContent(em: EntityManager, instanceId: string): Promise<GatewayContentRows> {
+  // First: what changes meanwhile is then applied once more, and never taken for applied.
+  const [row] = await em.execute<{ generation: number }[]>(
+    'select content_generation::float8 as generation from instances where id = ?',
+    [instanceId],
+  );
+  const agents = await em.execute<ContentAgent[]>(
+    `select id, gateway_agent_id as "gatewayAgentId", display_name as "displayName", model
+       from agents where instance_id = ? and deleted_at is null order by created_at, id`,
+    [instanceId],
+  );
+  const removedAgents = await em.execute<{ id: string; gatewayAgentId: string }[]>(
+    `select id, gateway_agent_id as "gatewayAgentId"
+       from agents where instance_id = ? and deleted_at is not null and removed_at is null`,
+    [instanceId],
+  );
+  const files = await em.execute<ContentFile[]>(
+    `select agent_id as "agentId", path, content, agent_files.generation::float8 as generation
+       from agent_files join agents on agents.id = agent_files.agent_id
+      where instance_id = ? and deleted_at is null and not applied order by agent_id, path`,
+    [instanceId],
+  );
+  return { contentGeneration: row?.generation ?? 0, agents, removedAgents, files };
+}
+
+/** The gateway has these files; one that was changed since then stays to be done. */
+export async function markFilesApplied(em: EntityManager, files: readonly ContentFile[]): Promise<void> {
+  for (const { agentId, path, content, generation } of files) {
+    const change = content === null ? 'delete from agent_files' : 'update agent_files set applied = true';
+    await em.execute(`${change} where agent_id = ? and path = ? and generation = ?`, [agentId, path, generation], 'run');
+  }
+}
+
+/** The gateway has these agents. */
+export async function markAgentsActive(em: EntityManager, agentIds: readonly string[]): Promise<void> {
+  await em.execute(
+    `update agents set status = 'active'
+      where id in (select jsonb_array_elements_text(?::jsonb)) and deleted_at is null and status <> 'active'`,
+    [JSON.stringify(agentIds)],
+    'run',
+  );
+}
+
+/** Nothing of these agents is left in the gateway. */
+export async function markAgentsRemoved(em: EntityManager, agentIds: readonly string[], now: Date): Promise<void> {
+  await em.execute(
+    `update agents set removed_at = ? where id in (select jsonb_array_elements_text(?::jsonb)) and removed_at is null`,
+    [now, JSON.stringify(agentIds)],
+    'run',
+  );
+}
+
+/** The gateway holds what it should as of this generation. False when a newer attempt has begun. */
+export async function markContentApplied(
+  em: EntityManager,
+  { instanceId, epoch, contentGeneration }: { instanceId: string; epoch: number; contentGeneration: number },
+): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    `update instances
+        set applied_content_generation = greatest(applied_content_generation, ?::bigint),
+            reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
+      where id = ? and epoch = ? returning id`,
+    [contentGeneration, instanceId, epoch],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,65 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { reckonExhaustion } from './billing/reckon-exhaustion.ts';
+
+interface NewInterval {
+  id: string;
+  instanceId: string;
+  accountId: string;
+  bootId: string;
+  /** The present; by default the database's own. */
+  now?: Date;
+}
+
+/**
+ * Opens the running interval of an instance on the database's clock. It counts as lost from its start until its gateway
+ * has first answered a ping. Locks the account.
+ */
+export async function openInterval(em: EntityManager, { id, instanceId, accountId, bootId, now }: NewInterval): Promise<void> {
+  await em.execute(
+    `insert into runtime_intervals (id, instance_id, account_id, boot_id, started_at, lost_at)
+     select ?, ?, ?, ?, at, at from (select coalesce(?::timestamptz, now()) as at) given`,
+    [id, instanceId, accountId, bootId, now ?? null],
+    'run',
+  );
+  await reckonExhaustion(em, [accountId], now ?? null);
+}
+
+/**
+ * Closes the open interval of an instance, if it has one: now, or when its gateway is known to have ended. Never before
+ * what is debited, nor, by a clock that went back, before what is proven. Locks the interval, then the account.
+ */
+export async function closeInterval(
+  em: EntityManager,
+  instanceId: string,
+  endedAt: Date | null = null,
+  now: Date | null = null,
+): Promise<void> {
+  const [closed] = await em.execute<{ accountId: string }[]>(
+    `update runtime_intervals i
+        set ended_at = greatest(i.started_at, i.billed_until, case when death.at is null then greatest(present.at, least(i.lost_at, shard.alive_until))
+                                                                   else least(present.at, death.at) end),
+            end_proven = death.at is not null
+       from instances join watch_shards shard on shard.shard = instances.shard,
+            (select coalesce(?::timestamptz, now()) as at) present, (select ?::timestamptz as at) death
+      where i.instance_id = ? and i.ended_at is null and instances.id = i.instance_id
+     returning i.account_id as "accountId"`,
+    [now, endedAt, instanceId],
+  );
+  if (closed) await reckonExhaustion(em, [closed.accountId], now);
+}
+
+/**
+ * The gateway process of an interval that has ended was met alive after its end, or is known to have ended at `diedAt`:
+ * nothing else has to be waited for. Locks the interval.
+ */
+export async function proveEnd(
+  em: EntityManager,
+  { instanceId, bootId, diedAt }: { instanceId: string; bootId: string; diedAt: Date | null },
+): Promise<void> {
+  await em.execute(
+    `update runtime_intervals set ended_at = greatest(started_at, billed_until, least(ended_at, ?::timestamptz)), end_proven = true
+      where instance_id = ? and boot_id = ? and ended_at is not null and not settled`,
+    [diedAt, instanceId, bootId],
+    'run',
+  );
+}

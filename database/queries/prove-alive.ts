@@ -1,0 +1,56 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { ShardLease } from './shard-leases.ts';
+
+/** What a round of pings changes for one gateway process: it answers now, or does not any more. */
+export interface LifeSign {
+  instanceId: string;
+  bootId: string;
+  shard: number;
+  answered: boolean;
+}
+
+/** The database's time, in its own words. */
+export async function databaseNow(em: EntityManager): Promise<string> {
+  const [row] = await em.execute<{ now: string }[]>('select clock_timestamp()::text as now');
+  if (!row) throw new Error('the database did not say what time it is');
+  return row.now;
+}
+
+interface Round {
+  owner: string;
+  leases: readonly ShardLease[];
+  /** When its pings were sent. */
+  sentAt: string;
+  changes: readonly LifeSign[];
+}
+
+/**
+ * Writes down a round of pings in one statement: how far the shards' gateways are proven to have run, and which of
+ * them are not, from the proof before. Answers the shards that were still held; nothing is written for another.
+ */
+export async function proveAlive(em: EntityManager, { owner, leases, sentAt, changes }: Round): Promise<number[]> {
+  if (leases.length === 0) return [];
+  const rows = await em.execute<{ shard: number }[]>(
+    `with held as (
+       select watch_shards.shard, alive_until as before
+         from watch_shards join jsonb_to_recordset(?::jsonb) as lease (shard int, epoch bigint)
+           on lease.shard = watch_shards.shard and lease.epoch = watch_shards.epoch
+        where owner = ? order by watch_shards.shard for update of watch_shards
+     ), proven as (
+       update watch_shards set alive_until = greatest(alive_until, ?::timestamptz)
+         from held where held.shard = watch_shards.shard
+       returning watch_shards.shard
+     ), marked as (
+       update runtime_intervals
+          set lost_at = case when change.answered then null else greatest(started_at, coalesce(held.before, started_at)) end
+         from jsonb_to_recordset(?::jsonb) as change ("instanceId" text, "bootId" text, shard int, answered boolean)
+         join held on held.shard = change.shard
+        where runtime_intervals.instance_id = change."instanceId" and runtime_intervals.boot_id = change."bootId"
+          and (runtime_intervals.lost_at is null) <> change.answered
+          and (ended_at is null or held.before is null or ended_at > held.before)
+     )
+     select shard from proven`,
+    [JSON.stringify(leases), owner, sentAt, JSON.stringify(changes)],
+  );
+  return rows.map(({ shard }) => shard);
+}

@@ -1,0 +1,99 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { eventBody } from '../../domain/event-body.ts';
+import { matchingEntries } from '../../domain/webhook-events.ts';
+import type { EventType } from '../../domain/webhook-events.ts';
+
+export interface NewEvent {
+  id: string;
+  accountId: string;
+  /** Null for a notice about the account. */
+  instanceId: string | null;
+  type: EventType;
+  /** For webhooks of this agent alone. */
+  agentId?: string | null;
+  agentSlug: string | null;
+  agentName: string | null;
+  source: 'agent' | 'cron' | null;
+  messageId: string | null;
+  content: string | null;
+  /** The gateway had only a part of it left. */
+  contentTruncated?: boolean;
+  jobName: string | null;
+  error: { code: string; message: string } | null;
+  /** What a notice says. */
+  data?: Record<string, unknown> | null;
+  createdAt: Date;
+  /** What happened, in the gateway's own names: the same key of an instance is recorded once, for ever. */
+  occurrenceKey: string;
+}
+
+/**
+ * Records an event under the next sequence number of its account and queues it for every webhook that wants it; null,
+ * and nothing changed, when this occurrence was recorded before. Locks the account's counter, so it is the last thing
+ * that a transaction does: numbers become visible in order.
+ */
+export async function recordEvent(em: EntityManager, event: NewEvent): Promise<number | null> {
+  if (event.instanceId !== null) {
+    const fresh = await em.execute<{ key: string }[]>(
+      'insert into event_occurrences (instance_id, key) values (?, ?) on conflict do nothing returning key',
+      [event.instanceId, event.occurrenceKey],
+    );
+    if (fresh.length === 0) return null;
+  }
+  const [row] = await em.execute<{ seq: string; hasWebhooks: boolean }[]>(
+    `insert into event_counters (account_id, last_seq) values (?, 1)
+     on conflict (account_id) do update set last_seq = event_counters.last_seq + 1
+     returning last_seq::text as seq,
+               exists (select from webhooks where account_id = event_counters.account_id and enabled and deleted_at is null) as "hasWebhooks"`,
+    [event.accountId],
+  );
+  if (!row) throw new Error('the sequence gave no number');
+  const seq = Number(row.seq);
+  if (row.hasWebhooks) await insertAndFanOut(em, event, seq);
+  else await em.execute(INSERT_EVENT, valuesOf(event, seq), 'run');
+  return seq;
+}
+
+const INSERT_EVENT = `
+  insert into events (id, account_id, seq, type, instance_id, agent_slug, agent_name, source, message_id, content,
+                      content_truncated, job_name, error_code, error_message, data, created_at)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+
+function valuesOf(event: NewEvent, seq: number): unknown[] {
+  return [
+    event.id, event.accountId, seq, event.type, event.instanceId, event.agentSlug, event.agentName, event.source, event.messageId,
+    event.content, event.contentTruncated ?? false, event.jobName, event.error?.code ?? null, event.error?.message ?? null,
+    event.data ? JSON.stringify(event.data) : null, event.createdAt,
+  ];
+}
+
+/**
+ * The event, a delivery for each webhook that matches, and a wake-up for those that nobody delivers for at the moment
+ * and that do not rest. In one statement, which begins when the counter is locked: whoever stops delivering says so,
+ * waits for this lock, and only then looks for the last time, so that no delivery is left between the two.
+ */
+async function insertAndFanOut(em: EntityManager, event: NewEvent, seq: number): Promise<void> {
+  const body = eventBody({ ...event, contentTruncated: event.contentTruncated ?? false, data: event.data ?? null }, seq);
+  await em.execute(
+    `with event as (${INSERT_EVENT}),
+     wanting as (
+       select id, drained_until, not_before from webhooks
+        where account_id = ? and enabled and deleted_at is null
+          and events && (select array_agg(entry) from jsonb_array_elements_text(?::jsonb) as entry)
+          and (instance_id is null or instance_id = ?) and (agent_id is null or agent_id = ?)
+     ),
+     queued as (
+       insert into webhook_deliveries (id, webhook_id, event_id, event_type, body, created_at, next_attempt_at)
+       select 'dlv_' || substr(md5(? || wanting.id), 1, 20), wanting.id, ?, ?, ?, clock_timestamp(), clock_timestamp() from wanting
+     )
+     insert into outbox (workflow, subject_id)
+     select 'deliverWebhook', id from wanting
+      where coalesce(drained_until <= clock_timestamp(), true) and coalesce(not_before <= clock_timestamp(), true)`,
+    [
+      ...valuesOf(event, seq),
+      ...[event.accountId, JSON.stringify(matchingEntries(event.type)), event.instanceId, event.agentId ?? null],
+      ...[event.id, event.id, event.type, body],
+    ],
+    'run',
+  );
+}

@@ -1,0 +1,38 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { SHARD_OWNER } from './pending-turns.ts';
+
+/**
+ * Gives every pending turn of an instance, waiting ones too, to the gateway process that has just been started, and to
+ * whoever will watch it. Counts a death for those that were in flight in another process, once however often the step
+ * is repeated. Holds the instance. False, and nothing changed, when a newer attempt works on it.
+ */
+export async function stampTurns(
+  em: EntityManager,
+  { instanceId, epoch, bootId }: { instanceId: string; epoch: number; bootId: string },
+): Promise<boolean> {
+  const held = await em.execute<{ id: string }[]>(
+    'select id from instances where id = ? and epoch = ? and boot_id is null for share',
+    [instanceId, epoch],
+  );
+  if (held.length === 0) return false;
+  await em.execute(
+    `update messages
+        set deaths = deaths + (case when attempt > 0 and boot_id <> ? then 1 else 0 end), boot_id = ?, owner = ?
+      where instance_id = ? and status = 'pending' and (boot_id is distinct from ? or owner is distinct from ?)`,
+    [bootId, bootId, SHARD_OWNER, instanceId, bootId, SHARD_OWNER],
+    'run',
+  );
+  return true;
+}
+
+/**
+ * Takes the pending turns of an instance from a gateway process that was ended on purpose, so that the next start does
+ * not count a death for them.
+ */
+export async function handOverTurns(em: EntityManager, instanceId: string): Promise<void> {
+  await em.execute(
+    `update messages set boot_id = null, owner = ? where instance_id = ? and status = 'pending'`,
+    [SHARD_OWNER, instanceId],
+    'run',
+  );
+}

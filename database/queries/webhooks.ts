@@ -1,0 +1,67 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { Webhook } from '../entities/webhook.ts';
+import { makeDue } from './record-attempts.ts';
+import { wakeWebhook } from './wake-webhooks.ts';
+
+interface OwnedWebhook {
+  accountId: string;
+  webhookId: string;
+}
+
+/** The account's webhook as it is now; null when it has none such. */
+export async function findOwnedWebhook(em: EntityManager, { accountId, webhookId }: OwnedWebhook): Promise<Webhook | null> {
+  return em.findOne(Webhook, { id: webhookId, account: accountId, deletedAt: null }, { refresh: true });
+}
+
+/**
+ * How many webhooks the account has. Locks the account's row, so that of two transactions that count in order to add
+ * one, the second counts the first one's; and sees to the account's counter, which deliveries wait for.
+ */
+export async function countWebhooksLocked(em: EntityManager, accountId: string): Promise<number> {
+  await em.execute('select from accounts where id = ? for no key update', [accountId]);
+  await em.execute('insert into event_counters (account_id) values (?) on conflict do nothing', [accountId], 'run');
+  return em.count(Webhook, { account: accountId, deletedAt: null });
+}
+
+/** Lets a webhook begin anew: nothing counts against it, and whatever waits is sent. In the caller's transaction. */
+export async function enableWebhook(em: EntityManager, webhookId: string): Promise<void> {
+  await em.execute(
+    `update webhooks set enabled = true, disabled_reason = null, failures = 0, failing_since = null, not_before = null where id = ?`,
+    [webhookId],
+    'run',
+  );
+  await makeDue(em, webhookId);
+  await wakeWebhook(em, webhookId);
+}
+
+/** The webhook is not found from now on; a sweep removes what it leaves. Its secrets go at once. */
+export async function deleteWebhook(em: EntityManager, { accountId, webhookId }: OwnedWebhook): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    `update webhooks set deleted_at = now(), enabled = false, secret = '', previous_secret = null
+      where id = ? and account_id = ? and deleted_at is null returning id`,
+    [webhookId, accountId],
+  );
+  return rows.length > 0;
+}
+
+export interface NewDelivery {
+  id: string;
+  webhookId: string;
+  eventId: string;
+  eventType: string;
+  body: string;
+  isTest: boolean;
+  now: Date;
+}
+
+/** Queues a delivery that no event makes: a test, or one that is sent once more. In the caller's transaction. */
+export async function queueDelivery(em: EntityManager, delivery: NewDelivery): Promise<void> {
+  const { id, webhookId, eventId, eventType, body, isTest, now } = delivery;
+  await em.execute(
+    `insert into webhook_deliveries (id, webhook_id, event_id, event_type, body, is_test, created_at, next_attempt_at)
+     values (?, ?, ?, ?, ?, ?, ?, now())`,
+    [id, webhookId, eventId, eventType, body, isTest, now],
+    'run',
+  );
+  await wakeWebhook(em, webhookId);
+}

@@ -1,0 +1,64 @@
+/** Why a step did not do its work, as the type of the failure in the workflow's history. */
+export type StepFailure =
+  | 'gateway_died'
+  | 'gateway_config_refused'
+  | 'gateway_not_ready'
+  | 'gateway_unreachable'
+  | 'agents_not_live'
+  | 'storage_refused'
+  | 'step_timed_out'
+  | 'unexpected';
+
+/** What ends an attempt without anything being wrong with the instance: the workflow reads the target again. */
+export type StepInterruption = 'stale_attempt' | 'worker_draining' | 'database_away';
+
+interface FailureEntry {
+  /** `statusReason.code`. */
+  code: string;
+  /** For the customer: what happened, and what to do. */
+  message: string;
+  /** False when the next try would end the same way. */
+  retryable: boolean;
+}
+
+const TRIED_AGAIN = 'It is tried again by itself.';
+
+/** What a failed step says of the instance as its `statusReason`. */
+export const STEP_FAILURES = {
+  gateway_died: { code: 'gateway_died', message: `The gateway ended by itself. ${TRIED_AGAIN}`, retryable: true },
+  gateway_config_refused: {
+    code: 'config_refused',
+    message: 'The gateway cannot run with its configuration. Change the agents that were changed last, then start the instance again.',
+    retryable: false,
+  },
+  gateway_not_ready: { code: 'gateway_not_ready', message: `The gateway was not ready in time. ${TRIED_AGAIN}`, retryable: true },
+  gateway_unreachable: { code: 'gateway_unreachable', message: `The gateway did not answer. ${TRIED_AGAIN}`, retryable: true },
+  agents_not_live: {
+    code: 'config_refused',
+    message: 'The gateway did not take up the latest change of its agents and goes on with what it had. Change them again.',
+    retryable: true,
+  },
+  storage_refused: {
+    code: 'storage_refused',
+    message: `The storage of the platform refuses to write. ${TRIED_AGAIN}`,
+    retryable: true,
+  },
+  step_timed_out: { code: 'timed_out', message: `The operation took too long. ${TRIED_AGAIN}`, retryable: true },
+  unexpected: { code: 'internal_error', message: `Something unexpected went wrong. ${TRIED_AGAIN}`, retryable: true },
+} as const satisfies Record<StepFailure, FailureEntry>;
+
+const INTERRUPTIONS: readonly string[] = ['stale_attempt', 'worker_draining', 'database_away'] satisfies StepInterruption[];
+
+export function isStepFailure(type: string | null | undefined): type is StepFailure {
+  return typeof type === 'string' && Object.hasOwn(STEP_FAILURES, type);
+}
+
+export function isStepInterruption(type: string | null | undefined): type is StepInterruption {
+  return typeof type === 'string' && INTERRUPTIONS.includes(type);
+}
+
+/** What the customer is told once no further try is made. */
+export function gaveUpMessage(failure: StepFailure): string {
+  const { message } = STEP_FAILURES[failure];
+  return message.replace(TRIED_AGAIN, 'It was tried several times. Start the instance again, or delete it.');
+}

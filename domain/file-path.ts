@@ -1,0 +1,26 @@
+const MAX_PATH_BYTES = 512;
+const MAX_SEGMENT_BYTES = 255;
+
+/** How many bytes this text takes in UTF-8. */
+export function utf8Length(text: string): number {
+  let bytes = 0;
+  for (const character of text) {
+    const code = character.codePointAt(0) ?? 0;
+    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return bytes;
+}
+
+/** Says in a sentence why this is no path of a file in an agent's workspace; null when it is one. */
+export function filePathProblem(path: string): string | null {
+  if (path === '') return 'Give the file a name.';
+  if (!path.isWellFormed() || /\p{Cc}/u.test(path)) return 'Leave out NUL and other control characters.';
+  if (path.startsWith('/') || /^[A-Za-z]:/.test(path)) return 'Use a relative path such as notes/today.md, not an absolute one.';
+  if (path.includes('\\')) return 'Separate folders with a slash, not a backslash.';
+  const segments = path.split('/');
+  if (segments.some((segment) => segment === '..' || segment === '.')) return 'Leave out "." and "..".';
+  if (segments.includes('')) return 'Leave out empty folder names.';
+  if (utf8Length(path) > MAX_PATH_BYTES || segments.some((segment) => utf8Length(segment) > MAX_SEGMENT_BYTES))
+    return `Use at most ${MAX_PATH_BYTES} bytes, and ${MAX_SEGMENT_BYTES} for each name in it.`;
+  return null;
+}

@@ -1,0 +1,87 @@
+/** What the customer wants of an instance. `destroyed` is final. */
+export type DesiredStatus = 'running' | 'stopped' | 'destroyed';
+export type InstanceStatus = 'provisioning' | 'running' | 'stopped' | 'destroying' | 'error';
+export type TransitionKind = 'starting' | 'stopping' | 'restarting' | 'recovering' | 'destroying';
+export type PowerAction = 'start' | 'stop' | 'destroy';
+
+/** One thing that the reconciler does next. */
+export type Step = 'none' | 'start' | 'stop' | 'destroy' | 'restart' | 'apply';
+
+/** The part of an instance's row that decides what is to be done. */
+export interface LifecycleRow {
+  desiredStatus: DesiredStatus;
+  status: InstanceStatus;
+  powerGeneration: number;
+  /** The power generation that ended in `error`; null when none did. */
+  errorGeneration: number | null;
+  contentGeneration: number;
+  appliedContentGeneration: number;
+  restartGeneration: number;
+  appliedRestartGeneration: number;
+  /** The gateway process that takes messages. */
+  bootId: string | null;
+  hasOpenInterval: boolean;
+  /** Destroyed to the end. */
+  isGone: boolean;
+}
+
+export type PowerDecision =
+  | { kind: 'unchanged' }
+  /** The instance is being destroyed. */
+  | { kind: 'refused' }
+  | { kind: 'changed'; desiredStatus: DesiredStatus; status: InstanceStatus; transitionKind: TransitionKind };
+
+function hasFailed(row: Pick<LifecycleRow, 'status' | 'powerGeneration' | 'errorGeneration'>): boolean {
+  return row.status === 'error' && row.errorGeneration === row.powerGeneration;
+}
+
+/**
+ * What a call that starts, stops or destroys an instance changes. Destroy wins over everything, the later of start and
+ * stop wins over the earlier; a start that failed is tried again by a start. Every change makes a new power generation.
+ */
+export function decidePower(
+  row: Pick<LifecycleRow, 'desiredStatus' | 'status' | 'powerGeneration' | 'errorGeneration'>,
+  action: PowerAction,
+): PowerDecision {
+  const { desiredStatus, status } = row;
+  if (action === 'destroy')
+    return desiredStatus === 'destroyed'
+      ? { kind: 'unchanged' }
+      : { kind: 'changed', desiredStatus: 'destroyed', status: 'destroying', transitionKind: 'destroying' };
+  if (desiredStatus === 'destroyed') return { kind: 'refused' };
+  if (action === 'start')
+    return desiredStatus === 'running' && !hasFailed(row)
+      ? { kind: 'unchanged' }
+      : { kind: 'changed', desiredStatus: 'running', status: 'provisioning', transitionKind: 'starting' };
+  return desiredStatus === 'stopped'
+    ? { kind: 'unchanged' }
+    : { kind: 'changed', desiredStatus: 'stopped', status, transitionKind: 'stopping' };
+}
+
+/** What brings this row nearer to what is wanted; `none` when it is there, or has failed and nobody asked again. */
+export function nextStep(row: LifecycleRow): Step {
+  if (row.isGone) return 'none';
+  if (row.desiredStatus === 'destroyed') return 'destroy';
+  if (hasFailed(row)) return 'none';
+  if (row.desiredStatus === 'stopped')
+    return row.status === 'stopped' && row.bootId === null && !row.hasOpenInterval ? 'none' : 'stop';
+  if (row.status !== 'running' || row.bootId === null || !row.hasOpenInterval) return 'start';
+  if (row.restartGeneration > row.appliedRestartGeneration) return 'restart';
+  return row.contentGeneration > row.appliedContentGeneration ? 'apply' : 'none';
+}
+
+/** Whether nothing is left to do. */
+export function converged(row: LifecycleRow): boolean {
+  return nextStep(row) === 'none';
+}
+
+const DEATH_WINDOW_MS = 10 * 60_000;
+const MAX_DEATHS = 5;
+const FIRST_PAUSE_MS = 1_000;
+
+/** What the deaths of a gateway (failed starts among them) lead to: another start after a pause, or giving up. */
+export function afterDeath(deaths: readonly Date[], now: Date): { recent: Date[]; pauseMs: number; giveUp: boolean } {
+  const recent = deaths.filter((at) => now.getTime() - at.getTime() < DEATH_WINDOW_MS);
+  const giveUp = recent.length >= MAX_DEATHS;
+  return { recent, giveUp, pauseMs: recent.length <= 1 ? 0 : FIRST_PAUSE_MS * 2 ** (recent.length - 2) };
+}

@@ -1,0 +1,20 @@
+/** Where a turn stands. Every one ends, and only once. */
+export type TurnStatus = 'pending' | 'completed' | 'failed' | 'cancelled';
+
+/** Why a turn ended without a reply, as `reason` of the error and `data.code` of the event. */
+export type TurnFailure =
+  | 'model_error'
+  | 'turn_timeout'
+  | 'cancelled'
+  | 'instance_stopped'
+  | 'gateway_crashed'
+  | 'agent_failed';
+
+/** How a turn ends. The message of a failure is written for the customer. */
+export type TurnEnd =
+  | { status: 'completed'; content: string }
+  | { status: 'failed'; reason: Exclude<TurnFailure, 'cancelled'>; message: string }
+  | { status: 'cancelled'; message: string };
+
+/** How many turns of one conversation may wait behind the one that runs. */
+export const MAX_WAITING_TURNS = 32;

@@ -1,0 +1,34 @@
+import { BlockList, isIP } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+
+export type ClientAddress = (request: IncomingMessage) => string;
+
+/** `::ffff:127.0.0.1` is the same host as `127.0.0.1`. */
+function plain(address: string): string {
+  return address.trim().replace(/^::ffff:(?=\d+\.)/i, '');
+}
+
+function family(address: string): 'ipv4' | 'ipv6' {
+  return isIP(address) === 6 ? 'ipv6' : 'ipv4';
+}
+
+/**
+ * Where a request comes from. `X-Forwarded-For` counts only as far as trusted proxies (addresses or CIDR ranges) wrote
+ * it: the answer is the last address in it that is no trusted proxy. Throws for an entry that is no address.
+ */
+export function createClientAddress(trustedProxies: readonly string[]): ClientAddress {
+  const trusted = new BlockList();
+  for (const entry of trustedProxies) {
+    const [address = '', bits] = entry.split('/');
+    if (bits === undefined) trusted.addAddress(plain(address), family(plain(address)));
+    else trusted.addSubnet(plain(address), Number(bits), family(plain(address)));
+  }
+  const isTrusted = (address: string) => isIP(address) !== 0 && trusted.check(address, family(address));
+  return (request) => {
+    const peer = plain(request.socket.remoteAddress ?? '');
+    if (!isTrusted(peer)) return peer;
+    const forwarded = [request.headers['x-forwarded-for'] ?? []].flat().join(',').split(',').map(plain);
+    const hops = forwarded.filter((hop) => isIP(hop) !== 0);
+    return hops.findLast((hop) => !isTrusted(hop)) ?? peer;
+  };
+}

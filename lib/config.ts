@@ -1,0 +1,132 @@
+import { totalmem } from 'node:os';
+import { z } from 'zod';
+
+const GIBIBYTE = 1024 ** 3;
+
+/** A setting is wrong or missing. The message names each one and says what to change. */
+export class ConfigError extends Error {}
+
+const port = z.coerce.number().int().min(1).max(65_535);
+const count = z.coerce.number().int().min(1);
+const decimalUsd = z.string().regex(/^\d{1,9}(\.\d{1,9})?$/, 'must be a decimal amount such as 0.03');
+
+const masterKeys = z
+  .string()
+  .transform((text, context) => {
+    const keys = text.split(',').map((entry) => {
+      const at = entry.indexOf(':');
+      return { id: entry.slice(0, at).trim(), key: Buffer.from(entry.slice(at + 1).trim(), 'base64') };
+    });
+    for (const { id, key } of keys) {
+      if (!/^[a-z0-9-]{1,32}$/.test(id) || key.length !== 32)
+        context.addIssue('must be id:base64 pairs of 32 bytes each, comma separated, the active one first');
+    }
+    if (new Set(keys.map(({ id }) => id)).size !== keys.length) context.addIssue('must not name a key id twice');
+    return keys;
+  })
+  .describe('`id:base64` of 32 bytes, comma separated, first one active; encrypts secrets, derives the signing keys');
+
+const model = z.strictObject({
+  upstream: z.string().min(1),
+  contextWindow: z.number().int().min(1024),
+  maxTokens: z.number().int().min(1),
+});
+
+const DEFAULT_MODELS = {
+  'moonshotai.kimi-k2.5': { upstream: 'moonshotai.kimi-k2.5', contextWindow: 256_000, maxTokens: 8_192 },
+  'anthropic.claude-sonnet-4-20250514-v1:0': {
+    upstream: 'anthropic.claude-sonnet-4-20250514-v1:0',
+    contextWindow: 200_000,
+    maxTokens: 8_192,
+  },
+};
+
+const modelCatalogue = z
+  .preprocess(
+    (value, context): unknown => {
+      if (typeof value !== 'string') return value;
+      try {
+        return JSON.parse(value);
+      } catch {
+        context.addIssue('must be JSON');
+        return z.NEVER;
+      }
+    },
+    z.record(z.string().min(1), model),
+  )
+  .refine((models) => Object.keys(models).length > 0, 'must name at least one model');
+
+/** Every setting of every process: its name in the environment, its default and what it is for. */
+export const settingsSchema = z.object({
+  HOST: z.string().default('127.0.0.1').describe('address the API listens on'),
+  PORT: port.default(3000).describe('port of the API'),
+  RELAY_HOST: z.string().default('127.0.0.1').describe('address of the model relay, as instances reach it'),
+  RELAY_PORT: port.default(3001).describe('port of the model relay'),
+  METRICS_PORT: port.default(3002).describe('metrics of the API; the worker and the relay take the next two ports'),
+  TRUSTED_PROXIES: z
+    .string()
+    .default('')
+    .transform((text) =>
+      text
+        .split(',')
+        .map((entry) => entry.trim())
+        .filter(Boolean),
+    )
+    .describe('comma separated addresses whose `X-Forwarded-For` counts'),
+  RATE_LIMIT_PER_MINUTE: count.default(600).describe('requests per minute and account'),
+  AUTH_RATE_LIMIT_PER_MINUTE: count.default(10).describe('requests per minute and address on register, login and verify'),
+  MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account that are not gone'),
+  MAX_RUNNING: count
+    .default(() => Math.max(1, Math.floor((totalmem() - 2 * GIBIBYTE) / GIBIBYTE)))
+    .describe('gateways that run at once on this machine; default from its memory, one GiB each'),
+  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).describe('`postgres://...`; `npm start` brings its own PostgreSQL'),
+  TEMPORAL_ADDRESS: z
+    .string()
+    .regex(/^[^\s:]+:\d+$/, 'must be host:port')
+    .describe('the Temporal frontend; `npm start` brings its own'),
+  TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('the Temporal namespace'),
+  MASTER_KEYS: masterKeys,
+  OPERATOR_TOKEN: z
+    .string()
+    .min(32, 'must have at least 32 characters')
+    .optional()
+    .describe('the bearer token of `/v1/admin`; unset: those routes answer 404'),
+  RUNTIME: z.enum(['process']).default('process').describe('how instances run'),
+  MODEL_UPSTREAM_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('any OpenAI-compatible `/v1`; unset: the built-in echo model'),
+  MODEL_UPSTREAM_KEY: z.string().optional().describe('the bearer key of the upstream; it never enters an instance'),
+  MODELS: modelCatalogue
+    .default(DEFAULT_MODELS)
+    .describe('JSON: `{ "<public id>": { "upstream", "contextWindow", "maxTokens" } }`; the first one is the default'),
+  SMTP_URL: z
+    .union([z.url({ protocol: /^smtps?$/ }), z.literal('print:')])
+    .describe('`smtp://` or `smtps://` server for login codes; `print:` writes them to the log (what `npm start` does)'),
+  MAIL_FROM: z.string().default('Thermidora <no-reply@localhost>').describe('sender of mails'),
+  PRICE_PER_HOUR_USD: decimalUsd.default('0.03').describe('price of a running instance'),
+  SIGNUP_CREDIT_USD: decimalUsd.default('50').describe('credit of a new account'),
+  WEBHOOK_ALLOW_PRIVATE: z.stringbool().default(false).describe('allow http and private webhook targets'),
+  TURN_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(1_800_000).describe('how long a turn may run'),
+  DATA_DIR: z.string().min(1).default('.thermidora').describe('what one machine keeps'),
+  LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
+});
+
+export type Config = z.infer<typeof settingsSchema> & {
+  /** The environment itself, for Temporal's own names (TLS, API key), which its library reads. */
+  temporalEnv: Record<string, string>;
+};
+
+type Environment = Record<string, string | undefined>;
+
+/** Reads the settings. Throws ConfigError naming each wrong or missing one. An empty value counts as unset. */
+export function loadConfig(env: Environment): Config {
+  const given = Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1])));
+  const parsed = settingsSchema.safeParse(given);
+  if (!parsed.success) {
+    const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
+    throw new ConfigError(`These settings are wrong or missing (see .env.example):\n${lines.join('\n')}`);
+  }
+  const temporalEnv = Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('TEMPORAL_')));
+  return { ...parsed.data, temporalEnv };
+}

@@ -1,0 +1,22 @@
+import { ConfigError } from '../lib/config.ts';
+import { isErrno } from '../lib/errno.ts';
+import { LockError } from '../lib/file-lock.ts';
+import { InstallationError } from '../runtime/openclaw/installation.ts';
+import { PostgresError } from './postgres-account.ts';
+import { TemporalBinaryError } from './temporal-binary.ts';
+
+/** The start cannot go on. The message tells the person at the terminal what happened and what to do. */
+export class Refusal extends Error {}
+
+/** Errors whose message is written for the person at the terminal. */
+const SENTENCES = [Refusal, ConfigError, LockError, InstallationError, PostgresError, TemporalBinaryError];
+
+/** What to print for an error that ended the start: a sentence, and for what nobody foresaw its stack too. */
+export function explain(error: unknown): string {
+  if (isErrno(error, 'ENOSPC')) return 'The disk is full. Free some space, then start again.';
+  if (!(error instanceof Error)) return String(error);
+  if (SENTENCES.some((kind) => error instanceof kind)) return error.message;
+  if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'))
+    return `This user cannot use a file or folder that it needs (${error.message}). Correct its owner, or set DATA_DIR.`;
+  return `The start failed for a reason that it was not made for:\n${error.stack ?? error.message}`;
+}

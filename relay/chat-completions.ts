@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { authenticate } from './authenticate.ts';
+import { readChatRequest } from './chat-request.ts';
+import type { ChatRequest } from './chat-request.ts';
+import type { ProviderAnswer } from './model-provider.ts';
+import { refuse } from './refuse.ts';
+import type { RelayDeps } from './relay-deps.ts';
+import { RelayError } from './relay-error.ts';
+import type { CallOutcome } from './relay-metrics.ts';
+import type { RelayAgent } from './store.ts';
+import { traceIdOf } from './trace-id.ts';
+import { tapEventStream, tapJson } from './usage-tap.ts';
+import type { RecordUsage } from './usage-tap.ts';
+
+/**
+ * POST /v1/chat/completions: one model call of one agent. The provider's answer passes through unchanged, and its usage
+ * is in the database before its last bytes leave. A caller that leaves ends the call at the provider.
+ */
+export async function completeChat(deps: RelayDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const abandoned = new AbortController();
+  response.once('close', () => abandoned.abort());
+  const agent = await authenticate(deps, request);
+  const { agentId, instanceId, accountId } = agent;
+  const log = deps.log.child({ agentId, instanceId, accountId });
+
+  deps.metrics.openCalls.inc();
+  let outcome: CallOutcome = 'completed';
+  try {
+    await relayCall({ ...deps, log }, agent, request, response, abandoned.signal);
+  } catch (error) {
+    outcome = abandoned.signal.aborted ? 'abandoned' : outcomeOf(error, response);
+    if (outcome !== 'abandoned') refuse(log, response, error);
+  }
+  deps.metrics.openCalls.dec();
+  deps.metrics.calls.inc({ outcome });
+}
+
+async function relayCall(
+  deps: RelayDeps,
+  agent: RelayAgent,
+  request: IncomingMessage,
+  response: ServerResponse,
+  signal: AbortSignal,
+): Promise<void> {
+  const startedAt = deps.clock().getTime();
+  const chat = forProvider(deps, agent, await readChatRequest(request));
+  const traceparent = oneHeader(request, 'traceparent');
+  const answer = await deps.provider.complete({ request: chat, traceparent, signal });
+
+  response.writeHead(200, { 'content-type': answer.contentType, 'cache-control': 'no-cache' });
+  let first = true;
+  for await (const chunk of tap(answer, recorder(deps, agent, traceIdOf(traceparent)))) {
+    if (first) deps.metrics.firstByteSeconds.observe((deps.clock().getTime() - startedAt) / 1000);
+    first = false;
+    if (!response.write(chunk)) await once(response, 'drain', { signal });
+  }
+  response.end();
+}
+
+/** The same request with the provider's name of the model. */
+function forProvider({ config }: RelayDeps, agent: RelayAgent, chat: ChatRequest): ChatRequest {
+  if (chat.model !== agent.model) {
+    throw new RelayError(400, `This agent has the model "${agent.model}", so it cannot call "${chat.model}".`);
+  }
+  const model = config.MODELS[agent.model];
+  if (!model) {
+    throw new RelayError(400, `The model "${agent.model}" is not offered any more. Make a new agent with another one.`);
+  }
+  return { ...chat, model: model.upstream };
+}
+
+function tap({ contentType, body }: ProviderAnswer, record: RecordUsage): AsyncIterable<Uint8Array> {
+  return contentType.startsWith('text/event-stream') ? tapEventStream(body, record) : tapJson(body, record);
+}
+
+/** Writes the row of this call. An answer never fails because it could not be counted. */
+function recorder({ store, metrics, log }: RelayDeps, agent: RelayAgent, traceId: string | null): RecordUsage {
+  return async (usage) => {
+    const counted = usage ?? { inputTokens: 0, outputTokens: 0 };
+    try {
+      await store.recordModelCall({ agent, traceId, ...counted });
+      log.info({ ...counted, usageKnown: usage !== null }, 'model call');
+    } catch (err) {
+      metrics.usageLost.inc();
+      log.error({ err, ...counted }, 'the usage of a model call is not in the database');
+    }
+  };
+}
+
+function outcomeOf(error: unknown, response: ServerResponse): CallOutcome {
+  if (response.headersSent) return 'cut';
+  return error instanceof RelayError && error.status < 500 ? 'refused' : 'failed';
+}
+
+function oneHeader(request: IncomingMessage, name: string): string | undefined {
+  const value = request.headers[name];
+  return Array.isArray(value) ? value[0] : value;
+}

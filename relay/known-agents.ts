@@ -1,0 +1,18 @@
+import type { Clock } from '../lib/clock.ts';
+import type { RelayAgent, RelayStore } from './store.ts';
+
+const KEPT_MS = 5_000;
+
+/** Looks agents up and remembers those that exist for five seconds, so that a busy turn asks the database once. */
+export function createKnownAgents(store: RelayStore, clock: Clock): (agentId: string) => Promise<RelayAgent | null> {
+  const known = new Map<string, { agent: RelayAgent; until: number }>();
+  return async (agentId) => {
+    const now = clock().getTime();
+    const entry = known.get(agentId);
+    if (entry && entry.until > now) return entry.agent;
+    for (const [id, { until }] of known) if (until <= now) known.delete(id);
+    const agent = await store.findAgent(agentId);
+    if (agent) known.set(agentId, { agent, until: now + KEPT_MS });
+    return agent;
+  };
+}

@@ -1,0 +1,24 @@
+import type { ChatRequest } from './chat-request.ts';
+
+/** Whoever answers model calls: the provider upstream, or the built-in echo model. */
+export interface ModelProvider {
+  /**
+   * Begins to answer; resolves when the answer begins. Throws RelayError when there is none.
+   * An aborted signal ends the call upstream, also while the body is being read.
+   */
+  complete(call: ProviderCall): Promise<ProviderAnswer>;
+  close(): Promise<void>;
+}
+
+export interface ProviderCall {
+  /** With the model's name as the provider knows it. */
+  request: ChatRequest;
+  traceparent: string | undefined;
+  signal: AbortSignal;
+}
+
+export interface ProviderAnswer {
+  contentType: string;
+  /** The bytes as the provider sends them. */
+  body: AsyncIterable<Uint8Array>;
+}

@@ -1,0 +1,70 @@
+import type { Dispatcher } from 'undici';
+import { z } from 'zod';
+import type { Log } from '../lib/log.ts';
+import { RelayError } from './relay-error.ts';
+
+const MAX_ERROR_BYTES = 64 * 1024;
+const MAX_MESSAGE_CHARACTERS = 1_000;
+
+/** What the providers that speak OpenAI's protocol have in common in their errors. */
+const errorBody = z.object({
+  error: z.object({
+    message: z.string(),
+    type: z.string().nullish(),
+    code: z.union([z.string(), z.number()]).nullish(),
+  }),
+});
+
+type ProviderError = z.infer<typeof errorBody>['error'];
+
+/** The request itself is at fault, and the gateway acts on the words: a prompt that is too long is made shorter. */
+const FAULT_OF_REQUEST = [400, 413, 422];
+
+/**
+ * Our account with the provider is at fault. A gateway that reads such words, under any status, takes its provider out
+ * of service for a minute or more, so they are never passed on. Wide on purpose: at worst a caller is told less.
+ */
+const ABOUT_ACCOUNT =
+  /api[ _-]?key|unauthori[sz]ed|authenticat|forbidden|access denied|permission|credential|expired|invalid token|deactivated|disabled|billing|\bcredits?\b|balance|budget|quota|payment|subscription|spend(ing)? limit|usage limit|\b40[123]\b/i;
+
+/** Turns a provider's refusal into the error for the caller: its status, and its words where they help. */
+export async function refusalOf(answer: Dispatcher.ResponseData, log: Log): Promise<RelayError> {
+  const { statusCode: status } = answer;
+  const said = await errorOf(answer);
+  if (status < 400) return new RelayError(502, `The model provider redirects (${status}), which is not followed.`);
+  if (status < 500 && isAboutAccount(status, said)) {
+    log.error({ status }, 'the model provider refuses our account: check MODEL_UPSTREAM_KEY, and its credit and limits there');
+    return new RelayError(
+      400,
+      'The model provider does not serve this platform at the moment. Only its operator can change that.',
+    );
+  }
+  if (said && FAULT_OF_REQUEST.includes(status)) {
+    const code = said.code == null ? undefined : String(said.code);
+    return new RelayError(status, said.message.slice(0, MAX_MESSAGE_CHARACTERS), { code });
+  }
+  const retryAfter = answer.headers['retry-after'];
+  return new RelayError(status, `The model provider answered ${status}. Try again in a moment.`, {
+    retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+  });
+}
+
+function isAboutAccount(status: number, said: ProviderError | null): boolean {
+  return (status >= 401 && status <= 403) || ABOUT_ACCOUNT.test(`${said?.message} ${said?.type} ${said?.code}`);
+}
+
+async function errorOf({ body }: Dispatcher.ResponseData): Promise<ProviderError | null> {
+  try {
+    const parts: Uint8Array[] = [];
+    let bytes = 0;
+    for await (const chunk of body) {
+      const part = z.instanceof(Uint8Array).parse(chunk);
+      bytes += part.length;
+      if (bytes > MAX_ERROR_BYTES) return null;
+      parts.push(part);
+    }
+    return errorBody.parse(JSON.parse(Buffer.concat(parts).toString())).error;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,17 @@
+import type { Clock } from '../lib/clock.ts';
+import type { Config } from '../lib/config.ts';
+import type { Log } from '../lib/log.ts';
+import type { ModelProvider } from './model-provider.ts';
+import type { RelayMetrics } from './relay-metrics.ts';
+import type { RelayAgent, RelayStore } from './store.ts';
+
+/** What answering a request takes. */
+export interface RelayDeps {
+  config: Pick<Config, 'MASTER_KEYS' | 'MODELS'>;
+  store: RelayStore;
+  findAgent(agentId: string): Promise<RelayAgent | null>;
+  provider: ModelProvider;
+  metrics: RelayMetrics;
+  clock: Clock;
+  log: Log;
+}

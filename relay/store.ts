@@ -1,0 +1,70 @@
+import { Pool } from 'pg';
+import { z } from 'zod';
+import type { Log } from '../lib/log.ts';
+
+/** An agent that exists, and whom it belongs to. */
+export interface RelayAgent {
+  agentId: string;
+  instanceId: string;
+  accountId: string;
+  /** The public id of its model. */
+  model: string;
+}
+
+export interface ModelCallRecord {
+  agent: RelayAgent;
+  /** Names the message whose turn made the call. Null, or unknown: a scheduled job or a repeated turn. */
+  traceId: string | null;
+  inputTokens: number;
+  outputTokens: number;
+}
+
+export interface RelayStore {
+  /** Null when there is no such agent, or no more. */
+  findAgent(agentId: string): Promise<RelayAgent | null>;
+  recordModelCall(call: ModelCallRecord): Promise<void>;
+  /** Rejects when the database does not answer. */
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+const CONNECTIONS = 5;
+/** The end of every answer waits for a write, so a database that hangs must not hold it for long. */
+const PATIENCE_MS = 3_000;
+
+const agentRow = z.object({ id: z.string(), instance_id: z.string(), account_id: z.string(), model: z.string() });
+
+/** The relay's few statements, on connections of their own. Every call rejects after a few seconds without an answer. */
+export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
+  const pool = new Pool({
+    connectionString: databaseUrl,
+    application_name: 'thermidora-relay',
+    max: CONNECTIONS,
+    connectionTimeoutMillis: PATIENCE_MS,
+    query_timeout: PATIENCE_MS,
+  });
+  // An idle connection that breaks would otherwise end the process.
+  pool.on('error', (err) => log.warn({ err }, 'a connection to the database broke'));
+  return {
+    async findAgent(agentId) {
+      const { rows } = await pool.query(
+        'select id, instance_id, account_id, model from agents where id = $1 and deleted_at is null',
+        [agentId],
+      );
+      if (rows.length === 0) return null;
+      const row = agentRow.parse(rows[0]);
+      return { agentId: row.id, instanceId: row.instance_id, accountId: row.account_id, model: row.model };
+    },
+    async recordModelCall({ agent, traceId, inputTokens, outputTokens }) {
+      await pool.query(
+        `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens)
+         values ($1, $2, $3, (select id from messages where trace_id = $4), $5, $6, $7)`,
+        [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens],
+      );
+    },
+    async ping() {
+      await pool.query('select 1');
+    },
+    close: () => pool.end(),
+  };
+}

@@ -1,0 +1,49 @@
+import { Agent, errors, request } from 'undici';
+import type { Log } from '../lib/log.ts';
+import type { ChatRequest } from './chat-request.ts';
+import type { ModelProvider } from './model-provider.ts';
+import { refusalOf } from './provider-refusal.ts';
+import { RelayError } from './relay-error.ts';
+
+/** As long as a gateway waits: a model may think for minutes before its first token. */
+const SILENCE_MS = 600_000;
+
+/** The model provider behind this base URL (ending in /v1). It sees its own key and never a relay token. */
+export function createUpstream({ url, key }: { url: string; key: string | undefined }, log: Log): ModelProvider {
+  const dispatcher = new Agent({ headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS });
+  const completions = `${url.replace(/\/+$/, '')}/chat/completions`;
+  return {
+    async complete({ request: chat, traceparent, signal }) {
+      const answer = await request(completions, {
+        dispatcher,
+        method: 'POST',
+        headers: {
+          'content-type': 'application/json',
+          accept: chat.stream ? 'text/event-stream' : 'application/json',
+          ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+          ...(traceparent === undefined ? {} : { traceparent }),
+        },
+        body: JSON.stringify(withUsage(chat)),
+        signal,
+      }).catch((cause: unknown) => {
+        throw unreachable(cause);
+      });
+      if (answer.statusCode < 200 || answer.statusCode > 299) throw await refusalOf(answer, log);
+      const contentType = answer.headers['content-type'];
+      return { contentType: typeof contentType === 'string' ? contentType : 'application/json', body: answer.body };
+    },
+    // Not close(): at this point every call has ended or was cut.
+    close: () => dispatcher.destroy(),
+  };
+}
+
+/** Usage is what we count, whatever the caller asked for. */
+function withUsage(chat: ChatRequest): ChatRequest {
+  return chat.stream ? { ...chat, stream_options: { ...chat.stream_options, include_usage: true } } : chat;
+}
+
+function unreachable(cause: unknown): RelayError {
+  return cause instanceof errors.HeadersTimeoutError
+    ? new RelayError(504, 'The model provider did not begin to answer in time.', { cause })
+    : new RelayError(502, 'The model provider could not be reached. Try again in a moment.', { cause });
+}

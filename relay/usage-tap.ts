@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { createLineScanner } from './line-scanner.ts';
+
+export interface Usage {
+  inputTokens: number;
+  outputTokens: number;
+}
+
+/** What is told once per answer, at its end. Null: the provider did not say, or the answer was cut before it did. */
+export type RecordUsage = (usage: Usage | null) => Promise<void>;
+
+const MAX_LINE_BYTES = 1024 ** 2;
+const MAX_TOKENS = 2 ** 31 - 1;
+
+const tokens = z.number().int().min(0).max(MAX_TOKENS);
+const withUsage = z
+  .object({ usage: z.object({ prompt_tokens: tokens, completion_tokens: tokens }) })
+  .transform(({ usage }): Usage => ({ inputTokens: usage.prompt_tokens, outputTokens: usage.completion_tokens }));
+
+/**
+ * Passes an event stream through byte by byte and reads the usage on the side. Everything before `[DONE]` leaves at
+ * once; `[DONE]`, or the end of a stream without one, leaves when record has returned. Record is called exactly once
+ * for every stream that was begun to be read, a broken or abandoned one too.
+ */
+export async function* tapEventStream(source: AsyncIterable<Uint8Array>, record: RecordUsage): AsyncGenerator<Uint8Array> {
+  const scanner = createLineScanner(MAX_LINE_BYTES);
+  let usage: Usage | null = null;
+  let recorded = false;
+  const recordOnce = async (): Promise<void> => {
+    if (recorded) return;
+    recorded = true;
+    await record(usage);
+  };
+  try {
+    for await (const chunk of source) {
+      let heldFrom: number | null = null;
+      for (const { text, startsAt } of scanner.push(chunk)) {
+        usage = usageOf(text) ?? usage;
+        if (/^data: ?\[DONE\]\s*$/.test(text)) heldFrom ??= startsAt;
+      }
+      if (heldFrom === null) {
+        yield chunk;
+        continue;
+      }
+      if (heldFrom > 0) yield chunk.subarray(0, heldFrom);
+      await recordOnce();
+      yield chunk.subarray(heldFrom);
+    }
+    usage = usageOf(scanner.end()) ?? usage;
+  } finally {
+    await recordOnce();
+  }
+}
+
+/** Passes an answer through that is one JSON object. It leaves as a whole, when record has returned. */
+export async function* tapJson(source: AsyncIterable<Uint8Array>, record: RecordUsage): AsyncGenerator<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let usage: Usage | null = null;
+  try {
+    for await (const part of source) parts.push(part);
+    usage = parseUsage(Buffer.concat(parts).toString());
+  } finally {
+    await record(usage);
+  }
+  yield* parts;
+}
+
+/** The last one counts: some providers send a running total with every chunk. */
+function usageOf(line: string): Usage | null {
+  return line.startsWith('data:') && line.includes('"usage"') ? parseUsage(line.slice('data:'.length)) : null;
+}
+
+function parseUsage(json: string): Usage | null {
+  try {
+    return withUsage.parse(JSON.parse(json));
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The seam between the control plane and whatever runs an OpenClaw gateway.
+ *
+ * Every call is idempotent: what is already there and what is already gone is success.
+ * Every mutation carries the epoch of the attempt that makes it. The driver keeps the highest epoch it has
+ * seen per runtime in a place that outlives the compute, and refuses a lower one with StaleEpochError, so that
+ * a zombie attempt harms nothing.
+ */
+export interface RuntimeDriver {
+  readonly kind: 'process' | 'docker' | 'kubernetes';
+
+  /**
+   * Makes the gateway of this runtime run with this configuration. A gateway that already runs is adopted, and the
+   * configuration is applied to it while it runs. Returns once the process exists; it may not be ready yet.
+   */
+  ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void>;
+
+  /** Writes the configuration of a runtime that may be running (which applies it by itself in about a second). */
+  writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void>;
+
+  /** SIGTERM, then SIGKILL after graceMs. Returns when the compute is gone; storage stays. */
+  stop(runtimeId: string, options: { graceMs: number }, call: MutationCall): Promise<void>;
+
+  /** Kills the compute and removes the storage. The epoch outlives both. */
+  destroy(runtimeId: string, call: MutationCall): Promise<void>;
+
+  inspect(runtimeId: string): Promise<RuntimeState>;
+
+  /** Every runtime that has compute or storage here. */
+  list(): Promise<RuntimeState[]>;
+
+  /** Where and how to connect; null when no gateway runs. */
+  endpoint(runtimeId: string): Promise<Endpoint | null>;
+
+  /**
+   * When and how the last gateway process of this runtime ended; null while it runs or when that is not known. Ask
+   * before the next start, which forgets it. When only its absence is known, `at` is its last trace: never too late,
+   * and about half a minute early at most.
+   */
+  exitOf(runtimeId: string): Promise<RuntimeExit | null>;
+
+  /** The gateway's own last lines, oldest first. */
+  logs(runtimeId: string, limit: number): Promise<LogLine[]>;
+
+  /**
+   * Writes files below a directory of the instance, as the instance's own user, never following a link. The directory
+   * is one that paths() names or relative to the state directory; what leaves it is refused.
+   */
+  putFiles(runtimeId: string, directory: string, files: ReadonlyMap<string, Buffer>, call: MutationCall): Promise<void>;
+
+  /** Removes files, links themselves and whole directories, named in the same two ways, never following a link. */
+  removePaths(runtimeId: string, paths: readonly string[], call: MutationCall): Promise<void>;
+
+  /** The base URL (ending in /v1) under which an instance reaches the model relay. */
+  relayUrl(): string;
+
+  /** The paths as the gateway of this runtime sees them, for its configuration. */
+  paths(runtimeId: string): RuntimePaths;
+}
+
+export interface MutationCall {
+  epoch: number;
+  signal: AbortSignal;
+}
+
+export interface RuntimeSpec {
+  runtimeId: string;
+  /** The rendered openclaw.json, given the port that the driver chose for the gateway. */
+  renderConfig: (placement: Placement) => string;
+}
+
+/** Where the gateway shall listen. */
+export interface Placement {
+  port: number;
+  bind: 'loopback' | 'lan';
+}
+
+export interface RuntimeState {
+  runtimeId: string;
+  status: 'running' | 'exited' | 'absent';
+  /** When the running or last process was started. */
+  startedAt: Date | null;
+}
+
+export interface RuntimeExit {
+  at: Date;
+  /** Exit code, or null when it was killed by a signal or nothing but its absence is known. */
+  code: number | null;
+  signal: string | null;
+}
+
+export interface Endpoint {
+  /** http://host:port, for /readyz. */
+  httpUrl: string;
+  /** ws://host:port, for the gateway protocol. */
+  wsUrl: string;
+}
+
+export interface LogLine {
+  at: string | null;
+  text: string;
+}
+
+export interface RuntimePaths {
+  stateDir: string;
+  logFile: string;
+  workspaceOf(gatewayAgentId: string): string;
+  agentDirOf(gatewayAgentId: string): string;
+}
+
+/** A newer attempt has touched this runtime; the one that gets this must stop. */
+export class StaleEpochError extends Error {
+  constructor(runtimeId: string) {
+    super(`A newer attempt works on runtime ${runtimeId}`);
+  }
+}

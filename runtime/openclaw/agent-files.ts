@@ -1,0 +1,35 @@
+import { z } from 'zod';
+import type { GatewayClient } from './gateway-client.ts';
+
+/**
+ * The files of an agent's workspace that are part of its prompt, the only ones that a gateway reads and writes for us.
+ * It cannot delete them: that, and any other file, is the driver's (putFiles, removePaths).
+ */
+export const PERSONA_FILES = ['AGENTS.md', 'SOUL.md', 'IDENTITY.md', 'USER.md', 'BOOTSTRAP.md', 'MEMORY.md'] as const;
+
+export type PersonaFile = (typeof PERSONA_FILES)[number];
+
+export function isPersonaFile(name: string): name is PersonaFile {
+  return PERSONA_FILES.some((known) => known === name);
+}
+
+const setAnswer = z.looseObject({ ok: z.literal(true) });
+const getAnswer = z.looseObject({ file: z.looseObject({ missing: z.boolean(), content: z.string().optional() }) });
+
+/** Writes one persona file of a live agent. It counts from the agent's next turn on. Throws GatewayRequestError. */
+export async function setAgentFile(
+  client: GatewayClient,
+  { agentId, name, content }: { agentId: string; name: PersonaFile; content: string },
+): Promise<void> {
+  setAnswer.parse(await client.request('agents.files.set', { agentId, name, content }));
+}
+
+/** The persona files that a live agent has, by name, as they are now: agents change theirs. Throws GatewayRequestError. */
+export async function getAgentFiles(client: GatewayClient, agentId: string): Promise<Map<PersonaFile, string>> {
+  const files = new Map<PersonaFile, string>();
+  for (const name of PERSONA_FILES) {
+    const { file } = getAnswer.parse(await client.request('agents.files.get', { agentId, name }));
+    if (!file.missing && file.content !== undefined) files.set(name, file.content);
+  }
+  return files;
+}

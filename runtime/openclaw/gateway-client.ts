@@ -1,0 +1,139 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { WebSocket } from 'ws';
+import type { ClientOptions } from 'ws';
+import { GatewayConnection } from './gateway-connection.ts';
+import type { RequestOptions } from './gateway-connection.ts';
+import { GatewayConnectError, GatewayRequestError } from './gateway-errors.ts';
+import type { GatewayEvent } from './gateway-events.ts';
+import { helloOk } from './gateway-frames.ts';
+
+export type { RequestOptions, SecondAnswer, SecondResponse } from './gateway-connection.ts';
+export { CONNECTION_LOST, GatewayConnectError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
+export type { GatewayEvent, OfRun, ProviderFailure, SessionMessage } from './gateway-events.ts';
+
+/** One connection to one gateway process. It is never made anew: when it is gone, connect again. */
+export interface GatewayClient {
+  /** Names the gateway process: a restarted one has another. */
+  readonly bootId: string;
+  /** Resolves when the connection is gone, however that came about. Never rejects. */
+  readonly closed: Promise<void>;
+  isOpen(): boolean;
+  /** The payload of the (first) answer. Throws GatewayRequestError, and the signal's reason when it is aborted. */
+  request(method: string, params: object, options?: RequestOptions): Promise<unknown>;
+  /** Every event of the gateway, of all its conversations, from now on. Returns what ends it. A listener must not throw. */
+  onEvent(listener: (event: GatewayEvent) => void): () => void;
+  close(): void;
+}
+
+export interface ConnectOptions {
+  wsUrl: string;
+  token: string;
+  signal: AbortSignal;
+  /** For everything until the gateway has let us in; a gateway that is still starting is asked again within it. */
+  timeoutMs: number;
+}
+
+const STARTING_REASON = 'startup-sidecars';
+const STARTING_RETRY_MS = 250;
+/** The largest answer is a page of history: 1,000 rows. The gateway's own limit per frame is 25 MiB. */
+const MAX_FRAME_BYTES = 64 * 1024 ** 2;
+
+const SOCKET_OPTIONS: ClientOptions = {
+  perMessageDeflate: false,
+  maxPayload: MAX_FRAME_BYTES,
+  // One message per turn of the event loop: whoever awaits an answer can subscribe before the next event is out.
+  allowSynchronousEvents: false,
+};
+
+/**
+ * Connects to a gateway on the loopback interface, as an operator. Throws GatewayConnectError, after timeoutMs at the
+ * latest, and the signal's reason when it is aborted.
+ */
+export async function connectGateway(options: ConnectOptions): Promise<GatewayClient> {
+  const { signal, timeoutMs } = options;
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const giveUp = AbortSignal.any([signal, deadline]);
+  for (;;) {
+    try {
+      return await connectOnce(options, giveUp);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (deadline.aborted) throw new GatewayConnectError(`The gateway did not let us in within ${timeoutMs} ms`, { retryable: true });
+      if (!isStarting(error)) throw asConnectError(error);
+      await sleep(error.retryAfterMs ?? STARTING_RETRY_MS, undefined, { signal: giveUp }).catch(() => {});
+    }
+  }
+}
+
+function isStarting(error: unknown): error is GatewayRequestError {
+  return error instanceof GatewayRequestError && error.retryable && error.reason === STARTING_REASON;
+}
+
+/** The gateway's refusals of `connect` concern our token or protocol, unless it says that they pass. */
+function asConnectError(error: unknown): unknown {
+  if (!(error instanceof GatewayRequestError)) return error;
+  const { message, retryable, retryAfterMs } = error;
+  return new GatewayConnectError(`The gateway refused the connection: ${message}`, { retryable, retryAfterMs });
+}
+
+async function connectOnce({ wsUrl, token }: ConnectOptions, signal: AbortSignal): Promise<GatewayClient> {
+  const socket = new WebSocket(wsUrl, SOCKET_OPTIONS);
+  const connection = new GatewayConnection(socket);
+  const onAbort = (): void => connection.close();
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    signal.throwIfAborted();
+    await challenge(socket, connection);
+    const hello = helloOk.safeParse(await connection.request('connect', connectParams(token), { signal })).data;
+    if (!hello) throw new GatewayConnectError('The gateway speaks another protocol than ours', { retryable: false });
+    connection.expectTicks(hello.policy.tickIntervalMs);
+    return clientOf(connection, hello.server.bootId);
+  } catch (error) {
+    connection.close();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** The gateway speaks first. Its challenge is for device identities, which a loopback client does not need. */
+function challenge(socket: WebSocket, connection: GatewayConnection): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (message: string, retryable = true) => reject(new GatewayConnectError(message, { retryable }));
+    socket.once('unexpected-response', (request, response) => {
+      request.destroy();
+      const status = response.statusCode ?? 0;
+      fail(`The gateway answered the connection with ${status}`, status >= 500);
+    });
+    socket.once('error', (error) => fail(`The gateway cannot be reached: ${error.message}`));
+    void connection.closed.then(() => fail('The gateway closed the connection before it was made'));
+    const unsubscribe = connection.onEventFrame((frame) => {
+      if (frame.event !== 'connect.challenge') return;
+      unsubscribe();
+      resolve();
+    });
+  });
+}
+
+function connectParams(token: string) {
+  return {
+    minProtocol: 4,
+    maxProtocol: 4,
+    client: { id: 'gateway-client', version: '1.0.0', platform: process.platform, mode: 'backend' },
+    role: 'operator',
+    scopes: ['operator.admin', 'operator.read', 'operator.write', 'operator.approvals'],
+    caps: ['tool-events'],
+    auth: { token },
+  };
+}
+
+function clientOf(connection: GatewayConnection, bootId: string): GatewayClient {
+  return {
+    bootId,
+    closed: connection.closed,
+    isOpen: () => connection.isOpen(),
+    request: (method, params, options) => connection.request(method, params, options),
+    onEvent: (listener) => connection.onEvent(listener),
+    close: () => connection.close(),
+  };
+}

@@ -1,0 +1,29 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { isErrno } from '../../lib/errno.ts';
+import { StaleEpochError } from '../driver.ts';
+import { replaceFile } from './replace-file.ts';
+import type { RuntimeLayout } from './runtime-layout.ts';
+
+/** Always as long as the largest safe integer, so that it is overwritten in place: a full disk hinders no stop and no destroy. */
+const EPOCH_DIGITS = String(Number.MAX_SAFE_INTEGER).length;
+
+const epoch = z.coerce.number().int().min(0);
+
+/** Throws StaleEpochError when a higher epoch has been here; remembers this one. Call it under the runtime's lock. */
+export async function raiseEpoch(layout: RuntimeLayout, runtimeId: string, wanted: number): Promise<void> {
+  const highest = await highestEpoch(layout);
+  if (highest !== null && wanted < highest) throw new StaleEpochError(runtimeId);
+  const text = `${String(wanted).padStart(EPOCH_DIGITS, '0')}\n`;
+  if (highest === null) await replaceFile(layout.epochFile, text, 0o600);
+  else if (wanted !== highest) await writeFile(layout.epochFile, text, { flag: 'r+', flush: true });
+}
+
+async function highestEpoch({ epochFile }: RuntimeLayout): Promise<number | null> {
+  try {
+    return epoch.parse((await readFile(epochFile, 'utf8')).trim());
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}

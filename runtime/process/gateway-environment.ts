@@ -1,0 +1,47 @@
+import { delimiter, dirname, join } from 'node:path';
+import type { RuntimeLayout } from './runtime-layout.ts';
+
+export interface GatewayProgram {
+  /** The Node executable. */
+  node: string;
+  /** OpenClaw's dist/index.js. */
+  entry: string;
+  /** V8's compile cache, shared by all gateways: saves about two seconds of each start. */
+  compileCacheDir: string;
+}
+
+export function homeOf({ stateDir }: RuntimeLayout): string {
+  return join(stateDir, 'home');
+}
+
+export function tempDirOf({ stateDir }: RuntimeLayout): string {
+  return join(stateDir, 'tmp');
+}
+
+/**
+ * The whole environment of a gateway. Nothing of the control plane's own environment is in it, because agents can
+ * read all of it.
+ */
+export function gatewayEnvironment(layout: RuntimeLayout, program: GatewayProgram): Record<string, string> {
+  return {
+    HOME: homeOf(layout),
+    TMPDIR: tempDirOf(layout),
+    PATH: [dirname(program.node), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
+    LANG: 'C.UTF-8',
+    TZ: 'UTC',
+    NODE_COMPILE_CACHE: program.compileCacheDir,
+    // One gateway stays under 1 GiB with these.
+    NODE_OPTIONS: '--max-old-space-size=512 --max-semi-space-size=8',
+    MALLOC_ARENA_MAX: '2',
+    OPENCLAW_HOME: homeOf(layout),
+    OPENCLAW_STATE_DIR: layout.stateDir,
+    OPENCLAW_CONFIG_PATH: layout.configFile,
+    OPENCLAW_CONFIG_READONLY: '1',
+    OPENCLAW_DISABLE_BONJOUR: '1',
+    OPENCLAW_NO_RESPAWN: '1',
+    OPENCLAW_EXEC_SHELL_SNAPSHOT: '0',
+    OPENCLAW_SKIP_CHANNELS: '1',
+    OPENCLAW_NO_AUTO_UPDATE: '1',
+    OPENCLAW_OFFLINE: '1',
+  };
+}

@@ -1,0 +1,71 @@
+import { copyFile, open, stat, truncate } from 'node:fs/promises';
+import { z } from 'zod';
+import { isErrno } from '../../lib/errno.ts';
+import type { LogLine } from '../driver.ts';
+
+const TAIL_BYTES = 256 * 1024;
+const KEPT_BYTES = 32 * 1024 ** 2;
+
+/** One line of the gateway's console in the style that render-config.ts asks for. */
+const consoleRecord = z.object({
+  time: z.iso.datetime({ offset: true }),
+  level: z.string(),
+  subsystem: z.string().optional(),
+  message: z.string(),
+});
+
+/**
+ * The last lines of the gateway's output, oldest first, out of its last 256 KiB. No file: no lines.
+ * The gateway prints each answer of an agent too, as information of no subsystem; those are left out.
+ */
+export async function lastLinesOf(file: string, limit: number): Promise<LogLine[]> {
+  const lines = (await lastBytesOf(file)).split('\n').filter((line) => line !== '');
+  const kept = lines.map(logLineOf).filter((line) => line !== null);
+  return limit > 0 ? kept.slice(-limit) : [];
+}
+
+/** Begins the file anew when it has grown large, keeping the old text beside it. The gateway may go on writing. */
+export async function trimOutput(file: string): Promise<void> {
+  try {
+    if ((await stat(file)).size < KEPT_BYTES) return;
+    await copyFile(file, `${file}.1`);
+    await truncate(file);
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
+function logLineOf(line: string): LogLine | null {
+  const record = consoleRecord.safeParse(jsonOf(line)).data;
+  if (!record) return { at: null, text: line };
+  const { time, level, subsystem, message } = record;
+  if (subsystem === undefined && level === 'info') return null;
+  return { at: new Date(time).toISOString(), text: `${level} ${subsystem ?? 'gateway'}: ${message}` };
+}
+
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return null;
+  }
+}
+
+async function lastBytesOf(file: string): Promise<string> {
+  try {
+    const handle = await open(file, 'r');
+    try {
+      const { size } = await handle.stat();
+      const start = Math.max(0, size - TAIL_BYTES);
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - start), 0, size - start, start);
+      const text = buffer.toString('utf8', 0, bytesRead);
+      // A cut rarely falls between two lines.
+      return start === 0 ? text : text.slice(text.indexOf('\n') + 1);
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return '';
+    throw error;
+  }
+}

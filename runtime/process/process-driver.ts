@@ -1,0 +1,212 @@
+import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { z } from 'zod';
+import { isErrno } from '../../lib/errno.ts';
+import { withLock } from '../../lib/file-lock.ts';
+import type {
+  Endpoint,
+  LogLine,
+  MutationCall,
+  RuntimeDriver,
+  RuntimeExit,
+  RuntimePaths,
+  RuntimeSpec,
+  RuntimeState,
+} from '../driver.ts';
+import { raiseEpoch } from './epoch-fence.ts';
+import { freePort } from './free-port.ts';
+import { homeOf, tempDirOf } from './gateway-environment.ts';
+import type { GatewayProgram } from './gateway-environment.ts';
+import { exitOfGateway } from './gateway-exit.ts';
+import { lastLinesOf, trimOutput } from './gateway-output.ts';
+import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
+import { isStopping, markStopping, readRecord } from './gateway-record.ts';
+import { isAlive, signalProcess } from './process-identity.ts';
+import { replaceFile } from './replace-file.ts';
+import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from './runtime-layout.ts';
+import type { RuntimeLayout } from './runtime-layout.ts';
+import { putFilesBelow, removePathsBelow } from './safe-files.ts';
+import { explainingStorage } from './storage-error.ts';
+
+export interface ProcessDriverOptions {
+  dataDir: string;
+  /** Null: this process only reads, and starts nothing. */
+  program: GatewayProgram | null;
+  relayUrl: string;
+}
+
+/** Longer than any critical section takes, a start on a busy machine included. */
+const LOCK_MS = 60_000;
+/** What a gateway that an earlier stop has told to end gets to do so: an idle one takes about a second. */
+const STOPPING_MS = 5_000;
+
+const portNumber = z.coerce.number().int().min(1).max(65_535);
+
+/**
+ * Runs each gateway as a process of this machine, with a directory of its own under `<dataDir>/runtimes`.
+ * Gateways outlive the process that started them; any driver on the same directory takes them up.
+ * Its tenants are not isolated from each other: they run as one user.
+ */
+export class ProcessDriver implements RuntimeDriver {
+  readonly kind = 'process';
+  readonly #options: ProcessDriverOptions;
+
+  constructor(options: ProcessDriverOptions) {
+    this.#options = options;
+  }
+
+  async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {
+    const { program } = this.#options;
+    if (!program) throw new Error('This driver was made without an OpenClaw installation and starts nothing');
+    await this.#mutate(spec.runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      const record = await readRecord(layout);
+      if (record && (await isAlive(record)) && !(await isStopping(layout, record))) {
+        await applyConfig(layout, spec, await keptPort(layout));
+        return;
+      }
+      if (record) await waitUntilGone(record, { withinMs: STOPPING_MS });
+      await killAll(layout);
+      await trimOutput(layout.outputFile);
+      await applyConfig(layout, spec, await freePort(await keptPort(layout)));
+      await startGateway(layout, program);
+    });
+  }
+
+  async writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void> {
+    await this.#mutate(spec.runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      await trimOutput(layout.outputFile);
+      await applyConfig(layout, spec, await keptPort(layout));
+    });
+  }
+
+  async stop(runtimeId: string, { graceMs }: { graceMs: number }, call: MutationCall): Promise<void> {
+    const record = await this.#mutate(runtimeId, call, async (layout) => {
+      const running = await readRecord(layout);
+      if (!running || !(await isAlive(running))) return null;
+      await markStopping(layout, running);
+      await signalProcess(running, 'SIGTERM');
+      return running;
+    });
+    // Without the lock, so that a destroy need not wait for the grace.
+    if (record) await waitUntilGone(record, { withinMs: graceMs, signal: call.signal });
+    await this.#mutate(runtimeId, call, killAll);
+  }
+
+  async destroy(runtimeId: string, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async (layout) => {
+      await killAll(layout);
+      await rm(layout.root, { recursive: true, force: true });
+    });
+  }
+
+  async inspect(runtimeId: string): Promise<RuntimeState> {
+    const layout = this.#layout(runtimeId);
+    const record = await readRecord(layout);
+    if (!record) return { runtimeId, status: (await exists(layout.root)) ? 'exited' : 'absent', startedAt: null };
+    return { runtimeId, status: (await isAlive(record)) ? 'running' : 'exited', startedAt: record.startedAt };
+  }
+
+  async list(): Promise<RuntimeState[]> {
+    const names = await namesIn(runtimesDirOf(this.#options.dataDir));
+    return Promise.all(names.filter(isRuntimeId).map((runtimeId) => this.inspect(runtimeId)));
+  }
+
+  async endpoint(runtimeId: string): Promise<Endpoint | null> {
+    const layout = this.#layout(runtimeId);
+    const record = await readRecord(layout);
+    const port = await keptPort(layout);
+    if (!record || port === null || !(await isAlive(record))) return null;
+    return { httpUrl: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}` };
+  }
+
+  exitOf(runtimeId: string): Promise<RuntimeExit | null> {
+    return exitOfGateway(this.#layout(runtimeId));
+  }
+
+  async logs(runtimeId: string, limit: number): Promise<LogLine[]> {
+    return lastLinesOf(this.#layout(runtimeId).outputFile, limit);
+  }
+
+  async putFiles(runtimeId: string, directory: string, files: ReadonlyMap<string, Buffer>, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      await putFilesBelow(layout.stateDir, directory, files);
+    });
+  }
+
+  async removePaths(runtimeId: string, paths: readonly string[], call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, (layout) => removePathsBelow(layout.stateDir, paths));
+  }
+
+  relayUrl(): string {
+    return this.#options.relayUrl;
+  }
+
+  paths(runtimeId: string): RuntimePaths {
+    return gatewayPathsOf(this.#layout(runtimeId));
+  }
+
+  #layout(runtimeId: string): RuntimeLayout {
+    return layoutOf(this.#options.dataDir, runtimeId);
+  }
+
+  /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */
+  #mutate<T>(runtimeId: string, call: MutationCall, work: (layout: RuntimeLayout) => Promise<T>): Promise<T> {
+    const layout = this.#layout(runtimeId);
+    return explainingStorage(this.#options.dataDir, async () => {
+      await mkdir(dirname(layout.lockFile), { recursive: true, mode: 0o700 });
+      return withLock(layout.lockFile, { signal: call.signal, timeoutMs: LOCK_MS }, async () => {
+        await raiseEpoch(layout, runtimeId, call.epoch);
+        return work(layout);
+      });
+    });
+  }
+}
+
+async function makeDirectories(layout: RuntimeLayout): Promise<void> {
+  for (const directory of [layout.root, layout.configDir, layout.stateDir, homeOf(layout), tempDirOf(layout)])
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+}
+
+/** Writes the configuration for this port (null: any free one), unless it stands there already. */
+async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec, wantedPort: number | null): Promise<void> {
+  const port = wantedPort ?? (await freePort(null));
+  await replaceFile(layout.portFile, `${port}\n`, 0o600);
+  const text = spec.renderConfig({ port, bind: 'loopback' });
+  if ((await textOf(layout.configFile)) !== text) await replaceFile(layout.configFile, text, 0o400);
+}
+
+async function keptPort({ portFile }: RuntimeLayout): Promise<number | null> {
+  const text = await textOf(portFile);
+  return text === null ? null : portNumber.parse(text.trim());
+}
+
+async function textOf(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}

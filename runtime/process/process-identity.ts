@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import { isErrno } from '../../lib/errno.ts';
+
+/** The environment in which run-gateway.sh calls ps too: the date must not depend on the caller's language or zone. */
+const PS_ENV = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC0' };
+
+/** A process that can never be mistaken for a later one with the same pid. */
+export interface ProcessIdentity {
+  pid: number;
+  /** As the system states it: clock ticks since boot on Linux, a date elsewhere. */
+  startTime: string;
+}
+
+/** Whether exactly this process still runs. One that ended and was not waited for yet counts as gone. */
+export async function isAlive({ pid, startTime }: ProcessIdentity): Promise<boolean> {
+  return (await startTimeOf(pid)) === startTime;
+}
+
+/** Whether any process has this pid now. */
+export async function runs(pid: number): Promise<boolean> {
+  return (await startTimeOf(pid)) !== null;
+}
+
+/** Sends the signal unless the process is gone. */
+export async function signalProcess(identity: ProcessIdentity, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+  if (await isAlive(identity)) killPid(identity.pid, signal);
+}
+
+/** Like process.kill, but a process that has gone meanwhile is not an error. */
+export function killPid(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if (!isErrno(error, 'ESRCH')) throw error;
+  }
+}
+
+async function startTimeOf(pid: number): Promise<string | null> {
+  if (process.platform !== 'linux') return startTimeFromPs(pid);
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    // The name in parentheses may hold spaces; the state and 19 fields later the start time follow it.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return null;
+    throw error;
+  }
+}
+
+async function startTimeFromPs(pid: number): Promise<string | null> {
+  try {
+    const { stdout } = await promisify(execFile)('ps', ['-o', 'stat=,lstart=', '-p', String(pid)], { env: PS_ENV });
+    const [state, ...startTime] = stdout.trim().split(/\s+/);
+    return state?.startsWith('Z') ? null : startTime.join(' ') || null;
+  } catch {
+    return null; // ps exits 1 when there is no such process
+  }
+}

@@ -1,0 +1,53 @@
+import { join, resolve } from 'node:path';
+import type { RuntimePaths } from '../driver.ts';
+
+/** Where everything of one runtime lies. Only `epochFile` and `lockFile` outlive a destroy. */
+export interface RuntimeLayout {
+  root: string;
+  configDir: string;
+  configFile: string;
+  stateDir: string;
+  /** What the gateway wrote to its output. */
+  outputFile: string;
+  portFile: string;
+  epochFile: string;
+  lockFile: string;
+}
+
+const RUNTIME_ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+
+export function runtimesDirOf(dataDir: string): string {
+  return resolve(dataDir, 'runtimes');
+}
+
+/** The layout of one runtime. Throws when the id could name a path of its own. */
+export function layoutOf(dataDir: string, runtimeId: string): RuntimeLayout {
+  if (!isRuntimeId(runtimeId)) throw new Error(`Not a runtime id: ${JSON.stringify(runtimeId)}`);
+  const runtimes = runtimesDirOf(dataDir);
+  const root = join(runtimes, runtimeId);
+  const fences = join(runtimes, '.epochs');
+  return {
+    root,
+    configDir: join(root, 'config'),
+    configFile: join(root, 'config', 'openclaw.json'),
+    stateDir: join(root, 'state'),
+    outputFile: join(root, 'output.log'),
+    portFile: join(root, 'port'),
+    epochFile: join(fences, runtimeId),
+    lockFile: join(fences, `${runtimeId}.lock`),
+  };
+}
+
+export function isRuntimeId(name: string): boolean {
+  return RUNTIME_ID.test(name);
+}
+
+/** The paths as the gateway sees them; for a process they are those of the machine. */
+export function gatewayPathsOf({ stateDir }: RuntimeLayout): RuntimePaths {
+  return {
+    stateDir,
+    logFile: join(stateDir, 'logs', 'gateway.log'),
+    workspaceOf: (gatewayAgentId) => join(stateDir, 'workspaces', gatewayAgentId),
+    agentDirOf: (gatewayAgentId) => join(stateDir, 'agents', gatewayAgentId, 'agent'),
+  };
+}

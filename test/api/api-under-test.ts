@@ -1,0 +1,157 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createRequestMetrics } from '../../api/api-metrics.ts';
+import { createApp } from '../../api/app.ts';
+import type { Operation } from '../../api/define-operation.ts';
+import type { Deps } from '../../api/deps.ts';
+import { createLoginCodes } from '../../api/login-code.ts';
+import { operations as allOperations } from '../../api/operations/index.ts';
+import { createTokens } from '../../api/tokens.ts';
+import { listenToNotifications } from '../../database/notifications.ts';
+import { createOrm } from '../../database/orm.ts';
+import { createIdMaker } from '../../domain/ids.ts';
+import { createBackground } from '../../lib/background.ts';
+import { loadConfig } from '../../lib/config.ts';
+import { startHttpServer } from '../../lib/http-server.ts';
+import { createLog } from '../../lib/log.ts';
+import { createMail } from '../../lib/mail.ts';
+import { createMetrics } from '../../lib/metrics.ts';
+import { createDriver } from '../../runtime/create-driver.ts';
+import type { RuntimeDriver } from '../../runtime/driver.ts';
+import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createProcessLease } from '../../turns/process-lease.ts';
+import { createTurnSender } from '../../turns/turn-sender.ts';
+import { createApiClient } from '../support/api-client.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import { startMailbox } from './mailbox.ts';
+import type { Mailbox } from './mailbox.ts';
+
+export const OPERATOR_TOKEN = 'operator-token-of-the-api-under-test';
+export const MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
+
+export type AccountClient = ApiClient & { accountId: string; email: string; token: string };
+
+/** The API in this process, on a database of its own, with a clock that a test moves. No worker: rows stay as they are. */
+export interface ApiUnderTest {
+  url: string;
+  deps: Deps;
+  orm: MikroORM;
+  mailbox: Mailbox;
+  /** Calls as nobody. */
+  nobody: ApiClient;
+  operator: ApiClient;
+  /** Registers a new account with this credit and calls with its token. */
+  newAccount(options?: { email?: string; creditUsd?: string }): Promise<AccountClient>;
+  invite(options?: object): Promise<string>;
+  /** Changes rows behind the API's back, as a worker would. */
+  sql<T extends object>(statement: string, values?: unknown[]): Promise<T[]>;
+  advance(ms: number): void;
+  /** Throws when an operation has answered an error that it does not declare. */
+  close(): Promise<void>;
+}
+
+interface ApiOptions {
+  env?: Record<string, string>;
+  operations?: readonly Operation[];
+  /** Where gateways run; a driver without any by default. */
+  driver?: RuntimeDriver;
+}
+
+/** Starts the API. */
+export async function startApi({ env = {}, operations = allOperations, driver }: ApiOptions = {}): Promise<ApiUnderTest> {
+  const [database, mailbox, dataDir] = await Promise.all([
+    createTestDatabase(),
+    startMailbox(),
+    mkdtemp(join(tmpdir(), 'api-under-test-')),
+  ]);
+  const config = loadConfig({
+    DATABASE_URL: database.url,
+    TEMPORAL_ADDRESS: '127.0.0.1:1',
+    MASTER_KEYS: `${MASTER_KEY.id}:${MASTER_KEY.key.toString('base64')}`,
+    OPERATOR_TOKEN,
+    SMTP_URL: mailbox.url,
+    DATA_DIR: dataDir,
+    LOG_LEVEL: 'silent',
+    ...env,
+  });
+  let aheadMs = 0;
+  const clock = () => new Date(Date.now() + aheadMs);
+  const log = createLog('api', config.LOG_LEVEL);
+  const orm = await createOrm(config.DATABASE_URL);
+  const makeId = createIdMaker(randomBytes);
+  const notifications = listenToNotifications(config.DATABASE_URL, log);
+  const shutdown = new AbortController();
+  const usedDriver = driver ?? createDriver(config, null);
+  const connections = createGatewayConnections({ driver: usedDriver, masterKeys: config.MASTER_KEYS, log });
+  const lease = createProcessLease({ orm, kind: 'api', makeId, log });
+  const turnTimeoutMs = config.TURN_TIMEOUT_MS;
+  await lease.start();
+  const turnSender = createTurnSender({ orm, makeId, clock, log, turnTimeoutMs, connections, lease, notifications });
+  const deps: Deps = {
+    config,
+    orm,
+    clock,
+    randomBytes,
+    makeId,
+    log,
+    mail: createMail({ url: config.SMTP_URL, from: config.MAIL_FROM, log }),
+    tokens: createTokens({ masterKeys: config.MASTER_KEYS, clock, makeId }),
+    loginCodes: createLoginCodes(config.MASTER_KEYS, randomBytes),
+    background: createBackground(),
+    notifications,
+    driver: usedDriver,
+    connections,
+    turnSender,
+    shutdown: shutdown.signal,
+  };
+  const undeclared: string[] = [];
+  const app = createApp(deps, {
+    operations,
+    metrics: createRequestMetrics(createMetrics('api'), async () => 'unknown'),
+    probeTemporal: async () => 'unknown',
+    reportUndeclared: (operationId, code) => undeclared.push(`${operationId} answered ${code}`),
+  });
+  const listener = app.callback();
+  const server = await startHttpServer((request, response) => void listener(request, response), { host: '127.0.0.1', port: 0 });
+  const url = `http://127.0.0.1:${server.port}`;
+  const nobody = createApiClient(url, {});
+  const operator = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });
+  const invite = async (options: object = {}): Promise<string> => (await operator.ok('POST', '/admin/invites', options)).code;
+
+  return {
+    url,
+    deps,
+    orm,
+    mailbox,
+    nobody,
+    operator,
+    invite,
+    async newAccount({ email = `user-${randomBytes(6).toString('hex')}@example.com`, creditUsd } = {}) {
+      const inviteCode = await invite(creditUsd === undefined ? {} : { creditUsd });
+      const { accountId, token } = await nobody.ok('POST', '/auth/register', { name: 'Test', email, inviteCode });
+      return { ...createApiClient(url, { authorization: `Bearer ${token}` }), accountId, email, token };
+    },
+    sql: (statement, values = []) => orm.em.fork().execute(statement, values),
+    advance(ms) {
+      aheadMs += ms;
+    },
+    async close() {
+      shutdown.abort();
+      await server.drain(5_000);
+      await deps.background.idle();
+      await turnSender.stop();
+      await lease.stop();
+      connections.closeAll();
+      await notifications.close();
+      await orm.close();
+      await mailbox.close();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+      if (undeclared.length > 0) throw new Error(undeclared.join('\n'));
+    },
+  };
+}

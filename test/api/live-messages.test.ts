@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { eventually } from '../support/eventually.ts';
+import { GATEWAY_MASTER_KEY, GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { readStream } from '../support/stream-reader.ts';
+import { startApi } from './api-under-test.ts';
+import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
+import { makeRunning, newAgent, newInstance } from './rows.ts';
+
+const GATEWAY_AGENT = 'alpha';
+const ANSWER_MS = 60_000;
+
+let api: ApiUnderTest;
+let gateway: GatewayUnderTest;
+let account: AccountClient;
+let path: string;
+let session = 0;
+/** A conversation of its own for each test. */
+let sessionId: string;
+
+beforeAll(async () => {
+  gateway = await startGateway([GATEWAY_AGENT]);
+  const masterKeys = `${GATEWAY_MASTER_KEY.id}:${GATEWAY_MASTER_KEY.key.toString('base64')}`;
+  api = await startApi({ driver: gateway.driver, env: { MASTER_KEYS: masterKeys } });
+  account = await api.newAccount();
+  const instanceId = await newInstance(account);
+  const agentId = await newAgent(account, instanceId);
+  await api.sql('update instances set runtime_id = ? where id = ? returning id', [gateway.runtimeId, instanceId]);
+  await api.sql('update agents set gateway_agent_id = ? where id = ? returning id', [GATEWAY_AGENT, agentId]);
+  const { bootId } = await gateway.connect();
+  await makeRunning(api, instanceId, bootId);
+  path = `/instances/${instanceId}/agents/${agentId}/messages`;
+}, GATEWAY_START_MS);
+
+beforeEach(() => {
+  session += 1;
+  sessionId = `session-${session}`;
+});
+
+afterAll(async () => {
+  await api?.close();
+  await gateway?.close();
+}, GATEWAY_START_MS);
+
+const send = (message: string, more: object = {}) => account.call('POST', path, { message, sessionId, ...more });
+const stream = (message: string, signal?: AbortSignal) => account.raw('POST', path, { message, sessionId, stream: true }, signal);
+const history = async () => (await account.ok('GET', `${path}?sessionId=${sessionId}`)).messages;
+
+test(
+  'a message is answered by the agent, and remembered in its conversation',
+  async () => {
+    expect(await send('[[SAY The answer.]]')).toMatchObject({
+      status: 200,
+      body: { content: 'The answer.', status: 'completed', sessionId },
+    });
+    expect((await send('[[SAY Again]]')).body.content).toBe('Again');
+    expect(JSON.stringify(gateway.model.calls.at(-1)?.messages)).toContain('The answer.');
+  },
+  ANSWER_MS,
+);
+
+test(
+  'the first words of a stream leave while the model still speaks',
+  async () => {
+    const name = `stream-${session}`;
+    const response = await stream(`[[SAY One two three]] [[HOLD ${name} 1]]`);
+    const read = await readStream(response, () => gateway.model.release(name));
+    expect([read.text, read.isDone, read.error]).toEqual(['One two three', true, null]);
+    expect(read.chunks.filter(({ choices }) => choices[0]?.delta.content).length).toBeGreaterThan(1);
+  },
+  ANSWER_MS,
+);
+
+test(
+  'messages to one conversation are answered one after the other, those to another meanwhile',
+  async () => {
+    const name = `fifo-${session}`;
+    const first = send(`[[SAY First]] [[HOLD ${name}]]`);
+    await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(name), ANSWER_MS);
+    const second = send('[[SAY Second]]');
+    const other = await send('[[SAY Other]]', { sessionId: `${sessionId}-other` });
+    expect(other.body.content).toBe('Other');
+    expect((await history()).filter(({ status }: { status?: string }) => status === 'completed')).toEqual([]);
+    gateway.model.release(name);
+    const answers = [await first, await second];
+    expect(answers.map(({ body }) => body.content)).toEqual(['First', 'Second']);
+  },
+  ANSWER_MS,
+);
+
+test(
+  'a model that refuses fails the turn, and the next message is answered',
+  async () => {
+    const { status, body } = await send('[[FAIL 400]]');
+    expect([status, body.error.code, body.error.reason]).toEqual([502, 'agent_error', 'model_error']);
+    expect((await send('[[SAY Well again]]')).body.content).toBe('Well again');
+  },
+  ANSWER_MS,
+);
+
+test(
+  'a client that goes away in the middle of a stream cancels nothing',
+  async () => {
+    const name = `gone-${session}`;
+    const gone = new AbortController();
+    const response = await stream(`[[SAY One two three]] [[HOLD ${name} 1]]`, gone.signal);
+    await readStream(response, () => gone.abort()).catch(() => undefined);
+    gateway.model.release(name);
+    await eventually(async () => {
+      expect((await history()).at(-1)).toMatchObject({ role: 'agent', status: 'completed', content: 'One two three' });
+    }, ANSWER_MS);
+  },
+  ANSWER_MS,
+);
+
+test(
+  'a cancel ends a running turn and its model call, and the next message is answered',
+  async () => {
+    const name = `cancel-${session}`;
+    const sending = send(`[[SAY Never]] [[HOLD ${name}]]`);
+    const call = await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(name), ANSWER_MS);
+    const { messageId } = (await history()).at(-1);
+    await account.ok('POST', `${path}/${messageId}/cancel`);
+    expect(await sending).toMatchObject({ status: 502, body: { error: { reason: 'cancelled', messageId } } });
+    await eventually(() => expect(call.aborted).toBe(true));
+    // OpenClaw puts what was never answered before the next message, with what it asks of the fake model.
+    gateway.model.release(name);
+    expect(await send('And now?')).toMatchObject({ status: 200, body: { status: 'completed' } });
+    expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({ status: 'cancelled', content: '' });
+  },
+  ANSWER_MS,
+);

@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { freePort } from '../../runtime/process/free-port.ts';
+import { createApiClient } from '../support/api-client.ts';
+import { eventually } from '../support/eventually.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import type { TestDatabase } from '../support/test-database.ts';
+import { OPERATOR_TOKEN } from './api-under-test.ts';
+
+const MAIN = join(import.meta.dirname, '../../api/main.ts');
+const MAX_IDLE_BYTES = 150 * 1024 ** 2;
+
+let database: TestDatabase;
+let dataDir: string;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  dataDir = await mkdtemp(join(tmpdir(), 'api-main-'));
+});
+
+afterAll(async () => {
+  await database.drop();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+const children: ChildProcess[] = [];
+
+afterEach(() => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+});
+
+function start(settings: Record<string, string>): ChildProcess {
+  const child = spawn(process.execPath, [MAIN], { stdio: ['ignore', 'pipe', 'pipe'], env: settings });
+  children.push(child);
+  return child;
+}
+
+interface ApiProcess {
+  child: ChildProcess;
+  url: string;
+  metricsUrl: string;
+}
+
+async function startReady(): Promise<ApiProcess> {
+  const [port, metricsPort] = [await freePort(null), await freePort(null)];
+  const child = start({
+    DATABASE_URL: database.url,
+    TEMPORAL_ADDRESS: '127.0.0.1:1',
+    SMTP_URL: 'print:',
+    PORT: String(port),
+    METRICS_PORT: String(metricsPort),
+    MASTER_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
+    OPERATOR_TOKEN,
+    DATA_DIR: dataDir,
+  });
+  child.stdout?.resume();
+  child.stderr?.resume();
+  const url = `http://127.0.0.1:${port}`;
+  await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), 20_000);
+  return { child, url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<unknown> {
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  return (await exited)[0];
+}
+
+test('a wrong setting stops the start with a sentence that names it', async () => {
+  const child = start({ DATABASE_URL: 'nonsense' });
+  child.stdout?.resume();
+  const [output, [code]] = await Promise.all([text(child.stderr!), once(child, 'exit')]);
+  expect(code).toBe(1);
+  expect(output).toContain('These settings are wrong or missing');
+  expect(output).toContain('DATABASE_URL: ');
+  expect(output).not.toContain(' at ');
+});
+
+test('it serves without Temporal and without OpenClaw, in little memory, and ends at a signal', async () => {
+  const { child, url, metricsUrl } = await startReady();
+  expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({ database: 'up', temporal: 'down' });
+  const client = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });
+  expect(await client.ok('GET', '/admin/invites')).toEqual({ invites: [], nextCursor: null });
+  const metrics = await (await fetch(metricsUrl)).text();
+  expect(metrics).toContain(
+    'thermidora_api_request_duration_seconds_count{process="api",operation="invites.list",status="200"} 1',
+  );
+  const bytes = Number(/^process_resident_memory_bytes.* (\d+)$/m.exec(metrics)?.[1]);
+  expect(bytes).toBeGreaterThan(0);
+  expect(bytes).toBeLessThan(MAX_IDLE_BYTES);
+  expect(await end(child, 'SIGTERM')).toBe(0);
+});
+
+test('a drain lets what is under way end, answers what waits, and gives its lease back', async () => {
+  const { child, url } = await startReady();
+  const operator = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });
+  const { code: inviteCode } = await operator.ok('POST', '/admin/invites', {});
+  const { token } = await operator.ok('POST', '/auth/register', { name: 'x', email: 'x@example.com', inviteCode });
+  const account = createApiClient(url, { authorization: `Bearer ${token}` });
+  const { instanceId } = await account.ok('POST', '/instances', { name: 'x' });
+  const waiting = account.call('GET', `/instances/${instanceId}/wait?timeout=60`);
+  await account.ok('GET', '/auth/me');
+  const exit = end(child, 'SIGTERM');
+  expect(await waiting).toMatchObject({ status: 200, body: { status: 'provisioning' } });
+  expect(await exit).toBe(0);
+});

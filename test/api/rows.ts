@@ -1,0 +1,67 @@
+import { acceptTurn } from '../../turns/accept-turn.ts';
+import type { AcceptedTurn } from '../../turns/accept-turn.ts';
+import { completeReply } from '../../database/queries/complete-reply.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
+import type { TurnEnd } from '../../domain/turn.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import type { ApiUnderTest } from './api-under-test.ts';
+
+/** What a worker would have written, for tests that run without one. */
+
+/** Creates an instance; it stays as the API has left it. */
+export async function newInstance(account: ApiClient, name = 'mine'): Promise<string> {
+  return (await account.ok('POST', '/instances', { name })).instanceId;
+}
+
+/** The instance runs from now on, and has all content. */
+export async function makeRunning(api: ApiUnderTest, instanceId: string, bootId = `boot-of-${instanceId}`): Promise<void> {
+  await api.sql(
+    `update instances set status = 'running', transition_kind = null, transition_started_at = null, boot_id = ?,
+            started_at = now() where id = ? returning id`,
+    [bootId, instanceId],
+  );
+  await applyContent(api, instanceId);
+}
+
+/** The gateway has every agent and file. */
+export async function applyContent(api: ApiUnderTest, instanceId: string): Promise<void> {
+  await api.sql(`update agents set status = 'active' where instance_id = ? and deleted_at is null returning id`, [instanceId]);
+  await api.sql('update instances set applied_content_generation = content_generation where id = ? returning id', [instanceId]);
+}
+
+/** Adds an agent to an instance that does not run, where nothing is waited for. */
+export async function newAgent(account: ApiClient, instanceId: string, slug = 'support-bot'): Promise<string> {
+  const agent = { name: 'support', slug, displayName: 'Support Bot' };
+  return (await account.ok('POST', `/instances/${instanceId}/agents`, agent)).agentId;
+}
+
+interface TurnOptions {
+  text?: string;
+  sessionId?: string;
+}
+
+/** A turn of a running instance that nobody here sends. */
+export async function newTurn(
+  api: ApiUnderTest,
+  of: { instanceId: string; agentId: string },
+  { text = 'Hello', sessionId = '' }: TurnOptions = {},
+): Promise<AcceptedTurn> {
+  return runTransaction(api.orm.em, (em) =>
+    acceptTurn(em, {
+      ...of,
+      sessionId,
+      text,
+      sender: { type: 'human', id: 'user-123', name: 'Jeff' },
+      replySender: { type: 'agent', id: 'support-bot', name: 'Support Bot' },
+      owner: 'proc_of_somebody_else',
+      makeId: api.deps.makeId,
+      now: api.deps.clock(),
+    }),
+  );
+}
+
+/** Ends a turn as its gateway would. */
+export async function endTurn(api: ApiUnderTest, messageId: string, end: TurnEnd): Promise<void> {
+  const options = { makeId: api.deps.makeId, now: api.deps.clock(), abortDue: false };
+  await runTransaction(api.orm.em, (em) => completeReply(em, messageId, end, options));
+}

@@ -1,0 +1,33 @@
+import { startStack } from '../support/stack-under-test.ts';
+import { closeTestRun, openTestRun } from '../support/test-run.ts';
+import { benchColdStart } from './cold-start.ts';
+import { benchMemory } from './memory.ts';
+import { benchMessages } from './messages.ts';
+import { benchReads } from './reads.ts';
+import { renderTable } from './table.ts';
+import type { Row } from './table.ts';
+import { benchWorkerKill } from './worker-kill.ts';
+
+/** How often the slow measurements are made. */
+const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
+
+const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
+
+await openTestRun();
+try {
+  const stack = await startStack();
+  const rows: Row[] = [];
+  try {
+    const parts = { 'cold start': benchColdStart, messages: benchMessages, reads: benchReads, memory: benchMemory, 'worker kill': benchWorkerKill };
+    for (const [name, bench] of Object.entries(parts)) {
+      say(`Measuring: ${name} ...`);
+      rows.push(...(await bench({ stack, rounds: ROUNDS, say })));
+    }
+  } finally {
+    await stack.close();
+  }
+  process.stdout.write(`\n${renderTable(rows)}\n`);
+  process.exitCode = rows.some(({ reached }) => reached === false) ? 1 : 0;
+} finally {
+  await closeTestRun();
+}

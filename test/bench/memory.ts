@@ -1,0 +1,26 @@
+import { readFile } from 'node:fs/promises';
+import type { ProcessName } from '../support/stack-under-test.ts';
+import type { Bench } from './bench.ts';
+
+const LIMITS: Record<ProcessName, number> = { api: 150, worker: 350, relay: 120 };
+
+/** Resident memory of each process after the measurements before this one. */
+export const benchMemory: Bench = async ({ stack }) => {
+  const rows = Object.entries(LIMITS).map(async ([name, limit]) => {
+    // Object.entries forgets the key type.
+    const megabytes = await residentMegabytes(stack.pidOf(name as ProcessName));
+    return {
+      what: `resident memory: ${name}`,
+      values: [megabytes],
+      unit: 'MB' as const,
+      goal: `<= ${limit}`,
+      reached: megabytes <= limit,
+    };
+  });
+  return Promise.all(rows);
+};
+
+async function residentMegabytes(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}

@@ -1,0 +1,38 @@
+import { cpus, totalmem } from 'node:os';
+
+export interface Row {
+  what: string;
+  /** Milliseconds, unless the name says otherwise. */
+  values: readonly number[];
+  unit: 'ms' | 'MB' | 'requests/s';
+  /** What it is to reach, in words, and whether it did. */
+  goal: string;
+  reached: boolean | null;
+}
+
+/** The value below which this share of all values lies. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+}
+
+export const median = (values: readonly number[]): number => percentile(values, 0.5);
+
+/** The table of a run, with the machine it ran on. */
+export function renderTable(rows: readonly Row[]): string {
+  const [cpu] = cpus();
+  const machine = `${cpus().length} x ${cpu?.model.trim() ?? 'unknown processor'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}`;
+  const format = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
+  const lines = rows.map(({ what, values, unit, goal, reached }) => [
+    what,
+    `${format(median(values))} ${unit}`,
+    `${format(percentile(values, 0.99))} ${unit}`,
+    String(values.length),
+    goal,
+    reached === null ? '' : reached ? 'yes' : 'NO',
+  ]);
+  const table = [['what', 'p50', 'p99', 'n', 'to reach', 'reached'], ...lines];
+  const widths = table[0]?.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0))) ?? [];
+  const text = table.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  return [machine, ...text].join('\n');
+}

@@ -1,0 +1,97 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createOrm } from '../../../../database/orm.ts';
+import { verifyBilling } from '../../../../database/queries/billing/verify-billing.ts';
+import { createIdMaker } from '../../../../domain/ids.ts';
+import { campaignRounds, createDice } from '../../../support/campaign.ts';
+import { createTestDatabase } from '../../../support/test-database.ts';
+import type { TestDatabase } from '../../../support/test-database.ts';
+import { accountCost, naiveShortage, runCost } from './naive-bill.ts';
+import { simulateYear, YEAR } from './year.ts';
+
+const STARTS_AT = Date.parse('2027-01-01T00:00:00Z');
+const END = STARTS_AT + 2 * YEAR;
+const rounds = Math.max(1, Math.floor(campaignRounds() / 3));
+
+let database: TestDatabase;
+let orm: MikroORM;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  orm = await createOrm(database.url);
+});
+
+afterAll(async () => {
+  await orm.close();
+  await database.drop();
+});
+
+describe('a year of 500 instances', () => {
+  test.each(Array.from({ length: rounds }, (_, round) => round + 1))(
+    'ends without a difference of one nano-dollar, round %i',
+    async (round) => {
+      if (round > 1) {
+        await afterAllOf();
+      }
+      const dice = createDice('a year of bills');
+      const startedAt = performance.now();
+      const { accounts, prices, counts } = await simulateYear({
+        orm, dice, makeId: createIdMaker(randomBytes), startsAt: STARTS_AT, instances: Number(process.env.N ?? 500), accounts: Number(process.env.A ?? 60), runsOfEach: 6,
+      });
+      const seconds = (performance.now() - startedAt) / 1000;
+      const [debits, books] = [await debitsByInterval(), await booksByAccount()];
+      let difference = 0n;
+      for (const account of accounts) {
+        for (const run of account.runs) {
+          difference += absolute((debits.get(run.intervalId) ?? 0n) - runCost(prices, run, END));
+          if ((debits.get(run.intervalId) ?? 0n) !== runCost(prices, run, END)) console.log(run, debits.get(run.intervalId), runCost(prices, run, END), await orm.em.fork().execute('select * from runtime_intervals where id = ?', [run.intervalId]));
+        }
+        const paidIn = account.credits.reduce((sum, { amount }) => sum + amount, 0n);
+        const lost = naiveShortage(prices, account, END);
+        const book = books.get(account.id);
+        difference += absolute((book?.lost ?? 0n) - lost) + absolute((book?.balance ?? 0n) - (paidIn + lost - accountCost(prices, account, END)));
+      }
+      const verified = await verifyBilling(orm.em.fork());
+      process.stderr.write(
+        `a year of bills, seed ${dice.seed}: ${JSON.stringify(counts)}, ${prices.length} prices, ${verified.intervals} intervals, ${verified.lines} lines, ` +
+          `debited ${verified.debitedNanoUsd}, credited ${verified.creditedNanoUsd}, written off ${verified.writtenOffNanoUsd}, ` +
+          `left ${verified.balanceNanoUsd}; difference ${difference} nano-dollars; ${seconds.toFixed(1)} s\n`,
+      );
+      expect(verified.problems).toEqual([]);
+      expect(difference).toBe(0n);
+      expect(await unsettled()).toBe(0);
+    },
+    300_000,
+  );
+});
+
+async function afterAllOf(): Promise<void> {
+  await orm.close();
+  await database.drop();
+  database = await createTestDatabase();
+  orm = await createOrm(database.url);
+}
+
+const absolute = (amount: bigint): bigint => (amount < 0n ? -amount : amount);
+
+async function debitsByInterval(): Promise<Map<string, bigint>> {
+  const rows = await orm.em.fork().execute<{ id: string; sum: string }[]>(
+    `select interval_id as id, sum(amount_nano_usd)::text as sum from transfers where kind = 'debit' group by interval_id`,
+  );
+  return new Map(rows.map(({ id, sum }) => [id, BigInt(sum)]));
+}
+
+async function booksByAccount(): Promise<Map<string, { balance: bigint; lost: bigint }>> {
+  const rows = await orm.em.fork().execute<{ id: string; balance: string; lost: string }[]>(
+    `select id, balance_nano_usd::text as balance,
+            (select coalesce(sum(amount_nano_usd), 0) from transfers where account_id = accounts.id and kind = 'writeoff')::text as lost
+       from accounts`,
+  );
+  return new Map(rows.map(({ id, balance, lost }) => [id, { balance: BigInt(balance), lost: BigInt(lost) }]));
+}
+
+async function unsettled(): Promise<number> {
+  const [row] = await orm.em.fork().execute<{ count: number }[]>('select count(*)::int as count from runtime_intervals where not settled');
+  return row?.count ?? 0;
+}

@@ -1,0 +1,38 @@
+import { expect, test } from '@jest/globals';
+import { filePathProblem, utf8Length } from '../../domain/file-path.ts';
+import { workspaceProblems } from '../../domain/workspace-files.ts';
+
+test.each(['SOUL.md', 'notes/2026-01-31.md', 'a b/ü.txt', '.hidden', 'a..b', '...'])('%j is a path of a workspace', (path) => {
+  expect(filePathProblem(path)).toBeNull();
+});
+
+test.each([
+  '',
+  '/a',
+  'a/',
+  'a//b',
+  '.',
+  '..',
+  'a/../b',
+  './a',
+  'a\\b',
+  'C:a',
+  'a\0b',
+  'a\nb',
+  '\ud800',
+  'ü'.repeat(128),
+  'ab/'.repeat(171) + 'c',
+])('%j is none, and the sentence says why', (path) => {
+  expect(filePathProblem(path)).toMatch(/\.$/);
+});
+
+test('the length in UTF-8 is what a Buffer would take', () => {
+  for (const text of ['', 'a', 'ü', '€', '😀', 'a\u0000b', 'mixed ü€😀']) expect(utf8Length(text)).toBe(Buffer.byteLength(text));
+});
+
+test('exactly 64 files of 1 MiB in all are a workspace, one more of either is none', () => {
+  const files = new Map(Array.from({ length: 64 }, (_none, index) => [`f${index}`, 'x'.repeat(16 * 1024)]));
+  expect(workspaceProblems(files)).toEqual([]);
+  expect(workspaceProblems(new Map([...files, ['one-more', '']]))).toHaveLength(1);
+  expect(workspaceProblems(new Map([...files, ['f0', 'x'.repeat(16 * 1024 + 1)]]))).toHaveLength(1);
+});

@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseEnv } from 'node:util';
+import { expect, test } from '@jest/globals';
+import { ConfigError, loadConfig, settingsSchema } from '../../lib/config.ts';
+import { envExample, settingsTable } from '../../lib/describe-settings.ts';
+
+const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
+const REQUIRED = {
+  DATABASE_URL: 'postgres://localhost/thermidora',
+  TEMPORAL_ADDRESS: 'localhost:7233',
+  MASTER_KEYS: `k1:${key(1)}`,
+  SMTP_URL: 'print:',
+};
+const names = Object.keys(settingsSchema.shape);
+
+async function projectFile(name: string): Promise<string> {
+  return readFile(join(import.meta.dirname, '../..', name), 'utf8');
+}
+
+test('every setting says what it is for', () => {
+  for (const [name, schema] of Object.entries(settingsSchema.shape))
+    expect([name, schema.description]).toEqual([name, expect.stringMatching(/.{5}/)]);
+});
+
+// When one of these two fails: npm run settings
+test('.env.example lists exactly the settings, as the schema describes them, and sets none', async () => {
+  const text = await projectFile('.env.example');
+  expect([...text.matchAll(/^#([A-Z_]+)=$/gm)].map(([, name]) => name)).toEqual(names);
+  expect(parseEnv(text)).toEqual({});
+  expect(text).toBe(envExample());
+});
+
+test('the table of README.md lists exactly the settings, as the schema describes them', async () => {
+  const table = /<!-- settings -->\n([\s\S]*?)<!-- \/settings -->/.exec(await projectFile('README.md'))?.[1] ?? '';
+  expect([...table.matchAll(/^\| `([A-Z_]+)` \|/gm)].map(([, name]) => name)).toEqual(names);
+  expect(table).toBe(settingsTable());
+});
+
+test('what is required is enough, and the rest has its defaults', () => {
+  expect(loadConfig(REQUIRED)).toMatchObject({
+    HOST: '127.0.0.1',
+    PORT: 3000,
+    TEMPORAL_NAMESPACE: 'default',
+    PRICE_PER_HOUR_USD: '0.03',
+    SIGNUP_CREDIT_USD: '50',
+    WEBHOOK_ALLOW_PRIVATE: false,
+    RUNTIME: 'process',
+  });
+});
+
+test('every wrong or missing setting is named at once, and no value is repeated', () => {
+  const load = () =>
+    loadConfig({ ...REQUIRED, DATABASE_URL: '', PORT: 'high', MASTER_KEYS: 'k1:c2hvcnQ=', OPERATOR_TOKEN: 'short-secret' });
+  expect(load).toThrow(ConfigError);
+  expect(load).toThrow(/DATABASE_URL[\s\S]*MASTER_KEYS|MASTER_KEYS[\s\S]*DATABASE_URL/);
+  expect(load).toThrow(/PORT[\s\S]*OPERATOR_TOKEN|OPERATOR_TOKEN[\s\S]*PORT/);
+  expect(load).not.toThrow(/short-secret|c2hvcnQ=/);
+});
+
+test('master keys keep their order, the active one first, and no id counts twice', () => {
+  const { MASTER_KEYS } = loadConfig({ ...REQUIRED, MASTER_KEYS: `new:${key(2)}, old:${key(1)}` });
+  expect(MASTER_KEYS.map(({ id, key: bytes }) => [id, bytes[0]])).toEqual([
+    ['new', 2],
+    ['old', 1],
+  ]);
+  expect(() => loadConfig({ ...REQUIRED, MASTER_KEYS: `k:${key(1)},k:${key(2)}` })).toThrow(
+    'MASTER_KEYS: must not name a key id twice',
+  );
+});
+
+test.each(['http://mail', 'print', ''])('%j is no mail server', (SMTP_URL) => {
+  expect(() => loadConfig({ ...REQUIRED, SMTP_URL })).toThrow('SMTP_URL');
+});
+
+test.each(['not json', '{}', '{"m":{"upstream":"u"}}'])('%s is no model catalogue', (MODELS) => {
+  expect(() => loadConfig({ ...REQUIRED, MODELS })).toThrow('MODELS');
+});
+
+test("Temporal's own settings are passed on as they are", () => {
+  const given = { ...REQUIRED, TEMPORAL_API_KEY: 'k', TEMPORAL_TLS: 'true', OTHER: 'x' };
+  expect(loadConfig(given).temporalEnv).toEqual({
+    TEMPORAL_ADDRESS: 'localhost:7233',
+    TEMPORAL_API_KEY: 'k',
+    TEMPORAL_TLS: 'true',
+  });
+});

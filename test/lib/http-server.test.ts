@@ -1,0 +1,79 @@
+import { once } from 'node:events';
+import { Agent, get } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import { expect, test } from '@jest/globals';
+import { startHttpServer } from '../../lib/http-server.ts';
+import type { HttpServer } from '../../lib/http-server.ts';
+
+const LOOPBACK = { host: '127.0.0.1', port: 0 };
+const LONG_MS = 600_000;
+
+/** A server that keeps every request until the test answers it. */
+async function startKeeping(): Promise<{ server: HttpServer; kept: () => Promise<ServerResponse> }> {
+  const arrived: ServerResponse[] = [];
+  let notify = (): void => {};
+  const server = await startHttpServer((_, response) => {
+    arrived.push(response);
+    notify();
+  }, LOOPBACK);
+  const kept = async (): Promise<ServerResponse> => {
+    if (arrived.length === 0) await new Promise<void>((resolve) => (notify = resolve));
+    const response = arrived.shift();
+    if (!response) throw new Error('No request came');
+    return response;
+  };
+  return { server, kept };
+}
+
+function request({ port }: HttpServer): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    get({ port, host: '127.0.0.1', agent: new Agent({ keepAlive: true }) }, resolve).on('error', reject);
+  });
+}
+
+test('a drain lets a request end, tells its client to leave, and takes no other', async () => {
+  const { server, kept } = await startKeeping();
+  const answer = request(server);
+  const response = await kept();
+  const drained = server.drain(LONG_MS);
+  await expect(request(server)).rejects.toThrow('ECONNREFUSED');
+  response.end('whole');
+  expect((await answer).headers.connection).toBe('close');
+  expect(await text(await answer)).toBe('whole');
+  await drained;
+});
+
+test('a kept-alive connection whose answer had begun before the drain does not hold it up', async () => {
+  const { server, kept } = await startKeeping();
+  const answer = request(server);
+  const response = await kept();
+  response.write('begun, ');
+  expect((await answer).headers.connection).toBe('keep-alive');
+  const drained = server.drain(LONG_MS);
+  response.end('ended');
+  expect(await text(await answer)).toBe('begun, ended');
+  await drained;
+});
+
+test('what never ends is cut after the grace', async () => {
+  const { server, kept } = await startKeeping();
+  const answer = request(server);
+  const response = await kept();
+  response.write('for ever');
+  await answer;
+  const cut = once(response, 'close');
+  await server.drain(1);
+  await cut;
+});
+
+test('a drain can be asked for twice', async () => {
+  const { server } = await startKeeping();
+  await Promise.all([server.drain(LONG_MS), server.drain(LONG_MS)]);
+});
+
+test('a port that is taken is an error', async () => {
+  const { server } = await startKeeping();
+  await expect(startHttpServer(() => {}, { ...LOOPBACK, port: server.port })).rejects.toThrow('EADDRINUSE');
+  await server.drain(0);
+});

@@ -1,0 +1,348 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import { eventually } from '../support/eventually.ts';
+import { startFakeModel } from '../support/fake-model.ts';
+import type { FakeModel } from '../support/fake-model.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import {
+  addAgent,
+  addTurn,
+  ask,
+  callsOf,
+  contentOf,
+  MODEL,
+  readerOf,
+  readUntil,
+  startRelay,
+  UPSTREAM_KEY,
+  UPSTREAM_MODEL,
+} from './relay-under-test.ts';
+import type { RelayUnderTest, TestAgent } from './relay-under-test.ts';
+import { startScriptedUpstream } from './scripted-upstream.ts';
+import { startSeverableProxy } from './severable-proxy.ts';
+
+let database: Awaited<ReturnType<typeof createTestDatabase>>;
+let client: Client;
+let model: FakeModel;
+let relay: RelayUnderTest;
+let agent: TestAgent;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  client = new Client({ connectionString: database.url });
+  await client.connect();
+  model = await startFakeModel();
+  relay = await startRelay(database.url, model.url);
+  agent = await addAgent(client);
+});
+
+afterAll(async () => {
+  await relay.close();
+  await model.close();
+  await client.end();
+  await database.drop();
+});
+
+/** A text that names one call of this test and no other. */
+function unique(text: string): string {
+  return `${text} ${randomBytes(6).toString('hex')}`;
+}
+
+function callTo(fake: FakeModel, text: string) {
+  return fake.waitForCall((call) => call.lastUserText === text, 5_000);
+}
+
+/** What the caller gets of an error of the provider. */
+async function refusedWith(status: number, error: object): Promise<{ status: number; error: unknown }> {
+  const upstream = await startScriptedUpstream((request, response) => {
+    request.resume();
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
+  });
+  const through = await startRelay(database.url, upstream.url);
+  const response = await ask(through, { token: agent.token });
+  // The relay's own error.
+  const body = (await response.json()) as { error: unknown };
+  await through.close();
+  await upstream.close();
+  return { status: response.status, error: body.error };
+}
+
+describe('what the provider sees', () => {
+  test('its own name of the model, its own key, the trace, and every other field as it came', async () => {
+    const text = unique('hi');
+    const traceId = randomBytes(16).toString('hex');
+    const fields = { max_completion_tokens: 77, tools: [{ type: 'function', function: { name: 'exec' } }] };
+    await (await ask(relay, { token: agent.token, text, traceId, fields })).text();
+
+    const call = await callTo(model, text);
+    expect(call).toMatchObject({ model: UPSTREAM_MODEL, authorization: `Bearer ${UPSTREAM_KEY}` });
+    expect(call.traceparent).toContain(traceId);
+    expect(call.body).toMatchObject(fields);
+    expect(call.messages).toHaveLength(2);
+  });
+
+  test('it is asked for the usage though the caller did not ask', async () => {
+    const text = unique('hi');
+    await (await ask(relay, { token: agent.token, text, fields: { stream_options: undefined } })).text();
+    expect((await callTo(model, text)).body.stream_options).toEqual({ include_usage: true });
+  });
+});
+
+describe('what the caller gets', () => {
+  test.each([
+    [
+      'line ends of both kinds, comments and an unfinished last line',
+      [': ping\r\n\r\ndata: {"a":1}\r\n\r\n', 'data: {"b":"\u00e9\u{1f642}"}\n\ndata: tail'],
+    ],
+    ['a [DONE] cut into three, and bytes after it', ['data: {"a":1}\n\ndata: [D', 'ON', 'E]\n\n', ': after\n\n']],
+  ])('the same bytes as the provider sent: %s', async (_, parts) => {
+    const bytes = Buffer.from(parts.join(''));
+    const upstream = await startScriptedUpstream((request, response) => {
+      request.resume();
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      // Byte by byte, so that characters and lines are cut everywhere.
+      for (const byte of bytes) response.write(Buffer.of(byte));
+      response.end();
+    });
+    const through = await startRelay(database.url, upstream.url);
+    const response = await ask(through, { token: agent.token });
+    expect(response.headers.get('content-type')).toBe('text/event-stream');
+    expect(Buffer.from(await response.arrayBuffer()).equals(bytes)).toBe(true);
+    await through.close();
+    await upstream.close();
+  });
+
+  test('each word at once: the first one while the provider still holds the second', async () => {
+    const text = unique('[[WORDS 3]] [[HOLD second 1]]');
+    const reader = readerOf(await ask(relay, { token: agent.token, text }));
+    await readUntil(reader, '"w1"');
+    expect((await callTo(model, text)).finished).toBe(false);
+    model.release('second');
+    await readUntil(reader, '[DONE]');
+  });
+
+  test('one object when no stream was asked for', async () => {
+    const own = await addAgent(client);
+    const response = await ask(relay, {
+      token: own.token,
+      text: '[[SAY fine]]',
+      fields: { stream: false, stream_options: undefined },
+    });
+    expect(await response.json()).toMatchObject({ choices: [{ message: { content: 'fine' } }] });
+    expect(await callsOf(client, own)).toMatchObject([{ input_tokens: 2, output_tokens: 1 }]);
+  });
+
+  test.each([429, 500, 503])('the status %s of a provider that cannot answer now', async (status) => {
+    const response = await ask(relay, { token: agent.token, text: `[[FAIL ${status}]]` });
+    expect([response.status, await response.json()]).toMatchObject([
+      status,
+      { error: { message: expect.stringContaining(`${status}`) } },
+    ]);
+  });
+
+  test('the words of a provider that finds fault with the request, which a gateway acts on', async () => {
+    const error = {
+      message: 'The maximum context length is 8192 tokens',
+      type: 'invalid_request_error',
+      code: 'context_length_exceeded',
+    };
+    expect(await refusedWith(400, error)).toEqual({ status: 400, error });
+  });
+
+  test.each([
+    [401, 'Incorrect key'],
+    [402, 'Pay first'],
+    [403, 'Not you'],
+    [400, 'API key not valid. Please pass a valid one.'],
+    [400, 'Your credit balance is too low'],
+    [429, 'You exceeded your current quota'],
+  ])('400 and none of the words of a %s that is about our own account: %s', async (status, message) => {
+    expect(await refusedWith(status, { message })).toEqual({
+      status: 400,
+      error: {
+        message: 'The model provider does not serve this platform at the moment. Only its operator can change that.',
+        type: 'invalid_request_error',
+      },
+    });
+  });
+
+  test('502 when there is no provider at the address', async () => {
+    const nowhere = await startRelay(database.url, 'http://127.0.0.1:9/v1');
+    const response = await ask(nowhere, { token: agent.token });
+    expect(response.status).toBe(502);
+    expect(await response.json()).toMatchObject({ error: { type: 'api_error' } });
+    await nowhere.close();
+  });
+
+  test('a cut stream when the provider cuts its own, and the call counts', async () => {
+    const own = await addAgent(client);
+    const response = await ask(relay, { token: own.token, text: '[[WORDS 3]] [[BREAK]]' });
+    await expect(response.text()).rejects.toThrow();
+    await eventually(async () => expect(await callsOf(client, own)).toMatchObject([{ input_tokens: 0, output_tokens: 0 }]));
+  });
+});
+
+describe('a caller that leaves', () => {
+  test('ends the call at the provider in the middle of the answer, and the call counts', async () => {
+    const own = await addAgent(client);
+    const text = unique('[[WORDS 3]] [[HOLD forever 1]]');
+    const leave = new AbortController();
+    const reader = readerOf(await ask(relay, { token: own.token, text, signal: leave.signal }));
+    await readUntil(reader, '"w1"');
+    leave.abort();
+    await model.waitForCall((call) => call.lastUserText === text && call.aborted, 5_000);
+    await eventually(async () => expect(await callsOf(client, own)).toHaveLength(1));
+    await eventually(async () => expect(await relay.metrics()).toMatch(/calls_total\{outcome="abandoned"[^}]*\} 1/));
+  });
+
+  test('ends the call at the provider before the answer has begun', async () => {
+    let left: () => void = () => {};
+    let arrived: () => void = () => {};
+    const hasLeft = new Promise<void>((resolve) => (left = resolve));
+    const hasArrived = new Promise<void>((resolve) => (arrived = resolve));
+    const upstream = await startScriptedUpstream((_, response) => {
+      arrived();
+      response.once('close', () => left());
+    });
+    const through = await startRelay(database.url, upstream.url);
+    const leave = new AbortController();
+    const answer = ask(through, { token: agent.token, signal: leave.signal });
+    await hasArrived;
+    leave.abort();
+    await expect(answer).rejects.toThrow();
+    await hasLeft;
+    await through.close();
+    await upstream.close();
+  });
+});
+
+describe('usage', () => {
+  test('is in the database before [DONE] leaves, and all before it left already', async () => {
+    const own = await addAgent(client);
+    const locker = new Client({ connectionString: database.url });
+    await locker.connect();
+    await locker.query('begin; lock table model_calls in exclusive mode');
+
+    const reader = readerOf(await ask(relay, { token: own.token, text: '[[WORDS 4]]' }));
+    const before = await readUntil(reader, '"usage"');
+    await eventually(async () => {
+      const { rows } = await client.query("select 1 from pg_locks where relation = 'model_calls'::regclass and not granted");
+      expect(rows).toHaveLength(1);
+    });
+    expect(contentOf(before)).toBe('w1 w2 w3 w4');
+    expect(before).not.toContain('[DONE]');
+
+    await locker.query('commit');
+    await readUntil(reader, '[DONE]');
+    expect(await callsOf(client, own)).toEqual([
+      {
+        account_id: own.accountId,
+        instance_id: own.instanceId,
+        message_id: null,
+        model: MODEL,
+        input_tokens: 2,
+        output_tokens: 4,
+      },
+    ]);
+    await locker.end();
+  });
+
+  test('belongs to the message whose trace it carries, every call of its turn', async () => {
+    const own = await addAgent(client);
+    const messageId = unique('msg');
+    const traceId = randomBytes(16).toString('hex');
+    await addTurn(client, own, { messageId, traceId });
+    for (const text of ['[[SAY one]]', '[[SAY two]]']) await (await ask(relay, { token: own.token, text, traceId })).text();
+    expect(await callsOf(client, own)).toMatchObject([{ message_id: messageId }, { message_id: messageId }]);
+  });
+
+  test('belongs to no message when the trace is unknown: a scheduled job, a repeated turn', async () => {
+    const own = await addAgent(client);
+    await (await ask(relay, { token: own.token, traceId: randomBytes(16).toString('hex') })).text();
+    expect(await callsOf(client, own)).toMatchObject([{ message_id: null }]);
+  });
+
+  test('of a refused call is not counted', async () => {
+    const own = await addAgent(client);
+    await (await ask(relay, { token: own.token, text: '[[FAIL 500]]' })).text();
+    expect(await callsOf(client, own)).toEqual([]);
+  });
+
+  test('that the database cannot take does not spoil the answer, and is metered', async () => {
+    const proxy = await startSeverableProxy(database.url);
+    const through = await startRelay(proxy.url, model.url);
+    const text = unique('[[WORDS 2]] [[HOLD severed 1]]');
+    const reader = readerOf(await ask(through, { token: agent.token, text }));
+    await readUntil(reader, '"w1"');
+    await proxy.sever();
+    model.release('severed');
+    await readUntil(reader, '[DONE]');
+    expect((await reader.read()).done).toBe(true);
+    expect(await through.metrics()).toMatch(/usage_lost_total\{[^}]*\} 1/);
+    await through.close();
+  });
+});
+
+describe('who may call', () => {
+  test.each([
+    ['no token', ''],
+    ['a token that is none', 'nonsense'],
+    ['a signature of another agent', () => `agt_other.${agent.token.split('.')[1]}`],
+    ['a token made with another key', () => relayToken([{ id: 'x', key: randomBytes(32) }], agent.agentId)],
+  ])('401 for %s', async (_, token) => {
+    const response = await ask(relay, { token: typeof token === 'string' ? token : token() });
+    expect(response.status).toBe(401);
+  });
+
+  test('400 for an agent that has been deleted, so that its gateway gives up at once', async () => {
+    const gone = await addAgent(client, { deleted: true });
+    const response = await ask(relay, { token: gone.token });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain('deleted');
+  });
+
+  test("400 for a model that is not the agent's, named in the sentence", async () => {
+    const response = await ask(relay, { token: agent.token, fields: { model: 'another-model' } });
+    expect(response.status).toBe(400);
+    expect(await response.text()).toContain(MODEL);
+  });
+
+  test('503 while the database cannot say whether the agent exists', async () => {
+    const proxy = await startSeverableProxy(database.url);
+    const through = await startRelay(proxy.url, model.url);
+    await proxy.sever();
+    const response = await ask(through, { token: agent.token });
+    expect(response.status).toBe(503);
+    expect(response.headers.get('retry-after')).toBe('1');
+    const ready = await fetch(new URL('/readyz', through.url));
+    expect([ready.status, await ready.json()]).toEqual([503, { status: 'unavailable', database: 'down', draining: false }]);
+    await through.close();
+  });
+});
+
+describe('what is no call', () => {
+  test('400 for a body that is not JSON or no request', async () => {
+    for (const body of ['{', '[]', '{"model":"m"}']) {
+      const headers = { authorization: `Bearer ${agent.token}` };
+      const response = await fetch(`${relay.url}/chat/completions`, { method: 'POST', headers, body });
+      expect(response.status).toBe(400);
+    }
+  });
+
+  test('413 for more than 32 MiB', async () => {
+    const response = await ask(relay, { token: agent.token, text: 'x'.repeat(33 * 1024 ** 2) });
+    expect(response.status).toBe(413);
+  });
+
+  test('404 elsewhere', async () => {
+    expect((await fetch(`${relay.url}/embeddings`, { method: 'POST' })).status).toBe(404);
+  });
+
+  test('the list of models needs a token too', async () => {
+    expect((await fetch(`${relay.url}/models`)).status).toBe(401);
+    const response = await fetch(`${relay.url}/models`, { headers: { authorization: `Bearer ${agent.token}` } });
+    expect(await response.json()).toMatchObject({ data: [{ id: MODEL, object: 'model' }] });
+  });
+});

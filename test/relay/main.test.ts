@@ -1,0 +1,103 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { freePort } from '../../runtime/process/free-port.ts';
+import { eventually } from '../support/eventually.ts';
+import { startFakeModel } from '../support/fake-model.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import {
+  addAgent,
+  ask,
+  callsOf,
+  contentOf,
+  MASTER_KEYS,
+  MODEL,
+  readerOf,
+  readUntil,
+  UPSTREAM_MODEL,
+} from './relay-under-test.ts';
+
+const MAIN = join(import.meta.dirname, '../../relay/main.ts');
+const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
+
+let database: Awaited<ReturnType<typeof createTestDatabase>>;
+let client: Client;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  client = new Client({ connectionString: database.url });
+  await client.connect();
+});
+
+afterAll(async () => {
+  await client.end();
+  await database.drop();
+});
+
+interface RelayProcess {
+  url: string;
+  metricsUrl: string;
+  child: ChildProcess;
+}
+
+async function startProcess(settings: Record<string, string> = {}): Promise<RelayProcess> {
+  const [port, metricsPort] = [await freePort(null), await freePort(null)];
+  const child = spawn(NODE, [MAIN], {
+    stdio: 'ignore',
+    env: {
+      DATABASE_URL: database.url,
+      TEMPORAL_ADDRESS: '127.0.0.1:1',
+      SMTP_URL: 'print:',
+      RELAY_PORT: String(port),
+      METRICS_PORT: String(metricsPort - 2),
+      MASTER_KEYS: MASTER_KEYS.map(({ id, key }) => `${id}:${key.toString('base64')}`).join(','),
+      MODELS: JSON.stringify({ [MODEL]: { upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 } }),
+      ...settings,
+    },
+  });
+  const url = `http://127.0.0.1:${port}/v1`;
+  await eventually(async () => expect((await fetch(new URL('/readyz', url))).status).toBe(200));
+  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, child };
+}
+
+test('without a provider the process answers as the echo model, counts it, shows metrics, and stops when told to', async () => {
+  const agent = await addAgent(client);
+  const { url, metricsUrl, child } = await startProcess();
+  const answer = await (await ask({ url }, { token: agent.token, text: 'good morning' })).text();
+  expect(contentOf(answer)).toMatch(/^You said: good morning/);
+  expect(await callsOf(client, agent)).toMatchObject([{ input_tokens: 2 }]);
+  expect(await (await fetch(metricsUrl)).text()).toContain('thermidora_relay_calls_total{outcome="completed",process="relay"} 1');
+
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  expect(await exit).toEqual([0, null]);
+});
+
+test('a model call that is under way at SIGTERM ends whole and is counted before the process leaves', async () => {
+  const agent = await addAgent(client);
+  const model = await startFakeModel();
+  const { url, child } = await startProcess({ MODEL_UPSTREAM_URL: model.url });
+  const reader = readerOf(await ask({ url }, { token: agent.token, text: '[[WORDS 3]] [[HOLD stop 1]]' }));
+  await readUntil(reader, '"w1"');
+
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  // New connections are refused from the moment the drain begins.
+  await eventually(async () => expect(fetch(new URL('/livez', url), { headers: { connection: 'close' } })).rejects.toThrow());
+  model.release('stop');
+  await readUntil(reader, '[DONE]');
+  expect(await exit).toEqual([0, null]);
+  expect(await callsOf(client, agent)).toHaveLength(1);
+  await model.close();
+});
+
+test('a wrong setting ends the start with its name', async () => {
+  const child = spawn(NODE, [MAIN], { stdio: ['ignore', 'ignore', 'pipe'], env: { RELAY_PORT: 'high' } });
+  const exit = once(child, 'exit');
+  expect(await text(child.stderr)).toContain('RELAY_PORT');
+  expect(await exit).toEqual([1, null]);
+});

@@ -1,0 +1,87 @@
+import { expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { tapEventStream, tapJson } from '../../relay/usage-tap.ts';
+import type { Usage } from '../../relay/usage-tap.ts';
+
+interface Seen {
+  bytes: Buffer;
+  /** What was recorded, and how many bytes had left by then. */
+  records: { usage: Usage | null; after: number }[];
+}
+
+async function through(tap: typeof tapEventStream, chunks: Iterable<Uint8Array>): Promise<Seen> {
+  const parts: Uint8Array[] = [];
+  const records: Seen['records'] = [];
+  const source = (async function* () {
+    yield* chunks;
+  })();
+  const record = async (usage: Usage | null): Promise<void> => {
+    records.push({ usage, after: Buffer.concat(parts).length });
+  };
+  for await (const chunk of tap(source, record)) parts.push(chunk);
+  return { bytes: Buffer.concat(parts), records };
+}
+
+const usageOf = (prompt: unknown, completion: number): string =>
+  `data: {"choices":[],"usage":{"prompt_tokens":${prompt},"completion_tokens":${completion}}}\n\n`;
+const word = 'data: {"choices":[{"delta":{"content":"\u00fcber"}}],"usage":null}\n\n';
+const done = 'data: [DONE]\n\n';
+
+test('wherever a stream is cut, its bytes and its usage are the same, and it is recorded once, before [DONE] is whole', async () => {
+  const stream = Buffer.from(word + usageOf(1, 1) + word.replaceAll('\n', '\r\n') + usageOf(12, 34) + done);
+  const cuts = fc.array(fc.nat(stream.length), { maxLength: 12 });
+  await fc.assert(
+    fc.asyncProperty(cuts, async (positions) => {
+      const at = [0, ...positions.toSorted((a, b) => a - b), stream.length];
+      const chunks = at.slice(1).map((end, index) => stream.subarray(at[index], end));
+      const { bytes, records } = await through(tapEventStream, chunks);
+      expect(bytes.equals(stream)).toBe(true);
+      expect(records).toMatchObject([{ usage: { inputTokens: 12, outputTokens: 34 } }]);
+      expect(records[0]?.after).toBeLessThanOrEqual(stream.indexOf('\n', stream.indexOf('[DONE]')));
+    }),
+  );
+});
+
+test('all that comes before [DONE] in the same chunk has left when the usage is recorded', async () => {
+  const before = word + usageOf(1, 2);
+  const { records } = await through(tapEventStream, [Buffer.from(before + done)]);
+  expect(records).toEqual([{ usage: { inputTokens: 1, outputTokens: 2 }, after: Buffer.byteLength(before) }]);
+});
+
+test.each([
+  ['a stream without usage', word + done],
+  ['a stream without an end', word],
+  ['a usage that is none', usageOf('"many"', 1) + done],
+  ['an answer in which usage is only a word', 'data: {"choices":[{"delta":{"content":"\\"usage\\": {}"}}]}\n\n' + done],
+])('%s is recorded once, with nothing known', async (_, text) => {
+  expect((await through(tapEventStream, [Buffer.from(text)])).records).toMatchObject([{ usage: null }]);
+});
+
+test('a usage that ends the stream without a line end counts', async () => {
+  const { records } = await through(tapEventStream, [Buffer.from(usageOf(5, 6).trimEnd())]);
+  expect(records).toMatchObject([{ usage: { inputTokens: 5, outputTokens: 6 } }]);
+});
+
+test('a line without an end is passed on and not kept', async () => {
+  const chunk = Buffer.alloc(1024 ** 2, 'x');
+  const { bytes, records } = await through(tapEventStream, [chunk, chunk, chunk, Buffer.from(`\n${usageOf(1, 2)}`)]);
+  expect(bytes.length).toBeGreaterThan(3 * chunk.length);
+  expect(records).toMatchObject([{ usage: { inputTokens: 1, outputTokens: 2 } }]);
+});
+
+test('one that stops reading leaves a record too', async () => {
+  const records: (Usage | null)[] = [];
+  const source = (async function* () {
+    yield Buffer.from(usageOf(3, 4));
+    yield Buffer.from(word);
+  })();
+  for await (const _ of tapEventStream(source, async (usage) => void records.push(usage))) break;
+  expect(records).toEqual([{ inputTokens: 3, outputTokens: 4 }]);
+});
+
+test('one object leaves after its usage is recorded', async () => {
+  const parts = ['{"usage":{"prompt_tok', 'ens":7,"completion_tokens":8}}'].map((text) => Buffer.from(text));
+  const { bytes, records } = await through(tapJson, parts);
+  expect(bytes.equals(Buffer.concat(parts))).toBe(true);
+  expect(records).toEqual([{ usage: { inputTokens: 7, outputTokens: 8 }, after: 0 }]);
+});

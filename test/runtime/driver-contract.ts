@@ -1,0 +1,266 @@
+import { execFile } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { StaleEpochError } from '../../runtime/driver.ts';
+import type { MutationCall, RuntimeDriver, RuntimeSpec } from '../../runtime/driver.ts';
+import { GatewayDiedError, waitUntilReady } from '../../runtime/openclaw/readiness.ts';
+import { renderConfig } from '../../runtime/openclaw/render-config.ts';
+import { eventually } from '../support/eventually.ts';
+
+/** What the suite needs to know of one driver. */
+export interface DriverHarness {
+  /** A new driver object on the same machine, as another process of the control plane has it. */
+  openDriver(): RuntimeDriver;
+  /** SIGKILL to the gateway itself. */
+  killGateway(runtimeId: string): Promise<void>;
+  /** Runs a script where agents run theirs, with the state directory as the working directory. */
+  runInside(runtimeId: string, script: string): Promise<string>;
+  environmentOf(runtimeId: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+const START_MS = 90_000;
+const GATEWAY_TOKEN = 'gateway-token-of-the-driver-contract-0000';
+const CANARY = 'canary-of-the-control-plane';
+const RUNTIME = 'contract';
+
+/** The promises of RuntimeDriver, kept with the real OpenClaw. The cases share two gateway processes, in order. */
+export function describeDriver(name: string, createHarness: () => Promise<DriverHarness>): void {
+  describe(`${name} driver`, () => {
+    let harness: DriverHarness;
+    let driver: RuntimeDriver;
+
+    beforeAll(async () => {
+      process.env['MASTER_KEYS'] = CANARY;
+      harness = await createHarness();
+      driver = harness.openDriver();
+    });
+
+    afterAll(async () => {
+      delete process.env['MASTER_KEYS'];
+      await driver.destroy(RUNTIME, at(1_000));
+      await harness.close();
+    }, START_MS);
+
+    test('what never existed is absent, and stopping and destroying it succeeds', async () => {
+      expect(await driver.inspect('never')).toEqual({ runtimeId: 'never', status: 'absent', startedAt: null });
+      expect(await driver.endpoint('never')).toBeNull();
+      expect(await driver.exitOf('never')).toBeNull();
+      expect(await driver.logs('never', 10)).toEqual([]);
+      await driver.stop('never', { graceMs: 0 }, at(1));
+      await driver.destroy('never', at(1));
+      await driver.removePaths('never', ['workspaces'], at(1));
+    });
+
+    test(
+      'a gateway becomes ready without any agent',
+      async () => {
+        await driver.ensureRunning(specOf(driver, []), at(1));
+        await becomesReady(driver);
+        expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'running', startedAt: expect.any(Date) });
+      },
+      START_MS,
+    );
+
+    test('ensuring it again leaves the one process alone', async () => {
+      const before = await driver.inspect(RUNTIME);
+      await Promise.all([1, 2, 3].map(() => harness.openDriver().ensureRunning(specOf(driver, []), at(1))));
+      expect(await driver.inspect(RUNTIME)).toEqual(before);
+    });
+
+    test('another driver object knows the running gateway', async () => {
+      const other = harness.openDriver();
+      expect(await other.inspect(RUNTIME)).toEqual(await driver.inspect(RUNTIME));
+      expect(await other.list()).toContainEqual(await driver.inspect(RUNTIME));
+      expect(await other.endpoint(RUNTIME)).toEqual(await driver.endpoint(RUNTIME));
+      expect(await other.exitOf(RUNTIME)).toBeNull();
+    });
+
+    test('nothing of the control plane’s environment is in the gateway', async () => {
+      const environment = await harness.environmentOf(RUNTIME);
+      expect(environment).toContain('OPENCLAW_STATE_DIR=');
+      expect(environment).not.toContain(CANARY);
+      expect(environment).not.toContain('MASTER_KEYS');
+      expect(environment).not.toContain(GATEWAY_TOKEN);
+    });
+
+    test('an agent in a rewritten configuration is live, without a restart', async () => {
+      const before = await driver.inspect(RUNTIME);
+      expect(await statusOfAgent(driver, 'alpha')).toBe(404);
+      await driver.writeConfig(specOf(driver, ['alpha']), at(1));
+      await eventually(async () => expect(await statusOfAgent(driver, 'alpha')).toBe(200));
+      expect(await driver.inspect(RUNTIME)).toEqual(before);
+    });
+
+    test('files are put and removed below the state directory', async () => {
+      const workspace = driver.paths(RUNTIME).workspaceOf('alpha');
+      const files = new Map([
+        ['SOUL.md', Buffer.from('calm')],
+        ['notes/a.md', Buffer.from('first')],
+      ]);
+      await driver.putFiles(RUNTIME, workspace, files, at(1));
+      await driver.putFiles(RUNTIME, workspace, new Map([['notes/a.md', Buffer.from('second')]]), at(1));
+      const read = () => harness.runInside(RUNTIME, 'cd workspaces/alpha && cat SOUL.md notes/a.md');
+      expect(await read()).toBe('calmsecond');
+
+      await driver.removePaths(RUNTIME, [`${workspace}/notes`, 'workspaces/alpha/none', 'none/at/all'], at(1));
+      expect(await harness.runInside(RUNTIME, 'cd workspaces/alpha && ls')).not.toContain('notes');
+    });
+
+    test('a link that an agent planted is never followed out of its instance', async () => {
+      await harness.runInside(
+        RUNTIME,
+        'mkdir -p tmp/target && echo kept >tmp/target/file && cd workspaces/alpha && ln -s ../../tmp/target trap && ln -s ../../tmp/target/file SWAP.md',
+      );
+      const target = () => harness.runInside(RUNTIME, 'ls tmp/target && cat tmp/target/file');
+      const workspace = driver.paths(RUNTIME).workspaceOf('alpha');
+
+      await expect(driver.putFiles(RUNTIME, workspace, new Map([['trap/new', Buffer.from('x')]]), at(1))).rejects.toThrow('trap');
+      await expect(driver.putFiles(RUNTIME, `${workspace}/trap`, new Map([['new', Buffer.from('x')]]), at(1))).rejects.toThrow(
+        'trap',
+      );
+      await expect(driver.removePaths(RUNTIME, ['workspaces/alpha/trap/file'], at(1))).rejects.toThrow('trap');
+      await driver.putFiles(RUNTIME, workspace, new Map([['SWAP.md', Buffer.from('mine')]]), at(1));
+      await driver.removePaths(RUNTIME, ['workspaces/alpha/trap'], at(1));
+
+      expect(await target()).toBe('file\nkept\n');
+      expect(await harness.runInside(RUNTIME, 'cd workspaces/alpha && cat SWAP.md && ls')).toMatch(/^mine(?!.*trap)/s);
+    });
+
+    test('a path out of the instance is refused', async () => {
+      const outside = new Map([['../x', Buffer.from('x')]]);
+      await expect(driver.putFiles(RUNTIME, 'workspaces/alpha', outside, at(1))).rejects.toThrow('leaves');
+      await expect(driver.removePaths(RUNTIME, ['/etc'], at(1))).rejects.toThrow('leaves');
+      await expect(driver.removePaths(RUNTIME, ['.'], at(1))).rejects.toThrow('whole');
+    });
+
+    test('every change by an attempt that was overtaken is refused and harms nothing', async () => {
+      const before = await driver.inspect(RUNTIME);
+      await driver.ensureRunning(specOf(driver, ['alpha']), at(10));
+      const overtaken = [
+        driver.ensureRunning(specOf(driver, []), at(9)),
+        driver.writeConfig(specOf(driver, []), at(9)),
+        driver.stop(RUNTIME, { graceMs: 0 }, at(9)),
+        driver.destroy(RUNTIME, at(9)),
+        driver.putFiles(RUNTIME, 'workspaces/alpha', new Map([['LATE.md', Buffer.from('x')]]), at(9)),
+        driver.removePaths(RUNTIME, ['workspaces/alpha'], at(9)),
+      ];
+      for (const change of overtaken) await expect(change).rejects.toThrow(StaleEpochError);
+      expect(await driver.inspect(RUNTIME)).toEqual(before);
+      expect(await statusOfAgent(driver, 'alpha')).toBe(200);
+      expect(await harness.runInside(RUNTIME, 'ls workspaces/alpha')).not.toContain('LATE');
+    });
+
+    test('a gateway that was killed leaves when and how it died, and its output', async () => {
+      const killedAt = Date.now();
+      await harness.killGateway(RUNTIME);
+      await eventually(async () => expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'exited' }));
+      const exit = await harness.openDriver().exitOf(RUNTIME);
+      expect(exit).toMatchObject({ code: null, signal: 'SIGKILL' });
+      expect(exit!.at.getTime()).toBeGreaterThanOrEqual(killedAt - 20);
+      expect(exit!.at.getTime()).toBeLessThanOrEqual(Date.now());
+      expect(await driver.endpoint(RUNTIME)).toBeNull();
+      expect((await driver.logs(RUNTIME, 200)).map(({ text }) => text)).toContain('info gateway: gateway ready');
+      expect(await driver.logs(RUNTIME, 2)).toHaveLength(2);
+    });
+
+    test(
+      'it starts again after a death, with its storage',
+      async () => {
+        await driver.ensureRunning(specOf(driver, ['alpha']), at(11));
+        await becomesReady(driver);
+        expect(await driver.exitOf(RUNTIME)).toBeNull();
+        expect(await statusOfAgent(driver, 'alpha')).toBe(200);
+        expect(await harness.runInside(RUNTIME, 'cat workspaces/alpha/SOUL.md')).toBe('calm');
+      },
+      START_MS,
+    );
+
+    test(
+      'stop lets the gateway end by itself, and no child of it stays',
+      async () => {
+        const child = `sleep ${randomInt(100_000, 900_000)}`;
+        await harness.runInside(RUNTIME, `setsid ${child} >/dev/null 2>&1 </dev/null &`);
+        await eventually(async () => expect(await commandLines()).toContain(child));
+        await driver.stop(RUNTIME, { graceMs: 30_000 }, at(12));
+        expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'exited' });
+        expect(await driver.exitOf(RUNTIME)).toMatchObject({ code: 0, signal: null });
+        expect(await commandLines()).not.toContain(child);
+        await driver.stop(RUNTIME, { graceMs: 30_000 }, at(12));
+      },
+      START_MS,
+    );
+
+    test('a create by an attempt that was overtaken starts nothing', async () => {
+      await expect(driver.ensureRunning(specOf(driver, ['alpha']), at(11))).rejects.toThrow(StaleEpochError);
+      expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'exited' });
+    });
+
+    test(
+      'a configuration that the gateway cannot run with shows as exit 78, not worth a retry',
+      async () => {
+        const spec = { runtimeId: RUNTIME, renderConfig: () => '{"gateway":{"mode":"nonsense"}}' };
+        await driver.ensureRunning(spec, at(13));
+        const death = await becomesReady(driver).catch((error: unknown) => error);
+        expect(death).toBeInstanceOf(GatewayDiedError);
+        expect(death).toMatchObject({ retryable: false, exit: { code: 78, signal: null } });
+      },
+      START_MS,
+    );
+
+    test('destroy removes the storage but not the epoch', async () => {
+      await driver.destroy(RUNTIME, at(20));
+      await driver.destroy(RUNTIME, at(20));
+      expect(await driver.inspect(RUNTIME)).toEqual({ runtimeId: RUNTIME, status: 'absent', startedAt: null });
+      expect((await driver.list()).map(({ runtimeId }) => runtimeId)).not.toContain(RUNTIME);
+      await expect(harness.openDriver().ensureRunning(specOf(driver, []), at(19))).rejects.toThrow(StaleEpochError);
+      expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'absent' });
+    });
+  });
+}
+
+function at(epoch: number): MutationCall {
+  return { epoch, signal: AbortSignal.timeout(START_MS) };
+}
+
+function specOf(driver: RuntimeDriver, agents: readonly string[]): RuntimeSpec {
+  const content = {
+    gatewayToken: GATEWAY_TOKEN,
+    relayUrl: driver.relayUrl(),
+    paths: driver.paths(RUNTIME),
+    turnTimeoutSeconds: 600,
+    agents: agents.map((gatewayAgentId) => ({
+      gatewayAgentId,
+      displayName: gatewayAgentId,
+      model: { id: 'moonshotai.kimi-k2.5', contextWindow: 256_000, maxTokens: 8_192 },
+      relayToken: `relay-token-of-${gatewayAgentId}`,
+    })),
+  };
+  return { runtimeId: RUNTIME, renderConfig: (placement) => renderConfig(content, placement) };
+}
+
+async function becomesReady(driver: RuntimeDriver): Promise<void> {
+  const endpoint = await driver.endpoint(RUNTIME);
+  if (!endpoint) throw new GatewayDiedError(await driver.exitOf(RUNTIME));
+  await waitUntilReady(endpoint, {
+    signal: AbortSignal.timeout(START_MS),
+    deadlineMs: START_MS,
+    isAlive: async () => (await driver.inspect(RUNTIME)).status === 'running',
+    exitOf: () => driver.exitOf(RUNTIME),
+  });
+}
+
+async function statusOfAgent(driver: RuntimeDriver, agentId: string): Promise<number> {
+  const endpoint = await driver.endpoint(RUNTIME);
+  const response = await fetch(`${endpoint!.httpUrl}/v1/models/openclaw%2F${agentId}`, {
+    headers: { authorization: `Bearer ${GATEWAY_TOKEN}` },
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+async function commandLines(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'args='], { maxBuffer: 16 * 1024 ** 2 });
+  return stdout.split('\n').map((line) => line.trim());
+}

@@ -1,0 +1,15 @@
+import { expect, test } from '@jest/globals';
+import { spokenText } from '../../../runtime/openclaw/spoken-text.ts';
+
+test.each([
+  ['[Tue 2026-11-24 16:50 UTC] hello', 'hello'],
+  ['[Tue 2026-11-24 16:50 UTC] two\n\nlines\n\nRuntime: agent=a | session=agent:a:conv:c | host=vm', 'two\n\nlines'],
+  ['[draft] Runtime: agent=a', '[draft] Runtime: agent=a'],
+  ['', ''],
+])('%j was said as %j', (message, said) => {
+  expect(spokenText(message)).toBe(said);
+});
+
+test("the gateway's own context was said by nobody", () => {
+  expect(spokenText('<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nnone\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>')).toBeNull();
+});

@@ -1,0 +1,101 @@
+import { randomBytes } from 'node:crypto';
+import { resultOfEvent, sendTurn, turnKey } from '../../../runtime/openclaw/agent-turn.ts';
+import type { SendResult, TurnRequest, TurnResult } from '../../../runtime/openclaw/agent-turn.ts';
+import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/gateway-client.ts';
+import { readHistory } from '../../../runtime/openclaw/gateway-history.ts';
+import { decideRecovery } from '../../../runtime/openclaw/recovery.ts';
+import type { Recovery } from '../../../runtime/openclaw/recovery.ts';
+import { sessionKeyOf } from '../../../runtime/openclaw/session-key.ts';
+import { eventually } from '../../support/eventually.ts';
+
+export const WAIT_MS = 60_000;
+
+/** A turn of a conversation of the agent "alpha". */
+export function turnOf(conversationId: string, messageId: string, message: string, attempt = 1): TurnRequest {
+  return {
+    key: turnKey(messageId, attempt),
+    agentId: 'alpha',
+    sessionKey: sessionKeyOf('alpha', conversationId),
+    message,
+    traceId: randomBytes(16).toString('hex'),
+    timeoutSeconds: 120,
+  };
+}
+
+export interface Sent {
+  first: SendResult;
+  /** What the gateway's second answer said. */
+  result: Promise<TurnResult>;
+}
+
+export async function send(client: GatewayClient, turn: TurnRequest): Promise<Sent> {
+  const { promise: result, resolve } = Promise.withResolvers<TurnResult>();
+  const first = await sendTurn(client, turn, { onResult: resolve });
+  return { first, result };
+}
+
+/** Collects what a connection says, and waits for how runs end. */
+export function listen(client: GatewayClient) {
+  const events: GatewayEvent[] = [];
+  client.onEvent((event) => void events.push(event));
+  const of = (runId: string) => events.filter((event) => 'runId' in event && event.runId === runId);
+  return {
+    events,
+    of,
+    endOf: (runId: string): Promise<TurnResult> =>
+      eventually(() => {
+        const end = of(runId).map(resultOfEvent).find((result) => result !== null);
+        if (!end) throw new Error(`The run ${runId} has not ended`);
+        return end;
+      }, WAIT_MS),
+    seen: (runId: string, is: (event: GatewayEvent) => boolean): Promise<GatewayEvent> =>
+      eventually(() => {
+        const found = of(runId).find(is);
+        if (!found) throw new Error(`The run ${runId} has not come so far: ${JSON.stringify(of(runId))}`);
+        return found;
+      }, WAIT_MS),
+  };
+}
+
+export interface TakenUp {
+  end: Recovery;
+  /** What was decided on the way, in order. */
+  steps: string[];
+}
+
+/** What a start step does with one pending turn: the recipe, until the turn has ended. */
+export async function takeUp(client: GatewayClient, turn: TurnRequest): Promise<TakenUp> {
+  const heard = listen(client);
+  const steps: string[] = [];
+  let current = turn;
+  let attempt = 1;
+  for (;;) {
+    const history = await readHistory(client, { sessionKey: turn.sessionKey, keys: [current.key] });
+    const decision = decideRecovery(history, current.key);
+    if (steps.at(-1) !== decision.kind) steps.push(decision.kind);
+    switch (decision.kind) {
+      case 'resend-new':
+      case 'resend-same': {
+        if (decision.kind === 'resend-new') current = { ...turn, key: turnKey(turn.key, (attempt += 1)) };
+        const { first, result } = await send(client, current);
+        const end = first.kind === 'done' || first.kind === 'refused' ? first : await result;
+        if (end.kind === 'refused') steps.push(end.why);
+        else return { end: asRecovery(end), steps };
+        break;
+      }
+      case 'running':
+        return { end: asRecovery(await heard.endOf(decision.runKey)), steps };
+      case 'wait':
+        break;
+      default:
+        return { end: decision, steps };
+    }
+    if (steps.length > 20) throw new Error(`It comes to no end: ${steps.join(', ')}`);
+  }
+}
+
+function asRecovery(result: TurnResult): Recovery {
+  if (result.kind === 'refused') throw new Error(`The gateway refused: ${result.message}`);
+  const { outcome } = result;
+  return outcome.kind === 'completed' ? { kind: 'finished', text: outcome.text } : outcome;
+}

@@ -1,0 +1,41 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { createDriver } from '../../runtime/create-driver.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { readRecord } from '../../runtime/process/gateway-record.ts';
+import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { describeDriver } from './driver-contract.ts';
+import type { DriverHarness } from './driver-contract.ts';
+
+describeDriver('process', createHarness);
+
+async function createHarness(): Promise<DriverHarness> {
+  const cacheDir = cacheDirOf(process.env);
+  const openclaw = await ensureOpenClaw({ cacheDir, env: process.env });
+  const dataDir = await mkdtemp(join(tmpdir(), 'process-driver-'));
+  const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: 9 } as const;
+
+  const pidOf = async (runtimeId: string) => {
+    const record = await readRecord(layoutOf(dataDir, runtimeId));
+    if (!record) throw new Error('no gateway was started');
+    return record.pid;
+  };
+  const environmentOf = async (runtimeId: string) => readFile(`/proc/${await pidOf(runtimeId)}/environ`, 'utf8');
+
+  return {
+    openDriver: () => createDriver(config, { openclaw, cacheDir, node: process.execPath }),
+    killGateway: async (runtimeId) => void process.kill(await pidOf(runtimeId), 'SIGKILL'),
+    environmentOf,
+    runInside: async (runtimeId, script) => {
+      const variables = (await environmentOf(runtimeId)).split('\0').filter((entry) => entry.includes('='));
+      const env = Object.fromEntries(variables.map((entry) => entry.split(/=(.*)/s)));
+      const cwd = layoutOf(dataDir, runtimeId).stateDir;
+      return (await promisify(execFile)('/bin/sh', ['-c', script], { cwd, env })).stdout;
+    },
+    close: () => rm(dataDir, { recursive: true }),
+  };
+}

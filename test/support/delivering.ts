@@ -1,0 +1,67 @@
+import { randomBytes } from 'node:crypto';
+import { pino } from 'pino';
+import type { Activities } from '../../activities/create-activities.ts';
+import { createWebhookActivities } from '../../activities/webhooks/create-webhook-activities.ts';
+import { listenToNotifications } from '../../database/notifications.ts';
+import { createOrm } from '../../database/orm.ts';
+import { createIdMaker } from '../../domain/ids.ts';
+import { createEncryption } from '../../lib/encryption.ts';
+import { createSafeFetch } from '../../lib/safe-fetch.ts';
+import { startOutboxRelay } from '../../worker/outbox-relay.ts';
+import { openTemporalLink } from '../../worker/temporal-link.ts';
+import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
+
+export interface DeliveringOptions {
+  databaseUrl: string;
+  temporal: { address: string; namespace: string };
+  masterKey: Buffer;
+  workflowBundle?: { code: string };
+}
+
+export interface Delivering {
+  /** Ends as a worker does that is told to: what is left is handed over. */
+  stop(): Promise<void>;
+}
+
+/** The part of a worker process that delivers to webhooks: the outbox relay and the workers of Temporal. */
+export async function startDelivering({ databaseUrl, temporal, masterKey, workflowBundle }: DeliveringOptions): Promise<Delivering> {
+  const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
+  const orm = await createOrm(databaseUrl);
+  const notifications = listenToNotifications(databaseUrl, log);
+  const settings = { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace, temporalEnv: {} };
+  const link = openTemporalLink(settings, log);
+  const monotonicMs = (): number => performance.now();
+  const drain = new AbortController();
+  const safeFetch = createSafeFetch({ allowPrivate: true });
+  const encryption = createEncryption({ masterKeys: [{ id: 'test', key: masterKey }], randomBytes });
+  const webhookActivities = createWebhookActivities({
+    ...{ orm, notifications, encryption, safeFetch, log, monotonicMs, drain: drain.signal },
+    makeId: createIdMaker(randomBytes),
+    clock: () => new Date(),
+    random: Math.random,
+    onAttempt: () => undefined,
+  });
+  const workers = await createTemporalWorkers({
+    connection: await link.connected(drain.signal),
+    namespace: temporal.namespace,
+    // Nothing of an instance's life is done here.
+    activities: {} as Activities,
+    webhookActivities,
+    ...(workflowBundle ? { workflowBundle } : {}),
+    log,
+  });
+  const running = workers.run();
+  const relay = startOutboxRelay({ orm, notifications, temporal: link, monotonicMs, log });
+  return {
+    async stop() {
+      drain.abort();
+      await relay.stop();
+      workers.shutdown();
+      await running;
+      await safeFetch.close();
+      await notifications.close();
+      await link.close();
+      await orm.close();
+    },
+  };
+}

@@ -1,0 +1,199 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { createDriver } from '../../runtime/create-driver.ts';
+import type { RuntimeDriver } from '../../runtime/driver.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { createApiClient } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
+import { eventually } from './eventually.ts';
+import { startFakeModel } from './fake-model.ts';
+import type { FakeModel } from './fake-model.ts';
+import { createTestDatabase } from './test-database.ts';
+import { createTestNamespace } from './test-temporal.ts';
+
+export type ProcessName = 'api' | 'worker' | 'relay';
+
+const NAMES: readonly ProcessName[] = ['relay', 'api', 'worker'];
+const READY_MS = 60_000;
+const OPERATOR_TOKEN = 'operator-token-of-the-stack-under-test';
+const ROOT = join(import.meta.dirname, '../..');
+
+export interface StackUnderTest {
+  /** Base URL of the API, without /v1. */
+  url: string;
+  databaseUrl: string;
+  dataDir: string;
+  model: FakeModel;
+  driver: RuntimeDriver;
+  masterKey: { id: string; key: Buffer };
+  temporal: { address: string; namespace: string };
+  /** Calls as the operator. */
+  operator: ApiClient;
+  /** Registers a new account and calls as it, by an API key. */
+  newAccount(): Promise<ApiClient & { accountId: string }>;
+  pidOf(name: ProcessName): number;
+  /** SIGKILL; resolves when it is gone. */
+  kill(name: ProcessName): Promise<void>;
+  /** Asks it to end; resolves with its exit code when it is gone. */
+  end(name: ProcessName, signal: 'SIGTERM' | 'SIGINT'): Promise<number | null>;
+  /** Starts it (again) and resolves when it is ready. */
+  start(name: ProcessName): Promise<void>;
+  /** What it has logged so far. */
+  logOf(name: ProcessName): Promise<string>;
+  close(): Promise<void>;
+}
+
+interface StackOptions {
+  /** Over the settings of every process. */
+  env?: Record<string, string>;
+  temporalAddress?: string;
+}
+
+/** API, worker and relay as processes of their own, on a database and a Temporal namespace of their own. */
+export async function startStack(options: StackOptions = {}): Promise<StackUnderTest> {
+  const cacheDir = cacheDirOf(process.env);
+  const [openclaw, database, namespace, model, dataDir, ports] = await Promise.all([
+    ensureOpenClaw({ cacheDir, env: process.env }),
+    createTestDatabase(),
+    createTestNamespace(),
+    startFakeModel(),
+    mkdtemp(join(tmpdir(), 'stack-under-test-')),
+    freePorts(5),
+  ]);
+  const temporal = { address: options.temporalAddress ?? namespace.address, namespace: namespace.namespace };
+  const [apiPort = 0, relayPort = 0, metricsPort = 0] = ports;
+  const masterKey = { id: 'test', key: randomBytes(32) };
+  const env = {
+    PATH: process.env['PATH'] ?? '',
+    HOME: process.env['HOME'] ?? '',
+    HOST: '127.0.0.1',
+    PORT: String(apiPort),
+    RELAY_PORT: String(relayPort),
+    METRICS_PORT: String(metricsPort),
+    DATABASE_URL: database.url,
+    TEMPORAL_ADDRESS: temporal.address,
+    TEMPORAL_NAMESPACE: temporal.namespace,
+    MASTER_KEYS: `${masterKey.id}:${masterKey.key.toString('base64')}`,
+    OPERATOR_TOKEN,
+    MODEL_UPSTREAM_URL: model.url,
+    SMTP_URL: 'print:',
+    DATA_DIR: dataDir,
+    AUTH_RATE_LIMIT_PER_MINUTE: '100000',
+    ...options.env,
+  };
+  const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: relayPort } as const;
+  const driver = createDriver(config, { openclaw, cacheDir, node: process.execPath });
+  const children = new Map<ProcessName, ChildProcess>();
+  const readyUrls: Record<ProcessName, string> = {
+    api: `http://127.0.0.1:${apiPort}/readyz`,
+    relay: `http://127.0.0.1:${relayPort}/readyz`,
+    worker: `http://127.0.0.1:${metricsPort + 1}/readyz`,
+  };
+  const logFile = (name: ProcessName) => join(dataDir, `${name}.log`);
+
+  async function start(name: ProcessName): Promise<void> {
+    const output = openSync(logFile(name), 'a');
+    const child = spawn(process.execPath, [join(ROOT, name, 'main.ts')], { env, cwd: ROOT, stdio: ['ignore', output, output] });
+    closeSync(output);
+    children.set(name, child);
+    await eventually(async () => {
+      if (child.exitCode !== null) throw new Error(`${name} ended: ${(await readFile(logFile(name), 'utf8')).slice(-2_000)}`);
+      const response = await fetch(readyUrls[name]);
+      if (!response.ok) throw new Error(`${name} is not ready: ${response.status} ${await response.text()}`);
+    }, READY_MS);
+  }
+
+  async function end(name: ProcessName, signal: NodeJS.Signals): Promise<number | null> {
+    const child = children.get(name);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return null;
+    const gone = once(child, 'exit');
+    child.kill(signal);
+    await gone;
+    return child.exitCode;
+  }
+
+  const url = `http://127.0.0.1:${apiPort}`;
+  const operator = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });
+  const stack: StackUnderTest = {
+    url,
+    databaseUrl: database.url,
+    dataDir,
+    model,
+    driver,
+    masterKey,
+    temporal,
+    operator,
+    newAccount: () => newAccount(url, operator),
+    pidOf(name) {
+      const pid = children.get(name)?.pid;
+      if (pid === undefined) throw new Error(`${name} does not run`);
+      return pid;
+    },
+    kill: async (name) => void (await end(name, 'SIGKILL')),
+    end,
+    start,
+    logOf: (name) => readFile(logFile(name), 'utf8'),
+    async close() {
+      // SIGKILL, so that nothing is tidied up that the test should have found; its gateways are destroyed by hand.
+      await Promise.all(NAMES.map((name) => end(name, 'SIGKILL')));
+      for (const { runtimeId } of await driver.list())
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+      await model.close();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  try {
+    for (const name of NAMES) await start(name);
+  } catch (error) {
+    await stack.close();
+    throw error;
+  }
+  return stack;
+}
+
+async function newAccount(url: string, operator: ApiClient): Promise<ApiClient & { accountId: string }> {
+  const { code } = await operator.ok('POST', '/admin/invites', { uses: 1 });
+  const email = `user-${randomBytes(6).toString('hex')}@example.com`;
+  const account = await createApiClient(url, {}).ok('POST', '/auth/register', { name: 'Test', email, inviteCode: code });
+  const token = createApiClient(url, { authorization: `Bearer ${account.token}` });
+  const { apiKey } = await token.ok('POST', '/auth/keys', { name: 'test' });
+  return { ...createApiClient(url, { 'x-api-key': String(apiKey) }), accountId: String(account.accountId) };
+}
+
+/** Ports that nobody listens on, three of them in a row. */
+async function freePorts(count: number): Promise<number[]> {
+  for (;;) {
+    const [first = 0, second = 0] = await Promise.all([freePort(), freePort()]);
+    const base = await freePort();
+    const rows = await Promise.all([1, 2].map((offset) => isFree(base + offset)));
+    if (rows.every(Boolean) && new Set([first, second, base]).size === 3) return [first, second, base].slice(0, count);
+  }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  // A server on a TCP port has an address of this kind.
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}

@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { z } from 'zod';
+import { migrate } from '../../database/migrate.ts';
+import { startPostgres } from '../../local/postgres.ts';
+import { startOnce, testRunDir } from './test-run.ts';
+
+const server = z.object({ url: z.url() });
+
+export interface TestDatabase {
+  url: string;
+  drop(): Promise<void>;
+}
+
+/** A database of its own with the whole schema and no rows, on the PostgreSQL of this run. */
+export async function createTestDatabase(): Promise<TestDatabase> {
+  const { url: template } = await startOnce('postgres', server, startMigrated);
+  const name = `test_${randomBytes(8).toString('hex')}`;
+  const admin = databaseUrl(template, 'postgres');
+  await execute(admin, `create database ${name} template ${new URL(template).pathname.slice(1)} strategy file_copy`);
+  return {
+    url: databaseUrl(template, name),
+    drop: () => execute(admin, `drop database if exists ${name} with (force)`),
+  };
+}
+
+async function startMigrated(): Promise<{ url: string }> {
+  const { url } = await startPostgres({ dataDir: join(testRunDir(), 'postgres'), durable: false });
+  await migrate(url);
+  return { url };
+}
+
+function databaseUrl(url: string, name: string): string {
+  return Object.assign(new URL(url), { pathname: `/${name}` }).toString();
+}
+
+async function execute(url: string, statement: string): Promise<void> {
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,68 @@
+import { spawn } from 'node:child_process';
+import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { z } from 'zod';
+import { isErrno } from '../../lib/errno.ts';
+import { withLock } from '../../lib/file-lock.ts';
+import { stopPostgres } from '../../local/postgres.ts';
+import { killPid } from '../../runtime/process/process-identity.ts';
+import { replaceFile } from '../../runtime/process/replace-file.ts';
+
+const VARIABLE = 'THERMIDORA_TEST_RUN';
+
+/** Waits until the run ($1) has ended, however it did, and ends the servers in its folder ($2). */
+const REAPER = `
+while kill -0 "$1" && [ -d "$2" ]; do sleep 1; done
+[ -d "$2" ] || exit 0
+kill -QUIT "$(head -n 1 "$2/postgres/cluster/postmaster.pid")"
+kill -KILL "$(cat "$2/temporal.pid")"
+sleep 1
+rm -rf "$(readlink -f "$2/postgres/cluster")" "$2"
+`;
+
+/** Opens the folder of this run, where its servers live. They start when a test first asks for them. */
+export async function openTestRun(): Promise<void> {
+  const directory = await mkdtemp(join(tmpdir(), 'thermidora-test-'));
+  await chmod(directory, 0o755);
+  process.env[VARIABLE] = directory;
+  spawn('/bin/sh', ['-c', REAPER, 'sh', String(process.pid), directory], { detached: true, stdio: 'ignore' }).unref();
+}
+
+/** Stops the servers of this run and removes its folder. */
+export async function closeTestRun(): Promise<void> {
+  const directory = testRunDir();
+  await stopPostgres(join(directory, 'postgres'));
+  const temporal = Number(await readIfPresent(join(directory, 'temporal.pid')));
+  if (temporal > 0) killPid(temporal, 'SIGKILL');
+  const cluster = await realpath(join(directory, 'postgres', 'cluster')).catch(() => directory);
+  for (const path of [cluster, directory]) await rm(path, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** The folder of this run. */
+export function testRunDir(): string {
+  const directory = process.env[VARIABLE];
+  if (!directory) throw new Error('No test run is open: test/support/global-setup.ts opens one.');
+  return directory;
+}
+
+/** Starts a server for the whole run, or answers what the first one to ask has started. */
+export async function startOnce<T>(name: string, schema: z.ZodType<T>, start: () => Promise<T>): Promise<T> {
+  const file = join(testRunDir(), `${name}.json`);
+  return withLock(join(testRunDir(), `${name}.lock`), { timeoutMs: 60_000 }, async () => {
+    const known = await readIfPresent(file);
+    if (known !== null) return schema.parse(JSON.parse(known));
+    const server = await start();
+    await replaceFile(file, JSON.stringify(server), 0o600);
+    return server;
+  });
+}
+
+async function readIfPresent(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}

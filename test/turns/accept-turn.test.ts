@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { MAX_WAITING_TURNS } from '../../domain/turn.ts';
+import { openTurns } from './turns-under-test.ts';
+import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+
+let turns: TurnsUnderTest;
+let instance: InstanceRow;
+
+beforeAll(async () => {
+  turns = await openTurns();
+});
+afterAll(() => turns.close());
+
+async function refusal(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    () => 'accepted',
+    (error: unknown) => error,
+  );
+}
+
+describe('an instance takes messages only while it runs, is meant to, and is in no transition', () => {
+  test.each([
+    ['is starting', { status: 'provisioning', transition_kind: 'starting', boot_id: null }, 'starting'],
+    ['is stopping', { desired_status: 'stopped', transition_kind: 'stopping' }, 'stopping'],
+    ['is restarting', { transition_kind: 'restarting' }, 'restarting'],
+    ['is being recovered', { status: 'provisioning', transition_kind: 'recovering', boot_id: null }, 'recovering'],
+    ['is being deleted', { status: 'destroying', desired_status: 'destroyed', transition_kind: 'destroying' }, 'destroying'],
+    ['is stopped', { status: 'stopped', desired_status: 'stopped', boot_id: null }, 'stopped'],
+    ['has failed', { status: 'error', boot_id: null }, 'error'],
+    ['has no gateway that is known', { boot_id: null }, 'recovering'],
+  ])('not when it %s', async (_name, fields, reason) => {
+    instance = await turns.newInstance();
+    for (const [column, value] of Object.entries(fields))
+      await turns.rows(`update instances set ${column} = ? where id = ? returning id`, [value, instance.instanceId]);
+
+    const error = await refusal(turns.accept(instance));
+
+    expect(error).toMatchObject({ code: 'instance_not_ready', reason, retryAfterSeconds: expect.any(Number) });
+    expect(await turns.rows('select id from conversations where agent_id = ?', [instance.agentId])).toEqual([]);
+  });
+
+  test('not once it is gone', async () => {
+    instance = await turns.newInstance();
+    await turns.rows('update instances set deleted_at = now() where id = ? returning id', [instance.instanceId]);
+
+    expect(await refusal(turns.accept(instance))).toMatchObject({ code: 'not_found' });
+  });
+
+  test('an accepted message and an accepted stop are ordered: no message slips in behind a stop', async () => {
+    instance = await turns.newInstance();
+    await turns.orm.em.fork().transactional(async (em) => {
+      await em.execute(`update instances set transition_kind = 'stopping' where id = ?`, [instance.instanceId], 'run');
+      const waiting = refusal(turns.accept(instance));
+      const first = await Promise.race([waiting, em.execute('select pg_sleep(0.2)').then(() => 'still waits')]);
+      expect(first).toBe('still waits');
+      void waiting.then((error) => expect(error).toMatchObject({ code: 'instance_not_ready', reason: 'stopping' }));
+    });
+    expect(await refusal(turns.accept(instance))).toMatchObject({ code: 'instance_not_ready', reason: 'stopping' });
+  });
+});
+
+describe('an agent takes messages only while it is active', () => {
+  test.each([
+    ['pending', 'instance_not_ready'],
+    ['error', 'instance_not_ready'],
+    ['deleting', 'not_found'],
+  ])('not when it is %s', async (status, code) => {
+    instance = await turns.newInstance();
+    await turns.rows('update agents set status = ? where id = ? returning id', [status, instance.agentId]);
+
+    expect(await refusal(turns.accept(instance))).toMatchObject({ code });
+  });
+
+  test('not an agent of another instance', async () => {
+    const [own, other] = [await turns.newInstance(), await turns.newInstance()];
+
+    expect(await refusal(turns.accept({ ...own, agentId: other.agentId }))).toMatchObject({ code: 'not_found' });
+  });
+});
+
+describe('the order of a conversation', () => {
+  test('messages that come at once get numbers without gap or double, and one conversation', async () => {
+    instance = await turns.newInstance();
+
+    const accepted = await Promise.all(Array.from({ length: 20 }, () => turns.accept(instance, { sessionId: 'Case' })));
+
+    expect(new Set(accepted.map(({ conversationId }) => conversationId)).size).toBe(1);
+    const numbers = await turns.rows<{ number: number }>(
+      `select number::float8 from messages where agent_id = ? and role = 'agent' order by number`,
+      [instance.agentId],
+    );
+    expect(numbers.map(({ number }) => number)).toEqual(Array.from({ length: 20 }, (_, index) => index + 1));
+  });
+
+  test('sessions that differ in case are different conversations', async () => {
+    instance = await turns.newInstance();
+
+    const [upper, lower] = [await turns.accept(instance, { sessionId: 'A' }), await turns.accept(instance, { sessionId: 'a' })];
+
+    expect(upper.conversationId).not.toBe(lower.conversationId);
+  });
+
+  test('one may run and 32 may wait; the next is refused, also when they come at once', async () => {
+    instance = await turns.newInstance();
+
+    const results = await Promise.all(Array.from({ length: 40 }, () => refusal(turns.accept(instance))));
+
+    const refused = results.filter((result) => result instanceof Error);
+    expect(results.length - refused.length).toBe(MAX_WAITING_TURNS + 1);
+    for (const error of refused) expect(error).toMatchObject({ code: 'rate_limited', retryAfterSeconds: expect.any(Number) });
+    expect(await refusal(turns.accept(instance, { sessionId: 'another' }))).toBe('accepted');
+  });
+
+  test('a pending reply is stored for the gateway process that takes messages and for the process that accepted it', async () => {
+    instance = await turns.newInstance({ bootId: 'boot-7' });
+
+    const { messageId } = await turns.accept(instance, { owner: 'proc_a', text: 'What is new?' });
+
+    const [reply] = await turns.rows('select owner, boot_id, attempt, status, trace_id from messages where id = ?', [messageId]);
+    expect(reply).toEqual({
+      owner: 'proc_a',
+      boot_id: 'boot-7',
+      attempt: 0,
+      status: 'pending',
+      trace_id: expect.stringMatching(/^[0-9a-f]{32}$/),
+    });
+    expect(await turns.turn(messageId)).toMatchObject({ content: '', usage: { inputTokens: 0, outputTokens: 0 } });
+  });
+});

@@ -1,0 +1,238 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { claimAttempt } from '../../database/queries/claim-turn.ts';
+import { sendTurn, turnKey } from '../../runtime/openclaw/agent-turn.ts';
+import { endTurnFirst, handOverTurns } from '../../turns/end-turns.ts';
+import { takeUpTurns } from '../../turns/take-up-turns.ts';
+import { cancelledEnd } from '../../turns/turn-end.ts';
+import { eventually } from '../support/eventually.ts';
+import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { collect, startApi, startWatch } from './processes-under-test.ts';
+import type { ApiUnderTest } from './processes-under-test.ts';
+import { openTurns } from './turns-under-test.ts';
+import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+
+const MODEL_MS = 20_000;
+const RESTART_MS = 2 * GATEWAY_START_MS;
+
+let turns: TurnsUnderTest;
+let gateway: GatewayUnderTest;
+let instance: InstanceRow;
+let api: ApiUnderTest;
+const open: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  [turns, gateway] = await Promise.all([openTurns(), startGateway()]);
+}, GATEWAY_START_MS);
+afterAll(async () => {
+  await gateway.close();
+  await turns.close();
+});
+beforeEach(async () => {
+  const { bootId } = await gateway.connect();
+  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId, gatewayAgentId: 'alpha' });
+  api = await startApi(turns, gateway);
+  open.push(api);
+});
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((one) => one.close()));
+});
+
+const callsWith = (text: string) => gateway.model.calls.filter(({ lastUserText }) => lastUserText.includes(text));
+const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text), MODEL_MS);
+const say = (text: string, sessionId: string) => api.say(instance, { text, sessionId });
+
+async function setInstance(assignment: string): Promise<number> {
+  const [row] = await turns.rows<{ epoch: number }>(
+    `update instances set ${assignment} where id = ? returning epoch::float8 as epoch`,
+    [instance.instanceId],
+  );
+  return row!.epoch;
+}
+
+/** What the control plane does once the gateway is gone: starts it again, takes the turns up, publishes, watches. */
+async function recover(onReady?: () => Promise<unknown>): Promise<void> {
+  const epoch = await setInstance(`boot_id = null, status = 'provisioning', transition_kind = 'recovering', epoch = epoch + 1`);
+  await gateway.start();
+  await onReady?.();
+  const client = await gateway.connect();
+  const takeUp = { client, instanceId: instance.instanceId, epoch, signal: AbortSignal.timeout(RESTART_MS) };
+  await takeUpTurns(turns.deps, takeUp);
+  // A step that is repeated changes nothing.
+  await takeUpTurns(turns.deps, takeUp);
+  await setInstance(`boot_id = '${client.bootId}', status = 'running', transition_kind = null`);
+  open.push(await startWatch(turns, gateway, instance));
+}
+
+async function expectOneReply(messageId: string, content: string): Promise<void> {
+  expect(await turns.end(messageId, MODEL_MS * 2)).toMatchObject({ status: 'completed', content });
+  expect(await turns.events(messageId)).toEqual([{ type: 'agent.message', content, error_code: null }]);
+}
+
+const rowOf = async (messageId: string) => {
+  const [row] = await turns.rows<{ attempt: number; deaths: number; abort_due: boolean }>(
+    'select attempt, deaths, abort_due from messages where id = ?',
+    [messageId],
+  );
+  return row!;
+};
+
+describe('a gateway that is killed', () => {
+  test(
+    'loses no turn at any point of its way, answers each once, and goes on with none that was ended',
+    async () => {
+      const claimed = await turns.accept(instance, {
+        owner: api.sender.owner(),
+        text: 'p1 claimed [[SAY One.]]',
+        sessionId: 'p1',
+      });
+      const claimant = { kind: 'process', owner: api.sender.owner() } as const;
+      await claimAttempt(turns.orm.em.fork(), { messageId: claimed.messageId, attempt: 0, next: 1, claimant });
+      const streaming = await say('p2 streaming [[WORDS 5]] [[HOLD p2 2]]', 'p2');
+      const waiting = await say('p3 waiting [[SAY Three.]]', 'p2');
+      const finished = await say('p4 finished [[SAY Four.]] [[HOLD p4]]', 'p4');
+      const cancelled = await say('p5 cancelled [[WORDS 5]] [[HOLD p5 2]]', 'p5');
+      const [, p4] = await Promise.all([modelCalled('p2 streaming'), modelCalled('p4 finished'), modelCalled('p5 cancelled')]);
+      const pieces = collect(streaming.followed);
+      // From here on nobody hears the gateway.
+      const deaf = setInterval(() => api.connections.close(gateway.runtimeId), 1);
+      gateway.model.release('p4');
+      await eventually(() => expect(p4.finished).toBe(true));
+      const { conversationId } = await turns.turn(finished.messageId);
+      await eventually(async () => {
+        const history = await (
+          await gateway.connect()
+        ).request('chat.history', { sessionKey: `agent:alpha:conv:${conversationId}` });
+        expect(JSON.stringify(history)).toContain('"status":"done"');
+      });
+      await endTurnFirst(turns.deps, cancelled.messageId, cancelledEnd());
+
+      await gateway.kill();
+      clearInterval(deaf);
+      await recover();
+      gateway.model.release('p2');
+      gateway.model.release('p5');
+
+      await expectOneReply(claimed.messageId, 'One.');
+      await expectOneReply(streaming.messageId, 'w1 w2 w3 w4 w5');
+      await expectOneReply(waiting.messageId, 'Three.');
+      await expectOneReply(finished.messageId, 'Four.');
+      expect((await pieces).join('')).toBe('w1 w2 w3 w4 w5');
+      expect(await waiting.followed.ended).toMatchObject({ content: 'Three.' });
+      expect(['p1', 'p2', 'p3', 'p4'].map((name) => callsWith(`${name} `).length)).toEqual([1, 2, 1, 1]);
+      await eventually(async () => expect(await rowOf(cancelled.messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      expect(await turns.turn(cancelled.messageId)).toMatchObject({ status: 'cancelled', content: '' });
+      expect(callsWith('p5 ').filter((call) => call.finished)).toEqual([]);
+      expect(await rowOf(streaming.messageId)).toMatchObject({ attempt: 1, deaths: 1 });
+
+      const after = await say('p5 after [[SAY Goes on.]]', 'p5');
+      await expectOneReply(after.messageId, 'Goes on.');
+    },
+    RESTART_MS,
+  );
+
+  test(
+    'just after it accepted a turn, or while it queued one behind another that was cancelled, has it sent under a new key',
+    async () => {
+      const running = await say('q1 running [[WORDS 5]] [[HOLD q1 2]]', 'q1');
+      const queued = await say('q2 queued [[SAY Second.]]', 'q1');
+      await modelCalled('q1 running');
+      await endTurnFirst(turns.deps, running.messageId, cancelledEnd());
+      await eventually(async () => expect(await rowOf(queued.messageId)).toMatchObject({ attempt: 1 }));
+      const owner = api.sender.owner();
+      const accepted = await turns.accept(instance, { owner, text: 'q3 accepted [[SAY Third.]]', sessionId: 'q3' });
+      const claimant = { kind: 'process', owner } as const;
+      const turn = await claimAttempt(turns.orm.em.fork(), { messageId: accepted.messageId, attempt: 0, next: 1, claimant });
+      const sent = await sendTurn(await gateway.connect(), {
+        key: turnKey(accepted.messageId, 1),
+        agentId: 'alpha',
+        sessionKey: `agent:alpha:conv:${accepted.conversationId}`,
+        message: turn!.text,
+        traceId: turn!.traceId,
+        timeoutSeconds: 60,
+      });
+      expect(sent).toEqual({ kind: 'accepted' });
+
+      await gateway.kill();
+      await recover();
+      gateway.model.release('q1');
+
+      await expectOneReply(accepted.messageId, 'Third.');
+      await expectOneReply(queued.messageId, 'Second.');
+      expect(callsWith('q3 accepted').length).toBeLessThanOrEqual(1);
+      expect(await turns.turn(running.messageId)).toMatchObject({ status: 'cancelled', content: '' });
+      await eventually(async () => expect(await rowOf(running.messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      expect(await turns.events(running.messageId)).toHaveLength(1);
+    },
+    RESTART_MS,
+  );
+
+  test(
+    'and whose start step comes late: what the gateway runs again by itself is the turn, and one that was cancelled is aborted',
+    async () => {
+      const turn = await say('t1 late [[WORDS 4]] [[HOLD t1 2]]', 't1');
+      const call = await modelCalled('t1 late');
+      await gateway.kill();
+
+      await recover(() =>
+        gateway.model.waitForCall((other) => other !== call && other.lastUserText.includes('interrupted'), GATEWAY_START_MS),
+      );
+      gateway.model.release('t1');
+
+      const ended = await turns.end(turn.messageId, MODEL_MS * 2);
+      expect(ended.status).toBe('completed');
+      expect(ended.content).not.toBe('');
+      expect(await turns.events(turn.messageId)).toEqual([{ type: 'agent.message', content: ended.content, error_code: null }]);
+      expect(await turn.followed.ended).toMatchObject({ status: 'completed', content: ended.content });
+    },
+    RESTART_MS,
+  );
+
+  test(
+    'twice during the same turn ends it as gateway_crashed, and the gateway does not run it a third time',
+    async () => {
+      const { messageId, followed } = await say('r1 deadly [[WORDS 5]] [[HOLD r1 2]]', 'r1');
+      const behind = await say('r2 behind [[SAY Alive.]]', 'r1');
+      const pieces = collect(followed);
+      const call = await modelCalled('r1 deadly');
+
+      await gateway.kill();
+      await recover();
+      await gateway.model.waitForCall((other) => other !== call && other.lastUserText.includes('r1 deadly'), MODEL_MS);
+      await Promise.all(open.splice(1).map((one) => one.close()));
+      await gateway.kill();
+      await recover();
+
+      expect(await followed.ended).toMatchObject({ status: 'failed', errorReason: 'gateway_crashed', content: '' });
+      expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'gateway_crashed' }]);
+      await pieces;
+      await expectOneReply(behind.messageId, 'Alive.');
+      await eventually(async () => expect(await rowOf(messageId)).toMatchObject({ abort_due: false, deaths: 2 }), MODEL_MS);
+      gateway.model.release('r1');
+      const next = await say('r3 next [[SAY Well.]]', 'r1');
+      await expectOneReply(next.messageId, 'Well.');
+      expect(callsWith('r1 deadly').filter(({ finished }) => finished)).toEqual([]);
+      expect(await turns.events(messageId)).toHaveLength(1);
+    },
+    2 * RESTART_MS,
+  );
+});
+
+test(
+  'a gateway that is restarted on purpose goes on with its turns and counts no death',
+  async () => {
+    const { messageId, followed } = await say('s1 restarted [[WORDS 4]] [[HOLD s1 2]]', 's1');
+    await modelCalled('s1 restarted');
+    await setInstance(`transition_kind = 'restarting'`);
+
+    await gateway.stop(1_000);
+    await handOverTurns(turns.orm.em.fork(), instance.instanceId);
+    await recover();
+    gateway.model.release('s1');
+
+    await expectOneReply(messageId, 'w1 w2 w3 w4');
+    expect(await followed.ended).toMatchObject({ status: 'completed' });
+    expect(await rowOf(messageId)).toMatchObject({ deaths: 0 });
+  },
+  RESTART_MS,
+);

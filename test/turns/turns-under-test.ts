@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { listenToNotifications } from '../../database/notifications.ts';
+import type { Notifications } from '../../database/notifications.ts';
+import { createOrm } from '../../database/orm.ts';
+import { getTurn } from '../../database/queries/find-turn.ts';
+import type { TurnView } from '../../database/queries/find-turn.ts';
+import { insertProcess } from '../../database/queries/process-lease.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
+import { createIdMaker } from '../../domain/ids.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { createLog } from '../../lib/log.ts';
+import { acceptTurn } from '../../turns/accept-turn.ts';
+import type { AcceptedTurn } from '../../turns/accept-turn.ts';
+import type { TurnDeps } from '../../turns/turn-deps.ts';
+import { eventually } from '../support/eventually.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+
+export interface InstanceRow {
+  accountId: string;
+  instanceId: string;
+  /** The instance's one agent. */
+  agentId: string;
+  gatewayAgentId: string;
+}
+
+export interface NewMessage {
+  text?: string;
+  sessionId?: string;
+  owner?: string;
+}
+
+/** A database with instances, agents and processes in it, and what the code of turns/ is given. */
+export interface TurnsUnderTest {
+  databaseUrl: string;
+  orm: MikroORM;
+  deps: TurnDeps;
+  notifications: Notifications;
+  /** An account with a running instance of this runtime, which it takes from whoever had it, and one active agent. */
+  newInstance(fields?: { runtimeId?: string; bootId?: string; gatewayAgentId?: string }): Promise<InstanceRow>;
+  /** A process that is seen now. */
+  newProcess(): Promise<string>;
+  /** Lets a process be silent for longer than others wait. */
+  forgetProcess(id: string): Promise<void>;
+  accept(instance: InstanceRow, message?: NewMessage): Promise<AcceptedTurn>;
+  turn(messageId: string): Promise<TurnView>;
+  /** The turn once it has ended. */
+  end(messageId: string, withinMs?: number): Promise<TurnView>;
+  rows<T>(sql: string, params?: unknown[]): Promise<T[]>;
+  /** The events of a turn. */
+  events(messageId: string): Promise<{ type: string; content: string | null; error_code: string | null }[]>;
+  close(): Promise<void>;
+}
+
+export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promise<TurnsUnderTest> {
+  const database = await createTestDatabase();
+  const orm = await createOrm(database.url);
+  const log = createLog('test', process.env['TEST_LOG_LEVEL'] ?? 'silent');
+  const notifications = listenToNotifications(database.url, log);
+  const makeId = createIdMaker(randomBytes);
+  const deps: TurnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: options.turnTimeoutMs ?? 600_000 };
+  const rows = <T>(sql: string, params: unknown[] = []): Promise<T[]> => orm.em.fork().execute<T[]>(sql, params);
+  const run = async (sql: string, params: unknown[] = []): Promise<void> =>
+    void (await orm.em.fork().execute(sql, params, 'run'));
+  const turn = async (messageId: string): Promise<TurnView> => {
+    const found = await getTurn(orm.em.fork(), messageId);
+    if (!found) throw new Error('There is no such turn');
+    return found;
+  };
+
+  return {
+    databaseUrl: database.url,
+    orm,
+    deps,
+    notifications,
+    async newInstance({ runtimeId = makeId('run'), bootId = 'boot-1', gatewayAgentId = makeId('agt') } = {}) {
+      const [accountId, instanceId, agentId] = [makeId('acc'), makeId('inst'), makeId('agt')];
+      await run('update instances set runtime_id = id, boot_id = null where runtime_id = ?', [runtimeId]);
+      await run('update agents set gateway_agent_id = id where gateway_agent_id = ?', [gatewayAgentId]);
+      await run(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [
+        accountId,
+        `${accountId}@x.test`,
+      ]);
+      await run(
+        `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, boot_id, shard)
+         values (?, ?, 'Test', ?, now(), 'running', 'running', ?, 0)`,
+        [instanceId, accountId, runtimeId, bootId],
+      );
+      await run(
+        `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
+         values (?, ?, ?, 'helper', 'helper', 'Helper', 'fake-model', ?, 'active', 0, now())`,
+        [agentId, instanceId, accountId, gatewayAgentId],
+      );
+      return { accountId, instanceId, agentId, gatewayAgentId };
+    },
+    async newProcess() {
+      const id = makeId('proc');
+      await insertProcess(orm.em.fork(), id, 'api');
+      return id;
+    },
+    forgetProcess: (id) => run(`update processes set seen_at = now() - interval '11 seconds' where id = ?`, [id]),
+    accept: ({ instanceId, agentId }, { text = 'Hello', sessionId = '', owner = 'proc_nobody' } = {}) =>
+      runTransaction(orm.em, (em) =>
+        acceptTurn(em, {
+          instanceId,
+          agentId,
+          sessionId,
+          text,
+          sender: { type: 'user', id: 'u1', name: 'Somebody' },
+          replySender: { type: 'agent', id: agentId, name: 'Helper' },
+          owner,
+          makeId,
+          now: systemClock(),
+        }),
+      ),
+    turn,
+    end: (messageId, withinMs = 30_000) =>
+      eventually(async () => {
+        const found = await turn(messageId);
+        if (found.status === 'pending') throw new Error('The turn has not ended');
+        return found;
+      }, withinMs),
+    rows,
+    events: (messageId) => rows('select type, content, error_code from events where message_id = ?', [messageId]),
+    async close() {
+      await notifications.close();
+      await orm.close();
+      await database.drop();
+    },
+  };
+}

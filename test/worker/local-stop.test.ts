@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createOrm } from '../../database/orm.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { createLog } from '../../lib/log.ts';
+import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { stopLocally } from '../../worker/local-stop.ts';
+import { eventually } from '../support/eventually.ts';
+import { GATEWAY_MASTER_KEY, GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import type { TestDatabase } from '../support/test-database.ts';
+import { insertInstance, insertTurn, instanceState, intervalsOf } from './instance-rows.ts';
+
+const log = createLog('test', 'silent');
+
+let database: TestDatabase;
+let orm: MikroORM;
+let gateway: GatewayUnderTest;
+
+beforeAll(async () => {
+  [database, gateway] = await Promise.all([createTestDatabase(), startGateway()]);
+  orm = await createOrm(database.url);
+}, GATEWAY_START_MS);
+
+afterAll(async () => {
+  await gateway.close();
+  await orm.close();
+  await database.drop();
+}, GATEWAY_START_MS);
+
+test(
+  'a running turn gets its time, takes no other in meanwhile, and goes on at the next start without a death',
+  async () => {
+    const { instanceId, accountId } = await insertInstance(orm, {
+      ...{ runtimeId: gateway.runtimeId, bootId: 'boot_1', ranForSeconds: 60 },
+    });
+    // The epochs of the gateway under test began with its start.
+    await orm.em.fork().execute('update instances set epoch = 100 where id = ?', [instanceId]);
+    const messageId = await insertTurn(orm, { instanceId, accountId, bootId: 'boot_1', attempt: 1 });
+    const connections = createGatewayConnections({ driver: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
+
+    const stopped = stopLocally({ orm, driver: gateway.driver, connections, clock: systemClock, log, turnsMs: 3_000 });
+    await eventually(async () => {
+      const state = await instanceState(orm, instanceId);
+      expect(state).toMatchObject({ bootId: 'boot_1', status: 'running', transitionKind: 'restarting' });
+    });
+    expect((await gateway.driver.inspect(gateway.runtimeId)).status).toBe('running');
+    await stopped;
+
+    expect((await gateway.driver.inspect(gateway.runtimeId)).status).toBe('exited');
+    expect(await instanceState(orm, instanceId)).toMatchObject({
+      bootId: null,
+      desiredStatus: 'running',
+      killFirst: false,
+      deaths: 0,
+    });
+    expect((await intervalsOf(orm, instanceId))[0]?.endedAt).not.toBeNull();
+    const [turn] = await orm.em
+      .fork()
+      .execute('select status, owner, boot_id as "bootId", attempt, deaths from messages where id = ?', [messageId]);
+    expect(turn).toEqual({ status: 'pending', owner: 'shard', bootId: null, attempt: 1, deaths: 0 });
+  },
+  GATEWAY_START_MS,
+);

@@ -1,0 +1,188 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { Client, Connection } from '@temporalio/client';
+import { listenToNotifications } from '../../database/notifications.ts';
+import type { Notifications } from '../../database/notifications.ts';
+import { createOrm } from '../../database/orm.ts';
+import { outboxLag } from '../../database/queries/claim-outbox.ts';
+import { wakeInstance } from '../../database/queries/wake-instance.ts';
+import { instanceWorkflowId, SWEEP_DRIFT_ID, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
+import { createLog } from '../../lib/log.ts';
+import { startOutboxRelay } from '../../worker/outbox-relay.ts';
+import { openTemporalLink } from '../../worker/temporal-link.ts';
+import { eventually } from '../support/eventually.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import type { TestDatabase } from '../support/test-database.ts';
+import { countOutbox, insertInstance, makeId } from './instance-rows.ts';
+import { createTemporal } from './temporal-under-test.ts';
+import type { TemporalUnderTest } from './temporal-under-test.ts';
+
+const log = createLog('test', 'silent');
+const START_MS = 60_000;
+
+let database: TestDatabase;
+let orm: MikroORM;
+let notifications: Notifications;
+let temporal: TemporalUnderTest;
+
+beforeAll(async () => {
+  [database, temporal] = await Promise.all([createTestDatabase(), createTemporal()]);
+  orm = await createOrm(database.url);
+  notifications = listenToNotifications(database.url, log);
+  await temporal.start();
+}, START_MS);
+
+afterAll(async () => {
+  await temporal.close();
+  await notifications.close();
+  await orm.close();
+  await database.drop();
+});
+
+const running: { stop(): Promise<void> }[] = [];
+
+afterEach(async () => {
+  for (const relay of running.splice(0)) await relay.stop();
+});
+
+/** A relay with a connection of its own, as in a worker of its own. */
+function startRelay(): void {
+  const link = openTemporalLink({ TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: 'default', temporalEnv: {} }, log);
+  const relay = startOutboxRelay({ orm, notifications, temporal: link, monotonicMs: () => performance.now(), log });
+  running.push({
+    async stop() {
+      await relay.stop();
+      await link.close();
+    },
+  });
+}
+
+async function withClient<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  const connection = await Connection.connect({ address: temporal.address });
+  try {
+    return await work(new Client({ connection }));
+  } finally {
+    await connection.close();
+  }
+}
+
+/** How often the workflow of this instance was woken. Nobody works it off here. */
+const wakesOf = (instanceId: string): Promise<number> =>
+  withClient(async (client) => {
+    const { events } = await client.workflow.getHandle(instanceWorkflowId(instanceId)).fetchHistory();
+    return (events ?? []).filter((event) => event.workflowExecutionSignaledEventAttributes?.signalName === WAKE_SIGNAL).length;
+  });
+
+const wake = (instanceId: string): Promise<void> => wakeInstance(orm.em.fork(), instanceId);
+
+test(
+  'ten wake-ups of one instance make one signal; each instance has a workflow of its own that operators can find',
+  async () => {
+    const [one, other] = [await insertInstance(orm), await insertInstance(orm)];
+    await orm.em.transactional(async (em) => {
+      for (let count = 0; count < 10; count += 1) await wakeInstance(em, one.instanceId);
+      await wakeInstance(em, other.instanceId);
+    });
+    startRelay();
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+    expect(await wakesOf(one.instanceId)).toBe(1);
+    expect(await wakesOf(other.instanceId)).toBe(1);
+    await withClient(async (client) => {
+      await eventually(async () => {
+        const found: string[] = [];
+        const query = `AccountId = '${one.accountId}' and InstanceId = '${one.instanceId}'`;
+        for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId);
+        expect(found).toEqual([instanceWorkflowId(one.instanceId)]);
+      });
+    });
+  },
+  START_MS,
+);
+
+test(
+  'a workflow that cannot be woken keeps its row and holds up no other one',
+  async () => {
+    const unwakeable = await insertInstance(orm, { id: `inst_${'x'.repeat(2_000)}` });
+    await wake(unwakeable.instanceId);
+    startRelay();
+    const others = await Promise.all(Array.from({ length: 20 }, () => insertInstance(orm)));
+    for (const { instanceId } of others) await wake(instanceId);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(1), 20_000);
+    expect(await countOutbox(orm, unwakeable.instanceId)).toBe(1);
+    for (const { instanceId } of others) expect(await wakesOf(instanceId)).toBe(1);
+    await orm.em.fork().execute('delete from outbox');
+  },
+  START_MS,
+);
+
+test(
+  'two relays at once lose no row, and no relay sends one for ever',
+  async () => {
+    const instances = await Promise.all(Array.from({ length: 60 }, () => insertInstance(orm)));
+    startRelay();
+    startRelay();
+    for (const { instanceId } of instances) {
+      await wake(instanceId);
+      await wake(instanceId);
+    }
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+    for (const { instanceId } of instances) {
+      const wakes = await wakesOf(instanceId);
+      expect(wakes).toBeGreaterThanOrEqual(1);
+      expect(wakes).toBeLessThanOrEqual(2);
+    }
+  },
+  START_MS,
+);
+
+test(
+  'what a relay claimed and never sent, because it was killed, is sent by the next one when its claim is over',
+  async () => {
+    const { instanceId } = await insertInstance(orm);
+    await orm.em
+      .fork()
+      .execute(
+        `insert into outbox (workflow, subject_id, claimed_until) values ('reconcileInstance', ?, now() + interval '2 seconds')`,
+        [instanceId],
+      );
+    startRelay();
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+    expect(await wakesOf(instanceId)).toBe(1);
+  },
+  START_MS,
+);
+
+test('while Temporal is away the rows wait; when it is back they are sent, and its schedules are there', async () => {
+  startRelay();
+  const before = await insertInstance(orm);
+  await wake(before.instanceId);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+
+  await temporal.kill();
+  const { instanceId } = await insertInstance(orm);
+  await wake(instanceId);
+  await wake(instanceId);
+  await eventually(async () => expect((await outboxLag(orm.em.fork())).oldestSeconds).toBeGreaterThan(2));
+  expect((await outboxLag(orm.em.fork())).rows).toBe(2);
+
+  await temporal.start();
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 30_000);
+  expect(await wakesOf(instanceId)).toBe(1);
+  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+}, 90_000);
+
+test('a Temporal that lost its store gets its search attributes and schedules again, and the rows are sent', async () => {
+  startRelay();
+  const before = await insertInstance(orm);
+  await wake(before.instanceId);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+
+  await temporal.kill();
+  await temporal.loseStore();
+  await temporal.start();
+  const { instanceId } = await insertInstance(orm, { id: makeId('inst') });
+  await wake(instanceId);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 30_000);
+  expect(await wakesOf(instanceId)).toBe(1);
+  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+}, 90_000);

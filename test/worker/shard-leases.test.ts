@@ -1,0 +1,103 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import fc from 'fast-check';
+import { createOrm } from '../../database/orm.ts';
+import { createLog } from '../../lib/log.ts';
+import { createProcessLease } from '../../turns/process-lease.ts';
+import type { ProcessLease } from '../../turns/process-lease.ts';
+import { shareOf, startShardLeases } from '../../worker/shard-leases.ts';
+import type { ShardLeases } from '../../worker/shard-leases.ts';
+import { eventually } from '../support/eventually.ts';
+import { startSeverableProxy } from '../relay/severable-proxy.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import type { TestDatabase } from '../support/test-database.ts';
+import { makeId } from './instance-rows.ts';
+
+const log = createLog('test', 'silent');
+
+let database: TestDatabase;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+}, 60_000);
+
+afterAll(() => database.drop());
+
+interface LeaseHolder {
+  orm: MikroORM;
+  process: ProcessLease;
+  leases: ShardLeases;
+}
+
+const holders: LeaseHolder[] = [];
+
+afterEach(async () => {
+  for (const { orm, process, leases } of holders.splice(0)) {
+    await leases.stop().catch(() => undefined);
+    await process.stop().catch(() => undefined);
+    await orm.close();
+  }
+});
+
+async function startHolder({ url = database.url, monotonicMs = () => performance.now() } = {}): Promise<LeaseHolder> {
+  const orm = await createOrm(url);
+  const process = createProcessLease({ orm, kind: 'worker', makeId, log });
+  await process.start();
+  const leases = startShardLeases({ orm, processId: () => process.id(), monotonicMs, log });
+  const holder = { orm, process, leases };
+  holders.push(holder);
+  return holder;
+}
+
+const heldBy = ({ leases }: LeaseHolder): number[] =>
+  [...(leases.held()?.epochs.keys() ?? [])].toSorted((one, other) => one - other);
+const ALL = Array.from({ length: 16 }, (_, shard) => shard);
+
+test('the shares of all workers are the 16 shards, as even as can be', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 40 }), (workers) => {
+      const shares = workers.map((worker) => shareOf(workers, worker));
+      expect(shares.reduce((sum, share) => sum + share, 0)).toBe(16);
+      expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(1);
+    }),
+  );
+});
+
+test('a worker alone holds every shard; a second one gets half of them, and all when the first drains', async () => {
+  const one = await startHolder();
+  await eventually(() => expect(heldBy(one)).toEqual(ALL));
+  const other = await startHolder();
+  await eventually(() => {
+    expect(heldBy(one)).toHaveLength(8);
+    expect([...heldBy(one), ...heldBy(other)].toSorted((a, b) => a - b)).toEqual(ALL);
+  });
+  await one.leases.stop();
+  expect(heldBy(one)).toEqual([]);
+  await one.process.stop();
+  await eventually(() => expect(heldBy(other)).toEqual(ALL), 3_000);
+}, 30_000);
+
+test('the shards of a worker that lost its database go to another one, with a new epoch, and are never held by both', async () => {
+  const proxy = await startSeverableProxy(database.url);
+  const dead = await startHolder({ url: proxy.url });
+  await eventually(() => expect(heldBy(dead)).toEqual(ALL));
+  const before = dead.leases.held()?.epochs;
+  const other = await startHolder();
+  await proxy.sever();
+  await eventually(() => {
+    expect(heldBy(dead).filter((shard) => heldBy(other).includes(shard))).toEqual([]);
+    if (heldBy(other).length < 16) throw new Error('not all taken yet');
+  }, 25_000);
+  expect(heldBy(dead)).toEqual([]);
+  for (const [shard, epoch] of other.leases.held()!.epochs) expect(epoch).toBeGreaterThan(before!.get(shard)!);
+}, 60_000);
+
+test('a worker that was paused for longer than its leases can be trusted holds nothing until it has taken them anew', async () => {
+  let pausedMs = 0;
+  const paused = await startHolder({ monotonicMs: () => performance.now() + pausedMs });
+  await eventually(() => expect(heldBy(paused)).toEqual(ALL));
+  const before = paused.leases.held()!.epochs.get(0)!;
+  pausedMs = 9_000;
+  expect(paused.leases.held()).toBeNull();
+  await eventually(() => expect(paused.leases.held()?.epochs.get(0)).toBeGreaterThan(before));
+}, 30_000);

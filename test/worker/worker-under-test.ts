@@ -1,0 +1,114 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { createDriver } from '../../runtime/create-driver.ts';
+import type { RuntimeDriver } from '../../runtime/driver.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { freePort } from '../../runtime/process/free-port.ts';
+import { readRecord } from '../../runtime/process/gateway-record.ts';
+import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { eventually } from '../support/eventually.ts';
+
+const MAIN = join(import.meta.dirname, '../../worker/main.ts');
+const START_MS = 60_000;
+
+const readiness = z.object({
+  status: z.string(),
+  temporal: z.enum(['up', 'down']),
+  shards: z.array(z.number()),
+  gateways: z.object({ watched: z.number(), connected: z.number() }),
+});
+
+/** A worker as a process of its own, which is killed and started again on one DATA_DIR. */
+export interface WorkerUnderTest {
+  driver: RuntimeDriver;
+  /** Starts it, with these settings over its own, and resolves when it says that it is ready. */
+  start(settings?: Record<string, string>): Promise<void>;
+  /** Of the gateway of this runtime. */
+  gatewayPid(runtimeId: string): Promise<number>;
+  /** Resolves with its exit code when it is gone; null when a signal ended it. */
+  end(signal: 'SIGTERM' | 'SIGINT' | 'SIGKILL'): Promise<number | null>;
+  readiness(): Promise<z.infer<typeof readiness>>;
+  metrics(): Promise<string>;
+  log(): Promise<string>;
+  /** Of the process, in MiB. */
+  residentMiB(): Promise<number>;
+  /** Ends it and its gateways, and removes what they stored. */
+  close(): Promise<void>;
+}
+
+interface Settings {
+  databaseUrl: string;
+  temporalAddress: string;
+  temporalNamespace: string;
+}
+
+export async function createWorker({ databaseUrl, temporalAddress, temporalNamespace }: Settings): Promise<WorkerUnderTest> {
+  const cacheDir = cacheDirOf(process.env);
+  const openclaw = await ensureOpenClaw({ cacheDir, env: process.env });
+  const dataDir = await mkdtemp(join(tmpdir(), 'worker-under-test-'));
+  const metricsPort = await freePort(null);
+  const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: 9 } as const;
+  const driver = createDriver(config, { openclaw, cacheDir, node: process.execPath });
+  const logFile = join(dataDir, 'worker.log');
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: process.env['HOME'],
+    DATABASE_URL: databaseUrl,
+    TEMPORAL_ADDRESS: temporalAddress,
+    TEMPORAL_NAMESPACE: temporalNamespace,
+    MASTER_KEYS: `test:${randomBytes(32).toString('base64')}`,
+    SMTP_URL: 'print:',
+    DATA_DIR: dataDir,
+    RELAY_PORT: '9',
+    METRICS_PORT: String(metricsPort - 1),
+  };
+  let child: ChildProcess | null = null;
+  const get = (path: string) => fetch(`http://127.0.0.1:${metricsPort}${path}`);
+
+  const worker: WorkerUnderTest = {
+    driver,
+    async start(settings = {}) {
+      const output = openSync(logFile, 'a');
+      child = spawn(process.execPath, [MAIN], { env: { ...env, ...settings }, stdio: ['ignore', output, output] });
+      closeSync(output);
+      await eventually(async () => {
+        if (child?.exitCode !== null) throw new Error(`the worker ended: ${(await worker.log()).slice(-2_000)}`);
+        if ((await get('/readyz')).status !== 200) throw new Error('not ready');
+      }, START_MS);
+    },
+    async gatewayPid(runtimeId) {
+      const record = await readRecord(layoutOf(dataDir, runtimeId));
+      if (!record) throw new Error('No gateway was started');
+      return record.pid;
+    },
+    async end(signal) {
+      if (!child || child.exitCode !== null || child.signalCode !== null) return null;
+      const gone = once(child, 'exit');
+      child.kill(signal);
+      await gone;
+      return child.exitCode;
+    },
+    readiness: async () => readiness.parse(await (await get('/readyz')).json()),
+    metrics: async () => (await get('/metrics')).text(),
+    log: () => readFile(logFile, 'utf8'),
+    async residentMiB() {
+      const status = await readFile(`/proc/${child?.pid}/status`, 'utf8');
+      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+    },
+    async close() {
+      await worker.end('SIGKILL');
+      for (const { runtimeId } of await driver.list())
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  return worker;
+}

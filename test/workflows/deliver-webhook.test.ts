@@ -1,0 +1,72 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { Webhook as StandardWebhook } from 'standardwebhooks';
+import { signHex } from '../../lib/signing-secret.ts';
+import { startDelivering } from '../support/delivering.ts';
+import type { Delivering } from '../support/delivering.ts';
+import { eventually } from '../support/eventually.ts';
+import { answering, closing, endless, hanging, startWebhookReceiver } from '../support/webhook-receiver.ts';
+import type { WebhookReceiver } from '../support/webhook-receiver.ts';
+import { startWebhooks } from '../support/webhooks-under-test.ts';
+import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
+
+const LONG_MS = 90_000;
+
+describe('deliverWebhook', () => {
+  let webhooks: WebhooksUnderTest;
+  let receiver: WebhookReceiver;
+  let delivering: Delivering;
+
+  beforeAll(async () => {
+    webhooks = await startWebhooks();
+    receiver = await startWebhookReceiver();
+    delivering = await startDelivering(webhooks.options);
+  }, LONG_MS);
+  afterAll(async () => {
+    await delivering.stop();
+    await receiver.close();
+    await webhooks.close();
+  }, LONG_MS);
+
+  test(
+    'an event reaches its endpoint once it is committed, signed in both ways',
+    async () => {
+      const accountId = await webhooks.newAccount();
+      const { webhookId, secret } = await webhooks.newWebhook(accountId, `${receiver.url}/plain`);
+      const { eventId, seq } = await webhooks.record(accountId);
+      const [got] = await eventually(() => {
+        const all = receiver.received.filter(({ path }) => path === '/plain');
+        expect(all).toHaveLength(1);
+        return all;
+      });
+      const headers = Object.fromEntries(Object.entries(got!.headers).map(([name, value]) => [name, String(value)]));
+      expect(headers).toMatchObject({
+        'x-thermidora-signature': signHex(secret, Buffer.from(got!.body)),
+        'x-thermidora-event': 'agent.message',
+        'x-thermidora-webhook-id': webhookId,
+        'webhook-id': eventId,
+        'content-type': 'application/json',
+      });
+      expect(new StandardWebhook(secret).verify(got!.body, headers)).toMatchObject({ eventId, seq, eventType: 'agent.message' });
+      await eventually(async () => expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ status: 'succeeded', attempts: 1 }]));
+    },
+    LONG_MS,
+  );
+
+  test(
+    'endpoints that hang, fail for ever, close mid-response or never end their body do not hold up a healthy one',
+    async () => {
+      const accountId = await webhooks.newAccount();
+      const bad = { hang: hanging, fail: answering(500), close: closing, endless };
+      for (const [name, behaviour] of Object.entries(bad)) {
+        receiver.behave(`/bad-${name}`, behaviour);
+        await webhooks.newWebhook(accountId, `${receiver.url}/bad-${name}`);
+      }
+      await webhooks.newWebhook(accountId, `${receiver.url}/healthy`);
+      const recorded = new Set<string>();
+      for (let event = 0; event < 100; event += 1) recorded.add((await webhooks.record(accountId)).eventId);
+      await eventually(() => expect(receiver.eventsAt('/healthy')).toEqual(recorded), 10_000);
+      await eventually(() => expect(receiver.eventsAt('/bad-endless')).toEqual(recorded), 30_000);
+    },
+    LONG_MS,
+  );
+});

@@ -1,0 +1,275 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { Client } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import type { WorkflowBundle } from '@temporalio/worker';
+import { pino } from 'pino';
+import { createActivities } from '../../activities/create-activities.ts';
+import type { Activities } from '../../activities/create-activities.ts';
+import type { StepDeps } from '../../activities/step-deps.ts';
+import { createOrm } from '../../database/orm.ts';
+import { changePower } from '../../database/queries/change-power.ts';
+import { findLifecycle } from '../../database/queries/find-lifecycle.ts';
+import type { InstanceLifecycle } from '../../database/queries/find-lifecycle.ts';
+import { createIdMaker } from '../../domain/ids.ts';
+import type { PowerAction } from '../../domain/lifecycle.ts';
+import { TASK_QUEUES } from '../../domain/task-queues.ts';
+import { instanceWorkflowId, instanceWorkflowSummary, RECONCILE_INSTANCE, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { readRecord } from '../../runtime/process/gateway-record.ts';
+import { ProcessDriver } from '../../runtime/process/process-driver.ts';
+import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { quietTemporal } from './quiet-temporal.ts';
+import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
+import { eventually } from '../support/eventually.ts';
+import { startFakeModel } from '../support/fake-model.ts';
+import type { FakeModel } from '../support/fake-model.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import { createTestNamespace } from '../support/test-temporal.ts';
+
+const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
+// Once per process, before the first connection.
+quietTemporal(log);
+
+export const MODEL = 'fake-model';
+/** For whatever includes the start of a real gateway on a busy machine. */
+export const GATEWAY_MS = 120_000;
+
+export interface Run {
+  workflowId: string;
+  runId: string;
+}
+
+/** An instance of the reconciler with everything real around it but the worker process's own loops. */
+export interface ReconcilerUnderTest {
+  orm: MikroORM;
+  deps: StepDeps;
+  driver: ProcessDriver;
+  dataDir: string;
+  client: Client;
+  model: FakeModel;
+  activities: Activities;
+  makeId: ReturnType<typeof createIdMaker>;
+  /** An instance that nobody has started yet, with one agent. */
+  newInstance(): Promise<NewInstance>;
+  /** As the API does it, without the wake-up. */
+  power(instanceId: string, action: PowerAction): Promise<void>;
+  /** What the outbox relay does. */
+  wake(instanceId: string): Promise<Run>;
+  /** Wakes it and waits until its run has ended. */
+  reconcile(instanceId: string): Promise<Run>;
+  ended(run: Run): Promise<void>;
+  row(instanceId: string): Promise<InstanceLifecycle>;
+  statusOf(instanceId: string): Promise<StatusRow>;
+  /** SIGKILL to its gateway. */
+  killGateway(runtimeId: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface NewInstance {
+  instanceId: string;
+  runtimeId: string;
+  accountId: string;
+  agentId: string;
+  gatewayAgentId: string;
+}
+
+export interface StatusRow {
+  status: string;
+  transition: string | null;
+  step: string | null;
+  reason: string | null;
+  bootId: string | null;
+  hasSlot: boolean;
+  isQueued: boolean;
+  isGone: boolean;
+  openIntervals: number;
+  deaths: number;
+}
+
+interface Options {
+  /** With it, gateways end at once with this code instead of being OpenClaw. */
+  exitCode?: number;
+  maxRunning?: number;
+  workflowBundle?: WorkflowBundle;
+  withWorkers?: boolean;
+}
+
+/** Brings it up on a database, a namespace and a data directory of its own. */
+export async function startReconciler(options: Options = {}): Promise<ReconcilerUnderTest> {
+  const cacheDir = cacheDirOf(process.env);
+  const [database, { address, namespace }, model, dataDir] = await Promise.all([
+    createTestDatabase(),
+    createTestNamespace(),
+    startFakeModel(),
+    mkdtemp(join(tmpdir(), 'reconciler-under-test-')),
+  ]);
+  const entry =
+    options.exitCode === undefined
+      ? (await ensureOpenClaw({ cacheDir, env: process.env })).entry
+      : await writeDyingGateway(dataDir, options.exitCode);
+  const orm = await createOrm(database.url);
+  const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };
+  const driver = new ProcessDriver({ dataDir, relayUrl: model.url, program });
+  const makeId = createIdMaker(randomBytes);
+  const drain = new AbortController();
+  const masterKeys = [{ id: 'test', key: randomBytes(32) }];
+  const connections = createGatewayConnections({ driver, masterKeys, log });
+  const deps: StepDeps = {
+    orm,
+    driver,
+    connections,
+    config: {
+      MASTER_KEYS: masterKeys,
+      MODELS: { [MODEL]: { upstream: MODEL, contextWindow: 200_000, maxTokens: 8_192 } },
+      MAX_RUNNING: options.maxRunning ?? 4,
+      TURN_TIMEOUT_MS: 600_000,
+    },
+    clock: () => new Date(),
+    makeId,
+    log,
+    drain: drain.signal,
+  };
+  const activities = createActivities(deps);
+  const connection = await NativeConnection.connect({ address });
+  const client = new Client({ connection, namespace });
+  const bundle = options.workflowBundle;
+  const workerOptions = { connection, namespace, activities, identity: 'worker-under-test', log };
+  const workers =
+    options.withWorkers === false
+      ? null
+      : await createTemporalWorkers({ ...workerOptions, ...(bundle ? { workflowBundle: bundle } : {}) });
+  const running = workers?.run();
+
+  const wake = async (instanceId: string): Promise<Run> => {
+    const { workflowId, signaledRunId } = await client.workflow.signalWithStart(RECONCILE_INSTANCE, {
+      workflowId: instanceWorkflowId(instanceId),
+      taskQueue: TASK_QUEUES.lifecycle,
+      args: [{ instanceId }],
+      signal: WAKE_SIGNAL,
+      staticSummary: instanceWorkflowSummary(instanceId),
+    });
+    return { workflowId, runId: signaledRunId };
+  };
+  const ended = async ({ workflowId, runId }: Run): Promise<void> => {
+    await client.workflow.getHandle(workflowId, runId).result();
+  };
+
+  return {
+    orm,
+    deps,
+    driver,
+    dataDir,
+    client,
+    model,
+    activities,
+    makeId,
+    newInstance: () => insertInstance(orm, makeId),
+    async power(instanceId, action) {
+      await orm.em.fork().transactional((em) => changePower(em, { instanceId, action, now: new Date() }));
+    },
+    wake,
+    ended,
+    async reconcile(instanceId) {
+      const run = await wake(instanceId);
+      await ended(run);
+      return run;
+    },
+    async row(instanceId) {
+      const row = await findLifecycle(orm.em.fork(), instanceId, { lock: false });
+      if (!row) throw new Error('there is no such instance');
+      return row;
+    },
+    statusOf: (instanceId) => statusOf(orm, instanceId),
+    async killGateway(runtimeId) {
+      const record = await readRecord(layoutOf(dataDir, runtimeId));
+      if (record) process.kill(record.pid, 'SIGKILL');
+      await eventually(async () => {
+        if ((await driver.inspect(runtimeId)).status === 'running') throw new Error('it still runs after SIGKILL');
+      });
+    },
+    async close() {
+      drain.abort();
+      workers?.shutdown();
+      await running;
+      connections.closeAll();
+      for (const { runtimeId } of await driver.list())
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+      await connection.close();
+      await orm.close();
+      await model.close();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** A program that ends at once, in the place of OpenClaw. */
+async function writeDyingGateway(directory: string, exitCode: number): Promise<string> {
+  const file = join(directory, 'dying-gateway.cjs');
+  await writeFile(file, `process.exit(${exitCode});\n`);
+  return file;
+}
+
+async function insertInstance(orm: MikroORM, makeId: ReturnType<typeof createIdMaker>): Promise<NewInstance> {
+  const accountId = makeId('acc');
+  const instanceId = makeId('inst');
+  const runtimeId = makeId('run');
+  const agentId = makeId('agt');
+  const gatewayAgentId = `a${agentId.slice(4)}`;
+  const em = orm.em.fork();
+  await em.execute(
+    `insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`,
+    [accountId, `${accountId}@example.com`],
+  );
+  await em.execute(
+    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard, content_generation)
+     values (?, ?, 'Test', ?, now(), 'stopped', 'stopped', 0, 1)`,
+    [instanceId, accountId, runtimeId],
+  );
+  await insertAgent(orm, { agentId, gatewayAgentId, instanceId, accountId, slug: 'alpha', generation: 1 });
+  return { instanceId, runtimeId, accountId, agentId, gatewayAgentId };
+}
+
+interface AgentRow {
+  agentId: string;
+  gatewayAgentId: string;
+  instanceId: string;
+  accountId: string;
+  slug: string;
+  generation: number;
+}
+
+/** A pending agent with one file of its prompt and one other file. */
+export async function insertAgent(orm: MikroORM, agent: AgentRow): Promise<void> {
+  const { agentId, gatewayAgentId, instanceId, accountId, slug, generation } = agent;
+  const em = orm.em.fork();
+  await em.execute(
+    `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
+     values (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, now())`,
+    [agentId, instanceId, accountId, slug, slug, slug, MODEL, gatewayAgentId, generation],
+  );
+  for (const [path, content] of [['SOUL.md', 'calm'], ['notes/a.md', 'first']])
+    await em.execute(
+      'insert into agent_files (agent_id, path, content, generation, updated_at) values (?, ?, ?, ?, now())',
+      [agentId, path, content, generation],
+    );
+}
+
+async function statusOf(orm: MikroORM, instanceId: string): Promise<StatusRow> {
+  const [row] = await orm.em.fork().execute<StatusRow[]>(
+    `select status, transition_kind as transition, transition_step as step, reason_code as reason, boot_id as "bootId",
+            has_slot as "hasSlot", queued_at is not null as "isQueued", deleted_at is not null as "isGone",
+            coalesce(array_length(deaths, 1), 0) as deaths,
+            (select count(*)::int from runtime_intervals where instance_id = instances.id and ended_at is null) as "openIntervals"
+       from instances where id = ?`,
+    [instanceId],
+  );
+  if (!row) throw new Error('there is no such instance');
+  return row;
+}

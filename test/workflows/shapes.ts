@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { TASK_QUEUES } from '../../domain/task-queues.ts';
+import { SWEEP_DRIFT, SWEEP_DRIFT_ID } from '../../domain/workflow-ids.ts';
+import { eventually } from '../support/eventually.ts';
+import { insertAgent, startReconciler } from './reconciler-under-test.ts';
+import type { NewInstance, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
+
+/** The control flows of the workflows, each with a recorded history of its own. */
+export const SHAPES = [
+  'apply',
+  'destroy',
+  'destroy-during-start',
+  'drift-repair',
+  'failing-start-to-error',
+  'newer-generation-during-a-step',
+  'restart',
+  'start',
+  'stop',
+] as const;
+
+export type Shape = (typeof SHAPES)[number];
+
+export const HISTORIES_DIR = join(import.meta.dirname, 'histories');
+
+/** Runs every shape for real and hands its run to the recorder, while its history can still be fetched. */
+export async function runShapes(record: (shape: Shape, run: Run, reconciler: ReconcilerUnderTest) => Promise<void>): Promise<void> {
+  await withReconciler({}, async (reconciler) => {
+    const instance = await reconciler.newInstance();
+    const { instanceId } = instance;
+    const keep = async (shape: Shape, run: Run) => record(shape, run, reconciler);
+
+    await reconciler.power(instanceId, 'start');
+    await keep('start', await reconciler.reconcile(instanceId));
+    await changeContent(reconciler, instance);
+    await keep('apply', await reconciler.reconcile(instanceId));
+    await bump(reconciler, instanceId, 'restart_generation');
+    await keep('restart', await reconciler.reconcile(instanceId));
+    await reconciler.power(instanceId, 'stop');
+    await keep('stop', await reconciler.reconcile(instanceId));
+    await keep('newer-generation-during-a-step', await overtakeStart(reconciler, instanceId, 'stop'));
+    await reconciler.power(instanceId, 'destroy');
+    await keep('destroy', await reconciler.reconcile(instanceId));
+
+    const other = await reconciler.newInstance();
+    await keep('destroy-during-start', await overtakeStart(reconciler, other.instanceId, 'destroy'));
+    await reconciler.power((await reconciler.newInstance()).instanceId, 'start');
+    await keep('drift-repair', await sweep(reconciler));
+  });
+  await withReconciler({ exitCode: 1 }, async (reconciler) => {
+    const { instanceId } = await reconciler.newInstance();
+    await reconciler.power(instanceId, 'start');
+    await record('failing-start-to-error', await reconciler.reconcile(instanceId), reconciler);
+  });
+}
+
+async function withReconciler({ exitCode }: { exitCode?: number }, work: (reconciler: ReconcilerUnderTest) => Promise<void>) {
+  const reconciler = await startReconciler(exitCode === undefined ? {} : { exitCode });
+  try {
+    await work(reconciler);
+  } finally {
+    await reconciler.close();
+  }
+}
+
+/** Starts an instance and has something newer accepted while its gateway comes up. */
+export async function overtakeStart(reconciler: ReconcilerUnderTest, instanceId: string, by: 'stop' | 'destroy'): Promise<Run> {
+  await reconciler.power(instanceId, 'start');
+  const run = await reconciler.wake(instanceId);
+  await eventually(async () => {
+    const { step } = await reconciler.statusOf(instanceId);
+    if (step !== 'waiting_for_gateway') throw new Error(`the start is at ${step}`);
+  }, 60_000);
+  await reconciler.power(instanceId, by);
+  await reconciler.wake(instanceId);
+  await reconciler.ended(run);
+  return run;
+}
+
+/** What the schedule does each minute. The outbox row of every wake-up is lost first. */
+export async function sweep({ orm, client }: ReconcilerUnderTest): Promise<Run> {
+  await orm.em.fork().execute('delete from outbox', [], 'run');
+  await orm.em.fork().execute(`update instances set transition_started_at = now() - interval '2 minutes'`, [], 'run');
+  const options = { workflowId: SWEEP_DRIFT_ID, taskQueue: TASK_QUEUES.maintenance, args: [] };
+  const handle = await client.workflow.start(SWEEP_DRIFT, options);
+  await handle.result();
+  return { workflowId: SWEEP_DRIFT_ID, runId: handle.firstExecutionRunId };
+}
+
+export async function bump({ orm }: ReconcilerUnderTest, instanceId: string, counter: 'restart_generation' | 'content_generation') {
+  await orm.em.fork().execute(`update instances set ${counter} = ${counter} + 1 where id = ?`, [instanceId], 'run');
+}
+
+/** Another agent, as the API makes one. */
+export async function changeContent(reconciler: ReconcilerUnderTest, { instanceId, accountId }: NewInstance): Promise<string> {
+  const agentId = reconciler.makeId('agt');
+  await bump(reconciler, instanceId, 'content_generation');
+  const { contentGeneration } = await reconciler.row(instanceId);
+  const slug = `b${agentId.slice(4, 12)}`;
+  const gatewayAgentId = `b${agentId.slice(4)}`;
+  await insertAgent(reconciler.orm, { agentId, gatewayAgentId, instanceId, accountId, slug, generation: contentGeneration });
+  return agentId;
+}

@@ -1,0 +1,90 @@
+import { clearAbortDue, findAbortDue, listAbortDue } from '../database/queries/abort-due.ts';
+import type { AbortDue } from '../database/queries/abort-due.ts';
+import { abortTurn, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
+import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { readHistory } from '../runtime/openclaw/gateway-history.ts';
+import type { GatewayHistory } from '../runtime/openclaw/gateway-history.ts';
+import { decideRecovery } from '../runtime/openclaw/recovery.ts';
+import { sessionKeyOfTurn } from './settle-turn.ts';
+import type { TurnDeps } from './turn-deps.ts';
+
+type AbortDeps = Pick<TurnDeps, 'orm' | 'turnTimeoutMs' | 'log'>;
+
+/** A frame that was on its way when its turn was ended has arrived by then, or never will. */
+const FRAME_SECONDS = 60;
+
+/** Has the gateway abort every turn of this instance that we ended first, and takes the mark off those that have stopped. */
+export async function abortDue(deps: AbortDeps, client: GatewayClient, instanceId: string, signal: AbortSignal): Promise<void> {
+  const turns = await listAbortDue(deps.orm.em.fork(), instanceId);
+  await Promise.all(turns.map((turn) => abortEndedTurn(deps, client, turn, signal)));
+}
+
+/** The same for one turn; nothing when it is not marked. */
+export async function abortDueTurn(
+  deps: AbortDeps,
+  client: GatewayClient,
+  messageId: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const turn = await findAbortDue(deps.orm.em.fork(), messageId);
+  if (turn) await abortEndedTurn(deps, client, turn, signal);
+}
+
+/**
+ * Aborts what runs of a turn that we ended, and takes the mark off once the gateway shows that nothing does. A failure
+ * leaves the mark, for the next try.
+ */
+export async function abortEndedTurn(deps: AbortDeps, client: GatewayClient, turn: AbortDue, signal: AbortSignal): Promise<void> {
+  try {
+    const key = turnKey(turn.messageId, turn.attempt);
+    const sessionKey = sessionKeyOfTurn(turn);
+    await abortTurn(client, { sessionKey, key });
+    const history = await readHistory(client, { sessionKey, keys: [key], signal });
+    const recovery = decideRecovery(history, key);
+    if (recovery.kind === 'running') {
+      if (recovery.runKey !== key) await abortTurn(client, { sessionKey, key: recovery.runKey });
+      return;
+    }
+    if (recovery.kind === 'wait') return;
+    const mayStillArrive = recovery.kind === 'resend-same' && turn.endedSecondsAgo < FRAME_SECONDS;
+    if (mayStillArrive || waitsForRerun(history, recovery.kind, key)) return;
+    await clearAbortDue(deps.orm.em.fork(), turn.messageId);
+  } catch (err) {
+    signal.throwIfAborted();
+    // A gateway answers nothing about an agent that it does not know any more.
+    if (turn.agentIsRemoved && client.isOpen()) await clearAbortDue(deps.orm.em.fork(), turn.messageId);
+    deps.log.debug({ err, messageId: turn.messageId }, 'could not abort an ended turn yet');
+  }
+}
+
+/**
+ * For a gateway process that has just been started: a turn that we ended, but that its predecessor left behind, would
+ * be run again under another id. Taking it up under its own key before that, and aborting it at once, prevents it.
+ */
+export async function takeUpEndedTurn(
+  deps: AbortDeps,
+  client: GatewayClient,
+  turn: AbortDue,
+  signal: AbortSignal,
+): Promise<void> {
+  if (turn.agentIsDeleted) return clearAbortDue(deps.orm.em.fork(), turn.messageId);
+  const key = turnKey(turn.messageId, turn.attempt);
+  const sessionKey = sessionKeyOfTurn(turn);
+  const history = await readHistory(client, { sessionKey, keys: [key], signal });
+  const recovery = decideRecovery(history, key);
+  if (waitsForRerun(history, recovery.kind, key)) {
+    const { gatewayAgentId: agentId, text: message, traceId } = turn;
+    const timeoutSeconds = Math.ceil(deps.turnTimeoutMs / 1_000);
+    await sendTurn(client, { key, agentId, sessionKey, message, traceId, timeoutSeconds }, { signal });
+    await abortEndedTurn(deps, client, turn, signal);
+  } else if (recovery.kind === 'running') {
+    await abortEndedTurn(deps, client, turn, signal);
+  } else if (recovery.kind !== 'wait') {
+    // What its predecessor never had, or never began, nobody begins now.
+    await clearAbortDue(deps.orm.em.fork(), turn.messageId);
+  }
+}
+
+function waitsForRerun({ rows }: GatewayHistory, recovery: string, key: string): boolean {
+  return recovery === 'resend-same' && rows.some((row) => row.key === `${key}:user` || row.runId === key);
+}

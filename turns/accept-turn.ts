@@ -1,0 +1,90 @@
+import { createHash } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { countPendingTurns, findAgentStatus, holdInstance, insertTurn, takeTurnNumber } from '../database/queries/accept-turn.ts';
+import type { InstanceGate } from '../database/queries/accept-turn.ts';
+import { AppError } from '../domain/errors.ts';
+import type { MakeId } from '../domain/ids.ts';
+import { MAX_WAITING_TURNS } from '../domain/turn.ts';
+
+export interface NewTurn {
+  instanceId: string;
+  agentId: string;
+  /** How the customer names the conversation; empty for the agent's one conversation without a name. */
+  sessionId: string;
+  text: string;
+  sender: { type: string; id: string; name: string };
+  /** As whom the reply is stored. */
+  replySender: { type: string; id: string; name: string };
+  /** The process that will send it: what TurnSender.owner() says. */
+  owner: string;
+  makeId: MakeId;
+  now: Date;
+}
+
+export interface AcceptedTurn {
+  /** The reply's id, which is the turn's name everywhere. */
+  messageId: string;
+  requestMessageId: string;
+  conversationId: string;
+}
+
+const SOON_SECONDS = 5;
+const LATER_SECONDS = 30;
+
+/**
+ * Stores a message and its pending reply in the caller's transaction, at the end of its conversation. Once that is
+ * committed the turn will end, whatever dies. Throws AppError: not_found, instance_not_ready, rate_limited.
+ */
+export async function acceptTurn(em: EntityManager, turn: NewTurn): Promise<AcceptedTurn> {
+  const { instanceId, agentId, sessionId, makeId, now } = turn;
+  const instance = await holdInstance(em, instanceId);
+  if (!instance) throw new AppError('not_found', 'There is no such instance.');
+  const bootId = acceptingBootId(instance);
+  await requireActiveAgent(em, instanceId, agentId);
+  const conversation = { newId: makeId('conv'), agentId, sessionId, now };
+  const { conversationId, number } = await takeTurnNumber(em, conversation);
+  // One more than may wait: the first of them is not waiting, it is the one that runs.
+  if ((await countPendingTurns(em, instanceId, conversationId)) > MAX_WAITING_TURNS) throw tooManyWaiting();
+  const messageId = makeId('msg');
+  const requestMessageId = makeId('msg');
+  await insertTurn(em, {
+    ...turn,
+    requestMessageId,
+    replyMessageId: messageId,
+    accountId: instance.accountId,
+    conversationId,
+    number,
+    bootId,
+    traceId: traceIdOf(messageId),
+  });
+  return { messageId, requestMessageId, conversationId };
+}
+
+/** Names a turn in every model call: 32 hex digits, made of its random id. */
+function traceIdOf(messageId: string): string {
+  return createHash('sha256').update(messageId).digest('hex').slice(0, 32);
+}
+
+function acceptingBootId({ status, desiredStatus, transitionKind, bootId }: InstanceGate): string {
+  if (status === 'running' && desiredStatus === 'running' && transitionKind === null && bootId !== null) return bootId;
+  const reason = transitionKind ?? (status === 'running' ? 'recovering' : status);
+  throw new AppError('instance_not_ready', `The instance takes no messages now (${reason}). Send again when it is running.`, {
+    reason,
+    retryAfterSeconds: desiredStatus === 'running' && status !== 'error' ? SOON_SECONDS : LATER_SECONDS,
+  });
+}
+
+async function requireActiveAgent(em: EntityManager, instanceId: string, agentId: string): Promise<void> {
+  const status = await findAgentStatus(em, instanceId, agentId);
+  if (status === null || status === 'deleting') throw new AppError('not_found', 'There is no such agent in this instance.');
+  if (status !== 'active')
+    throw new AppError('instance_not_ready', `The agent takes no messages yet (${status}). Send again in a moment.`, {
+      reason: status,
+      retryAfterSeconds: SOON_SECONDS,
+    });
+}
+
+function tooManyWaiting(): AppError {
+  const message = `${MAX_WAITING_TURNS} messages already wait in this conversation. Send again when some were answered.`;
+  return new AppError('rate_limited', message, { retryAfterSeconds: SOON_SECONDS });
+}

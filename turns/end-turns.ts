@@ -1,0 +1,45 @@
+import { completeReply } from '../database/queries/complete-reply.ts';
+import { lockTurn } from '../database/queries/lock-turn.ts';
+import { countTurnsInFlight, listPendingIds } from '../database/queries/pending-turns.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import type { TurnEnd } from '../domain/turn.ts';
+import type { TurnDeps } from './turn-deps.ts';
+
+export { dropTurns } from '../database/queries/drop-turns.ts';
+export { handOverTurns } from '../database/queries/stamp-turns.ts';
+/** How many turns of an instance run or wait inside its gateway: what a drain waits for. */
+export const runningTurns = countTurnsInFlight;
+
+type EndDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock'>;
+
+/** Ends a turn as its gateway says that it ended. False when it has ended already, whoever saw that, or is gone. */
+export async function endTurn({ orm, makeId, clock }: EndDeps, messageId: string, end: TurnEnd): Promise<boolean> {
+  return runTransaction(orm.em, (em) => completeReply(em, messageId, end, { makeId, now: clock(), abortDue: false }));
+}
+
+/**
+ * Ends a turn that its gateway has not ended. If it was ever sent it is marked in the same transaction, so that
+ * whoever has the gateway aborts it, and no re-run of it is ever reported.
+ */
+export async function endTurnFirst(deps: EndDeps, messageId: string, end: TurnEnd): Promise<'ended' | 'was-ended' | 'gone'> {
+  const { orm, makeId, clock } = deps;
+  return runTransaction(orm.em, async (em) => {
+    const turn = await lockTurn(em, messageId);
+    if (!turn) return 'gone';
+    const abortDue = turn.attempt > 0;
+    const ended = await completeReply(em, messageId, end, { makeId, now: clock(), abortDue });
+    return ended ? 'ended' : 'was-ended';
+  });
+}
+
+/**
+ * Ends every pending turn of an instance or an agent, running or waiting, one per transaction, and says how many. The
+ * caller has seen to it that no new one is accepted. What was sent is to be aborted afterwards: see abortDue.
+ */
+export async function endTurns(deps: EndDeps, of: { instanceId: string } | { agentId: string }, end: TurnEnd): Promise<number> {
+  let count = 0;
+  for (const messageId of await listPendingIds(deps.orm.em.fork(), of)) {
+    if ((await endTurnFirst(deps, messageId, end)) === 'ended') count += 1;
+  }
+  return count;
+}

@@ -1,0 +1,202 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { listAbortDue, listAbortDueIn, markAbortDue } from '../database/queries/abort-due.ts';
+import { claimAttempt } from '../database/queries/claim-turn.ts';
+import type { Claimant } from '../database/queries/claim-turn.ts';
+import { findPendingTurn, findTurnInFlight, listTurnsInFlight, SHARD_OWNER } from '../database/queries/pending-turns.ts';
+import type { PendingTurn } from '../database/queries/pending-turns.ts';
+import type { TurnDuty, WatchedInstance } from '../database/queries/watched-turns.ts';
+import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
+import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
+import type { GatewayClient, GatewayEvent, OfRun } from '../runtime/openclaw/gateway-client.ts';
+import { abortDueTurn } from './abort-turn.ts';
+import { endTurn, endTurnFirst } from './end-turns.ts';
+import { RecentSet } from './recent-set.ts';
+import { sendFirst, settleTurn } from './settle-turn.ts';
+import type { Settled, SettleOptions } from './settle-turn.ts';
+import { TurnTasks } from './turn-tasks.ts';
+import type { TurnDeps } from './turn-deps.ts';
+import { endOfOutcome, failedEnd } from './turn-end.ts';
+
+/** A turn whose events went missing is looked up this often. */
+const LOOK_AGAIN_MS = 30_000;
+const ABORT_AGAIN_MS = 2_000;
+const MAX_REFUSALS = 6;
+const RUNS_REMEMBERED = 1_000;
+
+/**
+ * Follows every turn of one instance over one connection to its gateway, for the holder of its shard: hears every
+ * event, and reads back at once what happened before it was connected. Does nothing once the connection is closed, and
+ * sends nothing once the shard has another holder.
+ */
+export class InstanceWatch {
+  readonly instance: WatchedInstance;
+  readonly #deps: TurnDeps;
+  readonly #client: GatewayClient;
+  readonly #claimant: Claimant;
+  readonly #ending = new AbortController();
+  readonly #unsubscribe: () => void;
+  readonly #tasks: TurnTasks;
+  readonly #seenRuns = new RecentSet(RUNS_REMEMBERED);
+  /** When a turn is due for another look, and an ended one for another abort, by the monotonic clock. */
+  readonly #lookAt = new Map<string, number>();
+  readonly #abortAt = new Map<string, number>();
+  readonly #refusals = new Map<string, number>();
+
+  constructor(deps: TurnDeps, instance: WatchedInstance, client: GatewayClient) {
+    const { instanceId, shardEpoch } = instance;
+    this.instance = instance;
+    this.#deps = deps;
+    this.#client = client;
+    this.#claimant = { kind: 'shard', shardEpoch };
+    this.#tasks = new TurnTasks((err, messageId) => {
+      if (!this.#ending.signal.aborted) deps.log.debug({ err, instanceId, messageId }, 'could not settle a turn yet');
+    });
+    this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
+    this.#run(instanceId, () => this.#readBack());
+  }
+
+  /** Does what the database says is to be done. */
+  attend(duties: readonly TurnDuty[]): void {
+    const listed = new Set(duties.map(({ messageId }) => messageId));
+    for (const known of [this.#lookAt, this.#abortAt, this.#refusals])
+      for (const messageId of known.keys()) if (!listed.has(messageId)) known.delete(messageId);
+    for (const { messageId, duty } of duties) {
+      if (this.#tasks.has(messageId)) continue;
+      if (duty === 'send') this.#send(messageId);
+      else if (duty === 'time-out') this.#timeOut(messageId);
+      else if (duty === 'follow' && isDue(this.#lookAt, messageId)) this.#settle(messageId);
+      else if (duty === 'abort' && isDue(this.#abortAt, messageId)) this.#abort(messageId);
+    }
+  }
+
+  /** Resolves when nothing of it is under way any more. */
+  async end(): Promise<void> {
+    this.#unsubscribe();
+    this.#ending.abort(new Error('The watch has ended'));
+    await this.#tasks.idle();
+  }
+
+  #em(): EntityManager {
+    return this.#deps.orm.em.fork();
+  }
+
+  #run(messageId: string, work: () => Promise<void>): void {
+    this.#tasks.run(messageId, async () => {
+      if (this.#client.isOpen() && !this.#ending.signal.aborted) await work();
+    });
+  }
+
+  #onEvent(event: GatewayEvent): void {
+    if (event.kind === 'session-message' || event.kind === 'shutdown') return;
+    const result = resultOfEvent(event);
+    if (!result) {
+      if (event.kind === 'run-started' || event.kind === 'delta') this.#noticeRun(event);
+    } else if (isTurnKey(event.runId)) this.#onResult(messageIdOfKey(event.runId), result);
+    else this.#settleRerun(event.sessionKey);
+  }
+
+  /** A reply is stored as it is; everything else is looked up first. */
+  #onResult(messageId: string, result: TurnResult): void {
+    if (result.kind === 'refused') {
+      this.#lookAt.delete(messageId);
+    } else if (result.outcome.kind === 'completed' && result.outcome.text !== '') {
+      const end = endOfOutcome(result.outcome);
+      this.#tasks.run(messageId, async () => void (await endTurn(this.#deps, messageId, end)));
+    } else {
+      this.#settle(messageId, result.outcome);
+    }
+  }
+
+  /** A turn of another owner is only ended here, never sent. */
+  #settle(messageId: string, reported?: TurnOutcome): void {
+    this.#run(messageId, async () => {
+      const turn = await findPendingTurn(this.#em(), messageId);
+      if (!turn || turn.attempt === 0 || turn.bootId !== this.#client.bootId) return;
+      const options = { ...this.#options(turn), ...(reported && { reported }) };
+      await this.#noteSettled(messageId, await settleTurn(this.#deps, this.#client, turn, options));
+    });
+  }
+
+  #send(messageId: string): void {
+    this.#run(messageId, async () => {
+      const turn = await claimAttempt(this.#em(), { messageId, attempt: 0, next: 1, claimant: this.#claimant });
+      if (!turn || turn.bootId !== this.#client.bootId) return;
+      await this.#noteSettled(messageId, await sendFirst(this.#deps, this.#client, turn, this.#options(turn)));
+    });
+  }
+
+  #options({ messageId, owner }: PendingTurn): SettleOptions {
+    return {
+      claimant: owner === SHARD_OWNER ? this.#claimant : null,
+      signal: this.#ending.signal,
+      onResult: (result) => this.#onResult(messageId, result),
+    };
+  }
+
+  async #noteSettled(messageId: string, settled: Settled): Promise<void> {
+    if (settled.kind === 'ended') return;
+    const pauseMs = settled.kind === 'wait' || settled.kind === 'refused' ? settled.retryAfterMs : LOOK_AGAIN_MS;
+    this.#lookAt.set(messageId, performance.now() + pauseMs);
+    if (settled.kind !== 'refused') return;
+    const refusals = (this.#refusals.get(messageId) ?? 0) + 1;
+    this.#refusals.set(messageId, refusals);
+    if (refusals >= MAX_REFUSALS) await endTurnFirst(this.#deps, messageId, failedEnd('agent_failed'));
+  }
+
+  #timeOut(messageId: string): void {
+    this.#run(messageId, async () => {
+      await endTurnFirst(this.#deps, messageId, failedEnd('turn_timeout'));
+      await abortDueTurn(this.#deps, this.#client, messageId, this.#ending.signal);
+    });
+  }
+
+  #abort(messageId: string): void {
+    this.#abortAt.set(messageId, performance.now() + ABORT_AGAIN_MS);
+    this.#run(messageId, () => abortDueTurn(this.#deps, this.#client, messageId, this.#ending.signal));
+  }
+
+  /** Whatever runs of a turn that we ended is aborted at its first sign. */
+  #noticeRun({ runId, sessionKey }: OfRun): void {
+    if (!this.#seenRuns.add(runId)) return;
+    if (isTurnKey(runId)) {
+      const messageId = messageIdOfKey(runId);
+      this.#run(messageId, async () => {
+        if (await markAbortDue(this.#em(), messageId)) this.#abort(messageId);
+      });
+      return;
+    }
+    const conversationId = conversationIdOf(sessionKey);
+    if (conversationId === null) return;
+    this.#run(conversationId, async () => {
+      for (const { messageId } of await listAbortDueIn(this.#em(), conversationId)) this.#abort(messageId);
+    });
+  }
+
+  /** The gateway's own re-run of a turn ends as that turn, which the history proves. */
+  #settleRerun(sessionKey: string): void {
+    const conversationId = conversationIdOf(sessionKey);
+    if (conversationId === null) return;
+    this.#run(conversationId, async () => {
+      const turn = await findTurnInFlight(this.#em(), conversationId);
+      if (turn) this.#settle(turn.messageId);
+    });
+  }
+
+  async #readBack(): Promise<void> {
+    const { instanceId } = this.instance;
+    for (const { messageId } of await listTurnsInFlight(this.#em(), instanceId)) this.#settle(messageId);
+    for (const { messageId } of await listAbortDue(this.#em(), instanceId)) this.#abort(messageId);
+  }
+}
+
+function isDue(times: ReadonlyMap<string, number>, messageId: string): boolean {
+  return (times.get(messageId) ?? 0) <= performance.now();
+}
+
+function isTurnKey(runId: string): boolean {
+  return runId.startsWith('msg_');
+}
+
+function conversationIdOf(sessionKey: string): string | null {
+  return /^agent:[^:]+:conv:([a-z0-9_-]+)$/.exec(sessionKey)?.[1] ?? null;
+}

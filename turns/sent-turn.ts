@@ -1,0 +1,181 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Claimant } from '../database/queries/claim-turn.ts';
+import { findPendingTurn } from '../database/queries/pending-turns.ts';
+import type { PendingTurn } from '../database/queries/pending-turns.ts';
+import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
+import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
+import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
+import { endTurn, endTurnFirst } from './end-turns.ts';
+import type { GatewayConnections } from './gateway-connections.ts';
+import { sendFirst, settleTurn } from './settle-turn.ts';
+import type { Settled } from './settle-turn.ts';
+import type { TurnDeps } from './turn-deps.ts';
+import { endOfOutcome, failedEnd } from './turn-end.ts';
+import type { TurnFeed } from './turn-feed.ts';
+
+export interface SentTurnDeps extends TurnDeps {
+  connections: GatewayConnections;
+  claimant: Extract<Claimant, { kind: 'process' }>;
+  /** As it was claimed for its first attempt. */
+  turn: PendingTurn;
+  feed: TurnFeed;
+  signal: AbortSignal;
+}
+
+/** Without an event for so long, the history is asked. */
+const LOOK_AGAIN_MS = 30_000;
+const RETRY_MS = 500;
+const BROKEN_RETRY_MS = 5_000;
+const FRESH_MS = 1_000;
+const MAX_REFUSALS = 6;
+
+/** Brings one turn that this process has claimed to its end, over whatever connections that takes. */
+export class SentTurn {
+  readonly #deps: SentTurnDeps;
+  #turn: PendingTurn;
+  readonly #claimedAt = performance.now();
+  /** Nothing can have become of it since the claim: the frame leaves without a look into the history. */
+  #isFresh = true;
+  #runKey: string | null = null;
+  #refusals = 0;
+  /** What was heard since the last look. */
+  #heard: TurnResult | null = null;
+  #wake = Promise.withResolvers<void>();
+
+  constructor(deps: SentTurnDeps) {
+    this.#deps = deps;
+    this.#turn = deps.turn;
+  }
+
+  /** Resolves when the turn has ended, belongs to somebody else, or this process stops. */
+  async run(): Promise<void> {
+    const { signal, log } = this.#deps;
+    while (!signal.aborted) {
+      try {
+        if (await this.#step()) return;
+        const turn = await this.#reload();
+        if (!turn) return;
+        this.#turn = turn;
+      } catch (err) {
+        if (signal.aborted) return;
+        log.debug({ err, messageId: this.#turn.messageId }, 'could not bring a turn further yet');
+        await this.#pause(RETRY_MS);
+      }
+      this.#isFresh = false;
+    }
+  }
+
+  /** One connection: sends or settles the turn and listens. True when it has ended. */
+  async #step(): Promise<boolean> {
+    const { connections, signal } = this.#deps;
+    const client = await connections.get(this.#turn.runtimeId, signal);
+    if (client.bootId !== this.#turn.bootId) {
+      // Another process of this gateway: its start step decides about the turn.
+      await this.#pause(RETRY_MS);
+      return false;
+    }
+    const unsubscribe = client.onEvent((event) => this.#onEvent(event));
+    try {
+      return await this.#follow(client);
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  async #follow(client: GatewayClient): Promise<boolean> {
+    let settled = await this.#settle(client);
+    for (;;) {
+      if (settled.kind === 'ended' || this.#deps.feed.hasEnded) return true;
+      if (settled.kind === 'not-ours') {
+        await this.#pause(RETRY_MS);
+        return false;
+      }
+      if (settled.kind === 'running') await this.#listen(client, settled);
+      else {
+        if (settled.kind === 'refused' && (await this.#giveUp())) return true;
+        await this.#pause(settled.retryAfterMs);
+      }
+      if (!client.isOpen() && this.#heard === null) return false;
+      const reported = await this.#takeHeard();
+      if (reported === 'ended') return true;
+      settled = await this.#settle(client, reported);
+    }
+  }
+
+  async #settle(client: GatewayClient, reported?: TurnOutcome): Promise<Settled> {
+    const { claimant, signal } = this.#deps;
+    const onResult = (result: TurnResult): void => this.#hear(result);
+    const options = { claimant, signal, onResult, ...(reported && { reported }) };
+    const isFresh = this.#isFresh && performance.now() - this.#claimedAt < FRESH_MS;
+    this.#isFresh = false;
+    if (isFresh) return sendFirst(this.#deps, client, this.#turn, options);
+    // The attempt may have moved on while we settled before.
+    const turn = await this.#reload();
+    if (!turn) return { kind: 'not-ours' };
+    this.#turn = turn;
+    return settleTurn(this.#deps, client, turn, options);
+  }
+
+  /** Until something is heard of its end, the connection is gone, or all was silent for too long. */
+  async #listen(client: GatewayClient, { runKey, textSoFar }: { runKey: string; textSoFar: string }): Promise<void> {
+    this.#runKey = runKey;
+    if (textSoFar !== '') this.#deps.feed.update(textSoFar);
+    if (this.#heard) return;
+    const done = new AbortController();
+    const silence = this.#pause(LOOK_AGAIN_MS, AbortSignal.any([done.signal, this.#deps.signal]));
+    await Promise.race([this.#wake.promise, client.closed, this.#deps.feed.ended, silence]);
+    done.abort();
+  }
+
+  #onEvent(event: GatewayEvent): void {
+    if (event.kind === 'session-message' || event.kind === 'shutdown') return;
+    const { runId } = event;
+    if (messageIdOfKey(runId) !== this.#turn.messageId && runId !== this.#runKey) return;
+    if (event.kind === 'delta') this.#deps.feed.update(event.text);
+    const result = resultOfEvent(event);
+    if (result) this.#hear(result);
+  }
+
+  /** The first that is heard of a reply stays. */
+  #hear(result: TurnResult): void {
+    if (this.#heard?.kind === 'done' && this.#heard.outcome.kind === 'completed') return;
+    this.#heard = result;
+    this.#wake.resolve();
+    this.#wake = Promise.withResolvers();
+  }
+
+  /** A reply is stored as it is; of everything else the history is asked. */
+  async #takeHeard(): Promise<TurnOutcome | 'ended' | undefined> {
+    const heard = this.#heard;
+    if (heard?.kind !== 'done') {
+      this.#heard = null;
+      if (heard) await this.#pause(heard.why === 'cleanup-failed' ? BROKEN_RETRY_MS : RETRY_MS);
+      return undefined;
+    }
+    if (heard.outcome.kind !== 'completed' || heard.outcome.text === '') {
+      this.#heard = null;
+      return heard.outcome;
+    }
+    // When this fails it was not taken: it is tried again.
+    await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
+    return 'ended';
+  }
+
+  async #giveUp(): Promise<boolean> {
+    this.#refusals += 1;
+    if (this.#refusals < MAX_REFUSALS) return false;
+    await endTurnFirst(this.#deps, this.#turn.messageId, failedEnd('agent_failed'));
+    return true;
+  }
+
+  /** The turn as it stands; null when it has ended, or is somebody else's. */
+  async #reload(): Promise<PendingTurn | null> {
+    const { orm, claimant } = this.#deps;
+    const turn = await findPendingTurn(orm.em.fork(), this.#turn.messageId);
+    return turn?.owner === claimant.owner ? turn : null;
+  }
+
+  async #pause(ms: number, signal = this.#deps.signal): Promise<void> {
+    await sleep(ms, undefined, { signal }).catch(() => undefined);
+  }
+}

@@ -1,0 +1,185 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { claimAttempt } from '../database/queries/claim-turn.ts';
+import type { Claimant } from '../database/queries/claim-turn.ts';
+import type { PendingTurn } from '../database/queries/pending-turns.ts';
+import { sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
+import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
+import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { readHistory } from '../runtime/openclaw/gateway-history.ts';
+import { decideRecovery } from '../runtime/openclaw/recovery.ts';
+import type { Recovery } from '../runtime/openclaw/recovery.ts';
+import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
+import { endTurn } from './end-turns.ts';
+import type { TurnDeps } from './turn-deps.ts';
+import { endOfOutcome } from './turn-end.ts';
+
+export type Settled =
+  /** Here or by somebody else. */
+  | { kind: 'ended' }
+  /** At work in the gateway, or in its queue, under this run id. Its events tell the rest. */
+  | { kind: 'running'; runKey: string; textSoFar: string }
+  /** Not clear yet, or the gateway takes nothing now: settle it again, after this time at least. */
+  | { kind: 'wait'; retryAfterMs: number }
+  /** The gateway refuses this turn for a reason of its own: settle it again a few times, then give it up. */
+  | { kind: 'refused'; retryAfterMs: number }
+  /** It must be sent, but whoever asks may not (any more). */
+  | { kind: 'not-ours' };
+
+export interface SettleOptions {
+  /** As whom it may be sent again; null: only find out. */
+  claimant: Claimant | null;
+  signal: AbortSignal;
+  /** How the gateway said that the turn ended; the history is believed first. */
+  reported?: TurnOutcome;
+  /** Gets what a second answer of the gateway says about a turn that was sent here. Must not throw. */
+  onResult?: (result: TurnResult) => void;
+}
+
+const ROUNDS = 5;
+const LOOKS = 5;
+const PAUSE_MS = 500;
+const BROKEN_PAUSE_MS = 5_000;
+/** Ours shall decide, not the gateway's. */
+const TIMEOUT_MARGIN_SECONDS = 60;
+
+/** The gateway's name of the conversation of this turn. */
+export function sessionKeyOfTurn({ gatewayAgentId, conversationId }: PendingTurn): string {
+  return sessionKeyOf(gatewayAgentId, conversationId);
+}
+
+/**
+ * Sends a turn that this claimant has just claimed for the first time. Throws the signal's reason; what the gateway
+ * does not answer clearly is a `wait`.
+ */
+export async function sendFirst(
+  deps: TurnDeps,
+  client: GatewayClient,
+  turn: PendingTurn,
+  options: SettleOptions,
+): Promise<Settled> {
+  const sent = await send(deps, client, turn, options);
+  return sent.kind === 'look' ? settleTurn(deps, client, turn, { ...options, ...sent }) : sent;
+}
+
+/**
+ * Finds out from the gateway's history what became of a turn that was sent and has not ended, and brings it further:
+ * ends it, sends it again under the key that the gateway will take, or says that it runs. Throws
+ * GatewayRequestError when the gateway does not answer (one that drains does not), and the signal's reason.
+ */
+export async function settleTurn(
+  deps: TurnDeps,
+  client: GatewayClient,
+  turn: PendingTurn,
+  options: SettleOptions,
+): Promise<Settled> {
+  const { claimant, signal } = options;
+  let { reported } = options;
+  let current = turn;
+  for (let round = 1; round <= ROUNDS; round += 1) {
+    const recovery = await recoveryOf(client, current, { reported, signal });
+    const settled = await settleFrom(deps, current, recovery, reported);
+    if (settled) return settled;
+    if (!claimant) return { kind: 'wait', retryAfterMs: PAUSE_MS };
+    const next = recovery.kind === 'resend-new' ? current.attempt + 1 : current.attempt;
+    const { messageId, attempt } = current;
+    const claimed = await claimAttempt(deps.orm.em.fork(), { messageId, attempt, next, claimant });
+    if (!claimed) return { kind: 'not-ours' };
+    const sent = await send(deps, client, claimed, options);
+    if (sent.kind !== 'look') return sent;
+    reported = sent.reported;
+    current = claimed;
+  }
+  return { kind: 'wait', retryAfterMs: PAUSE_MS };
+}
+
+/**
+ * What became of the turn. A gateway shows that a run is over before it shows its answer, so an end without an answer
+ * counts only when it was reported too, or when it still looks the same a while later.
+ */
+async function recoveryOf(
+  client: GatewayClient,
+  turn: PendingTurn,
+  { reported, signal }: { reported: TurnOutcome | undefined; signal: AbortSignal },
+): Promise<Recovery> {
+  const key = turnKey(turn.messageId, turn.attempt);
+  const request = { sessionKey: sessionKeyOfTurn(turn), keys: [key], signal };
+  for (let look = 1; ; look += 1) {
+    const recovery = decideRecovery(await readHistory(client, request), key);
+    const outcome = outcomeOf(recovery);
+    if (!outcome || look === LOOKS || (outcome.kind === 'completed' ? outcome.text !== '' : outcome.kind === reported?.kind))
+      return recovery;
+    await sleep(PAUSE_MS, undefined, { signal });
+  }
+}
+
+/** What the history settles by itself; null: the turn has to be sent. */
+async function settleFrom(
+  deps: TurnDeps,
+  turn: PendingTurn,
+  recovery: Recovery,
+  reported: TurnOutcome | undefined,
+): Promise<Settled | null> {
+  const outcome = outcomeOf(recovery) ?? (saysMoreThan(recovery, turn) ? undefined : reported);
+  if (outcome) {
+    await endTurn(deps, turn.messageId, endOfOutcome(outcome));
+    return { kind: 'ended' };
+  }
+  if (recovery.kind === 'running') return recovery;
+  return recovery.kind === 'wait' ? { kind: 'wait', retryAfterMs: PAUSE_MS } : null;
+}
+
+function outcomeOf(recovery: Recovery): TurnOutcome | undefined {
+  if (recovery.kind === 'finished') return { kind: 'completed', text: recovery.text };
+  return recovery.kind === 'failed' || recovery.kind === 'cancelled' ? recovery : undefined;
+}
+
+/** A re-run of the turn that is at work outlives the failure that a resend under its own key met. */
+function saysMoreThan(recovery: Recovery, turn: PendingTurn): boolean {
+  return recovery.kind === 'running' && recovery.runKey !== turnKey(turn.messageId, turn.attempt);
+}
+
+/** Look into the history for what to do; a report counts where that says nothing. */
+type Look = { kind: 'look'; reported?: TurnOutcome };
+
+/** Sends the attempt that was committed before. */
+async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, options: SettleOptions): Promise<Settled | Look> {
+  const key = turnKey(turn.messageId, turn.attempt);
+  const request = {
+    key,
+    agentId: turn.gatewayAgentId,
+    sessionKey: sessionKeyOfTurn(turn),
+    message: turn.text,
+    traceId: turn.traceId,
+    timeoutSeconds: Math.ceil(deps.turnTimeoutMs / 1_000) + TIMEOUT_MARGIN_SECONDS,
+  };
+  const { signal, onResult } = options;
+  const result = await sendTurn(client, request, { signal, ...(onResult && { onResult }) });
+  switch (result.kind) {
+    case 'accepted':
+    case 'in-flight':
+      return { kind: 'running', runKey: key, textSoFar: '' };
+    case 'lost':
+      return { kind: 'wait', retryAfterMs: PAUSE_MS };
+    case 'done':
+      if (result.outcome.kind !== 'completed') return { kind: 'look', reported: result.outcome };
+      await endTurn(deps, turn.messageId, endOfOutcome(result.outcome));
+      return { kind: 'ended' };
+    case 'refused':
+      return settledByRefusal(result);
+  }
+}
+
+function settledByRefusal({ why, retryAfterMs = 0 }: Extract<TurnResult, { kind: 'refused' }>): Settled | Look {
+  switch (why) {
+    case 'input-ended':
+    case 'start-changed':
+      return { kind: 'look' };
+    case 'draining':
+      return { kind: 'wait', retryAfterMs: Math.max(retryAfterMs, PAUSE_MS) };
+    case 'cleanup-failed':
+      return { kind: 'wait', retryAfterMs: BROKEN_PAUSE_MS };
+    case 'archived':
+    case 'unknown':
+      return { kind: 'refused', retryAfterMs: Math.max(retryAfterMs, BROKEN_PAUSE_MS) };
+  }
+}

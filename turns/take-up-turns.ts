@@ -1,0 +1,99 @@
+import { findAbortDue, listAbortDue } from '../database/queries/abort-due.ts';
+import type { AbortDue } from '../database/queries/abort-due.ts';
+import { claimAttempt } from '../database/queries/claim-turn.ts';
+import type { Claimant } from '../database/queries/claim-turn.ts';
+import { listTurnsInFlight, listUnsentHeads } from '../database/queries/pending-turns.ts';
+import type { PendingTurn } from '../database/queries/pending-turns.ts';
+import { stampTurns } from '../database/queries/stamp-turns.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import { StaleEpochError } from '../runtime/driver.ts';
+import { turnKey } from '../runtime/openclaw/agent-turn.ts';
+import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { readHistory } from '../runtime/openclaw/gateway-history.ts';
+import { decideRecovery } from '../runtime/openclaw/recovery.ts';
+import { takeUpEndedTurn } from './abort-turn.ts';
+import { endTurnFirst } from './end-turns.ts';
+import { sendFirst, sessionKeyOfTurn, settleTurn } from './settle-turn.ts';
+import type { TurnDeps } from './turn-deps.ts';
+import { failedEnd } from './turn-end.ts';
+
+export interface TakeUp {
+  /** Connected to the gateway process that has just become ready. */
+  client: GatewayClient;
+  instanceId: string;
+  /** Of the step that has started it: while it works `boot_id` is null. */
+  epoch: number;
+  signal: AbortSignal;
+}
+
+/** A turn that was in flight in this many deaths of its gateway is not tried again. */
+const FATAL_DEATHS = 2;
+
+/**
+ * Gives every pending turn of an instance to the gateway process that has just been started: what its predecessor had
+ * begun goes on before the gateway repeats it under another id (about three seconds after it is ready), what it had
+ * finished is stored, what waits is sent. Harmless to repeat. Throws StaleEpochError when a newer attempt works on the
+ * instance, GatewayRequestError when the gateway goes away, and the signal's reason.
+ */
+export async function takeUpTurns(deps: TurnDeps, takeUp: TakeUp): Promise<void> {
+  const { client, instanceId, epoch, signal } = takeUp;
+  const { bootId } = client;
+  const stamped = await runTransaction(deps.orm.em, (em) => stampTurns(em, { instanceId, epoch, bootId }));
+  if (!stamped) throw new StaleEpochError(instanceId);
+  const em = deps.orm.em.fork();
+  const [inFlight, ended] = [await listTurnsInFlight(em, instanceId), await listAbortDue(em, instanceId)];
+  const options: Options = { claimant: { kind: 'start', epoch, bootId }, signal };
+  const takeUpOne = (turn: PendingTurn | AbortDue): Promise<void> =>
+    'endedSecondsAgo' in turn ? takeUpEndedTurn(deps, client, turn, signal) : takeUpTurn(deps, client, turn, options);
+  // All conversations at once, because the gateway begins with its own re-runs soon; within one, the older turn first.
+  const conversations = Map.groupBy([...ended, ...inFlight], ({ conversationId }) => conversationId);
+  await Promise.all(
+    [...conversations.values()].map(async (turns) => {
+      for (const turn of turns) await unlessUnclear(deps, takeUp, turn.messageId, () => takeUpOne(turn));
+    }),
+  );
+  const heads = await listUnsentHeads(deps.orm.em.fork(), instanceId);
+  await Promise.all(heads.map((id) => unlessUnclear(deps, takeUp, id, () => sendHead(deps, client, id, options))));
+}
+
+/** One turn that its gateway cannot tell about must not keep the instance from starting: the watcher goes on with it. */
+async function unlessUnclear(
+  { log }: TurnDeps,
+  { client, signal, instanceId }: TakeUp,
+  messageId: string,
+  task: () => Promise<void>,
+): Promise<void> {
+  try {
+    await task();
+  } catch (err) {
+    signal.throwIfAborted();
+    if (!client.isOpen()) throw err;
+    log.warn({ err, instanceId, messageId }, 'could not take up a turn yet');
+  }
+}
+
+type Options = { claimant: Claimant; signal: AbortSignal };
+
+async function sendHead(deps: TurnDeps, client: GatewayClient, messageId: string, options: Options): Promise<void> {
+  const { claimant } = options;
+  const turn = await claimAttempt(deps.orm.em.fork(), { messageId, attempt: 0, next: 1, claimant });
+  if (turn) await sendFirst(deps, client, turn, options);
+}
+
+async function takeUpTurn(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, options: Options): Promise<void> {
+  if (turn.deaths < FATAL_DEATHS || (await hasEnd(client, turn, options.signal))) {
+    // What stays unclear is settled by the watcher, once the instance is published.
+    await settleTurn(deps, client, turn, options);
+    return;
+  }
+  await endTurnFirst(deps, turn.messageId, failedEnd('gateway_crashed'));
+  const ended = await findAbortDue(deps.orm.em.fork(), turn.messageId);
+  if (ended) await takeUpEndedTurn(deps, client, ended, options.signal);
+}
+
+/** Whether the turn had ended before the gateway died. */
+async function hasEnd(client: GatewayClient, turn: PendingTurn, signal: AbortSignal): Promise<boolean> {
+  const key = turnKey(turn.messageId, turn.attempt);
+  const history = await readHistory(client, { sessionKey: sessionKeyOfTurn(turn), keys: [key], signal });
+  return ['finished', 'failed', 'cancelled'].includes(decideRecovery(history, key).kind);
+}

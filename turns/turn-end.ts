@@ -1,0 +1,56 @@
+import type { TurnEnd, TurnFailure } from '../domain/turn.ts';
+import { AppError } from '../domain/errors.ts';
+import type { TurnView } from '../database/queries/find-turn.ts';
+import type { TurnOutcome } from '../runtime/openclaw/agent-turn.ts';
+
+/** What a customer is told. The gateway's own words may name what is internal, or repeat what was said. */
+const SENTENCES = {
+  model_error:
+    'The model did not answer. Send the message again; if that fails too, try a shorter conversation or another model.',
+  agent_failed: 'The agent failed while it worked on this message. Send it again.',
+  turn_timeout: 'The turn ran longer than it may and was stopped. Ask for less in one message.',
+  gateway_crashed: 'The instance failed twice while it worked on this message, so it was not tried again.',
+  instance_stopped: 'The instance was stopped before the turn had ended. Start it and send the message again.',
+  cancelled: 'The turn was cancelled.',
+} as const satisfies Record<TurnFailure, string>;
+
+const STOPPED_INSIDE = 'The turn was stopped inside the instance. Send the message again.';
+
+/** The end of a turn that failed for this reason. */
+export function failedEnd(reason: Exclude<TurnFailure, 'cancelled'>): TurnEnd {
+  return { status: 'failed', reason, message: SENTENCES[reason] };
+}
+
+/** The end of a turn that its customer did not want any more. */
+export function cancelledEnd(): TurnEnd {
+  return { status: 'cancelled', message: SENTENCES.cancelled };
+}
+
+/** The end of a turn as its gateway reports it. What we cancel has ended before the gateway says so. */
+export function endOfOutcome(outcome: TurnOutcome): TurnEnd {
+  switch (outcome.kind) {
+    case 'completed':
+      return { status: 'completed', content: outcome.text };
+    case 'failed':
+      return failedEnd(outcome.reason);
+    case 'cancelled':
+      return { status: 'failed', reason: 'agent_failed', message: STOPPED_INSIDE };
+  }
+}
+
+/** The error that a call which waits for this turn gets; null when it has its reply. A turn that is gone is null itself. */
+export function errorOfTurn(turn: TurnView | null, messageId: string): AppError | null {
+  if (turn === null) {
+    const message = 'The instance was deleted before the turn had ended.';
+    return new AppError('instance_not_ready', message, {
+      reason: 'destroying',
+      messageId,
+      retryable: false,
+      retryAfterSeconds: 60,
+    });
+  }
+  if (turn.status === 'completed') return null;
+  if (turn.status === 'pending') throw new Error('the turn has not ended');
+  const reason = turn.errorReason ?? 'agent_failed';
+  return new AppError('agent_error', turn.errorMessage ?? SENTENCES[reason], { reason, messageId });
+}

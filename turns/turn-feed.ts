@@ -1,0 +1,71 @@
+import type { TurnView } from '../database/queries/find-turn.ts';
+import { AppError } from '../domain/errors.ts';
+
+/** The text of one turn as this process hears it, for those who wait for it. */
+export class TurnFeed {
+  readonly #messageId: string;
+  readonly #end = Promise.withResolvers<TurnView | null>();
+  #text = '';
+  #hasEnded = false;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(messageId: string) {
+    this.#messageId = messageId;
+  }
+
+  /** Resolves with the turn as it ended, or with null when it is gone. */
+  get ended(): Promise<TurnView | null> {
+    return this.#end.promise;
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** All of the answer so far. */
+  update(text: string): void {
+    this.#text = text;
+    this.#tell();
+  }
+
+  end(turn: TurnView | null): void {
+    this.#hasEnded = true;
+    this.#end.resolve(turn);
+    this.#tell();
+  }
+
+  /**
+   * The answer in pieces, as they come; together they are the reply, when the turn completes. Another try of the turn
+   * goes on where it extends what was sent before; throws AppError instance_not_ready when the reply does not.
+   */
+  async *deltas(): AsyncGenerator<string, void, undefined> {
+    let sent = '';
+    while (!this.#hasEnded) {
+      const changed = this.#changed.promise;
+      const text = this.#text;
+      if (text.length > sent.length && text.startsWith(sent)) {
+        const rest = text.slice(sent.length);
+        sent = text;
+        yield rest;
+      } else await changed;
+    }
+    const turn = await this.ended;
+    if (turn?.status !== 'completed') return;
+    const rest = restOf(turn.content, sent);
+    if (rest === null) throw new AppError('instance_not_ready', NOT_CONTINUED, { retryable: false, messageId: this.#messageId });
+    if (rest !== '') yield rest;
+  }
+
+  #tell(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+const NOT_CONTINUED = 'The instance failed during this answer and gave another one; the whole reply is in the history.';
+
+/** What is still to be sent of a reply; null when it does not begin with what was sent. Blanks at its end do not count. */
+function restOf(content: string, sent: string): string | null {
+  if (content.startsWith(sent)) return content.slice(sent.length);
+  return sent.trimEnd() === content.trimEnd() ? '' : null;
+}

@@ -1,0 +1,204 @@
+import type { Notifications } from '../database/notifications.ts';
+import { claimAttempt } from '../database/queries/claim-turn.ts';
+import { getTurn } from '../database/queries/find-turn.ts';
+import type { TurnView } from '../database/queries/find-turn.ts';
+import { listEnded, listUnsentHeadsOf } from '../database/queries/pending-turns.ts';
+import { AppError } from '../domain/errors.ts';
+import type { GatewayConnections } from './gateway-connections.ts';
+import type { ProcessLease } from './process-lease.ts';
+import { SentTurn } from './sent-turn.ts';
+import type { TurnDeps } from './turn-deps.ts';
+import { TurnFeed } from './turn-feed.ts';
+
+export type { TurnView } from '../database/queries/find-turn.ts';
+
+export interface FollowedTurn {
+  /**
+   * The answer in pieces, as the gateway sends them to this process; ends with the turn. Throws AppError
+   * instance_not_ready when the reply does not continue what was sent.
+   */
+  deltas: AsyncIterable<string>;
+  /** The turn once it has ended, its end committed; null when it was deleted. See errorOfTurn. */
+  ended: Promise<TurnView | null>;
+  /** For a client that went away. The turn goes on. */
+  close(): void;
+}
+
+export interface TurnSender {
+  /** As whom turns are accepted here. Throws AppError `unavailable` while this process may own nothing. */
+  owner(): string;
+  /** Sends the accepted turn now if it is the head of its conversation, else when it has become that. Call it after the commit. */
+  kick(messageId: string): void;
+  /** Any turn, whoever owns it. */
+  follow(messageId: string): FollowedTurn;
+  /** Sends nothing any more. What runs goes on; another process takes it over once the lease is given back. */
+  stop(): Promise<void>;
+}
+
+interface Deps extends TurnDeps {
+  connections: GatewayConnections;
+  lease: ProcessLease;
+  notifications: Notifications;
+}
+
+const LOOK_MS = 1_000;
+
+/** Sends the turns that this process has accepted, and tells those who wait how any turn goes. */
+export function createTurnSender(deps: Deps): TurnSender {
+  const sender = new Sender(deps);
+  return {
+    owner: () => sender.owner(),
+    kick: (messageId) => sender.kick(messageId),
+    follow: (messageId) => sender.follow(messageId),
+    stop: () => sender.stop(),
+  };
+}
+
+interface Entry {
+  feed: TurnFeed;
+  followers: number;
+}
+
+class Sender {
+  readonly #deps: Deps;
+  readonly #entries = new Map<string, Entry>();
+  readonly #driven = new Map<string, Promise<void>>();
+  /** Accepted here, not yet sent: the end of another turn may make them heads. */
+  readonly #parked = new Set<string>();
+  /** Kicked while an earlier kick was under way, which may have looked too early. */
+  readonly #kickedAgain = new Set<string>();
+  readonly #stopping = new AbortController();
+  readonly #unsubscribe: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#unsubscribe = deps.notifications.on('turn', (payload) => this.#onTurnEnded(payload));
+    this.#lookLater();
+  }
+
+  owner(): string {
+    const id = this.#stopping.signal.aborted ? null : this.#deps.lease.id();
+    if (id === null)
+      throw new AppError('unavailable', 'The service takes no messages at the moment. Try again.', { retryAfterSeconds: 5 });
+    return id;
+  }
+
+  kick(messageId: string): void {
+    if (this.#stopping.signal.aborted) return;
+    if (this.#driven.has(messageId)) return void this.#kickedAgain.add(messageId);
+    const done = this.#drive(messageId)
+      .catch((err: unknown) => this.#deps.log.warn({ err, messageId }, 'could not send a turn yet'))
+      .finally(() => {
+        this.#driven.delete(messageId);
+        if (this.#kickedAgain.delete(messageId) && this.#parked.has(messageId)) this.kick(messageId);
+        this.#tidy(messageId);
+      });
+    this.#driven.set(messageId, done);
+  }
+
+  follow(messageId: string): FollowedTurn {
+    const known = this.#entries.get(messageId);
+    const entry = known ?? this.#open(messageId);
+    entry.followers += 1;
+    // It may have ended before we listened.
+    if (!known && !this.#driven.has(messageId)) this.#lookNow([messageId]);
+    let open = true;
+    return {
+      deltas: entry.feed.deltas(),
+      ended: entry.feed.ended,
+      close: () => {
+        if (!open) return;
+        open = false;
+        entry.followers -= 1;
+        this.#tidy(messageId);
+      },
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#unsubscribe();
+    clearTimeout(this.#timer);
+    this.#stopping.abort(new Error('This process is stopping'));
+    await Promise.all([this.#looking, ...this.#driven.values()]);
+  }
+
+  async #drive(messageId: string): Promise<void> {
+    const { orm, lease } = this.#deps;
+    const owner = lease.id();
+    this.#parked.add(messageId);
+    if (owner === null) return;
+    const claimant = { kind: 'process', owner } as const;
+    const turn = await claimAttempt(orm.em.fork(), { messageId, attempt: 0, next: 1, claimant });
+    if (!turn) return;
+    this.#parked.delete(messageId);
+    const entry = this.#entries.get(messageId) ?? this.#open(messageId);
+    const sent = new SentTurn({ ...this.#deps, claimant, turn, feed: entry.feed, signal: this.#stopping.signal });
+    await sent.run();
+    if (entry.feed.hasEnded || this.#stopping.signal.aborted) return;
+    const ended = await getTurn(orm.em.fork(), messageId);
+    if (ended?.status !== 'pending') entry.feed.end(ended);
+  }
+
+  #open(messageId: string): Entry {
+    const entry: Entry = { feed: new TurnFeed(messageId), followers: 0 };
+    this.#entries.set(messageId, entry);
+    return entry;
+  }
+
+  /** Forgets what has ended, and what nobody sends or waits for. */
+  #tidy(messageId: string): void {
+    const entry = this.#entries.get(messageId);
+    if (!entry) return;
+    const isWanted = entry.followers > 0 || this.#driven.has(messageId);
+    if (entry.feed.hasEnded || !isWanted) this.#entries.delete(messageId);
+  }
+
+  #onTurnEnded(payload: string | null): void {
+    const replyId = payload?.split(' ')[0] ?? null;
+    if (replyId !== null) this.#parked.delete(replyId);
+    if (replyId === null || this.#entries.has(replyId)) this.#lookNow(replyId === null ? undefined : [replyId]);
+    if (this.#parked.size > 0) this.#soon(() => this.#kickHeads());
+  }
+
+  #lookNow(messageIds?: readonly string[]): void {
+    this.#soon(() => this.#lookAt(messageIds ?? [...this.#entries.keys()]));
+  }
+
+  #soon(task: () => Promise<void>): void {
+    if (this.#stopping.signal.aborted) return;
+    task().catch((err: unknown) => this.#deps.log.debug({ err }, 'could not look for turns; trying again'));
+  }
+
+  #lookLater(): void {
+    this.#timer = setTimeout(() => {
+      this.#looking = Promise.all([this.#kickHeads(), this.#lookAt([...this.#entries.keys()])])
+        .then(() => undefined)
+        .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not look for turns; trying again'))
+        .finally(() => {
+          if (!this.#stopping.signal.aborted) this.#lookLater();
+        });
+    }, LOOK_MS);
+  }
+
+  async #kickHeads(): Promise<void> {
+    const owner = this.#deps.lease.id();
+    if (owner === null) return;
+    const heads = await listUnsentHeadsOf(this.#deps.orm.em.fork(), owner);
+    for (const messageId of heads) this.kick(messageId);
+  }
+
+  /** Tells those who wait for these turns, if they have ended. */
+  async #lookAt(messageIds: readonly string[]): Promise<void> {
+    if (messageIds.length === 0) return;
+    const em = this.#deps.orm.em.fork();
+    for (const messageId of await listEnded(em, messageIds)) {
+      const entry = this.#entries.get(messageId);
+      if (!entry || entry.feed.hasEnded) continue;
+      entry.feed.end(await getTurn(em, messageId));
+      this.#parked.delete(messageId);
+      this.#tidy(messageId);
+    }
+  }
+}

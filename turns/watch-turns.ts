@@ -1,0 +1,119 @@
+import type { Notifications } from '../database/notifications.ts';
+import { listTurnDuties, takeOverTurns } from '../database/queries/watched-turns.ts';
+import type { WatchedInstance } from '../database/queries/watched-turns.ts';
+import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { InstanceWatch } from './instance-watch.ts';
+import type { TurnDeps } from './turn-deps.ts';
+
+export type { WatchedInstance } from '../database/queries/watched-turns.ts';
+
+export interface TurnWatch {
+  /** Follows the instance over this connection from now on, instead of the one before. */
+  attach(client: GatewayClient): void;
+  /** Ends it. Resolves when nothing of it is under way any more. */
+  detach(): Promise<void>;
+}
+
+/** Every instance that this worker watches. */
+export interface TurnWatches {
+  /**
+   * For an instance whose shard this worker holds under this epoch. Sends nothing once another worker has taken the
+   * shard; make a new one when it comes back.
+   */
+  watch(instance: WatchedInstance): TurnWatch;
+  stop(): Promise<void>;
+}
+
+type Deps = TurnDeps & { notifications: Notifications };
+
+const LOOK_MS = 1_000;
+const SOON_MS = 20;
+
+/**
+ * Sees to the turns of the watched instances: hears how they end, takes over those whose process died, sends what
+ * waits for the watcher, ends what runs too long, aborts what was ended. Looks by itself each second, in two
+ * statements however many instances there are.
+ */
+export function createTurnWatches(deps: Deps): TurnWatches {
+  const watches = new Watches(deps);
+  return { watch: (instance) => watches.watch(instance), stop: () => watches.stop() };
+}
+
+interface Entry {
+  current: InstanceWatch | null;
+}
+
+class Watches {
+  readonly #deps: Deps;
+  readonly #entries = new Set<Entry>();
+  readonly #ending = new Set<Promise<void>>();
+  readonly #unsubscribe: () => void;
+  #timer: NodeJS.Timeout | undefined;
+  #looking: Promise<void> | null = null;
+  #isStopped = false;
+  /** Whether the last look found turns of ours, so that the end of one may make the next due. */
+  #hasTurns = false;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+    this.#unsubscribe = deps.notifications.on('turn', (payload) => {
+      if (!this.#looking && !this.#isStopped && (this.#hasTurns || payload === null)) this.#lookIn(SOON_MS);
+    });
+    this.#lookIn(LOOK_MS);
+  }
+
+  watch(instance: WatchedInstance): TurnWatch {
+    const entry: Entry = { current: null };
+    this.#entries.add(entry);
+    return {
+      attach: (client) => {
+        void this.#end(entry);
+        entry.current = new InstanceWatch(this.#deps, instance, client);
+      },
+      detach: () => {
+        this.#entries.delete(entry);
+        return this.#end(entry);
+      },
+    };
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#unsubscribe();
+    clearTimeout(this.#timer);
+    await this.#looking;
+    for (const entry of this.#entries) void this.#end(entry);
+    await Promise.all(this.#ending);
+  }
+
+  #end(entry: Entry): Promise<void> {
+    const ended = entry.current?.end() ?? Promise.resolve();
+    entry.current = null;
+    this.#ending.add(ended);
+    return ended.finally(() => this.#ending.delete(ended));
+  }
+
+  #lookIn(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#looking = this.#look()
+        .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not look for turns; trying again'))
+        .finally(() => {
+          this.#looking = null;
+          if (!this.#isStopped) this.#lookIn(LOOK_MS);
+        });
+    }, ms);
+  }
+
+  async #look(): Promise<void> {
+    const watches = [...this.#entries].flatMap(({ current }) => current ?? []);
+    if (watches.length === 0) return;
+    const instances = watches.map(({ instance }) => instance);
+    const em = this.#deps.orm.em.fork();
+    await takeOverTurns(em, instances);
+    const duties = await listTurnDuties(em, instances, this.#deps.turnTimeoutMs);
+    this.#hasTurns = duties.length > 0;
+    const byInstance = Map.groupBy(duties, ({ instanceId }) => instanceId);
+    for (const watch of watches) watch.attend(byInstance.get(watch.instance.instanceId) ?? []);
+  }
+}

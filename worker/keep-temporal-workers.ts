@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Activities } from '../activities/create-activities.ts';
+import type { WebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
+import type { Log } from '../lib/log.ts';
+import type { TemporalLink } from './temporal-link.ts';
+import { createTemporalWorkers } from './temporal-workers.ts';
+import type { TemporalWorkers } from './temporal-workers.ts';
+
+export interface KeptWorkers {
+  /** Takes no more tasks. False when what ran has not ended within this time. */
+  stop(withinMs: number): Promise<boolean>;
+}
+
+interface Deps {
+  temporal: Pick<TemporalLink, 'connected' | 'namespace'>;
+  activities: Activities;
+  webhookActivities?: WebhookActivities;
+  /** Answers where the workflows are that were bundled for this process. */
+  bundle: () => Promise<{ code: string }>;
+  log: Log;
+}
+
+const PAUSE_MS = 2_000;
+
+/** Works for Temporal from the moment on at which it is there, and again whenever that breaks off. */
+export function keepTemporalWorkers({ temporal, activities, webhookActivities, bundle, log }: Deps): KeptWorkers {
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  let current: TemporalWorkers | null = null;
+
+  async function work(): Promise<void> {
+    const connection = await temporal.connected(signal);
+    const workflowBundle = await bundle();
+    signal.throwIfAborted();
+    const work = { activities, ...(webhookActivities ? { webhookActivities } : {}) };
+    current = await createTemporalWorkers({ connection, namespace: temporal.namespace, ...work, workflowBundle, log });
+    log.info('working for Temporal');
+    const running = current.run();
+    // Told to stop while they were made.
+    if (signal.aborted) current.shutdown();
+    await running;
+  }
+
+  async function keep(): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await work();
+      } catch (err) {
+        if (signal.aborted) return;
+        log.error({ err }, 'the work for Temporal broke off; it begins anew');
+      }
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  const kept = keep();
+  return {
+    async stop(withinMs) {
+      stopping.abort();
+      current?.shutdown();
+      const patience = new AbortController();
+      const late = sleep(withinMs, false, { signal: patience.signal, ref: false }).catch(() => false);
+      const isOver = await Promise.race([kept.then(() => true), late]);
+      patience.abort();
+      return isOver;
+    },
+  };
+}

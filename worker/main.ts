@@ -1,0 +1,46 @@
+import { randomBytes } from 'node:crypto';
+import { createOrm } from '../database/orm.ts';
+import { createIdMaker } from '../domain/ids.ts';
+import { cacheDirOf } from '../lib/cache-dir.ts';
+import { ConfigError, loadConfig } from '../lib/config.ts';
+import type { Config } from '../lib/config.ts';
+import { createLog } from '../lib/log.ts';
+import type { Log } from '../lib/log.ts';
+import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
+import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
+import { bundleApart } from './bundle-apart.ts';
+import { startWorker } from './start-worker.ts';
+import { installTemporalLogging } from './temporal-logging.ts';
+
+try {
+  const config = loadConfig(process.env);
+  await run(config, createLog('worker', config.LOG_LEVEL));
+} catch (error) {
+  process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
+  process.exit(1);
+}
+
+async function run(config: Config, log: Log): Promise<void> {
+  for (const warning of driverWarnings(config)) log.warn(warning);
+  const cacheDir = cacheDirOf(process.env);
+  const onProgress = (sentence: string): void => log.info(sentence);
+  const openclaw = await ensureOpenClaw({ cacheDir, env: process.env, onProgress });
+  const driver = createDriver(config, { openclaw, cacheDir, node: process.execPath });
+  installTemporalLogging(log);
+  const orm = await createOrm(config.DATABASE_URL);
+  const makeId = createIdMaker(randomBytes);
+  const worker = await startWorker({ config, orm, driver, makeId, random: Math.random, bundle: bundleApart, log });
+  log.info('the worker works');
+
+  let isEnding = false;
+  const end = async (gateways: 'keep' | 'stop'): Promise<void> => {
+    if (isEnding) return;
+    isEnding = true;
+    log.info({ gateways }, 'the worker ends');
+    await worker.end({ gateways }).catch((err: unknown) => log.error({ err }, 'the worker could not tidy up everything'));
+    // Whatever of Temporal's library still waits for a server that is away.
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void end('keep'));
+  process.on('SIGINT', () => void end('stop'));
+}

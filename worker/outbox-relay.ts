@@ -1,0 +1,159 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import type { Client } from '@temporalio/client';
+import type { Notifications } from '../database/notifications.ts';
+import { claimOutbox, deleteOutbox, postponeOutbox } from '../database/queries/claim-outbox.ts';
+import type { OutboxRow } from '../database/queries/claim-outbox.ts';
+import type { Log } from '../lib/log.ts';
+import { Backoff } from './backoff.ts';
+import { GRPC, grpcCodeOf } from './grpc-code.ts';
+import { startPoller } from './poller.ts';
+import { ensureTemporalSetup, updateSchedules } from './schedules.ts';
+import type { TemporalLink } from './temporal-link.ts';
+import { wakeWorkflow, workflowIdOf } from './wake-workflow.ts';
+
+export interface OutboxRelay {
+  /** Claims nothing more; resolves when what was claimed is sent or given back. */
+  stop(): Promise<void>;
+}
+
+interface Deps {
+  orm: MikroORM;
+  notifications: Pick<Notifications, 'on'>;
+  temporal: Pick<TemporalLink, 'client' | 'connection' | 'namespace'>;
+  monotonicMs: () => number;
+  log: Log;
+}
+
+/** The rows of one workflow: one signal is enough for all of them. */
+interface Wake {
+  workflowId: string;
+  rows: OutboxRow[];
+}
+
+const POLL_MS = 1_000;
+const BATCH = 200;
+const CONCURRENCY = 8;
+/** Far longer than sending a batch takes: another relay repeats what this one left. */
+const LEASE_MS = 30_000;
+const RPC_MS = 5_000;
+const SETUP_EVERY_MS = 60_000;
+/** Temporal itself is away or overloaded, whatever workflow it is about. */
+const AWAY: readonly (number | null)[] = [GRPC.unavailable, GRPC.deadlineExceeded, GRPC.resourceExhausted];
+
+/**
+ * Wakes workflows for the rows of the outbox, each at least once, and sees each minute to what they need in Temporal.
+ * While Temporal is away the rows wait. A workflow that cannot be woken holds up no other one.
+ */
+export function startOutboxRelay(deps: Deps): OutboxRelay {
+  const { notifications, log } = deps;
+  const relay = new Relay(deps);
+  const poller = startPoller({
+    everyMs: POLL_MS,
+    look: () => relay.look(),
+    onError: (err) => log.warn({ err }, 'the outbox could not be read; trying again'),
+  });
+  const forget = notifications.on('outbox', () => poller.wake());
+  return {
+    async stop() {
+      forget();
+      relay.stop();
+      await poller.stop();
+    },
+  };
+}
+
+class Relay {
+  readonly #deps: Deps;
+  readonly #away = new Backoff({ firstMs: 500, longestMs: 10_000 });
+  readonly #failing = new Map<string, Backoff>();
+  #quietUntil = 0;
+  #setupDueAt = 0;
+  #isFirstSetup = true;
+  #isStopped = false;
+
+  constructor(deps: Deps) {
+    this.#deps = deps;
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  async look(): Promise<void> {
+    const { temporal, monotonicMs, orm } = this.#deps;
+    const client = temporal.client();
+    if (!client || monotonicMs() < this.#quietUntil) return;
+    await this.#setUp(client);
+    while (!this.#isStopped && monotonicMs() >= this.#quietUntil) {
+      const rows = await claimOutbox(orm.em.fork(), { limit: BATCH, leaseMs: LEASE_MS });
+      await this.#wakeAll(client, fold(rows));
+      if (rows.length < BATCH) return;
+    }
+  }
+
+  /** What a Temporal that lost its store no longer has, signals included: without it they are refused. */
+  async #setUp(client: Client): Promise<void> {
+    const { temporal, monotonicMs, log } = this.#deps;
+    const connection = temporal.connection();
+    if (!connection || monotonicMs() < this.#setupDueAt) return;
+    this.#setupDueAt = monotonicMs() + SETUP_EVERY_MS;
+    try {
+      await ensureTemporalSetup({ connection, client, namespace: temporal.namespace });
+      if (this.#isFirstSetup) await updateSchedules({ connection, client });
+      this.#isFirstSetup = false;
+    } catch (err) {
+      log.warn({ err }, 'Temporal could not be set up; trying again');
+      this.#setupDueAt = monotonicMs() + this.#away.nextMs();
+    }
+  }
+
+  async #wakeAll(client: Client, wakes: Wake[]): Promise<void> {
+    const queue = wakes.values();
+    const workOff = async (): Promise<void> => {
+      for (const wake of queue) await this.#wake(client, wake);
+    };
+    await Promise.all(Array.from({ length: CONCURRENCY }, workOff));
+  }
+
+  async #wake(client: Client, { workflowId, rows }: Wake): Promise<void> {
+    const { orm, monotonicMs, log } = this.#deps;
+    const ids = rows.map(({ id }) => id);
+    // Rows that were claimed before Temporal went away or this worker was told to stop.
+    if (this.#isStopped || monotonicMs() < this.#quietUntil) return postponeOutbox(orm.em.fork(), ids, 0);
+    try {
+      const [row] = rows;
+      if (row) await wakeWorkflow(client, row, RPC_MS);
+    } catch (err) {
+      const delayMs = this.#delayAfter(err, workflowId);
+      log.warn({ err, workflowId, delayMs }, 'a workflow could not be woken; trying again');
+      return postponeOutbox(orm.em.fork(), ids, delayMs);
+    }
+    this.#away.reset();
+    this.#failing.delete(workflowId);
+    await deleteOutbox(orm.em.fork(), ids);
+  }
+
+  #delayAfter(error: unknown, workflowId: string): number {
+    const { monotonicMs } = this.#deps;
+    if (AWAY.includes(grpcCodeOf(error))) {
+      this.#quietUntil = monotonicMs() + this.#away.nextMs();
+      return 0;
+    }
+    // It may miss what a lost store took away.
+    this.#setupDueAt = 0;
+    const backoff = this.#failing.get(workflowId) ?? new Backoff({ firstMs: 1_000, longestMs: 60_000 });
+    this.#failing.set(workflowId, backoff);
+    return backoff.nextMs();
+  }
+}
+
+function fold(rows: OutboxRow[]): Wake[] {
+  const wakes = new Map<string, Wake>();
+  for (const row of rows) {
+    const workflowId = workflowIdOf(row);
+    const wake = wakes.get(workflowId) ?? { workflowId, rows: [] };
+    wake.rows.push(row);
+    wakes.set(workflowId, wake);
+  }
+  return [...wakes.values()];
+}

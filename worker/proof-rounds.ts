@@ -1,0 +1,117 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { databaseNow, proveAlive } from '../database/queries/prove-alive.ts';
+import type { LifeSign } from '../database/queries/prove-alive.ts';
+import type { RuntimeDriver } from '../runtime/driver.ts';
+import { answersProbe } from './probe-gateway.ts';
+import type { HeldShards, ShardLeases } from './shard-leases.ts';
+import type { GatewayWatch } from './watched-gateway.ts';
+
+interface Deps {
+  orm: MikroORM;
+  driver: Pick<RuntimeDriver, 'endpoint'>;
+  leases: Pick<ShardLeases, 'held'>;
+  watches: () => GatewayWatch[];
+  monotonicMs: () => number;
+}
+
+/** Within the pause between two rounds, so that ten rounds take half a minute, however many gateways hang. */
+const PROBE_MS = 2_500;
+const CONCURRENCY = 256;
+/** A probe that took that much longer is not the gateway's fault: this process was paused, or is starved. */
+const LATE_MS = 1_000;
+
+/** What is written down of a gateway process: its interval is marked as lost, or is not. */
+interface Written {
+  instanceId: string;
+  bootId: string;
+  shard: number;
+  epoch: number;
+  answered: boolean;
+}
+
+/**
+ * Rounds of pings. Each proves, for every shard that is held, that its gateways ran until the round was sent, all but
+ * those that did not answer on a connection to the very process.
+ */
+export function createProofRounds(deps: Deps) {
+  const { orm, leases, watches } = deps;
+  /** By instance and process, so that a round writes only what has changed. */
+  let written = new Map<string, Written>();
+
+  async function run(): Promise<void> {
+    const held = leases.held();
+    if (!held) return;
+    const sentAt = await databaseNow(orm.em.fork());
+    const probed = watches().filter((watch) => held.epochs.get(watch.gateway.shard) === watch.gateway.shardEpoch);
+    const answers = await probeAll(probed, deps);
+    // What was heard under a lease that has changed meanwhile counts for nothing.
+    if (!isSameLease(held, leases.held())) return;
+    const round = new Map(answers.map(({ watch, proves }) => entryOf(watch, proves)));
+    const changes = [...changedBy(round, written), ...droppedFrom(round, written, held)];
+    const leased = [...held.epochs].map(([shard, epoch]) => ({ shard, epoch }));
+    const proven = await proveAlive(orm.em.fork(), { owner: held.owner, leases: leased, sentAt, changes });
+    written = new Map([...round].filter(([, { shard }]) => proven.includes(shard)));
+    for (const { watch, answered } of answers) if (answered !== null) watch.countProbe(answered);
+  }
+
+  return { run };
+}
+
+interface Answer {
+  watch: GatewayWatch;
+  /** Whether something answered the probe; null when this process gave it no fair chance. */
+  answered: boolean | null;
+  /** It was for certain the process that is watched. */
+  proves: boolean;
+}
+
+async function probeAll(probed: GatewayWatch[], deps: Deps): Promise<Answer[]> {
+  const answers: Answer[] = [];
+  const queue = probed.values();
+  const workOff = async (): Promise<void> => {
+    for (const watch of queue) answers.push(await probe(watch, deps));
+  };
+  await Promise.all(Array.from({ length: Math.min(CONCURRENCY, probed.length) }, workOff));
+  return answers;
+}
+
+async function probe(watch: GatewayWatch, { driver, monotonicMs }: Deps): Promise<Answer> {
+  const begunAt = monotonicMs();
+  const wasConnected = watch.isConnected();
+  const endpoint = await driver.endpoint(watch.gateway.runtimeId).catch(() => null);
+  const isAnswered = endpoint !== null && (await answersProbe(endpoint, PROBE_MS));
+  const isLate = monotonicMs() - begunAt > PROBE_MS + LATE_MS;
+  return {
+    watch,
+    answered: isAnswered || !isLate ? isAnswered : null,
+    proves: isAnswered && wasConnected && watch.isConnected(),
+  };
+}
+
+function entryOf({ gateway }: GatewayWatch, answered: boolean): [string, Written] {
+  const { instanceId, bootId, shard, shardEpoch } = gateway;
+  return [`${instanceId} ${bootId}`, { instanceId, bootId, shard, epoch: shardEpoch, answered }];
+}
+
+/** Those of which this holder has not yet written down what the round has shown. */
+function changedBy(round: Map<string, Written>, written: Map<string, Written>): LifeSign[] {
+  const changed = [...round].filter(([key, { answered, epoch }]) => {
+    const before = written.get(key);
+    return before?.answered !== answered || before.epoch !== epoch;
+  });
+  return changed.map(([, entry]) => entry);
+}
+
+/** Those that answered in the round before and are watched no more: nobody has heard of them since. */
+function droppedFrom(round: Map<string, Written>, written: Map<string, Written>, { epochs }: HeldShards): LifeSign[] {
+  const dropped = [...written].filter(
+    ([key, { shard, epoch, answered }]) => answered && !round.has(key) && epochs.get(shard) === epoch,
+  );
+  return dropped.map(([, entry]) => ({ ...entry, answered: false }));
+}
+
+function isSameLease(one: HeldShards, other: HeldShards | null): boolean {
+  return (
+    other !== null && one.owner === other.owner && [...one.epochs].every(([shard, epoch]) => other.epochs.get(shard) === epoch)
+  );
+}

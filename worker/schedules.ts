@@ -1,0 +1,106 @@
+import { ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
+import type { Client, ScheduleOptions } from '@temporalio/client';
+import { msToTs } from '@temporalio/common/lib/time.js';
+import type { NativeConnection } from '@temporalio/worker';
+import { TASK_QUEUES } from '../domain/task-queues.ts';
+import {
+  SWEEP_BILLING,
+  SWEEP_BILLING_ID,
+  SWEEP_DRIFT,
+  SWEEP_DRIFT_ID,
+  SWEEP_RETENTION,
+  SWEEP_RETENTION_ID,
+  SWEEP_WEBHOOKS,
+  SWEEP_WEBHOOKS_ID,
+} from '../domain/workflow-ids.ts';
+import { grpcCodeOf, GRPC } from './grpc-code.ts';
+
+/** What operators filter workflows by. All are keywords. */
+export const SEARCH_ATTRIBUTES = ['AccountId', 'InstanceId', 'Operation'];
+
+/** IndexedValueType of Temporal's interface. */
+const KEYWORD = 2;
+const RETENTION = msToTs('7 days');
+const RPC_MS = 10_000;
+
+/** A workflow without arguments that runs each minute. */
+function eachMinute(scheduleId: string, workflowType: string, overlap: ScheduleOverlapPolicy): ScheduleOptions {
+  return eachTime('1 minute', scheduleId, workflowType, overlap);
+}
+
+function eachTime(
+  every: '1 minute' | '1 hour',
+  scheduleId: string,
+  workflowType: string,
+  overlap: ScheduleOverlapPolicy,
+): ScheduleOptions {
+  return {
+    scheduleId,
+    spec: { intervals: [{ every }] },
+    policies: { overlap, catchupWindow: '10 minutes' },
+    action: { type: 'startWorkflow', workflowType, workflowId: scheduleId, taskQueue: TASK_QUEUES.maintenance, args: [] },
+  };
+}
+
+const SWEEPS: readonly ScheduleOptions[] = [
+  eachMinute(SWEEP_DRIFT_ID, SWEEP_DRIFT, ScheduleOverlapPolicy.SKIP),
+  // It watches until its minute is nearly over, so the next one may have to wait for a moment.
+  eachMinute(SWEEP_BILLING_ID, SWEEP_BILLING, ScheduleOverlapPolicy.BUFFER_ONE),
+  eachMinute(SWEEP_WEBHOOKS_ID, SWEEP_WEBHOOKS, ScheduleOverlapPolicy.SKIP),
+  eachTime('1 hour', SWEEP_RETENTION_ID, SWEEP_RETENTION, ScheduleOverlapPolicy.SKIP),
+];
+
+interface Temporal {
+  connection: NativeConnection;
+  client: Client;
+  namespace: string;
+}
+
+/**
+ * Makes the namespace, the search attributes and the schedules that we need, where they are missing: a Temporal that lost
+ * its store is as before after this. Throws what Temporal says when it is away; nothing is half done for good.
+ */
+export async function ensureTemporalSetup({ connection, client, namespace }: Temporal): Promise<void> {
+  await connection.withDeadline(Date.now() + RPC_MS, async () => {
+    await ensureNamespace(connection, namespace);
+    await Promise.all([ensureSearchAttributes(connection, namespace), ...SWEEPS.map((sweep) => ensureSweep(client, sweep))]);
+  });
+}
+
+/** Has the schedules be as this version defines them; one that was paused stays so. */
+export async function updateSchedules({ client, connection }: Pick<Temporal, 'client' | 'connection'>): Promise<void> {
+  await connection.withDeadline(Date.now() + RPC_MS, async () => {
+    for (const sweep of SWEEPS) await client.schedule.getHandle(sweep.scheduleId).update(({ state }) => ({ ...sweep, state }));
+  });
+}
+
+async function ensureNamespace({ workflowService }: NativeConnection, namespace: string): Promise<void> {
+  try {
+    await workflowService.describeNamespace({ namespace });
+  } catch (error) {
+    if (grpcCodeOf(error) !== GRPC.notFound) throw error;
+    await unlessThere(workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: RETENTION }));
+  }
+}
+
+async function ensureSearchAttributes({ operatorService }: NativeConnection, namespace: string): Promise<void> {
+  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
+  const missing = SEARCH_ATTRIBUTES.filter((name) => !Object.hasOwn(customAttributes ?? {}, name));
+  if (missing.length === 0) return;
+  const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]));
+  await unlessThere(operatorService.addSearchAttributes({ namespace, searchAttributes }));
+}
+
+async function ensureSweep(client: Client, sweep: ScheduleOptions): Promise<void> {
+  try {
+    await client.schedule.create(sweep);
+  } catch (error) {
+    if (!(error instanceof ScheduleAlreadyRunning)) throw error;
+  }
+}
+
+async function unlessThere(creation: Promise<unknown>): Promise<void> {
+  await creation.catch((error: unknown) => {
+    if (grpcCodeOf(error) !== GRPC.alreadyExists) throw error;
+  });
+}

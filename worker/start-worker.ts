@@ -1,0 +1,110 @@
+import { randomBytes } from 'node:crypto';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createActivities } from '../activities/create-activities.ts';
+import { createWebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
+import { listenToNotifications } from '../database/notifications.ts';
+import { setPrice } from '../database/queries/billing/set-price.ts';
+import { wakeUnconverged } from '../database/queries/wake-unconverged.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import type { MakeId } from '../domain/ids.ts';
+import { parseUsd } from '../domain/money.ts';
+import { systemClock } from '../lib/clock.ts';
+import type { Config } from '../lib/config.ts';
+import { createEncryption } from '../lib/encryption.ts';
+import type { Log } from '../lib/log.ts';
+import { createMetrics } from '../lib/metrics.ts';
+import { createSafeFetch } from '../lib/safe-fetch.ts';
+import type { RuntimeDriver } from '../runtime/driver.ts';
+import { createGatewayConnections } from '../turns/gateway-connections.ts';
+import { createProcessLease } from '../turns/process-lease.ts';
+import { createTurnWatches } from '../turns/watch-turns.ts';
+import { keepTemporalWorkers } from './keep-temporal-workers.ts';
+import { stopLocally } from './local-stop.ts';
+import { startOutboxRelay } from './outbox-relay.ts';
+import { startShardLeases } from './shard-leases.ts';
+import { startStatusServer } from './status-server.ts';
+import { openTemporalLink } from './temporal-link.ts';
+import { startWatchingGateways } from './watch-gateways.ts';
+import { registerWebhookMetrics } from './webhook-metrics.ts';
+import { registerWorkerMetrics } from './worker-metrics.ts';
+
+export interface RunningWorker {
+  /**
+   * Gives everything back and ends: what runs for Temporal gives way, others take the shards, and the gateways live on.
+   * With `gateways: 'stop'` those of this machine are stopped too, to be brought back by the next start.
+   */
+  end(options: { gateways: 'keep' | 'stop' }): Promise<void>;
+}
+
+interface Deps {
+  config: Config;
+  orm: MikroORM;
+  driver: RuntimeDriver;
+  makeId: MakeId;
+  random: () => number;
+  bundle: () => Promise<{ code: string }>;
+  log: Log;
+}
+
+/** The API has METRICS_PORT itself. */
+const METRICS_PORT_OFFSET = 1;
+/** Activities give way at once. */
+const TEMPORAL_MS = 20_000;
+
+/** Starts everything that a worker does. Temporal may be away. Resolves when it watches and relays. */
+export async function startWorker({ config, orm, driver, makeId, random, bundle, log }: Deps): Promise<RunningWorker> {
+  const clock = systemClock;
+  const monotonicMs = (): number => performance.now();
+  const drain = new AbortController();
+  const price = parseUsd(config.PRICE_PER_HOUR_USD);
+  if (price !== null && (await runTransaction(orm.em, (em) => setPrice(em, price, null))))
+    log.info('a new price applies from now on');
+  const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
+  const lease = createProcessLease({ orm, kind: 'worker', makeId, log });
+  await lease.start();
+  const notifications = listenToNotifications(config.DATABASE_URL, log);
+  const temporal = openTemporalLink(config, log);
+  const turnWatches = createTurnWatches({ orm, makeId, clock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS, notifications });
+  const leases = startShardLeases({ orm, processId: () => lease.id(), monotonicMs, onChange: () => watches.wake(), log });
+  const watches = startWatchingGateways({
+    ...{ orm, driver, connections, leases, notifications, turnWatches, clock, monotonicMs, random, log },
+  });
+  log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke what is not as it is wanted');
+  const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
+  const activities = createActivities({ orm, driver, connections, config, clock, makeId, log, drain: drain.signal });
+  const registry = createMetrics('worker');
+  const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
+  const safeFetch = createSafeFetch({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE });
+  const webhookActivities = createWebhookActivities({
+    ...{ orm, notifications, encryption, safeFetch, makeId, clock, monotonicMs, random, log, drain: drain.signal },
+    onAttempt: registerWebhookMetrics(registry, { orm }),
+  });
+  const workers = keepTemporalWorkers({ temporal, activities, webhookActivities, bundle, log });
+  registerWorkerMetrics(registry, { orm, temporal, leases, watches });
+  const address = { host: config.HOST, port: config.METRICS_PORT + METRICS_PORT_OFFSET };
+  const status = await startStatusServer({ registry, temporal, leases, watches, log, ...address });
+
+  /** Whoever comes next may begin before we have tidied up. */
+  async function giveUpShards(): Promise<void> {
+    await Promise.all([leases.stop(), watches.stop(), turnWatches.stop()]);
+    await lease.stop();
+  }
+
+  return {
+    async end({ gateways }) {
+      drain.abort();
+      const work = Promise.all([relay.stop(), workers.stop(TEMPORAL_MS)]);
+      if (gateways === 'stop') {
+        // The watch goes on meanwhile: turns that end before their gateway does are stored.
+        await work;
+        await stopLocally({ orm, driver, connections, clock, log });
+      }
+      const [[, isOver]] = await Promise.all([work, giveUpShards()]);
+      if (!isOver) log.warn('some work for Temporal has not ended; it is repeated elsewhere');
+      connections.closeAll();
+      await safeFetch.close();
+      await Promise.all([notifications.close(), status.drain(0), isOver ? temporal.close() : undefined]);
+      await orm.close();
+    },
+  };
+}

@@ -1,0 +1,106 @@
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, Worker } from '@temporalio/worker';
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { Activities } from '../activities/create-activities.ts';
+import type { WebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
+import { TASK_QUEUES } from '../domain/task-queues.ts';
+import type { Log } from '../lib/log.ts';
+import { temporalLogger } from './temporal-logging.ts';
+
+export interface TemporalWorkersOptions {
+  connection: NativeConnection;
+  namespace: string;
+  activities: Activities;
+  /** Without them nothing is delivered by this process. */
+  webhookActivities?: WebhookActivities;
+  /** A bundle that was made before; without one it is made now, in about a second. */
+  workflowBundle?: { codePath: string } | { code: string };
+  /** Which build this is. With one, each run stays with the build that began it (PINNED), and that build has to be made current. */
+  buildId?: string;
+  /** How many starts at once; by default as many as there are cores. */
+  startSlots?: number;
+  /** As which worker Temporal knows this process. */
+  identity?: string;
+  log: Log;
+}
+
+/** The workers of one process, one per task queue. */
+export interface TemporalWorkers {
+  /** Works until shutdown; rejects when a worker fails, after the others have ended. */
+  run(): Promise<void>;
+  /** Takes no more tasks, and gives what runs half a minute. run() resolves when that is over. */
+  shutdown(): void;
+}
+
+/** One per endpoint that something is sent to: each of them mostly waits. */
+const WEBHOOK_SLOTS = 500;
+
+export const DEPLOYMENT_NAME = 'thermidora';
+const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+
+/** The workflows as Temporal's sandbox runs them. */
+export function bundleWorkflows(log: Log) {
+  return bundleWorkflowCode({ workflowsPath: WORKFLOWS_PATH, logger: temporalLogger(log) });
+}
+
+/** Makes the workers, which begin with run(). Rejects when Temporal refuses them. */
+export async function createTemporalWorkers(options: TemporalWorkersOptions): Promise<TemporalWorkers> {
+  const { log, startSlots = availableParallelism() } = options;
+  const workflowBundle = options.workflowBundle ?? (await bundleWorkflows(log));
+  const shared = sharedOptions(options);
+  const workers = await Promise.all([
+    Worker.create({ ...shared, taskQueue: TASK_QUEUES.lifecycle, workflowBundle, maxCachedWorkflows: 200 }),
+    Worker.create({ ...shared, taskQueue: TASK_QUEUES.starts, maxConcurrentActivityTaskExecutions: startSlots }),
+    Worker.create({
+      ...shared,
+      taskQueue: TASK_QUEUES.maintenance,
+      workflowBundle,
+      maxCachedWorkflows: 10,
+      maxConcurrentActivityTaskExecutions: 4,
+    }),
+    ...(options.webhookActivities
+      ? [
+          Worker.create({
+            ...shared,
+            taskQueue: TASK_QUEUES.webhooks,
+            workflowBundle,
+            maxCachedWorkflows: 200,
+            maxConcurrentActivityTaskExecutions: WEBHOOK_SLOTS,
+          }),
+        ]
+      : []),
+  ]);
+  const shutdown = (): void => {
+    for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+  };
+  return { run: () => runAll(workers, shutdown), shutdown };
+}
+
+function sharedOptions({ connection, namespace, activities, webhookActivities, identity, buildId }: TemporalWorkersOptions) {
+  return {
+    connection,
+    namespace,
+    activities: { ...activities, ...webhookActivities },
+    ...(identity === undefined ? {} : { identity }),
+    // A cancellation travels by heartbeat.
+    maxHeartbeatThrottleInterval: '2 seconds',
+    shutdownGraceTime: '30 seconds',
+    ...(buildId === undefined
+      ? {}
+      : {
+          workerDeploymentOptions: {
+            version: { deploymentName: DEPLOYMENT_NAME, buildId },
+            useWorkerVersioning: true,
+            defaultVersioningBehavior: 'PINNED',
+          },
+        }),
+  } satisfies Partial<WorkerOptions>;
+}
+
+async function runAll(workers: readonly Worker[], shutdown: () => void): Promise<void> {
+  const runs = workers.map((worker) => worker.run());
+  for (const run of runs) run.catch(shutdown);
+  const failed = (await Promise.allSettled(runs)).find((outcome) => outcome.status === 'rejected');
+  if (failed) throw failed.reason;
+}

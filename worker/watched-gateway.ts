@@ -1,0 +1,158 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { GatewayToWatch } from '../database/queries/gateways-to-watch.ts';
+import type { Log } from '../lib/log.ts';
+import type { RuntimeDriver } from '../runtime/driver.ts';
+import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import type { TurnWatch } from '../turns/watch-turns.ts';
+import { Backoff } from './backoff.ts';
+
+/** A gateway, and the lease under which it is watched. */
+export interface WatchedGateway extends GatewayToWatch {
+  shardEpoch: number;
+}
+
+export interface FoundDeath {
+  /** When the process ended; null when that is not known. */
+  endedAt: Date | null;
+  killFirst: boolean;
+}
+
+/** The watch over one gateway process. */
+export interface GatewayWatch {
+  readonly gateway: WatchedGateway;
+  /** Whether a connection to exactly this process is open. */
+  isConnected(): boolean;
+  /** It watches no more: it was stopped, or its gateway was found dead. */
+  isOver(): boolean;
+  /** Takes in how one probe went. Too many in a row without an answer are a death. */
+  countProbe(isAnswered: boolean): void;
+  /** Resolves when nothing of it is under way any more. */
+  stop(): Promise<void>;
+}
+
+interface Deps {
+  driver: Pick<RuntimeDriver, 'inspect' | 'exitOf'>;
+  connections: GatewayConnections;
+  turnWatch: TurnWatch;
+  /** Writes the death down. It is for the writer to see whether it still may. */
+  onDeath: (gateway: WatchedGateway, death: FoundDeath) => Promise<void>;
+  /** From 0 to 1, for pauses that differ from those of other watches. */
+  random: () => number;
+  log: Log;
+}
+
+/** Ten at one per three seconds: half a minute of silence. */
+const SILENT_PROBES = 10;
+const SHORTEST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 30_000;
+/** A process that was killed is gone some milliseconds after its sockets: so often we look in the first second. */
+const FIRST_LOOKS_MS = 50;
+const LATER_LOOKS_MS = 1_000;
+
+/** Stays connected to one gateway process, and reports its death within a second of the end of its connection. */
+export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch {
+  const { turnWatch, log } = deps;
+  const { instanceId, bootId } = gateway;
+  const over = new AbortController();
+  let connected: GatewayClient | null = null;
+  let silentProbes = 0;
+
+  function stop(): Promise<void> {
+    over.abort();
+    connected = null;
+    return turnWatch.detach();
+  }
+
+  async function report(death: FoundDeath): Promise<void> {
+    void stop();
+    log.warn({ instanceId, bootId, ...death }, 'a gateway is gone');
+    // Not written down: the watch that begins anew finds it again.
+    await deps
+      .onDeath(gateway, death)
+      .catch((err: unknown) => log.warn({ err, instanceId }, 'a death could not be written down'));
+  }
+
+  async function follow(): Promise<void> {
+    const pauses = new Backoff({ firstMs: 2 * SHORTEST_PAUSE_MS, longestMs: LONGEST_PAUSE_MS });
+    while (!over.signal.aborted) {
+      const client = await findProcess(gateway, deps, over.signal);
+      if (over.signal.aborted) return;
+      if (client === 'replaced') return report({ endedAt: null, killFirst: false });
+      if (client) {
+        pauses.reset();
+        connected = client;
+        turnWatch.attach(client);
+        await Promise.race([client.closed, aborted(over.signal)]);
+        connected = null;
+      }
+      const pauseMs = SHORTEST_PAUSE_MS + deps.random() * (pauses.nextMs() - SHORTEST_PAUSE_MS);
+      const death = await deathWithin(pauseMs, gateway, deps, over.signal);
+      if (death && !over.signal.aborted) return report(death);
+    }
+  }
+
+  follow().catch((err: unknown) => {
+    if (!over.signal.aborted) log.warn({ err, instanceId }, 'the watch of a gateway broke off; it begins anew');
+    void stop();
+  });
+
+  return {
+    gateway,
+    isConnected: () => connected?.isOpen() ?? false,
+    isOver: () => over.signal.aborted,
+    countProbe(isAnswered) {
+      silentProbes = isAnswered ? 0 : silentProbes + 1;
+      if (silentProbes >= SILENT_PROBES && !over.signal.aborted) void report({ endedAt: null, killFirst: true });
+    },
+    stop,
+  };
+}
+
+/** The connection to the process that is watched; null when there is none now, `replaced` when another process answers. */
+async function findProcess(
+  { runtimeId, bootId }: WatchedGateway,
+  { connections, log }: Deps,
+  signal: AbortSignal,
+): Promise<GatewayClient | 'replaced' | null> {
+  try {
+    const client = await connections.get(runtimeId, signal);
+    if (client.bootId === bootId) return client;
+    // A connection that was there already may be one to an earlier process, whose end we have not heard yet.
+    connections.close(runtimeId);
+    const fresh = await connections.get(runtimeId, signal);
+    return fresh.bootId === bootId ? fresh : 'replaced';
+  } catch (err) {
+    if (!signal.aborted) log.info({ err, runtimeId }, 'no connection to a watched gateway; trying again');
+    return null;
+  }
+}
+
+/** Looks for the end of the process for as long as this; null when it still runs then. */
+async function deathWithin(
+  pauseMs: number,
+  { runtimeId }: WatchedGateway,
+  { driver, log }: Deps,
+  signal: AbortSignal,
+): Promise<FoundDeath | null> {
+  for (let waitedMs = 0; !signal.aborted;) {
+    try {
+      const { status } = await driver.inspect(runtimeId);
+      if (status !== 'running') return { endedAt: (await driver.exitOf(runtimeId))?.at ?? null, killFirst: false };
+    } catch (err) {
+      log.debug({ err, runtimeId }, 'a runtime could not be looked at');
+    }
+    if (waitedMs >= pauseMs) return null;
+    const stepMs = waitedMs < SHORTEST_PAUSE_MS ? FIRST_LOOKS_MS : LATER_LOOKS_MS;
+    waitedMs += stepMs;
+    await sleep(stepMs, undefined, { signal }).catch(() => undefined);
+  }
+  return null;
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

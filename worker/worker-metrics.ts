@@ -1,0 +1,61 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { Gauge } from 'prom-client';
+import type { Registry } from 'prom-client';
+import { outboxLag } from '../database/queries/claim-outbox.ts';
+import type { ShardLeases } from './shard-leases.ts';
+import type { TemporalLink } from './temporal-link.ts';
+import type { GatewayWatches } from './watch-gateways.ts';
+
+export interface Observed {
+  orm: MikroORM;
+  temporal: Pick<TemporalLink, 'isUp'>;
+  leases: Pick<ShardLeases, 'held'>;
+  watches: Pick<GatewayWatches, 'counts'>;
+}
+
+const TEMPORAL_MS = 1_000;
+
+/** What an operator watches of a worker. Each is read when it is asked for. */
+export function registerWorkerMetrics(registry: Registry, { orm, temporal, leases, watches }: Observed): void {
+  const oldest = new Gauge({
+    name: 'thermidora_outbox_oldest_seconds',
+    help: 'How long the oldest wake-up of a workflow has waited',
+    registers: [],
+  });
+  registry.registerMetric(
+    new Gauge({
+      name: 'thermidora_outbox_rows',
+      help: 'Wake-ups of workflows that wait',
+      registers: [],
+      async collect() {
+        const lag = await outboxLag(orm.em.fork());
+        this.set(lag.rows);
+        oldest.set(lag.oldestSeconds);
+      },
+    }),
+  );
+  registry.registerMetric(oldest);
+  registry.registerMetric(
+    gauge('thermidora_temporal_up', 'Whether Temporal serves', async () => Number(await temporal.isUp(TEMPORAL_MS))),
+  );
+  registry.registerMetric(
+    gauge('thermidora_shards_held', 'Watch shards that this worker holds', () => leases.held()?.epochs.size ?? 0),
+  );
+  registry.registerMetric(
+    gauge('thermidora_gateways_watched', 'Gateways that this worker watches', () => watches.counts().watched),
+  );
+  registry.registerMetric(
+    gauge('thermidora_gateways_connected', 'Watched gateways whose connection is open', () => watches.counts().connected),
+  );
+}
+
+function gauge(name: string, help: string, read: () => number | Promise<number>): Gauge {
+  return new Gauge({
+    name,
+    help,
+    registers: [],
+    async collect() {
+      this.set(await read());
+    },
+  });
+}

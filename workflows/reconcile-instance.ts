@@ -1,0 +1,135 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import {
+  CancellationScope,
+  condition,
+  defineSignal,
+  setCurrentDetails,
+  setHandler,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
+import type { Target } from '../activities/read-target.ts';
+import type { Step } from '../domain/lifecycle.ts';
+import { WAKE_SIGNAL } from '../domain/workflow-ids.ts';
+import { bookkeeping, glance, steps } from './proxy-activities.ts';
+import { outcomeOf } from './step-outcome.ts';
+import type { StepOutcome } from './step-outcome.ts';
+
+const wake = defineSignal(WAKE_SIGNAL);
+
+const ACCOUNT_ID = defineSearchAttributeKey('AccountId', 'KEYWORD');
+const INSTANCE_ID = defineSearchAttributeKey('InstanceId', 'KEYWORD');
+const OPERATION = defineSearchAttributeKey('Operation', 'KEYWORD');
+
+/** A start that fails so often in a row is given up, and so is content that a gateway refuses. */
+const LAST_FAILURE = 5;
+/** Anything else goes on for ever, but not in one run: a sweep wakes it again. */
+const FAILURES_OF_A_RUN = 10;
+const FIRST_PAUSE_MS = 1_000;
+const LONGEST_PAUSE_MS = 60_000;
+
+interface Work extends Target {
+  step: Exclude<Step, 'none'>;
+}
+
+/** Whether somebody asked to look again since the last look. */
+interface Bell {
+  rang: boolean;
+}
+
+/**
+ * Brings one instance from what is to what is wanted, one step after the other, and ends when nothing is left to do.
+ * What is wanted stands in the database only: a signal says nothing but that it is worth a look. Only one run of an
+ * instance is open at a time, so nobody else works on it.
+ */
+export async function reconcileInstance({ instanceId }: { instanceId: string }): Promise<void> {
+  const bell: Bell = { rang: true };
+  setHandler(wake, () => {
+    bell.rang = true;
+  });
+  const setbacks = new Setbacks();
+  // No await between the last look at the bell and the end: a signal that comes with the end starts another round.
+  while (bell.rang) {
+    bell.rang = false;
+    const target = await glance.readTarget({ instanceId });
+    if (target.step === 'none') continue;
+    if (target.step === 'wait') await condition(() => bell.rang, target.waitMs);
+    else {
+      const work: Work = { ...target, step: target.step };
+      announce(instanceId, work, setbacks.failures);
+      const outcome = await takeStep(instanceId, work, bell);
+      const pauseMs = setbacks.after(work, outcome);
+      if (outcome.kind === 'failed') await recordFailure(instanceId, work, outcome, setbacks.failures);
+      if (pauseMs > 0) await condition(() => bell.rang, pauseMs);
+      if (setbacks.failures >= FAILURES_OF_A_RUN && !bell.rang) break;
+    }
+    bell.rang = true;
+  }
+  setCurrentDetails(`Nothing more to do for ${instanceId}.`);
+}
+
+/** Runs one step, and cancels it as soon as a start, stop or destroy was accepted that is newer. */
+async function takeStep(instanceId: string, { step, powerGeneration }: Work, bell: Bell): Promise<StepOutcome> {
+  const scope = new CancellationScope();
+  let isOver = false;
+  const work = scope.run(() => steps[step]({ instanceId, powerGeneration }));
+  const watch = async () => {
+    for (;;) {
+      await condition(() => bell.rang || isOver);
+      if (isOver) return;
+      bell.rang = false;
+      if ((await glance.readPowerGeneration({ instanceId })) <= powerGeneration) continue;
+      return scope.cancel();
+    }
+  };
+  const watched = watch();
+  try {
+    await work;
+    return { kind: 'done' };
+  } catch (error) {
+    if (CancellationScope.current().consideredCancelled) throw error;
+    return outcomeOf(error);
+  } finally {
+    isOver = true;
+    await watched;
+  }
+}
+
+async function recordFailure(
+  instanceId: string,
+  { step, powerGeneration, contentGeneration }: Work,
+  { failure, epoch }: Extract<StepOutcome, { kind: 'failed' }>,
+  failures: number,
+): Promise<void> {
+  const isLast = failures >= LAST_FAILURE;
+  await bookkeeping.recordStepFailure({ instanceId, powerGeneration, contentGeneration, step, failure, epoch, isLast });
+}
+
+/** How often steps went wrong in a row, for one wish of the customer. */
+class Setbacks {
+  failures = 0;
+  #interruptions = 0;
+  #of = '';
+
+  /** Counts an outcome and answers how long to wait before the next step. Starts have their pauses in the database. */
+  after({ step, powerGeneration }: Work, { kind }: StepOutcome): number {
+    const wish = `${step} ${powerGeneration}`;
+    if (this.#of !== wish || kind === 'done') this.failures = 0;
+    this.#of = wish;
+    this.#interruptions = kind === 'interrupted' ? this.#interruptions + 1 : 0;
+    if (kind === 'interrupted') return this.#interruptions > 1 ? FIRST_PAUSE_MS : 0;
+    if (kind !== 'failed') return 0;
+    this.failures += 1;
+    return step === 'start' ? 0 : Math.min(FIRST_PAUSE_MS * 2 ** (this.failures - 1), LONGEST_PAUSE_MS);
+  }
+}
+
+/** What operators see of the run in the Temporal Web UI. */
+function announce(instanceId: string, { step, accountId, powerGeneration }: Work, failures: number): void {
+  upsertSearchAttributes([
+    { key: ACCOUNT_ID, value: accountId },
+    { key: INSTANCE_ID, value: instanceId },
+    { key: OPERATION, value: step },
+  ]);
+  const since = new Date().toISOString();
+  setCurrentDetails(`Step ${step} of ${instanceId} since ${since}, power generation ${powerGeneration}, failures ${failures}.`);
+}
