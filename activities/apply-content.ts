@@ -1,12 +1,16 @@
 import { loadGatewayContent, markContentApplied } from '../database/queries/gateway-content.ts';
+import { noteContent } from '../database/queries/note-content.ts';
+import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
 import { gatewaySpec } from './gateway-spec.ts';
+import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
+import { skillTree } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
 
 /**
- * Brings a running gateway to the newest agents and files, without a restart. One that does not take its new
+ * Brings a running gateway to the newest agents, files, skills and secrets, without a restart. One that does not take its new
  * configuration goes on with the old one.
  */
 export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
@@ -14,10 +18,13 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     const { orm, driver, connections } = deps;
     const { instanceId, runtimeId, call, signal } = attempt;
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
+    await driver.replaceSkills(runtimeId, skillTree(content), call);
     await driver.writeConfig(gatewaySpec(deps, runtimeId, content), call);
     const client = await connections.get(runtimeId, signal);
-    await pushContent(deps, attempt, { client, content });
+    await syncSecrets(client, openSecrets(deps, content));
+    const { refused } = await pushContent(deps, attempt, { client, content });
     const { contentGeneration } = content;
     orOvertaken(await markContentApplied(orm.em.fork(), { instanceId, epoch: call.epoch, contentGeneration }));
+    if (refused > 0) await noteContent(orm.em.fork(), { instanceId, note: 'file_refused' });
   });
 }

@@ -1,4 +1,5 @@
 import { releaseGateway } from '../database/queries/finish-stop.ts';
+import type { GatewaySight } from '../database/queries/finish-stop.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { orOvertaken } from './run-step.ts';
 import type { Attempt } from './run-step.ts';
@@ -7,11 +8,16 @@ import type { StepDeps } from './step-deps.ts';
 /** What a gateway gets to end by itself. It is idle then, and takes about a second. */
 const GRACE_MS = 15_000;
 
-/** Takes the gateway out of use, before it is ended: so a death that is ours is never counted as one. */
-export async function retireGateway({ orm }: StepDeps, attempt: Attempt): Promise<void> {
+/**
+ * Takes the gateway out of use, before it is ended: so a death that is ours is never counted as one. Should this
+ * attempt not get to its end, the next start ends the gateway instead of adopting it.
+ */
+export async function retireGateway({ orm }: StepDeps, attempt: Attempt, sight: GatewaySight | null): Promise<void> {
   const { instanceId, call } = attempt;
   await attempt.enter('stopping_gateway');
-  orOvertaken(await runTransaction(orm.em, (em) => releaseGateway(em, { instanceId, epoch: call.epoch })));
+  orOvertaken(
+    await runTransaction(orm.em, (em) => releaseGateway(em, { instanceId, epoch: call.epoch, sight, killFirst: true })),
+  );
 }
 
 /** Ends the gateway. Storage stays. */

@@ -1,28 +1,42 @@
 import { posix } from 'node:path';
-import { markAgentsActive, markAgentsRemoved, markFilesApplied } from '../database/queries/gateway-content.ts';
+import {
+  markAgentsActive,
+  markAgentsFailed,
+  markAgentsRemoved,
+  markFilesApplied,
+  markSkillsActive,
+} from '../database/queries/gateway-content.ts';
 import type { ContentFile, GatewayContentRows } from '../database/queries/gateway-content.ts';
+import { UnsafePathError } from '../runtime/driver.ts';
 import { isPersonaFile, setAgentFile } from '../runtime/openclaw/agent-files.ts';
 import { waitForAgents } from '../runtime/openclaw/agent-liveness.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
-import { GatewayConnectError } from '../runtime/openclaw/gateway-errors.ts';
+import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
+import { waitForSkills } from '../runtime/openclaw/skill-liveness.ts';
 import { endTurns } from '../turns/end-turns.ts';
 import { cancelledEnd } from '../turns/turn-end.ts';
 import { activeToken } from './gateway-spec.ts';
 import type { Attempt } from './run-step.ts';
+import { wantedSkills } from './skill-content.ts';
 import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
 
 const LIVE_MS = 10_000;
 
+export interface PushedContent {
+  /** Files that could not be written: an agent has put something else in their place. Tried again at the next change. */
+  refused: number;
+}
+
 /**
- * Brings a ready gateway whose configuration is written to this content: waits until it has the agents, gives them
+ * Brings a ready gateway whose configuration is written to this content: waits until it has the agents and skills, gives them
  * their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
  */
 export async function pushContent(
   deps: StepDeps,
   attempt: Attempt,
   { client, content }: { client: GatewayClient; content: GatewayContentRows },
-): Promise<void> {
+): Promise<PushedContent> {
   const { orm, driver, clock } = deps;
   const { runtimeId, signal, call } = attempt;
   const { agents, removedAgents, files } = content;
@@ -34,16 +48,39 @@ export async function pushContent(
   const absent = removedAgents.map(({ gatewayAgentId }) => gatewayAgentId);
   await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs: LIVE_MS });
 
+  const [agentId] = present;
+  // Without an agent there is nobody to have skills.
+  if (agentId !== undefined) await waitForSkills(client, wantedSkills(content), { agentId, signal, deadlineMs: LIVE_MS });
+
   const filesOf = Map.groupBy(files, ({ agentId }) => agentId);
-  for (const { id, gatewayAgentId } of agents) await pushFiles(deps, attempt, { client, gatewayAgentId, files: filesOf.get(id) ?? [] });
+  const refused = new Set<ContentFile>();
+  for (const { id, gatewayAgentId } of agents)
+    for (const file of await pushFiles(deps, attempt, { client, gatewayAgentId, files: filesOf.get(id) ?? [] }))
+      refused.add(file);
   const paths = driver.paths(runtimeId);
   const leftovers = absent.flatMap((name) => [paths.workspaceOf(name), posix.dirname(paths.agentDirOf(name))]);
   if (leftovers.length > 0) await driver.removePaths(runtimeId, leftovers, call);
 
   const em = orm.em.fork();
-  await markFilesApplied(em, files);
-  await markAgentsActive(em, agents.map(({ id }) => id));
-  await markAgentsRemoved(em, removedAgents.map(({ id }) => id), clock());
+  await markFilesApplied(
+    em,
+    files.filter((file) => !refused.has(file)),
+  );
+  await markAgentsActive(
+    em,
+    agents.map(({ id }) => id),
+  );
+  if (refused.size > 0) await markAgentsFailed(em, [...new Set([...refused].map((file) => file.agentId))]);
+  await markAgentsRemoved(
+    em,
+    removedAgents.map(({ id }) => id),
+    clock(),
+  );
+  await markSkillsActive(
+    em,
+    content.skills.map(({ id }) => id),
+  );
+  return { refused: refused.size };
 }
 
 interface FilesOfAgent {
@@ -52,20 +89,43 @@ interface FilesOfAgent {
   files: readonly ContentFile[];
 }
 
-/** The gateway writes the files of the prompt itself; all others, and every removal, go by the driver. */
+/**
+ * The gateway writes the files of the prompt itself; all others, and every removal, go by the driver. Answers those in
+ * whose place an agent has put a link or a folder: they are no reason to keep the rest from anybody.
+ */
 async function pushFiles(
+  deps: StepDeps,
+  attempt: Attempt,
+  { client, gatewayAgentId, files }: FilesOfAgent,
+): Promise<ContentFile[]> {
+  const refused: ContentFile[] = [];
+  for (const file of files) {
+    try {
+      await pushFile(deps, attempt, { client, gatewayAgentId, file });
+    } catch (err) {
+      const isInTheWay = err instanceof UnsafePathError || (err instanceof GatewayRequestError && err.code === 'INVALID_REQUEST');
+      if (!isInTheWay) throw err;
+      deps.log.warn({ err, instanceId: attempt.instanceId, agentId: file.agentId }, 'a file of an agent could not be written');
+      refused.push(file);
+    }
+  }
+  return refused;
+}
+
+interface FileOfAgent {
+  client: GatewayClient;
+  gatewayAgentId: string;
+  file: ContentFile;
+}
+
+async function pushFile(
   { driver }: StepDeps,
   { runtimeId, call }: Attempt,
-  { client, gatewayAgentId, files }: FilesOfAgent,
+  { client, gatewayAgentId, file }: FileOfAgent,
 ): Promise<void> {
+  const { path, content } = file;
   const workspace = driver.paths(runtimeId).workspaceOf(gatewayAgentId);
-  const others = new Map<string, Buffer>();
-  const removed: string[] = [];
-  for (const { path, content } of files) {
-    if (content === null) removed.push(posix.join(workspace, path));
-    else if (isPersonaFile(path)) await setAgentFile(client, { agentId: gatewayAgentId, name: path, content });
-    else others.set(path, Buffer.from(content));
-  }
-  if (removed.length > 0) await driver.removePaths(runtimeId, removed, call);
-  if (others.size > 0) await driver.putFiles(runtimeId, workspace, others, call);
+  if (content === null) await driver.removePaths(runtimeId, [posix.join(workspace, path)], call);
+  else if (isPersonaFile(path)) await setAgentFile(client, { agentId: gatewayAgentId, name: path, content });
+  else await driver.putFiles(runtimeId, workspace, new Map([[path, Buffer.from(content)]]), call);
 }

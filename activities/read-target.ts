@@ -29,12 +29,20 @@ export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string 
       const row = await findLifecycle(em, instanceId, { lock: true });
       if (!row) return { step: 'none', accountId: '', powerGeneration: 0, contentGeneration: 0, waitMs: 0 };
       const { accountId, powerGeneration, contentGeneration } = row;
-      const answer = (step: Target['step'], waitMs = 0): Target => ({ step, accountId, powerGeneration, contentGeneration, waitMs });
+      const answer = (step: Target['step'], waitMs = 0): Target => ({
+        step,
+        accountId,
+        powerGeneration,
+        contentGeneration,
+        waitMs,
+      });
       const step = nextStep(row);
-      if (step !== 'start') return answer(step);
+      if (step !== 'start' && step !== 'restart') return answer(step);
       const now = clock();
-      const pauseMs = row.startNotBefore ? row.startNotBefore.getTime() - now.getTime() : 0;
+      const notBefore = step === 'start' ? row.startNotBefore : row.restartNotBefore;
+      const pauseMs = notBefore ? notBefore.getTime() - now.getTime() : 0;
       if (pauseMs > 0) return answer('wait', Math.min(pauseMs, LONGEST_WAIT_MS));
+      if (step === 'restart') return answer(step);
       if (await takeSlot(em, { instanceId, maxRunning: config.MAX_RUNNING, now })) return answer(step);
       return answer('none');
     }),

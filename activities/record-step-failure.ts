@@ -44,5 +44,6 @@ async function failStart(deps: StepDeps, failed: FailedStep): Promise<void> {
   await driver.stop(runtimeId, { graceMs: 0 }, { epoch, signal: Context.current().cancellationSignal });
   await endLeftovers(deps, instanceId, 'gateway_crashed');
   const options = { ...failed, epoch, now: clock(), maxRunning: config.MAX_RUNNING, makeId };
-  if (await runTransaction(orm.em, (em) => enterError(em, options))) log.warn({ instanceId, failure }, 'an instance ends in error');
+  if (await runTransaction(orm.em, (em) => enterError(em, options)))
+    log.warn({ instanceId, failure }, 'an instance ends in error');
 }

@@ -1,10 +1,11 @@
-import { finishRestart } from '../database/queries/finish-stop.ts';
+import { noteGatewayGone } from '../database/queries/finish-stop.ts';
 import { handOverTurns } from '../turns/end-turns.ts';
 import { drainTurns } from './drain-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
+import { sightOf } from './stop-instance.ts';
 
 const DRAIN_MS = 30_000;
 
@@ -16,10 +17,10 @@ export function restartInstance(deps: StepDeps, input: StepInput): Promise<void>
   return runStep(deps, 'restart', input, async (attempt) => {
     const { instanceId, call, step } = attempt;
     await drainTurns(deps, attempt, DRAIN_MS);
-    await retireGateway(deps, attempt);
+    await retireGateway(deps, attempt, await sightOf(deps.driver, attempt.runtimeId));
     await handOverTurns(deps.orm.em.fork(), instanceId);
     await endGateway(deps, attempt);
     const { restartGeneration } = step.row;
-    orOvertaken(await finishRestart(deps.orm.em.fork(), { instanceId, epoch: call.epoch, restartGeneration }));
+    orOvertaken(await noteGatewayGone(deps.orm.em.fork(), { instanceId, epoch: call.epoch, restartGeneration }));
   });
 }

@@ -1,16 +1,20 @@
-import { clearKillFirst } from '../database/queries/finish-stop.ts';
+import { noteGatewayGone } from '../database/queries/finish-stop.ts';
 import { loadGatewayContent } from '../database/queries/gateway-content.ts';
 import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
+import { noteContent } from '../database/queries/note-content.ts';
 import { publishRunning } from '../database/queries/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { afterDeath } from '../domain/lifecycle.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { GatewayDiedError, waitUntilReady } from '../runtime/openclaw/readiness.ts';
+import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
 import { takeUpTurns } from '../turns/take-up-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
+import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
+import { skillTree } from './skill-content.ts';
 import { OvertakenError } from './step-failure.ts';
 import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
@@ -32,37 +36,43 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     if (afterDeath(step.row.deaths, clock()).giveUp) throw new GatewayDiedError(await deps.driver.exitOf(runtimeId));
     await killLostGateway(deps, attempt);
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
-    const isNew = await spawn(deps, attempt, content);
+    await spawn(deps, attempt, content);
     await becomeReady(deps, attempt);
     // At once: three seconds after it is ready the gateway would run interrupted turns again by itself.
     const client = await connections.get(runtimeId, signal);
+    // Before any turn runs; what is not new to it takes no time.
+    await syncSecrets(client, openSecrets(deps, content));
     await attempt.enter('recovering_turns');
     await recoverTurns(deps, attempt, client);
     await attempt.enter('applying_content');
-    await pushContent(deps, attempt, { client, content });
-    await publish(deps, attempt, { client, content, isNew });
+    const { refused } = await pushContent(deps, attempt, { client, content });
+    await publish(deps, attempt, { client, content });
+    if (refused > 0) await noteContent(orm.em.fork(), { instanceId, note: 'file_refused' });
   });
 }
 
 /** A gateway that was given up must not be adopted. */
-async function killLostGateway({ orm, driver, connections }: StepDeps, attempt: Attempt): Promise<void> {
-  const { instanceId, runtimeId, call, step } = attempt;
+async function killLostGateway({ driver, connections }: StepDeps, attempt: Attempt): Promise<void> {
+  const { runtimeId, call, step } = attempt;
   if (!step.row.killFirst) return;
   await attempt.enter('killing_lost_gateway');
   connections.close(runtimeId);
   await driver.stop(runtimeId, { graceMs: 0 }, call);
-  orOvertaken(await clearKillFirst(orm.em.fork(), { instanceId, epoch: call.epoch }));
 }
 
-/** False when the gateway runs already. */
-async function spawn(deps: StepDeps, attempt: Attempt, content: GatewayContentRows): Promise<boolean> {
-  const { driver, connections } = deps;
-  const { runtimeId, call } = attempt;
+/** Spawns a gateway, or brings the one that runs to this configuration. */
+async function spawn(deps: StepDeps, attempt: Attempt, content: GatewayContentRows): Promise<void> {
+  const { orm, driver, connections } = deps;
+  const { instanceId, runtimeId, call, step } = attempt;
   await attempt.enter('starting_gateway');
-  const before = await driver.inspect(runtimeId);
-  if (before.status !== 'running') connections.close(runtimeId);
+  if ((await driver.inspect(runtimeId)).status !== 'running') {
+    connections.close(runtimeId);
+    // Before the spawn: another attempt could not tell how new the gateway is that it adopts.
+    const { restartGeneration } = step.row;
+    orOvertaken(await noteGatewayGone(orm.em.fork(), { instanceId, epoch: call.epoch, restartGeneration }));
+  }
+  await driver.replaceSkills(runtimeId, skillTree(content), call);
   await driver.ensureRunning(gatewaySpec(deps, runtimeId, content), call);
-  return before.status !== 'running';
 }
 
 async function becomeReady({ driver, clock }: StepDeps, attempt: Attempt): Promise<void> {
@@ -86,20 +96,17 @@ async function recoverTurns(deps: StepDeps, { instanceId, call, signal }: Attemp
 interface Ready {
   client: GatewayClient;
   content: GatewayContentRows;
-  isNew: boolean;
 }
 
-async function publish(deps: StepDeps, attempt: Attempt, { client, content, isNew }: Ready): Promise<void> {
+async function publish(deps: StepDeps, attempt: Attempt, { client, content }: Ready): Promise<void> {
   const { orm, makeId } = deps;
-  const { instanceId, powerGeneration, call, step, signal } = attempt;
+  const { instanceId, powerGeneration, call, signal } = attempt;
   const options = {
     instanceId,
     powerGeneration,
     epoch: call.epoch,
     bootId: client.bootId,
     contentGeneration: content.contentGeneration,
-    // A gateway that ran before may be older than the restart that was asked for.
-    restartGeneration: isNew ? step.row.restartGeneration : step.row.appliedRestartGeneration,
     intervalId: makeId('int'),
   };
   for (;;) {

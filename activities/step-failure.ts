@@ -32,7 +32,12 @@ interface FailureOptions {
  * may hold a path or a customer's words and belong into the log.
  */
 export function stepFailure(type: StepFailure | StepInterruption, { epoch, isRetryable }: FailureOptions): ApplicationFailure {
-  const failure = ApplicationFailure.create({ message: type, type, nonRetryable: !isRetryable, details: epoch === null ? [] : [epoch] });
+  const failure = ApplicationFailure.create({
+    message: type,
+    type,
+    nonRetryable: !isRetryable,
+    details: epoch === null ? [] : [epoch],
+  });
   failure.stack = '';
   return failure;
 }

@@ -6,6 +6,7 @@ import { abortTurns } from './abort-turns.ts';
 import { drainTurns } from './drain-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';
 import { endLeftovers } from './end-leftovers.ts';
+import { keepFiles } from './keep-files.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
@@ -21,11 +22,23 @@ export function stopInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await attempt.enter('ending_turns');
     await endLeftovers(deps, instanceId, 'instance_stopped');
     await abortTurns(deps, attempt);
-    await retireGateway(deps, attempt);
+    await keepFiles(deps, attempt);
+    await retireGateway(deps, attempt, await sightOf(deps.driver, attempt.runtimeId));
     await endGateway(deps, attempt);
     // Once more: what the gateway refused while it ended.
     await endLeftovers(deps, instanceId, 'instance_stopped');
     const options = { instanceId, epoch: call.epoch, powerGeneration, maxRunning: config.MAX_RUNNING };
     orOvertaken(await runTransaction(orm.em, (em) => finishStop(em, options)));
   });
+}
+
+/** How the gateway is met now: alive, or dead since when; null when neither is known. */
+export async function sightOf(
+  driver: Pick<RuntimeDriver, 'inspect' | 'exitOf'>,
+  runtimeId: string,
+): Promise<GatewaySight | null> {
+  const { status } = await driver.inspect(runtimeId);
+  if (status === 'running') return { isAlive: true };
+  const exit = await driver.exitOf(runtimeId);
+  return exit ? { isAlive: false, diedAt: exit.at } : null;
 }

@@ -4,6 +4,7 @@ import { wakeQueued } from '../database/queries/slots.ts';
 import { wakeInstance } from '../database/queries/wake-instance.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
+import { mendContent } from './content-drift.ts';
 import { runQuery } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -17,6 +18,8 @@ const LEAST_DEAD_MS = 60_000;
 export interface Sweep {
   woken: number;
   destroyed: number;
+  /** Gateways that are given their content once more. */
+  mended: number;
 }
 
 /**
@@ -42,8 +45,9 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   const woken = lost + (await wake(deps, await findDrift(orm.em.fork())));
   await runTransaction(orm.em, (em) => wakeQueued(em, config.MAX_RUNNING));
   const destroyed = await destroyOrphans(deps, runtimes, signal);
-  if (woken + destroyed > 0) log.info({ woken, lost, destroyed }, 'a sweep found drift');
-  return { woken, destroyed };
+  const mended = await mendContent(deps, signal);
+  if (woken + destroyed + mended > 0) log.info({ woken, lost, destroyed, mended }, 'a sweep found drift');
+  return { woken, destroyed, mended };
 }
 
 async function wake({ orm }: StepDeps, instanceIds: readonly string[]): Promise<number> {
@@ -75,7 +79,10 @@ async function destroyOrphans(
   runtimes: readonly RuntimeState[],
   signal: AbortSignal,
 ): Promise<number> {
-  const owners = await findOwners(orm.em.fork(), runtimes.map(({ runtimeId }) => runtimeId));
+  const owners = await findOwners(
+    orm.em.fork(),
+    runtimes.map(({ runtimeId }) => runtimeId),
+  );
   const isGone = new Map(owners.map((owner) => [owner.runtimeId, owner.isGone]));
   const isYoung = ({ startedAt }: RuntimeState) => startedAt !== null && clock().getTime() - startedAt.getTime() < LEAST_AGE_MS;
   let count = 0;

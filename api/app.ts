@@ -6,10 +6,14 @@ import type { ApiContext, ApiState } from './api-context.ts';
 import { answerErrors } from './answer-errors.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { BASE_PATH } from './base-path.ts';
+import { allowOrigins } from './cors.ts';
 import type { Operation } from './define-operation.ts';
 import type { Deps } from './deps.ts';
 import type { ReportUndeclared } from './explain-error.ts';
+import { docsRoutes } from './docs-page.ts';
 import { healthRoutes } from './health.ts';
+import { createIdempotency } from './idempotency.ts';
+import { createLimitRequests } from './limit-requests.ts';
 import { mount } from './mount.ts';
 import { NOTHING_HERE } from './nothing-here.ts';
 import { observeRequests } from './observe-requests.ts';
@@ -35,6 +39,8 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
     deps,
     authenticate: createAuthenticate(deps),
     clientAddress: createClientAddress(deps.config.TRUSTED_PROXIES),
+    limitRequests: createLimitRequests(deps),
+    idempotency: createIdempotency(deps),
     reportUndeclared,
   };
   for (const operation of options.operations) mount(router, operation, mounting);
@@ -43,7 +49,9 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   app.on('error', (err: unknown) => deps.log.debug({ err }, 'a response could not be sent in full'));
   app.use(observeRequests(deps.log, options.metrics));
   app.use(answerErrors(deps, reportUndeclared));
+  app.use(allowOrigins(deps.config.CORS_ORIGINS));
   app.use(healthRoutes({ em: deps.orm.em, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
+  app.use(docsRoutes(`${BASE_PATH}/openapi.json`).routes());
   app.use(router.routes());
   app.use(refuseUnknown);
   return app;

@@ -18,7 +18,9 @@ export async function changeContent(
   if (!row) throw new AppError('not_found', 'Instance not found');
   if (row.destroyed) throw new AppError('conflict', 'This instance is being deleted.');
   const [changed] = await em.execute<{ generation: number }[]>(
-    `update instances set content_generation = content_generation + 1 where id = ?
+    `update instances
+        set content_generation = content_generation + 1, reason_code = nullif(reason_code, 'content_drift')
+      where id = ?
      returning content_generation::float8 as generation`,
     [instanceId],
   );

@@ -96,6 +96,7 @@ export interface Operation extends OperationFacts {
   handle(call: AnyCall & WithEm & { loaded: unknown; prepared: unknown }): Promise<unknown>;
   auditSubject?(handled: unknown, params: unknown): AuditSubject | null;
   after?(handled: unknown, call: AnyCall & Waiting): Promise<unknown>;
+  replay?(handled: unknown, call: AnyCall & Waiting): Promise<unknown>;
 }
 
 type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
@@ -140,9 +141,12 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
 interface Finished<A extends Auth, P, Q, B, S extends z.ZodType, Handled> {
   /**
    * What happens after the commit, outside a transaction: send, stream, wait, or refuse although something had to be
-   * stored. It makes the answer from what `handle` returned, which must survive JSON.
+   * stored. It makes the answer from what `handle` returned, which must survive JSON. A repeated call with the same
+   * Idempotency-Key runs it again for as long as no answer of it is stored.
    */
   after(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<z.input<S> | EventStream>;
+  /** Answers every repeated call with the same Idempotency-Key, instead of `after` and of a stored answer. */
+  replay?(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<z.input<S> | EventStream>;
 }
 
 /** Makes an endpoint out of its facts, schemas and functions: without `after`, what `handle` returns is the answer. */
@@ -154,7 +158,7 @@ export function defineOperation<
   B extends z.ZodType | undefined = undefined,
   Loaded = undefined,
   Prepared = undefined,
->(spec: Spec<A, P, Q, B, S, Loaded, Prepared, z.input<S>> & { after?: never }): Operation;
+>(spec: Spec<A, P, Q, B, S, Loaded, Prepared, z.input<S>> & { after?: never; replay?: never }): Operation;
 export function defineOperation<
   A extends Auth,
   S extends z.ZodType,

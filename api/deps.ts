@@ -7,6 +7,7 @@ import type { Config } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Mail } from '../lib/mail.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
+import type { SkillCatalogue } from '../runtime/openclaw/skill-catalogue.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnSender } from '../turns/turn-sender.ts';
 import type { LoginCodes } from './login-code.ts';
@@ -28,6 +29,7 @@ export interface Deps {
   /** The API only reads what instances run and say. */
   driver: Pick<RuntimeDriver, 'logs'>;
   connections: GatewayConnections;
+  skillCatalogue: SkillCatalogue;
   turnSender: Pick<TurnSender, 'owner' | 'kick' | 'follow'>;
   /** Aborts when the process begins to drain: what waits or streams ends early. */
   shutdown: AbortSignal;

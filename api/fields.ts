@@ -19,7 +19,7 @@ export const timestamp = z.iso.datetime().meta({ example: '2026-04-07T09:00:00.0
 export const givenTime = z.iso
   .datetime({ offset: true })
   .transform((text) => new Date(text))
-  .meta({ example: '2026-04-07T09:00:00.000Z' });
+  .meta({ example: '2030-01-01T00:00:00.000Z' });
 
 /** Addresses are compared trimmed and in lower case. */
 export const emailField = z

@@ -1,26 +1,34 @@
 import type Router from '@koa/router';
-import type { EntityManager } from '@mikro-orm/postgresql';
-import { runTransaction } from '../database/run-transaction.ts';
-
-import type { Actor } from './actor.ts';
+import { AppError } from '../domain/errors.ts';
+import type { ErrorDetail } from '../domain/errors.ts';
 import type { ClientAddress } from '../lib/client-address.ts';
+import type { Actor } from './actor.ts';
 import type { ApiContext, ApiState } from './api-context.ts';
-import { auditCall } from './audit.ts';
 import type { Authenticate } from './authenticate.ts';
-import type { AnyCall, Operation } from './define-operation.ts';
+import { carryOut, replay } from './carry-out.ts';
+import type { Outcome } from './carry-out.ts';
+import type { Operation } from './define-operation.ts';
 import type { Deps } from './deps.ts';
 import { toEnvelope } from './error-envelope.ts';
 import { EventStream } from './event-stream.ts';
 import { explainError } from './explain-error.ts';
 import type { ReportUndeclared } from './explain-error.ts';
+import { callerName, isIdempotencyKey } from './idempotency.ts';
+import type { Idempotency, KeyedCall } from './idempotency.ts';
+import type { LimitRequests } from './limit-requests.ts';
 import { parseInput, parseParams } from './parse-input.ts';
 import { parseJsonBody, readBody } from './request-body.ts';
 import { sendEvents } from './send-events.ts';
+
+/** Says that an earlier call with the same Idempotency-Key has done the work. */
+export const REPLAYED_HEADER = 'Idempotent-Replayed';
 
 export interface Mounting {
   deps: Deps;
   authenticate: Authenticate;
   clientAddress: ClientAddress;
+  limitRequests: LimitRequests;
+  idempotency: Idempotency;
   reportUndeclared: ReportUndeclared;
 }
 
@@ -31,56 +39,57 @@ export function mount(router: Router<ApiState>, operation: Operation, mounting: 
 
 /** One request, in the contract's order of checks. */
 async function serve(context: ApiContext, operation: Operation, mounting: Mounting): Promise<void> {
-  const { deps } = mounting;
+  const { deps, idempotency } = mounting;
   const { requestId } = context.state;
   context.state.operation = operation;
+  const address = mounting.clientAddress(context.req);
   const actor = await mounting.authenticate(operation.auth, context.req.headers);
   context.state.actor = actor;
-  // The rate limit (429) is counted here.
+  await mounting.limitRequests(context, operation, { actor, address });
   const bytes = operation.method === 'GET' ? undefined : await readBody(context.req, operation.bodyLimitBytes);
   const body = operation.body && bytes ? parseJsonBody(bytes, context.req.headers) : undefined;
-  // A replay of an Idempotency-Key answers here; its record is written in perform().
+  const { keyed, problem } = readKey(context, operation, { actor, bytes });
+  const recorded = keyed && (await idempotency.find(deps.orm.em.fork(), keyed));
+  if (recorded?.isFinal) return answer(context, operation, { answer: recorded.value, isReplay: true }, mounting);
+
   const params = parseParams(operation, context.params);
-  const input = parseInput(operation, { query: context.URL.searchParams, body });
+  const input = parseInput(operation, { query: context.URL.searchParams, body }, problem);
   const log = deps.log.child({ requestId, ...callerFields(actor) });
-  const base = { deps, log, requestId, address: mounting.clientAddress(context.req), actor, params };
+  const base = { deps, log, requestId, address, actor, params };
   if (!input.ok) {
     await operation.load?.({ ...base, em: deps.orm.em.fork() });
     throw input.error;
   }
   const call = { ...base, query: input.query, body: input.body };
-  const answer = await carryOut(operation, call, () => stopSignal(context, deps));
-  if (answer instanceof EventStream) await stream(context, answer, mounting);
-  else respond(context, operation, answer);
+  const work = { operation, call, keyed, idempotency, signal: () => stopSignal(context, deps) };
+  const outcome = recorded ? await replay(work, recorded).catch((error: unknown) => markReplayed(context, error)) : await carryOut(work);
+  await answer(context, operation, outcome, mounting);
+}
+
+/** A turn that has failed answers the same error for good; any other error is one of this call. */
+function markReplayed(context: ApiContext, error: unknown): never {
+  if (error instanceof AppError && error.code === 'agent_error') context.set(REPLAYED_HEADER, 'true');
+  throw error;
+}
+
+interface ReadKey {
+  keyed: KeyedCall | null;
+  /** A key that is none is a field that has to change. */
+  problem: ErrorDetail[];
+}
+
+function readKey(context: ApiContext, operation: Operation, { actor, bytes }: { actor: Actor; bytes: Buffer | undefined }): ReadKey {
+  const key = context.req.headers['idempotency-key'];
+  if (!operation.idempotent || typeof key !== 'string') return { keyed: null, problem: [] };
+  if (!isIdempotencyKey(key))
+    return { keyed: null, problem: [{ path: 'Idempotency-Key', message: 'Use 1 to 255 printable ASCII characters.' }] };
+  const place = { caller: callerName(actor), method: operation.method, path: context.path.replace(/\/$/, ''), key };
+  // A body that is not looked at makes no difference.
+  return { keyed: { place, body: (operation.body && bytes) ?? Buffer.alloc(0) }, problem: [] };
 }
 
 function callerFields(actor: Actor): { accountId?: string } {
   return actor?.kind === 'account' ? { accountId: actor.accountId } : {};
-}
-
-async function carryOut(operation: Operation, call: AnyCall, signal: () => AbortSignal): Promise<unknown> {
-  const { em } = call.deps.orm;
-  if (!operation.before && !operation.after) return perform(operation, call, undefined);
-  const waiting = { ...call, signal: signal() };
-  const prepared = await operation.before?.({ ...waiting, em: em.fork() });
-  const handled = await perform(operation, call, prepared);
-  return operation.after ? operation.after(handled, { ...waiting, em: em.fork() }) : handled;
-}
-
-/** A call that changes something is one transaction with its audit line; a GET needs none. */
-function perform(operation: Operation, call: AnyCall, prepared: unknown): Promise<unknown> {
-  const { em } = call.deps.orm;
-  if (operation.method === 'GET') return loadAndHandle(operation, call, prepared, em.fork());
-  return runTransaction(em, async (transaction) => {
-    const handled = await loadAndHandle(operation, call, prepared, transaction);
-    await auditCall(transaction, operation, call, handled);
-    return handled;
-  });
-}
-
-async function loadAndHandle(operation: Operation, call: AnyCall, prepared: unknown, em: EntityManager) {
-  const loaded = await operation.load?.({ ...call, em });
-  return operation.handle({ ...call, em, loaded, prepared });
 }
 
 /** Aborts when the client is gone or the process stops waiting. */
@@ -90,10 +99,16 @@ function stopSignal(context: ApiContext, deps: Deps): AbortSignal {
   return AbortSignal.any([gone.signal, deps.shutdown]);
 }
 
+async function answer(context: ApiContext, operation: Operation, outcome: Outcome, mounting: Mounting): Promise<void> {
+  if (outcome.isReplay) context.set(REPLAYED_HEADER, 'true');
+  if (outcome.answer instanceof EventStream) await stream(context, outcome.answer, mounting);
+  else respond(context, operation, outcome.answer);
+}
+
 /** The answer through its schema, which drops every field that is not declared. */
-function respond(context: ApiContext, operation: Operation, answer: unknown): void {
+function respond(context: ApiContext, operation: Operation, answered: unknown): void {
   const { status, schema, headers = {}, credential } = operation.success;
-  const value = schema.parse(answer);
+  const value = schema.parse(answered);
   context.status = status;
   for (const [name, header] of Object.entries(headers)) context.set(name, header.value(value));
   if (credential) context.set('Cache-Control', 'no-store');
@@ -102,14 +117,14 @@ function respond(context: ApiContext, operation: Operation, answer: unknown): vo
 }
 
 /** From here on Koa leaves the response to us. */
-async function stream(context: ApiContext, answer: EventStream, mounting: Mounting): Promise<void> {
+async function stream(context: ApiContext, events: EventStream, mounting: Mounting): Promise<void> {
   const errorEvent = (cause: unknown) => {
     const error = explainError(cause, context.state, mounting.deps.log, mounting.reportUndeclared);
     return JSON.stringify(toEnvelope(error, context.state.requestId));
   };
   context.respond = false;
   try {
-    await sendEvents(context.res, answer, { errorEvent });
+    await sendEvents(context.res, events, { errorEvent });
   } catch (error) {
     context.respond = true;
     throw error;

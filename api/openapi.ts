@@ -5,6 +5,8 @@ import { ERRORS } from '../domain/errors.ts';
 import type { Auth } from './actor.ts';
 import type { Operation } from './define-operation.ts';
 import { errorEnvelope } from './error-envelope.ts';
+import type { ErrorEnvelope } from './error-envelope.ts';
+import { createExamples } from './example-of.ts';
 import { declaredErrors } from './standing-errors.ts';
 
 type Responses = Record<`${1 | 2 | 3 | 4 | 5}${string}`, ZodOpenApiResponseObject>;
@@ -30,7 +32,28 @@ const idempotencyHeader = z.object({
     .meta({ description: 'Makes a retry safe: the same key and body answer what the first call answered, for 24 hours.' }),
 });
 
-const REQUEST_ID = { 'X-Request-Id': { description: 'The id of this request.', schema: { type: 'string' } } } as const;
+const HEADERS = {
+  'X-Request-Id': { description: 'The id of this request.', schema: { type: 'string' } },
+  'RateLimit-Limit': { description: 'Requests per minute.', schema: { type: 'integer' } },
+  'RateLimit-Remaining': { description: 'How many of them are left.', schema: { type: 'integer' } },
+  'RateLimit-Reset': { description: 'Seconds until they are all there again.', schema: { type: 'integer' } },
+  'Retry-After': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
+  'Idempotent-Replayed': {
+    description: '`true`: an earlier call with the same `Idempotency-Key` did the work.',
+    schema: { type: 'string' },
+  },
+} as const;
+
+function headers(...names: (keyof typeof HEADERS)[]) {
+  return Object.fromEntries(names.map((name) => [name, { $ref: `#/components/headers/${name}` } as const]));
+}
+
+const RATE_LIMIT = headers('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-Reset');
+
+/** The statuses that may say when to try again. */
+const WAITING = new Set([409, 429, 503]);
+
+const REQUEST_ID = headers('X-Request-Id');
 
 /** The OpenAPI 3.1 document of these operations, which are served below the base path. */
 export function createOpenapi(operations: readonly Operation[], basePath: string): { openapi: string } {
@@ -39,7 +62,7 @@ export function createOpenapi(operations: readonly Operation[], basePath: string
     const path = operation.path.replaceAll(/:(\w+)/g, '{$1}');
     paths[path] = { ...paths[path], [operation.method.toLowerCase()]: describeOperation(operation) };
   }
-  return createDocument(
+  const document = createDocument(
     {
       openapi: '3.1.1',
       info: {
@@ -51,10 +74,27 @@ export function createOpenapi(operations: readonly Operation[], basePath: string
       servers: [{ url: basePath }],
       tags: [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name })),
       paths,
-      components: { securitySchemes: SECURITY_SCHEMES },
+      components: { securitySchemes: SECURITY_SCHEMES, headers: HEADERS },
     },
     { override: simplify },
   );
+  addExamples(document);
+  return document;
+}
+
+/** Each JSON body gets an example, which the tests hold against its schema. */
+function addExamples(document: ReturnType<typeof createDocument>): void {
+  const exampleOf = createExamples({ ...document.components?.schemas });
+  for (const item of Object.values(document.paths ?? {}))
+    for (const operation of [item.get, item.post, item.patch, item.delete]) {
+      if (!operation) continue;
+      const bodies = [operation.requestBody, ...Object.values(operation.responses ?? {})];
+      for (const body of bodies) {
+        // References are made for schemas only.
+        const json = body && 'content' in body ? body.content?.['application/json'] : undefined;
+        if (json) json.example ??= exampleOf(json.schema);
+      }
+    }
 }
 
 /** A field that an answer gains later must not break a strict client, and the pattern of a time says less than its format. */
@@ -80,7 +120,12 @@ function describeOperation(operation: Operation): ZodOpenApiOperationObject {
   };
 }
 
-function successResponse({ success }: Operation): Responses {
+function limitHeaders({ rateLimit }: Operation) {
+  return rateLimit === 'none' ? {} : RATE_LIMIT;
+}
+
+function successResponse(operation: Operation): Responses {
+  const { success, idempotent } = operation;
   const declared = Object.fromEntries(
     Object.entries(success.headers ?? {}).map(([name, { description }]) => [
       name,
@@ -91,7 +136,7 @@ function successResponse({ success }: Operation): Responses {
   return {
     [`${success.status}`]: {
       description: success.status === 201 ? 'Created.' : 'Done.',
-      headers: { ...REQUEST_ID, ...declared },
+      headers: { ...REQUEST_ID, ...limitHeaders(operation), ...(idempotent ? headers('Idempotent-Replayed') : {}), ...declared },
       content: { 'application/json': { schema: success.schema }, ...stream },
     },
   };
@@ -107,7 +152,21 @@ function errorResponses(operation: Operation): Responses {
   return Object.fromEntries(
     sorted.map(([status, lines]) => [
       `${status}`,
-      { description: lines.join(' '), headers: REQUEST_ID, content: { 'application/json': { schema: errorEnvelope } } },
+      {
+        description: lines.join(' '),
+        headers: {
+          ...REQUEST_ID,
+          ...(status === 401 ? {} : limitHeaders(operation)),
+          ...(WAITING.has(status) ? headers('Retry-After') : {}),
+        },
+        content: { 'application/json': { schema: errorEnvelope, example: errorExample(operation, status) } },
+      },
     ]),
   );
+}
+
+function errorExample(operation: Operation, status: number): ErrorEnvelope {
+  const code = [...declaredErrors(operation)].find((one) => ERRORS[one].status === status) ?? 'internal_error';
+  const { title, retryable } = ERRORS[code];
+  return { error: { code, message: `${title}.`, status, requestId: 'req_a1b2c3d4e5f6g7h8i9j0', retryable } };
 }

@@ -44,11 +44,11 @@ function parsePart(schema: z.ZodType | undefined, value: unknown, name: string, 
   return undefined;
 }
 
-/** Query and body through their schemas. The error names every field that has to change. */
-export function parseInput(operation: Operation, raw: RawInput): Input {
-  const details: ErrorDetail[] = [];
+/** Query and body through their schemas. The error names every field that has to change, after those that are known to. */
+export function parseInput(operation: Operation, raw: RawInput, known: readonly ErrorDetail[] = []): Input {
+  const details: ErrorDetail[] = [...known];
   for (const [name, value] of raw.query)
-    if (value.includes('\0')) details.push({ path: name, message: 'Leave out the character NUL.' });
+    if (value.includes('\0') && Object.hasOwn(operation.query?.shape ?? {}, name)) details.push({ path: name, message: 'Leave out the character NUL.' });
   const query = parsePart(operation.query, operation.query && queryObject(raw.query), 'query', details);
   const body = parsePart(operation.body, raw.body, 'body', details);
   const [first, ...others] = details;

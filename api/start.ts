@@ -3,6 +3,7 @@ import { listenToNotifications } from '../database/notifications.ts';
 import { createOrm } from '../database/orm.ts';
 import { createIdMaker } from '../domain/ids.ts';
 import { createBackground } from '../lib/background.ts';
+import { cacheDirOf } from '../lib/cache-dir.ts';
 import { systemClock } from '../lib/clock.ts';
 import { ConfigError, loadConfig } from '../lib/config.ts';
 import type { Config } from '../lib/config.ts';
@@ -11,7 +12,8 @@ import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createMail } from '../lib/mail.ts';
 import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
-import { createDriver } from '../runtime/create-driver.ts';
+import { createDriver, skillHost } from '../runtime/create-driver.ts';
+import { createSkillCatalogue } from '../runtime/openclaw/skill-catalogue.ts';
 import { createGatewayConnections } from '../turns/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { createTurnSender } from '../turns/turn-sender.ts';
@@ -29,14 +31,14 @@ const GRACE_MS = 10_000;
 export async function start(env: Record<string, string | undefined>): Promise<void> {
   try {
     const config = loadConfig(env);
-    await run(config, createLog('api', config.LOG_LEVEL));
+    await run(config, env, createLog('api', config.LOG_LEVEL));
   } catch (error) {
     process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
     process.exit(1);
   }
 }
 
-async function run(config: Config, log: Log): Promise<void> {
+async function run(config: Config, env: Record<string, string | undefined>, log: Log): Promise<void> {
   const orm = await createOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
   const background = createBackground();
@@ -64,6 +66,7 @@ async function run(config: Config, log: Log): Promise<void> {
     notifications,
     driver,
     connections,
+    skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(env), node: process.execPath })),
     turnSender,
     shutdown: shutdown.signal,
   };

@@ -9,6 +9,9 @@ import { Conversation } from './entities/conversation.ts';
 import { EventCounter } from './entities/event-counter.ts';
 import { EventOccurrence } from './entities/event-occurrence.ts';
 import { Event } from './entities/event.ts';
+import { InstanceSecret } from './entities/instance-secret.ts';
+import { InstanceSkill } from './entities/instance-skill.ts';
+import { IdempotencyRecord } from './entities/idempotency-record.ts';
 import { Instance } from './entities/instance.ts';
 import { Invite } from './entities/invite.ts';
 import { LoginCode } from './entities/login-code.ts';
@@ -17,7 +20,9 @@ import { ModelCall } from './entities/model-call.ts';
 import { OutboxEntry } from './entities/outbox-entry.ts';
 import { Price } from './entities/price.ts';
 import { Process } from './entities/process.ts';
+import { RateWindow } from './entities/rate-window.ts';
 import { RuntimeInterval } from './entities/runtime-interval.ts';
+import { SkillFile } from './entities/skill-file.ts';
 import { Transfer } from './entities/transfer.ts';
 import { WatchShard } from './entities/watch-shard.ts';
 import { WebhookAttempt } from './entities/webhook-attempt.ts';
@@ -26,8 +31,9 @@ import { Webhook } from './entities/webhook.ts';
 import { migrationsList } from './migrations/list.ts';
 
 const ENTITIES = [
-  Account, Agent, AgentFile, ApiKey, AuditEntry, Conversation, Event, EventCounter, EventOccurrence, Instance, Invite,
-  LoginCode, Message, ModelCall, OutboxEntry, Price, Process, RuntimeInterval, Transfer, WatchShard, Webhook, WebhookAttempt, WebhookDelivery,
+  Account, Agent, AgentFile, ApiKey, AuditEntry, Conversation, Event, EventCounter, EventOccurrence, IdempotencyRecord,
+  Instance, InstanceSecret, InstanceSkill, Invite, LoginCode, Message, ModelCall, OutboxEntry, Price, Process,
+  RateWindow, RuntimeInterval, SkillFile, Transfer, WatchShard, Webhook, WebhookAttempt, WebhookDelivery,
 ];
 
 /** How MikroORM sees this database. */

@@ -23,7 +23,15 @@ export interface EventFacts {
  */
 export function eventBody(event: EventFacts, seq: number): string {
   const { type: eventType, instanceId, agentSlug, createdAt, id: eventId } = event;
-  return JSON.stringify({ eventType, instanceId, agentSlug, data: dataOf(event), timestamp: createdAt.toISOString(), eventId, seq });
+  return JSON.stringify({
+    eventType,
+    instanceId,
+    agentSlug,
+    data: dataOf(event),
+    timestamp: createdAt.toISOString(),
+    eventId,
+    seq,
+  });
 }
 
 /** The body of a test. */

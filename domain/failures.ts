@@ -28,14 +28,16 @@ export const STEP_FAILURES = {
   gateway_died: { code: 'gateway_died', message: `The gateway ended by itself. ${TRIED_AGAIN}`, retryable: true },
   gateway_config_refused: {
     code: 'config_refused',
-    message: 'The gateway cannot run with its configuration. Change the agents that were changed last, then start the instance again.',
+    message:
+      'The gateway cannot run with its configuration. Change the agents or skills that were changed last, then start the instance again.',
     retryable: false,
   },
   gateway_not_ready: { code: 'gateway_not_ready', message: `The gateway was not ready in time. ${TRIED_AGAIN}`, retryable: true },
   gateway_unreachable: { code: 'gateway_unreachable', message: `The gateway did not answer. ${TRIED_AGAIN}`, retryable: true },
   agents_not_live: {
     code: 'config_refused',
-    message: 'The gateway did not take up the latest change of its agents and goes on with what it had. Change them again.',
+    message:
+      'The gateway did not take up the latest change of its agents or skills and goes on with what it had. Change them again.',
     retryable: true,
   },
   storage_refused: {
@@ -62,3 +64,20 @@ export function gaveUpMessage(failure: StepFailure): string {
   const { message } = STEP_FAILURES[failure];
   return message.replace(TRIED_AGAIN, 'It was tried several times. Start the instance again, or delete it.');
 }
+
+/** What there is to say of an instance that runs as it should, as its `statusReason`. */
+export const CONTENT_NOTES = {
+  file_refused: {
+    code: 'file_refused',
+    message:
+      'A workspace file could not be written: the agent has put a link or a folder in its place. Have the agent remove that, then change the file again.',
+    retryable: true,
+  },
+  content_drift: {
+    code: 'content_drift',
+    message: 'The gateway did not hold the agents, skills or secrets that it should, so it was given them again.',
+    retryable: false,
+  },
+} as const satisfies Record<string, FailureEntry>;
+
+export type ContentNote = keyof typeof CONTENT_NOTES;

@@ -18,6 +18,7 @@ export const ID_PREFIXES = [
   'proc',
   'req',
   'tok',
+  'skl',
 ] as const;
 
 export type IdPrefix = (typeof ID_PREFIXES)[number];

@@ -8,7 +8,7 @@ const DISABLE_AFTER_MS = 5 * 24 * 60 * 60_000;
 
 /** What is known of an endpoint. */
 export interface WebhookHealth {
-  /** In a row. */
+  /** In a row; from ten on only probes count. */
   failures: number;
   /** The first of them; null while there is none. */
   failingSince: Date | null;
@@ -20,6 +20,8 @@ export interface AttemptOutcome {
   result: 'succeeded' | 'failed' | 'gone';
   at: Date;
   retryAfterMs: number | null;
+  /** It was sent to an endpoint that was failing already, to see whether it is back. */
+  isProbe: boolean;
 }
 
 export interface HealthChange extends WebhookHealth {
@@ -47,7 +49,8 @@ export function healthAfter(health: WebhookHealth, outcomes: readonly AttemptOut
       if (disable === 'failing') disable = null;
       continue;
     }
-    failures += 1;
+    // What was under way when probing began says nothing about the probes.
+    if (outcome.isProbe || failures < FAILURES_UNTIL_PROBING) failures += 1;
     failingSince ??= outcome.at;
     if (outcome.retryAfterMs !== null) retryAfterMs = Math.max(retryAfterMs ?? 0, outcome.retryAfterMs);
     if (outcome.result === 'gone') disable = 'gone';

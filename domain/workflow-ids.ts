@@ -34,5 +34,5 @@ export function webhookWorkflowId(webhookId: string): string {
 
 /** What the Temporal Web UI shows of the workflow of a webhook. */
 export function webhookWorkflowSummary(webhookId: string): string {
-  return `deliver for ${webhookId}`;
+  return `deliver ${webhookId}`;
 }

@@ -4,6 +4,9 @@ export const MAX_FILES = 64;
 export const MAX_FILE_BYTES = 256 * 1024;
 export const MAX_FILES_BYTES = 1024 * 1024;
 
+/** How much of an agent's workspace is shown, and kept when its instance stops. */
+export const SHOWN_FILES = { maxFiles: 2 * MAX_FILES, maxFileBytes: MAX_FILE_BYTES, maxBytes: 2 * MAX_FILES_BYTES };
+
 interface Problem {
   path: string;
   message: string;

@@ -8,6 +8,16 @@ export class ConfigError extends Error {}
 
 const port = z.coerce.number().int().min(1).max(65_535);
 const count = z.coerce.number().int().min(1);
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((entry) => entry.trim())
+      .filter(Boolean),
+  );
+const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text;
 const decimalUsd = z.string().regex(/^\d{1,9}(\.\d{1,9})?$/, 'must be a decimal amount such as 0.03');
 
 const masterKeys = z
@@ -63,16 +73,10 @@ export const settingsSchema = z.object({
   RELAY_HOST: z.string().default('127.0.0.1').describe('address of the model relay, as instances reach it'),
   RELAY_PORT: port.default(3001).describe('port of the model relay'),
   METRICS_PORT: port.default(3002).describe('metrics of the API; the worker and the relay take the next two ports'),
-  TRUSTED_PROXIES: z
-    .string()
-    .default('')
-    .transform((text) =>
-      text
-        .split(',')
-        .map((entry) => entry.trim())
-        .filter(Boolean),
-    )
-    .describe('comma separated addresses whose `X-Forwarded-For` counts'),
+  TRUSTED_PROXIES: list.describe('comma separated addresses whose `X-Forwarded-For` counts'),
+  CORS_ORIGINS: list
+    .refine((origins) => origins.every((origin) => origin === '*' || isOrigin(origin)), 'must be origins such as https://app.example.com, or *')
+    .describe('comma separated origins of pages that may call the API from a browser; `*`: all'),
   RATE_LIMIT_PER_MINUTE: count.default(600).describe('requests per minute and account'),
   AUTH_RATE_LIMIT_PER_MINUTE: count.default(10).describe('requests per minute and address on register, login and verify'),
   MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account that are not gone'),

@@ -81,11 +81,11 @@ export function createSafeFetch(options: SafeFetchOptions): SafeFetch {
  */
 async function firstBytes(body: Dispatcher.ResponseData['body'], withinMs: number): Promise<string> {
   body.on('error', () => undefined);
-  const kept: Buffer[] = [];
+  const kept: Uint8Array[] = [];
   let size = 0;
   const read = async (): Promise<void> => {
     for await (const chunk of body) {
-      const bytes = Buffer.from(chunk);
+      const bytes: Uint8Array = Buffer.from(chunk);
       kept.push(bytes.subarray(0, KEPT_BYTES - size));
       size += bytes.length;
       if (size > KEPT_BYTES) return;

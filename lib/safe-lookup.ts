@@ -46,7 +46,8 @@ export function filterLookup(lookup: Lookup, { allowPrivate }: { allowPrivate: b
         else if (options.all) callback(null, allowed);
         else callback(null, first.address, first.family);
       },
-      (cause: unknown) => callback(Object.assign(new Error('The name could not be resolved', { cause }), { code: 'ENOTFOUND' }), '', 0),
+      (cause: unknown) =>
+        callback(Object.assign(new Error('The name could not be resolved', { cause }), { code: 'ENOTFOUND' }), '', 0),
     );
   };
 }

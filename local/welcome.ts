@@ -15,7 +15,7 @@ export interface Welcome {
 export function welcome(facts: Welcome): string {
   const rows: [string, string][] = [
     ['API', `${facts.apiOrigin}/v1`],
-    ['Reference', `${facts.apiOrigin}/v1/openapi.json`],
+    ['Reference', `${facts.apiOrigin}/docs`],
     ['Temporal Web UI', facts.temporalUi ?? 'that of TEMPORAL_ADDRESS'],
     ['Invite code', facts.inviteCode],
     ['Operator token', facts.operatorToken],

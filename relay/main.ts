@@ -9,6 +9,7 @@ import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
 import { createEchoModel } from './echo-model.ts';
 import { createKnownAgents } from './known-agents.ts';
 import type { ModelProvider } from './model-provider.ts';
+import { createPatientProvider } from './patient-provider.ts';
 import { createRelayMetrics } from './relay-metrics.ts';
 import { createRelayListener } from './server.ts';
 import { createRelayStore } from './store.ts';
@@ -16,6 +17,8 @@ import { createUpstream } from './upstream.ts';
 
 /** The API has METRICS_PORT itself, the worker the one after it. */
 const METRICS_PORT_OFFSET = 2;
+/** What a provider that is busy or away gets to come back before a call fails. */
+const RETRY_MS = 30_000;
 /** Model calls that are under way at a stop have this long to end. */
 const DRAIN_MS = 30_000;
 
@@ -59,7 +62,8 @@ async function run(config: Config, log: Log): Promise<void> {
 
 function createProvider(config: Config, log: Log): ModelProvider {
   const { MODEL_UPSTREAM_URL: url, MODEL_UPSTREAM_KEY: key } = config;
-  if (url !== undefined) return createUpstream({ url, key }, log);
+  const patience = { budgetMs: RETRY_MS, firstPauseMs: 250, monotonicMs: () => performance.now(), random: Math.random };
+  if (url !== undefined) return createPatientProvider(createUpstream({ url, key }, log), patience, log);
   log.warn('MODEL_UPSTREAM_URL is not set: agents are answered by the built-in echo model');
   return createEchoModel();
 }

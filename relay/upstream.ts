@@ -1,16 +1,22 @@
 import { Agent, errors, request } from 'undici';
 import type { Log } from '../lib/log.ts';
+import { boundedBody } from './bounded-body.ts';
 import type { ChatRequest } from './chat-request.ts';
 import type { ModelProvider } from './model-provider.ts';
 import { refusalOf } from './provider-refusal.ts';
 import { RelayError } from './relay-error.ts';
 
 /** As long as a gateway waits: a model may think for minutes before its first token. */
-const SILENCE_MS = 600_000;
+const THINKING_MS = 600_000;
+/** Once it has begun to answer. */
+const SILENCE_MS = 300_000;
+/** Hundreds of times the longest answer of any model. One that is no stream is held in memory until it is whole. */
+const MAX_STREAM_BYTES = 128 * 1024 ** 2;
+const MAX_OBJECT_BYTES = 16 * 1024 ** 2;
 
 /** The model provider behind this base URL (ending in /v1). It sees its own key and never a relay token. */
 export function createUpstream({ url, key }: { url: string; key: string | undefined }, log: Log): ModelProvider {
-  const dispatcher = new Agent({ headersTimeout: SILENCE_MS, bodyTimeout: SILENCE_MS });
+  const dispatcher = new Agent({ headersTimeout: THINKING_MS, bodyTimeout: SILENCE_MS });
   const completions = `${url.replace(/\/+$/, '')}/chat/completions`;
   return {
     async complete({ request: chat, traceparent, signal }) {
@@ -29,8 +35,10 @@ export function createUpstream({ url, key }: { url: string; key: string | undefi
         throw unreachable(cause);
       });
       if (answer.statusCode < 200 || answer.statusCode > 299) throw await refusalOf(answer, log);
-      const contentType = answer.headers['content-type'];
-      return { contentType: typeof contentType === 'string' ? contentType : 'application/json', body: answer.body };
+      const given = answer.headers['content-type'];
+      const contentType = typeof given === 'string' ? given : 'application/json';
+      const maxBytes = contentType.startsWith('text/event-stream') ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES;
+      return { contentType, body: boundedBody(answer.body, maxBytes) };
     },
     // Not close(): at this point every call has ended or was cut.
     close: () => dispatcher.destroy(),

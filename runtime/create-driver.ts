@@ -1,7 +1,10 @@
 import { join } from 'node:path';
 import type { Config } from '../lib/config.ts';
 import type { RuntimeDriver } from './driver.ts';
+import { packageDirOf } from './openclaw/installation.ts';
 import type { OpenClawInstallation } from './openclaw/installation.ts';
+import type { SkillHost } from './openclaw/skill-catalogue.ts';
+import { programPath } from './process/gateway-environment.ts';
 import type { GatewayProgram } from './process/gateway-environment.ts';
 import { ProcessDriver } from './process/process-driver.ts';
 
@@ -29,6 +32,15 @@ export function createDriver(
 
 function programOf({ openclaw, cacheDir, node }: DriverDeps): GatewayProgram {
   return { node, entry: openclaw.entry, compileCacheDir: join(cacheDir, 'compile-cache') };
+}
+
+/** Where the built-in skills come from and run, in this way of running instances. */
+export async function skillHost({ RUNTIME }: Pick<Config, 'RUNTIME'>, { cacheDir, node }: Pick<DriverDeps, 'cacheDir' | 'node'>): Promise<SkillHost> {
+  const packageDir = await packageDirOf(cacheDir);
+  switch (RUNTIME) {
+    case 'process':
+      return { packageDir, path: programPath(node), platform: process.platform };
+  }
 }
 
 /** What an operator must know about this way of running instances, to be said at every start. */

@@ -51,6 +51,12 @@ export interface RuntimeDriver {
   /** Removes files, links themselves and whole directories, named in the same two ways, never following a link. */
   removePaths(runtimeId: string, paths: readonly string[], call: MutationCall): Promise<void>;
 
+  /**
+   * Makes these the skills that all agents of this runtime have: whole paths such as `weather/SKILL.md`. A running
+   * gateway sees them from its next turn on, each skill whole or not at all. The agents' own changes to them go.
+   */
+  replaceSkills(runtimeId: string, files: ReadonlyMap<string, SkillFile>, call: MutationCall): Promise<void>;
+
   /** The base URL (ending in /v1) under which an instance reaches the model relay. */
   relayUrl(): string;
 
@@ -67,6 +73,12 @@ export interface RuntimeSpec {
   runtimeId: string;
   /** The rendered openclaw.json, given the port that the driver chose for the gateway. */
   renderConfig: (placement: Placement) => string;
+}
+
+export interface SkillFile {
+  content: Buffer;
+  /** Whether it is to be run. */
+  executable: boolean;
 }
 
 /** Where the gateway shall listen. */
@@ -107,6 +119,9 @@ export interface RuntimePaths {
   workspaceOf(gatewayAgentId: string): string;
   agentDirOf(gatewayAgentId: string): string;
 }
+
+/** The path leaves the directory, or a link or file stands where a directory should be. */
+export class UnsafePathError extends Error {}
 
 /** A newer attempt has touched this runtime; the one that gets this must stop. */
 export class StaleEpochError extends Error {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { clearAbortDue, findAbortDue, listAbortDue } from '../database/queries/abort-due.ts';
 import type { AbortDue } from '../database/queries/abort-due.ts';
 import { abortTurn, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
@@ -10,6 +11,9 @@ import type { TurnDeps } from './turn-deps.ts';
 
 type AbortDeps = Pick<TurnDeps, 'orm' | 'turnTimeoutMs' | 'log'>;
 
+/** A turn that was just taken up is aborted as soon as it is at work, which takes a moment. */
+const ABORT_TRIES = 15;
+const ABORT_PAUSE_MS = 200;
 /** A frame that was on its way when its turn was ended has arrived by then, or never will. */
 const FRAME_SECONDS = 60;
 
@@ -31,10 +35,15 @@ export async function abortDueTurn(
 }
 
 /**
- * Aborts what runs of a turn that we ended, and takes the mark off once the gateway shows that nothing does. A failure
- * leaves the mark, for the next try.
+ * Aborts what runs of a turn that we ended, and takes the mark off once the gateway shows that nothing does: true then.
+ * A failure leaves the mark, for the next try.
  */
-export async function abortEndedTurn(deps: AbortDeps, client: GatewayClient, turn: AbortDue, signal: AbortSignal): Promise<void> {
+export async function abortEndedTurn(
+  deps: AbortDeps,
+  client: GatewayClient,
+  turn: AbortDue,
+  signal: AbortSignal,
+): Promise<boolean> {
   try {
     const key = turnKey(turn.messageId, turn.attempt);
     const sessionKey = sessionKeyOfTurn(turn);
@@ -43,17 +52,20 @@ export async function abortEndedTurn(deps: AbortDeps, client: GatewayClient, tur
     const recovery = decideRecovery(history, key);
     if (recovery.kind === 'running') {
       if (recovery.runKey !== key) await abortTurn(client, { sessionKey, key: recovery.runKey });
-      return;
+      return false;
     }
-    if (recovery.kind === 'wait') return;
-    const mayStillArrive = recovery.kind === 'resend-same' && turn.endedSecondsAgo < FRAME_SECONDS;
-    if (mayStillArrive || waitsForRerun(history, recovery.kind, key)) return;
+    if (recovery.kind === 'wait') return false;
+    const isItsGateway = turn.bootId === client.bootId;
+    const mayStillArrive = recovery.kind === 'resend-same' && isItsGateway && turn.endedSecondsAgo < FRAME_SECONDS;
+    if (mayStillArrive || waitsForRerun(history, recovery.kind, key)) return false;
     await clearAbortDue(deps.orm.em.fork(), turn.messageId);
+    return true;
   } catch (err) {
     signal.throwIfAborted();
     // A gateway answers nothing about an agent that it does not know any more.
     if (turn.agentIsRemoved && client.isOpen()) await clearAbortDue(deps.orm.em.fork(), turn.messageId);
     deps.log.debug({ err, messageId: turn.messageId }, 'could not abort an ended turn yet');
+    return false;
   }
 }
 
@@ -76,7 +88,8 @@ export async function takeUpEndedTurn(
     const { gatewayAgentId: agentId, text: message, traceId } = turn;
     const timeoutSeconds = Math.ceil(deps.turnTimeoutMs / 1_000);
     await sendTurn(client, { key, agentId, sessionKey, message, traceId, timeoutSeconds }, { signal });
-    await abortEndedTurn(deps, client, turn, signal);
+    for (let tries = 1; tries <= ABORT_TRIES && !(await abortEndedTurn(deps, client, turn, signal)); tries += 1)
+      await sleep(ABORT_PAUSE_MS, undefined, { signal });
   } else if (recovery.kind === 'running') {
     await abortEndedTurn(deps, client, turn, signal);
   } else if (recovery.kind !== 'wait') {

@@ -32,8 +32,8 @@ export function keepTemporalWorkers({ temporal, activities, webhookActivities, b
     const connection = await temporal.connected(signal);
     const workflowBundle = await bundle();
     signal.throwIfAborted();
-    const work = { activities, ...(webhookActivities ? { webhookActivities } : {}) };
-    current = await createTemporalWorkers({ connection, namespace: temporal.namespace, ...work, workflowBundle, log });
+    const all = { activities, ...(webhookActivities ? { webhookActivities } : {}) };
+    current = await createTemporalWorkers({ connection, namespace: temporal.namespace, ...all, workflowBundle, log });
     log.info('working for Temporal');
     const running = current.run();
     // Told to stop while they were made.

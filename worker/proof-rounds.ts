@@ -37,6 +37,8 @@ export function createProofRounds(deps: Deps) {
   const { orm, leases, watches } = deps;
   /** By instance and process, so that a round writes only what has changed. */
   let written = new Map<string, Written>();
+  /** The epochs of the shards of which a round was written down. */
+  let begun = new Map<number, number>();
 
   async function run(): Promise<void> {
     const held = leases.held();
@@ -48,8 +50,9 @@ export function createProofRounds(deps: Deps) {
     if (!isSameLease(held, leases.held())) return;
     const round = new Map(answers.map(({ watch, proves }) => entryOf(watch, proves)));
     const changes = [...changedBy(round, written), ...droppedFrom(round, written, held)];
-    const leased = [...held.epochs].map(([shard, epoch]) => ({ shard, epoch }));
+    const leased = [...held.epochs].map(([shard, epoch]) => ({ shard, epoch, isFirst: begun.get(shard) !== epoch }));
     const proven = await proveAlive(orm.em.fork(), { owner: held.owner, leases: leased, sentAt, changes });
+    begun = new Map(leased.filter(({ shard }) => proven.includes(shard)).map(({ shard, epoch }) => [shard, epoch]));
     written = new Map([...round].filter(([, { shard }]) => proven.includes(shard)));
     for (const { watch, answered } of answers) if (answered !== null) watch.countProbe(answered);
   }

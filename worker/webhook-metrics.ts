@@ -5,7 +5,10 @@ import { deliveryLag } from '../database/queries/delivery-lag.ts';
 import type { AttemptOutcome } from '../domain/webhook-health.ts';
 
 /** What an operator watches of deliveries. Answers what counts an attempt. */
-export function registerWebhookMetrics(registry: Registry, { orm }: { orm: MikroORM }): (result: AttemptOutcome['result']) => void {
+export function registerWebhookMetrics(
+  registry: Registry,
+  { orm }: { orm: MikroORM },
+): (result: AttemptOutcome['result']) => void {
   const attempts = new Counter({
     name: 'thermidora_webhook_attempts_total',
     help: 'Attempts to deliver to a webhook, by how they went',

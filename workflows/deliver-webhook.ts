@@ -27,9 +27,10 @@ const LONGEST_RUN_MS = 10 * 60_000;
  * nobody else sends for it. However much waits for an endpoint that is away, it is one open run with a short history.
  */
 export async function deliverWebhook({ webhookId }: { webhookId: string }): Promise<void> {
-  const bell = { rang: true };
+  const bell = { rang: true, atMs: 0 };
   setHandler(wake, () => {
     bell.rang = true;
+    bell.atMs = Date.now();
   });
   upsertSearchAttributes([{ key: OPERATION, value: 'deliver' }]);
   const begunAt = Date.now();
@@ -38,6 +39,8 @@ export async function deliverWebhook({ webhookId }: { webhookId: string }): Prom
     bell.rang = false;
     setCurrentDetails(`Sending to ${webhookId} since ${new Date().toISOString()}.`);
     const result = await send(webhookId);
+    // Whoever rang before is seen to by the next run too. Else the first signals of a busy endpoint would keep its run open.
+    if (result?.isHandedOver && bell.atMs < Date.now()) bell.rang = false;
     const sleepMs = result ? sleepOf(result) : null;
     setCurrentDetails(detailsOf(webhookId, result));
     if (sleepMs === null || Date.now() + sleepMs - begunAt > LONGEST_RUN_MS) continue;

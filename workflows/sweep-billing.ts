@@ -1,4 +1,4 @@
-import { proxyActivities, setWorkflowOptions } from '@temporalio/workflow';
+import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
 import { TASK_QUEUES } from '../domain/task-queues.ts';
 
@@ -11,7 +11,6 @@ const activities = proxyActivities<Pick<Activities, 'sweepBilling'>>({
   summary: 'sweep billing',
 });
 
-setWorkflowOptions({ versioningBehavior: 'PINNED' }, sweepBilling);
 /** Debits what is due, then stops for the rest of its minute whatever has run out of money. */
 export async function sweepBilling(): Promise<void> {
   await activities.sweepBilling();

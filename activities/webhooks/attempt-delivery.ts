@@ -34,12 +34,13 @@ export async function attemptDelivery(
   onAttempt(result);
   const waitMs = retryAfterMs(answer.retryAfter, clock());
   const { statusCode, error, response } = answer;
+  const isProbe = isProbed(endpoint);
   return {
     ended: {
       ...{ deliveryId: delivery.id, number: delivery.attempts + 1, at, statusCode, durationMs, error, response },
       ...fateOf(deps, endpoint, delivery, result, waitMs),
     },
-    outcome: delivery.isTest && result !== 'succeeded' ? null : { result, at: clock(), retryAfterMs: waitMs },
+    outcome: delivery.isTest && result !== 'succeeded' ? null : { result, at: clock(), retryAfterMs: waitMs, isProbe },
   };
 }
 

@@ -15,7 +15,8 @@ const SENTENCES: Record<string, string> = {
 export function explainFailure(error: unknown): string {
   if (error instanceof UnsafeTargetError) return 'The address of the endpoint is not that of a public host.';
   const codes = [...codesOf(error)];
-  if (nameOf(error) === 'TimeoutError' || codes.some((code) => TIMEOUT_CODES.has(code))) return 'No answer came within 15 seconds.';
+  if (nameOf(error) === 'TimeoutError' || codes.some((code) => TIMEOUT_CODES.has(code)))
+    return 'No answer came within 15 seconds.';
   if (codes.some((code) => TLS_CODES.test(code))) return 'The certificate of the endpoint could not be verified.';
   const sentence = codes.map((code) => SENTENCES[code]).find((known) => known !== undefined);
   return sentence ?? 'The connection was closed before an answer came.';

@@ -13,14 +13,17 @@ import type { SendingResult } from './sending-result.ts';
 
 /** How many requests to one endpoint are open at once. */
 const CONCURRENCY = 64;
+/** How many are fetched at once, unless their bodies are large. */
+const WINDOW = 256;
+const LARGE_BODY = 16_384;
 const BUSY_MS = 5 * 60_000;
 const LINGER_MS = 5_000;
 const LOOK_MS = 1_000;
 /** Renewed thrice in its time. */
 const HOLD_MS = 15_000;
 const RENEW_MS = 5_000;
-/** Attempts that end within this are written down together. */
-const GATHER_MS = 5;
+/** While much is under way, attempts that end within this are written down together. */
+const GATHER_MS = 25;
 /** How long requests may take to end when this worker is about to. */
 const DRAIN_MS = 2_000;
 
@@ -34,9 +37,15 @@ export class Sending {
   readonly #cut = new AbortController();
   readonly #cancellation: AbortSignal;
   readonly #forget: (() => void)[];
-  /** Under way, or ended and not yet written down. */
-  readonly #known = new Map<string, Promise<void>>();
+  /** Fetched, under way, or ended and not yet written down. */
+  readonly #known = new Set<string>();
+  readonly #open = new Set<Promise<void>>();
+  #queue: { endpoint: Endpoint; delivery: DueDelivery }[] = [];
   #ended: MadeAttempt[] = [];
+  /** How many of them failed since the last success. */
+  #streak = 0;
+  #window = CONCURRENCY;
+  #endpoint: Endpoint | null = null;
   #failure: { error: unknown } | null = null;
   /** Its failures are not known to be none. */
   #isSuspect = false;
@@ -81,7 +90,7 @@ export class Sending {
   async stop(): Promise<void> {
     for (const forget of this.#forget) forget();
     this.#cut.abort();
-    await Promise.all(this.#known.values());
+    await Promise.all(this.#open);
   }
 
   async #renew(): Promise<void> {
@@ -91,37 +100,67 @@ export class Sending {
     await holdDrain(orm.em.fork(), this.#webhookId, HOLD_MS);
   }
 
-  /** Begins to send as much as there is room for. Null when there is no such webhook any more. */
+  /** Fetches and begins to send as much as there is room for. Null when there is no such webhook any more. */
   async #sendDue(): Promise<Endpoint | null> {
+    if (this.#endpoint && this.#queue.length > this.#window / 2) return this.#endpoint;
     const em = this.#deps.orm.em.fork();
-    const question = { webhookId: this.#webhookId, except: [...this.#known.keys()] };
-    const found = await findDueDeliveries(em, { ...question, limit: Math.max(0, CONCURRENCY - this.#known.size) });
+    const question = { webhookId: this.#webhookId, except: [...this.#known] };
+    const found = await findDueDeliveries(em, { ...question, limit: this.#window - this.#queue.length });
     if (!found) return null;
     const { endpoint, due } = found;
+    this.#endpoint = endpoint;
     this.#isSuspect ||= endpoint.failures > 0;
-    for (const delivery of due) this.#send(endpoint, delivery);
+    if (due.length > 0) this.#window = due.some(({ body }) => body.length > LARGE_BODY) ? CONCURRENCY : WINDOW;
+    for (const delivery of due) this.#enqueue(endpoint, delivery);
     // One at a time, to see whether it is back.
     if (endpoint.enabled && isProbed(endpoint) && !endpoint.isResting && this.#known.size === 0) {
       const oldest = await findOldestDelivery(em, question);
-      if (oldest) this.#send(endpoint, oldest);
+      if (oldest) this.#enqueue(endpoint, oldest);
     }
+    this.#sendQueued();
     return endpoint;
   }
 
+  #enqueue(endpoint: Endpoint, delivery: DueDelivery): void {
+    this.#known.add(delivery.id);
+    this.#queue.push({ endpoint, delivery });
+  }
+
+  #sendQueued(): void {
+    while (this.#open.size < CONCURRENCY) {
+      const next = this.#queue.shift();
+      if (!next) return;
+      this.#send(next.endpoint, next.delivery);
+    }
+  }
+
+  /** What was fetched and not begun is left for later. */
+  #dropQueue(): void {
+    for (const { delivery } of this.#queue) this.#known.delete(delivery.id);
+    this.#queue = [];
+  }
+
   #send(endpoint: Endpoint, delivery: DueDelivery): void {
-    const attempt = attemptDelivery(this.#deps, endpoint, delivery, this.#cut.signal).then(
-      (made) => {
-        this.#ended.push(made);
+    const attempt = attemptDelivery(this.#deps, endpoint, delivery, this.#cut.signal)
+      .then(
+        (made) => {
+          this.#ended.push(made);
+          this.#streak = made.outcome?.result === 'succeeded' ? 0 : this.#streak + 1;
+          // Its rest, or its probes, may have begun.
+          if (isProbed({ failures: this.#streak }) || made.outcome?.result === 'gone' || made.outcome?.retryAfterMs)
+            this.#dropQueue();
+        },
+        (error: unknown) => {
+          this.#known.delete(delivery.id);
+          if (!this.#cut.signal.aborted) this.#failure ??= { error };
+        },
+      )
+      .finally(() => {
+        this.#open.delete(attempt);
+        if (!this.#cut.signal.aborted) this.#sendQueued();
         this.#bell.ring();
-      },
-      (error: unknown) => {
-        this.#known.delete(delivery.id);
-        if (this.#cut.signal.aborted) return;
-        this.#failure ??= { error };
-        this.#bell.ring();
-      },
-    );
-    this.#known.set(delivery.id, attempt);
+      });
+    this.#open.add(attempt);
   }
 
   async #writeDown(): Promise<void> {
@@ -159,7 +198,8 @@ export class Sending {
     const { orm, drain } = this.#deps;
     this.#renewDueAt = 0;
     await this.#renew();
-    const settled = Promise.all(this.#known.values());
+    this.#dropQueue();
+    const settled = Promise.all(this.#open);
     await (drain.aborted ? Promise.race([settled, sleep(DRAIN_MS, undefined, { ref: false })]) : settled);
     await this.#writeDown();
     const left = await findWaiting(orm.em.fork(), this.#webhookId);
@@ -174,7 +214,7 @@ export class Sending {
   /** Until something has ended or begun, at most until the next look. */
   async #pause(): Promise<void> {
     await this.#bell.rung(LOOK_MS);
-    if (this.#ended.length > 0) await sleep(GATHER_MS);
+    if (this.#known.size >= CONCURRENCY) await sleep(GATHER_MS);
   }
 }
 

@@ -22,11 +22,15 @@ import { logout } from './auth/logout.ts';
 import { register } from './auth/register.ts';
 import { revokeKey } from './auth/revoke-key.ts';
 import { verify } from './auth/verify.ts';
+import { getForecast } from './billing/get-forecast.ts';
+import { getUsage } from './billing/get-usage.ts';
+import { listLedger } from './billing/list-ledger.ts';
 import { listEvents } from './events/list-events.ts';
 import { listInstanceEvents } from './events/list-instance-events.ts';
 import { createInstance } from './instances/create-instance.ts';
 import { deleteInstance } from './instances/delete-instance.ts';
 import { getInstance } from './instances/get-instance.ts';
+import { getInstanceUsage } from './instances/get-instance-usage.ts';
 import { getLogs } from './instances/get-logs.ts';
 import { listInstances } from './instances/list-instances.ts';
 import { startInstance } from './instances/start-instance.ts';
@@ -38,6 +42,13 @@ import { listMessages } from './messages/list-messages.ts';
 import { sendMessage } from './messages/send-message.ts';
 import { defineGetOpenapi } from './meta/get-openapi.ts';
 import { listModels } from './models/list-models.ts';
+import { deleteSecret } from './secrets/delete-secret.ts';
+import { listSecrets } from './secrets/list-secrets.ts';
+import { storeSecrets } from './secrets/store-secrets.ts';
+import { deleteSkill } from './skills/delete-skill.ts';
+import { installSkill } from './skills/install-skill.ts';
+import { listCatalogue } from './skills/list-catalogue.ts';
+import { listSkills } from './skills/list-skills.ts';
 import { createWebhook } from './webhooks/create-webhook.ts';
 import { deleteWebhook } from './webhooks/delete-webhook.ts';
 import { getWebhook } from './webhooks/get-webhook.ts';
@@ -66,12 +77,20 @@ export const operations: readonly Operation[] = [
   deleteInstance,
   waitInstance,
   getLogs,
+  getInstanceUsage,
   createAgent,
   listAgents,
   getAgent,
   updateAgent,
   deleteAgent,
   listModels,
+  listCatalogue,
+  installSkill,
+  listSkills,
+  deleteSkill,
+  storeSecrets,
+  listSecrets,
+  deleteSecret,
   sendMessage,
   listMessages,
   getMessage,
@@ -87,6 +106,9 @@ export const operations: readonly Operation[] = [
   redeliver,
   listInstanceEvents,
   listEvents,
+  listLedger,
+  getUsage,
+  getForecast,
   createInvite,
   listInvites,
   listAccounts,

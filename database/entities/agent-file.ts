@@ -14,6 +14,8 @@ const AgentFileSchema = defineEntity({
     generation: counter(),
     /** Whether the gateway has this content. What an agent changes afterwards is its own. */
     applied: p.boolean().default(false),
+    /** The agent made it: it was seen in the workspace, and never given by the API. */
+    seen: p.boolean().default(false),
     updatedAt: moment(),
   },
 });

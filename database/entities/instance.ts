@@ -62,6 +62,8 @@ const InstanceSchema = defineEntity({
     killFirst: p.boolean().default(false),
     /** No start before then: a gateway that keeps dying is given a pause. */
     startNotBefore: moment().strictNullable().default(null),
+    /** No restart before then: what changes until then shares it. */
+    restartNotBefore: moment().strictNullable().default(null),
     /** Holds one of MAX_RUNNING slots. */
     hasSlot: p.boolean().default(false),
     /** Waits for a slot since then. */

@@ -6,7 +6,14 @@ const WebhookAttemptSchema = defineEntity({
   name: 'WebhookAttempt',
   tableName: 'webhook_attempts',
   properties: {
-    delivery: () => p.manyToOne(WebhookDelivery).mapToPk().primary().foreignKeyName('webhook_attempts_delivery_fk').deleteRule('cascade').updateRule('no action'),
+    delivery: () =>
+      p
+        .manyToOne(WebhookDelivery)
+        .mapToPk()
+        .primary()
+        .foreignKeyName('webhook_attempts_delivery_fk')
+        .deleteRule('cascade')
+        .updateRule('no action'),
     /** From 1. */
     number: p.integer().primary(),
     at: moment(),

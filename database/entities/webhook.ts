@@ -18,9 +18,17 @@ const WebhookSchema = defineEntity({
     id: p.text().primary(),
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('webhooks_account_fk').index(false),
     /** Only events of this instance; null: of all. */
-    instance: () => p.manyToOne(Instance).mapToPk().strictNullable().foreignKeyName('webhooks_instance_fk').deleteRule('no action').index(false),
+    instance: () =>
+      p
+        .manyToOne(Instance)
+        .mapToPk()
+        .strictNullable()
+        .foreignKeyName('webhooks_instance_fk')
+        .deleteRule('no action')
+        .index(false),
     /** Only events of this agent, of the same instance. */
-    agent: () => p.manyToOne(Agent).mapToPk().strictNullable().foreignKeyName('webhooks_agent_fk').deleteRule('no action').index(false),
+    agent: () =>
+      p.manyToOne(Agent).mapToPk().strictNullable().foreignKeyName('webhooks_agent_fk').deleteRule('no action').index(false),
     url: p.text(),
     events: p.array(),
     description: p.text().strictNullable(),

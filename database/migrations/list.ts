@@ -1,10 +1,14 @@
 import { Initial } from './20261124-initial.ts';
 import { Billing } from './20261125-billing.ts';
 import { Webhooks } from './20261126-webhooks.ts';
+import { InstanceContent } from './20261127-instance-content.ts';
+import { ApiGuards } from './20261128-api-guards.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 export const migrationsList = [
   { name: '20261124-initial', class: Initial },
   { name: '20261125-billing', class: Billing },
   { name: '20261126-webhooks', class: Webhooks },
+  { name: '20261127-instance-content', class: InstanceContent },
+  { name: '20261128-api-guards', class: ApiGuards },
 ];

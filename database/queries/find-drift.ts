@@ -78,7 +78,11 @@ export async function findRunning(em: EntityManager): Promise<RunningRow[]> {
  * Takes a gateway out of use that has provably ended a while ago without anybody noting it, in the caller's
  * transaction. False, and nothing changed, when it was noted meanwhile.
  */
-export async function noteLostGateway(em: EntityManager, { instanceId, bootId }: RunningRow, endedAt: Date | null): Promise<boolean> {
+export async function noteLostGateway(
+  em: EntityManager,
+  { instanceId, bootId }: RunningRow,
+  endedAt: Date | null,
+): Promise<boolean> {
   const rows = await em.execute<{ id: string }[]>(
     `update instances set boot_id = null, kill_first = true where id = ? and boot_id = ? returning id`,
     [instanceId, bootId],

@@ -8,6 +8,7 @@ export interface InstanceLifecycle extends LifecycleRow {
   epoch: number;
   killFirst: boolean;
   startNotBefore: Date | null;
+  restartNotBefore: Date | null;
   hasSlot: boolean;
   deaths: Date[];
 }
@@ -18,10 +19,11 @@ const COLUMNS = `
   content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
   restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
   boot_id as "bootId", epoch::float8 as epoch, kill_first as "killFirst", (extract(epoch from start_not_before) * 1000)::float8 as "startNotBefore",
-  has_slot as "hasSlot", to_json(deaths) as deaths, deleted_at is not null as "isGone"`;
+  (extract(epoch from restart_not_before) * 1000)::float8 as "restartNotBefore", has_slot as "hasSlot", to_json(deaths) as deaths, deleted_at is not null as "isGone"`;
 
-interface FoundRow extends Omit<InstanceLifecycle, 'hasOpenInterval' | 'deaths' | 'startNotBefore'> {
+interface FoundRow extends Omit<InstanceLifecycle, 'hasOpenInterval' | 'deaths' | 'startNotBefore' | 'restartNotBefore'> {
   startNotBefore: number | null;
+  restartNotBefore: number | null;
   deaths: string[];
 }
 
@@ -31,11 +33,14 @@ interface FindOptions {
 }
 
 /** Null when there never was such an instance. */
-export async function findLifecycle(em: EntityManager, instanceId: string, { lock }: FindOptions): Promise<InstanceLifecycle | null> {
-  const [row] = await em.execute<FoundRow[]>(
-    `select ${COLUMNS} from instances where id = ?${lock ? ' for update' : ''}`,
-    [instanceId],
-  );
+export async function findLifecycle(
+  em: EntityManager,
+  instanceId: string,
+  { lock }: FindOptions,
+): Promise<InstanceLifecycle | null> {
+  const [row] = await em.execute<FoundRow[]>(`select ${COLUMNS} from instances where id = ?${lock ? ' for update' : ''}`, [
+    instanceId,
+  ]);
   if (!row) return null;
   // A statement of its own: what was committed while the first one waited for the lock counts too.
   const [interval] = await em.execute<{ isOpen: boolean }[]>(
@@ -45,6 +50,7 @@ export async function findLifecycle(em: EntityManager, instanceId: string, { loc
   return {
     ...row,
     startNotBefore: row.startNotBefore === null ? null : new Date(row.startNotBefore),
+    restartNotBefore: row.restartNotBefore === null ? null : new Date(row.restartNotBefore),
     deaths: row.deaths.map((at) => new Date(at)),
     hasOpenInterval: interval?.isOpen ?? false,
   };

@@ -12,15 +12,17 @@ export type GatewaySight = { isAlive: true } | { isAlive: false; diedAt: Date };
 
 /**
  * The gateway takes no messages any more and is about to be ended by us: its end is no death. Ends the meter, for good
- * where it is known how the gateway was met. False when a newer attempt has begun.
+ * where it is known how the gateway was met. With `killFirst` the next start ends the gateway, should this attempt not
+ * get to it. False when a newer attempt has begun.
  */
 export async function releaseGateway(
   em: EntityManager,
-  { instanceId, epoch, sight = null }: OfAttempt & { sight?: GatewaySight | null },
+  { instanceId, epoch, sight = null, killFirst = false }: OfAttempt & { sight?: GatewaySight | null; killFirst?: boolean },
 ): Promise<boolean> {
   const [row] = await em.execute<{ bootId: string | null }[]>(
-    'update instances set boot_id = null where id = ? and epoch = ? returning old.boot_id as "bootId"',
-    [instanceId, epoch],
+    `update instances set boot_id = null, kill_first = kill_first or ?::boolean
+      where id = ? and epoch = ? returning old.boot_id as "bootId"`,
+    [killFirst, instanceId, epoch],
   );
   if (!row) return false;
   await closeInterval(em, instanceId);
@@ -35,7 +37,10 @@ interface Stopped extends OfAttempt {
 }
 
 /** The instance is stopped and its slot free, in the caller's transaction. False when it was overtaken. */
-export async function finishStop(em: EntityManager, { instanceId, epoch, powerGeneration, maxRunning }: Stopped): Promise<boolean> {
+export async function finishStop(
+  em: EntityManager,
+  { instanceId, epoch, powerGeneration, maxRunning }: Stopped,
+): Promise<boolean> {
   const rows = await em.execute<{ id: string }[]>(
     `update instances
         set status = 'stopped', stopped_at = now(), boot_id = null, kill_first = false, start_not_before = null, deaths = '{}',
@@ -50,26 +55,20 @@ export async function finishStop(em: EntityManager, { instanceId, epoch, powerGe
   return true;
 }
 
-interface Restarted extends OfAttempt {
+interface Gone extends OfAttempt {
   /** As the step read it: the next gateway process is newer. */
   restartGeneration: number;
 }
 
-/** The gateway of a restart has ended; the start step goes on. False when a newer attempt has begun. */
-export async function finishRestart(em: EntityManager, { instanceId, epoch, restartGeneration }: Restarted): Promise<boolean> {
+/**
+ * No gateway runs: whatever restart was asked for is fulfilled by the next one, also when another attempt adopts it.
+ * False when a newer attempt has begun.
+ */
+export async function noteGatewayGone(em: EntityManager, { instanceId, epoch, restartGeneration }: Gone): Promise<boolean> {
   const rows = await em.execute<{ id: string }[]>(
     `update instances set kill_first = false, applied_restart_generation = greatest(applied_restart_generation, ?::bigint)
       where id = ? and epoch = ? returning id`,
     [restartGeneration, instanceId, epoch],
-  );
-  return rows.length > 0;
-}
-
-/** The gateway that was lost has ended for certain. False when a newer attempt has begun. */
-export async function clearKillFirst(em: EntityManager, { instanceId, epoch }: OfAttempt): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    'update instances set kill_first = false where id = ? and epoch = ? returning id',
-    [instanceId, epoch],
   );
   return rows.length > 0;
 }

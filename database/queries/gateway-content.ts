@@ -15,8 +15,23 @@ export interface ContentFile {
   generation: number;
 }
 
+export interface ContentSkill {
+  id: string;
+  name: string;
+  type: 'built-in' | 'custom';
+  /** The variables that it asks for. */
+  requiresEnv: string[];
+}
+
+export interface ContentSkillFile {
+  skillName: string;
+  path: string;
+  content: string;
+}
+
 /** What a gateway shall hold. */
 export interface GatewayContentRows {
+  instanceId: string;
   /** At least as old as everything below. */
   contentGeneration: number;
   agents: ContentAgent[];
@@ -24,6 +39,16 @@ export interface GatewayContentRows {
   removedAgents: { id: string; gatewayAgentId: string }[];
   /** Not yet on the gateway. */
   files: ContentFile[];
+  skills: ContentSkill[];
+  skillFiles: ContentSkillFile[];
+  secrets: ContentSecret[];
+}
+
+export interface ContentSecret {
+  accountId: string;
+  key: string;
+  /** Encrypted. */
+  value: string;
 }
 
 /** Reads what the gateway of this instance shall hold. */
@@ -49,7 +74,21 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
       where instance_id = ? and deleted_at is null and not applied order by agent_id, path`,
     [instanceId],
   );
-  return { contentGeneration: row?.generation ?? 0, agents, removedAgents, files };
+  const skills = await em.execute<ContentSkill[]>(
+    `select id, name, type, to_json(requires_env) as "requiresEnv" from instance_skills where instance_id = ? order by name`,
+    [instanceId],
+  );
+  const skillFiles = await em.execute<ContentSkillFile[]>(
+    `select name as "skillName", path, content from skill_files join instance_skills on instance_skills.id = skill_id
+      where instance_id = ? order by name, path`,
+    [instanceId],
+  );
+  const secrets = await em.execute<ContentSecret[]>(
+    `select account_id as "accountId", key, value from instance_secrets join instances on instances.id = instance_id
+      where instance_id = ? order by key`,
+    [instanceId],
+  );
+  return { instanceId, contentGeneration: row?.generation ?? 0, agents, removedAgents, files, skills, skillFiles, secrets };
 }
 
 /** The gateway has these files; one that was changed since then stays to be done. */
@@ -70,6 +109,25 @@ export async function markAgentsActive(em: EntityManager, agentIds: readonly str
   );
 }
 
+/** The gateway has these skills. */
+export async function markSkillsActive(em: EntityManager, skillIds: readonly string[]): Promise<void> {
+  await em.execute(
+    `update instance_skills set status = 'active'
+      where id in (select jsonb_array_elements_text(?::jsonb)) and status <> 'active'`,
+    [JSON.stringify(skillIds)],
+    'run',
+  );
+}
+
+/** The gateway has these agents, but not all of their files. */
+export async function markAgentsFailed(em: EntityManager, agentIds: readonly string[]): Promise<void> {
+  await em.execute(
+    `update agents set status = 'error' where id in (select jsonb_array_elements_text(?::jsonb)) and deleted_at is null`,
+    [JSON.stringify(agentIds)],
+    'run',
+  );
+}
+
 /** Nothing of these agents is left in the gateway. */
 export async function markAgentsRemoved(em: EntityManager, agentIds: readonly string[], now: Date): Promise<void> {
   await em.execute(
@@ -79,7 +137,7 @@ export async function markAgentsRemoved(em: EntityManager, agentIds: readonly st
   );
 }
 
-/** The gateway holds what it should as of this generation. False when a newer attempt has begun. */
+/** The gateway holds what it should as of this generation; that it once did not stays said. False when a newer attempt has begun. */
 export async function markContentApplied(
   em: EntityManager,
   { instanceId, epoch, contentGeneration }: { instanceId: string; epoch: number; contentGeneration: number },
@@ -87,7 +145,10 @@ export async function markContentApplied(
   const rows = await em.execute<{ id: string }[]>(
     `update instances
         set applied_content_generation = greatest(applied_content_generation, ?::bigint),
-            reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
+            reason_code = case when reason_code = 'content_drift' then reason_code end,
+            reason_message = case when reason_code = 'content_drift' then reason_message end,
+            reason_at = case when reason_code = 'content_drift' then reason_at end,
+            reason_retryable = case when reason_code = 'content_drift' then reason_retryable end
       where id = ? and epoch = ? returning id`,
     [contentGeneration, instanceId, epoch],
   );

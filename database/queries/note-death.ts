@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { afterDeath } from '../../domain/lifecycle.ts';
 import type { DesiredStatus, TransitionKind } from '../../domain/lifecycle.ts';
-import { closeInterval } from './intervals.ts';
+import { closeInterval, proveEnd } from './intervals.ts';
 import { wakeInstance } from './wake-instance.ts';
 
 export interface GatewayDeath {
@@ -35,6 +35,8 @@ export async function noteDeath(em: EntityManager, death: GatewayDeath): Promise
   const row = await lockRow(em, death);
   if (!row) return false;
   await closeInterval(em, death.instanceId, death.endedAt ?? row.provenUntil);
+  // A stop that was accepted before has closed it already, perhaps long after the gateway had ended.
+  if (death.endedAt) await proveEnd(em, { ...death, diedAt: death.endedAt });
   // A gateway that was told to end is none that died.
   const isExpected = row.desiredStatus !== 'running' || row.transitionKind === 'restarting';
   await (isExpected ? forgetGateway(em, death) : beginRecovery(em, row, death));

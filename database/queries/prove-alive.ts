@@ -18,7 +18,8 @@ export async function databaseNow(em: EntityManager): Promise<string> {
 
 interface Round {
   owner: string;
-  leases: readonly ShardLease[];
+  /** `isFirst`: this holder has not yet written down a round of the shard. */
+  leases: readonly (ShardLease & { isFirst?: boolean })[];
   /** When its pings were sent. */
   sentAt: string;
   changes: readonly LifeSign[];
@@ -26,14 +27,15 @@ interface Round {
 
 /**
  * Writes down a round of pings in one statement: how far the shards' gateways are proven to have run, and which of
- * them are not, from the proof before. Answers the shards that were still held; nothing is written for another.
+ * them are not, from the proof before. In the first round of a holder those that did not answer it are not proven either:
+ * it may not have found them yet. Answers the shards that were still held; nothing is written for another.
  */
 export async function proveAlive(em: EntityManager, { owner, leases, sentAt, changes }: Round): Promise<number[]> {
   if (leases.length === 0) return [];
   const rows = await em.execute<{ shard: number }[]>(
     `with held as (
-       select watch_shards.shard, alive_until as before
-         from watch_shards join jsonb_to_recordset(?::jsonb) as lease (shard int, epoch bigint)
+       select watch_shards.shard, alive_until as before, coalesce(lease."isFirst", false) as is_first
+         from watch_shards join jsonb_to_recordset(?::jsonb) as lease (shard int, epoch bigint, "isFirst" boolean)
            on lease.shard = watch_shards.shard and lease.epoch = watch_shards.epoch
         where owner = ? order by watch_shards.shard for update of watch_shards
      ), proven as (
@@ -48,9 +50,16 @@ export async function proveAlive(em: EntityManager, { owner, leases, sentAt, cha
         where runtime_intervals.instance_id = change."instanceId" and runtime_intervals.boot_id = change."bootId"
           and (runtime_intervals.lost_at is null) <> change.answered
           and (ended_at is null or held.before is null or ended_at > held.before)
+     ), unheard as (
+       update runtime_intervals set lost_at = greatest(runtime_intervals.started_at, coalesce(held.before, runtime_intervals.started_at))
+         from held join instances on instances.shard = held.shard
+        where held.is_first and runtime_intervals.instance_id = instances.id and not settled and lost_at is null
+          and (ended_at is null or held.before is null or ended_at > held.before)
+          and not exists (select from jsonb_to_recordset(?::jsonb) as change ("instanceId" text, "bootId" text)
+                           where change."instanceId" = instances.id and change."bootId" = runtime_intervals.boot_id)
      )
      select shard from proven`,
-    [JSON.stringify(leases), owner, sentAt, JSON.stringify(changes)],
+    [JSON.stringify(leases), owner, sentAt, JSON.stringify(changes), JSON.stringify(changes)],
   );
   return rows.map(({ shard }) => shard);
 }

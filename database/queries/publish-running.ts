@@ -14,8 +14,6 @@ interface PublishOptions {
   epoch: number;
   powerGeneration: number;
   contentGeneration: number;
-  /** The restarts that this gateway process is newer than. */
-  restartGeneration: number;
   bootId: string;
   intervalId: string;
 }
@@ -25,7 +23,7 @@ interface PublishOptions {
  * overtaken, and only when every pending turn is bound to this gateway process.
  */
 export async function publishRunning(em: EntityManager, options: PublishOptions): Promise<PublishOutcome> {
-  const { instanceId, epoch, powerGeneration, contentGeneration, restartGeneration, bootId, intervalId } = options;
+  const { instanceId, epoch, powerGeneration, contentGeneration, bootId, intervalId } = options;
   const [row] = await em.execute<{ accountId: string; isCurrent: boolean }[]>(
     `select account_id as "accountId",
             epoch = ? and power_generation = ? and desired_status = 'running' and deleted_at is null as "isCurrent"
@@ -38,15 +36,14 @@ export async function publishRunning(em: EntityManager, options: PublishOptions)
     `update instances
         set status = 'running', boot_id = ?, started_at = now(), start_not_before = null, error_generation = null,
             applied_content_generation = greatest(applied_content_generation, ?::bigint),
-            applied_restart_generation = greatest(applied_restart_generation, ?::bigint),
-            transition_kind = case when restart_generation > greatest(applied_restart_generation, ?::bigint) then 'restarting' end,
-            transition_started_at = case when restart_generation > greatest(applied_restart_generation, ?::bigint) then now() end,
+            transition_kind = case when restart_generation > applied_restart_generation then 'restarting' end,
+            transition_started_at = case when restart_generation > applied_restart_generation then now() end,
             transition_attempt = 0, transition_step = null,
             reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
       where id = ? and not exists (
               select from messages where instance_id = instances.id and status = 'pending' and boot_id is distinct from ?)
      returning id`,
-    [bootId, contentGeneration, restartGeneration, restartGeneration, restartGeneration, instanceId, bootId],
+    [bootId, contentGeneration, instanceId, bootId],
   );
   if (published.length === 0) return 'turns_left';
   await openInterval(em, { id: intervalId, instanceId, accountId: row.accountId, bootId });

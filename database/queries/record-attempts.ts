@@ -81,11 +81,20 @@ export async function recordHealth(
         set failures = ?, failing_since = ?, enabled = enabled and ?::text is null, disabled_reason = coalesce(?, disabled_reason),
             not_before = case when ? then null else coalesce(now() + make_interval(secs => ?::float8), not_before) end
       where id = ?`,
-    [change.failures, change.failingSince, disable, disable, change.isRecovered, change.restMs === null ? null : change.restMs / 1_000, webhookId],
+    [
+      change.failures,
+      change.failingSince,
+      disable,
+      disable,
+      change.isRecovered,
+      change.restMs === null ? null : change.restMs / 1_000,
+      webhookId,
+    ],
     'run',
   );
   if (change.isRecovered) await makeDue(em, webhookId);
-  if (disable !== null) await recordDisabled(em, { id: makeId('evt'), accountId: row.accountId, webhookId, reason: disable, now });
+  if (disable !== null)
+    await recordDisabled(em, { id: makeId('evt'), accountId: row.accountId, webhookId, reason: disable, now });
   return { ...change, disable };
 }
 
@@ -109,6 +118,15 @@ interface Disabled {
 async function recordDisabled(em: EntityManager, { id, accountId, webhookId, reason, now }: Disabled): Promise<void> {
   await recordEvent(em, {
     ...{ id, accountId, type: 'webhook.disabled', data: { webhookId, reason }, createdAt: now, occurrenceKey: id },
-    ...{ instanceId: null, agentSlug: null, agentName: null, source: null, messageId: null, content: null, jobName: null, error: null },
+    ...{
+      instanceId: null,
+      agentSlug: null,
+      agentName: null,
+      source: null,
+      messageId: null,
+      content: null,
+      jobName: null,
+      error: null,
+    },
   });
 }

@@ -61,9 +61,22 @@ const INSERT_EVENT = `
 
 function valuesOf(event: NewEvent, seq: number): unknown[] {
   return [
-    event.id, event.accountId, seq, event.type, event.instanceId, event.agentSlug, event.agentName, event.source, event.messageId,
-    event.content, event.contentTruncated ?? false, event.jobName, event.error?.code ?? null, event.error?.message ?? null,
-    event.data ? JSON.stringify(event.data) : null, event.createdAt,
+    event.id,
+    event.accountId,
+    seq,
+    event.type,
+    event.instanceId,
+    event.agentSlug,
+    event.agentName,
+    event.source,
+    event.messageId,
+    event.content,
+    event.contentTruncated ?? false,
+    event.jobName,
+    event.error?.code ?? null,
+    event.error?.message ?? null,
+    event.data ? JSON.stringify(event.data) : null,
+    event.createdAt,
   ];
 }
 

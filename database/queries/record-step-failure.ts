@@ -138,4 +138,9 @@ export async function giveUpContent(
     [instanceId, contentGeneration],
     'run',
   );
+  await em.execute(
+    `update instance_skills set status = 'error' where instance_id = ? and status = 'pending' and generation <= ?`,
+    [instanceId, contentGeneration],
+    'run',
+  );
 }

@@ -19,6 +19,12 @@ const REMOVALS = [
   `delete from agent_files
     where (agent_id, path) in (select agent_id, path from agent_files join agents on agents.id = agent_id
                                 where instance_id = ? limit ${BATCH}) returning 1 as one`,
+  `delete from instance_secrets
+    where (instance_id, key) in (select instance_id, key from instance_secrets where instance_id = ? limit ${BATCH})
+   returning 1 as one`,
+  // Each with its files, of 5 MiB at most.
+  `delete from instance_skills
+    where id in (select id from instance_skills where instance_id = ? limit 10) returning 1 as one`,
   `delete from event_occurrences
     where (instance_id, key) in (select instance_id, key from event_occurrences where instance_id = ? limit ${BATCH})
    returning 1 as one`,
@@ -30,7 +36,7 @@ const REMOVALS = [
  */
 export async function removeInstanceData(em: EntityManager, instanceId: string, signal: AbortSignal): Promise<void> {
   for (const statement of REMOVALS) {
-    for (let isDone = false; !isDone; ) {
+    for (let isDone = false; !isDone;) {
       signal.throwIfAborted();
       const rows = await em.execute<{ one: number }[]>(statement, [instanceId]);
       isDone = rows.length === 0;

@@ -31,7 +31,10 @@ export async function removeOldEvents(
 }
 
 /** Removes one batch of deliveries that have ended and were made before this moment, with their attempts. */
-export async function removeOldDeliveries(em: EntityManager, { before, limit }: { before: Date; limit: number }): Promise<number> {
+export async function removeOldDeliveries(
+  em: EntityManager,
+  { before, limit }: { before: Date; limit: number },
+): Promise<number> {
   const rows = await em.execute<{ one: number }[]>(
     `delete from webhook_deliveries where id in (
        select delivery.id from webhooks webhook

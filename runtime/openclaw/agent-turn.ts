@@ -29,7 +29,9 @@ export interface SendOptions {
   signal?: AbortSignal;
   /**
    * Gets how the turn ended, or that the gateway refused it after all, from the gateway's second answer. Only after
-   * `accepted`, once, and never when the connection goes away before. Must not throw.
+   * `accepted`, once, and never when the connection goes away before. Must not throw. A turn that was sent again to a
+   * new gateway process may fail under its own key because the gateway's repetition of it came first: then the history
+   * tells (decideRecovery), and the same goes for the `error` event of its run.
    */
   onResult?: (result: TurnResult) => void;
 }
@@ -78,7 +80,10 @@ export async function sendTurn(client: GatewayClient, turn: TurnRequest, options
 }
 
 /** Stops a running or waiting turn. False when the gateway has none under this key. Throws GatewayRequestError. */
-export async function abortTurn(client: GatewayClient, { sessionKey, key }: { sessionKey: string; key: string }): Promise<boolean> {
+export async function abortTurn(
+  client: GatewayClient,
+  { sessionKey, key }: { sessionKey: string; key: string },
+): Promise<boolean> {
   return abortAnswer.parse(await client.request('chat.abort', { sessionKey, runId: key })).aborted;
 }
 
@@ -175,7 +180,10 @@ function refused(why: RefusalReason, { message, retryAfterMs }: GatewayRequestEr
 /** What the agent said, at least since its last tool call. */
 function answerIn({ result }: AgentPayload): string {
   const said = (result?.payloads ?? []).filter(({ isError }) => isError !== true);
-  return said.map(({ text }) => text ?? '').filter((text) => text !== '').join('\n\n');
+  return said
+    .map(({ text }) => text ?? '')
+    .filter((text) => text !== '')
+    .join('\n\n');
 }
 
 function errorIn(payload: AgentPayload | undefined): string | undefined {

@@ -58,7 +58,8 @@ export async function connectGateway(options: ConnectOptions): Promise<GatewayCl
       return await connectOnce(options, giveUp);
     } catch (error) {
       signal.throwIfAborted();
-      if (deadline.aborted) throw new GatewayConnectError(`The gateway did not let us in within ${timeoutMs} ms`, { retryable: true });
+      if (deadline.aborted)
+        throw new GatewayConnectError(`The gateway did not let us in within ${timeoutMs} ms`, { retryable: true });
       if (!isStarting(error)) throw asConnectError(error);
       await sleep(error.retryAfterMs ?? STARTING_RETRY_MS, undefined, { signal: giveUp }).catch(() => {});
     }

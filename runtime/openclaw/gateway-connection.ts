@@ -58,7 +58,7 @@ export class GatewayConnection {
     socket.on('message', (data, isBinary) => {
       this.#heard = true;
       // Text messages come as one Buffer with the default binaryType.
-      if (!isBinary) this.#onFrame(data.toString());
+      if (!isBinary && Buffer.isBuffer(data)) this.#onFrame(data.toString());
     });
   }
 

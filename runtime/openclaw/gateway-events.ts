@@ -9,7 +9,13 @@ export type GatewayEvent =
   /** `text` is all of the answer so far. Deltas may be skipped, so trust it, and not the sum of the `delta`s. */
   | (OfRun & { kind: 'delta'; text: string; delta: string })
   | (OfRun & { kind: 'final'; text: string; stopReason: string | null })
-  | (OfRun & { kind: 'error'; message: string; failure: ProviderFailure | null; errorKind: string | null; stopReason: string | null })
+  | (OfRun & {
+      kind: 'error';
+      message: string;
+      failure: ProviderFailure | null;
+      errorKind: string | null;
+      stopReason: string | null;
+    })
   | (OfRun & { kind: 'aborted'; text: string; stopReason: string | null })
   /** Anything else about a run: a tool call, a phase. */
   | (OfRun & { kind: 'other'; stream: string; phase: string | null })
@@ -115,7 +121,15 @@ function fromChat(payload: unknown): GatewayEvent | null {
     case 'error': {
       const errorMessage = chat.errorMessage ?? '';
       const errorKind = chat.errorKind ?? null;
-      return { kind: 'error', runId, sessionKey, message: errorMessage, failure: failureOf(chat.errorDetail), errorKind, stopReason };
+      return {
+        kind: 'error',
+        runId,
+        sessionKey,
+        message: errorMessage,
+        failure: failureOf(chat.errorDetail),
+        errorKind,
+        stopReason,
+      };
     }
   }
 }

@@ -63,10 +63,7 @@ const row = z
     customType: text,
     openclawAbort: z.looseObject({ aborted: z.boolean() }).nullish().catch(null),
     provenance: z.looseObject({ sourceTool: text }).nullish().catch(null),
-    __openclaw: z
-      .looseObject({ id: text, runId: text, idempotencyKey: text, reason: text })
-      .nullish()
-      .catch(null),
+    __openclaw: z.looseObject({ id: text, runId: text, idempotencyKey: text, reason: text }).nullish().catch(null),
   })
   .transform((raw): HistoryRow => {
     const { content, __openclaw: origin } = raw;
@@ -93,7 +90,10 @@ const answer = z.looseObject({
   messages: z.array(row),
   inFlightRun: z.looseObject({ runId: z.string(), text: z.string().catch('') }).nullish(),
   sessionInfo: z.looseObject({ status: text, lastRunId: text }).nullish().catch(null),
-  pendingInputs: z.looseObject({ items: z.array(pendingInput) }).nullish().catch(null),
+  pendingInputs: z
+    .looseObject({ items: z.array(pendingInput) })
+    .nullish()
+    .catch(null),
   inputReceipts: z.array(pendingInput).nullish().catch(null),
 });
 

@@ -53,6 +53,11 @@ export async function ensureOpenClaw(options: InstallationOptions): Promise<Open
   return { entry: join(target, 'node_modules', 'openclaw', 'dist', 'index.js'), version };
 }
 
+/** Where the pinned OpenClaw package is, or will be once it is installed. */
+export async function packageDirOf(cacheDir: string): Promise<string> {
+  return join(cacheDir, `openclaw-${await pinnedVersion()}`, 'node_modules', 'openclaw');
+}
+
 async function install(target: string, version: string, options: InstallationOptions): Promise<void> {
   if (await isComplete(target, version)) return;
   options.onProgress?.(`Installing OpenClaw ${version} into ${target} (about half a minute, once).`);

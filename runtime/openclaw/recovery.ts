@@ -81,7 +81,10 @@ function endOf(rows: readonly HistoryRow[], runId: string): Recovery | null {
 
 /** As the gateway's `chat` events join them, but for a few words right before a tool call, which they may leave out. */
 function saidIn(answers: readonly HistoryRow[]): string {
-  return answers.map(({ text }) => text.trim()).filter((text) => text !== '').join('\n\n');
+  return answers
+    .map(({ text }) => text.trim())
+    .filter((text) => text !== '')
+    .join('\n\n');
 }
 
 /** The newest re-run stands for the turn, and comes before a failure that a resend left under the turn's own key. */

@@ -9,6 +9,15 @@ export interface GatewayContent {
   /** How long one turn may run. */
   turnTimeoutSeconds: number;
   agents: readonly GatewayAgent[];
+  /** None by default. */
+  skills?: GatewaySkills;
+}
+
+export interface GatewaySkills {
+  /** The bundled skills that agents have. Those of the driver's own directory they have anyway. */
+  bundled: readonly string[];
+  /** The variables that each skill asks for, by the skill's name: without them it is not shown to agents. */
+  env: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
 export interface GatewayAgent {
@@ -63,8 +72,7 @@ export function renderConfig(content: GatewayContent, placement: Placement): str
       catalogRefresh: { enabled: false },
       providers: Object.fromEntries(content.agents.map((agent) => [providerOf(agent), provider(agent, content)])),
     },
-    // An empty list would mean "all bundled skills".
-    skills: { allowBundled: ['-'], workshop: { autonomous: { mode: 'off' } } },
+    skills: skillsSection(content),
     commands: { restart: false },
     tools: {
       profile: 'coding',
@@ -77,6 +85,15 @@ export function renderConfig(content: GatewayContent, placement: Placement): str
     agents: agentsSection(content),
   };
   return `${JSON.stringify(config, null, 2)}\n`;
+}
+
+function skillsSection({ skills = { bundled: [], env: {} } }: GatewayContent) {
+  return {
+    // An empty list would mean "all bundled skills".
+    allowBundled: skills.bundled.length === 0 ? ['-'] : skills.bundled,
+    entries: Object.fromEntries(Object.entries(skills.env).map(([name, env]) => [name, { env }])),
+    workshop: { autonomous: { mode: 'off' } },
+  };
 }
 
 function gatewaySection({ gatewayToken, paths }: GatewayContent, { port, bind }: Placement) {

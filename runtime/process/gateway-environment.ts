@@ -18,6 +18,11 @@ export function tempDirOf({ stateDir }: RuntimeLayout): string {
   return join(stateDir, 'tmp');
 }
 
+/** Where gateways, and the skills of their agents, find programs. */
+export function programPath(node: string): string {
+  return [dirname(node), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);
+}
+
 /**
  * The whole environment of a gateway. Nothing of the control plane's own environment is in it, because agents can
  * read all of it.
@@ -26,7 +31,7 @@ export function gatewayEnvironment(layout: RuntimeLayout, program: GatewayProgra
   return {
     HOME: homeOf(layout),
     TMPDIR: tempDirOf(layout),
-    PATH: [dirname(program.node), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter),
+    PATH: programPath(program.node),
     LANG: 'C.UTF-8',
     TZ: 'UTC',
     NODE_COMPILE_CACHE: program.compileCacheDir,

@@ -12,6 +12,7 @@ import type {
   RuntimePaths,
   RuntimeSpec,
   RuntimeState,
+  SkillFile,
 } from '../driver.ts';
 import { raiseEpoch } from './epoch-fence.ts';
 import { freePort } from './free-port.ts';
@@ -26,6 +27,7 @@ import { replaceFile } from './replace-file.ts';
 import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from './runtime-layout.ts';
 import type { RuntimeLayout } from './runtime-layout.ts';
 import { putFilesBelow, removePathsBelow } from './safe-files.ts';
+import { replaceSkillTree } from './skill-tree.ts';
 import { explainingStorage } from './storage-error.ts';
 
 export interface ProcessDriverOptions {
@@ -138,6 +140,13 @@ export class ProcessDriver implements RuntimeDriver {
 
   async removePaths(runtimeId: string, paths: readonly string[], call: MutationCall): Promise<void> {
     await this.#mutate(runtimeId, call, (layout) => removePathsBelow(layout.stateDir, paths));
+  }
+
+  async replaceSkills(runtimeId: string, files: ReadonlyMap<string, SkillFile>, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      await replaceSkillTree(layout, files);
+    });
   }
 
   relayUrl(): string {

@@ -10,6 +10,10 @@ export interface RuntimeLayout {
   /** What the gateway wrote to its output. */
   outputFile: string;
   portFile: string;
+  /** The skills of all agents: ours, though a gateway looks for them in its state. */
+  skillsDir: string;
+  /** Which skills were put there. */
+  skillsMarkFile: string;
   epochFile: string;
   lockFile: string;
 }
@@ -33,6 +37,8 @@ export function layoutOf(dataDir: string, runtimeId: string): RuntimeLayout {
     stateDir: join(root, 'state'),
     outputFile: join(root, 'output.log'),
     portFile: join(root, 'port'),
+    skillsDir: join(root, 'state', 'skills'),
+    skillsMarkFile: join(root, 'skills.sha256'),
     epochFile: join(fences, runtimeId),
     lockFile: join(fences, `${runtimeId}.lock`),
   };

@@ -4,9 +4,7 @@ import { mkdir, open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promise
 import type { FileHandle } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import { isErrno } from '../../lib/errno.ts';
-
-/** The path leaves the directory, or a link or file stands where a directory should be. */
-export class UnsafePathError extends Error {}
+import { UnsafePathError } from '../driver.ts';
 
 /** An open directory. Its entries are reached through the handle, so a rename above it changes nothing. */
 interface Directory {
@@ -130,7 +128,8 @@ function partsWithin(root: string, path: string): string[] {
   return partsOf(isAbsolute(path) ? relative(root, path) : path);
 }
 
-function partsOf(path: string): string[] {
+/** The names of a relative path. Throws UnsafePathError when it leaves its directory. */
+export function partsOf(path: string): string[] {
   const parts = path.split('/').filter((part) => part !== '' && part !== '.');
   if (isAbsolute(path) || path.includes('\0') || parts.includes('..'))
     throw new UnsafePathError(`The path leaves the directory of the instance: ${JSON.stringify(path)}.`);

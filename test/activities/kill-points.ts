@@ -7,7 +7,7 @@ import type { RuntimeDriver } from '../../runtime/driver.ts';
 export type StepName = 'startInstance' | 'stopInstance' | 'restartInstance' | 'applyContent' | 'destroyInstance';
 
 /** Where a step touches the runtime: looks that are repeated any number of times do not count. */
-const COUNTED = new Set<PropertyKey>(['ensureRunning', 'writeConfig', 'stop', 'destroy', 'putFiles', 'removePaths', 'endpoint']);
+const COUNTED = new Set<PropertyKey>(['ensureRunning', 'writeConfig', 'stop', 'destroy', 'putFiles', 'removePaths', 'replaceSkills', 'endpoint']);
 
 class Killed extends Error {}
 
@@ -61,13 +61,10 @@ export async function surviveKills({ deps, step, input }: Options): Promise<numb
       isKilled = true;
     });
     const activities = createActivities({ ...deps, driver });
-    const outcome = await attempt(() => activities[step](input)).then(
-      () => null,
-      (error: unknown) => error,
-    );
-    if (!isKilled) {
-      if (outcome) throw outcome;
-      return kills;
-    }
+    const run = attempt(() => activities[step](input));
+    await run.catch(() => undefined);
+    if (isKilled) continue;
+    await run;
+    return kills;
   }
 }

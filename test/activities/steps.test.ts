@@ -37,32 +37,47 @@ async function everythingOf(): Promise<unknown> {
     instance: await em.execute('select * from instances where id = ?', [instanceId]),
     intervals: await em.execute('select * from runtime_intervals where instance_id = ? order by started_at', [instanceId]),
     agents: await em.execute('select * from agents where instance_id = ? order by id', [instanceId]),
-    files: await em.execute('select agent_files.* from agent_files join agents on agents.id = agent_id where instance_id = ? order by agent_id, path', [instanceId]),
+    files: await em.execute(
+      'select agent_files.* from agent_files join agents on agents.id = agent_id where instance_id = ? order by agent_id, path',
+      [instanceId],
+    ),
   };
 }
 
-test('a start', async () => {
-  await reconciler.power(instance.instanceId, 'start');
-  await survive('startInstance');
-  expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
-}, GATEWAY_MS);
+test(
+  'a start',
+  async () => {
+    await reconciler.power(instance.instanceId, 'start');
+    await survive('startInstance');
+    expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
+  },
+  GATEWAY_MS,
+);
 
-test('new content', async () => {
-  await changeContent(reconciler, instance);
-  await survive('applyContent');
-  expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1 });
-}, GATEWAY_MS);
+test(
+  'new content',
+  async () => {
+    await changeContent(reconciler, instance);
+    await survive('applyContent');
+    expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1 });
+  },
+  GATEWAY_MS,
+);
 
-test('a restart', async () => {
-  const before = await status();
-  await bump(reconciler, instance.instanceId, 'restart_generation');
-  await survive('restartInstance');
-  expect(await status()).toMatchObject({ status: 'running', transition: 'restarting', bootId: null, openIntervals: 0 });
-  await survive('startInstance');
-  const after = await status();
-  expect(after).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
-  expect(after.bootId).not.toBe(before.bootId);
-}, 2 * GATEWAY_MS);
+test(
+  'a restart',
+  async () => {
+    const before = await status();
+    await bump(reconciler, instance.instanceId, 'restart_generation');
+    await survive('restartInstance');
+    expect(await status()).toMatchObject({ status: 'running', transition: 'restarting', bootId: null, openIntervals: 0 });
+    await survive('startInstance');
+    const after = await status();
+    expect(after).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
+    expect(after.bootId).not.toBe(before.bootId);
+  },
+  2 * GATEWAY_MS,
+);
 
 test('a step that was decided on before something newer was accepted does nothing', async () => {
   const { powerGeneration } = await reconciler.row(instance.instanceId);
@@ -73,15 +88,23 @@ test('a step that was decided on before something newer was accepted does nothin
   expect(await everythingOf()).toEqual(before);
 });
 
-test('a stop', async () => {
-  await survive('stopInstance');
-  expect(await status()).toMatchObject({ status: 'stopped', transition: null, bootId: null, openIntervals: 0, hasSlot: false });
-  expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'exited' });
-}, GATEWAY_MS);
+test(
+  'a stop',
+  async () => {
+    await survive('stopInstance');
+    expect(await status()).toMatchObject({ status: 'stopped', transition: null, bootId: null, openIntervals: 0, hasSlot: false });
+    expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'exited' });
+  },
+  GATEWAY_MS,
+);
 
-test('a delete', async () => {
-  await reconciler.power(instance.instanceId, 'destroy');
-  await survive('destroyInstance');
-  expect(await status()).toMatchObject({ status: 'destroying', isGone: true, bootId: null, openIntervals: 0 });
-  expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'absent' });
-}, GATEWAY_MS);
+test(
+  'a delete',
+  async () => {
+    await reconciler.power(instance.instanceId, 'destroy');
+    await survive('destroyInstance');
+    expect(await status()).toMatchObject({ status: 'destroying', isGone: true, bootId: null, openIntervals: 0 });
+    expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'absent' });
+  },
+  GATEWAY_MS,
+);

@@ -1,13 +1,18 @@
 import { startStack } from '../support/stack-under-test.ts';
 import { closeTestRun, openTestRun } from '../support/test-run.ts';
+import { benchApi } from './api.ts';
+import { benchBilling } from './billing.ts';
 import { benchColdStart } from './cold-start.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
 import { benchReads } from './reads.ts';
 import { renderTable } from './table.ts';
 import type { Row } from './table.ts';
+import { benchWebhooks } from './webhooks.ts';
 import { benchWorkerKill } from './worker-kill.ts';
 
+/** Names of the parts to measure, comma separated; all of them without it. */
+const ONLY = process.env['ONLY']?.split(',');
 /** How often the slow measurements are made. */
 const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
 
@@ -15,11 +20,12 @@ const say = (sentence: string): void => void process.stderr.write(`${sentence}\n
 
 await openTestRun();
 try {
-  const stack = await startStack();
+  const stack = await startStack({ env: { WEBHOOK_ALLOW_PRIVATE: 'true' } });
   const rows: Row[] = [];
   try {
-    const parts = { 'cold start': benchColdStart, messages: benchMessages, reads: benchReads, memory: benchMemory, 'worker kill': benchWorkerKill };
+    const parts = { 'cold start': benchColdStart, messages: benchMessages, reads: benchReads, api: benchApi, memory: benchMemory, 'worker kill': benchWorkerKill, billing: benchBilling, webhooks: benchWebhooks };
     for (const [name, bench] of Object.entries(parts)) {
+      if (ONLY && !ONLY.includes(name)) continue;
       say(`Measuring: ${name} ...`);
       rows.push(...(await bench({ stack, rounds: ROUNDS, say })));
     }

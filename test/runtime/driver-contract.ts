@@ -128,6 +128,35 @@ export function describeDriver(name: string, createHarness: () => Promise<Driver
       expect(await harness.runInside(RUNTIME, 'cd workspaces/alpha && cat SWAP.md && ls')).toMatch(/^mine(?!.*trap)/s);
     });
 
+    test('skills are replaced as a whole, with what is to be run, and what agents did to them goes', async () => {
+      const file = (text: string, executable = false) => ({ content: Buffer.from(text), executable });
+      await driver.replaceSkills(
+        RUNTIME,
+        new Map([
+          ['one/SKILL.md', file('first')],
+          ['one/scripts/run.sh', file('#!/bin/sh\necho ran', true)],
+          ['two/SKILL.md', file('second')],
+        ]),
+        at(1),
+      );
+      expect(await harness.runInside(RUNTIME, 'cat skills/one/SKILL.md skills/two/SKILL.md && skills/one/scripts/run.sh')).toBe('firstsecondran\n');
+      expect(await harness.runInside(RUNTIME, 'test -x skills/one/SKILL.md || echo plain')).toBe('plain\n');
+      const next = new Map([['two/SKILL.md', file('again')]]);
+      await driver.replaceSkills(RUNTIME, next, at(1));
+      await driver.replaceSkills(RUNTIME, next, at(1));
+      expect(await harness.runInside(RUNTIME, 'find skills -type f && cat skills/two/SKILL.md')).toBe('skills/two/SKILL.md\nagain');
+      await expect(driver.replaceSkills(RUNTIME, new Map([['../../out', file('x')]]), at(1))).rejects.toThrow('leaves');
+      expect(await harness.runInside(RUNTIME, 'cat skills/two/SKILL.md')).toBe('again');
+    });
+
+    test('a link in the place of the skills is replaced and never followed', async () => {
+      await harness.runInside(RUNTIME, 'mkdir -p tmp/mine && echo kept >tmp/mine/file && rm -rf skills && ln -s tmp/mine skills');
+      await driver.replaceSkills(RUNTIME, new Map([['one/SKILL.md', { content: Buffer.from('x'), executable: false }]]), at(1));
+      expect(await harness.runInside(RUNTIME, 'cat tmp/mine/file && ls tmp/mine && ls skills')).toBe('kept\nfile\none\n');
+      await driver.replaceSkills(RUNTIME, new Map(), at(1));
+      expect(await harness.runInside(RUNTIME, 'ls skills')).toBe('');
+    });
+
     test('a path out of the instance is refused', async () => {
       const outside = new Map([['../x', Buffer.from('x')]]);
       await expect(driver.putFiles(RUNTIME, 'workspaces/alpha', outside, at(1))).rejects.toThrow('leaves');
@@ -145,6 +174,7 @@ export function describeDriver(name: string, createHarness: () => Promise<Driver
         driver.destroy(RUNTIME, at(9)),
         driver.putFiles(RUNTIME, 'workspaces/alpha', new Map([['LATE.md', Buffer.from('x')]]), at(9)),
         driver.removePaths(RUNTIME, ['workspaces/alpha'], at(9)),
+        driver.replaceSkills(RUNTIME, new Map([['late/SKILL.md', { content: Buffer.from('x'), executable: false }]]), at(9)),
       ];
       for (const change of overtaken) await expect(change).rejects.toThrow(StaleEpochError);
       expect(await driver.inspect(RUNTIME)).toEqual(before);

@@ -10,6 +10,7 @@ import { createSafeFetch } from '../../lib/safe-fetch.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { openTemporalLink } from '../../worker/temporal-link.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
+import { quietTemporal } from '../workflows/quiet-temporal.ts';
 
 export interface DeliveringOptions {
   databaseUrl: string;
@@ -24,8 +25,14 @@ export interface Delivering {
 }
 
 /** The part of a worker process that delivers to webhooks: the outbox relay and the workers of Temporal. */
-export async function startDelivering({ databaseUrl, temporal, masterKey, workflowBundle }: DeliveringOptions): Promise<Delivering> {
+export async function startDelivering({
+  databaseUrl,
+  temporal,
+  masterKey,
+  workflowBundle,
+}: DeliveringOptions): Promise<Delivering> {
   const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
+  quietTemporal(log);
   const orm = await createOrm(databaseUrl);
   const notifications = listenToNotifications(databaseUrl, log);
   const settings = { TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: temporal.namespace, temporalEnv: {} };

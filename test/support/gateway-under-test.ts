@@ -18,7 +18,7 @@ import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 
 /** For one start of a gateway on a busy machine; also for tests that restart one. */
-export const GATEWAY_START_MS = 120_000;
+export const GATEWAY_START_MS = 180_000;
 /** Makes the token of the gateway under test. */
 export const GATEWAY_MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
 const RUNTIME_ID = 'under_test';
@@ -128,7 +128,7 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
       for (const client of clients) client.close();
       await driver.destroy(runtimeId, call());
       await model.close();
-      await rm(dataDir, { recursive: true, force: true });
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };
 }

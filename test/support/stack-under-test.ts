@@ -38,8 +38,8 @@ export interface StackUnderTest {
   temporal: { address: string; namespace: string };
   /** Calls as the operator. */
   operator: ApiClient;
-  /** Registers a new account and calls as it, by an API key. */
-  newAccount(): Promise<ApiClient & { accountId: string }>;
+  /** Registers a new account, with this sign-up credit, and calls as it, by an API key. */
+  newAccount(creditUsd?: string): Promise<ApiClient & { accountId: string }>;
   pidOf(name: ProcessName): number;
   /** SIGKILL; resolves when it is gone. */
   kill(name: ProcessName): Promise<void>;
@@ -87,6 +87,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     MODEL_UPSTREAM_URL: model.url,
     SMTP_URL: 'print:',
     DATA_DIR: dataDir,
+    RATE_LIMIT_PER_MINUTE: '10000000',
     AUTH_RATE_LIMIT_PER_MINUTE: '100000',
     ...options.env,
   };
@@ -132,7 +133,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     masterKey,
     temporal,
     operator,
-    newAccount: () => newAccount(url, operator),
+    newAccount: (creditUsd) => newAccount(url, operator, creditUsd),
     pidOf(name) {
       const pid = children.get(name)?.pid;
       if (pid === undefined) throw new Error(`${name} does not run`);
@@ -161,8 +162,8 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
   return stack;
 }
 
-async function newAccount(url: string, operator: ApiClient): Promise<ApiClient & { accountId: string }> {
-  const { code } = await operator.ok('POST', '/admin/invites', { uses: 1 });
+async function newAccount(url: string, operator: ApiClient, creditUsd?: string): Promise<ApiClient & { accountId: string }> {
+  const { code } = await operator.ok('POST', '/admin/invites', { uses: 1, ...(creditUsd === undefined ? {} : { creditUsd }) });
   const email = `user-${randomBytes(6).toString('hex')}@example.com`;
   const account = await createApiClient(url, {}).ok('POST', '/auth/register', { name: 'Test', email, inviteCode: code });
   const token = createApiClient(url, { authorization: `Bearer ${account.token}` });
@@ -173,7 +174,7 @@ async function newAccount(url: string, operator: ApiClient): Promise<ApiClient &
 /** Ports that nobody listens on, three of them in a row. */
 async function freePorts(count: number): Promise<number[]> {
   for (;;) {
-    const [first = 0, second = 0] = await Promise.all([freePort(), freePort()]);
+    const [first, second] = await Promise.all([freePort(), freePort()]);
     const base = await freePort();
     const rows = await Promise.all([1, 2].map((offset) => isFree(base + offset)));
     if (rows.every(Boolean) && new Set([first, second, base]).size === 3) return [first, second, base].slice(0, count);

@@ -56,7 +56,12 @@ export async function startWebhookReceiver(): Promise<WebhookReceiver> {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const path = request.url ?? '';
-      received.push({ path, headers: request.headers, body: Buffer.concat(chunks).toString('utf8'), atMs: performance.timeOrigin + performance.now() });
+      received.push({
+        path,
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString('utf8'),
+        atMs: performance.timeOrigin + performance.now(),
+      });
       (behaviours.get(path) ?? answering(200))(response, request);
     });
     request.on('error', () => undefined);

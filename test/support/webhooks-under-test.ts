@@ -56,7 +56,8 @@ export async function startWebhooks(): Promise<WebhooksUnderTest> {
   const masterKey = randomBytes(32);
   const encryption = createEncryption({ masterKeys: [{ id: 'test', key: masterKey }], randomBytes });
   const makeId = createIdMaker(randomBytes);
-  const sql = <T extends object>(statement: string, values: unknown[] = []): Promise<T[]> => orm.em.fork().execute<T[]>(statement, values);
+  const sql = <T extends object>(statement: string, values: unknown[] = []): Promise<T[]> =>
+    orm.em.fork().execute<T[]>(statement, values);
   return {
     orm,
     client,
@@ -65,7 +66,10 @@ export async function startWebhooks(): Promise<WebhooksUnderTest> {
     sql,
     async newAccount() {
       const accountId = makeId('acc');
-      await sql(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [accountId, `${accountId}@example.com`]);
+      await sql(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [
+        accountId,
+        `${accountId}@example.com`,
+      ]);
       await sql('insert into event_counters (account_id) values (?)', [accountId]);
       return accountId;
     },
@@ -75,7 +79,14 @@ export async function startWebhooks(): Promise<WebhooksUnderTest> {
       await sql(
         `insert into webhooks (id, account_id, url, events, secret, secret_last4, created_at)
          values (?, ?, ?, (select array_agg(entry) from jsonb_array_elements_text(?::jsonb) as entry), ?, ?, now())`,
-        [webhookId, accountId, url, JSON.stringify(events), encryption.encrypt(secret, webhookPlace(webhookId)), secret.slice(-4)],
+        [
+          webhookId,
+          accountId,
+          url,
+          JSON.stringify(events),
+          encryption.encrypt(secret, webhookPlace(webhookId)),
+          secret.slice(-4),
+        ],
       );
       return { webhookId, secret };
     },

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { cancelTurn } from '../../turns/cancel-turn.ts';
 import { eventually } from '../support/eventually.ts';
 import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
@@ -8,7 +8,10 @@ import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
 
-const MODEL_MS = 20_000;
+/** The first turn of a gateway takes long on a busy machine. */
+const MODEL_MS = 60_000;
+
+jest.setTimeout(2 * MODEL_MS);
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;

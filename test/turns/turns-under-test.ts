@@ -114,7 +114,7 @@ export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promi
         }),
       ),
     turn,
-    end: (messageId, withinMs = 30_000) =>
+    end: (messageId, withinMs = 60_000) =>
       eventually(async () => {
         const found = await turn(messageId);
         if (found.status === 'pending') throw new Error('The turn has not ended');

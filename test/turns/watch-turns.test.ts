@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { claimAttempt } from '../../database/queries/claim-turn.ts';
 import { SHARD_OWNER } from '../../database/queries/pending-turns.ts';
 import { sendTurn, turnKey } from '../../runtime/openclaw/agent-turn.ts';
@@ -12,7 +12,10 @@ import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
 
-const MODEL_MS = 20_000;
+/** The first turn of a gateway takes long on a busy machine. */
+const MODEL_MS = 60_000;
+
+jest.setTimeout(2 * MODEL_MS);
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;

@@ -35,8 +35,6 @@ test(
     const { instanceId, accountId } = await insertInstance(orm, {
       ...{ runtimeId: gateway.runtimeId, bootId: 'boot_1', ranForSeconds: 60 },
     });
-    // The epochs of the gateway under test began with its start.
-    await orm.em.fork().execute('update instances set epoch = 100 where id = ?', [instanceId]);
     const messageId = await insertTurn(orm, { instanceId, accountId, bootId: 'boot_1', attempt: 1 });
     const connections = createGatewayConnections({ driver: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
 

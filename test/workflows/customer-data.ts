@@ -8,9 +8,10 @@ const ENUMS = new Set([
   ...['start', 'stop', 'destroy', 'restart', 'apply', 'wait', 'none', 'reconcile', 'sweep', 'drift', 'record', 'failure'],
   ...['gateway_died', 'gateway_config_refused', 'gateway_not_ready', 'gateway_unreachable', 'agents_not_live'],
   ...['storage_refused', 'step_timed_out', 'unexpected', 'stale_attempt', 'worker_draining', 'database_away'],
+  ...['deliver', 'send', 'webhooks', 'retention'],
   ...['readTarget', 'readPowerGeneration', 'Keyword', 'TypeScriptSDK'],
 ]);
-const ID = new RegExp(`^(instance/)?(${ID_PREFIXES.join('|')})_[a-z0-9]{12,40}$`);
+const ID = new RegExp(`^((instance|webhook)/)?(${ID_PREFIXES.join('|')})_[a-z0-9]{12,40}$`);
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/;
 const NUMBER = /^\d+$/;
 /** What the server itself says of activities that it ends. */
@@ -31,7 +32,9 @@ function textsIn(value: unknown): string[] {
   if (Array.isArray(value)) return value.flatMap(textsIn);
   if (!isRecord(value) || ArrayBuffer.isView(value)) return [];
   if (isRecord(value['metadata']) && 'data' in value) return textsOfPayload(value['metadata'], value['data']);
-  const own = isFailure(value) ? [value['message'], value['stackTrace'], typeOf(value)].filter((text) => typeof text === 'string') : [];
+  const own = isFailure(value)
+    ? [value['message'], value['stackTrace'], typeOf(value)].filter((text) => typeof text === 'string')
+    : [];
   // Fields that a message does not have stand on its prototype.
   return [...own, ...Object.values(value).flatMap(textsIn)];
 }

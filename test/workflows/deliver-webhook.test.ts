@@ -47,7 +47,9 @@ describe('deliverWebhook', () => {
         'content-type': 'application/json',
       });
       expect(new StandardWebhook(secret).verify(got!.body, headers)).toMatchObject({ eventId, seq, eventType: 'agent.message' });
-      await eventually(async () => expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ status: 'succeeded', attempts: 1 }]));
+      await eventually(async () =>
+        expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ status: 'succeeded', attempts: 1 }]),
+      );
     },
     LONG_MS,
   );

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { instanceWorkflowId } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { GATEWAY_MS, insertAgent, startReconciler } from './reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
@@ -23,6 +24,12 @@ describe('the life of an instance', () => {
       await reconciler.reconcile(instance.instanceId);
       expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1, hasSlot: true, deaths: 0 });
       expect((await status()).bootId).not.toBeNull();
+      const { searchAttributes } = await reconciler.client.workflow.getHandle(instanceWorkflowId(instance.instanceId)).describe();
+      expect(searchAttributes).toMatchObject({
+        AccountId: [instance.accountId],
+        InstanceId: [instance.instanceId],
+        Operation: ['start'],
+      });
       expect(await agentStatus(instance.agentId)).toBe('active');
       expect(await filesToApply()).toBe(0);
     },
@@ -42,11 +49,17 @@ describe('the life of an instance', () => {
       expect(await agentStatus(agentId)).toBe('active');
       expect(await status()).toMatchObject({ status: 'running', transition: null, bootId: before.bootId });
 
-      await sql(`update instances set content_generation = content_generation + 1 where id = '${instanceId}'
-        and exists (select from agents where id = ?)`, agentId);
+      await sql(
+        `update instances set content_generation = content_generation + 1 where id = '${instanceId}'
+        and exists (select from agents where id = ?)`,
+        agentId,
+      );
       await sql(`update agents set deleted_at = now(), status = 'deleting', generation = 3 where id = ?`, agentId);
       await reconciler.reconcile(instanceId);
-      const [removed] = await sql<{ removed: boolean }>('select removed_at is not null as removed from agents where id = ?', agentId);
+      const [removed] = await sql<{ removed: boolean }>(
+        'select removed_at is not null as removed from agents where id = ?',
+        agentId,
+      );
       expect(removed).toEqual({ removed: true });
     },
     GATEWAY_MS,
@@ -73,7 +86,11 @@ describe('the life of an instance', () => {
       await reconciler.power(instance.instanceId, 'stop');
       await reconciler.reconcile(instance.instanceId);
       expect(await status()).toMatchObject({
-        status: 'stopped', transition: null, bootId: null, openIntervals: 0, hasSlot: false,
+        status: 'stopped',
+        transition: null,
+        bootId: null,
+        openIntervals: 0,
+        hasSlot: false,
       });
       expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'exited' });
     },
@@ -104,7 +121,13 @@ describe('the life of an instance', () => {
       await reconciler.power(instance.instanceId, 'destroy');
       await reconciler.wake(instance.instanceId);
       await reconciler.ended(run);
-      expect(await status()).toMatchObject({ status: 'destroying', isGone: true, bootId: null, openIntervals: 0, hasSlot: false });
+      expect(await status()).toMatchObject({
+        status: 'destroying',
+        isGone: true,
+        bootId: null,
+        openIntervals: 0,
+        hasSlot: false,
+      });
       expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'absent' });
       expect(await filesToApply()).toBe(0);
     },

@@ -223,10 +223,10 @@ async function insertInstance(orm: MikroORM, makeId: ReturnType<typeof createIdM
   const agentId = makeId('agt');
   const gatewayAgentId = `a${agentId.slice(4)}`;
   const em = orm.em.fork();
-  await em.execute(
-    `insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`,
-    [accountId, `${accountId}@example.com`],
-  );
+  await em.execute(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [
+    accountId,
+    `${accountId}@example.com`,
+  ]);
   await em.execute(
     `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard, content_generation)
      values (?, ?, 'Test', ?, now(), 'stopped', 'stopped', 0, 1)`,
@@ -254,11 +254,16 @@ export async function insertAgent(orm: MikroORM, agent: AgentRow): Promise<void>
      values (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, now())`,
     [agentId, instanceId, accountId, slug, slug, slug, MODEL, gatewayAgentId, generation],
   );
-  for (const [path, content] of [['SOUL.md', 'calm'], ['notes/a.md', 'first']])
-    await em.execute(
-      'insert into agent_files (agent_id, path, content, generation, updated_at) values (?, ?, ?, ?, now())',
-      [agentId, path, content, generation],
-    );
+  for (const [path, content] of [
+    ['SOUL.md', 'calm'],
+    ['notes/a.md', 'first'],
+  ])
+    await em.execute('insert into agent_files (agent_id, path, content, generation, updated_at) values (?, ?, ?, ?, now())', [
+      agentId,
+      path,
+      content,
+      generation,
+    ]);
 }
 
 async function statusOf(orm: MikroORM, instanceId: string): Promise<StatusRow> {

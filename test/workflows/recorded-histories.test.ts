@@ -28,7 +28,8 @@ test.each(SHAPES)('the history of %s is a whole run, from its start to its end',
 });
 
 test('the histories are of the flows that they are named after', async () => {
-  const has = async (shape: string, type: number) => (await historyOf(shape)).events.some(({ eventType }) => eventType === type);
+  const has = async (shape: string, type: (typeof EventType)[keyof typeof EventType]) =>
+    (await historyOf(shape)).events.some(({ eventType }) => eventType === type);
   for (const shape of ['newer-generation-during-a-step', 'destroy-during-start'])
     expect(await has(shape, EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED)).toBe(true);
   expect(await has('failing-start-to-error', EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED)).toBe(true);

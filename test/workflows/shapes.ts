@@ -8,6 +8,9 @@ import type { NewInstance, ReconcilerUnderTest, Run } from './reconciler-under-t
 /** The control flows of the workflows, each with a recorded history of its own. */
 export const SHAPES = [
   'apply',
+  'deliver',
+  'deliver-retry',
+  'deliver-wake',
   'destroy',
   'destroy-during-start',
   'drift-repair',
@@ -16,6 +19,8 @@ export const SHAPES = [
   'restart',
   'start',
   'stop',
+  'sweep-retention',
+  'sweep-webhooks',
 ] as const;
 
 export type Shape = (typeof SHAPES)[number];
@@ -23,7 +28,9 @@ export type Shape = (typeof SHAPES)[number];
 export const HISTORIES_DIR = join(import.meta.dirname, 'histories');
 
 /** Runs every shape for real and hands its run to the recorder, while its history can still be fetched. */
-export async function runShapes(record: (shape: Shape, run: Run, reconciler: ReconcilerUnderTest) => Promise<void>): Promise<void> {
+export async function runShapes(
+  record: (shape: Shape, run: Run, reconciler: ReconcilerUnderTest) => Promise<void>,
+): Promise<void> {
   await withReconciler({}, async (reconciler) => {
     const instance = await reconciler.newInstance();
     const { instanceId } = instance;
@@ -86,7 +93,11 @@ export async function sweep({ orm, client }: ReconcilerUnderTest): Promise<Run> 
   return { workflowId: SWEEP_DRIFT_ID, runId: handle.firstExecutionRunId };
 }
 
-export async function bump({ orm }: ReconcilerUnderTest, instanceId: string, counter: 'restart_generation' | 'content_generation') {
+export async function bump(
+  { orm }: ReconcilerUnderTest,
+  instanceId: string,
+  counter: 'restart_generation' | 'content_generation',
+) {
   await orm.em.fork().execute(`update instances set ${counter} = ${counter} + 1 where id = ?`, [instanceId], 'run');
 }
 

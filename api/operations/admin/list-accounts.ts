@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
+import { findBalance } from '../../../database/queries/find-balance.ts';
 import { formatUsd } from '../../../domain/money.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { emailField, idField, timestamp } from '../../fields.ts';
@@ -45,13 +46,14 @@ export const listAccounts = defineOperation({
       { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
     );
     const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
-    const accounts = page.items.map((account) => ({
+    const balances = await Promise.all(page.items.map(({ id }) => findBalance(em.fork(), id)));
+    const accounts = page.items.map((account, index) => ({
       accountId: account.id,
       email: account.email,
       name: account.name,
       emailVerified: account.emailVerifiedAt !== null,
-      balanceUsd: formatUsd(account.balanceNanoUsd),
-      balanceNanoUsd: account.balanceNanoUsd.toString(),
+      balanceUsd: formatUsd(balances[index] ?? 0n),
+      balanceNanoUsd: (balances[index] ?? 0n).toString(),
       createdAt: account.createdAt.toISOString(),
     }));
     return { accounts, nextCursor: page.nextCursor };

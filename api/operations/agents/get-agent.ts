@@ -1,13 +1,14 @@
 import { defineOperation } from '../../define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
 import { agentParams, agentWithFiles, presentAgent } from './agent.schema.ts';
-import { findFiles } from './workspace.ts';
+import { readFiles } from './read-files.ts';
 
 export const getAgent = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/agents/:agentId',
   operationId: 'agents.get',
   summary: 'Get an agent and its workspace files',
+  description: 'The files as they are now where the instance runs, else as they were last known. Agents change theirs.',
   tag: 'agents',
   auth: 'account',
   audit: 'none',
@@ -17,8 +18,8 @@ export const getAgent = defineOperation({
   success: { status: 200, schema: agentWithFiles },
   errors: [],
 
-  async handle({ params, actor, em }) {
+  async handle({ params, actor, em, deps }) {
     const agent = await findAgent(em, { accountId: actor.accountId, ...params });
-    return { ...presentAgent(agent), files: Object.fromEntries(await findFiles(em, agent.id)) };
+    return { ...presentAgent(agent), files: Object.fromEntries(await readFiles(deps, em, agent)) };
   },
 });

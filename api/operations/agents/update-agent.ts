@@ -4,8 +4,9 @@ import { defineOperation } from '../../define-operation.ts';
 import { nameField } from '../../fields.ts';
 import { findAgent } from '../../find-instance.ts';
 import { agentParams, agentWithFiles, presentAgent } from './agent.schema.ts';
+import { readFiles } from './read-files.ts';
 import { awaitApplied } from './await-applied.ts';
-import { changedFiles, FILES_BODY_LIMIT_BYTES, findFiles, requireWorkspace, storeFiles } from './workspace.ts';
+import { changedFiles, FILES_BODY_LIMIT_BYTES, findGivenFiles, requireWorkspace, storeFiles } from './workspace.ts';
 
 /** A field that must not be sent: it is refused rather than ignored, so that nobody believes that it was changed. */
 const immutable = (name: string) =>
@@ -48,7 +49,7 @@ export const updateAgent = defineOperation({
     // The lock makes the files that are merged here the latest ones.
     const generation = await changeContent(em, owned);
     const agent = await findAgent(em, owned);
-    const files = await findFiles(em, agent.id);
+    const files = await findGivenFiles(em, agent.id);
     for (const [path, content] of changes) {
       if (content === null) files.delete(path);
       else files.set(path, content);
@@ -66,6 +67,6 @@ export const updateAgent = defineOperation({
   async after(changed, { em, deps, signal }) {
     await awaitApplied(deps, changed, signal);
     const agent = await findAgent(em, changed);
-    return { ...presentAgent(agent), files: Object.fromEntries(await findFiles(em, agent.id)) };
+    return { ...presentAgent(agent), files: Object.fromEntries(await readFiles(deps, em, agent)) };
   },
 });

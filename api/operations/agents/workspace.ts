@@ -31,9 +31,9 @@ export function requireWorkspace(files: ReadonlyMap<string, string>): void {
   if (first) throw new AppError('invalid_request', `${first.path}: ${first.message}`, { details });
 }
 
-/** The files of an agent as the API was last told. */
-export async function findFiles(em: EntityManager, agentId: string): Promise<Map<string, string>> {
-  const rows = await em.find(AgentFile, { agent: agentId, content: { $ne: null } }, { orderBy: { path: 'asc' } });
+/** The files of an agent as the API was last told. What the agent made by itself counts for no limit and is not here. */
+export async function findGivenFiles(em: EntityManager, agentId: string): Promise<Map<string, string>> {
+  const rows = await em.find(AgentFile, { agent: agentId, content: { $ne: null }, seen: false }, { orderBy: { path: 'asc' } });
   return new Map(rows.map(({ path, content }) => [path, content ?? '']));
 }
 
@@ -53,7 +53,7 @@ export async function storeFiles(
     await em.execute(
       `insert into agent_files (agent_id, path, content, generation, applied, updated_at) values (?, ?, ?, ?, false, ?)
        on conflict (agent_id, path) do update
-          set content = excluded.content, generation = excluded.generation, applied = false, updated_at = excluded.updated_at`,
+          set content = excluded.content, generation = excluded.generation, applied = false, seen = false, updated_at = excluded.updated_at`,
       [agentId, path, content, generation, now],
       'run',
     );

@@ -47,9 +47,7 @@ export function presentEvent(event: EventView): z.input<typeof eventSchema> {
 }
 
 /** An event in the sequence of its account; of a deleted instance only its number is left. */
-export function presentAccountEvent(
-  event: EventView,
-): z.input<typeof accountEventSchema> | z.input<typeof deletedEventSchema> {
+export function presentAccountEvent(event: EventView): z.input<typeof accountEventSchema> | z.input<typeof deletedEventSchema> {
   if (event.deleted) return { eventId: event.id, seq: event.seq, eventType: event.type, deleted: true };
   const data = event.data === null ? {} : { data: accountEventSchema.shape.data.parse(JSON.parse(event.data)) };
   return { ...presentEvent(event), instanceId: event.instanceId, ...data };

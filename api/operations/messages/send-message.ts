@@ -10,6 +10,7 @@ import { agentParams } from '../agents/agent.schema.ts';
 import { awaitActiveAgent } from './await-active-agent.ts';
 import { awaitReply } from './await-reply.ts';
 import { messageSchema, sessionIdField } from './message.schema.ts';
+import { replayReply } from './replay-reply.ts';
 import { streamReply } from './stream-reply.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024;
@@ -93,5 +94,8 @@ export const sendMessage = defineOperation({
     deps.turnSender.kick(sent.messageId);
     if (body.stream) return new EventStream(streamReply(deps, sent, turn, signal));
     return awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal });
+  },
+  async replay(sent, { body, deps, signal }) {
+    return replayReply(deps, sent, { stream: body.stream, signal });
   },
 });

@@ -4,7 +4,7 @@ import type { Deps } from '../../deps.ts';
 import { endedReply, orStillRunning } from './turn-answer.ts';
 import type { SentTurn } from './turn-answer.ts';
 
-interface StreamedTurn extends SentTurn {
+export interface StreamedTurn extends SentTurn {
   model: string;
   acceptedAtMs: number;
 }

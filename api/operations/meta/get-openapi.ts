@@ -3,6 +3,8 @@ import { defineOperation } from '../../define-operation.ts';
 
 /** The document describes all operations, itself among them, so it is handed in by whoever has the list. */
 export function defineGetOpenapi(document: () => { openapi: string }) {
+  // It stays the same for as long as the process runs, and takes a while to make.
+  let made: { openapi: string } | undefined;
   return defineOperation({
     method: 'GET',
     path: '/openapi.json',
@@ -16,7 +18,7 @@ export function defineGetOpenapi(document: () => { openapi: string }) {
     success: { status: 200, schema: z.looseObject({ openapi: z.string() }) },
     errors: [],
     async handle() {
-      return { ...document() };
+      return { ...(made ??= document()) };
     },
   });
 }

@@ -8,8 +8,9 @@ import { webhookPlace } from '../../../database/webhook-place.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { makeSigningSecret } from '../../../lib/signing-secret.ts';
 import { defineOperation } from '../../define-operation.ts';
+import { encryptionOf } from '../../encryption-of.ts';
 import { idField } from '../../fields.ts';
-import { descriptionField, encryptionOf, eventsField, presentWithSecret, requireTarget, urlField, webhookSchema } from './webhook.schema.ts';
+import { descriptionField, eventsField, presentWithSecret, requireTarget, urlField, webhookSchema } from './webhook.schema.ts';
 
 const MAX_WEBHOOKS = 20;
 

@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import { WebhookDelivery } from '../../../database/entities/webhook-delivery.ts';
 import { queueDelivery } from '../../../database/queries/webhooks.ts';
 import { AppError } from '../../../domain/errors.ts';

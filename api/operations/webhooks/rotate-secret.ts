@@ -1,9 +1,9 @@
-import { z } from 'zod';
 import { webhookPlace } from '../../../database/webhook-place.ts';
 import { makeSigningSecret } from '../../../lib/signing-secret.ts';
 import { defineOperation } from '../../define-operation.ts';
+import { encryptionOf } from '../../encryption-of.ts';
 import { timestamp } from '../../fields.ts';
-import { encryptionOf, findWebhook, presentWithSecret, webhookParams, webhookSchema } from './webhook.schema.ts';
+import { findWebhook, presentWithSecret, webhookParams, webhookSchema } from './webhook.schema.ts';
 
 const GRACE_MS = 24 * 60 * 60_000;
 

@@ -5,10 +5,9 @@ import { findOwnedWebhook } from '../../../database/queries/webhooks.ts';
 import { webhookPlace } from '../../../database/webhook-place.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { SUBSCRIBABLE } from '../../../domain/webhook-events.ts';
-import { createEncryption } from '../../../lib/encryption.ts';
-import type { Encryption } from '../../../lib/encryption.ts';
 import { createDnsLookup } from '../../../lib/safe-lookup.ts';
 import { resolvedTargetProblem } from '../../../lib/safe-target.ts';
+import { encryptionOf } from '../../encryption-of.ts';
 import type { Deps } from '../../deps.ts';
 import { idField, timestamp } from '../../fields.ts';
 
@@ -25,7 +24,10 @@ export const eventsField = z
   .array(z.enum(SUBSCRIBABLE))
   .min(1, 'Name at least one event.')
   .transform((events) => [...new Set(events)])
-  .meta({ description: '`*` stands for cron.completed, agent.message and agent.error.', example: ['cron.completed', 'agent.message'] });
+  .meta({
+    description: '`*` stands for cron.completed, agent.message and agent.error.',
+    example: ['cron.completed', 'agent.message'],
+  });
 
 export const descriptionField = z.string().trim().max(256);
 
@@ -65,10 +67,6 @@ export function presentMasked(webhook: Webhook): z.input<typeof webhookSchema> {
 
 export function presentWithSecret(webhook: Webhook, deps: Deps): z.input<typeof webhookSchema> {
   return present(webhook, encryptionOf(deps).decrypt(webhook.secret, webhookPlace(webhook.id)));
-}
-
-export function encryptionOf({ config, randomBytes }: Pick<Deps, 'config' | 'randomBytes'>): Encryption {
-  return createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
 }
 
 /** The account's webhook. Throws `not_found`. */

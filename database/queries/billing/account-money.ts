@@ -25,7 +25,7 @@ export async function readDatabaseClock(em: EntityManager): Promise<Date> {
 /** What an account has at this moment; everything zero when there is no such account. */
 export async function findAccountMoney(em: EntityManager, accountId: string, now: Date): Promise<AccountMoney> {
   const [row] = await em.execute<Record<'ledger' | 'proven' | 'reckoned' | 'burn', string>[]>(
-    `with clock as (select ?::timestamptz as now)
+    `with clock as materialized (select ?::timestamptz as now)
      select accounts.balance_nano_usd::text as ledger, coalesce(sum(cost.proven), 0)::text as proven,
             coalesce(sum(cost.reckoned), 0)::text as reckoned,
             (count(*) filter (where cost.is_open) * coalesce((
@@ -43,9 +43,7 @@ export async function findAccountMoney(em: EntityManager, accountId: string, now
       group by accounts.id`,
     [now, accountId],
   );
-  const [ledger, proven, reckoned, burnPerHour] = [row?.ledger, row?.proven, row?.reckoned, row?.burn].map((text) => BigInt(text ?? 0)) as [
-    bigint, bigint, bigint, bigint,
-  ]; // as many as were given
-  const balance = ledger - proven;
-  return { ledger, proven, balance: balance > 0n ? balance : 0n, available: ledger - reckoned, burnPerHour };
+  const [ledger, proven] = [BigInt(row?.ledger ?? 0), BigInt(row?.proven ?? 0)];
+  const available = ledger - BigInt(row?.reckoned ?? 0);
+  return { ledger, proven, balance: ledger > proven ? ledger - proven : 0n, available, burnPerHour: BigInt(row?.burn ?? 0) };
 }

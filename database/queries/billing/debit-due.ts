@@ -36,18 +36,20 @@ interface Sweep {
 
 /** Debits everything that is due, batch by batch, each in a transaction of its own. Answers how many lines were written. */
 export async function debitDue(em: EntityManager, { now, signal, between, batch = BATCH }: Sweep): Promise<number> {
+  const isOver = (): boolean => signal?.aborted ?? false;
   let lines = 0;
-  for (let isPartial = true; isPartial; ) {
+  let isPartial = true;
+  while (isPartial && !isOver()) {
     isPartial = false;
-    for (let place: SweepPlace | null | undefined; place !== null && !signal?.aborted; ) {
-      const after = place ?? null;
-      const done = await runTransaction(em, (transaction) => debitBatch(transaction, { now, after, limit: batch }));
+    let after: SweepPlace | null = null;
+    do {
+      const limits = { now, after, limit: batch };
+      const done: DebitBatch = await runTransaction(em, (transaction) => debitBatch(transaction, limits));
       lines += done.lines;
       isPartial ||= done.isPartial;
-      place = done.next;
+      after = done.next;
       await between?.();
-    }
-    if (signal?.aborted) break;
+    } while (after !== null && !isOver());
   }
   return lines;
 }
@@ -75,6 +77,8 @@ async function debitBatch(
   em: EntityManager,
   { now, after, limit }: { now: Date; after: SweepPlace | null; limit: number },
 ): Promise<DebitBatch> {
+  // Its estimates are far too high, and compiling would take longer than the work.
+  await em.execute('set local jit = off', [], 'run');
   await holdPrices(em);
   const due = await lockDue(em, { now, after, limit });
   const last = due.at(-1);
@@ -132,23 +136,26 @@ async function writeDebits(em: EntityManager, now: Date, intervalIds: readonly s
        select i.id, i.account_id, i.remainder, ${BILLED} as billed, ${IS_FINAL} and not ${isLong()} as is_settled,
               least(${DUE}, ${longest()}) as until
          from clock cross join jsonb_array_elements_text(?::jsonb) wanted join ${INTERVALS} on i.id = wanted
-     ), line as (
-       select chosen.id, chosen.account_id, span.span_from, span.span_to, price.per_hour,
-              remainder + sum(price.per_hour * ${msBetween('span.span_from', 'span.span_to')})
-                over (partition by chosen.id order by span.span_from) as total,
+     ), piece as (
+       select chosen.id, chosen.account_id, chosen.remainder, span.span_from, span.span_to, price.per_hour,
               price.per_hour * ${msBetween('span.span_from', 'span.span_to')} as units
          from chosen
          cross join lateral generate_series(date_trunc('hour', billed, 'UTC'), until - interval '1 millisecond', interval '1 hour') hour
          join ${PRICES} price on price.starts_at < least(until, hour + interval '1 hour') and price.ends_at > greatest(billed, hour)
          cross join lateral (select greatest(billed, hour, price.starts_at) as span_from,
                                     least(until, hour + interval '1 hour', price.ends_at) as span_to) span
+     ), line as materialized (
+       -- Whole nano-dollars of each piece, and what the rounding of the pieces before it has left over.
+       select id, account_id, span_from, span_to, per_hour, units / 3600000 as whole, (units % 3600000)::int as part,
+              remainder + sum((units % 3600000)::int) over (partition by id order by span_from) as total
+         from piece
      ), booked as (
        insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, interval_id, span_from, span_to,
                               price_nano_usd_per_hour, dedupe_key)
        select 'txn_' || replace(uuidv7()::text, '-', ''), account_id, span_to, 'debit', 'customer', 'revenue',
-              floor(total / 3600000) - floor((total - units) / 3600000), id, span_from, span_to, per_hour,
-              'debit:' || id || ':' || (extract(epoch from span_from) * 1000)::bigint
-         from line where floor(total / 3600000) > floor((total - units) / 3600000)
+              whole + total / 3600000 - (total - part) / 3600000, id, span_from, span_to, per_hour,
+              'debit:' || id || ':' || (date_part('epoch', span_from) * 1000)::bigint
+         from line where whole > 0 or total / 3600000 > (total - part) / 3600000
        on conflict (dedupe_key) do nothing
        returning account_id, amount_nano_usd, span_from, span_to
      ), moved as (

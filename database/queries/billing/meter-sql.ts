@@ -4,7 +4,7 @@ export const PRICES = `(
 )`;
 
 /** Milliseconds from one moment to a later one; both are whole milliseconds. */
-export const msBetween = (from: string, to: string): string => `(extract(epoch from ${to} - ${from}) * 1000)::bigint`;
+export const msBetween = (from: string, to: string): string => `(date_part('epoch', ${to} - ${from}) * 1000)::bigint`;
 
 /** How far an interval is debited. */
 export const BILLED = 'coalesce(i.billed_until, i.started_at)';

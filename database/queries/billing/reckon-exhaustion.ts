@@ -23,28 +23,28 @@ export async function reckonExhaustion(em: EntityManager, accountIds: readonly s
   await lockAccounts(em, accountIds);
   // A statement of its own: what others wrote while this one waited for its lock counts too.
   await em.execute(
-    `with clock as (select coalesce(?::timestamptz, now()) as now), chosen as (
+    `with clock as materialized (select coalesce(?::timestamptz, now()) as now), chosen as (
        select accounts.id, balance_nano_usd, low_told_hours from accounts
         where accounts.id in (select jsonb_array_elements_text(?::jsonb))
-     ), running as (
+     ), running as materialized (
        select i.account_id, count(*) filter (where i.ended_at is null) as open,
               sum(${unbilledUntil('coalesce(i.ended_at, clock.now)')}) as accrued
          from clock cross join chosen join runtime_intervals i on i.account_id = chosen.id and not i.settled
         group by i.account_id
-     ), current as (
+     ), current as materialized (
        select coalesce((select nano_usd_per_hour from prices, clock where starts_at <= now order by starts_at desc limit 1), 0)::numeric as price
-     ), left_over as (
+     ), left_over as materialized (
        select chosen.id, low_told_hours as told,
               case when coalesce(open, 0) = 0 or price = 0 then null
                    else least(${FOREVER_MS}, greatest(0, floor((balance_nano_usd - accrued) * 3600000 / (open * price)))) end as ms
          from current cross join chosen left join running on running.account_id = chosen.id
-     ), warned as (
+     ), warned as materialized (
        select id, ms, case when ms > 72 * 3600000::numeric then null
                            when ms > 24 * 3600000::numeric and told < 72 then 72
                            when ms > 3600000 and told < 24 then 24
                            else told end as told
          from left_over
-     ), moments as (
+     ), moments as materialized (
        select warned.id, told, date_trunc('milliseconds', clock.now + ms * interval '1 millisecond') as ends,
               case when told is null then interval '72 hours' when told = 72 then interval '24 hours'
                    when told = 24 then interval '1 hour' end as ahead

@@ -81,7 +81,13 @@ test('a gateway that ticks stays', async () => {
 test('an error answer without a payload is an answer', async () => {
   const client = await connected();
   const request = client.request('health', {});
-  const error = { code: 'UNAVAILABLE', message: 'busy', retryable: true, retryAfterMs: 7, details: { reason: 'gateway-restarting' } };
+  const error = {
+    code: 'UNAVAILABLE',
+    message: 'busy',
+    retryable: true,
+    retryAfterMs: 7,
+    details: { reason: 'gateway-restarting' },
+  };
   gateway.send({ type: 'res', id: await lastId(), ok: false, error });
   await expect(request).rejects.toMatchObject({
     code: 'UNAVAILABLE',
@@ -114,7 +120,10 @@ test('answers may come out of order, and what is unknown is ignored', async () =
 test('a second answer goes to its listener once, and only when the first announced it', async () => {
   const client = await connected();
   const seconds: SecondAnswer[] = [];
-  const second = { follows: (payload: unknown) => payload === 'more', onResponse: (answer: SecondAnswer) => void seconds.push(answer) };
+  const second = {
+    follows: (payload: unknown) => payload === 'more',
+    onResponse: (answer: SecondAnswer) => void seconds.push(answer),
+  };
   for (const first of ['all', 'more']) {
     const request = client.request('agent', {}, { second });
     const id = await eventually(async () => {

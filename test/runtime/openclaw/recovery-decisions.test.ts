@@ -72,7 +72,11 @@ test.each<[string, GatewayHistory, object]>([
     history([user(K), said(K, 'hi'), terminalError(K, 'Agent run failed')], { status: 'failed' }),
     { kind: 'finished', text: 'hi' },
   ],
-  ['it reached the token limit', history([user(K), said(K, 'a lot', 'length')], { status: 'done' }), { kind: 'finished', text: 'a lot' }],
+  [
+    'it reached the token limit',
+    history([user(K), said(K, 'a lot', 'length')], { status: 'done' }),
+    { kind: 'finished', text: 'a lot' },
+  ],
   ['it was aborted', history([user(K), abortedRow(K, 'so f')], { status: 'killed' }), { kind: 'cancelled', text: 'so f' }],
   ['it was aborted before it said anything', history([user(K)], { status: 'killed' }), { kind: 'cancelled', text: '' }],
   ['it was aborted while it waited', history([user('other')], { pending: 'cancelled' }), { kind: 'cancelled', text: '' }],
@@ -86,10 +90,22 @@ test.each<[string, GatewayHistory, object]>([
     history([user(K), terminalError(K, '⚠️ LLM request failed (request format rejected, HTTP 400).')], { status: 'failed' }),
     { kind: 'failed', reason: 'model_error', message: '⚠️ LLM request failed (request format rejected, HTTP 400).' },
   ],
-  ['the gateway lost it', history([user(K)], { status: 'failed' }), { kind: 'failed', reason: 'agent_failed', message: 'The gateway lost the turn.' }],
+  [
+    'the gateway lost it',
+    history([user(K)], { status: 'failed' }),
+    { kind: 'failed', reason: 'agent_failed', message: 'The gateway lost the turn.' },
+  ],
   ['it never arrived', history([]), { kind: 'resend-same' }],
-  ['it never arrived in a conversation that exists', history([user('old'), said('old', 'x')], { status: 'done' }), { kind: 'resend-same' }],
-  ['it waited when the gateway died', history([user('old')], { status: 'running', pending: 'interrupted' }), { kind: 'resend-new' }],
+  [
+    'it never arrived in a conversation that exists',
+    history([user('old'), said('old', 'x')], { status: 'done' }),
+    { kind: 'resend-same' },
+  ],
+  [
+    'it waited when the gateway died',
+    history([user('old')], { status: 'running', pending: 'interrupted' }),
+    { kind: 'resend-new' },
+  ],
   [
     'the draining gateway refused it',
     history([neverBegan(K, 'Gateway is draining; new tasks are not accepted')], { status: 'failed' }),
@@ -108,7 +124,11 @@ test.each<[string, GatewayHistory, object]>([
   ['its gateway died', history([user(K)], { status: 'running' }), { kind: 'resend-same' }],
   ['its gateway died inside a tool', history([user(K), toolCall(K)], { status: 'running' }), { kind: 'resend-same' }],
   ['its first rows are out of sight', history([toolCall(K), toolResult(K)], { status: 'running' }), { kind: 'resend-same' }],
-  ['it waits in the queue', history([user('other')], { status: 'running', pending: 'queued' }), { kind: 'running', runKey: K, textSoFar: '' }],
+  [
+    'it waits in the queue',
+    history([user('other')], { status: 'running', pending: 'queued' }),
+    { kind: 'running', runKey: K, textSoFar: '' },
+  ],
   [
     'it runs',
     history([user(K)], { status: 'running', inFlightRun: { runId: K, text: 'so f' } }),
@@ -125,7 +145,11 @@ test.each<[string, GatewayHistory, object]>([
     { kind: 'wait' },
   ],
   ['its repetition died too', history([user(K), system('r1')], { status: 'running' }), { kind: 'wait' }],
-  ['its repetition ended', history([user(K), system('r1'), said('r1', 'hi')], { status: 'done' }), { kind: 'finished', text: 'hi' }],
+  [
+    'its repetition ended',
+    history([user(K), system('r1'), said('r1', 'hi')], { status: 'done' }),
+    { kind: 'finished', text: 'hi' },
+  ],
   [
     'the second repetition ended',
     history([user(K), system('r1'), toolCall('r1'), system('r2'), said('r2', 'hi')], { status: 'done' }),
@@ -141,13 +165,26 @@ test.each<[string, GatewayHistory, object]>([
     history([user(K), system('r1'), terminalError('r1', 'LLM request failed.')], { status: 'failed' }),
     { kind: 'failed', reason: 'model_error', message: 'LLM request failed.' },
   ],
-  ['its repetition was aborted', history([user(K), system('r1'), abortedRow('r1', 'so')], { status: 'killed' }), { kind: 'cancelled', text: 'so' }],
+  [
+    'its repetition was aborted',
+    history([user(K), system('r1'), abortedRow('r1', 'so')], { status: 'killed' }),
+    { kind: 'cancelled', text: 'so' },
+  ],
 ])('when %s', (_, seen, decision) => {
   expect(decideRecovery(seen, K)).toEqual(decision);
 });
 
 test('the repetitions of a turn are those before the next message, and no others', () => {
-  const seen = history([user('old'), system('r0'), user(K), system('r1'), toolCall('r1'), system('r2'), user('next'), system('r3')]);
+  const seen = history([
+    user('old'),
+    system('r0'),
+    user(K),
+    system('r1'),
+    toolCall('r1'),
+    system('r2'),
+    user('next'),
+    system('r3'),
+  ]);
   expect(rerunsOf(seen, K)).toEqual(['r1', 'r2']);
   expect(rerunsOf(seen, 'old')).toEqual(['r0']);
   expect(rerunsOf(seen, 'unknown')).toEqual([]);
@@ -160,12 +197,22 @@ test('a gateway repeats what it believes to be running while nothing runs', () =
 });
 
 const anyRow = fc.oneof(
-  fc.constantFrom(K, 'r1', 'r2', 'other').chain((id) =>
-    fc.constantFrom<object>(
-      user(id), system(id), said(id, 'x'), said(id, 'x', null), toolCall(id), toolResult(id),
-      terminalError(id, 'LLM request failed.'), neverBegan(id, 'Gateway is draining'), abortedRow(id, 'x'), timedOut(id),
+  fc
+    .constantFrom(K, 'r1', 'r2', 'other')
+    .chain((id) =>
+      fc.constantFrom<object>(
+        user(id),
+        system(id),
+        said(id, 'x'),
+        said(id, 'x', null),
+        toolCall(id),
+        toolResult(id),
+        terminalError(id, 'LLM request failed.'),
+        neverBegan(id, 'Gateway is draining'),
+        abortedRow(id, 'x'),
+        timedOut(id),
+      ),
     ),
-  ),
 );
 const anyAround = fc.record(
   {
@@ -181,7 +228,10 @@ test('a turn whose whole answer is written is finished, whatever else there is',
   fc.assert(
     fc.property(fc.array(anyRow), fc.array(anyRow), anyAround, (before, after, around) => {
       const withoutAbort = [...before, said(K, 'the answer'), ...after].filter((row) => !('openclawAbort' in row));
-      expect(decideRecovery(history(withoutAbort, around), K)).toMatchObject({ kind: 'finished', text: expect.stringContaining('the answer') });
+      expect(decideRecovery(history(withoutAbort, around), K)).toMatchObject({
+        kind: 'finished',
+        text: expect.stringContaining('the answer'),
+      });
     }),
   );
 });

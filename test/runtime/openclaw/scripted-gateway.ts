@@ -36,7 +36,7 @@ export async function startScriptedGateway(answers: readonly ConnectAnswer[] = [
     sockets.push(socket);
     socket.on('message', (data) => {
       // What our own client sends.
-      const request = JSON.parse(data.toString()) as ScriptedRequest;
+      const request = JSON.parse(Buffer.isBuffer(data) ? data.toString() : '') as ScriptedRequest;
       requests.push(request);
       if (request.method !== 'connect') return;
       const answer = answers[Math.min((connects += 1), answers.length) - 1];

@@ -42,7 +42,10 @@ test.each([
 });
 
 test('a run that its gateway stopped to restart has not ended its turn', () => {
-  expect(resultOfEvent({ kind: 'aborted', ...run, text: 'so f', stopReason: 'restart' })).toMatchObject({ kind: 'refused', why: 'draining' });
+  expect(resultOfEvent({ kind: 'aborted', ...run, text: 'so f', stopReason: 'restart' })).toMatchObject({
+    kind: 'refused',
+    why: 'draining',
+  });
 });
 
 test('a run is cancelled by us, and times out by itself', () => {
@@ -50,7 +53,9 @@ test('a run is cancelled by us, and times out by itself', () => {
     kind: 'done',
     outcome: { kind: 'cancelled', text: 'so f' },
   });
-  expect(resultOfEvent({ kind: 'aborted', ...run, text: '', stopReason: 'timeout' })).toMatchObject({ outcome: { reason: 'turn_timeout' } });
+  expect(resultOfEvent({ kind: 'aborted', ...run, text: '', stopReason: 'timeout' })).toMatchObject({
+    outcome: { reason: 'turn_timeout' },
+  });
 });
 
 test('deltas and phases end nothing', () => {

@@ -8,7 +8,7 @@ import type { Recovery } from '../../../runtime/openclaw/recovery.ts';
 import { sessionKeyOf } from '../../../runtime/openclaw/session-key.ts';
 import { eventually } from '../../support/eventually.ts';
 
-export const WAIT_MS = 60_000;
+export const WAIT_MS = 120_000;
 
 /** A turn of a conversation of the agent "alpha". */
 export function turnOf(conversationId: string, messageId: string, message: string, attempt = 1): TurnRequest {
@@ -44,7 +44,9 @@ export function listen(client: GatewayClient) {
     of,
     endOf: (runId: string): Promise<TurnResult> =>
       eventually(() => {
-        const end = of(runId).map(resultOfEvent).find((result) => result !== null);
+        const end = of(runId)
+          .map(resultOfEvent)
+          .find((result) => result !== null);
         if (!end) throw new Error(`The run ${runId} has not ended`);
         return end;
       }, WAIT_MS),
@@ -79,8 +81,9 @@ export async function takeUp(client: GatewayClient, turn: TurnRequest): Promise<
         if (decision.kind === 'resend-new') current = { ...turn, key: turnKey(turn.key, (attempt += 1)) };
         const { first, result } = await send(client, current);
         const end = first.kind === 'done' || first.kind === 'refused' ? first : await result;
-        if (end.kind === 'refused') steps.push(end.why);
-        else return { end: asRecovery(end), steps };
+        if (end.kind === 'done' && end.outcome.kind !== 'failed') return { end: asRecovery(end), steps };
+        // The gateway may have repeated the turn first; a failure counts only when the history says so too.
+        steps.push(end.kind === 'refused' ? end.why : 'failed');
         break;
       }
       case 'running':

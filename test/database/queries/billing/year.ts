@@ -10,6 +10,7 @@ import { proveAlive } from '../../../../database/queries/prove-alive.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import type { MakeId } from '../../../../domain/ids.ts';
 import type { Dice } from '../../../support/campaign.ts';
+import { insertInstance, newAccount } from './bill-rows.ts';
 import { accountCost, naiveShortage } from './naive-bill.ts';
 import type { Run, SimAccount, SimPrice } from './naive-bill.ts';
 
@@ -35,6 +36,8 @@ interface Options {
   accounts: number;
   runsOfEach: number;
 }
+
+type EndKind = 'stopped' | 'died' | 'silent' | 'destroyed';
 
 interface Event {
   at: number;
@@ -135,6 +138,7 @@ export async function simulateYear(options: Options): Promise<Year> {
       later(heardAt, (now) =>
         runTransaction(orm.em, async (em) => {
           await closeInterval(em, instanceId, date(at), date(now));
+          await proveEnd(em, { instanceId, bootId, diedAt: date(at) });
           await em.execute(release, ['stopped', instanceId]);
         }),
       );
@@ -254,28 +258,4 @@ export async function simulateYear(options: Options): Promise<Year> {
   await round(ALL_SHARDS, over);
   await debitDue(orm.em, { now: date(over + HOUR) });
   return year;
-}
-type EndKind = 'stopped' | 'died' | 'silent' | 'destroyed';
-
-export async function newAccount(orm: MikroORM, makeId: MakeId, at: number): Promise<SimAccount> {
-  const id = makeId('acc');
-  await orm.em.fork().execute(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', ?)`, [id, `${id}@example.com`, new Date(at)]);
-  return { id, credits: [], runs: [] };
-}
-
-interface NewInstance {
-  instanceId: string;
-  accountId: string;
-  runtimeId: string;
-  shard: number;
-  at: Date;
-  bootId?: string | null;
-}
-
-export async function insertInstance(orm: MikroORM, { instanceId, accountId, runtimeId, shard, at, bootId = null }: NewInstance): Promise<void> {
-  await orm.em.fork().execute(
-    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard, boot_id)
-     values (?, ?, 'Test', ?, ?, 'running', 'running', ?, ?)`,
-    [instanceId, accountId, runtimeId, at, shard, bootId],
-  );
 }

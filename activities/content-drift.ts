@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { findSettled, remedyContent } from '../database/queries/content-drift.ts';
+import type { SettledInstance } from '../database/queries/content-drift.ts';
+import { loadGatewayContent } from '../database/queries/gateway-content.ts';
+import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { secretNames } from '../runtime/openclaw/secret-store.ts';
+import { hasSkills, readSkills } from '../runtime/openclaw/skill-liveness.ts';
+import { wantedSkills } from './skill-content.ts';
+import type { StepDeps } from './step-deps.ts';
+
+/** For one instance: what does not answer is the watcher's to deal with. */
+const PATIENCE_MS = 5_000;
+/** Of all instances at one look; the others have their turn at the next ones. */
+const LOOK_MS = 20_000;
+const LIMIT = 200;
+
+const agentsAnswer = z.looseObject({ agents: z.array(z.looseObject({ id: z.string() })) });
+
+/**
+ * Compares what running gateways hold with what they should, and has what is missing or too much mended by their
+ * reconcilers. Answers how many were not as they should be.
+ */
+export async function mendContent(deps: StepDeps, signal: AbortSignal): Promise<number> {
+  const { orm, clock, log } = deps;
+  const end = clock().getTime() + LOOK_MS;
+  let count = 0;
+  for (const instance of await findSettled(orm.em.fork(), LIMIT)) {
+    if (signal.aborted || clock().getTime() > end) break;
+    const { instanceId, contentGeneration } = instance;
+    if (!(await hasDrifted(deps, instance, signal))) continue;
+    log.warn({ instanceId }, 'a gateway does not hold what it should');
+    count += Number(await runTransaction(orm.em, (em) => remedyContent(em, { instanceId, contentGeneration })));
+  }
+  return count;
+}
+
+async function hasDrifted(deps: StepDeps, { instanceId, runtimeId }: SettledInstance, signal: AbortSignal): Promise<boolean> {
+  const { orm, driver, connections, log } = deps;
+  const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+  try {
+    // Gateways on other machines are theirs to look at.
+    if ((await driver.inspect(runtimeId)).status !== 'running') return false;
+    const content = await loadGatewayContent(orm.em.fork(), instanceId);
+    return !(await holds(await connections.get(runtimeId, patience), content, patience));
+  } catch (err) {
+    log.debug({ err, instanceId }, 'a gateway could not be compared');
+    return false;
+  }
+}
+
+/** Whether a gateway holds the agents, secrets and skills that it should, no more and no less. Throws GatewayRequestError. */
+export async function holds(client: GatewayClient, content: GatewayContentRows, signal: AbortSignal): Promise<boolean> {
+  const { agents } = agentsAnswer.parse(await client.request('agents.list', {}, { signal }));
+  const wantedAgents = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
+  const [first] = wantedAgents;
+  // Without any the gateway has an idle one of its own.
+  if (first === undefined) return isSame(await secretNames(client), content.secrets.map(({ key }) => key));
+  return (
+    isSame(agents.map(({ id }) => id), wantedAgents) &&
+    isSame(await secretNames(client), content.secrets.map(({ key }) => key)) &&
+    hasSkills(await readSkills(client, first), wantedSkills(content))
+  );
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && new Set([...some, ...others]).size === others.length;
+}

@@ -1,0 +1,19 @@
+import { randomBytes } from 'node:crypto';
+import type { ContentSecret } from '../database/queries/gateway-content.ts';
+import { secretPlace } from '../database/secret-place.ts';
+import { createEncryption } from '../lib/encryption.ts';
+import type { StepDeps } from './step-deps.ts';
+
+interface Sealed {
+  instanceId: string;
+  secrets: readonly ContentSecret[];
+}
+
+/** The secrets of an instance in clear, by key. They stay within the activity: never log, return or throw one. */
+export function openSecrets({ config }: Pick<StepDeps, 'config'>, { instanceId, secrets }: Sealed): Map<string, string> {
+  if (secrets.length === 0) return new Map();
+  const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
+  return new Map(
+    secrets.map(({ accountId, key, value }) => [key, encryption.decrypt(value, secretPlace({ accountId, instanceId, key }))]),
+  );
+}

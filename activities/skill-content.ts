@@ -1,0 +1,43 @@
+import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
+import { isSkillScript } from '../domain/skills.ts';
+import type { SkillFile } from '../runtime/driver.ts';
+import type { WantedSkills } from '../runtime/openclaw/skill-liveness.ts';
+
+/** The bundled skills that the agents of this instance have. */
+export function bundledSkills({ skills }: Pick<GatewayContentRows, 'skills'>): string[] {
+  return skills.filter(({ type }) => type === 'built-in').map(({ name }) => name);
+}
+
+/** The skills that a gateway with this content shows. */
+export function wantedSkills(content: Pick<GatewayContentRows, 'skills'>): WantedSkills {
+  return {
+    bundled: bundledSkills(content),
+    custom: content.skills.filter(({ type }) => type === 'custom').map(({ name }) => name),
+  };
+}
+
+/** The variables that each skill asks for, as far as they are secrets of the instance. */
+export function skillEnvironments(
+  { skills }: Pick<GatewayContentRows, 'skills'>,
+  secrets: ReadonlyMap<string, string>,
+): Record<string, Record<string, string>> {
+  const environments: Record<string, Record<string, string>> = {};
+  for (const { name, requiresEnv } of skills) {
+    const env = requiresEnv.flatMap((key) => {
+      const value = secrets.get(key);
+      return value === undefined ? [] : [[key, value] as const];
+    });
+    if (env.length > 0) environments[name] = Object.fromEntries(env);
+  }
+  return environments;
+}
+
+/** The files of the custom skills, as the driver puts them there. */
+export function skillTree({ skillFiles }: Pick<GatewayContentRows, 'skillFiles'>): Map<string, SkillFile> {
+  return new Map(
+    skillFiles.map(({ skillName, path, content }) => [
+      `${skillName}/${path}`,
+      { content: Buffer.from(content), executable: isSkillScript(path, content) },
+    ]),
+  );
+}

@@ -1,0 +1,56 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { AgentFile } from '../../../database/entities/agent-file.ts';
+import type { Agent } from '../../../database/entities/agent.ts';
+import { Instance } from '../../../database/entities/instance.ts';
+import { SHOWN_FILES } from '../../../domain/workspace-files.ts';
+import { readWorkspace } from '../../../runtime/openclaw/workspace-files.ts';
+import type { SeenWorkspace } from '../../../runtime/openclaw/workspace-files.ts';
+import type { Deps } from '../../deps.ts';
+
+/** A gateway that takes longer has something better to do: the last known files are shown. */
+const PATIENCE_MS = 3_000;
+
+type ReadDeps = Pick<Deps, 'connections' | 'log'>;
+
+/**
+ * The files of an agent by path: as they are now where its gateway can be asked, else as they were last known. What the
+ * API was told and the gateway does not have yet is there already.
+ */
+export async function readFiles(deps: ReadDeps, em: EntityManager, agent: Agent): Promise<Map<string, string>> {
+  const rows = await em.find(AgentFile, { agent: agent.id }, { orderBy: { path: 'asc' }, refresh: true });
+  const seen = await lookInside(deps, em, agent, rows.filter(({ content }) => content !== null).map(({ path }) => path));
+  const files = new Map(seen?.files);
+  for (const { path, content, applied } of rows) {
+    if (content === null) files.delete(path);
+    // A file that the gateway could not show, too large for instance, is shown as it was given.
+    else if (!applied || !seen || !(files.has(path) || seen.gone.includes(path))) files.set(path, content);
+  }
+  return new Map([...files].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+/** Null where there is no gateway to ask. */
+async function lookInside(
+  { connections, log }: ReadDeps,
+  em: EntityManager,
+  { instance: instanceId, gatewayAgentId, status }: Agent,
+  paths: readonly string[],
+): Promise<SeenWorkspace | null> {
+  const instance = await em.findOne(Instance, { id: instanceId }, { refresh: true });
+  if (!instance || instance.bootId === null || instance.transitionKind !== null || status === 'pending') return null;
+  const patience = AbortSignal.timeout(PATIENCE_MS);
+  try {
+    const client = await connections.get(instance.runtimeId, patience);
+    return await orLate(readWorkspace(client, { agentId: gatewayAgentId, paths, limits: SHOWN_FILES }), patience);
+  } catch (err) {
+    log.debug({ err, instanceId }, 'a gateway could not be asked for the files of an agent');
+    return null;
+  }
+}
+
+function orLate<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { findAccountMoney, readDatabaseClock } from '../../../database/queries/billing/account-money.ts';
+import { hoursLeft } from '../../../domain/metering.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { timestamp } from '../../fields.ts';
+
+const MS_PER_HOUR = 3_600_000;
+/** Far enough away, and still a date. */
+const LONGEST_MS = 100 * 365 * 24 * MS_PER_HOUR;
+
+export const getForecast = defineOperation({
+  method: 'GET',
+  path: '/billing/forecast',
+  operationId: 'billing.forecast',
+  summary: 'See for how long the balance lasts with what runs now',
+  tag: 'billing',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  success: {
+    status: 200,
+    schema: z.object({
+      balanceNanoUsd: z.string(),
+      burnNanoUsdPerHour: z.string(),
+      hoursLeft: z.number().nullable(),
+      exhaustsAt: timestamp.nullable(),
+    }),
+  },
+  errors: [],
+
+  async handle({ actor, em }) {
+    const now = await readDatabaseClock(em);
+    const { balance, available, burnPerHour } = await findAccountMoney(em, actor.accountId, now);
+    const hours = hoursLeft(available, burnPerHour);
+    const leftMs = hours === null ? null : Math.min(LONGEST_MS, Math.floor(hours * MS_PER_HOUR));
+    return {
+      balanceNanoUsd: balance.toString(),
+      burnNanoUsdPerHour: burnPerHour.toString(),
+      hoursLeft: hours,
+      exhaustsAt: leftMs === null ? null : new Date(now.getTime() + leftMs).toISOString(),
+    };
+  },
+});

@@ -1,0 +1,22 @@
+import { z } from 'zod';
+import { defineOperation } from '../../define-operation.ts';
+import { findUsage, usageRange, usageSchema } from './usage.schema.ts';
+
+export const getUsage = defineOperation({
+  method: 'GET',
+  path: '/billing/usage',
+  operationId: 'billing.usage',
+  summary: 'See what was used: running time, its cost, messages and model tokens',
+  tag: 'billing',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  query: z.object({ ...usageRange, groupBy: z.enum(['instance', 'agent', 'day']).default('instance') }),
+  success: { status: 200, schema: usageSchema },
+  errors: [],
+
+  async handle({ query, actor, em }) {
+    return findUsage(em, { accountId: actor.accountId, instanceId: null, from: query.from, to: query.to, groupBy: query.groupBy });
+  },
+});

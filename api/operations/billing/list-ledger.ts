@@ -1,0 +1,58 @@
+import { z } from 'zod';
+import { listLedger as findLedger } from '../../../database/queries/billing/list-ledger.ts';
+import { formatUsd } from '../../../domain/money.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField, timestamp } from '../../fields.ts';
+import { byCreation, nextCursor, paginate } from '../../pagination.ts';
+
+const pages = paginate('ledger', byCreation);
+
+export const listLedger = defineOperation({
+  method: 'GET',
+  path: '/billing/ledger',
+  operationId: 'billing.ledger',
+  summary: 'List the lines of your ledger, the latest first',
+  description: 'The amounts add up to the balance, less what has accrued since the last full hour.',
+  tag: 'billing',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  query: z.object(pages.fields),
+  success: {
+    status: 200,
+    schema: z.object({
+      entries: z.array(
+        z.object({
+          entryId: z.string(),
+          at: timestamp.meta({ description: 'Of a debit: the end of its span.' }),
+          kind: z.enum(['credit', 'debit', 'reversal', 'writeoff']),
+          amountNanoUsd: z.string().meta({ description: 'Signed: what the line adds to the balance, in 10^-9 USD.' }),
+          instanceId: idField('inst').nullable(),
+          intervalId: z.string().nullable().meta({ description: 'The running time that it is for.' }),
+          from: timestamp.nullable(),
+          to: timestamp.nullable(),
+          pricePerHourUsd: z.string().nullable(),
+          reason: z.string().nullable(),
+        }),
+      ),
+      nextCursor,
+    }),
+  },
+  errors: [],
+
+  async handle({ query, actor, em }) {
+    const { limit, cursor } = query;
+    const rows = await findLedger(em, { accountId: actor.accountId, after: cursor, limit: limit + 1 });
+    const page = pages.page(rows, limit, ({ atMs, entryId }) => [atMs, entryId]);
+    const time = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+    const entries = page.items.map(({ atMs, fromMs, toMs, priceNanoUsdPerHour: price, ...entry }) => ({
+      ...entry,
+      at: new Date(atMs).toISOString(),
+      from: time(fromMs),
+      to: time(toMs),
+      pricePerHourUsd: price === null ? null : formatUsd(BigInt(price)),
+    }));
+    return { entries, nextCursor: page.nextCursor };
+  },
+});

@@ -1,0 +1,79 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { readDatabaseClock } from '../../../database/queries/billing/account-money.ts';
+import { listPrices } from '../../../database/queries/billing/set-price.ts';
+import { listPaidIntervals, sumModelUsage } from '../../../database/queries/billing/usage.ts';
+import type { UsageGroup } from '../../../database/queries/billing/usage.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { sumRuntime } from '../../../domain/usage.ts';
+import { givenTime, timestamp } from '../../fields.ts';
+
+const DAY_MS = 86_400_000;
+const DEFAULT_DAYS = 30;
+const MOST_DAYS = 366;
+
+export const usageRange = {
+  from: givenTime.optional().meta({ description: `The beginning; by default ${DEFAULT_DAYS} days before the end.` }),
+  to: givenTime.optional().meta({ description: 'The end; by default now.' }),
+};
+
+export const usageSchema = z
+  .object({
+    from: timestamp,
+    to: timestamp,
+    groupBy: z.enum(['instance', 'agent', 'day']),
+    rows: z.array(
+      z.object({
+        key: z.string().meta({ description: 'An instance, an agent or a day (`YYYY-MM-DD`, UTC).' }),
+        runtimeMs: z.int().meta({ description: 'Paid running time; 0 in rows of agents.' }),
+        chargedNanoUsd: z.string(),
+        messages: z.int(),
+        inputTokens: z.int(),
+        outputTokens: z.int(),
+      }),
+    ),
+  })
+  .meta({ id: 'Usage' });
+
+interface UsageQuery {
+  accountId: string;
+  instanceId: string | null;
+  from: Date | undefined;
+  to: Date | undefined;
+  groupBy: UsageGroup;
+}
+
+/** What was used within a range. Throws `invalid_request` for one that ends before it begins, or is too long. */
+export async function findUsage(em: EntityManager, query: UsageQuery): Promise<z.input<typeof usageSchema>> {
+  const { accountId, instanceId, groupBy } = query;
+  const to = query.to ?? (await readDatabaseClock(em));
+  const from = query.from ?? new Date(to.getTime() - DEFAULT_DAYS * DAY_MS);
+  requireRange(from, to);
+  const range = { accountId, instanceId, from, to };
+  const models = new Map((await sumModelUsage(em, groupBy, range)).map((row) => [row.key, row]));
+  const runtime = groupBy === 'agent' ? [] : await findRuntime(em, groupBy, range);
+  const keys = [...new Set([...models.keys(), ...runtime.map(({ key }) => key)])].toSorted();
+  const rows = keys.map((key) => {
+    const { runtimeMs, chargedNanoUsd } = runtime.find((row) => row.key === key) ?? { runtimeMs: 0, chargedNanoUsd: 0n };
+    const { messages, inputTokens, outputTokens } = models.get(key) ?? { messages: 0, inputTokens: 0, outputTokens: 0 };
+    return { key, runtimeMs, chargedNanoUsd: chargedNanoUsd.toString(), messages, inputTokens, outputTokens };
+  });
+  return { from: from.toISOString(), to: to.toISOString(), groupBy, rows };
+}
+
+async function findRuntime(
+  em: EntityManager,
+  group: 'instance' | 'day',
+  range: { accountId: string; instanceId: string | null; from: Date; to: Date },
+) {
+  const [intervals, prices] = [await listPaidIntervals(em, range), await listPrices(em)];
+  return sumRuntime(intervals, { prices, group, range: { from: range.from.getTime(), to: range.to.getTime() } });
+}
+
+function requireRange(from: Date, to: Date): void {
+  const refuse = (path: string, message: string): never => {
+    throw new AppError('invalid_request', `${path}: ${message}`, { details: [{ path, message }] });
+  };
+  if (from >= to) refuse('from', 'Must be before the end of the range.');
+  if (to.getTime() - from.getTime() > MOST_DAYS * DAY_MS) refuse('from', `A range has at most ${MOST_DAYS} days.`);
+}

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { defineOperation } from '../../define-operation.ts';
+import { findInstance } from '../../find-instance.ts';
+import { findUsage, usageRange, usageSchema } from '../billing/usage.schema.ts';
+import { instanceParams } from './instance.schema.ts';
+
+export const getInstanceUsage = defineOperation({
+  method: 'GET',
+  path: '/instances/:instanceId/usage',
+  operationId: 'instances.usage',
+  summary: 'See what the agents of an instance used',
+  tag: 'billing',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  params: instanceParams,
+  query: z.object(usageRange),
+  success: { status: 200, schema: usageSchema },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
+  },
+  async handle({ params, query, actor, em }) {
+    const { from, to } = query;
+    return findUsage(em, { accountId: actor.accountId, instanceId: params.instanceId, from, to, groupBy: 'agent' });
+  },
+});

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
+import { MAX_SECRETS } from '../../../domain/secrets.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { timestamp } from '../../fields.ts';
+import { findInstance } from '../../find-instance.ts';
+import { nextCursor, paginate } from '../../pagination.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+
+const pages = paginate('secrets', z.string().max(128), { defaultLimit: MAX_SECRETS, maxLimit: MAX_SECRETS });
+
+export const listSecrets = defineOperation({
+  method: 'GET',
+  path: '/instances/:instanceId/secrets',
+  operationId: 'secrets.list',
+  summary: 'List the keys of the secrets of an instance, by name',
+  description: 'Values are never shown.',
+  tag: 'secrets',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  params: instanceParams,
+  query: z.object(pages.fields),
+  success: { status: 200, schema: z.object({ secrets: z.array(z.object({ key: z.string(), updatedAt: timestamp })), nextCursor }) },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
+  },
+  async handle({ params, query, em }) {
+    const { limit, cursor } = query;
+    const rows = await em.find(
+      InstanceSecret,
+      { instance: params.instanceId, ...(cursor === undefined ? {} : { key: { $gt: cursor } }) },
+      { orderBy: { key: 'asc' }, limit: limit + 1, fields: ['key', 'updatedAt'] },
+    );
+    const page = pages.page(rows, limit, ({ key }) => key);
+    return { secrets: page.items.map(({ key, updatedAt }) => ({ key, updatedAt: updatedAt.toISOString() })), nextCursor: page.nextCursor };
+  },
+});

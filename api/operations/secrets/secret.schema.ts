@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { SECRET_KEY, secretKeyProblem, secretValueProblem } from '../../../domain/secrets.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+
+export const secretParams = instanceParams.extend({ key: z.string().regex(SECRET_KEY).meta({ example: 'SLACK_TOKEN' }) });
+
+const keyField = z.string().superRefine((key, context) => {
+  const problem = secretKeyProblem(key);
+  if (problem !== null) context.addIssue(problem);
+});
+
+const valueField = z.string().superRefine((value, context) => {
+  const problem = secretValueProblem(value);
+  if (problem !== null) context.addIssue(problem);
+});
+
+/** Values by key. What is wrong is said without repeating a value. */
+export const secretsField = z
+  .record(keyField, valueField)
+  .refine((secrets) => Object.keys(secrets).length > 0, 'Give at least one secret.')
+  .meta({
+    description: 'Values by key, of 1 byte to 64 KiB. They become environment variables of the instance and are never shown again.',
+    example: { SLACK_TOKEN: 'xoxb-...' },
+  });
+
+export const restarting = z
+  .boolean()
+  .meta({ description: 'Whether the instance restarts now to take it up; otherwise its next start does.' });

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
+import { requestRestart } from '../../../database/queries/request-restart.ts';
+import { storeSecret } from '../../../database/queries/secrets.ts';
+import { secretPlace } from '../../../database/secret-place.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { MAX_SECRETS } from '../../../domain/secrets.ts';
+import { changeContent } from '../../change-content.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { encryptionOf } from '../../encryption-of.ts';
+import { findInstance } from '../../find-instance.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+import { restarting, secretsField } from './secret.schema.ts';
+
+/** A hundred values of 64 KiB, some of whose characters are escaped in JSON. */
+const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
+
+export const storeSecrets = defineOperation({
+  method: 'POST',
+  path: '/instances/:instanceId/secrets',
+  operationId: 'secrets.store',
+  summary: 'Store or replace secrets',
+  description: 'All of them or none. A running instance restarts within seconds to take them up; changes within two seconds share one restart.',
+  tag: 'secrets',
+  auth: 'account',
+  audit: 'secrets.store',
+  rateLimit: 'account',
+  idempotent: true,
+  bodyLimitBytes: BODY_LIMIT_BYTES,
+  params: instanceParams,
+  body: z.object({ secrets: secretsField }),
+  success: { status: 200, schema: z.object({ stored: z.int(), restarting }) },
+  errors: ['conflict'],
+
+  async load({ params, actor, em }) {
+    await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
+  },
+  async handle({ params, body, actor, em, deps }) {
+    const { instanceId } = params;
+    const { accountId } = actor;
+    const now = deps.clock();
+    await changeContent(em, { accountId, instanceId });
+    const encryption = encryptionOf(deps);
+    const secrets = Object.entries(body.secrets);
+    for (const [key, value] of secrets)
+      await storeSecret(em, { instanceId, key, value: encryption.encrypt(value, secretPlace({ accountId, instanceId, key })), now });
+    if ((await em.count(InstanceSecret, { instance: instanceId })) > MAX_SECRETS) {
+      const message = `An instance has at most ${MAX_SECRETS} secrets. Delete some first.`;
+      throw new AppError('invalid_request', `secrets: ${message}`, { details: [{ path: 'secrets', message }] });
+    }
+    return { stored: secrets.length, restarting: await requestRestart(em, { instanceId, now }) };
+  },
+});

@@ -1,0 +1,90 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { z } from 'zod';
+import { InstanceSkill } from '../../../database/entities/instance-skill.ts';
+import { SkillFile } from '../../../database/entities/skill-file.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { MAX_SKILLS } from '../../../domain/skills.ts';
+import { changeContent } from '../../change-content.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { findInstance } from '../../find-instance.ts';
+import { awaitApplied } from '../agents/await-applied.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+import { bundledSkills } from './bundled-skills.ts';
+import { chooseBuiltIn, makeCustom } from './new-skill.ts';
+import type { NewSkill } from './new-skill.ts';
+import { presentSkill, skillNameField, skillSchema } from './skill.schema.ts';
+
+/** 5 MiB of files, every character of which may be escaped in JSON. */
+const BODY_LIMIT_BYTES = 32 * 1024 * 1024;
+
+export const installSkill = defineOperation({
+  method: 'POST',
+  path: '/instances/:instanceId/skills',
+  operationId: 'skills.install',
+  summary: 'Install a built-in skill, or a custom one with its files',
+  description: 'All agents of the instance have it. On a running instance it answers when their next turn sees it.',
+  tag: 'skills',
+  auth: 'account',
+  audit: 'skills.install',
+  rateLimit: 'account',
+  idempotent: true,
+  bodyLimitBytes: BODY_LIMIT_BYTES,
+  params: instanceParams,
+  body: z.object({
+    name: skillNameField.meta({ description: 'Of a built-in skill its id in GET /skills.' }),
+    type: z.enum(['built-in', 'custom']).optional().meta({ description: 'By default custom with files, built-in without.' }),
+    description: z.string().trim().min(1).max(1_024).optional().meta({ description: 'Of a custom skill; what its SKILL.md says wins.' }),
+    files: z
+      .record(z.string(), z.string())
+      .optional()
+      .meta({ description: 'Content by path, SKILL.md among them: at most 256 files, 5 MiB in all. What lies in `scripts/` or begins with `#!` can be run.' }),
+  }),
+  success: { status: 201, schema: skillSchema },
+  errors: ['conflict', 'unavailable'],
+
+  async load({ params, actor, em }) {
+    await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
+  },
+  async before({ deps }) {
+    return bundledSkills(deps);
+  },
+  async handle({ params, body, actor, em, deps, prepared: catalogue }) {
+    const { instanceId } = params;
+    const { accountId } = actor;
+    const skill = body.files === undefined ? chooseBuiltIn(catalogue, body) : makeCustom(catalogue, { ...body, files: body.files });
+    const generation = await changeContent(em, { accountId, instanceId });
+    await requireRoom(em, instanceId, body.name);
+    await insertSkill(em, skill, { id: deps.makeId('skl'), instanceId, generation, now: deps.clock() });
+    return { accountId, instanceId, generation, name: body.name };
+  },
+  auditSubject: ({ instanceId, name }) => ({ target: name, instanceId }),
+
+  async after({ accountId, instanceId, generation, name }, { em, deps, signal }) {
+    await awaitApplied(deps, { instanceId, generation }, signal);
+    await findInstance(em, { accountId, instanceId });
+    const skill = await em.findOne(InstanceSkill, { instance: instanceId, name }, { refresh: true });
+    if (!skill) throw new AppError('not_found', 'The skill was deleted again before the instance had it.');
+    return presentSkill(skill);
+  },
+});
+
+async function requireRoom(em: EntityManager, instanceId: string, name: string): Promise<void> {
+  if ((await em.count(InstanceSkill, { instance: instanceId, name })) > 0)
+    throw new AppError('conflict', `This instance has a skill with the name ${name} already. Delete it first.`);
+  if ((await em.count(InstanceSkill, { instance: instanceId })) >= MAX_SKILLS)
+    throw new AppError('conflict', `An instance has at most ${MAX_SKILLS} skills. Delete one first.`);
+}
+
+interface Placing {
+  id: string;
+  instanceId: string;
+  generation: number;
+  now: Date;
+}
+
+async function insertSkill(em: EntityManager, { files, ...facts }: NewSkill, { id, instanceId, generation, now }: Placing): Promise<void> {
+  em.create(InstanceSkill, { ...facts, id, instance: instanceId, status: 'pending', generation, createdAt: now });
+  await em.flush();
+  for (const [path, content] of files) em.create(SkillFile, { skill: id, path, content });
+  await em.flush();
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { InstanceSkill } from '../../../database/entities/instance-skill.ts';
+import { MAX_SKILLS } from '../../../domain/skills.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { findInstance } from '../../find-instance.ts';
+import { nextCursor, paginate } from '../../pagination.ts';
+import { instanceParams } from '../instances/instance.schema.ts';
+import { presentSkill, skillSchema } from './skill.schema.ts';
+
+const pages = paginate('skills', z.string().max(64), { defaultLimit: MAX_SKILLS, maxLimit: MAX_SKILLS });
+
+export const listSkills = defineOperation({
+  method: 'GET',
+  path: '/instances/:instanceId/skills',
+  operationId: 'skills.list',
+  summary: 'List the skills of an instance, by name',
+  tag: 'skills',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  params: instanceParams,
+  query: z.object(pages.fields),
+  success: { status: 200, schema: z.object({ skills: z.array(skillSchema), nextCursor }) },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
+  },
+  async handle({ params, query, em }) {
+    const { limit, cursor } = query;
+    const rows = await em.find(
+      InstanceSkill,
+      { instance: params.instanceId, ...(cursor === undefined ? {} : { name: { $gt: cursor } }) },
+      { orderBy: { name: 'asc' }, limit: limit + 1 },
+    );
+    const page = pages.page(rows, limit, ({ name }) => name);
+    return { skills: page.items.map(presentSkill), nextCursor: page.nextCursor };
+  },
+});

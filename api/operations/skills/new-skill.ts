@@ -1,0 +1,63 @@
+import { AppError } from '../../../domain/errors.ts';
+import type { ErrorDetail } from '../../../domain/errors.ts';
+import { SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
+import { secretKeyProblem } from '../../../domain/secrets.ts';
+import type { BundledSkill } from '../../../runtime/openclaw/skill-catalogue.ts';
+import { firstLineOf, FrontMatterError, readSkillManifest, withSkillManifest } from '../../../runtime/openclaw/skill-front-matter.ts';
+
+export interface NewSkill {
+  name: string;
+  type: 'built-in' | 'custom';
+  description: string;
+  requiresEnv: string[];
+  /** Of a custom skill. */
+  files: Map<string, string>;
+}
+
+interface GivenSkill {
+  name: string;
+  type?: 'built-in' | 'custom' | undefined;
+  description?: string | undefined;
+}
+
+/** The built-in skill of this id. Throws `invalid_request`. */
+export function chooseBuiltIn(catalogue: readonly BundledSkill[], { name, type }: GivenSkill): NewSkill {
+  if (type === 'custom') throw invalid([{ path: 'files', message: `A custom skill needs files, ${SKILL_MANIFEST} among them.` }]);
+  const skill = catalogue.find(({ id }) => id === name);
+  if (!skill) throw invalid([{ path: 'name', message: `There is no built-in skill "${name}". GET /skills lists them; a custom skill needs files.` }]);
+  return { name, type: 'built-in', description: skill.description, requiresEnv: storable(skill.requirements.env), files: new Map() };
+}
+
+/** A skill of the customer's own. Throws `invalid_request`, and `conflict` for the name of a built-in one. */
+export function makeCustom(catalogue: readonly BundledSkill[], given: GivenSkill & { files: Readonly<Record<string, string>> }): NewSkill {
+  const { name, type, files } = given;
+  if (type === 'built-in') throw invalid([{ path: 'files', message: 'A built-in skill has its files already. Leave them out.' }]);
+  const problems = skillFilesProblems(files);
+  if (problems.length > 0) throw invalid(problems);
+  if (catalogue.some(({ id }) => id === name))
+    throw new AppError('conflict', `There is a built-in skill with the name ${name}. Choose another name, or leave the files out to install it.`);
+  const { text, description, requiresEnv } = completeManifest(files[SKILL_MANIFEST] ?? '', given);
+  return { name, type: 'custom', description, requiresEnv, files: new Map(Object.entries({ ...files, [SKILL_MANIFEST]: text })) };
+}
+
+function completeManifest(manifest: string, { name, description }: GivenSkill) {
+  try {
+    const text = withSkillManifest(manifest, { name, description: description ?? firstLineOf(manifest) ?? name });
+    const said = readSkillManifest(text);
+    return { text, description: said.description ?? name, requiresEnv: storable(said.requirements.env) };
+  } catch (error) {
+    if (error instanceof FrontMatterError) throw invalid([{ path: `files.${SKILL_MANIFEST}`, message: error.message }]);
+    throw error;
+  }
+}
+
+/** Only what can be a secret can be given. */
+function storable(names: readonly string[]): string[] {
+  return [...new Set(names)].filter((name) => secretKeyProblem(name) === null);
+}
+
+function invalid(details: readonly ErrorDetail[]): AppError {
+  const [first, ...others] = details;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more; see details)`;
+  return new AppError('invalid_request', `${first?.path}: ${first?.message}${more}`, { details });
+}

@@ -1,0 +1,42 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { noteContent } from './note-content.ts';
+import { wakeInstance } from './wake-instance.ts';
+
+export interface SettledInstance {
+  instanceId: string;
+  runtimeId: string;
+  contentGeneration: number;
+}
+
+/** In the way a gateway should hold just what the database says: nothing is under way. */
+const IS_SETTLED = `
+  status = 'running' and desired_status = 'running' and deleted_at is null and boot_id is not null and transition_kind is null
+  and content_generation = applied_content_generation and restart_generation = applied_restart_generation`;
+
+/** Running instances with nothing to do, in another order each time. */
+export async function findSettled(em: EntityManager, limit: number): Promise<SettledInstance[]> {
+  return em.execute<SettledInstance[]>(
+    `select id as "instanceId", runtime_id as "runtimeId", content_generation::float8 as "contentGeneration"
+       from instances where ${IS_SETTLED} order by random() limit ?`,
+    [limit],
+  );
+}
+
+/**
+ * Has the content of this generation applied once more, and says so in the row, in the caller's transaction. False when
+ * it has changed since it was looked at.
+ */
+export async function remedyContent(
+  em: EntityManager,
+  { instanceId, contentGeneration }: { instanceId: string; contentGeneration: number },
+): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    `update instances set content_generation = content_generation + 1
+      where id = ? and content_generation = ? and ${IS_SETTLED} returning id`,
+    [instanceId, contentGeneration],
+  );
+  if (rows.length === 0) return false;
+  await noteContent(em, { instanceId, note: 'content_drift' });
+  await wakeInstance(em, instanceId);
+  return true;
+}

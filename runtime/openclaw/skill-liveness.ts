@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { AgentsNotLiveError } from './agent-liveness.ts';
+import type { GatewayClient } from './gateway-client.ts';
+
+const POLL_MS = 100;
+
+const statusAnswer = z.looseObject({
+  skills: z.array(
+    z.looseObject({ name: z.string(), source: z.string(), blockedByAllowlist: z.boolean().default(false), eligible: z.boolean().default(false) }),
+  ),
+});
+
+export interface WantedSkills {
+  bundled: readonly string[];
+  custom: readonly string[];
+}
+
+/** The skills of a gateway that its agents may have, as it sees them now. Throws GatewayRequestError. */
+export async function readSkills(client: GatewayClient, agentId: string): Promise<WantedSkills> {
+  const { skills } = statusAnswer.parse(await client.request('skills.status', { agentId }));
+  const named = (source: string) => skills.filter((skill) => skill.source === source && !skill.blockedByAllowlist).map(({ name }) => name);
+  return { bundled: named('openclaw-bundled'), custom: named('openclaw-managed') };
+}
+
+/** Whether a gateway holds what it should, no more and no less. */
+export function hasSkills(seen: WantedSkills, wanted: WantedSkills): boolean {
+  return isSame(seen.bundled, wanted.bundled) && isSame(seen.custom, wanted.custom);
+}
+
+function isSame(some: readonly string[], others: readonly string[]): boolean {
+  return some.length === others.length && new Set([...some, ...others]).size === others.length;
+}
+
+interface SkillWait {
+  /** Any live one: they all have the same. */
+  agentId: string;
+  signal: AbortSignal;
+  deadlineMs: number;
+}
+
+/**
+ * Waits until a running gateway has taken up its skills. Throws AgentsNotLiveError after deadlineMs (to the customer
+ * it is the same: the latest change of the content was not taken up), and the signal's reason when it is aborted.
+ */
+export async function waitForSkills(client: GatewayClient, wanted: WantedSkills, { agentId, signal, deadlineMs }: SkillWait): Promise<void> {
+  const deadline = AbortSignal.timeout(deadlineMs);
+  for (;;) {
+    if (hasSkills(await readSkills(client, agentId), wanted)) return;
+    signal.throwIfAborted();
+    if (deadline.aborted) throw new AgentsNotLiveError(`The gateway did not take up its skills within ${deadlineMs} ms`);
+    await sleep(POLL_MS, undefined, { signal });
+  }
+}

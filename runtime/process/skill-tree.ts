@@ -1,0 +1,76 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { lstat, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isErrno } from '../../lib/errno.ts';
+import type { SkillFile } from '../driver.ts';
+import { replaceFile } from './replace-file.ts';
+import type { RuntimeLayout } from './runtime-layout.ts';
+import { partsOf } from './safe-files.ts';
+
+/** How the names of trees begin that are on their way in or out. They lie beside the state, out of sight of agents. */
+const BESIDE = '.skills-';
+
+/**
+ * Puts this tree in the place of the skills of a runtime: a new one is written beside it and takes its place by a
+ * rename, so that a skill is seen whole or not at all. Whatever agents put there goes. Nothing is done when the tree
+ * that was put there last is the same.
+ */
+export async function replaceSkillTree(layout: RuntimeLayout, files: ReadonlyMap<string, SkillFile>): Promise<void> {
+  const fingerprint = fingerprintOf(files);
+  await removeBeside(layout);
+  if ((await isDirectory(layout.skillsDir)) && (await textOf(layout.skillsMarkFile)) === fingerprint) return;
+  // Without its mark a tree that is being replaced counts as none.
+  await rm(layout.skillsMarkFile, { force: true });
+  const [fresh, old] = [beside(layout), beside(layout)];
+  await writeTree(fresh, files);
+  await rename(layout.skillsDir, old).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  });
+  await rename(fresh, layout.skillsDir);
+  await replaceFile(layout.skillsMarkFile, fingerprint, 0o600);
+  await removeBeside(layout);
+}
+
+function beside({ root }: RuntimeLayout): string {
+  return join(root, `${BESIDE}${randomUUID()}`);
+}
+
+/** What an attempt left that was killed, and the tree before. */
+async function removeBeside({ root }: RuntimeLayout): Promise<void> {
+  for (const name of await readdir(root)) if (name.startsWith(BESIDE)) await rm(join(root, name), { recursive: true, force: true });
+}
+
+async function writeTree(root: string, files: ReadonlyMap<string, SkillFile>): Promise<void> {
+  await mkdir(root, { mode: 0o755 });
+  for (const [path, { content, executable }] of files) {
+    const file = join(root, ...partsOf(path));
+    await mkdir(dirname(file), { recursive: true, mode: 0o755 });
+    await writeFile(file, content, { mode: executable ? 0o755 : 0o644, flag: 'wx' });
+  }
+}
+
+function fingerprintOf(files: ReadonlyMap<string, SkillFile>): string {
+  const hash = createHash('sha256');
+  for (const [path, { content, executable }] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    hash.update(JSON.stringify([path, executable, content.length])).update(content);
+  return hash.digest('hex');
+}
+
+/** A link that agents put there is none. */
+async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await lstat(path)).isDirectory();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return false;
+    throw error;
+  }
+}
+
+async function textOf(file: string): Promise<string | null> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}

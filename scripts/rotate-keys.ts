@@ -1,0 +1,23 @@
+import { randomBytes } from 'node:crypto';
+import { createOrm } from '../database/orm.ts';
+import { rotateKeys } from '../database/queries/rotate-keys.ts';
+import { settingsSchema } from '../lib/config.ts';
+import { createEncryption } from '../lib/encryption.ts';
+
+// Encrypts what is at rest with the first of MASTER_KEYS. Put the new key before the old ones, restart every process,
+// run this, and then take the old keys away.
+const { MASTER_KEYS, DATABASE_URL } = settingsSchema.pick({ MASTER_KEYS: true, DATABASE_URL: true }).parse(process.env);
+const [active] = MASTER_KEYS;
+if (!active) throw new Error('MASTER_KEYS names no key');
+
+const orm = await createOrm(DATABASE_URL);
+try {
+  const count = await rotateKeys(orm, {
+    encryption: createEncryption({ masterKeys: MASTER_KEYS, randomBytes }),
+    activeKeyId: active.id,
+    onProgress: ({ name, done, total }) => void process.stdout.write(`${name}: ${done} of ${total}\n`),
+  });
+  process.stdout.write(`${count} values were encrypted with the key ${active.id}. The older keys are not needed for them any more.\n`);
+} finally {
+  await orm.close();
+}

@@ -1,0 +1,106 @@
+import { randomBytes } from 'node:crypto';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { changeContent } from '../../api/change-content.ts';
+import { requestRestart } from '../../database/queries/request-restart.ts';
+import { deleteSecret, storeSecret } from '../../database/queries/secrets.ts';
+import { secretPlace } from '../../database/secret-place.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
+import { createEncryption } from '../../lib/encryption.ts';
+import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
+import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
+import type { NewInstance, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+
+const TURN_MS = 60_000;
+
+/** What the API does to the content of an instance, without the API, and what its agents then see. */
+export function contentOf(world: ReconcilerUnderTest, instance: NewInstance) {
+  const { instanceId, accountId, agentId, gatewayAgentId, runtimeId } = instance;
+  const { orm, deps } = world;
+  const encryption = createEncryption({ masterKeys: deps.config.MASTER_KEYS, randomBytes });
+  const change = (work: (em: EntityManager, generation: number) => Promise<void>) =>
+    runTransaction(orm.em, async (em) => work(em, await changeContent(em, { accountId, instanceId })));
+
+  async function client() {
+    return deps.connections.get(runtimeId, AbortSignal.timeout(TURN_MS));
+  }
+
+  return {
+    client,
+    /** Stores these and deletes those that are null, as one call of the API does. */
+    secrets: (secrets: Readonly<Record<string, string | null>>) =>
+      change(async (em) => {
+        for (const [key, value] of Object.entries(secrets)) {
+          if (value === null) await deleteSecret(em, { instanceId, key });
+          else {
+            const sealed = encryption.encrypt(value, secretPlace({ accountId, instanceId, key }));
+            await storeSecret(em, { instanceId, key, value: sealed, now: new Date() });
+          }
+        }
+        await requestRestart(em, { instanceId, now: new Date() });
+      }),
+    installSkill: (name: string, files: Readonly<Record<string, string>> = {}, requiresEnv: readonly string[] = []) =>
+      change(async (em, generation) => {
+        const id = world.makeId('skl');
+        await em.execute(
+          `insert into instance_skills (id, instance_id, name, type, description, requires_env, generation, created_at)
+           values (?, ?, ?, ?, 'A skill', array(select jsonb_array_elements_text(?::jsonb)), ?, now())`,
+          [id, instanceId, name, Object.keys(files).length > 0 ? 'custom' : 'built-in', JSON.stringify(requiresEnv), generation],
+        );
+        for (const [path, content] of Object.entries(files))
+          await em.execute('insert into skill_files (skill_id, path, content) values (?, ?, ?)', [id, path, content]);
+      }),
+    deleteSkill: (name: string) =>
+      change(async (em) => {
+        await em.execute('delete from instance_skills where instance_id = ? and name = ?', [instanceId, name]);
+      }),
+    file: (path: string, content: string | null) =>
+      change(async (em, generation) => {
+        await em.execute(
+          `insert into agent_files (agent_id, path, content, generation, updated_at) values (?, ?, ?, ?, now())
+           on conflict (agent_id, path) do update
+              set content = excluded.content, generation = excluded.generation, applied = false, seen = false`,
+          [agentId, path, content, generation],
+        );
+      }),
+    /** What the agent answers, in one conversation. */
+    async ask(message: string, conversation = 'one'): Promise<string> {
+      const gateway = await client();
+      const key = `msg_${randomBytes(8).toString('hex')}`;
+      const answer = new Promise<string>((resolve, reject) => {
+        const stop = gateway.onEvent((event) => {
+          if (!('runId' in event) || event.runId !== key) return;
+          if (event.kind === 'final') resolve(event.text);
+          else if (event.kind === 'error') reject(new Error(event.message));
+          else return;
+          stop();
+        });
+      });
+      await sendTurn(gateway, {
+        key,
+        agentId: gatewayAgentId,
+        sessionKey: sessionKeyOf(gatewayAgentId, conversation),
+        message,
+        traceId: randomBytes(16).toString('hex'),
+        timeoutSeconds: TURN_MS / 1_000,
+      });
+      return answer;
+    },
+    /** What a command prints that the agent runs. */
+    async run(command: string): Promise<string> {
+      return this.ask(`[[TOOL exec ${JSON.stringify({ command })}]]`);
+    },
+    async rows(): Promise<{ reason: string | null; content: number; applied: number; files: Record<string, string> }> {
+      const [row] = await orm.em.fork().execute<{ reason: string | null; content: number; applied: number }[]>(
+        `select reason_code as reason, content_generation::float8 as content, applied_content_generation::float8 as applied
+           from instances where id = ?`,
+        [instanceId],
+      );
+      const files = await orm.em.fork().execute<{ path: string; content: string }[]>(
+        'select path, content from agent_files where agent_id = ? and content is not null',
+        [agentId],
+      );
+      if (!row) throw new Error('there is no such instance');
+      return { ...row, files: Object.fromEntries(files.map(({ path, content }) => [path, content])) };
+    },
+  };
+}

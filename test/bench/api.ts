@@ -1,0 +1,83 @@
+import autocannon from 'autocannon';
+import { createAuthenticate } from '../../api/authenticate.ts';
+import { createRateLimiter } from '../../api/rate-limit.ts';
+import { createTokens } from '../../api/tokens.ts';
+import { createOrm } from '../../database/orm.ts';
+import { claimRequests } from '../../database/queries/rate-windows.ts';
+import { createBackground } from '../../lib/background.ts';
+import { createLog } from '../../lib/log.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { timed } from './bench.ts';
+import type { Bench } from './bench.ts';
+import { median } from './table.ts';
+import type { Row } from './table.ts';
+
+const CONNECTIONS = 20;
+const SECONDS = 10;
+const CALLS = 2_000;
+
+/** Reads, writes and repeated writes per second on one API process, and what its guards cost each request. No gateway runs. */
+export const benchApi: Bench = async ({ stack }) => {
+  const account = await stack.newAccount();
+  const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'bench' });
+  const body = JSON.stringify({ name: 'bench' });
+  const call = { headers: { 'x-api-key': String(apiKey), 'content-type': 'application/json' } };
+  return [
+    ...(await rate('GET /auth/me', 1_000, { ...call, url: `${stack.url}/v1/auth/me` })),
+    ...(await rate('POST /auth/keys', 300, { ...call, url: `${stack.url}/v1/auth/keys`, method: 'POST', body })),
+    ...(await rate('POST /auth/keys, replayed', 300, {
+      url: `${stack.url}/v1/auth/keys`,
+      method: 'POST',
+      body,
+      headers: { ...call.headers, 'idempotency-key': 'bench' },
+    })),
+    ...(await guards(stack, String(apiKey))),
+  ];
+};
+
+async function rate(what: string, least: number, options: autocannon.Options): Promise<Row[]> {
+  // The first calls warm up, and make what is replayed.
+  await autocannon({ ...options, connections: 1, amount: 20 });
+  const result = await autocannon({ ...options, connections: CONNECTIONS, duration: SECONDS });
+  if (result.non2xx > 0) throw new Error(`${result.non2xx} calls of ${what} failed`);
+  const { average } = result.requests;
+  const { p50, p99 } = result.latency;
+  return [
+    { what: `${what}, per second`, values: [average], unit: 'requests/s', goal: `>= ${least}`, reached: average >= least },
+    { what, values: [p50, p99], unit: 'ms', goal: 'p99 < 50', reached: p99 < 50 },
+  ];
+}
+
+/** One after the other in this process, so each is what a request waits for. */
+async function guards(stack: StackUnderTest, apiKey: string): Promise<Row[]> {
+  const orm = await createOrm(stack.databaseUrl);
+  const clock = () => new Date();
+  const log = createLog('bench', 'silent');
+  const tokens = createTokens({ masterKeys: [stack.masterKey], clock, makeId: () => 'tok_bench' });
+  // Authentication works with these of the dependencies only.
+  const deps = { orm, clock, log, tokens, config: {}, background: createBackground() } as unknown as Parameters<typeof createAuthenticate>[0];
+  const authenticate = createAuthenticate(deps);
+  const claim = (subject: string, count: number, now: Date) => claimRequests(orm.em.fork(), { subject, count, now, windowMs: 60_000 });
+  const limiter = createRateLimiter({ limit: 10_000, claim, clock, log });
+  const authentication = await repeatedly(() => authenticate('account', { 'x-api-key': apiKey }));
+  const counting = await repeatedly(() => limiter.take('account:bench'));
+  await deps.background.idle();
+  await orm.close();
+  const limitMs = counting.reduce((sum, value) => sum + value, 0) / counting.length;
+  return [
+    { what: 'authentication by key, each request', values: authentication, unit: 'ms', goal: 'p50 < 2', reached: median(authentication) < 2 },
+    {
+      what: 'rate limit, each request',
+      values: counting,
+      unit: 'ms',
+      goal: `mean < 0.1 (${limitMs.toFixed(3)})`,
+      reached: limitMs < 0.1,
+    },
+  ];
+}
+
+async function repeatedly(work: () => Promise<unknown>): Promise<number[]> {
+  const values: number[] = [];
+  for (let count = 0; count < CALLS; count += 1) values.push(await timed(work));
+  return values;
+}

@@ -1,0 +1,76 @@
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { grantCredit } from '../../../../database/queries/billing/grant-credit.ts';
+import { openInterval } from '../../../../database/queries/intervals.ts';
+import { proveAlive } from '../../../../database/queries/prove-alive.ts';
+import { runTransaction } from '../../../../database/run-transaction.ts';
+import type { MakeId } from '../../../../domain/ids.ts';
+import type { SimAccount } from './naive-bill.ts';
+
+export const SECOND = 1_000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+
+/** An account without money. */
+export async function newAccount(orm: MikroORM, makeId: MakeId, at: number): Promise<SimAccount> {
+  const id = makeId('acc');
+  const values = [id, `${id}@example.com`, new Date(at)];
+  await orm.em.fork().execute(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', ?)`, values);
+  return { id, credits: [], runs: [] };
+}
+
+interface NewInstance {
+  instanceId: string;
+  accountId: string;
+  runtimeId: string;
+  shard: number;
+  at: Date;
+  bootId?: string | null;
+}
+
+/** An instance that is wanted to run. */
+export async function insertInstance(orm: MikroORM, { instanceId, accountId, runtimeId, shard, at, bootId = null }: NewInstance): Promise<void> {
+  await orm.em.fork().execute(
+    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard, boot_id)
+     values (?, ?, 'Test', ?, ?, 'running', 'running', ?, ?)`,
+    [instanceId, accountId, runtimeId, at, shard, bootId],
+  );
+}
+
+export interface Running {
+  accountId: string;
+  instanceId: string;
+  intervalId: string;
+  bootId: string;
+  shard: number;
+}
+
+/** An instance of shard 0 that runs since then and has answered its first ping. Its account gets this credit. */
+export async function startRunning(
+  orm: MikroORM,
+  makeId: MakeId,
+  { at, creditNanoUsd, accountId: given }: { at: number; creditNanoUsd?: bigint; accountId?: string },
+): Promise<Running> {
+  const accountId = given ?? (await newAccount(orm, makeId, at)).id;
+  const [instanceId, bootId, intervalId] = [makeId('inst'), makeId('run'), makeId('int')];
+  if (creditNanoUsd !== undefined)
+    await runTransaction(orm.em, (em) =>
+      grantCredit(em, { id: makeId('txn'), accountId, amountNanoUsd: creditNanoUsd, reason: 'test', now: new Date(at), makeId }),
+    );
+  await insertInstance(orm, { instanceId, accountId, runtimeId: makeId('run'), shard: 0, at: new Date(at), bootId });
+  await runTransaction(orm.em, (em) => openInterval(em, { id: intervalId, instanceId, accountId, bootId, now: new Date(at) }));
+  const running = { accountId, instanceId, intervalId, bootId, shard: 0 };
+  await pings(orm, at, [{ ...running, answered: true }]);
+  return running;
+}
+
+/** A round of pings of shard 0 that was sent at this moment; what is not named answers as it did before. */
+export async function pings(
+  orm: MikroORM,
+  at: number,
+  changes: (Pick<Running, 'instanceId' | 'bootId' | 'shard'> & { answered: boolean })[] = [],
+  isFirst = false,
+): Promise<void> {
+  await orm.em.fork().execute(`update watch_shards set owner = 'test', epoch = 1 where owner is null`);
+  const round = { owner: 'test', leases: [{ shard: 0, epoch: 1, isFirst }], sentAt: new Date(at).toISOString(), changes };
+  await proveAlive(orm.em.fork(), round);
+}

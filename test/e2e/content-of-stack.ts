@@ -1,0 +1,93 @@
+import { readFile, readdir, stat } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { holds } from '../../activities/content-drift.ts';
+import { openSecrets } from '../../activities/open-secrets.ts';
+import { skillTree } from '../../activities/skill-content.ts';
+import { loadGatewayContent } from '../../database/queries/gateway-content.ts';
+import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
+import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import { gatewayToken } from '../../runtime/openclaw/tokens.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+
+const CONNECT_MS = 20_000;
+
+export interface BothSides {
+  /** What the database says, and what is inside the instance. */
+  wanted: unknown;
+  found: unknown;
+}
+
+interface RunningRow {
+  runtimeId: string;
+  isSettled: boolean;
+}
+
+/** Whether the instance runs and nothing is left to do. */
+export async function settled(orm: MikroORM, instanceId: string): Promise<RunningRow | null> {
+  const [row] = await orm.em.fork().execute<RunningRow[]>(
+    `select runtime_id as "runtimeId",
+            status = 'running' and transition_kind is null and boot_id is not null and content_generation = applied_content_generation
+            and restart_generation = applied_restart_generation as "isSettled"
+       from instances where id = ?`,
+    [instanceId],
+  );
+  return row?.isSettled ? row : null;
+}
+
+export async function connectTo({ driver, masterKey }: StackUnderTest, runtimeId: string): Promise<GatewayClient> {
+  const endpoint = await driver.endpoint(runtimeId);
+  if (!endpoint) throw new Error('no gateway runs');
+  const signal = AbortSignal.timeout(CONNECT_MS);
+  return connectGateway({ wsUrl: endpoint.wsUrl, token: gatewayToken(masterKey, runtimeId), signal, timeoutMs: CONNECT_MS });
+}
+
+/** Agents, secrets with their values, skills with their bits, and files, as they are wanted and as they are. */
+export async function bothSides(stack: StackUnderTest, orm: MikroORM, { instanceId, runtimeId }: { instanceId: string; runtimeId: string }): Promise<BothSides> {
+  const content = await loadGatewayContent(orm.em.fork(), instanceId);
+  const paths = stack.driver.paths(runtimeId);
+  const client = await connectTo(stack, runtimeId);
+  try {
+    const files = await orm.em.fork().execute<{ name: string; path: string; content: string }[]>(
+      `select gateway_agent_id as name, path, content from agent_files join agents on agents.id = agent_id
+        where instance_id = ? and deleted_at is null and content is not null and path like 'notes/%' order by 1, 2`,
+      [instanceId],
+    );
+    const wanted = {
+      holds: true,
+      secrets: Object.fromEntries(openSecrets({ config: { MASTER_KEYS: [stack.masterKey] } as Parameters<typeof openSecrets>[0]['config'] }, content)), // of the settings it reads nothing else
+      skills: [...skillTree(content)].map(([path, file]) => [path, file.content.toString(), file.executable]).toSorted(),
+      files: files.map(({ name, path, content: text }) => [`${name}/${path}`, text]).toSorted(),
+    };
+    // The gateway's own answer has this form.
+    const { entries } = (await client.request('secrets.store.list', {})) as { entries: { name: string; value: string }[] };
+    const found = {
+      holds: await holds(client, content, AbortSignal.timeout(CONNECT_MS)),
+      secrets: Object.fromEntries(entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, value }) => [name, value])),
+      skills: (await tree(join(paths.stateDir, 'skills'))).map(({ path, text, isExecutable }) => [path, text, isExecutable]).toSorted(),
+      files: (
+        await Promise.all(
+          content.agents.map(async ({ gatewayAgentId }) => {
+            const workspace = paths.workspaceOf(gatewayAgentId);
+            return (await tree(join(workspace, 'notes'), workspace)).map(({ path, text }) => [`${gatewayAgentId}/${path}`, text]);
+          }),
+        )
+      ).flat().toSorted(),
+    };
+    return { wanted, found };
+  } finally {
+    client.close();
+  }
+}
+
+async function tree(root: string, base = root): Promise<{ path: string; text: string; isExecutable: boolean }[]> {
+  const names = await readdir(root, { recursive: true, withFileTypes: true }).catch(() => []);
+  return Promise.all(
+    names
+      .filter((entry) => entry.isFile())
+      .map(async (entry) => {
+        const file = join(entry.parentPath, entry.name);
+        return { path: relative(base, file), text: await readFile(file, 'utf8'), isExecutable: ((await stat(file)).mode & 0o111) !== 0 };
+      }),
+  );
+}

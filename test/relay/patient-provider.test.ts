@@ -1,0 +1,79 @@
+import { expect, test } from '@jest/globals';
+import { createLog } from '../../lib/log.ts';
+import { createPatientProvider } from '../../relay/patient-provider.ts';
+import { createUpstream } from '../../relay/upstream.ts';
+import { RelayError } from '../../relay/relay-error.ts';
+import { startScriptedUpstream } from './scripted-upstream.ts';
+
+const log = createLog('relay', 'silent');
+const MIB = 1024 ** 2;
+
+interface Answer {
+  status: number;
+  body?: string;
+  headers?: Record<string, string>;
+}
+
+/** A relay's provider before an upstream that answers so, the last one for ever. */
+async function asked(answers: readonly Answer[], { budgetMs = 10_000, signal = new AbortController().signal } = {}) {
+  let calls = 0;
+  const upstream = await startScriptedUpstream((request, response) => {
+    const { status, body = '{"choices":[]}', headers = {} } = answers[Math.min(calls, answers.length - 1)]!;
+    calls += 1;
+    request.resume().once('end', () => response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body));
+  });
+  const patience = { budgetMs, firstPauseMs: 1, monotonicMs: () => performance.now(), random: Math.random };
+  const provider = createPatientProvider(createUpstream({ url: upstream.url, key: undefined }, log), patience, log);
+  try {
+    const request = { model: 'm', messages: [] };
+    const text = await provider.complete({ request, traceparent: undefined, signal }).then(
+      async ({ body }) => {
+        let whole = '';
+        for await (const chunk of body) whole += Buffer.from(chunk).toString();
+        return whole;
+      },
+      (error: unknown) => error,
+    );
+    return { text, calls };
+  } catch (error) {
+    return { text: error, calls };
+  } finally {
+    await provider.close();
+    await upstream.close();
+  }
+}
+
+test('what may pass is asked again until there is an answer, which arrives as it is', async () => {
+  const { text, calls } = await asked([{ status: 429 }, { status: 503 }, { status: 500 }, { status: 200, body: '{"x":1}' }]);
+  expect([text, calls]).toEqual(['{"x":1}', 4]);
+});
+
+test('a budget that is used up ends the call with 400, which no gateway tries again, in words that blame no account', async () => {
+  const { text, calls } = await asked([{ status: 503, body: '{"error":{"message":"boom"}}' }], { budgetMs: 1_000 });
+  expect(text).toBeInstanceOf(RelayError);
+  expect(text).toMatchObject({ status: 400, message: expect.stringMatching(/asked \d+ times/) });
+  expect(calls).toBeGreaterThan(2);
+});
+
+test('a provider that asks for more time than there is gets no second call', async () => {
+  const { text, calls } = await asked([{ status: 429, headers: { 'retry-after': '3600' } }]);
+  expect([text, calls]).toEqual([expect.objectContaining({ status: 400 }), 1]);
+});
+
+test.each([400, 401, 404, 422])('%s is final at once', async (status) => {
+  const { text, calls } = await asked([{ status, body: '{"error":{"message":"no"}}' }]);
+  expect(text).toBeInstanceOf(RelayError);
+  expect(calls).toBe(1);
+});
+
+test('a caller that leaves ends the tries', async () => {
+  const { text } = await asked([{ status: 503 }], { signal: AbortSignal.timeout(50) });
+  expect(text).toMatchObject({ name: expect.stringMatching(/AbortError|TimeoutError|Error/) });
+  expect(text).not.toMatchObject({ status: 400 });
+});
+
+test('an answer without end is cut, and only it', async () => {
+  const { text } = await asked([{ status: 200, body: ' '.repeat(17 * MIB) }]);
+  expect(text).toMatchObject({ status: 400, message: expect.stringContaining('larger') });
+  expect(await asked([{ status: 200, body: '{}' }])).toEqual({ text: '{}', calls: 1 });
+});
