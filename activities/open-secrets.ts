@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { ContentSecret } from '../database/queries/gateway-content.ts';
 import { secretPlace } from '../database/secret-place.ts';
+import type { Config } from '../lib/config.ts';
 import { createEncryption } from '../lib/encryption.ts';
-import type { StepDeps } from './step-deps.ts';
 
 interface Sealed {
   instanceId: string;
@@ -10,7 +10,7 @@ interface Sealed {
 }
 
 /** The secrets of an instance in clear, by key. They stay within the activity: never log, return or throw one. */
-export function openSecrets({ config }: Pick<StepDeps, 'config'>, { instanceId, secrets }: Sealed): Map<string, string> {
+export function openSecrets({ config }: { config: Pick<Config, 'MASTER_KEYS'> }, { instanceId, secrets }: Sealed): Map<string, string> {
   if (secrets.length === 0) return new Map();
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
   return new Map(

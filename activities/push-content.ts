@@ -48,9 +48,9 @@ export async function pushContent(
   const absent = removedAgents.map(({ gatewayAgentId }) => gatewayAgentId);
   await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs: LIVE_MS });
 
-  const [agentId] = present;
+  const [first] = present;
   // Without an agent there is nobody to have skills.
-  if (agentId !== undefined) await waitForSkills(client, wantedSkills(content), { agentId, signal, deadlineMs: LIVE_MS });
+  if (first !== undefined) await waitForSkills(client, wantedSkills(content), { agentId: first, signal, deadlineMs: LIVE_MS });
 
   const filesOf = Map.groupBy(files, ({ agentId }) => agentId);
   const refused = new Set<ContentFile>();

@@ -14,10 +14,10 @@ const PREFLIGHT_SECONDS = '600';
 export function allowOrigins(origins: readonly string[]): Koa.Middleware<ApiState> {
   const any = origins.includes('*');
   return async (context, next) => {
-    if (origins.length === 0) return next();
+    if (origins.length === 0) return void (await next());
     if (!any) context.vary('Origin');
     const origin = context.get('Origin');
-    if (origin === '' || !(any || origins.includes(origin))) return next();
+    if (origin === '' || !(any || origins.includes(origin))) return void (await next());
     context.set('Access-Control-Allow-Origin', any ? '*' : origin);
     if (context.method === 'OPTIONS' && context.get('Access-Control-Request-Method') !== '') {
       context.set('Access-Control-Allow-Methods', METHODS);
@@ -28,6 +28,6 @@ export function allowOrigins(origins: readonly string[]): Koa.Middleware<ApiStat
       return;
     }
     context.set('Access-Control-Expose-Headers', ANSWER_HEADERS);
-    return next();
+    await next();
   };
 }

@@ -12,6 +12,7 @@ export type Tag =
   | 'instances'
   | 'agents'
   | 'messages'
+  | 'crons'
   | 'events'
   | 'webhooks'
   | 'skills'

@@ -132,7 +132,8 @@ export function createExamples(components: Record<string, unknown>): (schema: un
   }
 
   function ofObject({ properties, required }: Schema, parent: string): Json {
-    const isUnusual = (name: string, schema: unknown) => !listOf(required).includes(name) && isSchema(schema) && schema['const'] === true;
+    const isUnusual = (name: string, schema: unknown) =>
+      !listOf(required).includes(name) && isSchema(schema) && schema['const'] === true;
     const fields = Object.entries(isSchema(properties) ? properties : {}).filter(([name, schema]) => !isUnusual(name, schema));
     const entries = fields.map(([name, schema]) => [name, exampleOf(schema, name, parent)] as const);
     return Object.fromEntries(entries.filter((entry): entry is [string, Json] => entry[1] !== undefined));
@@ -145,7 +146,8 @@ export function createExamples(components: Record<string, unknown>): (schema: un
     if (options.length > 0) return options.some((option) => isSchema(option) && takes(option, value));
     if ('const' in schema) return schema['const'] === value;
     if ('enum' in schema) return listOf(schema['enum']).includes(value);
-    if (typeof value === 'string' && typeof schema['pattern'] === 'string' && !new RegExp(schema['pattern'], 'u').test(value)) return false;
+    if (typeof value === 'string' && typeof schema['pattern'] === 'string' && !new RegExp(schema['pattern'], 'u').test(value))
+      return false;
     const types = listOf(schema['type']);
     return types.includes(value === null ? 'null' : typeof value) || (Number.isInteger(value) && types.includes('integer'));
   }

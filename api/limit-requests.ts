@@ -8,7 +8,11 @@ import { addressBlock, createRateLimiter, WINDOW_MS } from './rate-limit.ts';
 import type { RateLimiter } from './rate-limit.ts';
 
 /** Counts a request and writes the RateLimit headers of its answer. Throws `rate_limited`. */
-export type LimitRequests = (context: ApiContext, operation: Operation, caller: { actor: Actor; address: string }) => Promise<void>;
+export type LimitRequests = (
+  context: ApiContext,
+  operation: Operation,
+  caller: { actor: Actor; address: string },
+) => Promise<void>;
 
 /** The two limits of the API: per account, and per address where nobody has said yet who they are. */
 export function createLimitRequests({ config, orm, clock, log }: Pick<Deps, 'config' | 'orm' | 'clock' | 'log'>): LimitRequests {
@@ -23,12 +27,12 @@ export function createLimitRequests({ config, orm, clock, log }: Pick<Deps, 'con
   const perAddress = limiter(config.AUTH_RATE_LIMIT_PER_MINUTE);
 
   return async (context, { rateLimit }, { actor, address }) => {
-    if (rateLimit === 'auth') return count(context, perAddress, `address:${addressBlock(address)}`);
-    if (rateLimit === 'account' && actor?.kind === 'account') return count(context, perAccount, `account:${actor.accountId}`);
+    if (rateLimit === 'auth') return limitTo(context, perAddress, `address:${addressBlock(address)}`);
+    if (rateLimit === 'account' && actor?.kind === 'account') return limitTo(context, perAccount, `account:${actor.accountId}`);
   };
 }
 
-async function count(context: ApiContext, limiter: RateLimiter, subject: string): Promise<void> {
+async function limitTo(context: ApiContext, limiter: RateLimiter, subject: string): Promise<void> {
   const { isAllowed, limit, remaining, resetSeconds } = await limiter.take(subject);
   context.set({
     'RateLimit-Limit': String(limit),

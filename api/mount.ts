@@ -62,7 +62,9 @@ async function serve(context: ApiContext, operation: Operation, mounting: Mounti
   }
   const call = { ...base, query: input.query, body: input.body };
   const work = { operation, call, keyed, idempotency, signal: () => stopSignal(context, deps) };
-  const outcome = recorded ? await replay(work, recorded).catch((error: unknown) => markReplayed(context, error)) : await carryOut(work);
+  const outcome = recorded
+    ? await replay(work, recorded).catch((error: unknown) => markReplayed(context, error))
+    : await carryOut(work);
   await answer(context, operation, outcome, mounting);
 }
 
@@ -78,7 +80,11 @@ interface ReadKey {
   problem: ErrorDetail[];
 }
 
-function readKey(context: ApiContext, operation: Operation, { actor, bytes }: { actor: Actor; bytes: Buffer | undefined }): ReadKey {
+function readKey(
+  context: ApiContext,
+  operation: Operation,
+  { actor, bytes }: { actor: Actor; bytes: Buffer | undefined },
+): ReadKey {
   const key = context.req.headers['idempotency-key'];
   if (!operation.idempotent || typeof key !== 'string') return { keyed: null, problem: [] };
   if (!isIdempotencyKey(key))

@@ -88,13 +88,23 @@ function addExamples(document: ReturnType<typeof createDocument>): void {
   for (const item of Object.values(document.paths ?? {}))
     for (const operation of [item.get, item.post, item.patch, item.delete]) {
       if (!operation) continue;
-      const bodies = [operation.requestBody, ...Object.values(operation.responses ?? {})];
-      for (const body of bodies) {
-        // References are made for schemas only.
-        const json = body && 'content' in body ? body.content?.['application/json'] : undefined;
-        if (json) json.example ??= exampleOf(json.schema);
-      }
+      addExample(operation.requestBody, exampleOf);
+      for (const response of Object.values<unknown>(operation.responses ?? {})) addExample(response, exampleOf);
     }
+}
+
+const withJson = z.looseObject({
+  content: z.looseObject({ 'application/json': z.looseObject({ schema: z.unknown(), example: z.unknown().optional() }) }),
+});
+
+function addExample(body: unknown, exampleOf: ReturnType<typeof createExamples>): void {
+  if (!isBodyWithJson(body)) return;
+  const json = body.content['application/json'];
+  json.example ??= exampleOf(json.schema);
+}
+
+function isBodyWithJson(body: unknown): body is z.infer<typeof withJson> {
+  return withJson.safeParse(body).success;
 }
 
 /** A field that an answer gains later must not break a strict client, and the pattern of a time says less than its format. */

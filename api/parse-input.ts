@@ -48,7 +48,8 @@ function parsePart(schema: z.ZodType | undefined, value: unknown, name: string, 
 export function parseInput(operation: Operation, raw: RawInput, known: readonly ErrorDetail[] = []): Input {
   const details: ErrorDetail[] = [...known];
   for (const [name, value] of raw.query)
-    if (value.includes('\0') && Object.hasOwn(operation.query?.shape ?? {}, name)) details.push({ path: name, message: 'Leave out the character NUL.' });
+    if (value.includes('\0') && Object.hasOwn(operation.query?.shape ?? {}, name))
+      details.push({ path: name, message: 'Leave out the character NUL.' });
   const query = parsePart(operation.query, operation.query && queryObject(raw.query), 'query', details);
   const body = parsePart(operation.body, raw.body, 'body', details);
   const [first, ...others] = details;

@@ -6,6 +6,7 @@ import { Agent } from './entities/agent.ts';
 import { ApiKey } from './entities/api-key.ts';
 import { AuditEntry } from './entities/audit-entry.ts';
 import { Conversation } from './entities/conversation.ts';
+import { CronJob } from './entities/cron-job.ts';
 import { EventCounter } from './entities/event-counter.ts';
 import { EventOccurrence } from './entities/event-occurrence.ts';
 import { Event } from './entities/event.ts';
@@ -31,7 +32,7 @@ import { Webhook } from './entities/webhook.ts';
 import { migrationsList } from './migrations/list.ts';
 
 const ENTITIES = [
-  Account, Agent, AgentFile, ApiKey, AuditEntry, Conversation, Event, EventCounter, EventOccurrence, IdempotencyRecord,
+  Account, Agent, AgentFile, ApiKey, AuditEntry, Conversation, CronJob, Event, EventCounter, EventOccurrence, IdempotencyRecord,
   Instance, InstanceSecret, InstanceSkill, Invite, LoginCode, Message, ModelCall, OutboxEntry, Price, Process,
   RateWindow, RuntimeInterval, SkillFile, Transfer, WatchShard, Webhook, WebhookAttempt, WebhookDelivery,
 ];

@@ -48,7 +48,7 @@ export function chargeOf(prices: readonly Price[], startedAt: number, { from, to
 export function debitSpans(prices: readonly Price[], { from, to }: Span): PricedSpan[] {
   return pricedPieces(prices, { from, to }).flatMap((piece) => {
     const spans: PricedSpan[] = [];
-    for (let at = piece.from; at < piece.to; ) {
+    for (let at = piece.from; at < piece.to;) {
       const end = Math.min(piece.to, (Math.floor(at / MS_PER_HOUR) + 1) * MS_PER_HOUR);
       spans.push({ ...piece, from: at, to: end });
       at = end;

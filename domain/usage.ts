@@ -37,7 +37,7 @@ export function sumRuntime(
 
 function daysOf({ from, to }: Span): Span[] {
   const days: Span[] = [];
-  for (let at = from; at < to; ) {
+  for (let at = from; at < to;) {
     const end = Math.min(to, (Math.floor(at / DAY_MS) + 1) * DAY_MS);
     days.push({ from: at, to: end });
     at = end;

@@ -59,8 +59,10 @@ export function verifyAccount(account: AccountRecord, prices: readonly Price[]):
 /** An interval has exactly the lines that its span is cut into, and is debited no further than is proven. */
 function intervalProblem(interval: MeteredInterval, lines: readonly LedgerLine[], prices: readonly Price[]): string | null {
   const { startedAt, endedAt, billedUntil, provenUntil, isSettled } = interval;
-  if (billedUntil > provenUntil) return `it is debited until ${timeOf(billedUntil)}, but proven until ${timeOf(provenUntil)} only.`;
-  if (isSettled && (endedAt === null || billedUntil !== provenUntil)) return 'it counts as settled, but is not debited to its end.';
+  if (billedUntil > provenUntil)
+    return `it is debited until ${timeOf(billedUntil)}, but proven until ${timeOf(provenUntil)} only.`;
+  if (isSettled && (endedAt === null || billedUntil !== provenUntil))
+    return 'it counts as settled, but is not debited to its end.';
   const expected = debitSpans(prices, { from: startedAt, to: billedUntil })
     .map((span) => ({ ...span, amount: -chargeOf(prices, startedAt, span) }))
     .filter(({ amount }) => amount !== 0n);
@@ -69,7 +71,10 @@ function intervalProblem(interval: MeteredInterval, lines: readonly LedgerLine[]
     const [want, have] = [expected[index], booked[index]];
     if (!have) return `the debit from ${timeOf(want?.from ?? 0)} is missing.`;
     const isAsWanted =
-      want?.from === have.from && want.to === have.to && want.amount === have.amount && want.nanoUsdPerHour === have.nanoUsdPerHour;
+      want?.from === have.from &&
+      want.to === have.to &&
+      want.amount === have.amount &&
+      want.nanoUsdPerHour === have.nanoUsdPerHour;
     if (!isAsWanted) return `its line ${have.id} is ${describe(have)}, but should be ${want ? describe(want) : 'none'}.`;
   }
   return null;

@@ -75,7 +75,10 @@ export const settingsSchema = z.object({
   METRICS_PORT: port.default(3002).describe('metrics of the API; the worker and the relay take the next two ports'),
   TRUSTED_PROXIES: list.describe('comma separated addresses whose `X-Forwarded-For` counts'),
   CORS_ORIGINS: list
-    .refine((origins) => origins.every((origin) => origin === '*' || isOrigin(origin)), 'must be origins such as https://app.example.com, or *')
+    .refine(
+      (origins) => origins.every((origin) => origin === '*' || isOrigin(origin)),
+      'must be origins such as https://app.example.com, or *',
+    )
     .describe('comma separated origins of pages that may call the API from a browser; `*`: all'),
   RATE_LIMIT_PER_MINUTE: count.default(600).describe('requests per minute and account'),
   AUTH_RATE_LIMIT_PER_MINUTE: count.default(10).describe('requests per minute and address on register, login and verify'),

@@ -49,14 +49,18 @@ class Comparison {
     for (const [path, item] of Object.entries(nodeAt(this.#before, 'paths'))) {
       const next = nodeAt(this.#after, 'paths')[path];
       if (!isNode(next)) this.#found.push(`${path} is gone`);
-      else for (const method of METHODS) if (isNode(nodeAt(item)[method])) this.#operation(`${method.toUpperCase()} ${path}`, nodeAt(item, method), next[method]);
+      else
+        for (const method of METHODS)
+          if (isNode(nodeAt(item)[method]))
+            this.#operation(`${method.toUpperCase()} ${path}`, nodeAt(item, method), next[method]);
     }
     return this.#found;
   }
 
   #operation(name: string, before: Node, after: unknown): void {
     if (!isNode(after)) return void this.#found.push(`${name} is gone`);
-    if (JSON.stringify(before['security']) !== JSON.stringify(after['security'])) this.#found.push(`${name} asks for other credentials`);
+    if (JSON.stringify(before['security']) !== JSON.stringify(after['security']))
+      this.#found.push(`${name} asks for other credentials`);
     this.#parameters(name, before, after);
     this.#body(name, nodeAt(before, 'requestBody'), nodeAt(after, 'requestBody'));
     for (const [status, answer] of Object.entries(nodeAt(before, 'responses'))) {
@@ -75,7 +79,12 @@ class Comparison {
   }
 
   #parameters(name: string, before: Node, after: Node): void {
-    const named = (operation: Node) => new Map(listOf(operation['parameters']).filter(isNode).map((one) => [`${String(one['in'])} ${String(one['name'])}`, one]));
+    const named = (operation: Node) =>
+      new Map(
+        listOf(operation['parameters'])
+          .filter(isNode)
+          .map((one) => [`${String(one['in'])} ${String(one['name'])}`, one]),
+      );
     const [old, next] = [named(before), named(after)];
     for (const [parameter, description] of old) {
       const same = next.get(parameter);
@@ -89,7 +98,8 @@ class Comparison {
   #body(name: string, before: Node, after: Node): void {
     const json = (body: Node) => nodeAt(body, 'content', 'application/json');
     if (after['required'] === true && before['required'] !== true) this.#found.push(`${name} requires a body`);
-    if ('schema' in json(before)) this.#schema(`${name} body`, nodeAt(json(before), 'schema'), nodeAt(json(after), 'schema'), 'request');
+    if ('schema' in json(before))
+      this.#schema(`${name} body`, nodeAt(json(before), 'schema'), nodeAt(json(after), 'schema'), 'request');
   }
 
   #schema(where: string, givenBefore: Node, givenAfter: Node, side: Side): void {
@@ -115,8 +125,10 @@ class Comparison {
   #types(where: string, before: Node, after: Node, side: Side): void {
     const [old, next] = [listOf(before['type']), listOf(after['type'])];
     const lost = side === 'request' ? old.filter((type) => !next.includes(type)) : next.filter((type) => !old.includes(type));
-    if (old.length > 0 && (next.length === 0 || lost.length > 0)) this.#found.push(`${where} is ${next.join(' or ') || 'anything'}, not ${old.join(' or ')}`);
-    if (before['format'] !== after['format'] && (side === 'answer' || after['format'] !== undefined)) this.#found.push(`${where} has another format`);
+    if (old.length > 0 && (next.length === 0 || lost.length > 0))
+      this.#found.push(`${where} is ${next.join(' or ') || 'anything'}, not ${old.join(' or ')}`);
+    if (before['format'] !== after['format'] && (side === 'answer' || after['format'] !== undefined))
+      this.#found.push(`${where} has another format`);
     const [values, kept] = [listOf(before['enum'] ?? before['const']), listOf(after['enum'] ?? after['const'])];
     if (values.length > 0 && side === 'request' && kept.length > 0)
       for (const value of values) if (!kept.includes(value)) this.#found.push(`${where} does not take ${String(value)} any more`);
@@ -130,7 +142,8 @@ class Comparison {
       const isTighter = typeof old !== 'number' || (worse === 'lower' ? next < old : next > old);
       if (isTighter) this.#found.push(`${where} has a tighter ${bound}`);
     }
-    if (after['pattern'] !== undefined && after['pattern'] !== before['pattern']) this.#found.push(`${where} has another pattern`);
+    if (after['pattern'] !== undefined && after['pattern'] !== before['pattern'])
+      this.#found.push(`${where} has another pattern`);
   }
 
   #properties(where: string, before: Node, after: Node, side: Side): void {
@@ -142,7 +155,8 @@ class Comparison {
     const [was, is] = [listOf(before['required']), listOf(after['required'])];
     if (side === 'request') for (const name of is) if (!was.includes(name)) this.#found.push(`${where} requires ${String(name)}`);
     if (side === 'answer')
-      for (const name of was) if (!is.includes(name) && isNode(next[String(name)])) this.#found.push(`${where} may lack ${String(name)}`);
+      for (const name of was)
+        if (!is.includes(name) && isNode(next[String(name)])) this.#found.push(`${where} may lack ${String(name)}`);
   }
 }
 

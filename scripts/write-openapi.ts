@@ -11,6 +11,8 @@ const document = createOpenapi(operations, BASE_PATH);
 const before = await readFile(file, 'utf8').catch(() => null);
 const changes = before === null ? [] : breakingChanges(JSON.parse(before), document);
 if (changes.length > 0 && !process.argv.includes('--breaking')) {
-  process.stderr.write(`openapi.json is not written, because clients of the API would break:\n${changes.map((line) => `  ${line}\n`).join('')}`);
+  process.stderr.write(
+    `openapi.json is not written, because clients of the API would break:\n${changes.map((line) => `  ${line}\n`).join('')}`,
+  );
   process.exitCode = 1;
 } else await writeFile(file, `${JSON.stringify(document, null, 2)}\n`);

@@ -87,7 +87,7 @@ export class InstanceWatch {
   }
 
   #onEvent(event: GatewayEvent): void {
-    if (event.kind === 'session-message' || event.kind === 'shutdown') return;
+    if (!('runId' in event)) return;
     const result = resultOfEvent(event);
     if (!result) {
       if (event.kind === 'run-started' || event.kind === 'delta') this.#noticeRun(event);

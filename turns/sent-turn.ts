@@ -128,7 +128,7 @@ export class SentTurn {
   }
 
   #onEvent(event: GatewayEvent): void {
-    if (event.kind === 'session-message' || event.kind === 'shutdown') return;
+    if (!('runId' in event)) return;
     const { runId } = event;
     if (messageIdOfKey(runId) !== this.#turn.messageId && runId !== this.#runKey) return;
     if (event.kind === 'delta') this.#deps.feed.update(event.text);

@@ -2,7 +2,9 @@ import type { Notifications } from '../database/notifications.ts';
 import { listTurnDuties, takeOverTurns } from '../database/queries/watched-turns.ts';
 import type { WatchedInstance } from '../database/queries/watched-turns.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { CronWatch } from './cron-watch.ts';
 import { InstanceWatch } from './instance-watch.ts';
+import { MessageWatch } from './message-watch.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
 export type { WatchedInstance } from '../database/queries/watched-turns.ts';
@@ -41,6 +43,8 @@ export function createTurnWatches(deps: Deps): TurnWatches {
 
 interface Entry {
   current: InstanceWatch | null;
+  /** What else is followed over the same connection. */
+  beside: readonly { end(): Promise<void> }[];
 }
 
 class Watches {
@@ -63,12 +67,14 @@ class Watches {
   }
 
   watch(instance: WatchedInstance): TurnWatch {
-    const entry: Entry = { current: null };
+    const entry: Entry = { current: null, beside: [] };
     this.#entries.add(entry);
     return {
       attach: (client) => {
         void this.#end(entry);
+        const { instanceId } = instance;
         entry.current = new InstanceWatch(this.#deps, instance, client);
+        entry.beside = [new CronWatch(this.#deps, instanceId, client), new MessageWatch(this.#deps, instanceId, client)];
       },
       detach: () => {
         this.#entries.delete(entry);
@@ -87,8 +93,10 @@ class Watches {
   }
 
   #end(entry: Entry): Promise<void> {
-    const ended = entry.current?.end() ?? Promise.resolve();
+    const all = entry.current ? [entry.current, ...entry.beside] : [];
+    const ended = Promise.all(all.map((watch) => watch.end())).then(() => undefined);
     entry.current = null;
+    entry.beside = [];
     this.#ending.add(ended);
     return ended.finally(() => this.#ending.delete(ended));
   }

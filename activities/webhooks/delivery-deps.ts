@@ -21,6 +21,8 @@ export interface DeliveryDeps {
   log: Log;
   /** Aborted when this worker is about to end: what is left is handed over to another one. */
   drain: AbortSignal;
+  /** How long one round of sending lasts at most; five minutes by default. */
+  busyMs?: number;
   /** Counts how attempts go. */
   onAttempt: (result: AttemptOutcome['result']) => void;
 }

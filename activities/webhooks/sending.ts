@@ -66,8 +66,8 @@ export class Sending {
   }
 
   async run(): Promise<SendingResult> {
-    const { monotonicMs, drain } = this.#deps;
-    const busyUntil = monotonicMs() + BUSY_MS;
+    const { monotonicMs, drain, busyMs = BUSY_MS } = this.#deps;
+    const busyUntil = monotonicMs() + busyMs;
     for (;;) {
       this.#cancellation.throwIfAborted();
       if (this.#failure) throw this.#failure.error;

@@ -25,6 +25,11 @@ import { verify } from './auth/verify.ts';
 import { getForecast } from './billing/get-forecast.ts';
 import { getUsage } from './billing/get-usage.ts';
 import { listLedger } from './billing/list-ledger.ts';
+import { createCron } from './crons/create-cron.ts';
+import { deleteCron } from './crons/delete-cron.ts';
+import { listCrons } from './crons/list-crons.ts';
+import { runCron } from './crons/run-cron.ts';
+import { updateCron } from './crons/update-cron.ts';
 import { listEvents } from './events/list-events.ts';
 import { listInstanceEvents } from './events/list-instance-events.ts';
 import { createInstance } from './instances/create-instance.ts';
@@ -95,6 +100,11 @@ export const operations: readonly Operation[] = [
   listMessages,
   getMessage,
   cancelMessage,
+  createCron,
+  listCrons,
+  updateCron,
+  deleteCron,
+  runCron,
   createWebhook,
   listWebhooks,
   getWebhook,

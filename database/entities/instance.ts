@@ -71,6 +71,10 @@ const InstanceSchema = defineEntity({
     /** When its gateway died by itself, lately. */
     deaths: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
     shard: p.smallint(),
+    /** The runs of its cron jobs that ended until then are recorded. */
+    cronRunsReadTo: moment().strictNullable().default(null),
+    /** What its agents said by themselves until then is recorded. */
+    messagesReadTo: moment().strictNullable().default(null),
 
     startedAt: moment().strictNullable().default(null),
     stoppedAt: moment().strictNullable().default(null),

@@ -3,6 +3,7 @@ import { Billing } from './20261125-billing.ts';
 import { Webhooks } from './20261126-webhooks.ts';
 import { InstanceContent } from './20261127-instance-content.ts';
 import { ApiGuards } from './20261128-api-guards.ts';
+import { Crons } from './20261129-crons.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 export const migrationsList = [
@@ -11,4 +12,5 @@ export const migrationsList = [
   { name: '20261126-webhooks', class: Webhooks },
   { name: '20261127-instance-content', class: InstanceContent },
   { name: '20261128-api-guards', class: ApiGuards },
+  { name: '20261129-crons', class: Crons },
 ];

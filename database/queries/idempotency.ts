@@ -40,7 +40,9 @@ export async function findStoredCall(em: EntityManager, place: KeyPlace, now: Da
  * the statements that follow.
  */
 export async function lockKey(em: EntityManager, place: KeyPlace): Promise<boolean> {
-  const digest = createHash('sha256').update(JSON.stringify(valuesOf(place))).digest();
+  const digest = createHash('sha256')
+    .update(JSON.stringify(valuesOf(place)))
+    .digest();
   const [row] = await em.execute<{ locked: boolean }[]>('select pg_try_advisory_xact_lock(?::bigint) as locked', [
     digest.readBigInt64BE().toString(),
   ]);

@@ -25,6 +25,7 @@ const REMOVALS = [
   // Each with its files, of 5 MiB at most.
   `delete from instance_skills
     where id in (select id from instance_skills where instance_id = ? limit 10) returning 1 as one`,
+  `delete from cron_jobs where id in (select id from cron_jobs where instance_id = ? limit ${BATCH}) returning 1 as one`,
   `delete from event_occurrences
     where (instance_id, key) in (select instance_id, key from event_occurrences where instance_id = ? limit ${BATCH})
    returning 1 as one`,

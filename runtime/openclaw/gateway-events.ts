@@ -1,9 +1,12 @@
 import { z } from 'zod';
+import { parseCronEvent } from './cron-frames.ts';
+import type { CronEvent } from './cron-frames.ts';
 import type { EventFrame } from './gateway-frames.ts';
 import { messageContent, textOfContent } from './message-text.ts';
 
 /** What a gateway says about runs by itself. A run's id is the key of a turn that we sent, or one that the gateway chose. */
 export type GatewayEvent =
+  | CronEvent
   /** Comes several times per run. */
   | (OfRun & { kind: 'run-started' })
   /** `text` is all of the answer so far. Deltas may be skipped, so trust it, and not the sum of the `delta`s. */
@@ -100,6 +103,8 @@ export function parseEvent({ event, payload }: EventFrame): GatewayEvent | null 
       return fromSessionMessage(payload);
     case 'shutdown':
       return fromShutdown(payload);
+    case 'cron':
+      return parseCronEvent(payload);
     default:
       return null;
   }

@@ -42,7 +42,7 @@ test('a start brings the skills into the prompt and the secrets into what agents
 }, LONG_MS);
 
 test('a script of a skill can be run', async () => {
-  expect(await content.run(`${join(world.driver.paths(instance.runtimeId).stateDir, 'skills/my-skill/scripts/run.sh')}`)).toContain('script says first');
+  expect(await content.run(join(world.driver.paths(instance.runtimeId).stateDir, 'skills/my-skill/scripts/run.sh'))).toContain('script says first');
 }, LONG_MS);
 
 test('a skill is seen and gone again in the next turn of the same conversation, without a restart', async () => {
@@ -82,7 +82,7 @@ test('a replaced secret restarts the gateway, which knows the new value and not 
   expect(status).toMatchObject({ status: 'running', transition: null, deaths: 0 });
   expect(status.bootId).not.toBe(bootId);
   // The gateway masks what looks like a secret in what it shows: so in capital letters.
-  expect(await content.run('echo "$MY_TOKEN/$ANOTHER/$GROQ_API_KEY" | tr a-z A-Z')).toContain('SECOND/MORE/\n');
+  expect(await content.run('echo "$MY_TOKEN/$ANOTHER/$GROQ_API_KEY" | tr a-z A-Z')).toMatch(/SECOND\/MORE\/\s*$/);
   expect(await content.run('env | tr a-z A-Z')).not.toMatch(/FIRST|GROQ_API_KEY/);
   // Both changes shared one restart: nothing is left to do.
   const row = await world.row(instance.instanceId);

@@ -8,7 +8,7 @@ import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { startApi } from './api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
-import { makeRunning, newAgent, newInstance, newTurn } from './rows.ts';
+import { makeRunning, newAgent, newCron, newInstance, newTurn } from './rows.ts';
 
 let api: ApiUnderTest;
 let owner: AccountClient;
@@ -26,13 +26,14 @@ beforeAll(async () => {
   const { keyId } = await owner.ok('POST', '/auth/keys', { name: 'mine' });
   const { webhookId } = await owner.ok('POST', '/webhooks', { url: 'https://203.0.112.1/', events: ['*'] });
   const { deliveryId } = await owner.ok('POST', `/webhooks/${webhookId}/test`);
-  owned = { instanceId, agentId, messageId, keyId, webhookId, deliveryId, accountId: owner.accountId };
+  const cronId = await newCron(api, { instanceId, agentId });
+  owned = { instanceId, agentId, messageId, keyId, webhookId, deliveryId, cronId, accountId: owner.accountId };
 });
 
 afterAll(() => api.close());
 
 const MISSING: Record<string, string> = Object.fromEntries(
-  Object.entries({ instanceId: 'inst', agentId: 'agt', messageId: 'msg', keyId: 'key', webhookId: 'wh', deliveryId: 'dlv', accountId: 'acc' }).map(
+  Object.entries({ instanceId: 'inst', agentId: 'agt', messageId: 'msg', keyId: 'key', webhookId: 'wh', deliveryId: 'dlv', cronId: 'cron', accountId: 'acc' }).map(
     ([name, prefix]) => [name, `${prefix}_nothingnothing00`],
   ),
 );

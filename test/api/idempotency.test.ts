@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineOperation } from '../../api/define-operation.ts';
 import { operations } from '../../api/operations/index.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
 import { eventually } from '../support/eventually.ts';
+import { createApiClient } from '../support/api-client.ts';
 import { readStream } from '../support/stream-reader.ts';
 import { startApi } from './api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
@@ -34,11 +36,37 @@ const gated = defineOperation({
   },
 });
 
+/** Waits until nobody waits for it any longer; from the second time on it knows its answer at once. */
+const wait = { tries: 0, cutShort: Promise.withResolvers<void>() };
+const waiting = defineOperation({
+  method: 'POST',
+  path: '/waiting',
+  operationId: 'test.waiting',
+  summary: 'x',
+  tag: 'meta',
+  auth: 'account',
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: true,
+  success: { status: 200, schema: z.object({ tries: z.int() }) },
+  errors: [],
+  async handle() {
+    return {};
+  },
+  async after(_handled, { signal }) {
+    wait.tries += 1;
+    const { tries } = wait;
+    if (tries === 1) await once(signal, 'abort');
+    wait.cutShort.resolve();
+    return { tries };
+  },
+});
+
 let api: ApiUnderTest;
 let account: AccountClient;
 
 beforeAll(async () => {
-  api = await startApi({ operations: [...operations, gated], env: { MAX_INSTANCES_PER_ACCOUNT: '100' } });
+  api = await startApi({ operations: [...operations, gated, waiting], env: { MAX_INSTANCES_PER_ACCOUNT: '100' } });
 });
 
 beforeEach(async () => {
@@ -49,7 +77,8 @@ beforeEach(async () => {
 afterAll(() => api.close());
 
 const keyed = (key: string) => ({ headers: { 'idempotency-key': key } });
-const post = (path: string, body: object | undefined, key: string, client = account) => client.call('POST', path, body, keyed(key));
+const post = (path: string, body: object | undefined, key: string, client = account) =>
+  client.call('POST', path, body, keyed(key));
 
 test('every authenticated call that changes something takes a key, and no other does', () => {
   const changing = operations.filter(({ method, auth }) => method !== 'GET' && auth !== 'public');
@@ -63,7 +92,9 @@ test('a repeated call answers what the first one answered, and does nothing', as
   expect([second.status, second.headers.get('idempotent-replayed'), second.body]).toEqual([201, 'true', first.body]);
   expect(second.headers.get('cache-control')).toBe('no-store');
   expect((await account.ok('GET', '/auth/keys')).keys).toHaveLength(1);
-  const lines = await api.sql(`select id from audit_entries where account_id = ? and action = 'keys.create'`, [account.accountId]);
+  const lines = await api.sql(`select id from audit_entries where account_id = ? and action = 'keys.create'`, [
+    account.accountId,
+  ]);
   expect(lines).toHaveLength(1);
 });
 
@@ -71,7 +102,9 @@ test('the stored answer is unreadable in the database, and so is the body', asyn
   const { body } = await post('/auth/keys', { name: 'a-telling-name' }, 'k');
   const rows = await api.sql('select * from idempotency_records where caller = ?', [account.accountId]);
   expect(rows).toHaveLength(1);
-  const text = JSON.stringify(rows, (_name, value) => (value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value));
+  const text = JSON.stringify(rows, (_name, value) =>
+    value instanceof Uint8Array ? Buffer.from(value).toString('latin1') : value,
+  );
   expect(text).not.toContain(body.apiKey);
   expect(text).not.toContain('a-telling-name');
 });
@@ -102,7 +135,12 @@ test('a key belongs to its account, its method and its concrete path', async () 
 test('all keys and tokens of an account share its idempotency keys', async () => {
   const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'mine' });
   const first = await post('/instances', { name: 'x' }, 'k');
-  const second = await account.call('POST', '/instances', { name: 'x' }, { headers: { 'idempotency-key': 'k', 'x-api-key': apiKey } });
+  const second = await account.call(
+    'POST',
+    '/instances',
+    { name: 'x' },
+    { headers: { 'idempotency-key': 'k', 'x-api-key': apiKey } },
+  );
   expect(second.body.instanceId).toBe(first.body.instanceId);
 });
 
@@ -159,42 +197,41 @@ test('it answers although what it was about is gone', async () => {
 test('after 24 hours a key is new', async () => {
   const first = await post('/instances', { name: 'x' }, 'k');
   api.advance(24 * 60 * 60_000 - 60_000);
-  expect((await post('/instances', { name: 'x' }, 'k', await relogged())).body.instanceId).toBe(first.body.instanceId);
+  expect((await post('/instances', { name: 'x' }, 'k', relogged())).body.instanceId).toBe(first.body.instanceId);
   api.advance(60_001);
-  const third = await post('/instances', { name: 'y' }, 'k', await relogged());
+  const third = await post('/instances', { name: 'y' }, 'k', relogged());
   expect([third.status, third.body.name]).toEqual([201, 'y']);
 });
 
-/** The same account with a key, which the clock does not wear out. */
-async function relogged(): Promise<AccountClient> {
-  const { createApiClient } = await import('../support/api-client.ts');
+/** The same account with a token of the clock's present. */
+function relogged(): AccountClient {
   const { token } = api.deps.tokens.issue({ accountId: account.accountId, tokenVersion: 0 });
   return { ...account, ...createApiClient(api.url, { authorization: `Bearer ${token}` }), token };
 }
 
 test('an operator has keys of its own: a grant is made once', async () => {
-  const grant = () => post(`/admin/accounts/${account.accountId}/grants`, { amountUsd: '5', reason: 'sorry' }, 'k', api.operator as AccountClient);
+  const grant = () =>
+    post(`/admin/accounts/${account.accountId}/grants`, { amountUsd: '5', reason: 'sorry' }, 'k', api.operator as AccountClient);
   const [first, second] = [await grant(), await grant()];
   expect([second.headers.get('idempotent-replayed'), second.body]).toEqual(['true', first.body]);
   expect((await account.ok('GET', '/auth/me')).balanceUsd).toBe(55);
 });
 
-test('a call that waits stores its answer when it has one, and waits again where the first one could not', async () => {
+test('a call that waits stores its answer when it has one', async () => {
   const first = await post('/instances?wait=0', { name: 'x' }, 'k');
   await api.sql(`update instances set name = 'changed' where id = ? returning id`, [first.body.instanceId]);
   expect((await post('/instances?wait=0', { name: 'x' }, 'k')).body).toEqual(first.body);
+});
 
+test('an answer that was cut short because its client went away is not kept: the same key waits again', async () => {
   const gone = new AbortController();
-  const waiting = account.call('POST', '/instances?wait=60', { name: 'y' }, { ...keyed('w'), signal: gone.signal });
-  const instanceId = await eventually(async () => {
-    const found = (await account.ok('GET', '/instances')).instances.find(({ name }: { name: string }) => name === 'y');
-    if (!found) throw new Error('not there yet');
-    return found.instanceId;
-  });
+  const first = account.call('POST', '/waiting', undefined, { ...keyed('k'), signal: gone.signal });
+  await eventually(() => expect(wait.tries).toBe(1));
   gone.abort();
-  await waiting.catch(() => undefined);
-  await makeRunning(api, instanceId);
-  expect((await post('/instances?wait=60', { name: 'y' }, 'w')).body).toMatchObject({ instanceId, status: 'running' });
+  await expect(first).rejects.toThrow('aborted');
+  await wait.cutShort.promise;
+  const answers = [await post('/waiting', undefined, 'k'), await post('/waiting', undefined, 'k')];
+  expect(answers.map(({ body }) => body)).toEqual([{ tries: 2 }, { tries: 2 }]);
 });
 
 const completed = (content: string): TurnEnd => ({ status: 'completed', content });
@@ -222,9 +259,13 @@ test('a message is sent once: 409 while its turn runs, then its reply, also afte
   const message = { message: 'Hello', timeoutMs: 1 };
   expect((await post(path, message, 'k')).status).toBe(504);
   const messageId = await pendingReply();
-  const waiting = await post(path, message, 'k');
-  expect([waiting.status, waiting.body.error.messageId, Number(waiting.headers.get('retry-after')) > 0]).toEqual([409, messageId, true]);
-  expect(waiting.headers.get('idempotent-replayed')).toBeNull();
+  const early = await post(path, message, 'k');
+  expect([early.status, early.body.error.messageId, Number(early.headers.get('retry-after')) > 0]).toEqual([
+    409,
+    messageId,
+    true,
+  ]);
+  expect(early.headers.get('idempotent-replayed')).toBeNull();
   await endTurn(api, messageId, completed('Hi.'));
   const replayed = await post(path, message, 'k');
   expect([replayed.status, replayed.headers.get('idempotent-replayed')]).toEqual([200, 'true']);

@@ -57,7 +57,8 @@ test('register, login and verify share a limit per address; a proxy that is not 
 test('behind a trusted proxy each address has a limit of its own, an IPv6 customer one for the whole /64', async () => {
   api = await startApi({ env: { AUTH_RATE_LIMIT_PER_MINUTE: '1', TRUSTED_PROXIES: '127.0.0.1' } });
   const login = async (address: string) =>
-    (await api!.nobody.call('POST', '/auth/login', { email: 'a@example.com' }, { headers: { 'x-forwarded-for': address } })).status;
+    (await api!.nobody.call('POST', '/auth/login', { email: 'a@example.com' }, { headers: { 'x-forwarded-for': address } }))
+      .status;
   expect([await login('192.0.2.1'), await login('192.0.2.2'), await login('192.0.2.1')]).toEqual([200, 200, 429]);
   expect([await login('2001:db8::1'), await login('2001:db8::2'), await login('2001:db8:0:1::1')]).toEqual([200, 429, 200]);
   expect(addressBlock('::ffff:192.0.2.1')).toBe('192.0.2.1');
@@ -80,8 +81,7 @@ test('processes share a limit exactly, however the requests fall on them, and ra
   const subject = `account:${randomBytes(4).toString('hex')}`;
   const [one, two] = [limiter(), limiter()];
   let allowed = 0;
-  for (let count = 0; count < 700; count += 1)
-    if ((await (count % 3 === 0 ? one : two).take(subject)).isAllowed) allowed += 1;
+  for (let count = 0; count < 700; count += 1) if ((await (count % 3 === 0 ? one : two).take(subject)).isAllowed) allowed += 1;
   expect(allowed).toBe(600);
   expect(asked).toBeLessThan(150);
 });

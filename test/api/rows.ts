@@ -35,6 +35,22 @@ export async function newAgent(account: ApiClient, instanceId: string, slug = 's
   return (await account.ok('POST', `/instances/${instanceId}/agents`, agent)).agentId;
 }
 
+/** A job of the agent, as its gateway was last seen to have it. */
+export async function newCron(
+  api: ApiUnderTest,
+  { instanceId, agentId }: { instanceId: string; agentId: string },
+  name = 'Daily digest',
+): Promise<string> {
+  const id = api.deps.makeId('cron');
+  await api.sql(
+    `insert into cron_jobs (id, instance_id, agent_id, gateway_job_id, created_by, name, schedule, message, enabled, next_run_at,
+                            created_at, seen_at)
+     values (?, ?, ?, ?, 'api', ?, '{"kind":"every","everyMs":60000}', 'Look around', true, now(), now(), now()) returning id`,
+    [id, instanceId, agentId, `job-of-${id}`, name],
+  );
+  return id;
+}
+
 interface TurnOptions {
   text?: string;
   sessionId?: string;

@@ -38,7 +38,10 @@ const FORGED: [what: string, token: string][] = [
   ['an unknown key id', forge({ alg: 'HS256', kid: 'x' })],
   ['a key id that is a path', forge({ alg: 'HS256', kid: '../../dev/null' })],
   ['a key id of a prototype', forge({ alg: 'HS256', kid: '__proto__' })],
-  ['a key of its own in the header', jwt.sign(claims, 'mine', { header: { alg: 'HS256', kid: 'new', jwk: { kty: 'oct', k: 'bWluZQ' } } as jwt.JwtHeader })],
+  [
+    'a key of its own in the header',
+    jwt.sign(claims, 'mine', { header: { alg: 'HS256', kid: 'new', jwk: { kty: 'oct', k: 'bWluZQ' } } as jwt.JwtHeader }),
+  ],
   ['the master key itself', jwt.sign(claims, key.key, { keyid: 'new' })],
   ['another issuer', forge({ alg: 'HS256', kid: 'new' }, { ...claims, iss: 'other' })],
   ['another audience', forge({ alg: 'HS256', kid: 'new' }, { ...claims, aud: 'other' })],

@@ -16,23 +16,27 @@ const CONNECTIONS = 20;
 const SECONDS = 10;
 const CALLS = 2_000;
 
-/** Reads, writes and repeated writes per second on one API process, and what its guards cost each request. No gateway runs. */
+/**
+ * Reads, writes and repeated writes per second on one API process, and what its guards cost each request. The worker is
+ * away meanwhile, so that no gateway starts.
+ */
 export const benchApi: Bench = async ({ stack }) => {
+  await stack.end('worker', 'SIGTERM');
   const account = await stack.newAccount();
   const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'bench' });
+  const { instanceId } = await account.ok('POST', '/instances', { name: 'bench' });
   const body = JSON.stringify({ name: 'bench' });
-  const call = { headers: { 'x-api-key': String(apiKey), 'content-type': 'application/json' } };
-  return [
-    ...(await rate('GET /auth/me', 1_000, { ...call, url: `${stack.url}/v1/auth/me` })),
-    ...(await rate('POST /auth/keys', 300, { ...call, url: `${stack.url}/v1/auth/keys`, method: 'POST', body })),
-    ...(await rate('POST /auth/keys, replayed', 300, {
-      url: `${stack.url}/v1/auth/keys`,
-      method: 'POST',
-      body,
-      headers: { ...call.headers, 'idempotency-key': 'bench' },
-    })),
+  const headers = { 'x-api-key': String(apiKey), 'content-type': 'application/json' };
+  const write = { url: `${stack.url}/v1/auth/keys`, method: 'POST', body, headers } as const;
+  const rows = [
+    ...(await rate('GET /instances/:id', 1_000, { headers, url: `${stack.url}/v1/instances/${instanceId}` })),
+    ...(await rate('POST /auth/keys', 300, write)),
+    ...(await rate('POST /auth/keys, replayed', 300, { ...write, headers: { ...headers, 'idempotency-key': 'bench' } })),
     ...(await guards(stack, String(apiKey))),
   ];
+  await account.ok('DELETE', `/instances/${instanceId}`);
+  await stack.start('worker');
+  return rows;
 };
 
 async function rate(what: string, least: number, options: autocannon.Options): Promise<Row[]> {
@@ -55,9 +59,12 @@ async function guards(stack: StackUnderTest, apiKey: string): Promise<Row[]> {
   const log = createLog('bench', 'silent');
   const tokens = createTokens({ masterKeys: [stack.masterKey], clock, makeId: () => 'tok_bench' });
   // Authentication works with these of the dependencies only.
-  const deps = { orm, clock, log, tokens, config: {}, background: createBackground() } as unknown as Parameters<typeof createAuthenticate>[0];
+  const deps = { orm, clock, log, tokens, config: {}, background: createBackground() } as unknown as Parameters<
+    typeof createAuthenticate
+  >[0];
   const authenticate = createAuthenticate(deps);
-  const claim = (subject: string, count: number, now: Date) => claimRequests(orm.em.fork(), { subject, count, now, windowMs: 60_000 });
+  const claim = (subject: string, count: number, now: Date) =>
+    claimRequests(orm.em.fork(), { subject, count, now, windowMs: 60_000 });
   const limiter = createRateLimiter({ limit: 10_000, claim, clock, log });
   const authentication = await repeatedly(() => authenticate('account', { 'x-api-key': apiKey }));
   const counting = await repeatedly(() => limiter.take('account:bench'));
@@ -65,7 +72,13 @@ async function guards(stack: StackUnderTest, apiKey: string): Promise<Row[]> {
   await orm.close();
   const limitMs = counting.reduce((sum, value) => sum + value, 0) / counting.length;
   return [
-    { what: 'authentication by key, each request', values: authentication, unit: 'ms', goal: 'p50 < 2', reached: median(authentication) < 2 },
+    {
+      what: 'authentication by key, each request',
+      values: authentication,
+      unit: 'ms',
+      goal: 'p50 < 2',
+      reached: median(authentication) < 2,
+    },
     {
       what: 'rate limit, each request',
       values: counting,

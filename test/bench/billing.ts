@@ -22,7 +22,7 @@ const STOP_MS = 5_000;
 const HOURS_PER_MONTH = 730;
 
 /** One sweep that debits one hour of every running instance, on a durable PostgreSQL of its own; and what that takes on disk. */
-export async function measureSweeps(say: (sentence: string) => void): Promise<Row[]> {
+async function measureSweeps(say: (sentence: string) => void): Promise<Row[]> {
   const directory = await mkdtemp(join(tmpdir(), 'thermidora-bench-'));
   await chmod(directory, 0o755);
   const postgres = await startPostgres({ dataDir: join(directory, 'postgres'), durable: true });
@@ -58,9 +58,21 @@ async function measureSweep(orm: MikroORM, intervals: number, say: (sentence: st
   const goalMs = Math.max(3_000, intervals * MS_PER_INTERVAL);
   const bytesPerLine = ((await ledgerBytes(em)) - bytesBefore) / lines;
   return [
-    { what: `sweep of ${intervals} running instances`, values, unit: 'ms', goal: `<= ${goalMs}`, reached: values.every((ms) => ms <= goalMs) },
+    {
+      what: `sweep of ${intervals} running instances`,
+      values,
+      unit: 'ms',
+      goal: `<= ${goalMs}`,
+      reached: values.every((ms) => ms <= goalMs),
+    },
     { what: `the same with nothing due`, values: [idle], unit: 'ms', goal: 'known', reached: null },
-    { what: 'ledger per instance-month', values: [(bytesPerLine * HOURS_PER_MONTH) / 1024 ** 2], unit: 'MB', goal: 'known', reached: null },
+    {
+      what: 'ledger per instance-month',
+      values: [(bytesPerLine * HOURS_PER_MONTH) / 1024 ** 2],
+      unit: 'MB',
+      goal: 'known',
+      reached: null,
+    },
   ];
 }
 
@@ -90,7 +102,8 @@ async function seed(em: EntityManager, intervals: number, hour: number): Promise
     [since],
     'run',
   );
-  for (const table of ['accounts', 'instances', 'runtime_intervals', 'transfers']) await em.execute(`vacuum analyze ${table}`, [], 'run');
+  for (const table of ['accounts', 'instances', 'runtime_intervals', 'transfers'])
+    await em.execute(`vacuum analyze ${table}`, [], 'run');
 }
 
 async function ledgerBytes(em: EntityManager): Promise<number> {
@@ -113,7 +126,12 @@ async function measureBalance({ databaseUrl, url, newAccount }: StackUnderTest):
   await orm.close();
   const latencies = async (client: typeof old): Promise<number[]> => {
     const { apiKey } = await client.ok('POST', '/auth/keys', { name: 'bench' });
-    const { latency } = await autocannon({ url: `${url}/v1/auth/me`, headers: { 'x-api-key': apiKey }, connections: 4, duration: 5 });
+    const { latency } = await autocannon({
+      url: `${url}/v1/auth/me`,
+      headers: { 'x-api-key': apiKey },
+      connections: 4,
+      duration: 5,
+    });
     return [latency.p50, latency.p99];
   };
   const [baseline, values] = [await latencies(young), await latencies(old)];
@@ -147,7 +165,15 @@ async function measureStop({ databaseUrl, newAccount }: StackUnderTest, rounds: 
     await account.ok('DELETE', `/instances/${instanceId}`);
   }
   await orm.close();
-  return [{ what: 'stop after the money is used up', values, unit: 'ms', goal: `<= ${STOP_MS}`, reached: values.every((ms) => ms <= STOP_MS) }];
+  return [
+    {
+      what: 'stop after the money is used up',
+      values,
+      unit: 'ms',
+      goal: `<= ${STOP_MS}`,
+      reached: values.every((ms) => ms <= STOP_MS),
+    },
+  ];
 }
 
 /** What billing takes. */

@@ -3,6 +3,7 @@ import { closeTestRun, openTestRun } from '../support/test-run.ts';
 import { benchApi } from './api.ts';
 import { benchBilling } from './billing.ts';
 import { benchColdStart } from './cold-start.ts';
+import { benchContent } from './content.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
 import { benchReads } from './reads.ts';
@@ -23,7 +24,7 @@ try {
   const stack = await startStack({ env: { WEBHOOK_ALLOW_PRIVATE: 'true' } });
   const rows: Row[] = [];
   try {
-    const parts = { 'cold start': benchColdStart, messages: benchMessages, reads: benchReads, api: benchApi, memory: benchMemory, 'worker kill': benchWorkerKill, billing: benchBilling, webhooks: benchWebhooks };
+    const parts = { 'cold start': benchColdStart, messages: benchMessages, reads: benchReads, api: benchApi, memory: benchMemory, 'worker kill': benchWorkerKill, billing: benchBilling, webhooks: benchWebhooks, content: benchContent };
     for (const [name, bench] of Object.entries(parts)) {
       if (ONLY && !ONLY.includes(name)) continue;
       say(`Measuring: ${name} ...`);

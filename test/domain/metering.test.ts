@@ -15,7 +15,9 @@ const priceList = fc
 
 /** Adds up the price that holds at each millisecond between two neighbouring moments, in a way of its own. */
 function naiveCost(prices: readonly Price[], from: number, to: number): bigint {
-  const moments = [from, to, ...prices.map(({ startsAt }) => startsAt)].filter((at) => at >= from && at <= to).toSorted((a, b) => a - b);
+  const moments = [from, to, ...prices.map(({ startsAt }) => startsAt)]
+    .filter((at) => at >= from && at <= to)
+    .toSorted((a, b) => a - b);
   let sum = 0n;
   for (const [index, at] of moments.entries()) {
     const next = moments[index + 1] ?? at;
@@ -76,7 +78,9 @@ describe('the meter', () => {
   test('never lets new money pay for what was used before it came', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.record({ at: fc.integer({ min: 0, max: 50 }), nanoUsd: fc.bigInt({ min: 1n, max: 100n }) }), { maxLength: 8 }),
+        fc.array(fc.record({ at: fc.integer({ min: 0, max: 50 }), nanoUsd: fc.bigInt({ min: 1n, max: 100n }) }), {
+          maxLength: 8,
+        }),
         fc.integer({ min: 0, max: 10 }),
         (credits, burn) => {
           // One unit of time after the other: what is used is paid from what is there, the rest is lost.

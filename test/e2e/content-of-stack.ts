@@ -55,16 +55,16 @@ export async function bothSides(stack: StackUnderTest, orm: MikroORM, { instance
     );
     const wanted = {
       holds: true,
-      secrets: Object.fromEntries(openSecrets({ config: { MASTER_KEYS: [stack.masterKey] } as Parameters<typeof openSecrets>[0]['config'] }, content)), // of the settings it reads nothing else
-      skills: [...skillTree(content)].map(([path, file]) => [path, file.content.toString(), file.executable]).toSorted(),
-      files: files.map(({ name, path, content: text }) => [`${name}/${path}`, text]).toSorted(),
+      secrets: Object.fromEntries(openSecrets({ config: { MASTER_KEYS: [stack.masterKey] } }, content)),
+      skills: [...skillTree(content)].map(([path, file]) => [path, file.content.toString(), file.executable]).toSorted(byText),
+      files: files.map(({ name, path, content: text }) => [`${name}/${path}`, text]).toSorted(byText),
     };
     // The gateway's own answer has this form.
     const { entries } = (await client.request('secrets.store.list', {})) as { entries: { name: string; value: string }[] };
     const found = {
       holds: await holds(client, content, AbortSignal.timeout(CONNECT_MS)),
       secrets: Object.fromEntries(entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, value }) => [name, value])),
-      skills: (await tree(join(paths.stateDir, 'skills'))).map(({ path, text, isExecutable }) => [path, text, isExecutable]).toSorted(),
+      skills: (await tree(join(paths.stateDir, 'skills'))).map(({ path, text, isExecutable }) => [path, text, isExecutable]).toSorted(byText),
       files: (
         await Promise.all(
           content.agents.map(async ({ gatewayAgentId }) => {
@@ -72,12 +72,16 @@ export async function bothSides(stack: StackUnderTest, orm: MikroORM, { instance
             return (await tree(join(workspace, 'notes'), workspace)).map(({ path, text }) => [`${gatewayAgentId}/${path}`, text]);
           }),
         )
-      ).flat().toSorted(),
+      ).flat().toSorted(byText),
     };
     return { wanted, found };
   } finally {
     client.close();
   }
+}
+
+function byText(one: readonly unknown[], other: readonly unknown[]): number {
+  return JSON.stringify(one) < JSON.stringify(other) ? -1 : 1;
 }
 
 async function tree(root: string, base = root): Promise<{ path: string; text: string; isExecutable: boolean }[]> {

@@ -142,9 +142,10 @@ test('a sync call that takes too long is 504, and its turn lands in the history'
 
 test('a cancelled turn ends at once, everywhere', async () => {
   const path = `/instances/${instanceId}/agents/${agentId}/messages`;
-  const waiting = account.call('POST', path, { message: 'cancel me [[HOLD never]]' });
+  // In a conversation of its own: a gateway shows the model what was never answered together with the next message.
+  const waiting = account.call('POST', path, { message: 'cancel me [[HOLD never]]', sessionId: 'cancel' });
   const call = await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes('cancel me'), 30_000);
-  const { messages } = await account.ok('GET', `${path}?limit=1`);
+  const { messages } = await account.ok('GET', `${path}?limit=1&sessionId=cancel`);
   const { messageId } = messages[0];
   expect(await account.call('POST', `${path}/${messageId}/cancel`)).toMatchObject({ status: 200 });
   expect(await waiting).toMatchObject({ status: 502, body: { error: { code: 'agent_error', reason: 'cancelled' } } });

@@ -18,24 +18,49 @@ function broken(change: (document: Any) => void): string[] {
 
 const CREATE = '/instances';
 const instance = (document: Any) => document.components.schemas.Instance;
-const body = (document: Any, path: string, method = 'post') => document.paths[path][method].requestBody.content['application/json'].schema;
+const body = (document: Any, path: string, method = 'post') =>
+  document.paths[path][method].requestBody.content['application/json'].schema;
 
 const BREAKING: [what: string, change: (document: Any) => void, sentence: string][] = [
   ['a removed path', (d) => delete d.paths[CREATE], '/instances is gone'],
   ['a removed method', (d) => delete d.paths[CREATE].post, 'POST /instances is gone'],
   ['a removed status', (d) => delete d.paths[CREATE].post.responses[201], 'POST /instances answers no 201 any more'],
-  ['a removed header', (d) => delete d.paths[CREATE].post.responses[201].headers.Location, 'POST /instances 201 has no header Location any more'],
+  [
+    'a removed header',
+    (d) => delete d.paths[CREATE].post.responses[201].headers.Location,
+    'POST /instances 201 has no header Location any more',
+  ],
   ['a removed field of an answer', (d) => delete instance(d).properties.billedMs, 'has no billedMs any more'],
   ['a field of an answer that may be missing', (d) => void (instance(d).required = []), 'may lack name'],
   ['another type of a field', (d) => void (instance(d).properties.name.type = 'number'), 'is number, not string'],
-  ['a field that may be null now', (d) => void (instance(d).properties.name.type = ['string', 'null']), 'is string or null, not string'],
+  [
+    'a field that may be null now',
+    (d) => void (instance(d).properties.name.type = ['string', 'null']),
+    'is string or null, not string',
+  ],
   ['a new required field', (d) => void body(d, CREATE).required.push('region'), 'POST /instances body requires region'],
-  ['a field that is not taken any more', (d) => delete body(d, CREATE).properties.name, 'POST /instances body has no name any more'],
+  [
+    'a field that is not taken any more',
+    (d) => delete body(d, CREATE).properties.name,
+    'POST /instances body has no name any more',
+  ],
   ['a tighter bound', (d) => void (body(d, CREATE).properties.name.maxLength = 8), 'has a tighter maxLength'],
   ['a new pattern', (d) => void (body(d, CREATE).properties.name.pattern = '^a'), 'has another pattern'],
-  ['a parameter that is not taken any more', (d) => void (d.paths[CREATE].get.parameters = []), 'GET /instances takes no query limit any more'],
-  ['a required parameter', (d) => void d.paths[CREATE].get.parameters.push({ in: 'query', name: 'x', required: true, schema: {} }), 'requires query x'],
-  ['other credentials', (d) => void (d.paths['/models'].get.security = [{ other: [] }]), 'GET /models asks for other credentials'],
+  [
+    'a parameter that is not taken any more',
+    (d) => void (d.paths[CREATE].get.parameters = []),
+    'GET /instances takes no query limit any more',
+  ],
+  [
+    'a required parameter',
+    (d) => void d.paths[CREATE].get.parameters.push({ in: 'query', name: 'x', required: true, schema: {} }),
+    'requires query x',
+  ],
+  [
+    'other credentials',
+    (d) => void (d.paths['/models'].get.security = [{ other: [] }]),
+    'GET /models asks for other credentials',
+  ],
 ];
 
 test.each(BREAKING)('%s breaks', (_what, change, sentence) => {

@@ -16,6 +16,7 @@ export interface DeliveringOptions {
   databaseUrl: string;
   temporal: { address: string; namespace: string };
   masterKey: Buffer;
+  busyMs?: number;
   workflowBundle?: { code: string };
 }
 
@@ -25,12 +26,8 @@ export interface Delivering {
 }
 
 /** The part of a worker process that delivers to webhooks: the outbox relay and the workers of Temporal. */
-export async function startDelivering({
-  databaseUrl,
-  temporal,
-  masterKey,
-  workflowBundle,
-}: DeliveringOptions): Promise<Delivering> {
+export async function startDelivering(options: DeliveringOptions): Promise<Delivering> {
+  const { databaseUrl, temporal, masterKey, workflowBundle } = options;
   const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
   quietTemporal(log);
   const orm = await createOrm(databaseUrl);
@@ -47,6 +44,7 @@ export async function startDelivering({
     clock: () => new Date(),
     random: Math.random,
     onAttempt: () => undefined,
+    ...(options.busyMs === undefined ? {} : { busyMs: options.busyMs }),
   });
   const workers = await createTemporalWorkers({
     connection: await link.connected(drain.signal),

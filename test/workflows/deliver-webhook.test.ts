@@ -71,4 +71,42 @@ describe('deliverWebhook', () => {
     },
     LONG_MS,
   );
+
+  test(
+    'a worker that ends hands over what is left, and the next one goes on at once',
+    async () => {
+      const accountId = await webhooks.newAccount();
+      await webhooks.newWebhook(accountId, `${receiver.url}/handed-over`);
+      receiver.behave('/handed-over', (response) => void setTimeout(() => response.end(), 200));
+      const recorded = new Set(
+        (await Promise.all(Array.from({ length: 400 }, () => webhooks.record(accountId)))).map(({ eventId }) => eventId),
+      );
+      await eventually(() => expect(receiver.eventsAt('/handed-over').size).toBeGreaterThan(50));
+      await delivering.stop();
+      expect(receiver.eventsAt('/handed-over').size).toBeLessThan(recorded.size);
+      delivering = await startDelivering({ ...webhooks.options, busyMs: 2_000 });
+      await eventually(() => expect(receiver.eventsAt('/handed-over')).toEqual(recorded), 20_000);
+      // Requests that take less than the drain allows are not cut.
+      expect(receiver.received.filter(({ path }) => path === '/handed-over')).toHaveLength(recorded.size);
+    },
+    LONG_MS,
+  );
+
+  test(
+    'a busy endpoint has one run after the other, none of them long, and misses nothing between two',
+    async () => {
+      const accountId = await webhooks.newAccount();
+      const { webhookId } = await webhooks.newWebhook(accountId, `${receiver.url}/busy`);
+      const recorded = new Set<string>();
+      await eventually(async () => {
+        for (let event = 0; event < 10; event += 1) recorded.add((await webhooks.record(accountId)).eventId);
+        const { runs, open, longest } = await webhooks.runsOf(webhookId);
+        expect(runs).toBeGreaterThanOrEqual(4);
+        expect(open).toBeLessThanOrEqual(1);
+        expect(longest).toBeLessThan(60);
+      }, 30_000);
+      await eventually(() => expect(receiver.eventsAt('/busy')).toEqual(recorded), 20_000);
+    },
+    LONG_MS,
+  );
 });

@@ -25,12 +25,18 @@ test('a sweep debits what is due, stops what has run out of money, and ends befo
   await runTransaction(orm.em, (transaction) => setPrice(transaction, 30_000_000n, new Date(hour)));
   const { instanceId, accountId } = await reconciler.newInstance();
   await em.execute('update accounts set balance_nano_usd = 45000000 where id = ?', [accountId]);
-  await em.execute(`update instances set desired_status = 'running', status = 'running', boot_id = 'boot' where id = ?`, [instanceId]);
+  await em.execute(`update instances set desired_status = 'running', status = 'running', boot_id = 'boot' where id = ?`, [
+    instanceId,
+  ]);
   const interval = { id: makeId('int'), instanceId, accountId, bootId: 'boot', now: new Date(hour) };
   await runTransaction(orm.em, (transaction) => openInterval(transaction, interval));
   await em.execute('update runtime_intervals set lost_at = null where instance_id = ?', [instanceId]);
   await em.execute('update watch_shards set alive_until = ?', [new Date(hour + 2 * HOUR)]);
-  const run = await client.workflow.start(SWEEP_BILLING, { workflowId: 'sweep/billing-test', taskQueue: TASK_QUEUES.maintenance, args: [] });
+  const run = await client.workflow.start(SWEEP_BILLING, {
+    workflowId: 'sweep/billing-test',
+    taskQueue: TASK_QUEUES.maintenance,
+    args: [],
+  });
   await eventually(async () => {
     const [row] = await em.execute<object[]>(
       `select desired_status as desired, balance_nano_usd::text as balance,

@@ -17,6 +17,12 @@ export const getUsage = defineOperation({
   errors: [],
 
   async handle({ query, actor, em }) {
-    return findUsage(em, { accountId: actor.accountId, instanceId: null, from: query.from, to: query.to, groupBy: query.groupBy });
+    return findUsage(em, {
+      accountId: actor.accountId,
+      instanceId: null,
+      from: query.from,
+      to: query.to,
+      groupBy: query.groupBy,
+    });
   },
 });

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
+import { AppError } from '../../../domain/errors.ts';
 import { utf8Length } from '../../../domain/file-path.ts';
 import { acceptTurn } from '../../../turns/accept-turn.ts';
 import { defineOperation } from '../../define-operation.ts';
@@ -34,6 +35,13 @@ const senderField = z.object({
   id: z.string().min(1).max(128),
   name: z.string().min(1).max(128).optional(),
 });
+
+/** The relay would refuse every call of such an agent; said here, it costs no turn. */
+function requireOffered(models: Readonly<Record<string, unknown>>, model: string): void {
+  if (Object.hasOwn(models, model)) return;
+  const message = `The model of this agent, ${model}, is not offered any more. Create a new agent with one of: ${Object.keys(models).join(', ')}.`;
+  throw new AppError('agent_error', message, { reason: 'model_error' });
+}
 
 export const sendMessage = defineOperation({
   method: 'POST',
@@ -72,6 +80,7 @@ export const sendMessage = defineOperation({
     await awaitActiveAgent(deps, { accountId: actor.accountId, ...params }, signal);
   },
   async handle({ params, body, actor, loaded: agent, em, deps }) {
+    requireOffered(deps.config.MODELS, agent.model);
     const owner = deps.turnSender.owner();
     const sender = body.sender ?? (await accountSender(em, actor.accountId));
     const now = deps.clock();

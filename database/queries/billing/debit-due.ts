@@ -85,7 +85,11 @@ async function debitBatch(
   if (!last) return { intervals: 0, lines: 0, next: null, isPartial: false };
   const accountIds = [...new Set(due.map(({ accountId }) => accountId))];
   await lockAccounts(em, accountIds);
-  const charges = await writeDebits(em, now, due.map(({ intervalId }) => intervalId));
+  const charges = await writeDebits(
+    em,
+    now,
+    due.map(({ intervalId }) => intervalId),
+  );
   await settleAccounts(em, now, charges);
   await reckonExhaustion(em, accountIds, now);
   return {
@@ -179,7 +183,12 @@ const isLong = (): string => `(${DUE} > ${longest()})`;
 async function settleAccounts(em: EntityManager, now: Date, charges: readonly AccountCharge[]): Promise<void> {
   if (charges.length === 0) return;
   const shortages = await findShortages(em, charges);
-  const rows = charges.map(({ accountId, nanoUsd, to }) => ({ id: accountId, charged: nanoUsd, until: to, short: shortages.get(accountId) ?? '0' }));
+  const rows = charges.map(({ accountId, nanoUsd, to }) => ({
+    id: accountId,
+    charged: nanoUsd,
+    until: to,
+    short: shortages.get(accountId) ?? '0',
+  }));
   await em.execute(
     `with charge as (
        select accounts.id, charge.charged, to_timestamp(charge.until / 1000) as until,

@@ -20,7 +20,10 @@ interface Grant {
  * past zero before is the platform's loss first, so that all of the grant is there to be used. Locks the account, then
  * its event counter.
  */
-export async function grantCredit(em: EntityManager, { id, accountId, amountNanoUsd, reason, now, makeId }: Grant): Promise<void> {
+export async function grantCredit(
+  em: EntityManager,
+  { id, accountId, amountNanoUsd, reason, now, makeId }: Grant,
+): Promise<void> {
   await lockAccounts(em, [accountId]);
   await writeOffAccrued(em, { accountId, now, id: makeId('txn') });
   const books = { kind: 'credit', from: 'credits', to: 'customer' } as const;
@@ -45,7 +48,10 @@ export async function grantCredit(em: EntityManager, { id, accountId, amountNano
 }
 
 /** Books as the platform's loss what has accrued beyond the ledger's sum. The account is locked. */
-async function writeOffAccrued(em: EntityManager, { accountId, now, id }: { accountId: string; now: Date; id: string }): Promise<void> {
+async function writeOffAccrued(
+  em: EntityManager,
+  { accountId, now, id }: { accountId: string; now: Date; id: string },
+): Promise<void> {
   const { ledger, proven } = await findAccountMoney(em, accountId, now);
   if (proven <= ledger) return;
   await transfer(em, {

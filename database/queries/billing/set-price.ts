@@ -26,7 +26,9 @@ export async function setPrice(em: EntityManager, nanoUsdPerHour: bigint, at: Da
     [at, nanoUsdPerHour.toString(), nanoUsdPerHour.toString()],
   );
   if (!row) return false;
-  const burning = await em.execute<{ id: string }[]>('select distinct account_id as id from runtime_intervals where ended_at is null');
+  const burning = await em.execute<{ id: string }[]>(
+    'select distinct account_id as id from runtime_intervals where ended_at is null',
+  );
   const ids = burning.map(({ id }) => id);
   await reckonExhaustion(em, ids, new Date(row.startsAtMs));
   return true;

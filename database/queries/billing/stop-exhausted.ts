@@ -47,9 +47,20 @@ export async function stopExhausted(em: EntityManager, { accountId, now, makeId 
   return stopped;
 }
 
-async function auditStop(em: EntityManager, { accountId, instanceId, now, makeId }: Options & { instanceId: string }): Promise<void> {
+async function auditStop(
+  em: EntityManager,
+  { accountId, instanceId, now, makeId }: Options & { instanceId: string },
+): Promise<void> {
   const about = { accountId, instanceId, target: instanceId };
-  await recordAudit(em, { ...about, id: makeId('aud'), at: now, actor: 'system', action: 'instances.exhaust', requestId: null, address: null });
+  await recordAudit(em, {
+    ...about,
+    id: makeId('aud'),
+    at: now,
+    actor: 'system',
+    action: 'instances.exhaust',
+    requestId: null,
+    address: null,
+  });
 }
 
 async function tellExhausted(em: EntityManager, { accountId, now, makeId }: Options, instanceIds: string[]): Promise<void> {

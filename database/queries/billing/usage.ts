@@ -66,4 +66,3 @@ export async function sumModelUsage(em: EntityManager, group: UsageGroup, range:
     [...values, ...values],
   );
 }
-

@@ -25,9 +25,16 @@ const ACCOUNTS_AT_ONCE = 100;
  */
 export async function verifyBilling(em: EntityManager): Promise<Verification> {
   const found: Verification = {
-    accounts: 0, intervals: 0, lines: 0, debitedNanoUsd: 0n, creditedNanoUsd: 0n, writtenOffNanoUsd: 0n, balanceNanoUsd: 0n, problems: [],
+    accounts: 0,
+    intervals: 0,
+    lines: 0,
+    debitedNanoUsd: 0n,
+    creditedNanoUsd: 0n,
+    writtenOffNanoUsd: 0n,
+    balanceNanoUsd: 0n,
+    problems: [],
   };
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const { accounts, prices } = await readAccounts(em.fork(), after);
     for (const account of accounts) add(found, account, prices);
     const last = accounts.at(-1);

@@ -39,7 +39,13 @@ async function newEarlier(options: { creditUsd?: string } = {}): Promise<Account
 async function newRunning(startedAt: number, client = account): Promise<string> {
   const instanceId = await newInstance(client);
   await makeRunning(api, instanceId);
-  const interval = { id: api.deps.makeId('int'), instanceId, accountId: client.accountId, bootId: `boot-of-${instanceId}`, now: new Date(startedAt) };
+  const interval = {
+    id: api.deps.makeId('int'),
+    instanceId,
+    accountId: client.accountId,
+    bootId: `boot-of-${instanceId}`,
+    now: new Date(startedAt),
+  };
   await runTransaction(api.orm.em, (em) => openInterval(em, interval));
   await api.sql('update runtime_intervals set lost_at = null where instance_id = ? returning id', [instanceId]);
   await api.sql('update watch_shards set alive_until = clock_timestamp() returning shard');
@@ -88,7 +94,10 @@ describe('billing.ledger', () => {
       pricePerHourUsd: '0.03',
       reason: null,
     });
-    const sum = entries.reduce((total: bigint, { amountNanoUsd }: { amountNanoUsd: string }) => total + BigInt(amountNanoUsd), 0n);
+    const sum = entries.reduce(
+      (total: bigint, { amountNanoUsd }: { amountNanoUsd: string }) => total + BigInt(amountNanoUsd),
+      0n,
+    );
     expect(sum).toBe(50_000_000_000n - 15_000_000n - 4n * PRICE);
     const { balanceNanoUsd } = await account.ok('GET', '/auth/me');
     expect(BigInt(balanceNanoUsd)).toBeLessThanOrEqual(sum);
@@ -150,7 +159,10 @@ describe('instances.usage', () => {
 describe('billing.forecast', () => {
   test('says for how long the money lasts at the present burn, and nothing when nothing runs', async () => {
     expect(await account.ok('GET', '/billing/forecast')).toEqual({
-      balanceNanoUsd: '50000000000', burnNanoUsdPerHour: '0', hoursLeft: null, exhaustsAt: null,
+      balanceNanoUsd: '50000000000',
+      burnNanoUsdPerHour: '0',
+      hoursLeft: null,
+      exhaustsAt: null,
     });
     await newRunning(Date.now() - 1_000);
     await newRunning(Date.now() - 1_000);
@@ -171,10 +183,15 @@ describe('an account whose money has accrued away', () => {
     expect((await poor.ok('GET', '/auth/me')).balanceNanoUsd).toBe('0');
     expect((await poor.call('POST', '/instances', { name: 'one more' })).status).toBe(402);
     expect((await poor.call('POST', `/instances/${idle}/start`)).status).toBe(402);
-    const grant = await api.operator.ok('POST', `/admin/accounts/${poor.accountId}/grants`, { amountUsd: '12.50', reason: 'sorry' });
+    const grant = await api.operator.ok('POST', `/admin/accounts/${poor.accountId}/grants`, {
+      amountUsd: '12.50',
+      reason: 'sorry',
+    });
     expect(BigInt(grant.balanceNanoUsd)).toBeGreaterThan(12_499_000_000n);
     expect((await poor.call('POST', `/instances/${idle}/start`)).status).toBe(200);
-    const events = await api.sql<{ type: string; data: string }>('select type, data from events where account_id = ?', [poor.accountId]);
+    const events = await api.sql<{ type: string; data: string }>('select type, data from events where account_id = ?', [
+      poor.accountId,
+    ]);
     expect(events.map(({ type, data }) => [type, JSON.parse(data)])).toEqual([
       ['billing.credited', { amountNanoUsd: '12500000000', reason: 'sorry' }],
     ]);

@@ -52,8 +52,8 @@ describe('skills.catalogue', () => {
     });
     const trello = skills.find(({ id }: { id: string }) => id === 'trello');
     expect(trello.requirements.env).toEqual(['TRELLO_API_KEY', 'TRELLO_TOKEN']);
-    const notes = skills.find(({ id }: { id: string }) => id === 'apple-notes');
-    expect(notes).toMatchObject({ supported: process.platform === 'darwin' ? expect.any(Boolean) : false });
+    const coding = skills.find(({ id }: { id: string }) => id === 'coding-agent');
+    expect(coding).toMatchObject({ supported: false, missing: { config: ['skills.entries.coding-agent.enabled'] } });
   });
 });
 
@@ -99,7 +99,7 @@ describe('skills.install', () => {
   test('is 409 for a name that is taken, also when two come at once, and for a custom one with a built-in name', async () => {
     const id = await newInstance(account);
     const both = await Promise.all([1, 2].map(() => account.call('POST', path(id), custom())));
-    expect(both.map(({ status }) => status).toSorted()).toEqual([201, 409]);
+    expect(both.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 409]);
     expect((await account.call('POST', path(id), custom({ name: 'weather' }))).status).toBe(409);
   });
 

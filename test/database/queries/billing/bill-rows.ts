@@ -28,7 +28,10 @@ interface NewInstance {
 }
 
 /** An instance that is wanted to run. */
-export async function insertInstance(orm: MikroORM, { instanceId, accountId, runtimeId, shard, at, bootId = null }: NewInstance): Promise<void> {
+export async function insertInstance(
+  orm: MikroORM,
+  { instanceId, accountId, runtimeId, shard, at, bootId = null }: NewInstance,
+): Promise<void> {
   await orm.em.fork().execute(
     `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard, boot_id)
      values (?, ?, 'Test', ?, ?, 'running', 'running', ?, ?)`,

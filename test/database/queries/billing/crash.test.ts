@@ -35,7 +35,8 @@ test('sweeps whose process and whose database are killed in the middle leave eve
     await migrate(postgres.url);
     await withOrm(postgres.url, async (orm) => {
       await runTransaction(orm.em, (em) => setPrice(em, 30_000_000n, new Date(T0 - HOUR)));
-      for (let count = 0; count < INSTANCES; count += 1) await startRunning(orm, makeId, { at: T0 + count, creditNanoUsd: 10n ** 9n });
+      for (let count = 0; count < INSTANCES; count += 1)
+        await startRunning(orm, makeId, { at: T0 + count, creditNanoUsd: 10n ** 9n });
     });
     for (let round = 1; round <= campaignRounds(); round += 1) {
       const now = T0 + round * HOURS * HOUR;
@@ -61,7 +62,9 @@ test('sweeps whose process and whose database are killed in the middle leave eve
       await debitDue(orm.em, { now: new Date(T0 + campaignRounds() * HOURS * HOUR) });
       const { problems, ...totals } = await verifyBilling(orm.em.fork());
       const text = Object.entries(totals).map(([name, value]) => `${name} ${value}`);
-      process.stderr.write(`${campaignRounds()} rounds, ${crashes} of them crashes of the database: ${text.join(', ')}, ${problems.length} differences\n`);
+      process.stderr.write(
+        `${campaignRounds()} rounds, ${crashes} of them crashes of the database: ${text.join(', ')}, ${problems.length} differences\n`,
+      );
       expect(problems).toEqual([]);
       expect(totals.debitedNanoUsd).toBe(BigInt(INSTANCES * campaignRounds() * HOURS) * 30_000_000n - deviation(INSTANCES));
     });

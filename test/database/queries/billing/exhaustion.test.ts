@@ -47,22 +47,26 @@ interface Notice {
 }
 
 async function noticesOf(accountId: string): Promise<Notice[]> {
-  const rows = await orm.em.fork().execute<{ type: string; seq: number; data: string }[]>(
-    'select type, seq::float8 as seq, data from events where account_id = ? and instance_id is null order by seq',
-    [accountId],
-  );
+  const rows = await orm.em
+    .fork()
+    .execute<{ type: string; seq: number; data: string }[]>(
+      'select type, seq::float8 as seq, data from events where account_id = ? and instance_id is null order by seq',
+      [accountId],
+    );
   return rows.map(({ data, ...row }) => ({ ...row, data: JSON.parse(data) }));
 }
 
 async function stateOf({ instanceId, accountId }: Running) {
-  const [row] = await orm.em.fork().execute<{ desired: string; ended: string | null; exhausts: string | null; balance: string; woken: number }[]>(
-    `select desired_status as desired, to_char(runtime_intervals.ended_at at time zone 'UTC', 'HH24:MI:SS') as ended,
+  const [row] = await orm.em
+    .fork()
+    .execute<{ desired: string; ended: string | null; exhausts: string | null; balance: string; woken: number }[]>(
+      `select desired_status as desired, to_char(runtime_intervals.ended_at at time zone 'UTC', 'HH24:MI:SS') as ended,
             to_char(exhausts_at at time zone 'UTC', 'DD HH24:MI:SS') as exhausts, balance_nano_usd::text as balance,
             (select count(*)::int from outbox where subject_id = instances.id) as woken
        from instances join runtime_intervals on instance_id = instances.id join accounts on accounts.id = instances.account_id
       where instances.id = ? and accounts.id = ?`,
-    [instanceId, accountId],
-  );
+      [instanceId, accountId],
+    );
   return row;
 }
 
@@ -78,7 +82,7 @@ describe('an account whose money runs out', () => {
     expect(exhausted.map(({ data }) => data)).toEqual([{ instanceIds: [running.instanceId] }]);
   });
 
-  test('never falls below zero: what ran on is the platform\'s loss, and new credit is there in full', async () => {
+  test("never falls below zero: what ran on is the platform's loss, and new credit is there in full", async () => {
     const running = await startRunning(orm, makeId, { at: T0, creditNanoUsd: PRICE });
     await look(HOUR + 4 * SECOND);
     await pings(orm, T0 + HOUR + 5 * SECOND);

@@ -91,7 +91,10 @@ describe('a sweep', () => {
     await pings(orm, T0 + 2 * HOUR);
     await sweep(2 * HOUR);
     expect((await linesOf(intervalId)).map(({ from, price }) => `${from} ${price}`)).toEqual([
-      '10:20:00 30000000', '10:30:00 60000000', '11:00:00 60000000', '11:10:00 90000000',
+      '10:20:00 30000000',
+      '10:30:00 60000000',
+      '11:00:00 60000000',
+      '11:10:00 90000000',
     ]);
     expect(await problems()).toEqual([]);
   });
@@ -139,7 +142,9 @@ describe('a sweep', () => {
     // Its gateway is still being ended, and its last minutes are not proven yet.
     expect(await linesOf(intervalId)).toHaveLength(1);
     await pings(orm, T0 + 71 * MINUTE);
-    await orm.em.fork().execute('update instances set boot_id = null, deleted_at = ? where id = ?', [at(72 * MINUTE), instanceId]);
+    await orm.em
+      .fork()
+      .execute('update instances set boot_id = null, deleted_at = ? where id = ?', [at(72 * MINUTE), instanceId]);
     await sweep(73 * MINUTE);
     expect((await linesOf(intervalId)).map(({ to }) => to)).toEqual(['11:00:00', '11:30:00']);
     expect(await problems()).toEqual([]);
@@ -156,7 +161,10 @@ describe('a sweep', () => {
     const death = { ...running, lease, endedAt: at(HOUR), killFirst: false, now: at(2 * HOUR) };
     expect(await runTransaction(orm.em, (em) => noteDeath(em, death))).toBe(true);
     await sweep(2 * HOUR + MINUTE);
-    expect((await linesOf(running.intervalId)).map(({ from, to }) => `${from}-${to}`)).toEqual(['10:20:00-11:00:00', '11:00:00-11:20:00']);
+    expect((await linesOf(running.intervalId)).map(({ from, to }) => `${from}-${to}`)).toEqual([
+      '10:20:00-11:00:00',
+      '11:00:00-11:20:00',
+    ]);
     expect(await problems()).toEqual([]);
   });
 
@@ -203,16 +211,21 @@ describe('a sweep', () => {
     const sweeper = fileURLToPath(new URL('sweeper.ts', import.meta.url));
     for (let round = 1; round <= campaignRounds(); round += 1) {
       await pings(orm, T0 + round * 20 * HOUR);
-      const child = spawn(process.execPath, [sweeper, database.url, String(T0 + round * 20 * HOUR)], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const child = spawn(process.execPath, [sweeper, database.url, String(T0 + round * 20 * HOUR)], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
       const ended = once(child, 'close');
       await once(child.stdout, 'data');
       // Where in its work it is hit is what the campaign is about.
       await sleep(dice.below(60));
       if (dice.below(2) === 0) child.kill('SIGKILL');
       else
-        await orm.em.fork().execute(
-          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
-        ).catch(() => undefined);
+        await orm.em
+          .fork()
+          .execute(
+            `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
+          )
+          .catch(() => undefined);
       await ended;
       expect(await problems()).toEqual([]);
     }
@@ -249,7 +262,9 @@ describe('the ledger', () => {
     };
     const line = `from transfers where interval_id = '${intervalId}' and span_from = '2025-03-01T11:00:00Z'`;
     const price = `update transfers set amount_nano_usd = amount_nano_usd`;
-    expect(await corrupt(`${price} + 1 where id in (select id ${line})`, `${price} - 1 where id in (select id ${line})`)).not.toEqual([]);
+    expect(
+      await corrupt(`${price} + 1 where id in (select id ${line})`, `${price} - 1 where id in (select id ${line})`),
+    ).not.toEqual([]);
     const balance = `where id = '${accountId}'`;
     expect(
       await corrupt(

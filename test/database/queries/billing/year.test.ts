@@ -35,7 +35,13 @@ describe('a year of 500 instances', () => {
       const dice = createDice('a year of bills');
       const startedAt = performance.now();
       const { accounts, prices, counts } = await simulateYear({
-        orm, dice, makeId: createIdMaker(randomBytes), startsAt: STARTS_AT, instances: 500, accounts: 60, runsOfEach: 6,
+        orm,
+        dice,
+        makeId: createIdMaker(randomBytes),
+        startsAt: STARTS_AT,
+        instances: 500,
+        accounts: 60,
+        runsOfEach: 6,
       });
       const seconds = (performance.now() - startedAt) / 1000;
       const [debits, books] = [await debitsByInterval(), await booksByAccount()];
@@ -45,7 +51,9 @@ describe('a year of 500 instances', () => {
         const paidIn = account.credits.reduce((sum, { amount }) => sum + amount, 0n);
         const lost = naiveShortage(prices, account, END);
         const book = books.get(account.id);
-        difference += absolute((book?.lost ?? 0n) - lost) + absolute((book?.balance ?? 0n) - (paidIn + lost - accountCost(prices, account, END)));
+        difference +=
+          absolute((book?.lost ?? 0n) - lost) +
+          absolute((book?.balance ?? 0n) - (paidIn + lost - accountCost(prices, account, END)));
       }
       const verified = await verifyBilling(orm.em.fork());
       process.stderr.write(
@@ -71,9 +79,11 @@ async function beginAnew(): Promise<void> {
 const absolute = (amount: bigint): bigint => (amount < 0n ? -amount : amount);
 
 async function debitsByInterval(): Promise<Map<string, bigint>> {
-  const rows = await orm.em.fork().execute<{ id: string; sum: string }[]>(
-    `select interval_id as id, sum(amount_nano_usd)::text as sum from transfers where kind = 'debit' group by interval_id`,
-  );
+  const rows = await orm.em
+    .fork()
+    .execute<{ id: string; sum: string }[]>(
+      `select interval_id as id, sum(amount_nano_usd)::text as sum from transfers where kind = 'debit' group by interval_id`,
+    );
   return new Map(rows.map(({ id, sum }) => [id, BigInt(sum)]));
 }
 
@@ -87,6 +97,8 @@ async function booksByAccount(): Promise<Map<string, { balance: bigint; lost: bi
 }
 
 async function unsettled(): Promise<number> {
-  const [row] = await orm.em.fork().execute<{ count: number }[]>('select count(*)::int as count from runtime_intervals where not settled');
+  const [row] = await orm.em
+    .fork()
+    .execute<{ count: number }[]>('select count(*)::int as count from runtime_intervals where not settled');
   return row?.count ?? 0;
 }

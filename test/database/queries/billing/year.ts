@@ -24,7 +24,22 @@ const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 export interface Year {
   accounts: SimAccount[];
   prices: SimPrice[];
-  counts: Record<'opened' | 'stopped' | 'died' | 'silent' | 'destroyed' | 'exhausted' | 'refused' | 'grants' | 'sweeps' | 'lost' | 'doubled' | 'late' | 'warned', number>;
+  counts: Record<
+    | 'opened'
+    | 'stopped'
+    | 'died'
+    | 'silent'
+    | 'destroyed'
+    | 'exhausted'
+    | 'refused'
+    | 'grants'
+    | 'sweeps'
+    | 'lost'
+    | 'doubled'
+    | 'late'
+    | 'warned',
+    number
+  >;
 }
 
 interface Options {
@@ -53,7 +68,19 @@ export async function simulateYear(options: Options): Promise<Year> {
   const { orm, makeId, dice, startsAt } = options;
   const date = (at: number): Date => new Date(at);
   const counts: Year['counts'] = {
-    opened: 0, stopped: 0, died: 0, silent: 0, destroyed: 0, exhausted: 0, refused: 0, grants: 0, sweeps: 0, lost: 0, doubled: 0, late: 0, warned: 0,
+    opened: 0,
+    stopped: 0,
+    died: 0,
+    silent: 0,
+    destroyed: 0,
+    exhausted: 0,
+    refused: 0,
+    grants: 0,
+    sweeps: 0,
+    lost: 0,
+    doubled: 0,
+    late: 0,
+    warned: 0,
   };
   const year: Year = { accounts: [], prices: [], counts };
   const events: Event[] = [];
@@ -83,7 +110,8 @@ export async function simulateYear(options: Options): Promise<Year> {
     });
     for (const run of gone) {
       const before = proofs.get(run.shard) ?? null;
-      if (run.lostAt === null && (run.endedAt === null || before === null || run.endedAt > before)) run.lostAt = Math.max(run.startedAt, before ?? 0);
+      if (run.lostAt === null && (run.endedAt === null || before === null || run.endedAt > before))
+        run.lostAt = Math.max(run.startedAt, before ?? 0);
     }
     for (const shard of shards) proofs.set(shard, Math.max(proofs.get(shard) ?? 0, at));
     for (const run of alive) run.lostAt = null;
@@ -92,9 +120,12 @@ export async function simulateYear(options: Options): Promise<Year> {
   async function open(account: SimAccount, run: Run, at: number): Promise<void> {
     const { available } = await findAccountMoney(orm.em.fork(), account.id, date(at));
     // What the product says is there is what the simple sum says, at any moment.
-    const sum = account.credits.reduce((total, { amount }) => total + amount, 0n) + naiveShortage(year.prices, account, at) - accountCost(year.prices, account, at);
+    const sum =
+      account.credits.reduce((total, { amount }) => total + amount, 0n) +
+      naiveShortage(year.prices, account, at) -
+      accountCost(year.prices, account, at);
     const isKnown = account.runs.every((known) => known.lostAt === null && !unheard.get(known.shard)?.includes(known));
-    if (isKnown && (available > 0n) !== sum > 0n) throw new Error(`${available} is there at ${at}, not ${sum}`);
+    if (isKnown && available > 0n !== sum > 0n) throw new Error(`${available} is there at ${at}, not ${sum}`);
     if (available <= 0n) {
       counts.refused += 1;
       return;
@@ -156,7 +187,10 @@ export async function simulateYear(options: Options): Promise<Year> {
     counts[kind] += 1;
   }
   async function sweep(at: number): Promise<void> {
-    await round(ALL_SHARDS.filter(() => dice.below(3) > 0), at);
+    await round(
+      ALL_SHARDS.filter(() => dice.below(3) > 0),
+      at,
+    );
     if (dice.below(10) < 3) {
       counts.lost += 1;
       return;
@@ -192,7 +226,9 @@ export async function simulateYear(options: Options): Promise<Year> {
 
   async function grant(account: SimAccount, amount: bigint, at: number): Promise<void> {
     const [id, reason] = [makeId('txn'), 'test'];
-    await runTransaction(orm.em, (em) => grantCredit(em, { id, accountId: account.id, amountNanoUsd: amount, reason, now: date(at), makeId }));
+    await runTransaction(orm.em, (em) =>
+      grantCredit(em, { id, accountId: account.id, amountNanoUsd: amount, reason, now: date(at), makeId }),
+    );
     account.credits.push({ at, amount });
     counts.grants += 1;
   }
@@ -226,11 +262,25 @@ export async function simulateYear(options: Options): Promise<Year> {
       const isLast = index === options.runsOfEach - 1;
       const kind: EndKind = isLast ? 'destroyed' : dice.pick(['stopped', 'stopped', 'died', 'silent']);
       const run: Run = {
-        instanceId, shard, bootId: `boot-${instanceId}-${index}`, intervalId: makeId('int'), state: 'planned',
-        startedAt: 0, endedAt: null, lostAt: null, isProven: false,
+        instanceId,
+        shard,
+        bootId: `boot-${instanceId}-${index}`,
+        intervalId: makeId('int'),
+        state: 'planned',
+        startedAt: 0,
+        endedAt: null,
+        lostAt: null,
+        isProven: false,
       };
-      events.push({ at, happen: async (now) => (now < (blockedUntil.get(instanceId) ?? 0) ? undefined : open(account, run, now)) });
-      if (length > 3 * SECOND) events.push({ at: at + 3 * SECOND, happen: async (now) => (run.state === 'running' ? round([shard], now, [run]) : undefined) });
+      events.push({
+        at,
+        happen: async (now) => (now < (blockedUntil.get(instanceId) ?? 0) ? undefined : open(account, run, now)),
+      });
+      if (length > 3 * SECOND)
+        events.push({
+          at: at + 3 * SECOND,
+          happen: async (now) => (run.state === 'running' ? round([shard], now, [run]) : undefined),
+        });
       events.push({ at: at + length, happen: (now) => end(run, kind, now) });
       at += length;
     }
@@ -241,10 +291,12 @@ export async function simulateYear(options: Options): Promise<Year> {
   while (events.length > 0) {
     const event = events.pop();
     if (!event) break;
-    for (let pauseMs = 2 * SECOND; ; ) {
-      const [next] = await orm.em.fork().execute<{ at: number }[]>(
-        `select (extract(epoch from least(min(exhausts_at), min(notice_at))) * 1000)::float8 as at from accounts`,
-      );
+    for (let pauseMs = 2 * SECOND; ;) {
+      const [next] = await orm.em
+        .fork()
+        .execute<{ at: number }[]>(
+          `select (extract(epoch from least(min(exhausts_at), min(notice_at))) * 1000)::float8 as at from accounts`,
+        );
       const due = next?.at == null ? Number.POSITIVE_INFINITY : Math.ceil(next.at / 2_000) * 2_000;
       if (due >= event.at) break;
       lookedAt = Math.max(due, lookedAt + pauseMs);

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { removeCron } from '../../../runtime/openclaw/crons.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { idField } from '../../fields.ts';
+import { findAgent } from '../../find-instance.ts';
+import { atGateway, holdForCrons, keepGone } from './cron-gateway.ts';
+import { cronParams, findCron } from './cron.schema.ts';
+
+export const deleteCron = defineOperation({
+  method: 'DELETE',
+  path: '/instances/:instanceId/agents/:agentId/crons/:cronId',
+  operationId: 'crons.delete',
+  summary: 'Delete a scheduled job',
+  description: 'The events of its runs stay.',
+  tag: 'crons',
+  auth: 'account',
+  audit: 'crons.delete',
+  rateLimit: 'account',
+  idempotent: true,
+  params: cronParams,
+  success: { status: 200, schema: z.object({ cronId: idField('cron'), deleted: z.literal(true) }) },
+  errors: ['instance_not_ready'],
+
+  async load({ params, actor, em }) {
+    await findAgent(em, { accountId: actor.accountId, ...params });
+    return findCron(em, params);
+  },
+  async handle({ params, actor, em, loaded: { gatewayJobId } }) {
+    (await holdForCrons(em, params.instanceId))();
+    return { accountId: actor.accountId, ...params, gatewayJobId };
+  },
+  auditSubject: ({ cronId, instanceId }) => ({ target: cronId, instanceId }),
+
+  async after(deleted, { deps }) {
+    const { instanceId, gatewayJobId, cronId } = deleted;
+    await atGateway(deps, deleted, (client) => removeCron(client, gatewayJobId));
+    await keepGone(deps, instanceId, gatewayJobId);
+    return { cronId, deleted: true as const };
+  },
+});

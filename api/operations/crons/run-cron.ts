@@ -1,0 +1,41 @@
+import { AppError } from '../../../domain/errors.ts';
+import { runCron as runAtGateway } from '../../../runtime/openclaw/crons.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { findAgent } from '../../find-instance.ts';
+import { atGateway, holdForCrons, keepGone } from './cron-gateway.ts';
+import { cronParams, cronSchema, findCron, presentCron } from './cron.schema.ts';
+
+export const runCron = defineOperation({
+  method: 'POST',
+  path: '/instances/:instanceId/agents/:agentId/crons/:cronId/run',
+  operationId: 'crons.run',
+  summary: 'Run a scheduled job now',
+  description: 'It answers when the run is queued. What it comes to is an event; its schedule stays as it is.',
+  tag: 'crons',
+  auth: 'account',
+  audit: 'crons.run',
+  rateLimit: 'account',
+  idempotent: true,
+  params: cronParams,
+  success: { status: 200, schema: cronSchema },
+  errors: ['instance_not_ready'],
+
+  async load({ params, actor, em }) {
+    await findAgent(em, { accountId: actor.accountId, ...params });
+    return findCron(em, params);
+  },
+  async handle({ params, actor, em, loaded: { gatewayJobId } }) {
+    (await holdForCrons(em, params.instanceId))();
+    return { accountId: actor.accountId, ...params, gatewayJobId };
+  },
+  auditSubject: ({ cronId, instanceId }) => ({ target: cronId, instanceId }),
+
+  async after(wanted, { em, deps }) {
+    const { instanceId, gatewayJobId } = wanted;
+    if (!(await atGateway(deps, wanted, (client) => runAtGateway(client, gatewayJobId)))) {
+      await keepGone(deps, instanceId, gatewayJobId);
+      throw new AppError('not_found', 'Cron not found');
+    }
+    return presentCron(await findCron(em, wanted));
+  },
+});

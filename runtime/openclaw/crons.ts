@@ -1,0 +1,111 @@
+import { addedJob, declarationOf, jobsPage, runsPage, updatedJob } from './cron-frames.ts';
+import type { CronJob, CronRun, CronSchedule } from './cron-frames.ts';
+import type { GatewayClient } from './gateway-client.ts';
+import { GatewayRequestError } from './gateway-errors.ts';
+
+export type { CronJob, CronRun, CronSchedule } from './cron-frames.ts';
+
+export interface NewCron {
+  /** Ours: the same id is added once, however often it is asked for. */
+  cronId: string;
+  /** The agent's name inside the gateway. */
+  agentId: string;
+  name: string;
+  schedule: CronSchedule;
+  message: string;
+  enabled: boolean;
+}
+
+export interface CronChanges {
+  name?: string | undefined;
+  schedule?: CronSchedule | undefined;
+  message?: string | undefined;
+  enabled?: boolean | undefined;
+}
+
+export interface RunsPage {
+  /** Those that ended last come first. */
+  runs: CronRun[];
+  /** Null on the last page. */
+  nextOffset: number | null;
+}
+
+const PAGE = 200;
+const INVALID = 'INVALID_REQUEST';
+const UNKNOWN_JOB = /not found|unknown cron job/i;
+
+/** Every job of a gateway, also those that are switched off, and its own housekeeping. Throws GatewayRequestError. */
+export async function listCrons(client: GatewayClient): Promise<CronJob[]> {
+  const jobs: CronJob[] = [];
+  for (let offset: number | null = 0; offset !== null;) {
+    const params = { includeDisabled: true, includeDeliveryPreviews: false, limit: PAGE, offset };
+    const page = jobsPage.parse(await client.request('cron.list', params));
+    for (const job of page.jobs) if (job) jobs.push(job);
+    offset = page.hasMore ? (page.nextOffset ?? null) : null;
+  }
+  return jobs;
+}
+
+/** Adds a job; repeating it is harmless for as long as the job exists. Throws GatewayRequestError: see isRefusedCron. */
+export async function addCron(client: GatewayClient, { cronId, agentId, name, schedule, message, enabled }: NewCron): Promise<CronJob> {
+  const answer = await client.request('cron.add', {
+    ...{ name, agentId, enabled },
+    declarationKey: declarationOf(cronId),
+    schedule: scheduleParams(schedule),
+    sessionTarget: 'isolated',
+    wakeMode: 'now',
+    payload: { kind: 'agentTurn', message },
+    delivery: { mode: 'none' },
+  });
+  return addedJob.parse(answer).job;
+}
+
+/** Changes a job; null when the gateway has no such job. Throws GatewayRequestError: see isRefusedCron. */
+export async function updateCron(client: GatewayClient, jobId: string, changes: CronChanges): Promise<CronJob | null> {
+  const { name, schedule, message, enabled } = changes;
+  const patch = {
+    ...(name !== undefined && { name }),
+    ...(schedule !== undefined && { schedule: scheduleParams(schedule) }),
+    ...(message !== undefined && { payload: { kind: 'agentTurn', message } }),
+    ...(enabled !== undefined && { enabled }),
+  };
+  const answer = await orUnknown(client.request('cron.update', { id: jobId, patch }));
+  return answer === null ? null : updatedJob.parse(answer);
+}
+
+/** Removes a job; one that is gone already is no error. Throws GatewayRequestError. */
+export async function removeCron(client: GatewayClient, jobId: string): Promise<void> {
+  await orUnknown(client.request('cron.remove', { id: jobId }));
+}
+
+/** Has a job run now, also one that is switched off. False when the gateway has no such job. Throws GatewayRequestError. */
+export async function runCron(client: GatewayClient, jobId: string): Promise<boolean> {
+  return (await orUnknown(client.request('cron.run', { id: jobId, mode: 'force' }))) !== null;
+}
+
+/** A page of what the jobs of a gateway have done, also of those that are gone. Throws GatewayRequestError. */
+export async function listCronRuns(client: GatewayClient, offset: number): Promise<RunsPage> {
+  const page = runsPage.parse(await client.request('cron.runs', { scope: 'all', limit: PAGE, offset, sortDir: 'desc' }));
+  const runs = page.entries.flatMap((run) => run ?? []);
+  return { runs, nextOffset: page.hasMore ? (page.nextOffset ?? null) : null };
+}
+
+/** Whether the gateway found the job itself wrong, and not the moment. Its message then says what is wrong. */
+export function isRefusedCron(error: unknown): error is GatewayRequestError {
+  return error instanceof GatewayRequestError && error.code === INVALID && !error.retryable;
+}
+
+function scheduleParams(schedule: CronSchedule): object {
+  if (schedule.kind !== 'cron') return schedule;
+  // Without a zone the gateway takes that of its host.
+  return { kind: 'cron', expr: schedule.expr, tz: schedule.timeZone ?? 'UTC', staggerMs: 0 };
+}
+
+async function orUnknown(answer: Promise<unknown>): Promise<unknown> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof GatewayRequestError && error.code === INVALID && UNKNOWN_JOB.test(error.message)) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import { eventually } from '../support/eventually.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { timed } from './bench.ts';
+import type { Bench } from './bench.ts';
+import { median } from './table.ts';
+import type { Row } from './table.ts';
+
+const CALLS = 100;
+const STREAMS = 200;
+const SKILL_MS = 3_000;
+const AGENT_MS = 5_000;
+const RESTART_MS = 15_000;
+const RELAY_MS = 3;
+const STREAM_WORDS = 50;
+
+/** What changes inside a running instance, and the model relay against the upstream itself. */
+export const benchContent: Bench = async ({ stack, rounds, say }) => {
+  const account = await stack.newAccount();
+  const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'bench' });
+  const path = `/instances/${instanceId}`;
+  const newAgent = async (slug: string) => (await account.ok('POST', `${path}/agents`, { name: slug, slug, displayName: slug })).agentId;
+  const agentId = await newAgent('first');
+  const ask = async (id: string, message: string): Promise<string> => (await account.ok('POST', `${path}/agents/${id}/messages`, { message })).content;
+  await ask(agentId, 'hello');
+  const [skills, agents, restarts]: [number[], number[], number[]] = [[], [], []];
+  for (let round = 0; round < rounds; round += 1) {
+    const name = `bench-${round}`;
+    skills.push(await timed(() => installAndSee({ account, path, name, ask: () => ask(agentId, '[[SYSTEM]]') })));
+    agents.push(await timed(async () => ask(await newAgent(`agent-${round}`), 'hello')));
+    restarts.push(
+      await timed(async () => {
+        await account.ok('POST', `${path}/secrets`, { secrets: { BENCH: String(round) } });
+        await account.ok('GET', `${path}/wait?status=running&timeout=60`);
+      }),
+    );
+    say(`  round ${round + 1}: skill ${Math.round(skills.at(-1) ?? 0)}, agent ${Math.round(agents.at(-1) ?? 0)}, secret ${Math.round(restarts.at(-1) ?? 0)} ms`);
+  }
+  const row = (what: string, values: number[], limit: number): Row => ({ what, values, unit: 'ms', goal: `p50 <= ${limit}`, reached: median(values) <= limit });
+  const relay = await benchRelay(stack, agentId);
+  await account.ok('DELETE', path);
+  return [
+    row('skill installed to visible in a prompt', skills, SKILL_MS),
+    row('agent created to first answer', agents, AGENT_MS),
+    row('secret stored to running again', restarts, RESTART_MS),
+    ...relay,
+  ];
+};
+
+interface Installing {
+  account: ApiClient;
+  path: string;
+  name: string;
+  ask: () => Promise<string>;
+}
+
+async function installAndSee({ account, path, name, ask }: Installing): Promise<void> {
+  await account.ok('POST', `${path}/skills`, { name, files: { 'SKILL.md': `---\ndescription: Does ${name}.\n---\nx` } });
+  await eventually(async () => {
+    if (!(await ask()).includes(`Does ${name}.`)) throw new Error('it is not in the prompt');
+  });
+}
+
+async function benchRelay(stack: StackUnderTest, agentId: string): Promise<Row[]> {
+  const models = await (await stack.newAccount()).ok('GET', '/models');
+  const { id: model } = models.models[0];
+  const straight = (text: string) => firstToken(stack.model.url, { model, token: 'x', text });
+  const relayed = (text: string) => firstToken(stack.driver.relayUrl(), { model, token: relayToken([stack.masterKey], agentId), text });
+  for (let warmUp = 0; warmUp < 10; warmUp += 1) await Promise.all([straight('hello'), relayed('hello')]);
+  const [bare, ours]: [number[], number[]] = [[], []];
+  for (let call = 0; call < CALLS; call += 1) {
+    bare.push((await straight('hello')).firstMs);
+    ours.push((await relayed('hello')).firstMs);
+  }
+  const added = median(ours) - median(bare);
+  const streams = await Promise.all(Array.from({ length: STREAMS }, () => relayed(`[[WORDS ${STREAM_WORDS}]] [[DELAY 20]] ${randomBytes(4).toString('hex')}`)));
+  const whole = streams.filter(({ text }) => text.includes(`w${STREAM_WORDS}`) && text.includes('[DONE]')).length;
+  return [
+    { what: 'relay, first token: the upstream itself', values: bare, unit: 'ms', goal: 'the baseline', reached: null },
+    { what: 'relay, first token: through the relay', values: ours, unit: 'ms', goal: `<= ${RELAY_MS} added p50 (added ${added.toFixed(1)})`, reached: added <= RELAY_MS },
+    { what: `${STREAMS} streams at once: first token`, values: streams.map(({ firstMs }) => firstMs), unit: 'ms', goal: `all whole (${whole})`, reached: whole === STREAMS },
+  ];
+}
+
+async function firstToken(url: string, { model, token, text }: { model: string; token: string; text: string }): Promise<{ firstMs: number; text: string }> {
+  const startedAt = performance.now();
+  const response = await fetch(`${url}/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: text }] }),
+  });
+  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  const decoder = new TextDecoder();
+  let [said, firstMs] = ['', Number.NaN];
+  for await (const chunk of response.body ?? []) {
+    said += decoder.decode(chunk, { stream: true });
+    if (Number.isNaN(firstMs) && /"content":"[^"]/.test(said)) firstMs = performance.now() - startedAt;
+  }
+  return { firstMs, text: said };
+}

@@ -1,0 +1,179 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import {
+  cronRunsReadTo,
+  databaseNow,
+  findOrphanCrons,
+  findRecorded,
+  noteCronRemoved,
+  noteCronRunsRead,
+  noteCronsGone,
+} from '../database/queries/crons.ts';
+import { cronOccurrence, recordCronRun } from '../database/queries/record-cron-run.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import { listCronRuns, listCrons, removeCron } from '../runtime/openclaw/crons.ts';
+import type { CronJob, CronRun } from '../runtime/openclaw/crons.ts';
+import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
+import { fullTextOfRun } from '../runtime/openclaw/run-text.ts';
+import type { RunText } from '../runtime/openclaw/run-text.ts';
+import { noteSeenCron } from './note-cron.ts';
+import { RecentTexts } from './recent-texts.ts';
+import type { TurnDeps } from './turn-deps.ts';
+import { TurnTasks } from './turn-tasks.ts';
+
+type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
+
+const READ_BACK = 'read back';
+const AGAIN_MS = 5_000;
+/** Answers are kept until the gateway says that their run is over. */
+const TEXTS_REMEMBERED = 50;
+/** The gateway writes a run down when it is over; so much later at most. */
+const LATE_MS = 10 * 60_000;
+
+const RUN_FAILED = 'A scheduled run of the agent failed. It runs again at its next time.';
+const MODEL_FAILED = 'The model did not answer in a scheduled run. It runs again at its next time.';
+
+/**
+ * Records what the jobs of one gateway come to, over one connection: hears every run that ends, and reads back at once
+ * those that ended before it was connected. Each run becomes one event, whoever sees it, and however often.
+ */
+export class CronWatch {
+  readonly #deps: Deps;
+  readonly #instanceId: string;
+  readonly #client: GatewayClient;
+  readonly #tasks: TurnTasks;
+  readonly #ending = new AbortController();
+  readonly #unsubscribe: () => void;
+  readonly #said = new RecentTexts(TEXTS_REMEMBERED);
+  #again: NodeJS.Timeout | undefined;
+
+  constructor(deps: Deps, instanceId: string, client: GatewayClient) {
+    this.#deps = deps;
+    this.#instanceId = instanceId;
+    this.#client = client;
+    this.#tasks = new TurnTasks((err, jobId) => this.#onFailure(err, jobId));
+    this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
+    this.#run(READ_BACK, () => this.#readBack());
+  }
+
+  /** Resolves when nothing of it is under way any more. */
+  async end(): Promise<void> {
+    this.#unsubscribe();
+    clearTimeout(this.#again);
+    this.#ending.abort();
+    await this.#tasks.idle();
+  }
+
+  #em(): EntityManager {
+    return this.#deps.orm.em.fork();
+  }
+
+  #isOver(): boolean {
+    return this.#ending.signal.aborted || !this.#client.isOpen();
+  }
+
+  #run(jobId: string, work: () => Promise<void>): void {
+    this.#tasks.run(jobId, async () => {
+      if (!this.#isOver()) await work();
+    });
+  }
+
+  /** What could not be written down now is found by reading back again. */
+  #onFailure(err: unknown, jobId: string): void {
+    if (this.#isOver()) return;
+    this.#deps.log.debug({ err, instanceId: this.#instanceId, jobId }, 'could not record what a cron job did; trying again');
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#run(READ_BACK, () => this.#readBack()), AGAIN_MS);
+  }
+
+  #onEvent(event: GatewayEvent): void {
+    if (event.kind === 'final') {
+      if (event.sessionKey.includes(':cron:')) this.#said.set(event.sessionKey, event.text);
+    } else if (event.kind === 'cron-job') {
+      const { jobId, job, isRemoved } = event;
+      if (job && !job.isInternal) this.#run(jobId, () => this.#note(job, isRemoved));
+    } else if (event.kind === 'cron-run') {
+      const { run, job } = event;
+      if (job?.isInternal) return;
+      this.#run(run.jobId, async () => {
+        if (job) await this.#note(job, false);
+        await this.#record(run, this.#said.take(run.sessionKey ?? ''));
+      });
+    }
+  }
+
+  async #note(job: CronJob, isRemoved: boolean): Promise<void> {
+    const { makeId } = this.#deps;
+    const instanceId = this.#instanceId;
+    await runTransaction(this.#deps.orm.em, async (em) => {
+      await noteSeenCron(em, { instanceId, makeId }, job);
+      if (isRemoved) await noteCronRemoved(em, instanceId, job.id);
+    });
+  }
+
+  async #record(run: CronRun, heard: string | null): Promise<void> {
+    if (run.status === 'skipped') return;
+    const text = run.status === 'ok' ? await fullTextOfRun(this.#client, run, heard) : null;
+    const { makeId, clock } = this.#deps;
+    const result = resultOf(this.#instanceId, run, text);
+    await runTransaction(this.#deps.orm.em, (em) => recordCronRun(em, result, { makeId, now: clock() }));
+  }
+
+  async #readBack(): Promise<void> {
+    const internal = await this.#readJobs();
+    const readTo = await cronRunsReadTo(this.#em(), this.#instanceId);
+    const { missed, newestMs } = await this.#findMissed(readTo === null ? 0 : readTo - LATE_MS);
+    for (const run of missed.reverse()) {
+      if (this.#isOver()) return;
+      if (!internal.has(run.jobId)) await this.#record(run, null);
+    }
+    if (newestMs > 0 && !this.#isOver()) await noteCronRunsRead(this.#em(), this.#instanceId, new Date(newestMs));
+  }
+
+  /** Writes down all jobs as they are now, and has the gateway forget those of deleted agents. Returns what is its own. */
+  async #readJobs(): Promise<Set<string>> {
+    const instanceId = this.#instanceId;
+    const askedAt = await databaseNow(this.#em());
+    const jobs = await listCrons(this.#client);
+    for (const job of jobs) if (!job.isInternal) await this.#note(job, false);
+    await noteCronsGone(this.#em(), { instanceId, listed: jobs.map(({ id }) => id), askedAt });
+    for (const jobId of await findOrphanCrons(this.#em(), instanceId)) await removeCron(this.#client, jobId);
+    return new Set(jobs.filter(({ isInternal }) => isInternal).map(({ id }) => id));
+  }
+
+  /** The runs that ended since then and are not recorded, the last first, and when the last of all ended. */
+  async #findMissed(sinceMs: number): Promise<{ missed: CronRun[]; newestMs: number }> {
+    const missed: CronRun[] = [];
+    let newestMs = 0;
+    for (let offset: number | null = 0; offset !== null && !this.#isOver();) {
+      const page = await listCronRuns(this.#client, offset);
+      const keys = page.runs.map(({ jobId, runAtMs }) => cronOccurrence(jobId, runAtMs));
+      const recorded = await findRecorded(this.#em(), this.#instanceId, keys);
+      for (const run of page.runs) {
+        newestMs = Math.max(newestMs, run.endedAtMs);
+        if (!recorded.has(cronOccurrence(run.jobId, run.runAtMs))) missed.push(run);
+      }
+      const isOld = page.runs.every(({ endedAtMs }) => endedAtMs < sinceMs);
+      offset = isOld ? null : page.nextOffset;
+    }
+    return { missed, newestMs };
+  }
+}
+
+function resultOf(instanceId: string, run: CronRun, text: RunText | null) {
+  const isModel = run.errorReason !== null;
+  return {
+    instanceId,
+    gatewayJobId: run.jobId,
+    gatewayAgentId: run.agentId,
+    jobName: run.jobName,
+    runAt: new Date(run.runAtMs),
+    content: text && storable(text.text),
+    contentTruncated: text?.isTruncated ?? false,
+    error: text ? null : isModel ? { code: 'model_error', message: MODEL_FAILED } : { code: 'agent_failed', message: RUN_FAILED },
+  };
+}
+
+/** The database takes every character but one. */
+function storable(text: string): string {
+  return text.replaceAll('\0', '');
+}

@@ -1,0 +1,110 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { findRecorded } from '../database/queries/crons.ts';
+import { messagesReadTo, noteMessagesRead, recordUnprompted, runOccurrence } from '../database/queries/record-unprompted.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
+import { readHistory } from '../runtime/openclaw/gateway-history.ts';
+import { listSessionsSince, unpromptedRuns } from '../runtime/openclaw/unprompted-runs.ts';
+import type { TurnDeps } from './turn-deps.ts';
+import { TurnTasks } from './turn-tasks.ts';
+
+type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
+
+const READ_BACK = 'read back';
+const AGAIN_MS = 5_000;
+/** A run may have begun so long before its conversation was last read. */
+const LATE_MS = 10 * 60_000;
+
+/**
+ * Records what the agents of one gateway say by themselves, over one connection: hears it, and reads back at once what
+ * was said before it was connected. Answers to messages are turns, and what jobs say is theirs: neither is recorded here.
+ */
+export class MessageWatch {
+  readonly #deps: Deps;
+  readonly #instanceId: string;
+  readonly #client: GatewayClient;
+  readonly #tasks: TurnTasks;
+  readonly #ending = new AbortController();
+  readonly #unsubscribe: () => void;
+  #again: NodeJS.Timeout | undefined;
+
+  constructor(deps: Deps, instanceId: string, client: GatewayClient) {
+    this.#deps = deps;
+    this.#instanceId = instanceId;
+    this.#client = client;
+    this.#tasks = new TurnTasks((err, sessionKey) => this.#onFailure(err, sessionKey));
+    this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
+    this.#run(READ_BACK, () => this.#readBack());
+  }
+
+  /** Resolves when nothing of it is under way any more. */
+  async end(): Promise<void> {
+    this.#unsubscribe();
+    clearTimeout(this.#again);
+    this.#ending.abort();
+    await this.#tasks.idle();
+  }
+
+  #em(): EntityManager {
+    return this.#deps.orm.em.fork();
+  }
+
+  #isOver(): boolean {
+    return this.#ending.signal.aborted || !this.#client.isOpen();
+  }
+
+  #run(name: string, work: () => Promise<void>): void {
+    this.#tasks.run(name, async () => {
+      if (!this.#isOver()) await work();
+    });
+  }
+
+  #onFailure(err: unknown, sessionKey: string): void {
+    if (this.#isOver()) return;
+    this.#deps.log.debug({ err, instanceId: this.#instanceId, sessionKey }, 'could not record what an agent said; trying again');
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => this.#run(READ_BACK, () => this.#readBack()), AGAIN_MS);
+  }
+
+  /** Whether nobody's message began it is in the history only. */
+  #onEvent(event: GatewayEvent): void {
+    if (event.kind !== 'final' || isTurnKey(event.runId) || event.text === '') return;
+    const { sessionKey } = event;
+    if (agentOfConversation(sessionKey) !== null) this.#run(sessionKey, () => this.#readConversation(sessionKey));
+  }
+
+  async #readConversation(sessionKey: string): Promise<void> {
+    const gatewayAgentId = agentOfConversation(sessionKey);
+    if (gatewayAgentId === null) return;
+    const { makeId, clock } = this.#deps;
+    const instanceId = this.#instanceId;
+    const history = await readHistory(this.#client, { sessionKey, keys: [], signal: this.#ending.signal });
+    const runs = unpromptedRuns(history, isTurnKey);
+    const recorded = await findRecorded(this.#em(), instanceId, runs.map(({ runId }) => runOccurrence(runId)));
+    for (const { runId, text } of runs) {
+      if (recorded.has(runOccurrence(runId))) continue;
+      const message = { instanceId, gatewayAgentId, runId, content: text.replaceAll('\0', '') };
+      await runTransaction(this.#deps.orm.em, (em) => recordUnprompted(em, message, { makeId, now: clock() }));
+    }
+  }
+
+  async #readBack(): Promise<void> {
+    const readTo = await messagesReadTo(this.#em(), this.#instanceId);
+    const sessions = await listSessionsSince(this.#client, readTo === null ? 0 : readTo - LATE_MS);
+    for (const { sessionKey } of sessions) {
+      if (this.#isOver()) return;
+      await this.#readConversation(sessionKey);
+    }
+    const newestMs = Math.max(0, ...sessions.map(({ updatedAtMs }) => updatedAtMs));
+    if (newestMs > 0) await noteMessagesRead(this.#em(), this.#instanceId, new Date(newestMs));
+  }
+}
+
+function isTurnKey(runId: string): boolean {
+  return runId.startsWith('msg_');
+}
+
+/** The agent whose conversation it is; null for a session of a job, or of a helper that an agent started. */
+function agentOfConversation(sessionKey: string): string | null {
+  return /^agent:([^:]+):(?:main|conv:[^:]+)$/.exec(sessionKey)?.[1] ?? null;
+}
