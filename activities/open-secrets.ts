@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ContentSecret } from '../database/queries/gateway-content.ts';
 import { secretPlace } from '../database/secret-place.ts';
-import type { Config } from '../lib/config.ts';
 import { createEncryption } from '../lib/encryption.ts';
 
 interface Sealed {
@@ -10,7 +9,7 @@ interface Sealed {
 }
 
 /** The secrets of an instance in clear, by key. They stay within the activity: never log, return or throw one. */
-export function openSecrets({ config }: { config: Pick<Config, 'MASTER_KEYS'> }, { instanceId, secrets }: Sealed): Map<string, string> {
+export function openSecrets({ config }: { config: { MASTER_KEYS: readonly { id: string; key: Buffer }[] } }, { instanceId, secrets }: Sealed): Map<string, string> {
   if (secrets.length === 0) return new Map();
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
   return new Map(

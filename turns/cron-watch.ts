@@ -122,7 +122,7 @@ export class CronWatch {
     const internal = await this.#readJobs();
     const readTo = await cronRunsReadTo(this.#em(), this.#instanceId);
     const { missed, newestMs } = await this.#findMissed(readTo === null ? 0 : readTo - LATE_MS);
-    for (const run of missed.reverse()) {
+    for (const run of missed.toReversed()) {
       if (this.#isOver()) return;
       if (!internal.has(run.jobId)) await this.#record(run, null);
     }

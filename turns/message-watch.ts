@@ -80,7 +80,11 @@ export class MessageWatch {
     const instanceId = this.#instanceId;
     const history = await readHistory(this.#client, { sessionKey, keys: [], signal: this.#ending.signal });
     const runs = unpromptedRuns(history, isTurnKey);
-    const recorded = await findRecorded(this.#em(), instanceId, runs.map(({ runId }) => runOccurrence(runId)));
+    const recorded = await findRecorded(
+      this.#em(),
+      instanceId,
+      runs.map(({ runId }) => runOccurrence(runId)),
+    );
     for (const { runId, text } of runs) {
       if (recorded.has(runOccurrence(runId))) continue;
       const message = { instanceId, gatewayAgentId, runId, content: text.replaceAll('\0', '') };

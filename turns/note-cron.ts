@@ -7,7 +7,11 @@ import type { CronJob } from '../runtime/openclaw/crons.ts';
  * Writes down a job as its gateway shows it, in the caller's transaction. The gateway's housekeeping, and what belongs
  * to no agent, is left out.
  */
-export async function noteSeenCron(em: EntityManager, { instanceId, makeId }: { instanceId: string; makeId: MakeId }, job: CronJob): Promise<void> {
+export async function noteSeenCron(
+  em: EntityManager,
+  { instanceId, makeId }: { instanceId: string; makeId: MakeId },
+  job: CronJob,
+): Promise<void> {
   const { id: gatewayJobId, agentId: gatewayAgentId, cronId, name, message, enabled, schedule, nextRunAt, updatedAt } = job;
   if (job.isInternal || gatewayAgentId === null) return;
   const text = schedule === null ? null : JSON.stringify(schedule);

@@ -61,7 +61,9 @@ export async function noteCronRemoved(em: EntityManager, instanceId: string, gat
 
 /** The moment by the database clock, to be taken before a list of jobs is asked for. */
 export async function databaseNow(em: EntityManager): Promise<Date> {
-  const [row] = await em.execute<{ now: string }[]>(`select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as now`);
+  const [row] = await em.execute<{ now: string }[]>(
+    `select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as now`,
+  );
   if (!row) throw new Error('the database told no time');
   return new Date(row.now);
 }

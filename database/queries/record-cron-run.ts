@@ -36,10 +36,17 @@ export function cronOccurrence(gatewayJobId: string, runAtMs: number): string {
  * False, and nothing changed, when it was recorded before, or when its agent or
  * instance was deleted.
  */
-export async function recordCronRun(em: EntityManager, result: CronResult, { makeId, now }: { makeId: MakeId; now: Date }): Promise<boolean> {
+export async function recordCronRun(
+  em: EntityManager,
+  result: CronResult,
+  { makeId, now }: { makeId: MakeId; now: Date },
+): Promise<boolean> {
   const { instanceId, gatewayJobId, runAt, content, error } = result;
   // Whoever records another run of this job waits here, and then sees what was recorded.
-  await em.execute('select id from cron_jobs where instance_id = ? and gateway_job_id = ? for update', [instanceId, gatewayJobId]);
+  await em.execute('select id from cron_jobs where instance_id = ? and gateway_job_id = ? for update', [
+    instanceId,
+    gatewayJobId,
+  ]);
   const owner = await findOwner(em, result);
   const occurrenceKey = cronOccurrence(gatewayJobId, runAt.getTime());
   if (!owner || (await isRecorded(em, instanceId, occurrenceKey))) return false;
@@ -71,7 +78,10 @@ export async function recordCronRun(em: EntityManager, result: CronResult, { mak
 }
 
 async function isRecorded(em: EntityManager, instanceId: string, key: string): Promise<boolean> {
-  const rows = await em.execute<{ key: string }[]>('select key from event_occurrences where instance_id = ? and key = ?', [instanceId, key]);
+  const rows = await em.execute<{ key: string }[]>('select key from event_occurrences where instance_id = ? and key = ?', [
+    instanceId,
+    key,
+  ]);
   return rows.length > 0;
 }
 

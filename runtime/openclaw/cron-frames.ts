@@ -141,7 +141,11 @@ export function parseCronEvent(payload: unknown): CronEvent | null {
   if (action !== 'finished') return { kind: 'cron-job', jobId, job, isRemoved: action === 'removed' };
   const run = cronRun.safeParse(payload).data;
   if (!run) return null;
-  return { kind: 'cron-run', run: { ...run, jobName: run.jobName ?? job?.name ?? null, agentId: run.agentId ?? job?.agentId ?? null }, job };
+  return {
+    kind: 'cron-run',
+    run: { ...run, jobName: run.jobName ?? job?.name ?? null, agentId: run.agentId ?? job?.agentId ?? null },
+    job,
+  };
 }
 
 /** An answer to cron.list: jobs of forms that we do not know are left out. */

@@ -47,7 +47,10 @@ export async function listCrons(client: GatewayClient): Promise<CronJob[]> {
 }
 
 /** Adds a job; repeating it is harmless for as long as the job exists. Throws GatewayRequestError: see isRefusedCron. */
-export async function addCron(client: GatewayClient, { cronId, agentId, name, schedule, message, enabled }: NewCron): Promise<CronJob> {
+export async function addCron(
+  client: GatewayClient,
+  { cronId, agentId, name, schedule, message, enabled }: NewCron,
+): Promise<CronJob> {
   const answer = await client.request('cron.add', {
     ...{ name, agentId, enabled },
     declarationKey: declarationOf(cronId),

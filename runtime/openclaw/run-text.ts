@@ -22,9 +22,7 @@ const text = z.string().nullish().catch(null);
 
 const historyAnswer = z.looseObject({
   sessionId: text,
-  messages: z.array(
-    z.looseObject({ role: z.string(), content: messageContent.nullish().catch(null), idempotencyKey: text }),
-  ),
+  messages: z.array(z.looseObject({ role: z.string(), content: messageContent.nullish().catch(null), idempotencyKey: text })),
 });
 
 const searchAnswer = z.looseObject({

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { defineOperation } from '../../api/define-operation.ts';
 import { operations } from '../../api/operations/index.ts';
+import { removeOldCalls } from '../../database/queries/idempotency.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
 import { eventually } from '../support/eventually.ts';
 import { createApiClient } from '../support/api-client.ts';
@@ -201,6 +202,17 @@ test('after 24 hours a key is new', async () => {
   api.advance(60_001);
   const third = await post('/instances', { name: 'y' }, 'k', relogged());
   expect([third.status, third.body.name]).toEqual([201, 'y']);
+});
+
+test('what is over 24 hours old is removed, and nothing else', async () => {
+  const before = api.deps.clock();
+  await post('/instances', { name: 'x' }, 'k', relogged());
+  const at = (hours: number) => new Date(before.getTime() + hours * 60 * 60_000);
+  const kept = () => api.sql('select key from idempotency_records where caller = ?', [account.accountId]);
+  await removeOldCalls(api.orm.em.fork(), { now: at(23.9), limit: 1_000 });
+  expect(await kept()).toHaveLength(1);
+  await removeOldCalls(api.orm.em.fork(), { now: at(24.1), limit: 1_000 });
+  expect(await kept()).toHaveLength(0);
 });
 
 /** The same account with a token of the clock's present. */

@@ -28,7 +28,7 @@ export const benchContent: Bench = async ({ stack, rounds, say }) => {
   const [skills, agents, restarts]: [number[], number[], number[]] = [[], [], []];
   for (let round = 0; round < rounds; round += 1) {
     const name = `bench-${round}`;
-    skills.push(await timed(() => installAndSee({ account, path, name, ask: () => ask(agentId, '[[SYSTEM]]') })));
+    skills.push(await timed(() => installAndSee({ stack, account, path, name, ask: () => ask(agentId, `seen ${name}`) })));
     agents.push(await timed(async () => ask(await newAgent(`agent-${round}`), 'hello')));
     restarts.push(
       await timed(async () => {
@@ -50,16 +50,19 @@ export const benchContent: Bench = async ({ stack, rounds, say }) => {
 };
 
 interface Installing {
+  stack: StackUnderTest;
   account: ApiClient;
   path: string;
   name: string;
-  ask: () => Promise<string>;
+  ask: () => Promise<unknown>;
 }
 
-async function installAndSee({ account, path, name, ask }: Installing): Promise<void> {
+async function installAndSee({ stack, account, path, name, ask }: Installing): Promise<void> {
   await account.ok('POST', `${path}/skills`, { name, files: { 'SKILL.md': `---\ndescription: Does ${name}.\n---\nx` } });
   await eventually(async () => {
-    if (!(await ask()).includes(`Does ${name}.`)) throw new Error('it is not in the prompt');
+    await ask();
+    const call = stack.model.calls.findLast(({ lastUserText }) => lastUserText.includes(`seen ${name}`));
+    if (!JSON.stringify(call?.messages).includes(`Does ${name}.`)) throw new Error('it is not in the prompt');
   });
 }
 

@@ -88,6 +88,23 @@ test('a secret is in what agents run and nowhere else: no row, log, workflow his
   }
 }, LONG_MS);
 
+test('an agent shows its files as they are while it runs, and as they were while it is stopped', async () => {
+  const filesOf = async () => (await account.ok('GET', path(`agents/${agentId}`))).files;
+  await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'MEMORY.md': 'as given', 'notes/plan.md': 'plan' } });
+  await run('printf remembered > MEMORY.md; mkdir -p memory; printf day > memory/2026-01-31.md; printf changed > notes/plan.md');
+  const seen = { 'MEMORY.md': 'remembered', 'memory/2026-01-31.md': 'day', 'notes/plan.md': 'changed', 'SOUL.md': expect.any(String) };
+  expect(await filesOf()).toMatchObject(seen);
+  await account.ok('POST', path('stop?wait=60'));
+  expect(await filesOf()).toMatchObject(seen);
+  expect(await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'notes/plan.md': null } })).not.toHaveProperty(['files', 'notes/plan.md']);
+  await account.ok('POST', path('start'));
+  await runs();
+  const { 'notes/plan.md': _gone, ...rest } = seen;
+  const files = await filesOf();
+  expect(files).toMatchObject(rest);
+  expect(files).not.toHaveProperty(['notes/plan.md']);
+}, LONG_MS);
+
 /** What a dump of the database holds. */
 async function everyRow(): Promise<string> {
   const em = orm.em.fork();

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
+import { wakeWebhook } from '../../database/queries/wake-webhooks.ts';
 import { signHex } from '../../lib/signing-secret.ts';
 import { startDelivering } from '../support/delivering.ts';
 import type { Delivering } from '../support/delivering.ts';
@@ -76,12 +77,14 @@ describe('deliverWebhook', () => {
     'a worker that ends hands over what is left, and the next one goes on at once',
     async () => {
       const accountId = await webhooks.newAccount();
-      await webhooks.newWebhook(accountId, `${receiver.url}/handed-over`);
-      receiver.behave('/handed-over', (response) => void setTimeout(() => response.end(), 200));
-      const recorded = new Set(
-        (await Promise.all(Array.from({ length: 400 }, () => webhooks.record(accountId)))).map(({ eventId }) => eventId),
-      );
-      await eventually(() => expect(receiver.eventsAt('/handed-over').size).toBeGreaterThan(50));
+      const { webhookId } = await webhooks.newWebhook(accountId, `${receiver.url}/handed-over`);
+      receiver.behave('/handed-over', (response) => void setTimeout(() => response.end(), 400));
+      await webhooks.sql(`update webhooks set not_before = now() + interval '1 hour' where id = ? returning id`, [webhookId]);
+      const events = await Promise.all(Array.from({ length: 400 }, () => webhooks.record(accountId)));
+      const recorded = new Set(events.map(({ eventId }) => eventId));
+      await webhooks.sql('update webhooks set not_before = null where id = ? returning id', [webhookId]);
+      await wakeWebhook(webhooks.orm.em.fork(), webhookId);
+      await eventually(() => expect(receiver.eventsAt('/handed-over').size).toBeGreaterThan(0));
       await delivering.stop();
       expect(receiver.eventsAt('/handed-over').size).toBeLessThan(recorded.size);
       delivering = await startDelivering({ ...webhooks.options, busyMs: 2_000 });

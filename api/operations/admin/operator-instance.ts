@@ -20,8 +20,9 @@ export async function presentForOperator(
   rows: readonly Instance[],
 ): Promise<z.input<typeof operatorInstance>[]> {
   const views = await presentInstances(em, rows);
-  return rows.flatMap(({ id, account, runtimeId }, index) => {
-    const view = views[index];
+  const byId = new Map(views.map((view) => [view.instanceId, view]));
+  return rows.flatMap(({ id, account, runtimeId }) => {
+    const view = byId.get(id);
     return view ? [{ ...view, accountId: account, runtimeId, workflowId: instanceWorkflowId(id) }] : [];
   });
 }

@@ -9,7 +9,15 @@ import { findAgent } from '../../find-instance.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { awaitActiveAgent } from '../messages/await-active-agent.ts';
 import { atGateway, holdForCrons, keepCron } from './cron-gateway.ts';
-import { cronMessageField, cronSchema, findCron, gatewaySchedule, presentCron, scheduleField, scheduleRefused } from './cron.schema.ts';
+import {
+  cronMessageField,
+  cronSchema,
+  findCron,
+  gatewaySchedule,
+  presentCron,
+  scheduleField,
+  scheduleRefused,
+} from './cron.schema.ts';
 
 const MAX_CRONS = 100;
 const SOON_SECONDS = 5;
@@ -56,7 +64,12 @@ export const createCron = defineOperation({
       ...{ id, name, message, enabled, instance: instanceId, agent: agentId, createdBy: 'api', createdAt: now, seenAt: now },
       schedule: JSON.stringify(schedule),
     });
-    return { cronId: id, accountId: actor.accountId, ...params, added: { cronId: id, agentId: gatewayAgentId, name, schedule, message, enabled } };
+    return {
+      cronId: id,
+      accountId: actor.accountId,
+      ...params,
+      added: { cronId: id, agentId: gatewayAgentId, name, schedule, message, enabled },
+    };
   },
   auditSubject: ({ cronId, instanceId }) => ({ target: cronId, instanceId }),
 

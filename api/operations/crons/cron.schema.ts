@@ -30,7 +30,10 @@ export const scheduleField = z
         expr: z
           .string()
           .max(200)
-          .regex(EXPRESSION, 'Give five fields (minute, hour, day, month, weekday), or six with seconds first, such as 0 9 * * 1-5.')
+          .regex(
+            EXPRESSION,
+            'Give five fields (minute, hour, day, month, weekday), or six with seconds first, such as 0 9 * * 1-5.',
+          )
           .meta({ example: '0 9 * * 1-5' }),
         timeZone: z
           .string()
@@ -113,7 +116,10 @@ export function presentCron(cron: CronJob): z.input<typeof cronSchema> {
 }
 
 /** The agent's job as it is now. Throws `not_found`, also for one that its gateway does not have yet. */
-export async function findCron(em: EntityManager, { agentId, cronId }: { agentId: string; cronId: string }): Promise<CronJob & { gatewayJobId: string }> {
+export async function findCron(
+  em: EntityManager,
+  { agentId, cronId }: { agentId: string; cronId: string },
+): Promise<CronJob & { gatewayJobId: string }> {
   const cron = await em.findOne(CronJob, { id: cronId, agent: agentId, removedAt: null }, { refresh: true });
   if (!cron || cron.gatewayJobId === null) throw new AppError('not_found', 'Cron not found');
   return Object.assign(cron, { gatewayJobId: cron.gatewayJobId });

@@ -5,7 +5,15 @@ import { defineOperation } from '../../define-operation.ts';
 import { nameField } from '../../fields.ts';
 import { findAgent } from '../../find-instance.ts';
 import { atGateway, holdForCrons, keepCron, keepGone } from './cron-gateway.ts';
-import { cronMessageField, cronParams, cronSchema, findCron, gatewaySchedule, presentCron, scheduleField } from './cron.schema.ts';
+import {
+  cronMessageField,
+  cronParams,
+  cronSchema,
+  findCron,
+  gatewaySchedule,
+  presentCron,
+  scheduleField,
+} from './cron.schema.ts';
 
 export const updateCron = defineOperation({
   method: 'PATCH',

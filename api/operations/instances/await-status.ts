@@ -39,8 +39,7 @@ export async function awaitStatus(deps: Deps, { accountId, instanceId, status, s
     const row = await findInstance(deps.orm.em.fork(), { accountId, instanceId });
     return isReached(row, status) || isOutOfReach(row, status) ? true : undefined;
   });
-  const em = deps.orm.em.fork();
-  return presentInstance(em, await findInstance(em, { accountId, instanceId }));
+  return presentInstance(deps.orm.em.fork(), { accountId, instanceId });
 }
 
 type Standing = Pick<Instance, 'status' | 'desiredStatus' | 'transitionKind' | 'powerGeneration' | 'errorGeneration'>;

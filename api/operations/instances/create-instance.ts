@@ -57,7 +57,7 @@ export const createInstance = defineOperation({
     });
     await em.flush();
     await wakeInstance(em, instance.id);
-    return presentInstance(em, instance);
+    return presentInstance(em, { accountId, instanceId: instance.id });
   },
   auditSubject: ({ instanceId }) => ({ target: instanceId, instanceId }),
 

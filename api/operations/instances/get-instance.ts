@@ -1,5 +1,4 @@
 import { defineOperation } from '../../define-operation.ts';
-import { findInstance } from '../../find-instance.ts';
 import { instanceParams, instanceSchema, presentInstance } from './instance.schema.ts';
 
 export const getInstance = defineOperation({
@@ -17,6 +16,6 @@ export const getInstance = defineOperation({
   errors: [],
 
   async handle({ params, actor, em }) {
-    return presentInstance(em, await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId }));
+    return presentInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
   },
 });

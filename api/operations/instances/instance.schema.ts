@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { Agent } from '../../../database/entities/agent.ts';
 import type { Instance } from '../../../database/entities/instance.ts';
-import { findRuntimeTotals } from '../../../database/queries/runtime-totals.ts';
-import { findUnwatched } from '../../../database/queries/unwatched-instances.ts';
+import { viewInstance, viewInstances } from '../../../database/queries/view-instances.ts';
+import type { InstanceRow } from '../../../database/queries/view-instances.ts';
+import { AppError } from '../../../domain/errors.ts';
 import { idField, timestamp } from '../../fields.ts';
 
 export const instanceStatus = z.enum(['provisioning', 'running', 'stopped', 'destroying', 'error']);
@@ -44,51 +44,55 @@ export const instanceSchema = z
 type InstanceView = z.input<typeof instanceSchema>;
 
 /** Instances as their customer sees them, in the same order. */
-export async function presentInstances(em: EntityManager, instances: readonly Instance[]): Promise<InstanceView[]> {
-  const ids = instances.map(({ id }) => id);
-  const agents = await em.find(Agent, { instance: { $in: ids }, deletedAt: null }, { orderBy: { createdAt: 'asc', id: 'asc' } });
-  const totalsOf = await findRuntimeTotals(em, ids);
-  const unwatched = await findUnwatched(em, ids);
-  return instances.map((instance) => {
-    const { startedAt, totalRuntimeMs, billedMs } = totalsOf(instance.id);
-    return {
-      instanceId: instance.id,
-      name: instance.name,
-      status: instance.status,
-      desiredStatus: instance.desiredStatus,
-      transition: transitionOf(instance),
-      statusReason: reasonOf(instance),
-      ...(unwatched.has(instance.id) ? { statusStale: true as const } : {}),
-      agents: agents
-        .filter((agent) => agent.instance === instance.id)
-        .map(({ id, slug, status }) => ({ agentId: id, slug, status })),
-      createdAt: instance.createdAt.toISOString(),
-      startedAt: startedAt?.toISOString() ?? null,
-      stoppedAt: instance.stoppedAt?.toISOString() ?? null,
-      totalRuntimeMs,
-      billedMs,
-    };
+export async function presentInstances(em: EntityManager, instances: readonly Pick<Instance, 'id'>[]): Promise<InstanceView[]> {
+  const rows = await viewInstances(
+    em,
+    instances.map(({ id }) => id),
+  );
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  return instances.flatMap(({ id }) => {
+    const row = byId.get(id);
+    return row ? [present(row)] : [];
   });
 }
 
-/** One instance as its customer sees it. */
-export async function presentInstance(em: EntityManager, instance: Instance): Promise<InstanceView> {
-  const [view] = await presentInstances(em, [instance]);
-  if (!view) throw new Error('one instance has one view');
-  return view;
+/** The account's instance as it sees it. Throws `not_found`, also for somebody else's and for one that is gone. */
+export async function presentInstance(em: EntityManager, owned: { accountId: string; instanceId: string }): Promise<InstanceView> {
+  const row = await viewInstance(em, owned.accountId, owned.instanceId);
+  if (!row) throw new AppError('not_found', 'Instance not found');
+  return present(row);
 }
 
-function transitionOf({
-  transitionKind,
-  transitionStartedAt,
-  transitionAttempt,
-  transitionStep,
-}: Instance): InstanceView['transition'] {
-  if (transitionKind === null || transitionStartedAt === null) return null;
-  return { kind: transitionKind, startedAt: transitionStartedAt.toISOString(), attempt: transitionAttempt, step: transitionStep };
+function present(row: InstanceRow): InstanceView {
+  const { id, name, status, desiredStatus, agents, totalRuntimeMs, billedMs } = row;
+  return {
+    instanceId: id,
+    name,
+    status,
+    desiredStatus,
+    transition: transitionOf(row),
+    statusReason: reasonOf(row),
+    ...(row.isStale ? { statusStale: true as const } : {}),
+    agents,
+    createdAt: isoTime(row.createdMs),
+    startedAt: row.startedMs === null ? null : isoTime(row.startedMs),
+    stoppedAt: row.stoppedMs === null ? null : isoTime(row.stoppedMs),
+    totalRuntimeMs,
+    billedMs,
+  };
 }
 
-function reasonOf({ reasonCode, reasonMessage, reasonAt, reasonRetryable }: Instance): InstanceView['statusReason'] {
-  if (reasonCode === null || reasonAt === null) return null;
-  return { code: reasonCode, message: reasonMessage ?? '', at: reasonAt.toISOString(), retryable: reasonRetryable ?? false };
+function isoTime(ms: number): string {
+  return new Date(Math.round(ms)).toISOString();
+}
+
+function transitionOf(row: InstanceRow): InstanceView['transition'] {
+  const { transitionKind: kind, transitionStartedMs, transitionAttempt: attempt, transitionStep: step } = row;
+  if (kind === null || transitionStartedMs === null) return null;
+  return { kind, startedAt: isoTime(transitionStartedMs), attempt, step };
+}
+
+function reasonOf({ reasonCode: code, reasonMessage, reasonAtMs, reasonRetryable }: InstanceRow): InstanceView['statusReason'] {
+  if (code === null || reasonAtMs === null) return null;
+  return { code, message: reasonMessage ?? '', at: isoTime(reasonAtMs), retryable: reasonRetryable ?? false };
 }

@@ -29,68 +29,122 @@ const isInvalid = (field: string, message: RegExp) => ({
   body: { error: { code: 'invalid_request', details: [{ path: field, message: expect.stringMatching(message) }] } },
 });
 
-describe('a schedule', () => {
+const notReady = { status: 503, body: { error: { code: 'instance_not_ready', reason: 'starting' } } };
+const silent = { status: 503, body: { error: { code: 'unavailable' } } };
+const notFound = { status: 404, body: { error: { code: 'not_found' } } };
+
+describe.each([
+  ['crons.create', 'POST'],
+  ['crons.update', 'PATCH'],
+] as const)('a schedule of %s', (_id, method) => {
   test.each([
     ['an expression of too few fields', { kind: 'cron', expr: '0 9 *' }, 'schedule.expr', /five fields/],
     ['an unknown time zone', { kind: 'cron', expr: '0 9 * * *', timeZone: 'Mars/Olympus' }, 'schedule.timeZone', /IANA/],
     ['an interval under a second', { kind: 'every', everyMs: 10 }, 'schedule.everyMs', /at least 1000/],
-    ['an interval that is no number', { kind: 'every', everyMs: '1h' }, 'schedule.everyMs', /whole number/],
+    ['an interval that is no number', { kind: 'every', everyMs: '1h' }, 'schedule.everyMs', /a number, not a string/],
     ['a moment that is over', { kind: 'at', at: '2020-01-01T00:00:00Z' }, 'schedule.at', /in the future/],
     ['a moment that is none', { kind: 'at', at: 'tomorrow' }, 'schedule.at', /ISO 8601/],
     ['an unknown kind', { kind: 'hourly' }, 'schedule.kind', /cron, every, at/],
-  ])('with %s is refused with a sentence, on create and on change', async (_what, schedule, field, message) => {
+  ])('with %s is refused with a sentence', async (_what, schedule, field, message) => {
     await makeRunning(api, instanceId);
     const cronId = await newCron(api, { instanceId, agentId });
-    expect(await account.call('POST', path(), job({ schedule }))).toMatchObject(isInvalid(field, message));
-    expect(await account.call('PATCH', path(`/${cronId}`), { schedule })).toMatchObject(isInvalid(field, message));
+    const target = method === 'POST' ? path() : path(`/${cronId}`);
+    expect(await account.call(method, target, job({ schedule }))).toMatchObject(isInvalid(field, message));
   });
 });
 
-test('a name and a message are asked for', async () => {
-  expect(await account.call('POST', path(), job({ name: ' ' }))).toMatchObject(isInvalid('name', /at least 1/));
-  expect(await account.call('POST', path(), job({ message: ' ' }))).toMatchObject(isInvalid('message', /at each run/));
+describe('crons.create', () => {
+  test('asks for a name and a message', async () => {
+    expect(await account.call('POST', path(), job({ name: ' ' }))).toMatchObject(isInvalid('name', /at least 1/));
+    expect(await account.call('POST', path(), job({ message: ' ' }))).toMatchObject(isInvalid('message', /at each run/));
+  });
+
+  test('on an instance that does not run is instance_not_ready', async () => {
+    expect(await account.call('POST', path(), job())).toMatchObject(notReady);
+  });
+
+  test('where the gateway does not answer is unavailable, and nothing is shown of it', async () => {
+    await makeRunning(api, instanceId);
+    expect(await account.call('POST', path(), job())).toMatchObject(silent);
+    expect(await account.ok('GET', path())).toEqual({ crons: [], nextCursor: null });
+  });
+
+  test('takes a hundred for one agent at most', async () => {
+    await makeRunning(api, instanceId);
+    await fill(100);
+    expect(await account.call('POST', path(), job())).toMatchObject({ status: 409, body: { error: { code: 'conflict' } } });
+  });
 });
 
-test('on an instance that does not run every change is instance_not_ready, and the list answers', async () => {
-  const cronId = await newCron(api, { instanceId, agentId });
-  const notReady = { status: 503, body: { error: { code: 'instance_not_ready' } } };
-  expect(await account.call('POST', path(), job())).toMatchObject(notReady);
-  expect(await account.call('PATCH', path(`/${cronId}`), { enabled: false })).toMatchObject(notReady);
-  expect(await account.call('POST', path(`/${cronId}/run`))).toMatchObject(notReady);
-  expect(await account.call('DELETE', path(`/${cronId}`))).toMatchObject(notReady);
-  expect(await account.ok('GET', path())).toMatchObject({ crons: [{ cronId, name: 'Daily digest', schedule: EVERY, lastRun: null }] });
+describe('crons.list', () => {
+  test('shows jobs of the API and of the agent, page by page, also while the instance does not run', async () => {
+    await fill(3);
+    const cronId = await newCron(api, { instanceId, agentId });
+    const { crons, nextCursor } = await account.ok('GET', path('?limit=2'));
+    expect(crons).toMatchObject([
+      { cronId, name: 'Daily digest', schedule: EVERY, createdBy: 'api', lastRun: null },
+      { createdBy: 'agent', schedule: { kind: 'other' } },
+    ]);
+    expect(await account.ok('GET', path(`?limit=2&cursor=${nextCursor}`))).toMatchObject({ crons: [{}, {}], nextCursor: null });
+  });
+
+  test('shows the last run with its event', async () => {
+    const cronId = await newCron(api, { instanceId, agentId });
+    await api.sql(
+      `update cron_jobs set last_run_at = '2026-04-07T09:00:00Z', last_run_status = 'ok', last_event_id = 'evt_a1b2c3d4e5f6g7h8i9j0' where id = ? returning id`,
+      [cronId],
+    );
+    const { crons } = await account.ok('GET', path());
+    expect(crons[0].lastRun).toEqual({ at: '2026-04-07T09:00:00.000Z', status: 'ok', eventId: 'evt_a1b2c3d4e5f6g7h8i9j0' });
+  });
+
+  test("of somebody else's agent is not found", async () => {
+    expect(await (await api.newAccount()).call('GET', path())).toMatchObject(notFound);
+  });
 });
 
-test('of a running instance whose gateway does not answer every change is unavailable, and nothing is shown of it', async () => {
-  await makeRunning(api, instanceId);
-  expect(await account.call('POST', path(), job())).toMatchObject({ status: 503, body: { error: { code: 'unavailable' } } });
-  expect(await account.ok('GET', path())).toEqual({ crons: [], nextCursor: null });
+describe('crons.update', () => {
+  changesNeedTheGateway('PATCH', '');
 });
 
-test('what is not there, or belongs to somebody else, is not found', async () => {
-  await makeRunning(api, instanceId);
-  const cronId = await newCron(api, { instanceId, agentId });
-  const other = await api.newAccount();
-  const notFound = { status: 404, body: { error: { code: 'not_found' } } };
-  expect(await account.call('DELETE', path('/cron_nothingnothing00'))).toMatchObject(notFound);
-  expect(await other.call('GET', path())).toMatchObject(notFound);
-  expect(await other.call('POST', path(), job())).toMatchObject(notFound);
-  expect(await other.call('PATCH', path(`/${cronId}`), { enabled: false })).toMatchObject(notFound);
-  const agent2 = await newAgent(account, instanceId, 'other-bot').catch(() => null);
-  if (agent2) expect(await account.call('DELETE', `/instances/${instanceId}/agents/${agent2}/crons/${cronId}`)).toMatchObject(notFound);
+describe('crons.delete', () => {
+  changesNeedTheGateway('DELETE', '');
 });
 
-test('an agent has a hundred crons at most', async () => {
-  await makeRunning(api, instanceId);
+describe('crons.run', () => {
+  changesNeedTheGateway('POST', '/run');
+});
+
+function changesNeedTheGateway(method: 'PATCH' | 'DELETE' | 'POST', rest: string): void {
+  const body = method === 'PATCH' ? { enabled: false } : undefined;
+
+  test('on an instance that does not run is instance_not_ready, and of a gateway that does not answer unavailable', async () => {
+    const cronId = await newCron(api, { instanceId, agentId });
+    expect(await account.call(method, path(`/${cronId}${rest}`), body)).toMatchObject(notReady);
+    await makeRunning(api, instanceId);
+    expect(await account.call(method, path(`/${cronId}${rest}`), body)).toMatchObject(silent);
+    expect(await account.ok('GET', path())).toMatchObject({ crons: [{ cronId, enabled: true }] });
+  });
+
+  test('of what is not there, is gone, or belongs to another agent is not found', async () => {
+    const other = await newAgent(account, instanceId, 'other-bot');
+    await makeRunning(api, instanceId);
+    const [cronId, gone] = [await newCron(api, { instanceId, agentId }), await newCron(api, { instanceId, agentId })];
+    await api.sql('update cron_jobs set removed_at = now() where id = ? returning id', [gone]);
+    expect(await account.call(method, path(`/cron_nothingnothing00${rest}`), body)).toMatchObject(notFound);
+    expect(await account.call(method, path(`/${gone}${rest}`), body)).toMatchObject(notFound);
+    expect(await account.call(method, `/instances/${instanceId}/agents/${other}/crons/${cronId}${rest}`, body)).toMatchObject(
+      notFound,
+    );
+  });
+}
+
+/** So many jobs that the agent made itself. */
+async function fill(count: number): Promise<void> {
   await api.sql(
-    `insert into cron_jobs (id, instance_id, agent_id, gateway_job_id, created_by, name, schedule, message, enabled, created_at, seen_at)
-     select 'cron_filler' || lpad(n::text, 12, '0'), ?, ?, 'job' || n, 'agent', 'x', null, 'x', true, now(), now()
-       from generate_series(1, 100) n returning id`,
-    [instanceId, agentId],
+    `insert into cron_jobs (id, instance_id, agent_id, gateway_job_id, created_by, name, message, enabled, created_at, seen_at)
+     select 'cron_' || substr(md5(?::text || n), 1, 20), ?, ?, 'job' || n, 'agent', 'x', 'x', true, now(), now()
+       from generate_series(1, ?::int) n returning id`,
+    [instanceId, instanceId, agentId, count],
   );
-  expect(await account.call('POST', path(), job())).toMatchObject({ status: 409, body: { error: { code: 'conflict' } } });
-  const { crons, nextCursor } = await account.ok('GET', path('?limit=60'));
-  expect(crons[0]).toMatchObject({ createdBy: 'agent', schedule: { kind: 'other' } });
-  const rest = await account.ok('GET', path(`?limit=60&cursor=${nextCursor}`));
-  expect([crons.length, rest.crons.length, rest.nextCursor]).toEqual([60, 40, null]);
-});
+}

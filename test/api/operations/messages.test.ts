@@ -47,6 +47,16 @@ async function send(body: object = {}) {
 }
 
 describe('messages.send', () => {
+  test('says why an agent does not answer whose model has left the catalogue', async () => {
+    await makeRunning(api, of.instanceId);
+    await api.sql(`update agents set model = 'gone-model' where id = ? returning id`, [of.agentId]);
+    const { status, body } = await account.call('POST', path, { message: 'Hello' });
+    await api.sql(`update agents set model = 'moonshotai.kimi-k2.5' where id = ? returning id`, [of.agentId]);
+    expect(status).toBe(502);
+    expect(body.error).toMatchObject({ code: 'agent_error', reason: 'model_error', message: expect.stringContaining('gone-model') });
+    expect(body.error.message).toContain('moonshotai.kimi-k2.5');
+  });
+
   test('answers the reply as it is stored', async () => {
     await makeRunning(api, of.instanceId);
     const sending = send({ sessionId: 'Case', sender: { type: 'human', id: 'user-123', name: 'Jeff' } });

@@ -14,7 +14,7 @@ import { changePower } from '../../../../database/queries/change-power.ts';
 import { closeInterval } from '../../../../database/queries/intervals.ts';
 import { noteDeath } from '../../../../database/queries/note-death.ts';
 import { releaseGateway } from '../../../../database/queries/finish-stop.ts';
-import { findRuntimeTotals } from '../../../../database/queries/runtime-totals.ts';
+import { viewInstances } from '../../../../database/queries/view-instances.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import { createIdMaker } from '../../../../domain/ids.ts';
 import { campaignRounds, createDice } from '../../../support/campaign.ts';
@@ -200,8 +200,8 @@ describe('a sweep', () => {
     await orm.em.fork().execute('update instances set boot_id = null where id = ?', [instanceId]);
     await sweep(59 * MINUTE + 2 * SECOND);
     expect((await linesOf(intervalId)).map(({ to }) => to)).toEqual(['11:00:00', '11:20:00']);
-    const { totalRuntimeMs, billedMs } = (await findRuntimeTotals(orm.em.fork(), [instanceId]))(instanceId);
-    expect([totalRuntimeMs, billedMs]).toEqual([HOUR, HOUR]);
+    const [view] = await viewInstances(orm.em.fork(), [instanceId]);
+    expect([view?.totalRuntimeMs, view?.billedMs]).toEqual([HOUR, HOUR]);
     expect(await problems()).toEqual([]);
   });
 

@@ -1,0 +1,86 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
+import { BILLED, msBetween, provenUntil } from './billing/meter-sql.ts';
+
+/** An instance with everything that its customer sees of it. Times are milliseconds since 1970. */
+export interface InstanceRow {
+  id: string;
+  name: string;
+  status: InstanceStatus;
+  desiredStatus: DesiredStatus;
+  transitionKind: TransitionKind | null;
+  transitionStartedMs: number | null;
+  transitionAttempt: number;
+  transitionStep: string | null;
+  reasonCode: string | null;
+  reasonMessage: string | null;
+  reasonAtMs: number | null;
+  reasonRetryable: boolean | null;
+  createdMs: number;
+  stoppedMs: number | null;
+  /** Its gateway is watched by no worker now, so that its status is only the last known one. */
+  isStale: boolean;
+  agents: { agentId: string; slug: string; status: 'pending' | 'active' | 'error' | 'deleting' }[];
+  /** When its current or last interval began. */
+  startedMs: number | null;
+  /** All the time that it was ready, the open interval included. */
+  totalRuntimeMs: number;
+  /** What was debited and what has accrued. Never falls and is never over totalRuntimeMs. */
+  billedMs: number;
+}
+
+const epochMs = (moment: string): string => `(extract(epoch from ${moment}) * 1000)::float8`;
+
+/**
+ * An interval is billed up to the last proof that its gateway ran: a gateway that is found dead later was dead since
+ * then at most, so what was shown stands.
+ */
+const TOTALS = `
+  select max(started_at) as started_at, sum(greatest(ran, billed)) as ran, sum(billed) as billed
+    from (select i.started_at,
+                 greatest(0, ${msBetween('i.started_at', `coalesce(i.ended_at, date_trunc('milliseconds', now()))`)}) as ran,
+                 ${msBetween(
+                   'i.started_at',
+                   `case when i.settled then ${BILLED}
+                         else date_trunc('milliseconds', greatest(${BILLED}, ${provenUntil('now()')})) end`,
+                 )} as billed
+            from runtime_intervals i where i.instance_id = instances.id) spans`;
+
+const AGENTS = `
+  select json_agg(json_build_object('agentId', id, 'slug', slug, 'status', status) order by created_at, id)
+    from agents where agents.instance_id = instances.id and agents.deleted_at is null`;
+
+const COLUMNS = `
+  instances.id, instances.name, instances.status, instances.desired_status as "desiredStatus",
+  instances.transition_kind as "transitionKind", ${epochMs('instances.transition_started_at')} as "transitionStartedMs",
+  instances.transition_attempt as "transitionAttempt", instances.transition_step as "transitionStep",
+  instances.reason_code as "reasonCode", instances.reason_message as "reasonMessage",
+  ${epochMs('instances.reason_at')} as "reasonAtMs", instances.reason_retryable as "reasonRetryable",
+  ${epochMs('instances.created_at')} as "createdMs", ${epochMs('instances.stopped_at')} as "stoppedMs",
+  (instances.boot_id is not null and (shard.owner is null or coalesce(shard.expires_at < now(), true))) as "isStale",
+  coalesce((${AGENTS}), '[]') as agents, ${epochMs('totals.started_at')} as "startedMs",
+  coalesce(totals.ran, 0)::float8 as "totalRuntimeMs", coalesce(totals.billed, 0)::float8 as "billedMs"`;
+
+/** These instances, in no order; without those that are gone. In one statement: this is what clients poll. */
+export async function viewInstances(em: EntityManager, instanceIds: readonly string[]): Promise<InstanceRow[]> {
+  if (instanceIds.length === 0) return [];
+  return em.execute<InstanceRow[]>(
+    `select ${COLUMNS}
+       from instances join watch_shards shard on shard.shard = instances.shard
+       left join lateral (${TOTALS}) totals on true
+      where instances.id in (${instanceIds.map(() => '?').join(', ')}) and instances.deleted_at is null`,
+    [...instanceIds],
+  );
+}
+
+/** The account's instance; null when it has none of this id. */
+export async function viewInstance(em: EntityManager, accountId: string, instanceId: string): Promise<InstanceRow | null> {
+  const [row] = await em.execute<InstanceRow[]>(
+    `select ${COLUMNS}
+       from instances join watch_shards shard on shard.shard = instances.shard
+       left join lateral (${TOTALS}) totals on true
+      where instances.id = ? and instances.account_id = ? and instances.deleted_at is null`,
+    [instanceId, accountId],
+  );
+  return row ?? null;
+}

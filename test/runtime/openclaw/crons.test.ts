@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import {
+  addCron,
+  isRefusedCron,
+  listCronRuns,
+  listCrons,
+  removeCron,
+  runCron,
+  updateCron,
+} from '../../../runtime/openclaw/crons.ts';
+import type { CronRun, NewCron } from '../../../runtime/openclaw/crons.ts';
+import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/gateway-client.ts';
+import { fullTextOfRun } from '../../../runtime/openclaw/run-text.ts';
+import { eventually } from '../../support/eventually.ts';
+import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
+import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
+
+/** The first turn of a gateway takes long on a busy machine. */
+const RUN_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const LONG = `${'All is well. '.repeat(300)}The end.`;
+
+jest.setTimeout(3 * RUN_MS);
+
+let gateway: GatewayUnderTest;
+let client: GatewayClient;
+let events: GatewayEvent[];
+
+beforeAll(async () => {
+  gateway = await startGateway();
+  client = await gateway.connect();
+}, GATEWAY_START_MS);
+beforeEach(() => {
+  events = [];
+  client.onEvent((event) => events.push(event));
+});
+afterAll(() => gateway.close());
+
+const newCron = (cronId: string, changes: Partial<NewCron> = {}): NewCron => ({
+  cronId,
+  agentId: 'alpha',
+  name: 'Digest',
+  schedule: { kind: 'every', everyMs: HOUR_MS },
+  message: '[[SAY Nothing new.]]',
+  enabled: true,
+  ...changes,
+});
+const ours = async () => (await listCrons(client)).filter(({ isInternal }) => !isInternal);
+
+async function finishedRun(jobId: string): Promise<CronRun> {
+  return eventually(() => {
+    const found = events.find((event) => event.kind === 'cron-run' && event.run.jobId === jobId);
+    if (found?.kind !== 'cron-run') throw new Error('The run has not ended');
+    return found.run;
+  }, RUN_MS);
+}
+
+test('a job that is added twice is one job, which can be changed and removed', async () => {
+  const first = await addCron(client, newCron('cron_twice'));
+  expect(await addCron(client, newCron('cron_twice'))).toMatchObject({ id: first.id });
+  expect(await ours()).toMatchObject([
+    { id: first.id, cronId: 'cron_twice', agentId: 'alpha', name: 'Digest', isInternal: false },
+  ]);
+  const schedule = { kind: 'cron', expr: '0 9 * * 1-5', timeZone: 'Europe/Berlin' } as const;
+
+  const changed = await updateCron(client, first.id, { name: 'Morning', schedule, message: 'Look.', enabled: false });
+
+  expect(changed).toMatchObject({ id: first.id, name: 'Morning', schedule, message: 'Look.', enabled: false, nextRunAt: null });
+  expect(await updateCron(client, first.id, { enabled: true })).toMatchObject({ nextRunAt: expect.any(Date) });
+  await removeCron(client, first.id);
+  await removeCron(client, first.id);
+  expect(await ours()).toEqual([]);
+  expect(await updateCron(client, first.id, { enabled: true })).toBeNull();
+  expect(await runCron(client, first.id)).toBe(false);
+});
+
+test('what is no schedule, never runs, or is over is told from what passes', async () => {
+  const wrong = [
+    { kind: 'cron', expr: 'a b c d e', timeZone: 'UTC' },
+    { kind: 'cron', expr: '0 0 30 2 *', timeZone: 'UTC' },
+    { kind: 'at', at: '2020-01-01T00:00:00.000Z' },
+  ] as const;
+  for (const schedule of wrong) {
+    const refused = await addCron(client, newCron('cron_wrong', { schedule })).catch((error: unknown) => error);
+    expect([schedule, isRefusedCron(refused)]).toEqual([schedule, true]);
+  }
+  expect(await ours()).toEqual([]);
+});
+
+test('all that a run said is known while somebody listens, afterwards, and after the next run', async () => {
+  const { id } = await addCron(client, newCron('cron_long', { message: `[[SAY ${LONG}]]` }));
+  await runCron(client, id);
+  const run = await finishedRun(id);
+  expect(run).toMatchObject({ status: 'ok', jobName: 'Digest', agentId: 'alpha' });
+  expect(run.summary.length).toBeLessThan(LONG.length);
+  const heard = events.find((event) => event.kind === 'final' && event.sessionKey === run.sessionKey);
+  expect(await fullTextOfRun(client, run, heard?.kind === 'final' ? heard.text : null)).toEqual({
+    text: LONG,
+    isTruncated: false,
+  });
+  expect(await fullTextOfRun(client, run, null)).toEqual({ text: LONG, isTruncated: false });
+
+  await updateCron(client, id, { message: '[[SAY Another day.]]' });
+  events.length = 0;
+  await runCron(client, id);
+  const next = await finishedRun(id);
+
+  expect(await fullTextOfRun(client, next, null)).toEqual({ text: 'Another day.', isTruncated: false });
+  expect(await fullTextOfRun(client, run, null)).toEqual({ text: LONG, isTruncated: false });
+  const { runs } = await listCronRuns(client, 0);
+  expect(runs.map(({ runAtMs }) => runAtMs)).toEqual([next.runAtMs, run.runAtMs]);
+  await removeCron(client, id);
+});
+
+test('of a run that the gateway has forgotten the summary is left, and said to be cut', async () => {
+  const run = {
+    jobId: 'gone',
+    status: 'ok',
+    jobName: null,
+    agentId: 'alpha',
+    errorReason: null,
+    runAtMs: 1,
+    endedAtMs: 2,
+  } as const;
+  const place = { sessionKey: 'agent:alpha:cron:gone:run:nothing', sessionId: 'nothing' };
+  const summary = `${LONG.slice(0, 1_999)}…`;
+  expect(await fullTextOfRun(client, { ...run, ...place, summary }, null)).toEqual({ text: summary, isTruncated: true });
+  expect(await fullTextOfRun(client, { ...run, ...place, summary }, 'Something else.')).toMatchObject({ isTruncated: true });
+});
+
+test('a run whose model fails says so', async () => {
+  const { id } = await addCron(client, newCron('cron_fails', { message: '[[FAIL 400]]' }));
+  await runCron(client, id);
+  expect(await finishedRun(id)).toMatchObject({ status: 'error' });
+  await removeCron(client, id);
+});

@@ -1,0 +1,208 @@
+import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { addCron, listCrons, removeCron } from '../../runtime/openclaw/crons.ts';
+import type { NewCron } from '../../runtime/openclaw/crons.ts';
+import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
+import { eventually } from '../support/eventually.ts';
+import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { startApi, startWatch } from './processes-under-test.ts';
+import { openTurns } from './turns-under-test.ts';
+import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+
+/** The first turn of a gateway takes long on a busy machine. */
+const RUN_MS = 60_000;
+const LONG = `${'All is well. '.repeat(300)}The end.`;
+
+jest.setTimeout(3 * RUN_MS);
+
+let turns: TurnsUnderTest;
+let gateway: GatewayUnderTest;
+let client: GatewayClient;
+let instance: InstanceRow;
+const open: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  [turns, gateway] = await Promise.all([openTurns(), startGateway(['alpha', 'beta'])]);
+  client = await gateway.connect();
+}, GATEWAY_START_MS);
+afterAll(async () => {
+  await gateway.close();
+  await turns.close();
+});
+beforeEach(async () => {
+  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId: client.bootId, gatewayAgentId: 'alpha' });
+});
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((one) => one.close()));
+  for (const { id, isInternal } of await listCrons(client)) if (!isInternal) await removeCron(client, id);
+});
+
+async function watch(): Promise<{ close(): Promise<void> }> {
+  const watching = await startWatch(turns, gateway, instance);
+  open.push(watching);
+  return watching;
+}
+
+const newCron = (cronId: string, changes: Partial<NewCron> = {}): NewCron => ({
+  cronId,
+  agentId: 'alpha',
+  name: 'Digest',
+  schedule: { kind: 'every', everyMs: 2_000 },
+  message: '[[SAY Nothing new.]]',
+  enabled: true,
+  ...changes,
+});
+
+interface EventRow {
+  type: string;
+  content: string | null;
+  source: string;
+  jobName: string | null;
+  truncated: boolean;
+  code: string | null;
+  seq: number;
+}
+
+/** The events of the instance about this job, or of no job, in their order. */
+const eventsOf = (jobName: string | null): Promise<EventRow[]> =>
+  turns.rows<EventRow>(
+    `select type, content, source, job_name as "jobName", content_truncated as truncated, error_code as code, seq::float8 as seq
+       from events where instance_id = ? and job_name is not distinct from ? order by seq`,
+    [instance.instanceId, jobName],
+  );
+const jobsOf = () =>
+  turns.rows<{ name: string; createdBy: string; removed: boolean; lastEventId: string | null }>(
+    `select name, created_by as "createdBy", removed_at is not null as removed, last_event_id as "lastEventId"
+       from cron_jobs where instance_id = ? order by created_at`,
+    [instance.instanceId],
+  );
+const atLeast = (count: number, jobName: string | null) =>
+  eventually(async () => {
+    const found = await eventsOf(jobName);
+    expect(found.length).toBeGreaterThanOrEqual(count);
+    return found;
+  }, RUN_MS);
+/** The gateway's own account of the job's runs. */
+async function runsOf(jobId: string): Promise<number> {
+  const answer = await client.request('cron.runs', { id: jobId, limit: 200 });
+  return JSON.stringify(answer).split('"runAtMs"').length - 1;
+}
+
+test('every result of a job is one event with its full text, whoever watches, and however often they connect', async () => {
+  const first = await watch();
+  const { id } = await addCron(client, newCron('cron_live', { name: 'Live', message: `[[SAY ${LONG}]]` }));
+  await atLeast(2, 'Live');
+  await watch();
+  await first.close();
+  await watch();
+  await atLeast(4, 'Live');
+  await removeCron(client, id);
+
+  await eventually(async () => expect((await eventsOf('Live')).length).toBe(await runsOf(id)), RUN_MS);
+  const events = await eventsOf('Live');
+  for (const event of events)
+    expect(event).toMatchObject({ type: 'cron.completed', content: LONG, source: 'cron', truncated: false });
+  expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1));
+});
+
+test('what jobs did while nobody was connected is read back in its order, also of a job that is gone', async () => {
+  const before = await watch();
+  const soon = new Date(Date.now() + 3_000).toISOString();
+  const once = await addCron(
+    client,
+    newCron('cron_once', { name: 'Once', schedule: { kind: 'at', at: soon }, message: `[[SAY ${LONG}]]` }),
+  );
+  const often = await addCron(client, newCron('cron_often', { name: 'Often', message: '[[SAY Again.]]' }));
+  const failing = await addCron(client, newCron('cron_failing', { name: 'Failing', message: '[[FAIL 400]]' }));
+  await eventually(async () => expect(await jobsOf()).toHaveLength(3));
+  await before.close();
+  expect(await eventsOf('Once')).toEqual([]);
+
+  await eventually(async () => expect((await listCrons(client)).some(({ id }) => id === once.id)).toBe(false), RUN_MS);
+  await eventually(async () => expect(await runsOf(often.id)).toBeGreaterThan(1), RUN_MS);
+  await eventually(async () => expect(await runsOf(failing.id)).toBeGreaterThan(0), RUN_MS);
+  for (const { id } of [often, failing]) await removeCron(client, id);
+  await watch();
+
+  await eventually(async () => expect((await eventsOf('Often')).length).toBe(await runsOf(often.id)), RUN_MS);
+  expect(await atLeast(1, 'Once')).toMatchObject([{ type: 'cron.completed', content: LONG, truncated: false }]);
+  const failed = await atLeast(1, 'Failing');
+  expect(failed[0]).toMatchObject({
+    type: 'agent.error',
+    content: null,
+    source: 'cron',
+    code: expect.stringMatching(/^(model_error|agent_failed)$/),
+  });
+  await eventually(async () => expect((await jobsOf()).every(({ removed }) => removed)).toBe(true));
+  expect((await jobsOf()).every(({ lastEventId }) => lastEventId !== null)).toBe(true);
+});
+
+test('a job that the agent made itself is known and reported as its own', async () => {
+  await watch();
+  const api = await startApi(turns, gateway);
+  open.push(api);
+  const job = {
+    name: 'By agent',
+    schedule: { kind: 'every', everyMs: 2_000 },
+    payload: { kind: 'agentTurn', message: 'What is on?' },
+  };
+  const call = JSON.stringify({ id: 'automations', args: { action: 'add', job } });
+
+  const { followed } = await api.say(instance, { text: `[[TOOL tool_call ${call}]] [[SAY Done.]]` });
+
+  expect(await followed.ended).toMatchObject({ status: 'completed' });
+  const [event] = await atLeast(1, 'By agent');
+  expect(event).toMatchObject({ type: 'cron.completed', source: 'cron' });
+  expect(await jobsOf()).toMatchObject([{ name: 'By agent', createdBy: 'agent', removed: false }]);
+  // The gateway also shows its result in the conversation.
+  expect(await eventsOf(null)).toMatchObject([{ type: 'agent.message', content: expect.stringContaining('Done.') }]);
+});
+
+test('what an agent says without being asked is one event, heard or read back; what it answers is no second one', async () => {
+  const say = (key: string, text: string) =>
+    sendTurn(client, {
+      key,
+      agentId: 'alpha',
+      sessionKey: 'agent:alpha:conv:own',
+      message: `[[SAY ${text}]]`,
+      traceId: 'ab'.repeat(16),
+      timeoutSeconds: 60,
+    });
+  const before = await watch();
+  await say('wake-1', 'By the way.');
+  await atLeast(1, null);
+  await before.close();
+  await say('wake-2', 'One more thing.');
+  await eventually(
+    async () =>
+      expect(JSON.stringify(await client.request('chat.history', { sessionKey: 'agent:alpha:conv:own' }))).toContain('"wake-2"'),
+    RUN_MS,
+  );
+
+  await watch();
+  await watch();
+
+  await atLeast(2, null);
+  const api = await startApi(turns, gateway);
+  open.push(api);
+  const { followed } = await api.say(instance, { text: 'asked [[SAY Asked.]]' });
+  await followed.ended;
+  expect(await eventsOf(null)).toMatchObject([
+    { type: 'agent.message', content: 'By the way.', source: 'agent' },
+    { type: 'agent.message', content: 'One more thing.' },
+    { type: 'agent.message', content: 'Asked.' },
+  ]);
+});
+
+test('the jobs of a deleted agent are removed from the gateway', async () => {
+  const { id } = await addCron(client, newCron('cron_orphan', { schedule: { kind: 'every', everyMs: 3_600_000 } }));
+  const before = await watch();
+  await eventually(async () => expect(await jobsOf()).toHaveLength(1));
+  await before.close();
+  await turns.rows('update agents set deleted_at = now() where id = ? returning id', [instance.agentId]);
+
+  await watch();
+
+  await eventually(async () => expect((await listCrons(client)).some((job) => job.id === id)).toBe(false));
+});
