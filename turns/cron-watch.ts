@@ -80,7 +80,7 @@ export class CronWatch {
   /** What could not be written down now is found by reading back again. */
   #onFailure(err: unknown, jobId: string): void {
     if (this.#isOver()) return;
-    this.#deps.log.debug({ err, instanceId: this.#instanceId, jobId }, 'could not record what a cron job did; trying again');
+    this.#deps.log.warn({ err, instanceId: this.#instanceId, jobId }, 'could not record what a cron job did; trying again');
     clearTimeout(this.#again);
     this.#again = setTimeout(() => this.#run(READ_BACK, () => this.#readBack()), AGAIN_MS);
   }
@@ -127,16 +127,17 @@ export class CronWatch {
       if (!internal.has(run.jobId)) await this.#record(run, null);
     }
     if (newestMs > 0 && !this.#isOver()) await noteCronRunsRead(this.#em(), this.#instanceId, new Date(newestMs));
+    // Of deleted agents.
+    for (const jobId of await findOrphanCrons(this.#em(), this.#instanceId)) await removeCron(this.#client, jobId);
   }
 
-  /** Writes down all jobs as they are now, and has the gateway forget those of deleted agents. Returns what is its own. */
+  /** Writes down all jobs as they are now. Returns the ids of those that are the gateway's own. */
   async #readJobs(): Promise<Set<string>> {
     const instanceId = this.#instanceId;
     const askedAt = await databaseNow(this.#em());
     const jobs = await listCrons(this.#client);
     for (const job of jobs) if (!job.isInternal) await this.#note(job, false);
     await noteCronsGone(this.#em(), { instanceId, listed: jobs.map(({ id }) => id), askedAt });
-    for (const jobId of await findOrphanCrons(this.#em(), instanceId)) await removeCron(this.#client, jobId);
     return new Set(jobs.filter(({ isInternal }) => isInternal).map(({ id }) => id));
   }
 

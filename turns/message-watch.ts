@@ -61,7 +61,7 @@ export class MessageWatch {
 
   #onFailure(err: unknown, sessionKey: string): void {
     if (this.#isOver()) return;
-    this.#deps.log.debug({ err, instanceId: this.#instanceId, sessionKey }, 'could not record what an agent said; trying again');
+    this.#deps.log.warn({ err, instanceId: this.#instanceId, sessionKey }, 'could not record what an agent said; trying again');
     clearTimeout(this.#again);
     this.#again = setTimeout(() => this.#run(READ_BACK, () => this.#readBack()), AGAIN_MS);
   }

@@ -70,7 +70,7 @@ export async function databaseNow(em: EntityManager): Promise<Date> {
 
 /**
  * Every other job of the instance that was last seen before the list was asked for is gone. What the API never handed
- * over to the gateway, and nobody asked for again within a day, is forgotten.
+ * over to the gateway, and nobody asked for again within a day, is forgotten, and so is what was gone long ago.
  */
 export async function noteCronsGone(
   em: EntityManager,
@@ -84,7 +84,10 @@ export async function noteCronsGone(
     'run',
   );
   await em.execute(
-    `delete from cron_jobs where instance_id = ? and gateway_job_id is null and created_at < clock_timestamp() - interval '1 day'`,
+    `delete from cron_jobs
+      where instance_id = ?
+        and (removed_at < clock_timestamp() - interval '30 days'
+             or (gateway_job_id is null and created_at < clock_timestamp() - interval '1 day'))`,
     [instanceId],
     'run',
   );
@@ -94,7 +97,7 @@ export async function noteCronsGone(
 export async function findOrphanCrons(em: EntityManager, instanceId: string): Promise<string[]> {
   const rows = await em.execute<{ jobId: string }[]>(
     `select gateway_job_id as "jobId" from cron_jobs join agents on agents.id = agent_id
-      where cron_jobs.instance_id = ? and removed_at is null and gateway_job_id is not null and agents.deleted_at is not null`,
+      where cron_jobs.instance_id = ? and cron_jobs.removed_at is null and gateway_job_id is not null and agents.deleted_at is not null`,
     [instanceId],
   );
   return rows.map(({ jobId }) => jobId);

@@ -9,7 +9,7 @@ import type { RefusalReason, TurnResult } from './turn-outcome.ts';
 
 export { messageIdOfKey, turnKey } from './turn-key.ts';
 export { resultOfEvent } from './turn-outcome.ts';
-export type { RefusalReason, TurnOutcome, TurnResult } from './turn-outcome.ts';
+export type { TurnOutcome, TurnResult } from './turn-outcome.ts';
 
 export interface TurnRequest {
   /** See turnKey. The same key with the same message is carried out once per gateway process. */

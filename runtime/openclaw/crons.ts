@@ -46,7 +46,7 @@ export async function listCrons(client: GatewayClient): Promise<CronJob[]> {
   return jobs;
 }
 
-/** Adds a job; repeating it is harmless for as long as the job exists. Throws GatewayRequestError: see isRefusedCron. */
+/** Adds a job; repeating it is harmless for as long as the job exists. One for a single moment is switched off afterwards. Throws GatewayRequestError: see isRefusedCron. */
 export async function addCron(
   client: GatewayClient,
   { cronId, agentId, name, schedule, message, enabled }: NewCron,
@@ -59,6 +59,8 @@ export async function addCron(
     wakeMode: 'now',
     payload: { kind: 'agentTurn', message },
     delivery: { mode: 'none' },
+    // One that has run stays, switched off, so that it can be seen what it came to.
+    deleteAfterRun: false,
   });
   return addedJob.parse(answer).job;
 }

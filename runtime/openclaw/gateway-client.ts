@@ -7,9 +7,9 @@ import { GatewayConnectError, GatewayRequestError } from './gateway-errors.ts';
 import type { GatewayEvent } from './gateway-events.ts';
 import { helloOk } from './gateway-frames.ts';
 
-export type { RequestOptions, SecondAnswer, SecondResponse } from './gateway-connection.ts';
+export type { RequestOptions, SecondAnswer } from './gateway-connection.ts';
 export { CONNECTION_LOST, GatewayConnectError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
-export type { GatewayEvent, OfRun, ProviderFailure, SessionMessage } from './gateway-events.ts';
+export type { GatewayEvent, OfRun } from './gateway-events.ts';
 
 /** One connection to one gateway process. It is never made anew: when it is gone, connect again. */
 export interface GatewayClient {

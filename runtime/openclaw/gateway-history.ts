@@ -37,6 +37,8 @@ export interface HistoryRow {
   aborted: boolean;
   /** Written by the gateway to repeat a run that a dead gateway left behind. */
   restartsRun: boolean;
+  /** Written by the gateway to begin a run of a job. */
+  startsJob: boolean;
   customType: string | null;
   id: string | null;
   /** It is too large for a page of history (128 KiB), which has its place and its key only. */
@@ -78,6 +80,7 @@ const row = z
       callsTool: Array.isArray(content) && content.some(({ type }) => type === 'toolCall'),
       aborted: raw.openclawAbort?.aborted ?? false,
       restartsRun: raw.provenance?.sourceTool === 'main_session_restart_recovery',
+      startsJob: raw.provenance?.sourceTool === 'cron',
       customType: raw.customType ?? null,
       omitted: origin?.reason === 'oversized',
     };

@@ -49,11 +49,11 @@ async function keptTexts(client: GatewayClient, { sessionKey, sessionId, jobId }
   const base = sessionKey.replace(/:run:[^:]+$/, '');
   const last = await read(client, { sessionKey: base });
   if (last?.sessionId === sessionId) return textsOf(last);
-  const found = await ask(client, 'sessions.search', { query: jobId, limit: HITS, sessionKeys: [base] });
+  const found = await ask(client, 'sessions.search', { query: jobId, limit: HITS });
   const hits = searchAnswer.safeParse(found).data?.results ?? [];
-  const messageId = hits.find((hit) => hit.sessionId === sessionId)?.messageId;
-  if (!messageId) return [];
-  const earlier = await read(client, { sessionKey: base, sessionId, messageId });
+  const hit = hits.find((one) => one.sessionId === sessionId);
+  if (!hit?.messageId) return [];
+  const earlier = await read(client, { sessionKey: hit.sessionKey ?? base, sessionId, messageId: hit.messageId });
   return earlier ? textsOf(earlier) : [];
 }
 

@@ -24,11 +24,11 @@ const sessionsPage = z.looseObject({
 
 /**
  * The finished runs of a conversation that were begun by neither one of these keys (what `isOurs` says yes to) nor by a
- * gateway that repeated one of them. A run whose beginning lies before the rows that were read is left out.
+ * gateway that repeated one of them, nor by a job. A run whose beginning lies before the rows that were read is left out.
  */
 export function unpromptedRuns(history: GatewayHistory, isOurs: (runId: string) => boolean): UnpromptedRun[] {
-  return history.rows.flatMap(({ key, restartsRun }) => {
-    if (restartsRun || !key?.endsWith(':user')) return [];
+  return history.rows.flatMap(({ key, restartsRun, startsJob }) => {
+    if (restartsRun || startsJob || !key?.endsWith(':user')) return [];
     const runId = key.slice(0, -':user'.length);
     if (isOurs(runId)) return [];
     const end = decideRecovery(history, runId);
