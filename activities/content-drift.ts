@@ -56,10 +56,20 @@ export async function holds(client: GatewayClient, content: GatewayContentRows, 
   const wantedAgents = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
   const [first] = wantedAgents;
   // Without any the gateway has an idle one of its own.
-  if (first === undefined) return isSame(await secretNames(client), content.secrets.map(({ key }) => key));
+  if (first === undefined)
+    return isSame(
+      await secretNames(client),
+      content.secrets.map(({ key }) => key),
+    );
   return (
-    isSame(agents.map(({ id }) => id), wantedAgents) &&
-    isSame(await secretNames(client), content.secrets.map(({ key }) => key)) &&
+    isSame(
+      agents.map(({ id }) => id),
+      wantedAgents,
+    ) &&
+    isSame(
+      await secretNames(client),
+      content.secrets.map(({ key }) => key),
+    ) &&
     hasSkills(await readSkills(client, first), wantedSkills(content))
   );
 }

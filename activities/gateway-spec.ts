@@ -19,14 +19,12 @@ export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, row
     paths: driver.paths(runtimeId),
     turnTimeoutSeconds: Math.ceil(config.TURN_TIMEOUT_MS / 1_000),
     skills: { bundled: bundledSkills(rows), env: skillEnvironments(rows, openSecrets({ config }, rows)) },
-    agents: agents.map(
-      ({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
-        gatewayAgentId,
-        displayName,
-        model: { ...limitsOf(config, model), id: model },
-        relayToken: relayToken(config.MASTER_KEYS, id),
-      }),
-    ),
+    agents: agents.map(({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
+      gatewayAgentId,
+      displayName,
+      model: { ...limitsOf(config, model), id: model },
+      relayToken: relayToken(config.MASTER_KEYS, id),
+    })),
   };
   return { runtimeId, renderConfig: (placement) => renderConfig(content, placement) };
 }

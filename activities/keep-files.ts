@@ -27,7 +27,11 @@ export async function keepFiles(deps: StepDeps, attempt: Attempt): Promise<void>
   }
 }
 
-async function keep({ orm, connections, clock }: StepDeps, { instanceId, runtimeId, call }: Attempt, patience: AbortSignal): Promise<void> {
+async function keep(
+  { orm, connections, clock }: StepDeps,
+  { instanceId, runtimeId, call }: Attempt,
+  patience: AbortSignal,
+): Promise<void> {
   const client = await connections.get(runtimeId, patience);
   for (const { agentId, gatewayAgentId, paths } of await findKeptPaths(orm.em.fork(), instanceId)) {
     if (patience.aborted) return;

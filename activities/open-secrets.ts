@@ -9,7 +9,10 @@ interface Sealed {
 }
 
 /** The secrets of an instance in clear, by key. They stay within the activity: never log, return or throw one. */
-export function openSecrets({ config }: { config: { MASTER_KEYS: readonly { id: string; key: Buffer }[] } }, { instanceId, secrets }: Sealed): Map<string, string> {
+export function openSecrets(
+  { config }: { config: { MASTER_KEYS: readonly { id: string; key: Buffer }[] } },
+  { instanceId, secrets }: Sealed,
+): Map<string, string> {
   if (secrets.length === 0) return new Map();
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
   return new Map(

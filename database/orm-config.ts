@@ -32,9 +32,35 @@ import { Webhook } from './entities/webhook.ts';
 import { migrationsList } from './migrations/list.ts';
 
 const ENTITIES = [
-  Account, Agent, AgentFile, ApiKey, AuditEntry, Conversation, CronJob, Event, EventCounter, EventOccurrence, IdempotencyRecord,
-  Instance, InstanceSecret, InstanceSkill, Invite, LoginCode, Message, ModelCall, OutboxEntry, Price, Process,
-  RateWindow, RuntimeInterval, SkillFile, Transfer, WatchShard, Webhook, WebhookAttempt, WebhookDelivery,
+  Account,
+  Agent,
+  AgentFile,
+  ApiKey,
+  AuditEntry,
+  Conversation,
+  CronJob,
+  Event,
+  EventCounter,
+  EventOccurrence,
+  IdempotencyRecord,
+  Instance,
+  InstanceSecret,
+  InstanceSkill,
+  Invite,
+  LoginCode,
+  Message,
+  ModelCall,
+  OutboxEntry,
+  Price,
+  Process,
+  RateWindow,
+  RuntimeInterval,
+  SkillFile,
+  Transfer,
+  WatchShard,
+  Webhook,
+  WebhookAttempt,
+  WebhookDelivery,
 ];
 
 /** How MikroORM sees this database. */

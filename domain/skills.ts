@@ -29,9 +29,13 @@ export function skillFilesProblems(files: Readonly<Record<string, string>>): Pro
   const manifest = files[SKILL_MANIFEST];
   if (manifest === undefined) problems.push({ path: 'files', message: `A custom skill needs a file ${SKILL_MANIFEST}.` });
   else if (utf8Length(manifest) > MAX_SKILL_MANIFEST_BYTES)
-    problems.push({ path: `files.${SKILL_MANIFEST}`, message: `Must have at most ${MAX_SKILL_MANIFEST_BYTES} bytes. Move parts of it into other files.` });
+    problems.push({
+      path: `files.${SKILL_MANIFEST}`,
+      message: `Must have at most ${MAX_SKILL_MANIFEST_BYTES} bytes. Move parts of it into other files.`,
+    });
   const total = Object.values(files).reduce((bytes, content) => bytes + utf8Length(content), 0);
-  if (total > MAX_SKILL_BYTES) problems.push({ path: 'files', message: `The files of a skill have at most ${MAX_SKILL_BYTES} bytes in all.` });
+  if (total > MAX_SKILL_BYTES)
+    problems.push({ path: 'files', message: `The files of a skill have at most ${MAX_SKILL_BYTES} bytes in all.` });
   return problems;
 }
 
@@ -49,7 +53,10 @@ function clashes(paths: readonly string[]): Problem[] {
       const other = taken.get(folded);
       taken.set(folded, other ?? meant);
       if (other === undefined || (other === meant && !isFile)) continue;
-      problems.push({ path: `files.${path}`, message: `The ${meant} and the ${other} cannot be told apart on every disk. Rename one.` });
+      problems.push({
+        path: `files.${path}`,
+        message: `The ${meant} and the ${other} cannot be told apart on every disk. Rename one.`,
+      });
       break;
     }
   }

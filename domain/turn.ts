@@ -2,13 +2,7 @@
 export type TurnStatus = 'pending' | 'completed' | 'failed' | 'cancelled';
 
 /** Why a turn ended without a reply, as `reason` of the error and `data.code` of the event. */
-export type TurnFailure =
-  | 'model_error'
-  | 'turn_timeout'
-  | 'cancelled'
-  | 'instance_stopped'
-  | 'gateway_crashed'
-  | 'agent_failed';
+export type TurnFailure = 'model_error' | 'turn_timeout' | 'cancelled' | 'instance_stopped' | 'gateway_crashed' | 'agent_failed';
 
 /** How a turn ends. The message of a failure is written for the customer. */
 export type TurnEnd =

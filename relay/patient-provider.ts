@@ -25,7 +25,12 @@ export function createPatientProvider(provider: ModelProvider, patience: Patienc
   };
 }
 
-async function completePatiently(provider: ModelProvider, call: ProviderCall, patience: Patience, log: Log): Promise<ProviderAnswer> {
+async function completePatiently(
+  provider: ModelProvider,
+  call: ProviderCall,
+  patience: Patience,
+  log: Log,
+): Promise<ProviderAnswer> {
   const { budgetMs, firstPauseMs, monotonicMs, random } = patience;
   const end = monotonicMs() + budgetMs;
   for (let tries = 1; ; tries += 1) {
@@ -46,7 +51,10 @@ function mayPass({ status }: RelayError): boolean {
 }
 
 /** Half of it is chance, so that calls which failed together do not come back together. */
-function pauseOf({ retryAfter }: RelayError, { tries, firstPauseMs, random }: { tries: number; firstPauseMs: number; random: () => number }): number {
+function pauseOf(
+  { retryAfter }: RelayError,
+  { tries, firstPauseMs, random }: { tries: number; firstPauseMs: number; random: () => number },
+): number {
   const askedMs = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1_000 : 0;
   const pauseMs = Math.min(firstPauseMs * 2 ** (tries - 1), LONGEST_PAUSE_MS);
   return Math.max(askedMs, pauseMs * (0.5 + random() / 2));

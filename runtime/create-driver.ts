@@ -35,7 +35,10 @@ function programOf({ openclaw, cacheDir, node }: DriverDeps): GatewayProgram {
 }
 
 /** Where the built-in skills come from and run, in this way of running instances. */
-export async function skillHost({ RUNTIME }: Pick<Config, 'RUNTIME'>, { cacheDir, node }: Pick<DriverDeps, 'cacheDir' | 'node'>): Promise<SkillHost> {
+export async function skillHost(
+  { RUNTIME }: Pick<Config, 'RUNTIME'>,
+  { cacheDir, node }: Pick<DriverDeps, 'cacheDir' | 'node'>,
+): Promise<SkillHost> {
   const packageDir = await packageDirOf(cacheDir);
   switch (RUNTIME) {
     case 'process':

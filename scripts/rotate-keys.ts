@@ -17,7 +17,9 @@ try {
     activeKeyId: active.id,
     onProgress: ({ name, done, total }) => void process.stdout.write(`${name}: ${done} of ${total}\n`),
   });
-  process.stdout.write(`${count} values were encrypted with the key ${active.id}. What was answered under an Idempotency-Key follows by itself within 24 hours.\n`);
+  process.stdout.write(
+    `${count} values were encrypted with the key ${active.id}. What was answered under an Idempotency-Key follows by itself within 24 hours.\n`,
+  );
 } finally {
   await orm.close();
 }

@@ -14,7 +14,8 @@ const EventSchema = defineEntity({
     /** Without a gap within an account, and visible in order. */
     seq: counter(),
     type: p.text(),
-    instance: () => p.manyToOne(Instance).mapToPk().strictNullable().foreignKeyName('events_instance_fk').deleteRule('no action').index(false),
+    instance: () =>
+      p.manyToOne(Instance).mapToPk().strictNullable().foreignKeyName('events_instance_fk').deleteRule('no action').index(false),
     agentSlug: p.text().strictNullable(),
     agentName: p.text().strictNullable(),
     source: p.text().$type<'cron' | 'agent'>().strictNullable(),

@@ -21,7 +21,13 @@ const ModelCallSchema = defineEntity({
     agent: () => p.manyToOne(Agent).mapToPk().foreignKeyName('model_calls_agent_fk').index(false),
     /** The reply whose turn made it; null for a scheduled job, or when the message is gone. */
     message: () =>
-      p.manyToOne(Message).mapToPk().strictNullable().foreignKeyName('model_calls_message_fk').deleteRule('set null').index(false),
+      p
+        .manyToOne(Message)
+        .mapToPk()
+        .strictNullable()
+        .foreignKeyName('model_calls_message_fk')
+        .deleteRule('set null')
+        .index(false),
     model: p.text(),
     inputTokens: p.integer(),
     outputTokens: p.integer(),

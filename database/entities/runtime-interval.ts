@@ -11,11 +11,13 @@ const RuntimeIntervalSchema = defineEntity({
     { name: 'runtime_intervals_account_index', properties: ['account', 'startedAt'] },
     {
       name: 'runtime_intervals_open_unique',
-      expression: 'create unique index "runtime_intervals_open_unique" on "runtime_intervals" ("instance_id") where ended_at is null',
+      expression:
+        'create unique index "runtime_intervals_open_unique" on "runtime_intervals" ("instance_id") where ended_at is null',
     },
     {
       name: 'runtime_intervals_unsettled_index',
-      expression: 'create index "runtime_intervals_unsettled_index" on "runtime_intervals" ("account_id", "id") where not settled',
+      expression:
+        'create index "runtime_intervals_unsettled_index" on "runtime_intervals" ("account_id", "id") where not settled',
     },
   ],
   checks: [

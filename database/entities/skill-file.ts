@@ -6,7 +6,13 @@ const SkillFileSchema = defineEntity({
   tableName: 'skill_files',
   properties: {
     skill: () =>
-      p.manyToOne(InstanceSkill).mapToPk().primary().foreignKeyName('skill_files_skill_fk').updateRule('no action').deleteRule('cascade'),
+      p
+        .manyToOne(InstanceSkill)
+        .mapToPk()
+        .primary()
+        .foreignKeyName('skill_files_skill_fk')
+        .updateRule('no action')
+        .deleteRule('cascade'),
     path: p.text().primary(),
     content: p.text(),
   },

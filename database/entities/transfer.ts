@@ -29,7 +29,14 @@ const TransferSchema = defineEntity({
     fromBook: p.text(),
     toBook: p.text(),
     amountNanoUsd: nanoUsd(),
-    interval: () => p.manyToOne(RuntimeInterval).mapToPk().strictNullable().foreignKeyName('transfers_interval_fk').deleteRule('no action').index(false),
+    interval: () =>
+      p
+        .manyToOne(RuntimeInterval)
+        .mapToPk()
+        .strictNullable()
+        .foreignKeyName('transfers_interval_fk')
+        .deleteRule('no action')
+        .index(false),
     spanFrom: moment().strictNullable(),
     spanTo: moment().strictNullable(),
     priceNanoUsdPerHour: nanoUsd().strictNullable(),

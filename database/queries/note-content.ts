@@ -3,7 +3,10 @@ import { CONTENT_NOTES } from '../../domain/failures.ts';
 import type { ContentNote } from '../../domain/failures.ts';
 
 /** Says something about the content of an instance in its row; the next start, or change of its content, removes it. */
-export async function noteContent(em: EntityManager, { instanceId, note }: { instanceId: string; note: ContentNote }): Promise<void> {
+export async function noteContent(
+  em: EntityManager,
+  { instanceId, note }: { instanceId: string; note: ContentNote },
+): Promise<void> {
   const { code, message, retryable } = CONTENT_NOTES[note];
   await em.execute(
     `update instances set reason_code = ?, reason_message = ?, reason_at = now(), reason_retryable = ?

@@ -7,7 +7,10 @@ const GATHER_MS = 2_000;
  * Asks for a new gateway process, for an instance whose row this transaction holds and that is to be woken. False, and
  * nothing changed, when it does not run: the next start makes a new one anyway. It takes no messages from then on.
  */
-export async function requestRestart(em: EntityManager, { instanceId, now }: { instanceId: string; now: Date }): Promise<boolean> {
+export async function requestRestart(
+  em: EntityManager,
+  { instanceId, now }: { instanceId: string; now: Date },
+): Promise<boolean> {
   const rows = await em.execute<{ id: string }[]>(
     `update instances
         set restart_generation = restart_generation + 1,

@@ -93,10 +93,11 @@ export async function rotateKeys(orm: MikroORM, { encryption, activeKeyId, onPro
     const total = await column.count(orm.em.fork(), activeKeyId);
     let done = 0;
     onProgress({ name: column.name, done, total });
-    for (let found = BATCH; found === BATCH; ) {
+    for (let found = BATCH; found === BATCH;) {
       found = await runTransaction(orm.em, async (em) => {
         const rows = await column.find(em, activeKeyId, BATCH);
-        for (const { row, place, value } of rows) await column.update(em, row, encryption.encrypt(encryption.decrypt(value, place), place));
+        for (const { row, place, value } of rows)
+          await column.update(em, row, encryption.encrypt(encryption.decrypt(value, place), place));
         return rows.length;
       });
       done += found;

@@ -31,8 +31,14 @@ interface SeenFiles {
  * Stores the files of an agent as they were seen, except those that the gateway has yet to be given, in the caller's
  * transaction. Nothing when a newer attempt has begun.
  */
-export async function keepSeenFiles(em: EntityManager, { instanceId, epoch, agentId, files, gone, now }: SeenFiles): Promise<void> {
-  const current = await em.execute<{ id: string }[]>('select id from instances where id = ? and epoch = ? for share', [instanceId, epoch]);
+export async function keepSeenFiles(
+  em: EntityManager,
+  { instanceId, epoch, agentId, files, gone, now }: SeenFiles,
+): Promise<void> {
+  const current = await em.execute<{ id: string }[]>('select id from instances where id = ? and epoch = ? for share', [
+    instanceId,
+    epoch,
+  ]);
   if (current.length === 0) return;
   for (const [path, content] of files)
     await em.execute(

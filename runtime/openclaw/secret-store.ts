@@ -28,7 +28,11 @@ async function listStore(client: GatewayClient) {
   const parsed = listAnswer.safeParse(await request(client, 'secrets.store.list', {}));
   if (parsed.success) return parsed.data;
   // What zod says of it could repeat a value.
-  throw new GatewayRequestError({ code: 'UNEXPECTED_ANSWER', message: 'secrets.store.list answered in another form', retryable: false });
+  throw new GatewayRequestError({
+    code: 'UNEXPECTED_ANSWER',
+    message: 'secrets.store.list answered in another form',
+    retryable: false,
+  });
 }
 
 /** The gateway's own words may repeat what it was sent: only its code is passed on. */

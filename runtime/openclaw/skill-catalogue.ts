@@ -72,7 +72,10 @@ function titleOf(text: string): string | null {
   return /^#[^\S\n]+(.+?)[^\S\n]*$/m.exec(text.replace(/^---\n[\s\S]*?\n---\n/, ''))?.[1] ?? null;
 }
 
-async function missingOf({ bins, anyBins, config, os }: SkillRequirements, { path, platform }: SkillHost): Promise<BundledSkill['missing']> {
+async function missingOf(
+  { bins, anyBins, config, os }: SkillRequirements,
+  { path, platform }: SkillHost,
+): Promise<BundledSkill['missing']> {
   const absent = async (names: readonly string[]) => {
     const found = await Promise.all(names.map((name) => isProgram(path, name)));
     return names.filter((_name, index) => !found[index]);

@@ -31,14 +31,18 @@ const words = z.array(z.string()).catch([]);
 const openclawBlock = z.object({
   openclaw: z.object({
     os: words.default([]),
-    requires: z.object({ bins: words.default([]), anyBins: words.default([]), env: words.default([]), config: words.default([]) }).catch({ bins: [], anyBins: [], env: [], config: [] }),
+    requires: z
+      .object({ bins: words.default([]), anyBins: words.default([]), env: words.default([]), config: words.default([]) })
+      .catch({ bins: [], anyBins: [], env: [], config: [] }),
   }),
 });
 
 /** What a SKILL.md says of itself. Throws FrontMatterError. */
 export function readSkillManifest(text: string): SkillManifest {
   const { document } = split(text);
-  const { openclaw } = openclawBlock.catch({ openclaw: { os: [], requires: { bins: [], anyBins: [], env: [], config: [] } } }).parse(metadataOf(document));
+  const { openclaw } = openclawBlock
+    .catch({ openclaw: { os: [], requires: { bins: [], anyBins: [], env: [], config: [] } } })
+    .parse(metadataOf(document));
   return {
     name: textOf(document, 'name'),
     description: textOf(document, 'description'),
@@ -60,7 +64,10 @@ export function withSkillManifest(text: string, { name, description }: { name: s
 /** The first sentence of a SKILL.md without front matter; null when there is none. */
 export function firstLineOf(text: string): string | null {
   const { body } = split(text);
-  const line = body.split('\n').map((one) => one.trim()).find((one) => one !== '' && !/^(#|```|---|<)/.test(one));
+  const line = body
+    .split('\n')
+    .map((one) => one.trim())
+    .find((one) => one !== '' && !/^(#|```|---|<)/.test(one));
   return line === undefined ? null : line.slice(0, DESCRIPTION_CHARACTERS);
 }
 

@@ -7,7 +7,12 @@ const POLL_MS = 100;
 
 const statusAnswer = z.looseObject({
   skills: z.array(
-    z.looseObject({ name: z.string(), source: z.string(), blockedByAllowlist: z.boolean().default(false), eligible: z.boolean().default(false) }),
+    z.looseObject({
+      name: z.string(),
+      source: z.string(),
+      blockedByAllowlist: z.boolean().default(false),
+      eligible: z.boolean().default(false),
+    }),
   ),
 });
 
@@ -19,7 +24,8 @@ export interface WantedSkills {
 /** The skills of a gateway that its agents may have, as it sees them now. Throws GatewayRequestError. */
 export async function readSkills(client: GatewayClient, agentId: string): Promise<WantedSkills> {
   const { skills } = statusAnswer.parse(await client.request('skills.status', { agentId }));
-  const named = (source: string) => skills.filter((skill) => skill.source === source && !skill.blockedByAllowlist).map(({ name }) => name);
+  const named = (source: string) =>
+    skills.filter((skill) => skill.source === source && !skill.blockedByAllowlist).map(({ name }) => name);
   return { bundled: named('openclaw-bundled'), custom: named('openclaw-managed') };
 }
 
@@ -43,7 +49,11 @@ interface SkillWait {
  * Waits until a running gateway has taken up its skills. Throws AgentsNotLiveError after deadlineMs (to the customer
  * it is the same: the latest change of the content was not taken up), and the signal's reason when it is aborted.
  */
-export async function waitForSkills(client: GatewayClient, wanted: WantedSkills, { agentId, signal, deadlineMs }: SkillWait): Promise<void> {
+export async function waitForSkills(
+  client: GatewayClient,
+  wanted: WantedSkills,
+  { agentId, signal, deadlineMs }: SkillWait,
+): Promise<void> {
   const deadline = AbortSignal.timeout(deadlineMs);
   for (;;) {
     if (hasSkills(await readSkills(client, agentId), wanted)) return;

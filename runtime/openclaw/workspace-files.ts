@@ -12,7 +12,9 @@ export interface WorkspaceLimits {
 }
 
 const listAnswer = z.looseObject({
-  entries: z.array(z.looseObject({ path: z.string(), kind: z.string(), size: z.number().optional(), updatedAtMs: z.number().optional() })),
+  entries: z.array(
+    z.looseObject({ path: z.string(), kind: z.string(), size: z.number().optional(), updatedAtMs: z.number().optional() }),
+  ),
 });
 const getAnswer = z.looseObject({ file: z.looseObject({ encoding: z.string(), content: z.string() }) });
 

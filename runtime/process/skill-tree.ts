@@ -37,7 +37,8 @@ function beside({ root }: RuntimeLayout): string {
 
 /** What an attempt left that was killed, and the tree before. */
 async function removeBeside({ root }: RuntimeLayout): Promise<void> {
-  for (const name of await readdir(root)) if (name.startsWith(BESIDE)) await rm(join(root, name), { recursive: true, force: true });
+  for (const name of await readdir(root))
+    if (name.startsWith(BESIDE)) await rm(join(root, name), { recursive: true, force: true });
 }
 
 async function writeTree(root: string, files: ReadonlyMap<string, SkillFile>): Promise<void> {

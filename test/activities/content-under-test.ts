@@ -95,10 +95,12 @@ export function contentOf(world: ReconcilerUnderTest, instance: NewInstance) {
            from instances where id = ?`,
         [instanceId],
       );
-      const files = await orm.em.fork().execute<{ path: string; content: string }[]>(
-        'select path, content from agent_files where agent_id = ? and content is not null',
-        [agentId],
-      );
+      const files = await orm.em
+        .fork()
+        .execute<{ path: string; content: string }[]>(
+          'select path, content from agent_files where agent_id = ? and content is not null',
+          [agentId],
+        );
       if (!row) throw new Error('there is no such instance');
       return { ...row, files: Object.fromEntries(files.map(({ path, content }) => [path, content])) };
     },

@@ -33,103 +33,137 @@ afterAll(() => world?.close(), LONG_MS);
 
 const reconcile = () => world.reconcile(instance.instanceId);
 
-test('a start brings the skills into the prompt and the secrets into what agents run, whatever their names are', async () => {
-  expect(await world.statusOf(instance.instanceId)).toMatchObject({ status: 'running', deaths: 0, openIntervals: 1 });
-  const system = await content.ask('[[SYSTEM]]');
-  expect(system).toContain('weather');
-  expect(system).toContain('Tells the time of day');
-  expect(await content.run('echo "$MY_TOKEN/$GROQ_API_KEY/$SLACK_BOT_TOKEN"')).toContain('first/g/s');
-}, LONG_MS);
+test(
+  'a start brings the skills into the prompt and the secrets into what agents run, whatever their names are',
+  async () => {
+    expect(await world.statusOf(instance.instanceId)).toMatchObject({ status: 'running', deaths: 0, openIntervals: 1 });
+    const system = await content.ask('[[SYSTEM]]');
+    expect(system).toContain('weather');
+    expect(system).toContain('Tells the time of day');
+    expect(await content.run('echo "$MY_TOKEN/$GROQ_API_KEY/$SLACK_BOT_TOKEN"')).toContain('first/g/s');
+  },
+  LONG_MS,
+);
 
-test('a script of a skill can be run', async () => {
-  expect(await content.run(join(world.driver.paths(instance.runtimeId).stateDir, 'skills/my-skill/scripts/run.sh'))).toContain('script says first');
-}, LONG_MS);
+test(
+  'a script of a skill can be run',
+  async () => {
+    expect(await content.run(join(world.driver.paths(instance.runtimeId).stateDir, 'skills/my-skill/scripts/run.sh'))).toContain(
+      'script says first',
+    );
+  },
+  LONG_MS,
+);
 
-test('a skill is seen and gone again in the next turn of the same conversation, without a restart', async () => {
-  const { bootId } = await world.statusOf(instance.instanceId);
-  await content.installSkill('late-skill', { 'SKILL.md': '---\nname: late-skill\ndescription: Came late.\n---\nx' });
-  await reconcile();
-  expect(await content.ask('[[SYSTEM]]')).toContain('Came late.');
-  await content.deleteSkill('late-skill');
-  await content.deleteSkill('weather');
-  await reconcile();
-  const system = await content.ask('[[SYSTEM]]');
-  expect(system).toContain('Tells the time of day');
-  expect(system).not.toContain('Came late.');
-  expect(system).not.toMatch(/<name>weather<\/name>/);
-  expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId });
-}, LONG_MS);
+test(
+  'a skill is seen and gone again in the next turn of the same conversation, without a restart',
+  async () => {
+    const { bootId } = await world.statusOf(instance.instanceId);
+    await content.installSkill('late-skill', { 'SKILL.md': '---\nname: late-skill\ndescription: Came late.\n---\nx' });
+    await reconcile();
+    expect(await content.ask('[[SYSTEM]]')).toContain('Came late.');
+    await content.deleteSkill('late-skill');
+    await content.deleteSkill('weather');
+    await reconcile();
+    const system = await content.ask('[[SYSTEM]]');
+    expect(system).toContain('Tells the time of day');
+    expect(system).not.toContain('Came late.');
+    expect(system).not.toMatch(/<name>weather<\/name>/);
+    expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId });
+  },
+  LONG_MS,
+);
 
-test('a changed persona file is in the next prompt, and any other file in the workspace', async () => {
-  await content.file('SOUL.md', 'You are a lighthouse keeper.');
-  await content.file('notes/deep/plan.md', 'the plan');
-  await reconcile();
-  expect(await content.ask('[[SYSTEM]]')).toContain('You are a lighthouse keeper.');
-  expect(await readFile(join(workspace, 'notes/deep/plan.md'), 'utf8')).toBe('the plan');
-  await content.file('SOUL.md', null);
-  await content.file('notes/deep/plan.md', null);
-  await reconcile();
-  expect(await content.ask('[[SYSTEM]]')).not.toContain('lighthouse');
-  await expect(readFile(join(workspace, 'notes/deep/plan.md'))).rejects.toThrow('ENOENT');
-}, LONG_MS);
+test(
+  'a changed persona file is in the next prompt, and any other file in the workspace',
+  async () => {
+    await content.file('SOUL.md', 'You are a lighthouse keeper.');
+    await content.file('notes/deep/plan.md', 'the plan');
+    await reconcile();
+    expect(await content.ask('[[SYSTEM]]')).toContain('You are a lighthouse keeper.');
+    expect(await readFile(join(workspace, 'notes/deep/plan.md'), 'utf8')).toBe('the plan');
+    await content.file('SOUL.md', null);
+    await content.file('notes/deep/plan.md', null);
+    await reconcile();
+    expect(await content.ask('[[SYSTEM]]')).not.toContain('lighthouse');
+    await expect(readFile(join(workspace, 'notes/deep/plan.md'))).rejects.toThrow('ENOENT');
+  },
+  LONG_MS,
+);
 
-test('a replaced secret restarts the gateway, which knows the new value and not the old one; so does a deleted one', async () => {
-  const { bootId } = await world.statusOf(instance.instanceId);
-  await content.secrets({ MY_TOKEN: 'second', GROQ_API_KEY: null });
-  await content.secrets({ ANOTHER: 'more' });
-  await reconcile();
-  const status = await world.statusOf(instance.instanceId);
-  expect(status).toMatchObject({ status: 'running', transition: null, deaths: 0 });
-  expect(status.bootId).not.toBe(bootId);
-  // The gateway masks what looks like a secret in what it shows: so in capital letters.
-  expect(await content.run('echo "$MY_TOKEN/$ANOTHER/$GROQ_API_KEY" | tr a-z A-Z')).toMatch(/SECOND\/MORE\/\s*$/);
-  expect(await content.run('env | tr a-z A-Z')).not.toMatch(/FIRST|GROQ_API_KEY/);
-  // Both changes shared one restart: nothing is left to do.
-  const row = await world.row(instance.instanceId);
-  expect(row.appliedRestartGeneration).toBe(row.restartGeneration);
-}, LONG_MS);
+test(
+  'a replaced secret restarts the gateway, which knows the new value and not the old one; so does a deleted one',
+  async () => {
+    const { bootId } = await world.statusOf(instance.instanceId);
+    await content.secrets({ MY_TOKEN: 'second', GROQ_API_KEY: null });
+    await content.secrets({ ANOTHER: 'more' });
+    await reconcile();
+    const status = await world.statusOf(instance.instanceId);
+    expect(status).toMatchObject({ status: 'running', transition: null, deaths: 0 });
+    expect(status.bootId).not.toBe(bootId);
+    // The gateway masks what looks like a secret in what it shows: so in capital letters.
+    expect(await content.run('echo "$MY_TOKEN/$ANOTHER/$GROQ_API_KEY" | tr a-z A-Z')).toMatch(/SECOND\/MORE\/\s*$/);
+    expect(await content.run('env | tr a-z A-Z')).not.toMatch(/FIRST|GROQ_API_KEY/);
+    // Both changes shared one restart: nothing is left to do.
+    const row = await world.row(instance.instanceId);
+    expect(row.appliedRestartGeneration).toBe(row.restartGeneration);
+  },
+  LONG_MS,
+);
 
-test('a link that an agent planted is told of, keeps only its own file from being written, and is never followed', async () => {
-  const outside = join(world.dataDir, 'outside');
-  await mkdir(outside);
-  await symlink(outside, join(workspace, 'trap'));
-  await content.file('trap/new.md', 'x');
-  await content.file('free.md', 'written');
-  await reconcile();
-  expect(await readFile(join(workspace, 'free.md'), 'utf8')).toBe('written');
-  await expect(readFile(join(outside, 'new.md'))).rejects.toThrow('ENOENT');
-  expect(await content.rows()).toMatchObject({ reason: 'file_refused' });
-  await content.file('trap/new.md', null);
-  await content.file('trap', null);
-  await reconcile();
-  expect(await content.rows()).toMatchObject({ reason: null });
-}, LONG_MS);
+test(
+  'a link that an agent planted is told of, keeps only its own file from being written, and is never followed',
+  async () => {
+    const outside = join(world.dataDir, 'outside');
+    await mkdir(outside);
+    await symlink(outside, join(workspace, 'trap'));
+    await content.file('trap/new.md', 'x');
+    await content.file('free.md', 'written');
+    await reconcile();
+    expect(await readFile(join(workspace, 'free.md'), 'utf8')).toBe('written');
+    await expect(readFile(join(outside, 'new.md'))).rejects.toThrow('ENOENT');
+    expect(await content.rows()).toMatchObject({ reason: 'file_refused' });
+    await content.file('trap/new.md', null);
+    await content.file('trap', null);
+    await reconcile();
+    expect(await content.rows()).toMatchObject({ reason: null });
+  },
+  LONG_MS,
+);
 
-test('what a gateway lost or got behind our back is found, mended and told', async () => {
-  const gateway = await content.client();
-  await gateway.request('secrets.store.delete', { name: 'MY_TOKEN' });
-  await gateway.request('secrets.store.set', { name: 'SMUGGLED', value: 'x', kind: 'env' });
-  const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
-  expect(await holds(gateway, wanted, AbortSignal.timeout(5_000))).toBe(false);
-  expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(1);
-  await reconcile();
-  expect(await holds(gateway, wanted, AbortSignal.timeout(5_000))).toBe(true);
-  expect(await content.rows()).toMatchObject({ reason: 'content_drift' });
-  expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(0);
-}, LONG_MS);
+test(
+  'what a gateway lost or got behind our back is found, mended and told',
+  async () => {
+    const gateway = await content.client();
+    await gateway.request('secrets.store.delete', { name: 'MY_TOKEN' });
+    await gateway.request('secrets.store.set', { name: 'SMUGGLED', value: 'x', kind: 'env' });
+    const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
+    expect(await holds(gateway, wanted, AbortSignal.timeout(5_000))).toBe(false);
+    expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(1);
+    await reconcile();
+    expect(await holds(gateway, wanted, AbortSignal.timeout(5_000))).toBe(true);
+    expect(await content.rows()).toMatchObject({ reason: 'content_drift' });
+    expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(0);
+  },
+  LONG_MS,
+);
 
-test('what an agent wrote into its memory is kept at a stop, and never overwritten by the next start', async () => {
-  await content.file('MEMORY.md', 'as given');
-  await reconcile();
-  await mkdir(join(workspace, 'memory'), { recursive: true });
-  await writeFile(join(workspace, 'MEMORY.md'), 'as remembered');
-  await writeFile(join(workspace, 'memory/2026-01-31.md'), 'a day');
-  await world.power(instance.instanceId, 'stop');
-  await reconcile();
-  const { files } = await content.rows();
-  expect(files).toMatchObject({ 'MEMORY.md': 'as remembered', 'memory/2026-01-31.md': 'a day', 'free.md': 'written' });
-  await world.power(instance.instanceId, 'start');
-  await reconcile();
-  expect(await readFile(join(workspace, 'MEMORY.md'), 'utf8')).toBe('as remembered');
-  expect(await content.ask('[[SYSTEM]]')).toContain('as remembered');
-}, LONG_MS);
+test(
+  'what an agent wrote into its memory is kept at a stop, and never overwritten by the next start',
+  async () => {
+    await content.file('MEMORY.md', 'as given');
+    await reconcile();
+    await mkdir(join(workspace, 'memory'), { recursive: true });
+    await writeFile(join(workspace, 'MEMORY.md'), 'as remembered');
+    await writeFile(join(workspace, 'memory/2026-01-31.md'), 'a day');
+    await world.power(instance.instanceId, 'stop');
+    await reconcile();
+    const { files } = await content.rows();
+    expect(files).toMatchObject({ 'MEMORY.md': 'as remembered', 'memory/2026-01-31.md': 'a day', 'free.md': 'written' });
+    await world.power(instance.instanceId, 'start');
+    await reconcile();
+    expect(await readFile(join(workspace, 'MEMORY.md'), 'utf8')).toBe('as remembered');
+    expect(await content.ask('[[SYSTEM]]')).toContain('as remembered');
+  },
+  LONG_MS,
+);

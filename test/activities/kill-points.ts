@@ -7,7 +7,16 @@ import type { RuntimeDriver } from '../../runtime/driver.ts';
 export type StepName = 'startInstance' | 'stopInstance' | 'restartInstance' | 'applyContent' | 'destroyInstance';
 
 /** Where a step touches the runtime: looks that are repeated any number of times do not count. */
-const COUNTED = new Set<PropertyKey>(['ensureRunning', 'writeConfig', 'stop', 'destroy', 'putFiles', 'removePaths', 'replaceSkills', 'endpoint']);
+const COUNTED = new Set<PropertyKey>([
+  'ensureRunning',
+  'writeConfig',
+  'stop',
+  'destroy',
+  'putFiles',
+  'removePaths',
+  'replaceSkills',
+  'endpoint',
+]);
 
 class Killed extends Error {}
 

@@ -33,9 +33,16 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 const MISSING: Record<string, string> = Object.fromEntries(
-  Object.entries({ instanceId: 'inst', agentId: 'agt', messageId: 'msg', keyId: 'key', webhookId: 'wh', deliveryId: 'dlv', cronId: 'cron', accountId: 'acc' }).map(
-    ([name, prefix]) => [name, `${prefix}_nothingnothing00`],
-  ),
+  Object.entries({
+    instanceId: 'inst',
+    agentId: 'agt',
+    messageId: 'msg',
+    keyId: 'key',
+    webhookId: 'wh',
+    deliveryId: 'dlv',
+    cronId: 'cron',
+    accountId: 'acc',
+  }).map(([name, prefix]) => [name, `${prefix}_nothingnothing00`]),
 );
 
 function pathOf({ path }: Operation, ids: Record<string, string>): string {

@@ -24,7 +24,17 @@ try {
   const stack = await startStack({ env: { WEBHOOK_ALLOW_PRIVATE: 'true' } });
   const rows: Row[] = [];
   try {
-    const parts = { 'cold start': benchColdStart, messages: benchMessages, reads: benchReads, api: benchApi, memory: benchMemory, 'worker kill': benchWorkerKill, billing: benchBilling, webhooks: benchWebhooks, content: benchContent };
+    const parts = {
+      'cold start': benchColdStart,
+      messages: benchMessages,
+      reads: benchReads,
+      api: benchApi,
+      memory: benchMemory,
+      'worker kill': benchWorkerKill,
+      billing: benchBilling,
+      webhooks: benchWebhooks,
+      content: benchContent,
+    };
     for (const [name, bench] of Object.entries(parts)) {
       if (ONLY && !ONLY.includes(name)) continue;
       say(`Measuring: ${name} ...`);

@@ -33,6 +33,11 @@ export function renderTable(rows: readonly Row[]): string {
   ]);
   const table = [['what', 'p50', 'p99', 'n', 'to reach', 'reached'], ...lines];
   const widths = table[0]?.map((_, column) => Math.max(...table.map((line) => line[column]?.length ?? 0))) ?? [];
-  const text = table.map((line) => line.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd());
+  const text = table.map((line) =>
+    line
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
   return [machine, ...text].join('\n');
 }

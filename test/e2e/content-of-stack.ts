@@ -43,7 +43,11 @@ export async function connectTo({ driver, masterKey }: StackUnderTest, runtimeId
 }
 
 /** Agents, secrets with their values, skills with their bits, and files, as they are wanted and as they are. */
-export async function bothSides(stack: StackUnderTest, orm: MikroORM, { instanceId, runtimeId }: { instanceId: string; runtimeId: string }): Promise<BothSides> {
+export async function bothSides(
+  stack: StackUnderTest,
+  orm: MikroORM,
+  { instanceId, runtimeId }: { instanceId: string; runtimeId: string },
+): Promise<BothSides> {
   const content = await loadGatewayContent(orm.em.fork(), instanceId);
   const paths = stack.driver.paths(runtimeId);
   const client = await connectTo(stack, runtimeId);
@@ -64,7 +68,9 @@ export async function bothSides(stack: StackUnderTest, orm: MikroORM, { instance
     const found = {
       holds: await holds(client, content, AbortSignal.timeout(CONNECT_MS)),
       secrets: Object.fromEntries(entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, value }) => [name, value])),
-      skills: (await tree(join(paths.stateDir, 'skills'))).map(({ path, text, isExecutable }) => [path, text, isExecutable]).toSorted(byText),
+      skills: (await tree(join(paths.stateDir, 'skills')))
+        .map(({ path, text, isExecutable }) => [path, text, isExecutable])
+        .toSorted(byText),
       files: (
         await Promise.all(
           content.agents.map(async ({ gatewayAgentId }) => {
@@ -72,7 +78,9 @@ export async function bothSides(stack: StackUnderTest, orm: MikroORM, { instance
             return (await tree(join(workspace, 'notes'), workspace)).map(({ path, text }) => [`${gatewayAgentId}/${path}`, text]);
           }),
         )
-      ).flat().toSorted(byText),
+      )
+        .flat()
+        .toSorted(byText),
     };
     return { wanted, found };
   } finally {
@@ -91,7 +99,11 @@ async function tree(root: string, base = root): Promise<{ path: string; text: st
       .filter((entry) => entry.isFile())
       .map(async (entry) => {
         const file = join(entry.parentPath, entry.name);
-        return { path: relative(base, file), text: await readFile(file, 'utf8'), isExecutable: ((await stat(file)).mode & 0o111) !== 0 };
+        return {
+          path: relative(base, file),
+          text: await readFile(file, 'utf8'),
+          isExecutable: ((await stat(file)).mode & 0o111) !== 0,
+        };
       }),
   );
 }

@@ -52,63 +52,83 @@ async function run(command: string): Promise<string> {
   return (await account.ok('POST', path(`agents/${agentId}/messages`), { message })).content;
 }
 
-test('a secret is in what agents run and nowhere else: no row, log, workflow history, answer or error holds it in clear', async () => {
-  const [first, second] = [`canary-${randomBytes(16).toString('hex')}`, `canary-${randomBytes(16).toString('hex')}`];
-  const answers: unknown[] = [];
-  const digest = (text: string) => createHash('sha256').update(text).digest('hex');
-  const digestInside = () => run('printf %s "$CANARY_TOKEN" | sha256sum');
+test(
+  'a secret is in what agents run and nowhere else: no row, log, workflow history, answer or error holds it in clear',
+  async () => {
+    const [first, second] = [`canary-${randomBytes(16).toString('hex')}`, `canary-${randomBytes(16).toString('hex')}`];
+    const answers: unknown[] = [];
+    const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+    const digestInside = () => run('printf %s "$CANARY_TOKEN" | sha256sum');
 
-  answers.push(await account.ok('POST', path('secrets'), { secrets: { CANARY_TOKEN: first } }));
-  expect(answers).toEqual([{ stored: 1, restarting: true }]);
-  await runs();
-  expect(await digestInside()).toContain(digest(first));
-  answers.push(await account.ok('POST', path('secrets'), { secrets: { CANARY_TOKEN: second } }));
-  answers.push((await account.call('POST', path('secrets'), { secrets: { PATH: second, lower: first } })).body);
-  answers.push((await account.call('POST', path('secrets'), { secrets: [first] })).body);
-  answers.push((await account.call('POST', path('secrets'), { [second]: { secrets: 1 } })).body);
-  await runs();
-  expect(await digestInside()).toContain(digest(second));
-  answers.push(await account.ok('GET', path('secrets')), await account.ok('GET', path('logs?limit=1000')));
-  answers.push(await account.ok('GET', path('events')), await account.ok('GET', `/instances/${instanceId}`));
-  answers.push(await account.ok('DELETE', path('secrets/CANARY_TOKEN')));
-  await runs();
-  expect(await digestInside()).toContain(digest(''));
+    answers.push(await account.ok('POST', path('secrets'), { secrets: { CANARY_TOKEN: first } }));
+    expect(answers).toEqual([{ stored: 1, restarting: true }]);
+    await runs();
+    expect(await digestInside()).toContain(digest(first));
+    answers.push(await account.ok('POST', path('secrets'), { secrets: { CANARY_TOKEN: second } }));
+    answers.push((await account.call('POST', path('secrets'), { secrets: { PATH: second, lower: first } })).body);
+    answers.push((await account.call('POST', path('secrets'), { secrets: [first] })).body);
+    answers.push((await account.call('POST', path('secrets'), { [second]: { secrets: 1 } })).body);
+    await runs();
+    expect(await digestInside()).toContain(digest(second));
+    answers.push(await account.ok('GET', path('secrets')), await account.ok('GET', path('logs?limit=1000')));
+    answers.push(await account.ok('GET', path('events')), await account.ok('GET', `/instances/${instanceId}`));
+    answers.push(await account.ok('DELETE', path('secrets/CANARY_TOKEN')));
+    await runs();
+    expect(await digestInside()).toContain(digest(''));
 
-  const places: Record<string, string> = {
-    answers: JSON.stringify(answers),
-    database: await everyRow(),
-    histories: await everyHistory(),
-  };
-  for (const name of ['api', 'worker', 'relay'] as const) places[name] = await stack.logOf(name);
-  for (const [place, text] of Object.entries(places)) {
-    expect(text.length).toBeGreaterThan(0);
-    for (const canary of [first, second])
-      for (const form of [canary, Buffer.from(canary).toString('base64').slice(0, 40), Buffer.from(canary).toString('hex')])
-        expect([place, text.includes(form)]).toEqual([place, false]);
-  }
-}, LONG_MS);
+    const places: Record<string, string> = {
+      answers: JSON.stringify(answers),
+      database: await everyRow(),
+      histories: await everyHistory(),
+    };
+    for (const name of ['api', 'worker', 'relay'] as const) places[name] = await stack.logOf(name);
+    for (const [place, text] of Object.entries(places)) {
+      expect(text.length).toBeGreaterThan(0);
+      for (const canary of [first, second])
+        for (const form of [canary, Buffer.from(canary).toString('base64').slice(0, 40), Buffer.from(canary).toString('hex')])
+          expect([place, text.includes(form)]).toEqual([place, false]);
+    }
+  },
+  LONG_MS,
+);
 
-test('an agent shows its files as they are while it runs, and as they were while it is stopped', async () => {
-  const filesOf = async () => (await account.ok('GET', path(`agents/${agentId}`))).files;
-  await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'MEMORY.md': 'as given', 'notes/plan.md': 'plan' } });
-  await run('printf remembered > MEMORY.md; mkdir -p memory; printf day > memory/2026-01-31.md; printf changed > notes/plan.md');
-  const seen = { 'MEMORY.md': 'remembered', 'memory/2026-01-31.md': 'day', 'notes/plan.md': 'changed', 'SOUL.md': expect.any(String) };
-  expect(await filesOf()).toMatchObject(seen);
-  await account.ok('POST', path('stop?wait=60'));
-  expect(await filesOf()).toMatchObject(seen);
-  expect(await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'notes/plan.md': null } })).not.toHaveProperty(['files', 'notes/plan.md']);
-  await account.ok('POST', path('start'));
-  await runs();
-  const { 'notes/plan.md': _gone, ...rest } = seen;
-  const files = await filesOf();
-  expect(files).toMatchObject(rest);
-  expect(files).not.toHaveProperty(['notes/plan.md']);
-}, LONG_MS);
+test(
+  'an agent shows its files as they are while it runs, and as they were while it is stopped',
+  async () => {
+    const filesOf = async () => (await account.ok('GET', path(`agents/${agentId}`))).files;
+    await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'MEMORY.md': 'as given', 'notes/plan.md': 'plan' } });
+    await run(
+      'printf remembered > MEMORY.md; mkdir -p memory; printf day > memory/2026-01-31.md; printf changed > notes/plan.md',
+    );
+    const seen = {
+      'MEMORY.md': 'remembered',
+      'memory/2026-01-31.md': 'day',
+      'notes/plan.md': 'changed',
+      'SOUL.md': expect.any(String),
+    };
+    expect(await filesOf()).toMatchObject(seen);
+    await account.ok('POST', path('stop?wait=60'));
+    expect(await filesOf()).toMatchObject(seen);
+    expect(await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'notes/plan.md': null } })).not.toHaveProperty([
+      'files',
+      'notes/plan.md',
+    ]);
+    await account.ok('POST', path('start'));
+    await runs();
+    const { 'notes/plan.md': _gone, ...rest } = seen;
+    const files = await filesOf();
+    expect(files).toMatchObject(rest);
+    expect(files).not.toHaveProperty(['notes/plan.md']);
+  },
+  LONG_MS,
+);
 
 /** What a dump of the database holds. */
 async function everyRow(): Promise<string> {
   const em = orm.em.fork();
-  const tables = await em.execute<{ name: string }[]>(`select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`);
+  const tables = await em.execute<{ name: string }[]>(
+    `select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+  );
   const texts: string[] = [];
   for (const { name } of tables) {
     const rows = await em.execute<{ row: string }[]>(`select "${name}"::text as row from "${name}"`);
@@ -134,22 +154,27 @@ async function everyHistory(): Promise<string> {
   }
 }
 
-test('whatever changes at once, and whatever dies meanwhile, both sides hold the same in the end', async () => {
-  const dice = createDice('instance content');
-  for (let round = 1; round <= campaignRounds(); round += 1) {
-    for (let step = 2 + dice.below(4); step > 0; step -= 1) {
-      const together = Array.from({ length: 1 + dice.below(2) }, () => change(dice));
-      await sleep(dice.below(1_500));
-      if (dice.next() < 0.4) await kill(dice);
-      // Refused, late or done: only both sides count.
-      await Promise.allSettled(together);
+test(
+  'whatever changes at once, and whatever dies meanwhile, both sides hold the same in the end',
+  async () => {
+    const dice = createDice('instance content');
+    for (let round = 1; round <= campaignRounds(); round += 1) {
+      for (let step = 2 + dice.below(4); step > 0; step -= 1) {
+        const together = Array.from({ length: 1 + dice.below(2) }, () => change(dice));
+        await sleep(dice.below(1_500));
+        if (dice.next() < 0.4) await kill(dice);
+        // Refused, late or done: only both sides count.
+        await Promise.allSettled(together);
+      }
+      if ((await account.ok('GET', `/instances/${instanceId}`)).desiredStatus === 'stopped')
+        await account.ok('POST', `/instances/${instanceId}/start`);
+      const { runtimeId } = await runs();
+      const { wanted, found } = await bothSides(stack, orm, { instanceId, runtimeId });
+      expect([round, found]).toEqual([round, wanted]);
     }
-    if ((await account.ok('GET', `/instances/${instanceId}`)).desiredStatus === 'stopped') await account.ok('POST', `/instances/${instanceId}/start`);
-    const { runtimeId } = await runs();
-    const { wanted, found } = await bothSides(stack, orm, { instanceId, runtimeId });
-    expect([round, found]).toEqual([round, wanted]);
-  }
-}, ROUND_MS * campaignRounds());
+  },
+  ROUND_MS * campaignRounds(),
+);
 
 /** One random call that changes the content, or its power. */
 function change(dice: Dice): Promise<unknown> {
@@ -178,7 +203,9 @@ async function kill(dice: Dice): Promise<void> {
     await stack.start('worker');
     return;
   }
-  const [row] = await orm.em.fork().execute<{ runtimeId: string }[]>('select runtime_id as "runtimeId" from instances where id = ?', [instanceId]);
+  const [row] = await orm.em
+    .fork()
+    .execute<{ runtimeId: string }[]>('select runtime_id as "runtimeId" from instances where id = ?', [instanceId]);
   const record = row && (await readRecord(layoutOf(stack.dataDir, row.runtimeId)));
   try {
     if (record) process.kill(record.pid, 'SIGKILL');

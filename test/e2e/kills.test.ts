@@ -25,92 +25,117 @@ beforeAll(async () => {
 }, LONG_MS);
 afterAll(() => stack?.close(), LONG_MS);
 
-test('a worker that is killed between the spawn and its record of it leaves one gateway, which its successor takes up', async () => {
-  await eventually(async () => expect((await stack.driver.list()).map(({ status }) => status)).toEqual(['running']), 30_000);
-  await stack.kill('worker');
-  const gateway = await gatewayPid();
-  await stack.start('worker');
-  await isRunning();
-  expect(await gatewayPid()).toBe(gateway);
-  expect(await stack.driver.list()).toHaveLength(1);
-}, LONG_MS);
+test(
+  'a worker that is killed between the spawn and its record of it leaves one gateway, which its successor takes up',
+  async () => {
+    await eventually(async () => expect((await stack.driver.list()).map(({ status }) => status)).toEqual(['running']), 30_000);
+    await stack.kill('worker');
+    const gateway = await gatewayPid();
+    await stack.start('worker');
+    await isRunning();
+    expect(await gatewayPid()).toBe(gateway);
+    expect(await stack.driver.list()).toHaveLength(1);
+  },
+  LONG_MS,
+);
 
-test('an API that is killed while it streams loses no reply: the turn ends once, in the history and as one event', async () => {
-  const response = await account.raw('POST', path, { message: `api killed [[WORDS 6]] [[HOLD api-killed 3]]`, stream: true });
-  const cut = readStream(response, (text) => {
-    if (text.includes('w2')) void stack.kill('api');
-  }).catch(() => null);
-  await cut;
-  await stack.start('api');
-  stack.model.release('api-killed');
-  await replyIs('api killed', 'w1 w2 w3 w4 w5 w6');
-  expect(callsWith('api killed')).toBe(1);
-}, LONG_MS);
+test(
+  'an API that is killed while it streams loses no reply: the turn ends once, in the history and as one event',
+  async () => {
+    const response = await account.raw('POST', path, { message: `api killed [[WORDS 6]] [[HOLD api-killed 3]]`, stream: true });
+    const cut = readStream(response, (text) => {
+      if (text.includes('w2')) void stack.kill('api');
+    }).catch(() => null);
+    await cut;
+    await stack.start('api');
+    stack.model.release('api-killed');
+    await replyIs('api killed', 'w1 w2 w3 w4 w5 w6');
+    expect(callsWith('api killed')).toBe(1);
+  },
+  LONG_MS,
+);
 
-test('a worker that is killed during a turn changes nothing about it', async () => {
-  const answer = account.ok('POST', path, { message: 'worker killed [[WORDS 3]] [[HOLD worker-killed]]' });
-  await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes('worker killed'), 30_000);
-  await stack.kill('worker');
-  stack.model.release('worker-killed');
-  expect(await answer).toMatchObject({ content: 'w1 w2 w3' });
-  await stack.start('worker');
-  expect(callsWith('worker killed')).toBe(1);
-}, LONG_MS);
+test(
+  'a worker that is killed during a turn changes nothing about it',
+  async () => {
+    const answer = account.ok('POST', path, { message: 'worker killed [[WORDS 3]] [[HOLD worker-killed]]' });
+    await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes('worker killed'), 30_000);
+    await stack.kill('worker');
+    stack.model.release('worker-killed');
+    expect(await answer).toMatchObject({ content: 'w1 w2 w3' });
+    await stack.start('worker');
+    expect(callsWith('worker killed')).toBe(1);
+  },
+  LONG_MS,
+);
 
-test('a relay that is killed during a model call costs at most a retry of that call', async () => {
-  const answer = account.call('POST', path, { message: 'relay killed [[WORDS 3]] [[HOLD relay-killed]]' });
-  await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes('relay killed'), 30_000);
-  await stack.kill('relay');
-  await stack.start('relay');
-  stack.model.release('relay-killed');
-  expect(await answer).toMatchObject({ status: 200, body: { content: 'w1 w2 w3' } });
-}, LONG_MS);
+test(
+  'a relay that is killed during a model call costs at most a retry of that call',
+  async () => {
+    const answer = account.call('POST', path, { message: 'relay killed [[WORDS 3]] [[HOLD relay-killed]]' });
+    await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes('relay killed'), 30_000);
+    await stack.kill('relay');
+    await stack.start('relay');
+    stack.model.release('relay-killed');
+    expect(await answer).toMatchObject({ status: 200, body: { content: 'w1 w2 w3' } });
+  },
+  LONG_MS,
+);
 
 test.each([
   ['before the model is called', 'early', 0],
   ['while the model answers', 'middle', 3],
-])('a gateway that is killed %s is started again and answers the same turn, once', async (_when, name, words) => {
-  const before = await account.ok('GET', `/instances/${instanceId}`);
-  const answer = account.ok('POST', path, { message: `gateway killed ${name} [[WORDS 6]] [[HOLD ${name} ${words}]]` });
-  await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes(`gateway killed ${name}`), 30_000);
-  const killed = await gatewayPid();
-  process.kill(killed, 'SIGKILL');
-  await eventually(async () => {
-    expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({
-      status: 'provisioning',
-      transition: { kind: 'recovering' },
-    });
-  }, 10_000);
-  stack.model.release(name);
-  expect(await answer).toMatchObject({ content: 'w1 w2 w3 w4 w5 w6' });
-  await isRunning();
-  expect(await gatewayPid()).not.toBe(killed);
-  expect(callsWith(`gateway killed ${name}`)).toBeLessThanOrEqual(2);
-  const after = await account.ok('GET', `/instances/${instanceId}`);
-  expect(after.totalRuntimeMs).toBeGreaterThanOrEqual(before.totalRuntimeMs);
-}, LONG_MS);
+])(
+  'a gateway that is killed %s is started again and answers the same turn, once',
+  async (_when, name, words) => {
+    const before = await account.ok('GET', `/instances/${instanceId}`);
+    const answer = account.ok('POST', path, { message: `gateway killed ${name} [[WORDS 6]] [[HOLD ${name} ${words}]]` });
+    await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes(`gateway killed ${name}`), 30_000);
+    const killed = await gatewayPid();
+    process.kill(killed, 'SIGKILL');
+    await eventually(async () => {
+      expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({
+        status: 'provisioning',
+        transition: { kind: 'recovering' },
+      });
+    }, 10_000);
+    stack.model.release(name);
+    expect(await answer).toMatchObject({ content: 'w1 w2 w3 w4 w5 w6' });
+    await isRunning();
+    expect(await gatewayPid()).not.toBe(killed);
+    expect(callsWith(`gateway killed ${name}`)).toBeLessThanOrEqual(2);
+    const after = await account.ok('GET', `/instances/${instanceId}`);
+    expect(after.totalRuntimeMs).toBeGreaterThanOrEqual(before.totalRuntimeMs);
+  },
+  LONG_MS,
+);
 
-test('a worker that is killed at random moments of stop and start ends where it was to go', async () => {
-  const dice = createDice('worker kills');
-  for (let round = 1; round <= campaignRounds(); round += 1) {
-    const action = round % 2 === 0 ? 'start' : 'stop';
-    await account.ok('POST', `/instances/${instanceId}/${action}`);
-    await new Promise((resolve) => setTimeout(resolve, dice.below(action === 'start' ? 10_000 : 2_000)));
-    await stack.kill('worker');
-    await stack.start('worker');
-    const status = action === 'start' ? 'running' : 'stopped';
-    await eventually(
-      async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status, transition: null }),
-      60_000,
-    );
-    const running = (await stack.driver.list()).filter((runtime) => runtime.status === 'running');
-    expect(running).toHaveLength(action === 'start' ? 1 : 0);
-  }
-}, LONG_MS * campaignRounds());
+test(
+  'a worker that is killed at random moments of stop and start ends where it was to go',
+  async () => {
+    const dice = createDice('worker kills');
+    for (let round = 1; round <= campaignRounds(); round += 1) {
+      const action = round % 2 === 0 ? 'start' : 'stop';
+      await account.ok('POST', `/instances/${instanceId}/${action}`);
+      await new Promise((resolve) => setTimeout(resolve, dice.below(action === 'start' ? 10_000 : 2_000)));
+      await stack.kill('worker');
+      await stack.start('worker');
+      const status = action === 'start' ? 'running' : 'stopped';
+      await eventually(
+        async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status, transition: null }),
+        60_000,
+      );
+      const running = (await stack.driver.list()).filter((runtime) => runtime.status === 'running');
+      expect(running).toHaveLength(action === 'start' ? 1 : 0);
+    }
+  },
+  LONG_MS * campaignRounds(),
+);
 
 async function isRunning(): Promise<void> {
   await eventually(
-    async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running', transition: null }),
+    async () =>
+      expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running', transition: null }),
     60_000,
   );
 }

@@ -60,6 +60,9 @@ async function settles(instanceId: string, status: string): Promise<void> {
 }
 
 async function isGone(instanceId: string): Promise<void> {
-  await eventually(async () => expect(await account.call('GET', `/instances/${instanceId}`)).toMatchObject({ status: 404 }), SETTLED_MS);
+  await eventually(
+    async () => expect(await account.call('GET', `/instances/${instanceId}`)).toMatchObject({ status: 404 }),
+    SETTLED_MS,
+  );
   await eventually(async () => expect(await stack.driver.list()).toEqual([]), SETTLED_MS);
 }

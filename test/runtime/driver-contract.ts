@@ -139,12 +139,16 @@ export function describeDriver(name: string, createHarness: () => Promise<Driver
         ]),
         at(1),
       );
-      expect(await harness.runInside(RUNTIME, 'cat skills/one/SKILL.md skills/two/SKILL.md && skills/one/scripts/run.sh')).toBe('firstsecondran\n');
+      expect(await harness.runInside(RUNTIME, 'cat skills/one/SKILL.md skills/two/SKILL.md && skills/one/scripts/run.sh')).toBe(
+        'firstsecondran\n',
+      );
       expect(await harness.runInside(RUNTIME, 'test -x skills/one/SKILL.md || echo plain')).toBe('plain\n');
       const next = new Map([['two/SKILL.md', file('again')]]);
       await driver.replaceSkills(RUNTIME, next, at(1));
       await driver.replaceSkills(RUNTIME, next, at(1));
-      expect(await harness.runInside(RUNTIME, 'find skills -type f && cat skills/two/SKILL.md')).toBe('skills/two/SKILL.md\nagain');
+      expect(await harness.runInside(RUNTIME, 'find skills -type f && cat skills/two/SKILL.md')).toBe(
+        'skills/two/SKILL.md\nagain',
+      );
       await expect(driver.replaceSkills(RUNTIME, new Map([['../../out', file('x')]]), at(1))).rejects.toThrow('leaves');
       expect(await harness.runInside(RUNTIME, 'cat skills/two/SKILL.md')).toBe('again');
     });

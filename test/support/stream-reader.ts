@@ -6,10 +6,17 @@ const chunk = z.object({
   object: z.literal('chat.completion.chunk'),
   model: z.string(),
   choices: z
-    .array(z.object({ delta: z.object({ role: z.string().optional(), content: z.string().optional() }), finish_reason: z.string().nullable() }))
+    .array(
+      z.object({
+        delta: z.object({ role: z.string().optional(), content: z.string().optional() }),
+        finish_reason: z.string().nullable(),
+      }),
+    )
     .min(1),
 });
-const errorFrame = z.object({ error: z.object({ code: z.string(), messageId: z.string().optional(), reason: z.string().optional() }) });
+const errorFrame = z.object({
+  error: z.object({ code: z.string(), messageId: z.string().optional(), reason: z.string().optional() }),
+});
 
 export type Chunk = z.infer<typeof chunk>;
 

@@ -18,7 +18,12 @@ type ReadDeps = Pick<Deps, 'connections' | 'log'>;
  */
 export async function readFiles(deps: ReadDeps, em: EntityManager, agent: Agent): Promise<Map<string, string>> {
   const rows = await em.find(AgentFile, { agent: agent.id }, { orderBy: { path: 'asc' }, refresh: true });
-  const seen = await lookInside(deps, em, agent, rows.filter(({ content }) => content !== null).map(({ path }) => path));
+  const seen = await lookInside(
+    deps,
+    em,
+    agent,
+    rows.filter(({ content }) => content !== null).map(({ path }) => path),
+  );
   const files = new Map(seen?.files);
   for (const { path, content, applied } of rows) {
     if (content === null) files.delete(path);

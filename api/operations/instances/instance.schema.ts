@@ -57,7 +57,10 @@ export async function presentInstances(em: EntityManager, instances: readonly Pi
 }
 
 /** The account's instance as it sees it. Throws `not_found`, also for somebody else's and for one that is gone. */
-export async function presentInstance(em: EntityManager, owned: { accountId: string; instanceId: string }): Promise<InstanceView> {
+export async function presentInstance(
+  em: EntityManager,
+  owned: { accountId: string; instanceId: string },
+): Promise<InstanceView> {
   const row = await viewInstance(em, owned.accountId, owned.instanceId);
   if (!row) throw new AppError('not_found', 'Instance not found');
   return present(row);

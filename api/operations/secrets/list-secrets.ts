@@ -22,7 +22,10 @@ export const listSecrets = defineOperation({
   idempotent: false,
   params: instanceParams,
   query: z.object(pages.fields),
-  success: { status: 200, schema: z.object({ secrets: z.array(z.object({ key: z.string(), updatedAt: timestamp })), nextCursor }) },
+  success: {
+    status: 200,
+    schema: z.object({ secrets: z.array(z.object({ key: z.string(), updatedAt: timestamp })), nextCursor }),
+  },
   errors: [],
 
   async load({ params, actor, em }) {
@@ -36,6 +39,9 @@ export const listSecrets = defineOperation({
       { orderBy: { key: 'asc' }, limit: limit + 1, fields: ['key', 'updatedAt'] },
     );
     const page = pages.page(rows, limit, ({ key }) => key);
-    return { secrets: page.items.map(({ key, updatedAt }) => ({ key, updatedAt: updatedAt.toISOString() })), nextCursor: page.nextCursor };
+    return {
+      secrets: page.items.map(({ key, updatedAt }) => ({ key, updatedAt: updatedAt.toISOString() })),
+      nextCursor: page.nextCursor,
+    };
   },
 });

@@ -19,7 +19,8 @@ export const secretsField = z
   .record(keyField, valueField)
   .refine((secrets) => Object.keys(secrets).length > 0, 'Give at least one secret.')
   .meta({
-    description: 'Values by key, of 1 byte to 64 KiB. They become environment variables of the instance and are never shown again.',
+    description:
+      'Values by key, of 1 byte to 64 KiB. They become environment variables of the instance and are never shown again.',
     example: { SLACK_TOKEN: 'xoxb-...' },
   });
 

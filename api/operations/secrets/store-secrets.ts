@@ -20,7 +20,8 @@ export const storeSecrets = defineOperation({
   path: '/instances/:instanceId/secrets',
   operationId: 'secrets.store',
   summary: 'Store or replace secrets',
-  description: 'All of them or none. A running instance restarts within seconds to take them up; changes within two seconds share one restart.',
+  description:
+    'All of them or none. A running instance restarts within seconds to take them up; changes within two seconds share one restart.',
   tag: 'secrets',
   auth: 'account',
   audit: 'secrets.store',
@@ -43,7 +44,12 @@ export const storeSecrets = defineOperation({
     const encryption = encryptionOf(deps);
     const secrets = Object.entries(body.secrets);
     for (const [key, value] of secrets)
-      await storeSecret(em, { instanceId, key, value: encryption.encrypt(value, secretPlace({ accountId, instanceId, key })), now });
+      await storeSecret(em, {
+        instanceId,
+        key,
+        value: encryption.encrypt(value, secretPlace({ accountId, instanceId, key })),
+        now,
+      });
     if ((await em.count(InstanceSecret, { instance: instanceId })) > MAX_SECRETS) {
       const message = `An instance has at most ${MAX_SECRETS} secrets. Delete some first.`;
       throw new AppError('invalid_request', `secrets: ${message}`, { details: [{ path: 'secrets', message }] });

@@ -29,7 +29,8 @@ export const deleteSkill = defineOperation({
     const { instanceId, name } = params;
     const generation = await changeContent(em, { accountId: actor.accountId, instanceId });
     // Its files go with it.
-    if ((await em.nativeDelete(InstanceSkill, { instance: instanceId, name })) === 0) throw new AppError('not_found', 'Skill not found');
+    if ((await em.nativeDelete(InstanceSkill, { instance: instanceId, name })) === 0)
+      throw new AppError('not_found', 'Skill not found');
     return { instanceId, name, generation };
   },
 

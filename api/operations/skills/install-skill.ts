@@ -33,11 +33,17 @@ export const installSkill = defineOperation({
   body: z.object({
     name: skillNameField.meta({ description: 'Of a built-in skill its id in GET /skills.' }),
     type: z.enum(['built-in', 'custom']).optional().meta({ description: 'By default custom with files, built-in without.' }),
-    description: z.string().trim().min(1).max(1_024).optional().meta({ description: 'Of a custom skill; what its SKILL.md says wins.' }),
-    files: z
-      .record(z.string(), z.string())
+    description: z
+      .string()
+      .trim()
+      .min(1)
+      .max(1_024)
       .optional()
-      .meta({ description: 'Content by path, SKILL.md among them: at most 256 files, 5 MiB in all. What lies in `scripts/` or begins with `#!` can be run.' }),
+      .meta({ description: 'Of a custom skill; what its SKILL.md says wins.' }),
+    files: z.record(z.string(), z.string()).optional().meta({
+      description:
+        'Content by path, SKILL.md among them: at most 256 files, 5 MiB in all. What lies in `scripts/` or begins with `#!` can be run.',
+    }),
   }),
   success: { status: 201, schema: skillSchema },
   errors: ['conflict', 'unavailable'],
@@ -51,7 +57,8 @@ export const installSkill = defineOperation({
   async handle({ params, body, actor, em, deps, prepared: catalogue }) {
     const { instanceId } = params;
     const { accountId } = actor;
-    const skill = body.files === undefined ? chooseBuiltIn(catalogue, body) : makeCustom(catalogue, { ...body, files: body.files });
+    const skill =
+      body.files === undefined ? chooseBuiltIn(catalogue, body) : makeCustom(catalogue, { ...body, files: body.files });
     const generation = await changeContent(em, { accountId, instanceId });
     await requireRoom(em, instanceId, body.name);
     await insertSkill(em, skill, { id: deps.makeId('skl'), instanceId, generation, now: deps.clock() });
@@ -82,7 +89,11 @@ interface Placing {
   now: Date;
 }
 
-async function insertSkill(em: EntityManager, { files, ...facts }: NewSkill, { id, instanceId, generation, now }: Placing): Promise<void> {
+async function insertSkill(
+  em: EntityManager,
+  { files, ...facts }: NewSkill,
+  { id, instanceId, generation, now }: Placing,
+): Promise<void> {
   em.create(InstanceSkill, { ...facts, id, instance: instanceId, status: 'pending', generation, createdAt: now });
   await em.flush();
   for (const [path, content] of files) em.create(SkillFile, { skill: id, path, content });

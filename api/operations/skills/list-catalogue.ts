@@ -23,9 +23,10 @@ export const listCatalogue = defineOperation({
           name: z.string().meta({ example: 'Weather' }),
           description: z.string(),
           type: z.literal('built-in'),
-          requirements: z
-            .object({ bins: names, anyBins: names, env: names, config: names, os: names })
-            .meta({ description: 'Programs (all of `bins`, one of `anyBins`), variables (stored as secrets), settings and systems that it needs.' }),
+          requirements: z.object({ bins: names, anyBins: names, env: names, config: names, os: names }).meta({
+            description:
+              'Programs (all of `bins`, one of `anyBins`), variables (stored as secrets), settings and systems that it needs.',
+          }),
           missing: z
             .object({ bins: names, anyBins: names, config: names, os: names })
             .meta({ description: 'What of it this platform lacks.' }),

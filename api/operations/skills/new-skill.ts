@@ -3,7 +3,12 @@ import type { ErrorDetail } from '../../../domain/errors.ts';
 import { SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
 import { secretKeyProblem } from '../../../domain/secrets.ts';
 import type { BundledSkill } from '../../../runtime/openclaw/skill-catalogue.ts';
-import { firstLineOf, FrontMatterError, readSkillManifest, withSkillManifest } from '../../../runtime/openclaw/skill-front-matter.ts';
+import {
+  firstLineOf,
+  FrontMatterError,
+  readSkillManifest,
+  withSkillManifest,
+} from '../../../runtime/openclaw/skill-front-matter.ts';
 
 export interface NewSkill {
   name: string;
@@ -24,18 +29,33 @@ interface GivenSkill {
 export function chooseBuiltIn(catalogue: readonly BundledSkill[], { name, type }: GivenSkill): NewSkill {
   if (type === 'custom') throw invalid([{ path: 'files', message: `A custom skill needs files, ${SKILL_MANIFEST} among them.` }]);
   const skill = catalogue.find(({ id }) => id === name);
-  if (!skill) throw invalid([{ path: 'name', message: `There is no built-in skill "${name}". GET /skills lists them; a custom skill needs files.` }]);
-  return { name, type: 'built-in', description: skill.description, requiresEnv: storable(skill.requirements.env), files: new Map() };
+  if (!skill)
+    throw invalid([
+      { path: 'name', message: `There is no built-in skill "${name}". GET /skills lists them; a custom skill needs files.` },
+    ]);
+  return {
+    name,
+    type: 'built-in',
+    description: skill.description,
+    requiresEnv: storable(skill.requirements.env),
+    files: new Map(),
+  };
 }
 
 /** A skill of the customer's own. Throws `invalid_request`, and `conflict` for the name of a built-in one. */
-export function makeCustom(catalogue: readonly BundledSkill[], given: GivenSkill & { files: Readonly<Record<string, string>> }): NewSkill {
+export function makeCustom(
+  catalogue: readonly BundledSkill[],
+  given: GivenSkill & { files: Readonly<Record<string, string>> },
+): NewSkill {
   const { name, type, files } = given;
   if (type === 'built-in') throw invalid([{ path: 'files', message: 'A built-in skill has its files already. Leave them out.' }]);
   const problems = skillFilesProblems(files);
   if (problems.length > 0) throw invalid(problems);
   if (catalogue.some(({ id }) => id === name))
-    throw new AppError('conflict', `There is a built-in skill with the name ${name}. Choose another name, or leave the files out to install it.`);
+    throw new AppError(
+      'conflict',
+      `There is a built-in skill with the name ${name}. Choose another name, or leave the files out to install it.`,
+    );
   const { text, description, requiresEnv } = completeManifest(files[SKILL_MANIFEST] ?? '', given);
   return { name, type: 'custom', description, requiresEnv, files: new Map(Object.entries({ ...files, [SKILL_MANIFEST]: text })) };
 }

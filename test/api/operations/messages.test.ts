@@ -53,7 +53,11 @@ describe('messages.send', () => {
     const { status, body } = await account.call('POST', path, { message: 'Hello' });
     await api.sql(`update agents set model = 'moonshotai.kimi-k2.5' where id = ? returning id`, [of.agentId]);
     expect(status).toBe(502);
-    expect(body.error).toMatchObject({ code: 'agent_error', reason: 'model_error', message: expect.stringContaining('gone-model') });
+    expect(body.error).toMatchObject({
+      code: 'agent_error',
+      reason: 'model_error',
+      message: expect.stringContaining('gone-model'),
+    });
     expect(body.error.message).toContain('moonshotai.kimi-k2.5');
   });
 

@@ -20,7 +20,8 @@ afterAll(() => api.close());
 
 const path = (instanceId: string) => `/instances/${instanceId}/secrets`;
 const store = (instanceId: string, secrets: unknown) => account.call('POST', path(instanceId), { secrets });
-const keysOf = async (instanceId: string) => (await account.ok('GET', path(instanceId))).secrets.map(({ key }: { key: string }) => key);
+const keysOf = async (instanceId: string) =>
+  (await account.ok('GET', path(instanceId))).secrets.map(({ key }: { key: string }) => key);
 
 async function rowOf(instanceId: string) {
   const [row] = await api.sql<{ restart: number; content: number; transition: string | null; waits: boolean }>(
@@ -80,11 +81,14 @@ describe('secrets.store', () => {
     },
   );
 
-  test.each([[''], ['x'.repeat(64 * 1024 + 1)], ['ü'.repeat(32 * 1024 + 1)], ['***'], [7], [null]])('refuses the value %.12j', async (value) => {
-    const id = await newInstance(account);
-    const { status, body } = await store(id, { A: value });
-    expect([status, body.error.details[0].path]).toEqual([400, 'secrets.A']);
-  });
+  test.each([[''], ['x'.repeat(64 * 1024 + 1)], ['ü'.repeat(32 * 1024 + 1)], ['***'], [7], [null]])(
+    'refuses the value %.12j',
+    async (value) => {
+      const id = await newInstance(account);
+      const { status, body } = await store(id, { A: value });
+      expect([status, body.error.details[0].path]).toEqual([400, 'secrets.A']);
+    },
+  );
 
   test('takes what is just allowed, and replaces', async () => {
     const id = await newInstance(account);
@@ -96,7 +100,8 @@ describe('secrets.store', () => {
   test('refuses an empty call, and more than a hundred secrets of one instance, as a whole', async () => {
     const id = await newInstance(account);
     expect((await store(id, {})).status).toBe(400);
-    const many = (count: number, from = 0) => Object.fromEntries(Array.from({ length: count }, (_none, index) => [`S${from + index}`, 'x']));
+    const many = (count: number, from = 0) =>
+      Object.fromEntries(Array.from({ length: count }, (_none, index) => [`S${from + index}`, 'x']));
     await account.ok('POST', path(id), { secrets: many(99) });
     expect(await store(id, many(2, 99))).toMatchObject({ status: 400, body: { error: { details: [{ path: 'secrets' }] } } });
     expect(await keysOf(id)).toHaveLength(99);
@@ -129,7 +134,10 @@ describe('secrets.list', () => {
       nextCursor: null,
     });
     const page = await account.ok('GET', `${path(id)}?limit=1`);
-    expect(await account.ok('GET', `${path(id)}?limit=1&cursor=${page.nextCursor}`)).toMatchObject({ secrets: [{ key: 'B' }], nextCursor: null });
+    expect(await account.ok('GET', `${path(id)}?limit=1&cursor=${page.nextCursor}`)).toMatchObject({
+      secrets: [{ key: 'B' }],
+      nextCursor: null,
+    });
   });
 });
 

@@ -70,17 +70,23 @@ describe('skills.install', () => {
     const id = await newInstance(account);
     const { status, body } = await account.call('POST', path(id), custom());
     expect([status, body]).toEqual([201, { name: 'my-skill', type: 'custom', description: 'Custom skill', status: 'pending' }]);
-    expect(await fileOf(id, 'my-skill', 'SKILL.md')).toBe('---\nname: my-skill\ndescription: Custom skill\n---\n\n# My Skill\n...');
+    expect(await fileOf(id, 'my-skill', 'SKILL.md')).toBe(
+      '---\nname: my-skill\ndescription: Custom skill\n---\n\n# My Skill\n...',
+    );
     expect(await fileOf(id, 'my-skill', 'scripts/run.py')).toBe('#!/usr/bin/env python3\n...');
   });
 
   test('keeps what a front matter says, except that its name is the name that was given', async () => {
     const id = await newInstance(account);
-    const text = '---\nname: weather\ndescription: "Own: words"\nmetadata: { "openclaw": { "requires": { "env": ["MY_TOKEN", "lower", "PATH"] } } }\n---\nBody';
+    const text =
+      '---\nname: weather\ndescription: "Own: words"\nmetadata: { "openclaw": { "requires": { "env": ["MY_TOKEN", "lower", "PATH"] } } }\n---\nBody';
     const skill = await account.ok('POST', path(id), custom({ description: 'ignored', files: { 'SKILL.md': text } }));
     expect(skill.description).toBe('Own: words');
     expect(await fileOf(id, 'my-skill', 'SKILL.md')).toMatch(/^---\nname: my-skill\ndescription: "Own: words"\n/);
-    const [row] = await api.sql<{ env: string[] }>('select to_json(requires_env) as env from instance_skills where instance_id = ?', [id]);
+    const [row] = await api.sql<{ env: string[] }>(
+      'select to_json(requires_env) as env from instance_skills where instance_id = ?',
+      [id],
+    );
     expect(row?.env).toEqual(['MY_TOKEN']);
   });
 
@@ -89,7 +95,9 @@ describe('skills.install', () => {
     await makeRunning(api, id);
     const installing = account.call('POST', path(id), custom());
     await eventually(async () =>
-      expect(await api.sql('select content_generation::int as generation from instances where id = ?', [id])).toEqual([{ generation: 1 }]),
+      expect(await api.sql('select content_generation::int as generation from instances where id = ?', [id])).toEqual([
+        { generation: 1 },
+      ]),
     );
     await api.sql(`update instance_skills set status = 'active' where instance_id = ? returning id`, [id]);
     await api.sql('update instances set applied_content_generation = content_generation where id = ? returning id', [id]);
@@ -120,12 +128,22 @@ describe('skills.install', () => {
     expect(await refusal(fields)).toEqual([400, where]);
   });
 
-  test.each(['../x', '/etc/passwd', 'a/../../b', './a', 'a//b', 'a/', '', 'C:\\x', 'a\\b', 'a\tb', 'x'.repeat(256), 'a/'.repeat(300) + 'b'])(
-    'refuses the path %.20j',
-    async (file) => {
-      expect(await refusal({ files: { 'SKILL.md': '#', [file]: 'x' } })).toEqual([400, `files.${file}`]);
-    },
-  );
+  test.each([
+    '../x',
+    '/etc/passwd',
+    'a/../../b',
+    './a',
+    'a//b',
+    'a/',
+    '',
+    'C:\\x',
+    'a\\b',
+    'a\tb',
+    'x'.repeat(256),
+    'a/'.repeat(300) + 'b',
+  ])('refuses the path %.20j', async (file) => {
+    expect(await refusal({ files: { 'SKILL.md': '#', [file]: 'x' } })).toEqual([400, `files.${file}`]);
+  });
 
   test.each([
     [['a.md', 'A.md']],
@@ -143,7 +161,8 @@ describe('skills.install', () => {
   test('refuses ten thousand files, and more than 5 MiB, and takes just 5 MiB', async () => {
     const many = Object.fromEntries(Array.from({ length: 10_000 }, (_none, index) => [`f${index}`, 'x']));
     expect(await refusal({ files: { 'SKILL.md': '#', ...many } })).toEqual([400, 'files']);
-    const large = (bytes: number) => Object.fromEntries([['SKILL.md', '#'], ...[0, 1, 2, 3, 4].map((index) => [`f${index}`, 'x'.repeat(bytes)])]);
+    const large = (bytes: number) =>
+      Object.fromEntries([['SKILL.md', '#'], ...[0, 1, 2, 3, 4].map((index) => [`f${index}`, 'x'.repeat(bytes)])]);
     expect(await refusal({ files: large(1024 ** 2) })).toEqual([400, 'files']);
     const id = await newInstance(account);
     expect((await account.call('POST', path(id), custom({ files: large(1024 ** 2 - 1) }))).status).toBe(201);
