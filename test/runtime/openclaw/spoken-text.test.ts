@@ -5,6 +5,10 @@ test.each([
   ['[Tue 2026-11-24 16:50 UTC] hello', 'hello'],
   ['[Tue 2026-11-24 16:50 UTC] two\n\nlines\n\nRuntime: agent=a | session=agent:a:conv:c | host=vm', 'two\n\nlines'],
   ['[draft] Runtime: agent=a', '[draft] Runtime: agent=a'],
+  [
+    '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\nnever answered\n\nthe next\n\none',
+    'the next\n\none',
+  ],
   ['', ''],
 ])('%j was said as %j', (message, said) => {
   expect(spokenText(message)).toBe(said);
