@@ -4,6 +4,8 @@ import { createIdMaker } from '../../domain/ids.ts';
 
 export const makeId = createIdMaker(randomBytes);
 
+const BALANCE_NANO_USD = '50000000000';
+
 interface InstanceValues {
   id?: string;
   runtimeId?: string;
@@ -23,9 +25,11 @@ export async function insertInstance(
   const { id: instanceId = makeId('inst'), desiredStatus = 'running', status = 'running', bootId = null, shard = 0 } = values;
   const accountId = makeId('acc');
   const em = orm.em.fork();
-  await em.execute(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [
+  // With money: a worker that sweeps the bills stops what nobody pays for.
+  await em.execute(`insert into accounts (id, email, name, created_at, balance_nano_usd) values (?, ?, 'Test', now(), ?)`, [
     accountId,
     `${accountId}@example.com`,
+    BALANCE_NANO_USD,
   ]);
   await em.execute(
     `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, boot_id, shard)
