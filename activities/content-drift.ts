@@ -55,23 +55,17 @@ export async function holds(client: GatewayClient, content: GatewayContentRows, 
   const { agents } = agentsAnswer.parse(await client.request('agents.list', {}, { signal }));
   const wantedAgents = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
   const [first] = wantedAgents;
-  // Without any the gateway has an idle one of its own.
-  if (first === undefined)
-    return isSame(
-      await secretNames(client),
-      content.secrets.map(({ key }) => key),
-    );
-  return (
-    isSame(
-      agents.map(({ id }) => id),
-      wantedAgents,
-    ) &&
-    isSame(
-      await secretNames(client),
-      content.secrets.map(({ key }) => key),
-    ) &&
-    hasSkills(await readSkills(client, first), wantedSkills(content))
+  const hasSecrets = isSame(
+    await secretNames(client),
+    content.secrets.map(({ key }) => key),
   );
+  // Without any agent the gateway has an idle one of its own.
+  if (first === undefined || !hasSecrets) return hasSecrets;
+  const hasAgents = isSame(
+    agents.map(({ id }) => id),
+    wantedAgents,
+  );
+  return hasAgents && hasSkills(await readSkills(client, first), wantedSkills(content));
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {

@@ -2,6 +2,7 @@ import { ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/clien
 import type { Client, ScheduleOptions } from '@temporalio/client';
 import { msToTs } from '@temporalio/common/lib/time.js';
 import type { NativeConnection } from '@temporalio/worker';
+import { SEARCH_ATTRIBUTES } from '../domain/search-attributes.ts';
 import { TASK_QUEUES } from '../domain/task-queues.ts';
 import {
   SWEEP_BILLING,
@@ -14,9 +15,6 @@ import {
   SWEEP_WEBHOOKS_ID,
 } from '../domain/workflow-ids.ts';
 import { grpcCodeOf, GRPC } from './grpc-code.ts';
-
-/** What operators filter workflows by. All are keywords. */
-export const SEARCH_ATTRIBUTES = ['AccountId', 'InstanceId', 'Operation'];
 
 /** IndexedValueType of Temporal's interface. */
 const KEYWORD = 2;

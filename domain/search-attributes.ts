@@ -1,0 +1,2 @@
+/** What operators filter workflows by in the Temporal Web UI. All are keywords. */
+export const SEARCH_ATTRIBUTES = ['AccountId', 'InstanceId', 'Operation'];
