@@ -17,13 +17,11 @@ import { fullTextOfRun } from '../runtime/openclaw/run-text.ts';
 import type { RunText } from '../runtime/openclaw/run-text.ts';
 import { noteSeenCron } from './note-cron.ts';
 import { RecentTexts } from './recent-texts.ts';
+import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
-import { TurnTasks } from './turn-tasks.ts';
 
 type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
 
-const READ_BACK = 'read back';
-const AGAIN_MS = 5_000;
 /** Answers are kept until the gateway says that their run is over. */
 const TEXTS_REMEMBERED = 50;
 /** The gateway writes a run down when it is over; so much later at most. */
@@ -40,49 +38,28 @@ export class CronWatch {
   readonly #deps: Deps;
   readonly #instanceId: string;
   readonly #client: GatewayClient;
-  readonly #tasks: TurnTasks;
-  readonly #ending = new AbortController();
-  readonly #unsubscribe: () => void;
+  readonly #recorder: Recorder;
   readonly #said = new RecentTexts(TEXTS_REMEMBERED);
-  #again: NodeJS.Timeout | undefined;
 
   constructor(deps: Deps, instanceId: string, client: GatewayClient) {
     this.#deps = deps;
     this.#instanceId = instanceId;
     this.#client = client;
-    this.#tasks = new TurnTasks((err, jobId) => this.#onFailure(err, jobId));
-    this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
-    this.#run(READ_BACK, () => this.#readBack());
+    this.#recorder = new Recorder({
+      client,
+      onEvent: (event) => this.#onEvent(event),
+      readBack: () => this.#readBack(),
+      onFailure: (err, jobId) => deps.log.warn({ err, instanceId, jobId }, 'could not record what a cron job did; trying again'),
+    });
   }
 
   /** Resolves when nothing of it is under way any more. */
-  async end(): Promise<void> {
-    this.#unsubscribe();
-    clearTimeout(this.#again);
-    this.#ending.abort();
-    await this.#tasks.idle();
+  end(): Promise<void> {
+    return this.#recorder.end();
   }
 
   #em(): EntityManager {
     return this.#deps.orm.em.fork();
-  }
-
-  #isOver(): boolean {
-    return this.#ending.signal.aborted || !this.#client.isOpen();
-  }
-
-  #run(jobId: string, work: () => Promise<void>): void {
-    this.#tasks.run(jobId, async () => {
-      if (!this.#isOver()) await work();
-    });
-  }
-
-  /** What could not be written down now is found by reading back again. */
-  #onFailure(err: unknown, jobId: string): void {
-    if (this.#isOver()) return;
-    this.#deps.log.warn({ err, instanceId: this.#instanceId, jobId }, 'could not record what a cron job did; trying again');
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.#run(READ_BACK, () => this.#readBack()), AGAIN_MS);
   }
 
   #onEvent(event: GatewayEvent): void {
@@ -90,11 +67,11 @@ export class CronWatch {
       if (event.sessionKey.includes(':cron:')) this.#said.set(event.sessionKey, event.text);
     } else if (event.kind === 'cron-job') {
       const { jobId, job, isRemoved } = event;
-      if (job && !job.isInternal) this.#run(jobId, () => this.#note(job, isRemoved));
+      if (job && !job.isInternal) this.#recorder.run(jobId, () => this.#note(job, isRemoved));
     } else if (event.kind === 'cron-run') {
       const { run, job } = event;
       if (job?.isInternal) return;
-      this.#run(run.jobId, async () => {
+      this.#recorder.run(run.jobId, async () => {
         if (job) await this.#note(job, false);
         await this.#record(run, this.#said.take(run.sessionKey ?? ''));
       });
@@ -123,10 +100,10 @@ export class CronWatch {
     const readTo = await cronRunsReadTo(this.#em(), this.#instanceId);
     const { missed, newestMs } = await this.#findMissed(readTo === null ? 0 : readTo - LATE_MS);
     for (const run of missed.toReversed()) {
-      if (this.#isOver()) return;
+      if (this.#recorder.isOver()) return;
       if (!internal.has(run.jobId)) await this.#record(run, null);
     }
-    if (newestMs > 0 && !this.#isOver()) await noteCronRunsRead(this.#em(), this.#instanceId, new Date(newestMs));
+    if (newestMs > 0 && !this.#recorder.isOver()) await noteCronRunsRead(this.#em(), this.#instanceId, new Date(newestMs));
     // Of deleted agents.
     for (const jobId of await findOrphanCrons(this.#em(), this.#instanceId)) await removeCron(this.#client, jobId);
   }
@@ -145,7 +122,7 @@ export class CronWatch {
   async #findMissed(sinceMs: number): Promise<{ missed: CronRun[]; newestMs: number }> {
     const missed: CronRun[] = [];
     let newestMs = 0;
-    for (let offset: number | null = 0; offset !== null && !this.#isOver();) {
+    for (let offset: number | null = 0; offset !== null && !this.#recorder.isOver();) {
       const page = await listCronRuns(this.#client, offset);
       const keys = page.runs.map(({ jobId, runAtMs }) => cronOccurrence(jobId, runAtMs));
       const recorded = await findRecorded(this.#em(), this.#instanceId, keys);

@@ -5,13 +5,11 @@ import { runTransaction } from '../database/run-transaction.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
 import { listSessionsSince, unpromptedRuns } from '../runtime/openclaw/unprompted-runs.ts';
+import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
-import { TurnTasks } from './turn-tasks.ts';
 
 type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
 
-const READ_BACK = 'read back';
-const AGAIN_MS = 5_000;
 /** A run may have begun so long before its conversation was last read. */
 const LATE_MS = 10 * 60_000;
 
@@ -23,54 +21,35 @@ export class MessageWatch {
   readonly #deps: Deps;
   readonly #instanceId: string;
   readonly #client: GatewayClient;
-  readonly #tasks: TurnTasks;
-  readonly #ending = new AbortController();
-  readonly #unsubscribe: () => void;
-  #again: NodeJS.Timeout | undefined;
+  readonly #recorder: Recorder;
 
   constructor(deps: Deps, instanceId: string, client: GatewayClient) {
     this.#deps = deps;
     this.#instanceId = instanceId;
     this.#client = client;
-    this.#tasks = new TurnTasks((err, sessionKey) => this.#onFailure(err, sessionKey));
-    this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
-    this.#run(READ_BACK, () => this.#readBack());
+    this.#recorder = new Recorder({
+      client,
+      onEvent: (event) => this.#onEvent(event),
+      readBack: () => this.#readBack(),
+      onFailure: (err, sessionKey) =>
+        deps.log.warn({ err, instanceId, sessionKey }, 'could not record what an agent said; trying again'),
+    });
   }
 
   /** Resolves when nothing of it is under way any more. */
-  async end(): Promise<void> {
-    this.#unsubscribe();
-    clearTimeout(this.#again);
-    this.#ending.abort();
-    await this.#tasks.idle();
+  end(): Promise<void> {
+    return this.#recorder.end();
   }
 
   #em(): EntityManager {
     return this.#deps.orm.em.fork();
   }
 
-  #isOver(): boolean {
-    return this.#ending.signal.aborted || !this.#client.isOpen();
-  }
-
-  #run(name: string, work: () => Promise<void>): void {
-    this.#tasks.run(name, async () => {
-      if (!this.#isOver()) await work();
-    });
-  }
-
-  #onFailure(err: unknown, sessionKey: string): void {
-    if (this.#isOver()) return;
-    this.#deps.log.warn({ err, instanceId: this.#instanceId, sessionKey }, 'could not record what an agent said; trying again');
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.#run(READ_BACK, () => this.#readBack()), AGAIN_MS);
-  }
-
   /** Whether nobody's message began it is in the history only. */
   #onEvent(event: GatewayEvent): void {
     if (event.kind !== 'final' || isTurnKey(event.runId) || event.text === '') return;
     const { sessionKey } = event;
-    if (agentOfConversation(sessionKey) !== null) this.#run(sessionKey, () => this.#readConversation(sessionKey));
+    if (agentOfConversation(sessionKey) !== null) this.#recorder.run(sessionKey, () => this.#readConversation(sessionKey));
   }
 
   async #readConversation(sessionKey: string): Promise<void> {
@@ -78,7 +57,7 @@ export class MessageWatch {
     if (gatewayAgentId === null) return;
     const { makeId, clock } = this.#deps;
     const instanceId = this.#instanceId;
-    const history = await readHistory(this.#client, { sessionKey, keys: [], signal: this.#ending.signal });
+    const history = await readHistory(this.#client, { sessionKey, keys: [], signal: this.#recorder.signal });
     const runs = unpromptedRuns(history, isTurnKey);
     const recorded = await findRecorded(
       this.#em(),
@@ -96,7 +75,7 @@ export class MessageWatch {
     const readTo = await messagesReadTo(this.#em(), this.#instanceId);
     const sessions = await listSessionsSince(this.#client, readTo === null ? 0 : readTo - LATE_MS);
     for (const { sessionKey } of sessions) {
-      if (this.#isOver()) return;
+      if (this.#recorder.isOver()) return;
       await this.#readConversation(sessionKey);
     }
     const newestMs = Math.max(0, ...sessions.map(({ updatedAtMs }) => updatedAtMs));
