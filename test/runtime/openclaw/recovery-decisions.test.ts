@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseHistory } from '../../../runtime/openclaw/gateway-history.ts';
 import type { GatewayHistory } from '../../../runtime/openclaw/gateway-history.ts';
-import { decideRecovery, rerunsOf, willRerun } from '../../../runtime/openclaw/recovery.ts';
+import { decideRecovery, rerunAtWork, rerunsOf, willRerun } from '../../../runtime/openclaw/recovery.ts';
 
 // Rows and answers in the shapes that a gateway was seen to give; K is the turn's key, R a run that repeats it.
 const K = 'msg_k';
@@ -191,9 +191,25 @@ test('the repetitions of a turn are those before the next message, and no others
 });
 
 test('a gateway repeats what it believes to be running while nothing runs', () => {
-  expect(willRerun(history([user(K), said(K, 'hi')], { status: 'running' }))).toBe(true);
-  expect(willRerun(history([user(K), said(K, 'hi')], { status: 'done' }))).toBe(false);
-  expect(willRerun(history([user(K)], { status: 'running', inFlightRun: { runId: K, text: '' } }))).toBe(false);
+  const answered = [user(K), said(K, 'hi')];
+  expect(willRerun(history(answered, { status: 'running' }), K)).toBe(true);
+  expect(willRerun(history([user(K)], { status: 'running' }), K)).toBe(true);
+  expect(willRerun(history(answered, { status: 'done' }), K)).toBe(false);
+  expect(willRerun(history([user(K)], { status: 'running', inFlightRun: { runId: K, text: '' } }), K)).toBe(false);
+});
+
+test('it repeats the newest turn only, and not under the key of one that it never began', () => {
+  const behind = history([user(K), said(K, 'hi'), user('msg_next')], { status: 'running' });
+  expect([willRerun(behind, K), willRerun(behind, 'msg_next'), willRerun(behind, 'msg_other')]).toEqual([false, true, false]);
+});
+
+test('a turn that is being repeated is known by the run that does it, and is not to be repeated once more', () => {
+  const repeated = [user(K), said(K, 'hi'), system('r1')];
+  const atWork = history(repeated, { status: 'running', inFlightRun: { runId: 'r1', text: '' } });
+  expect([rerunAtWork(atWork, K), willRerun(atWork, K)]).toEqual(['r1', false]);
+  expect(rerunAtWork(history(repeated, { status: 'running' }), K)).toBeNull();
+  expect(rerunAtWork(atWork, 'msg_other')).toBeNull();
+  expect(willRerun(history(repeated, { status: 'running' }), K)).toBe(false);
 });
 
 const anyRow = fc.oneof(

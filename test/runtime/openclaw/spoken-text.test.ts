@@ -9,11 +9,20 @@ test.each([
     '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\nnever answered\n\nthe next\n\none',
     'the next\n\none',
   ],
+  [
+    '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\nnever answered\n\nContinue the current task from the existing transcript, preserving completed work.\n\nRuntime: agent=a',
+    'never answered',
+  ],
   ['', ''],
 ])('%j was said as %j', (message, said) => {
   expect(spokenText(message)).toBe(said);
 });
 
-test("the gateway's own context was said by nobody", () => {
-  expect(spokenText('<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nnone\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>')).toBeNull();
+test.each([
+  '<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nnone\n<<<END_OPENCLAW_INTERNAL_CONTEXT>>>',
+  '[Tue 2026-11-24 16:50 UTC] [System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting.',
+  '[System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting.',
+  'Continue the current task from the existing transcript, preserving completed work.',
+])('what a gateway adds by itself was said by nobody: %j', (message) => {
+  expect(spokenText(message)).toBeNull();
 });
