@@ -18,10 +18,11 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     const { orm, driver, connections } = deps;
     const { instanceId, runtimeId, call, signal } = attempt;
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
+    const secrets = openSecrets(deps, content);
     await driver.replaceSkills(runtimeId, skillTree(content), call);
-    await driver.writeConfig(gatewaySpec(deps, runtimeId, content), call);
+    await driver.writeConfig(gatewaySpec(deps, runtimeId, { rows: content, secrets }), call);
     const client = await connections.get(runtimeId, signal);
-    await syncSecrets(client, openSecrets(deps, content));
+    await syncSecrets(client, secrets);
     const { refused } = await pushContent(deps, attempt, { client, content });
     const { contentGeneration } = content;
     orOvertaken(await markContentApplied(orm.em.fork(), { instanceId, epoch: call.epoch, contentGeneration }));

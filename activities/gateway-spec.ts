@@ -3,22 +3,27 @@ import type { RuntimeSpec } from '../runtime/driver.ts';
 import { renderConfig } from '../runtime/openclaw/render-config.ts';
 import type { GatewayAgent } from '../runtime/openclaw/render-config.ts';
 import { gatewayToken, relayToken } from '../runtime/openclaw/tokens.ts';
-import { openSecrets } from './open-secrets.ts';
 import { bundledSkills, skillEnvironments } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
 
 /** For an agent whose model the platform no longer has: the relay refuses its calls and says so. */
 const UNKNOWN_MODEL = { contextWindow: 128_000, maxTokens: 8_192 };
 
+/** What a gateway shall hold, with its secrets in clear: see openSecrets. */
+export interface OpenContent {
+  rows: GatewayContentRows;
+  secrets: ReadonlyMap<string, string>;
+}
+
 /** The gateway of this runtime, with the content that it shall hold. */
-export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, rows: GatewayContentRows): RuntimeSpec {
+export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, { rows, secrets }: OpenContent): RuntimeSpec {
   const { agents } = rows;
   const content = {
     gatewayToken: activeToken({ config }, runtimeId),
     relayUrl: driver.relayUrl(),
     paths: driver.paths(runtimeId),
     turnTimeoutSeconds: Math.ceil(config.TURN_TIMEOUT_MS / 1_000),
-    skills: { bundled: bundledSkills(rows), env: skillEnvironments(rows, openSecrets({ config }, rows)) },
+    skills: { bundled: bundledSkills(rows), env: skillEnvironments(rows, secrets) },
     agents: agents.map(({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
       gatewayAgentId,
       displayName,

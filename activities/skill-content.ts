@@ -1,6 +1,7 @@
 import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
-import { isSkillScript } from '../domain/skills.ts';
+import { isSkillScript, SKILL_MANIFEST } from '../domain/skills.ts';
 import type { SkillFile } from '../runtime/driver.ts';
+import { readSkillManifest } from '../runtime/openclaw/skill-front-matter.ts';
 import type { WantedSkills } from '../runtime/openclaw/skill-liveness.ts';
 
 /** The bundled skills that the agents of this instance have. */
@@ -16,20 +17,31 @@ export function wantedSkills(content: Pick<GatewayContentRows, 'skills'>): Wante
   };
 }
 
-/** The variables that each skill asks for, as far as they are secrets of the instance. */
+/**
+ * The variables that each skill asks for, as far as they are secrets of the instance, by the key under which the
+ * gateway looks for the settings of that skill. Skills of one key share them.
+ */
 export function skillEnvironments(
-  { skills }: Pick<GatewayContentRows, 'skills'>,
+  { skills, skillFiles }: Pick<GatewayContentRows, 'skills' | 'skillFiles'>,
   secrets: ReadonlyMap<string, string>,
 ): Record<string, Record<string, string>> {
-  const environments: Record<string, Record<string, string>> = {};
+  const manifests = new Map(skillFiles.flatMap((file) => (file.path === SKILL_MANIFEST ? [[file.skillName, file.content]] : [])));
+  const environments = new Map<string, Record<string, string>>();
   for (const { name, requiresEnv } of skills) {
     const env = requiresEnv.flatMap((key) => {
       const value = secrets.get(key);
       return value === undefined ? [] : [[key, value] as const];
     });
-    if (env.length > 0) environments[name] = Object.fromEntries(env);
+    if (env.length === 0) continue;
+    const key = settingsKeyOf(name, manifests.get(name));
+    environments.set(key, { ...environments.get(key), ...Object.fromEntries(env) });
   }
-  return environments;
+  return Object.fromEntries(environments);
+}
+
+/** Its name, unless its SKILL.md gives another one; those of the bundled skills do not. */
+function settingsKeyOf(name: string, manifest: string | undefined): string {
+  return (manifest === undefined ? null : readSkillManifest(manifest).skillKey) ?? name;
 }
 
 /** The files of the custom skills, as the driver puts them there. */

@@ -10,6 +10,7 @@ import { GatewayDiedError, waitUntilReady } from '../runtime/openclaw/readiness.
 import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
 import { takeUpTurns } from '../turns/take-up-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
+import type { OpenContent } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
 import { orOvertaken, runStep } from './run-step.ts';
@@ -36,12 +37,13 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     if (afterDeath(step.row.deaths, clock()).giveUp) throw new GatewayDiedError(await deps.driver.exitOf(runtimeId));
     await killLostGateway(deps, attempt);
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
-    await spawn(deps, attempt, content);
+    const secrets = openSecrets(deps, content);
+    await spawn(deps, attempt, { rows: content, secrets });
     await becomeReady(deps, attempt);
     // At once: three seconds after it is ready the gateway would run interrupted turns again by itself.
     const client = await connections.get(runtimeId, signal);
     // Before any turn runs; what is not new to it takes no time.
-    await syncSecrets(client, openSecrets(deps, content));
+    await syncSecrets(client, secrets);
     await attempt.enter('recovering_turns');
     await recoverTurns(deps, attempt, client);
     await attempt.enter('applying_content');
@@ -61,7 +63,7 @@ async function killLostGateway({ driver, connections }: StepDeps, attempt: Attem
 }
 
 /** Spawns a gateway, or brings the one that runs to this configuration. */
-async function spawn(deps: StepDeps, attempt: Attempt, content: GatewayContentRows): Promise<void> {
+async function spawn(deps: StepDeps, attempt: Attempt, content: OpenContent): Promise<void> {
   const { orm, driver, connections } = deps;
   const { instanceId, runtimeId, call, step } = attempt;
   await attempt.enter('starting_gateway');
@@ -71,7 +73,7 @@ async function spawn(deps: StepDeps, attempt: Attempt, content: GatewayContentRo
     const { restartGeneration } = step.row;
     orOvertaken(await noteGatewayGone(orm.em.fork(), { instanceId, epoch: call.epoch, restartGeneration }));
   }
-  await driver.replaceSkills(runtimeId, skillTree(content), call);
+  await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
   await driver.ensureRunning(gatewaySpec(deps, runtimeId, content), call);
 }
 

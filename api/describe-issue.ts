@@ -49,6 +49,8 @@ export const describeIssue: z.core.$ZodErrorMap = (issue) => {
       return `Must be one of: ${issue.values.map(String).join(', ')}.`;
     case 'not_multiple_of':
       return `Must be a multiple of ${issue.divisor}.`;
+    case 'invalid_key':
+      return issue.issues[0]?.message ?? 'Is not a valid name.';
     default:
       return 'Is not valid.';
   }

@@ -32,12 +32,13 @@ export interface Idempotency {
   finish(em: EntityManager, call: KeyedCall, answer: unknown): Promise<void>;
 }
 
-const PRINTABLE = /^[\x20-\x7e]{1,255}$/;
+/** 1 to 255 printable ASCII characters. */
+export const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 const SOON_SECONDS = 1;
 
 /** Whether this may be an Idempotency-Key: 1 to 255 printable ASCII characters. */
 export function isIdempotencyKey(text: string): boolean {
-  return PRINTABLE.test(text);
+  return IDEMPOTENCY_KEY.test(text);
 }
 
 /** Within whose keys a key is looked up: all keys and tokens of an account share them. */

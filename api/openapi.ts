@@ -7,6 +7,7 @@ import type { Operation } from './define-operation.ts';
 import { errorEnvelope } from './error-envelope.ts';
 import type { ErrorEnvelope } from './error-envelope.ts';
 import { createExamples } from './example-of.ts';
+import { IDEMPOTENCY_KEY } from './idempotency.ts';
 import { declaredErrors } from './standing-errors.ts';
 
 type Responses = Record<`${1 | 2 | 3 | 4 | 5}${string}`, ZodOpenApiResponseObject>;
@@ -28,6 +29,7 @@ const idempotencyHeader = z.object({
     .string()
     .min(1)
     .max(255)
+    .regex(IDEMPOTENCY_KEY)
     .optional()
     .meta({ description: 'Makes a retry safe: the same key and body answer what the first call answered, for 24 hours.' }),
 });

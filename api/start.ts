@@ -79,7 +79,7 @@ async function run(config: Config, env: Record<string, string | undefined>, log:
     host: config.HOST,
     port: config.PORT,
   });
-  const metricsServer = await startMetricsServer(registry, { host: config.HOST, port: config.METRICS_PORT });
+  const metricsServer = await startMetricsServer(registry, { host: config.METRICS_HOST, port: config.METRICS_PORT });
   log.info({ host: config.HOST, port: server.port }, 'the API listens');
 
   const drain = async (): Promise<void> => {

@@ -4,6 +4,9 @@ export type InstanceStatus = 'provisioning' | 'running' | 'stopped' | 'destroyin
 export type TransitionKind = 'starting' | 'stopping' | 'restarting' | 'recovering' | 'destroying';
 export type PowerAction = 'start' | 'stop' | 'destroy';
 
+/** A transition that has lasted longer wants an operator's eye. */
+export const STUCK_AFTER_MS = 10 * 60_000;
+
 /** One thing that the reconciler does next. */
 export type Step = 'none' | 'start' | 'stop' | 'destroy' | 'restart' | 'apply';
 

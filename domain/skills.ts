@@ -9,6 +9,8 @@ export const SKILL_MANIFEST = 'SKILL.md';
 
 export const SKILL_NAME = /^[a-z0-9]+(?:-[a-z0-9]+)*$/;
 export const MAX_SKILL_NAME_LENGTH = 64;
+/** Under which a gateway keeps the settings of a skill: the key of an object in its configuration. */
+export const SKILL_KEY = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 interface Problem {
   path: string;

@@ -23,6 +23,8 @@ export interface LedgerLine {
   from: number | null;
   to: number | null;
   nanoUsdPerHour: bigint | null;
+  /** The line that a reversal takes back. */
+  reversesId: string | null;
 }
 
 export interface AccountRecord {
@@ -49,6 +51,7 @@ export function verifyAccount(account: AccountRecord, prices: readonly Price[]):
     debits.delete(interval.id);
   }
   for (const id of debits.keys()) problems.push(`${accountId}: lines are debited for an interval ${id} that it does not have.`);
+  problems.push(...reversalProblems(lines).map((text) => `${accountId}: ${text}`));
   const sum = lines.reduce((total, { amount }) => total + amount, 0n);
   if (sum !== balance) problems.push(`${accountId}: the balance is ${balance}, but its lines add up to ${sum}.`);
   if (balance < 0n) problems.push(`${accountId}: the balance ${balance} is negative.`);
@@ -78,6 +81,20 @@ function intervalProblem(interval: MeteredInterval, lines: readonly LedgerLine[]
     if (!isAsWanted) return `its line ${have.id} is ${describe(have)}, but should be ${want ? describe(want) : 'none'}.`;
   }
   return null;
+}
+
+/** A reversal takes back one credit or debit as a whole, and nothing is taken back twice. */
+function reversalProblems(lines: readonly LedgerLine[]): string[] {
+  const reversals = lines.filter(({ kind }) => kind === 'reversal');
+  if (reversals.length === 0) return [];
+  const known = new Map(lines.filter(({ kind }) => kind === 'credit' || kind === 'debit').map((line) => [line.id, line]));
+  const problems: string[] = [];
+  for (const { id, amount, reversesId } of reversals) {
+    const reversed = known.get(reversesId ?? '');
+    if (reversed?.amount !== -amount) problems.push(`the reversal ${id} of ${amount} does not take back ${reversesId}.`);
+    known.delete(reversesId ?? '');
+  }
+  return problems;
 }
 
 /** What was written off is what was used without money behind it. What has accrued may be written off before it is debited. */

@@ -1,5 +1,7 @@
+import { isIPv4 } from 'node:net';
 import { totalmem } from 'node:os';
 import { z } from 'zod';
+import { readSettingFiles } from './setting-files.ts';
 
 const GIBIBYTE = 1024 ** 3;
 
@@ -66,13 +68,22 @@ const modelCatalogue = z
   )
   .refine((models) => Object.keys(models).length > 0, 'must name at least one model');
 
+/** The machine's own address on the network that every Docker engine has. */
+const DOCKER_BRIDGE = '172.17.0.1';
+
 /** Every setting of every process: its name in the environment, its default and what it is for. */
 export const settingsSchema = z.object({
   HOST: z.string().default('127.0.0.1').describe('address the API listens on'),
   PORT: port.default(3000).describe('port of the API'),
-  RELAY_HOST: z.string().default('127.0.0.1').describe('address of the model relay, as instances reach it'),
+  RELAY_HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe(
+      "address of the model relay, as instances reach it; with `docker` by default `172.17.0.1`, the engine's own bridge",
+    ),
   RELAY_PORT: port.default(3001).describe('port of the model relay'),
   METRICS_PORT: port.default(3002).describe('metrics of the API; the worker and the relay take the next two ports'),
+  METRICS_HOST: z.string().default('127.0.0.1').describe('address that metrics are served on'),
   TRUSTED_PROXIES: list.describe('comma separated addresses whose `X-Forwarded-For` counts'),
   CORS_ORIGINS: list
     .refine(
@@ -92,13 +103,39 @@ export const settingsSchema = z.object({
     .regex(/^[^\s:]+:\d+$/, 'must be host:port')
     .describe('the Temporal frontend; `npm start` brings its own'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('the Temporal namespace'),
+  WORKER_BUILD_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be a version or commit: letters, digits, `.`, `_` and `-`, at most 64')
+    .optional()
+    .describe('which build this worker is: runs stay with the build that began them (docs/OPERATIONS.md); unset: no versions'),
   MASTER_KEYS: masterKeys,
   OPERATOR_TOKEN: z
     .string()
     .min(32, 'must have at least 32 characters')
     .optional()
     .describe('the bearer token of `/v1/admin`; unset: those routes answer 404'),
-  RUNTIME: z.enum(['process']).default('process').describe('how instances run'),
+  RUNTIME: z.enum(['process', 'docker']).default('process').describe('how instances run: `process` or `docker`'),
+  DOCKER_SOCKET: z.string().min(1).default('/var/run/docker.sock').describe('with `docker`: the socket of the engine'),
+  INSTANCE_IMAGE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('with `docker`: another image than the one that `npm run image:build` makes'),
+  INSTANCE_MEMORY_MB: z.coerce.number().int().min(768).default(1024).describe('with `docker`: memory of one instance'),
+  INSTANCE_CPUS: z.coerce.number().min(0.1).default(2).describe('with `docker`: processors of one instance'),
+  INSTANCE_PIDS: z.coerce.number().int().min(64).default(512).describe('with `docker`: processes and threads of one instance'),
+  INSTANCE_SUBNETS: z
+    .cidrv4()
+    .refine((pool) => Number(pool.split('/')[1]) <= 30, 'must have room for at least one network of four addresses')
+    .default('10.203.0.0/16')
+    .describe('with `docker`: where the networks of instances lie, four addresses each'),
+  INSTANCE_DNS: list
+    .pipe(z.array(z.ipv4()))
+    .describe('with `docker` and open egress: comma separated name servers of instances; unset: `1.1.1.1,8.8.8.8`'),
+  EGRESS: z
+    .enum(['open', 'relay-only'])
+    .default('open')
+    .describe('with `docker`: whether instances reach the public internet, or nothing but the model relay'),
   MODEL_UPSTREAM_URL: z
     .url({ protocol: /^https?$/ })
     .optional()
@@ -124,16 +161,36 @@ export type Config = z.infer<typeof settingsSchema> & {
   temporalEnv: Record<string, string>;
 };
 
+/** In a container the loopback is the container's own. */
+function relayIsWithinReach({ RUNTIME, RELAY_HOST }: z.infer<typeof settingsSchema>, context: z.RefinementCtx): void {
+  if (RUNTIME !== 'docker' || (isIPv4(RELAY_HOST) && !RELAY_HOST.startsWith('127.'))) return;
+  const message = `must be an IPv4 address of this machine that containers reach, such as ${DOCKER_BRIDGE}, with RUNTIME=docker`;
+  context.addIssue({ code: 'custom', path: ['RELAY_HOST'], message });
+}
+
 type Environment = Record<string, string | undefined>;
 
 /** Reads the settings. Throws ConfigError naming each wrong or missing one. An empty value counts as unset. */
 export function loadConfig(env: Environment): Config {
-  const given = Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1])));
-  const parsed = settingsSchema.safeParse(given);
-  if (!parsed.success) {
-    const lines = parsed.error.issues.map((issue) => `  ${issue.path.join('.')}: ${issue.message}`);
-    throw new ConfigError(`These settings are wrong or missing (see .env.example):\n${lines.join('\n')}`);
-  }
+  const given = givenSettings(env);
+  if (given['RUNTIME'] === 'docker') given['RELAY_HOST'] ??= DOCKER_BRIDGE;
+  const parsed = settingsSchema.superRefine(relayIsWithinReach).safeParse(given);
+  if (!parsed.success) throw refusal(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const temporalEnv = Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('TEMPORAL_')));
   return { ...parsed.data, temporalEnv };
+}
+
+/** What is not empty of this environment, with what stands in files (`NAME_FILE`) in place of their names. Throws ConfigError. */
+export function givenSettings(env: Environment): Record<string, string> {
+  const given = Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => Boolean(entry[1])));
+  const names = Object.keys(settingsSchema.shape);
+  const { read, problems } = readSettingFiles(given, names);
+  if (problems.length > 0) throw refusal(problems);
+  const files = new Set(names.map((name) => `${name}_FILE`));
+  return { ...Object.fromEntries(Object.entries(given).filter(([name]) => !files.has(name))), ...read };
+}
+
+function refusal(lines: string[]): ConfigError {
+  const named = lines.map((line) => `  ${line}`).join('\n');
+  return new ConfigError(`These settings are wrong or missing (see .env.example):\n${named}`);
 }

@@ -34,7 +34,7 @@ export function envExample(): string {
     const text = `${description}${fallback === null ? '' : `. Default: ${fallback}`}`;
     return `# ${text.replaceAll('`', '')}\n#${name}=\n`;
   });
-  return `# Copy to .env and set what should differ. The environment wins over .env; an empty value counts as unset.\n\n${entries.join('\n')}`;
+  return `# Copy to .env and set what should differ. The environment wins over .env; an empty value counts as unset.\n# Each may stand in a file instead: NAME_FILE names it. For secrets.\n\n${entries.join('\n')}`;
 }
 
 /** The table of README.md. */

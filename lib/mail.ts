@@ -1,4 +1,3 @@
-import { createTransport } from 'nodemailer';
 import type { Log } from './log.ts';
 
 const PATIENCE_MS = 10_000;
@@ -29,15 +28,12 @@ export function createMail({ url, from, log }: MailOptions): Mail {
         log.info(`Mail to ${to}: ${subject}\n${text}`);
       },
     };
-  const transport = createTransport({
-    url,
-    connectionTimeout: PATIENCE_MS,
-    greetingTimeout: PATIENCE_MS,
-    socketTimeout: PATIENCE_MS,
-  });
+  const timeouts = { connectionTimeout: PATIENCE_MS, greetingTimeout: PATIENCE_MS, socketTimeout: PATIENCE_MS };
   return {
     async send(message) {
-      await transport.sendMail({ from, ...message });
+      // Loaded with the first mail: a tenth of an idle API's memory.
+      const { createTransport } = await import('nodemailer');
+      await createTransport({ url, ...timeouts }).sendMail({ from, ...message });
     },
   };
 }

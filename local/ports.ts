@@ -18,7 +18,7 @@ interface WantedPort {
   port: number;
 }
 
-type PortSettings = Pick<Config, 'HOST' | 'PORT' | 'RELAY_HOST' | 'RELAY_PORT' | 'METRICS_PORT'>;
+type PortSettings = Pick<Config, 'HOST' | 'PORT' | 'METRICS_HOST' | 'RELAY_HOST' | 'RELAY_PORT' | 'METRICS_PORT'>;
 
 /** Throws Refusal when a port of the API, the relay or the metrics is taken or asked for twice, naming its setting. */
 export async function checkPorts(config: PortSettings): Promise<void> {
@@ -27,7 +27,7 @@ export async function checkPorts(config: PortSettings): Promise<void> {
     { setting: 'RELAY_PORT', host: config.RELAY_HOST, port: config.RELAY_PORT },
     ...Array.from({ length: METRICS_PORTS }, (_, index) => ({
       setting: 'METRICS_PORT' as const,
-      host: config.HOST,
+      host: config.METRICS_HOST,
       port: config.METRICS_PORT + index,
     })),
   ];
@@ -54,7 +54,7 @@ async function isFree(host: string, port: number, setting: string): Promise<bool
     if (isErrno(error, 'EACCES'))
       throw new Refusal(`This user may not listen on port ${port} of ${host}. Choose one above 1023 with ${setting}.`);
     if (isErrno(error, 'EADDRNOTAVAIL', 'ENOTFOUND'))
-      throw new Refusal(`${host} is no address of this machine. Correct HOST or RELAY_HOST.`);
+      throw new Refusal(`${host} is no address of this machine. Correct HOST, METRICS_HOST or RELAY_HOST.`);
     throw error;
   }
 }

@@ -3,13 +3,13 @@ import { isErrno } from '../lib/errno.ts';
 import { LockError } from '../lib/file-lock.ts';
 import { InstallationError } from '../runtime/openclaw/installation.ts';
 import { PostgresError } from './postgres-account.ts';
-import { TemporalBinaryError } from './temporal-binary.ts';
+import { ProgramsError } from './install-programs.ts';
 
 /** The start cannot go on. The message tells the person at the terminal what happened and what to do. */
 export class Refusal extends Error {}
 
 /** Errors whose message is written for the person at the terminal. */
-const SENTENCES = [Refusal, ConfigError, LockError, InstallationError, PostgresError, TemporalBinaryError];
+const SENTENCES = [Refusal, ConfigError, LockError, InstallationError, PostgresError, ProgramsError];
 
 /** What to print for an error that ended the start: a sentence, and for what nobody foresaw its stack too. */
 export function explain(error: unknown): string {

@@ -68,7 +68,7 @@ export function nodeService(
   const probes = {
     api: () => answersOk(`${originOf(config.HOST, config.PORT)}/readyz`),
     relay: () => answersOk(`${originOf(config.RELAY_HOST, config.RELAY_PORT)}/readyz`),
-    worker: () => isWorkerReady(originOf(config.HOST, config.METRICS_PORT + WORKER_METRICS_OFFSET)),
+    worker: () => isWorkerReady(originOf(config.METRICS_HOST, config.METRICS_PORT + WORKER_METRICS_OFFSET)),
   };
   return {
     title: TITLES[name],

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadConfig } from '../lib/config.ts';
+import { givenSettings, loadConfig } from '../lib/config.ts';
 import type { Config } from '../lib/config.ts';
 import { isErrno } from '../lib/errno.ts';
 import { replaceFile } from '../runtime/process/replace-file.ts';
@@ -24,7 +24,9 @@ export interface LocalSettings {
 }
 
 /** Fills in what one machine needs and was not given, and keeps in DATA_DIR what it made. Throws ConfigError. */
-export async function completeSettings({ dataDir, given }: Pick<Place, 'dataDir' | 'given'>): Promise<LocalSettings> {
+export async function completeSettings(place: Pick<Place, 'dataDir' | 'given'>): Promise<LocalSettings> {
+  const { dataDir } = place;
+  const given = givenSettings(place.given);
   const masterKeys = await keep(
     given['MASTER_KEYS'],
     join(dataDir, 'master-keys'),

@@ -14,16 +14,19 @@ export function devServerArguments({
   port,
   uiPort,
   databaseFile,
+  searchAttributes = SEARCH_ATTRIBUTES,
 }: {
   port: number;
   uiPort?: number;
   databaseFile: string;
+  /** Of the default namespace, so that nobody has to wait for them. */
+  searchAttributes?: readonly string[];
 }): string[] {
   return [
     ...['server', 'start-dev', '--ip', '127.0.0.1', '--port', String(port), '--log-level', 'warn'],
     ...(uiPort === undefined ? ['--headless'] : ['--ui-port', String(uiPort)]),
     ...['--db-filename', databaseFile, '--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
     ...DYNAMIC_CONFIG.flatMap((setting) => ['--dynamic-config-value', setting]),
-    ...SEARCH_ATTRIBUTES.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
+    ...searchAttributes.flatMap((name) => ['--search-attribute', `${name}=Keyword`]),
   ];
 }

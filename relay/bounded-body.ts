@@ -1,11 +1,22 @@
 import { RelayError } from './relay-error.ts';
 
-/** The bytes as they come, until there are more than any answer has. Throws RelayError then, which ends the call upstream. */
+/**
+ * The bytes as they come, until there are more than any answer has. Throws RelayError then, which ends the call upstream,
+ * and when the provider breaks off.
+ */
 export async function* boundedBody(body: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array> {
   let bytes = 0;
-  for await (const chunk of body) {
+  for await (const chunk of brokenOff(body)) {
     bytes += chunk.length;
     if (bytes > maxBytes) throw new RelayError(400, `The answer of the model is larger than ${maxBytes} bytes.`);
     yield chunk;
+  }
+}
+
+async function* brokenOff(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body;
+  } catch (cause) {
+    throw new RelayError(502, 'The model provider broke off its answer. Try again in a moment.', { cause });
   }
 }

@@ -27,7 +27,8 @@ export async function completeChat(deps: RelayDeps, request: IncomingMessage, re
   deps.metrics.openCalls.inc();
   let outcome: CallOutcome = 'completed';
   try {
-    await relayCall({ ...deps, log }, agent, request, response, abandoned.signal);
+    const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(deps.callMs)]);
+    await relayCall({ ...deps, log }, agent, request, response, signal);
   } catch (error) {
     outcome = abandoned.signal.aborted ? 'abandoned' : outcomeOf(error, response);
     if (outcome !== 'abandoned') refuse(log, response, error);
@@ -48,13 +49,18 @@ async function relayCall(
   const traceparent = oneHeader(request, 'traceparent');
   const answer = await deps.provider.complete({ request: chat, traceparent, signal });
 
-  response.writeHead(200, { 'content-type': answer.contentType, 'cache-control': 'no-cache' });
+  const head = { 'content-type': answer.contentType, 'cache-control': 'no-cache' };
   let first = true;
   for await (const chunk of tap(answer, recorder(deps, agent, traceIdOf(traceparent)))) {
-    if (first) deps.metrics.firstByteSeconds.observe((deps.clock().getTime() - startedAt) / 1000);
+    if (first) {
+      // Not before: until then a call that fails can still be refused in words.
+      response.writeHead(200, head);
+      deps.metrics.firstByteSeconds.observe((deps.clock().getTime() - startedAt) / 1000);
+    }
     first = false;
     if (!response.write(chunk)) await once(response, 'drain', { signal });
   }
+  if (first) response.writeHead(200, head);
   response.end();
 }
 
@@ -70,8 +76,8 @@ function forProvider({ config }: RelayDeps, agent: RelayAgent, chat: ChatRequest
   return { ...chat, model: model.upstream };
 }
 
-function tap({ contentType, body }: ProviderAnswer, record: RecordUsage): AsyncIterable<Uint8Array> {
-  return contentType.startsWith('text/event-stream') ? tapEventStream(body, record) : tapJson(body, record);
+function tap({ isStream, body }: ProviderAnswer, record: RecordUsage): AsyncIterable<Uint8Array> {
+  return isStream ? tapEventStream(body, record) : tapJson(body, record);
 }
 
 /** Writes the row of this call. An answer never fails because it could not be counted. */

@@ -16,8 +16,8 @@ export function createEchoModel(): ModelProvider {
   return {
     complete: async ({ request }) =>
       request.stream
-        ? { contentType: 'text/event-stream; charset=utf-8', body: streamOf(request) }
-        : { contentType: 'application/json', body: objectOf(request) },
+        ? { contentType: 'text/event-stream; charset=utf-8', isStream: true, body: streamOf(request) }
+        : { contentType: 'application/json', isStream: false, body: objectOf(request) },
     close: async () => {},
   };
 }

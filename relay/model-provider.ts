@@ -19,6 +19,8 @@ export interface ProviderCall {
 
 export interface ProviderAnswer {
   contentType: string;
+  /** Whether it is one event after the other, or one object. */
+  isStream: boolean;
   /** The bytes as the provider sends them. */
   body: AsyncIterable<Uint8Array>;
 }

@@ -5,6 +5,9 @@ import { RelayError } from './relay-error.ts';
 
 const MAX_ERROR_BYTES = 64 * 1024;
 const MAX_MESSAGE_CHARACTERS = 1_000;
+const MAX_CODE_CHARACTERS = 100;
+/** The words of a refusal are worth no longer wait. */
+const ERROR_BODY_MS = 5_000;
 
 /** What the providers that speak OpenAI's protocol have in common in their errors. */
 const errorBody = z.object({
@@ -40,7 +43,7 @@ export async function refusalOf(answer: Dispatcher.ResponseData, log: Log): Prom
     );
   }
   if (said && FAULT_OF_REQUEST.includes(status)) {
-    const code = said.code == null ? undefined : String(said.code);
+    const code = said.code == null ? undefined : String(said.code).slice(0, MAX_CODE_CHARACTERS);
     return new RelayError(status, said.message.slice(0, MAX_MESSAGE_CHARACTERS), { code });
   }
   const retryAfter = answer.headers['retry-after'];
@@ -54,6 +57,7 @@ function isAboutAccount(status: number, said: ProviderError | null): boolean {
 }
 
 async function errorOf({ body }: Dispatcher.ResponseData): Promise<ProviderError | null> {
+  const giveUp = setTimeout(() => body.destroy(), ERROR_BODY_MS);
   try {
     const parts: Uint8Array[] = [];
     let bytes = 0;
@@ -66,5 +70,7 @@ async function errorOf({ body }: Dispatcher.ResponseData): Promise<ProviderError
     return errorBody.parse(JSON.parse(Buffer.concat(parts).toString())).error;
   } catch {
     return null;
+  } finally {
+    clearTimeout(giveUp);
   }
 }

@@ -12,6 +12,8 @@ export interface RelayDeps {
   findAgent(agentId: string): Promise<RelayAgent | null>;
   provider: ModelProvider;
   metrics: RelayMetrics;
+  /** How long one model call may take in all. */
+  callMs: number;
   clock: Clock;
   log: Log;
 }

@@ -6,17 +6,28 @@ import type { ModelProvider } from './model-provider.ts';
 import { refusalOf } from './provider-refusal.ts';
 import { RelayError } from './relay-error.ts';
 
+/** What a provider may take before its call is cut. */
+export interface UpstreamLimits {
+  /** Before it begins to answer. */
+  thinkingMs: number;
+  /** Without a byte, once it has begun. */
+  silenceMs: number;
+}
+
 /** As long as a gateway waits: a model may think for minutes before its first token. */
-const THINKING_MS = 600_000;
-/** Once it has begun to answer. */
-const SILENCE_MS = 300_000;
-/** Hundreds of times the longest answer of any model. One that is no stream is held in memory until it is whole. */
+const LIMITS: UpstreamLimits = { thinkingMs: 600_000, silenceMs: 300_000 };
+/** Many times the longest answer of any model. One that is no stream is held in memory until it is whole. */
 const MAX_STREAM_BYTES = 128 * 1024 ** 2;
-const MAX_OBJECT_BYTES = 16 * 1024 ** 2;
+const MAX_OBJECT_BYTES = 4 * 1024 ** 2;
+const MAX_TYPE_CHARACTERS = 200;
 
 /** The model provider behind this base URL (ending in /v1). It sees its own key and never a relay token. */
-export function createUpstream({ url, key }: { url: string; key: string | undefined }, log: Log): ModelProvider {
-  const dispatcher = new Agent({ headersTimeout: THINKING_MS, bodyTimeout: SILENCE_MS });
+export function createUpstream(
+  { url, key }: { url: string; key: string | undefined },
+  log: Log,
+  { thinkingMs, silenceMs }: UpstreamLimits = LIMITS,
+): ModelProvider {
+  const dispatcher = new Agent({ headersTimeout: thinkingMs, bodyTimeout: silenceMs });
   const completions = `${url.replace(/\/+$/, '')}/chat/completions`;
   return {
     async complete({ request: chat, traceparent, signal }) {
@@ -35,14 +46,21 @@ export function createUpstream({ url, key }: { url: string; key: string | undefi
         throw unreachable(cause);
       });
       if (answer.statusCode < 200 || answer.statusCode > 299) throw await refusalOf(answer, log);
-      const given = answer.headers['content-type'];
-      const contentType = typeof given === 'string' ? given : 'application/json';
-      const maxBytes = contentType.startsWith('text/event-stream') ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES;
-      return { contentType, body: boundedBody(answer.body, maxBytes) };
+      const contentType = typeOf(answer.headers['content-type']);
+      const isStream = isEventStream(contentType);
+      return { contentType, isStream, body: boundedBody(answer.body, isStream ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES) };
     },
     // Not close(): at this point every call has ended or was cut.
     close: () => dispatcher.destroy(),
   };
+}
+
+function typeOf(given: string | string[] | undefined): string {
+  return typeof given === 'string' && given.length <= MAX_TYPE_CHARACTERS ? given : 'application/json';
+}
+
+function isEventStream(contentType: string): boolean {
+  return /^text\/event-stream\b/i.test(contentType);
 }
 
 /** Usage is what we count, whatever the caller asked for. */
@@ -51,7 +69,8 @@ function withUsage(chat: ChatRequest): ChatRequest {
 }
 
 function unreachable(cause: unknown): RelayError {
-  return cause instanceof errors.HeadersTimeoutError
+  const isLate = cause instanceof errors.HeadersTimeoutError || (cause instanceof Error && cause.name === 'TimeoutError');
+  return isLate
     ? new RelayError(504, 'The model provider did not begin to answer in time.', { cause })
     : new RelayError(502, 'The model provider could not be reached. Try again in a moment.', { cause });
 }

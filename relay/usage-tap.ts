@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { endingSoonAfter } from './ending-soon-after.ts';
 import { createLineScanner } from './line-scanner.ts';
 
 export interface Usage {
@@ -19,8 +20,9 @@ const withUsage = z
 
 /**
  * Passes an event stream through byte by byte and reads the usage on the side. Everything before `[DONE]` leaves at
- * once; `[DONE]`, or the end of a stream without one, leaves when record has returned. Record is called exactly once
- * for every stream that was begun to be read, a broken or abandoned one too.
+ * once; `[DONE]`, or the end of a stream without one, leaves when record has returned. A stream that does not end soon
+ * after its `[DONE]` is ended. Record is called exactly once for every stream that was begun to be read, a broken or
+ * abandoned one too.
  */
 export async function* tapEventStream(source: AsyncIterable<Uint8Array>, record: RecordUsage): AsyncGenerator<Uint8Array> {
   const scanner = createLineScanner(MAX_LINE_BYTES);
@@ -32,7 +34,7 @@ export async function* tapEventStream(source: AsyncIterable<Uint8Array>, record:
     await record(usage);
   };
   try {
-    for await (const chunk of source) {
+    for await (const chunk of endingSoonAfter(source, () => recorded)) {
       let heldFrom: number | null = null;
       for (const { text, startsAt } of scanner.push(chunk)) {
         usage = usageOf(text) ?? usage;

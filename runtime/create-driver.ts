@@ -1,5 +1,8 @@
 import { join } from 'node:path';
 import type { Config } from '../lib/config.ts';
+import { DockerDriver } from './docker/docker-driver.ts';
+import { imageName } from './docker/image.ts';
+import { IMAGE_PROGRAMS } from './docker/image-programs.ts';
 import type { RuntimeDriver } from './driver.ts';
 import { packageDirOf } from './openclaw/installation.ts';
 import type { OpenClawInstallation } from './openclaw/installation.ts';
@@ -8,6 +11,8 @@ import { programPath } from './process/gateway-environment.ts';
 import type { GatewayProgram } from './process/gateway-environment.ts';
 import { ProcessDriver } from './process/process-driver.ts';
 
+const PUBLIC_RESOLVERS = ['1.1.1.1', '8.8.8.8'];
+
 export interface DriverDeps {
   openclaw: OpenClawInstallation;
   cacheDir: string;
@@ -15,17 +20,34 @@ export interface DriverDeps {
   node: string;
 }
 
+type AnySettings = Pick<Config, 'DATA_DIR' | 'RELAY_HOST' | 'RELAY_PORT'>;
+type DockerSettings = Pick<
+  Config,
+  'DOCKER_SOCKET' | 'EGRESS' | `INSTANCE_${'IMAGE' | 'MEMORY_MB' | 'CPUS' | 'PIDS' | 'SUBNETS' | 'DNS'}`
+>;
+
+/** What a driver is made from: of the settings, those that its RUNTIME uses. */
+export type DriverSettings = AnySettings & ({ RUNTIME: 'process' } | (DockerSettings & { RUNTIME: 'docker' }));
+
 /** The driver that RUNTIME names. Without an OpenClaw installation it reads, and refuses to start a gateway. */
-export function createDriver(
-  config: Pick<Config, 'RUNTIME' | 'DATA_DIR' | 'RELAY_HOST' | 'RELAY_PORT'>,
-  deps: DriverDeps | null,
-): RuntimeDriver {
+export function createDriver(config: DriverSettings, deps: DriverDeps | null): RuntimeDriver {
   switch (config.RUNTIME) {
     case 'process':
       return new ProcessDriver({
         dataDir: config.DATA_DIR,
         relayUrl: relayUrlOf(config),
         program: deps && programOf(deps),
+      });
+    case 'docker':
+      return new DockerDriver({
+        dataDir: config.DATA_DIR,
+        socketPath: config.DOCKER_SOCKET,
+        image: () => (config.INSTANCE_IMAGE === undefined ? imageName() : Promise.resolve(config.INSTANCE_IMAGE)),
+        limits: { memoryMb: config.INSTANCE_MEMORY_MB, cpus: config.INSTANCE_CPUS, pids: config.INSTANCE_PIDS },
+        egress: config.EGRESS,
+        resolvers: config.INSTANCE_DNS.length === 0 ? PUBLIC_RESOLVERS : config.INSTANCE_DNS,
+        subnets: config.INSTANCE_SUBNETS,
+        relay: { host: config.RELAY_HOST, port: config.RELAY_PORT },
       });
   }
 }
@@ -43,6 +65,8 @@ export async function skillHost(
   switch (RUNTIME) {
     case 'process':
       return { packageDir, path: programPath(node), platform: process.platform };
+    case 'docker':
+      return { packageDir, programs: IMAGE_PROGRAMS, platform: 'linux' };
   }
 }
 
@@ -54,6 +78,8 @@ export function driverWarnings({ RUNTIME }: Pick<Config, 'RUNTIME'>): string[] {
         'RUNTIME=process does not isolate instances from each other: all agents run as one user of this machine and ' +
           'can read its files and reach its network. Use it for yourself, not for customers who do not trust each other.',
       ];
+    case 'docker':
+      return [];
   }
 }
 

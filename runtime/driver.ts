@@ -106,6 +106,8 @@ export interface Endpoint {
   httpUrl: string;
   /** ws://host:port, for the gateway protocol. */
   wsUrl: string;
+  /** What the gateway takes us for. It lets a remote peer do nothing before its device is paired. */
+  peer: 'loopback' | 'remote';
 }
 
 export interface LogLine {

@@ -1,10 +1,15 @@
 import { cacheDirOf } from '../lib/cache-dir.ts';
 import { ensureTemporal } from '../local/temporal-binary.ts';
+import { ensureTemporalServer } from '../local/temporal-server.ts';
 import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
+import { ensureCompose } from '../test/support/docker-compose.ts';
 
-const LIMIT_MS = 20 * 60_000;
+const LIMIT_MS = 25 * 60_000;
 
-/** Puts the servers that npm cannot install with the rest into the cache, so that nothing has to wait for them later. */
+/**
+ * Puts the servers that npm cannot install with the rest into the cache, so that nothing has to wait for them later.
+ * With --for-tests also what only the tests run.
+ */
 const installation = {
   cacheDir: cacheDirOf(process.env),
   env: process.env,
@@ -12,5 +17,10 @@ const installation = {
   signal: AbortSignal.timeout(LIMIT_MS),
 };
 const temporal = await ensureTemporal(installation);
+if (process.argv.includes('--for-tests')) {
+  const { server } = await ensureTemporalServer(installation);
+  const compose = await ensureCompose(installation);
+  process.stdout.write(`Temporal server: ${server}\nDocker Compose: ${compose.join(' ')}\n`);
+}
 const openclaw = await ensureOpenClaw(installation);
 process.stdout.write(`Temporal: ${temporal}\nOpenClaw ${openclaw.version}: ${openclaw.entry}\n`);

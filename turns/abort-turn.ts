@@ -4,8 +4,7 @@ import type { AbortDue } from '../database/queries/abort-due.ts';
 import { abortTurn, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
-import type { GatewayHistory } from '../runtime/openclaw/gateway-history.ts';
-import { decideRecovery } from '../runtime/openclaw/recovery.ts';
+import { decideRecovery, rerunAtWork, willRerun } from '../runtime/openclaw/recovery.ts';
 import { sessionKeyOfTurn } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
@@ -50,14 +49,12 @@ export async function abortEndedTurn(
     await abortTurn(client, { sessionKey, key });
     const history = await readHistory(client, { sessionKey, keys: [key], signal });
     const recovery = decideRecovery(history, key);
-    if (recovery.kind === 'running') {
-      if (recovery.runKey !== key) await abortTurn(client, { sessionKey, key: recovery.runKey });
-      return false;
-    }
-    if (recovery.kind === 'wait') return false;
+    const rerun = rerunAtWork(history, key);
+    if (rerun !== null) await abortTurn(client, { sessionKey, key: rerun });
+    if (rerun !== null || recovery.kind === 'running' || recovery.kind === 'wait') return false;
     const isItsGateway = turn.bootId === client.bootId;
     const mayStillArrive = recovery.kind === 'resend-same' && isItsGateway && turn.endedSecondsAgo < FRAME_SECONDS;
-    if (mayStillArrive || waitsForRerun(history, recovery.kind, key)) return false;
+    if (mayStillArrive || willRerun(history, key)) return false;
     await clearAbortDue(deps.orm.em.fork(), turn.messageId);
     return true;
   } catch (err) {
@@ -84,20 +81,16 @@ export async function takeUpEndedTurn(
   const sessionKey = sessionKeyOfTurn(turn);
   const history = await readHistory(client, { sessionKey, keys: [key], signal });
   const recovery = decideRecovery(history, key);
-  if (waitsForRerun(history, recovery.kind, key)) {
+  if (willRerun(history, key)) {
     const { gatewayAgentId: agentId, text: message, traceId } = turn;
     const timeoutSeconds = Math.ceil(deps.turnTimeoutMs / 1_000);
     await sendTurn(client, { key, agentId, sessionKey, message, traceId, timeoutSeconds }, { signal });
     for (let tries = 1; tries <= ABORT_TRIES && !(await abortEndedTurn(deps, client, turn, signal)); tries += 1)
       await sleep(ABORT_PAUSE_MS, undefined, { signal });
-  } else if (recovery.kind === 'running') {
+  } else if (recovery.kind === 'running' || rerunAtWork(history, key) !== null) {
     await abortEndedTurn(deps, client, turn, signal);
   } else if (recovery.kind !== 'wait') {
     // What its predecessor never had, or never began, nobody begins now.
     await clearAbortDue(deps.orm.em.fork(), turn.messageId);
   }
-}
-
-function waitsForRerun({ rows }: GatewayHistory, recovery: string, key: string): boolean {
-  return recovery === 'resend-same' && rows.some((row) => row.key === `${key}:user` || row.runId === key);
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { countPendingTurns, findAgentStatus, holdInstance, insertTurn, takeTurnNumber } from '../database/queries/accept-turn.ts';
-import type { InstanceGate } from '../database/queries/accept-turn.ts';
+import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/queries/accept-turn.ts';
+import type { AgentGate, InstanceGate } from '../database/queries/accept-turn.ts';
 import { AppError } from '../domain/errors.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { MAX_WAITING_TURNS } from '../domain/turn.ts';
@@ -13,8 +13,6 @@ export interface NewTurn {
   sessionId: string;
   text: string;
   sender: { type: string; id: string; name: string };
-  /** As whom the reply is stored. */
-  replySender: { type: string; id: string; name: string };
   /** The process that will send it: what TurnSender.owner() says. */
   owner: string;
   makeId: MakeId;
@@ -26,38 +24,42 @@ export interface AcceptedTurn {
   messageId: string;
   requestMessageId: string;
   conversationId: string;
+  /** Its owner has claimed the first attempt with it: kick it as such once this is committed. */
+  isClaimed: boolean;
 }
 
 const SOON_SECONDS = 5;
 const LATER_SECONDS = 30;
 
 /**
- * Stores a message and its pending reply in the caller's transaction, at the end of its conversation. Once that is
- * committed the turn will end, whatever dies. Throws AppError: not_found, instance_not_ready, rate_limited.
+ * Stores a message and its pending reply in the caller's transaction, which holds this gate, at the end of its
+ * conversation. Once that is committed the turn will end, whatever dies. Throws AppError: not_found,
+ * instance_not_ready, rate_limited.
  */
-export async function acceptTurn(em: EntityManager, turn: NewTurn): Promise<AcceptedTurn> {
+export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTurn): Promise<AcceptedTurn> {
   const { instanceId, agentId, sessionId, makeId, now } = turn;
-  const instance = await holdInstance(em, instanceId);
-  if (!instance) throw new AppError('not_found', 'There is no such instance.');
-  const bootId = acceptingBootId(instance);
-  await requireActiveAgent(em, instanceId, agentId);
+  const bootId = acceptingBootId(gate);
+  requireActiveAgent(gate);
   const conversation = { newId: makeId('conv'), agentId, sessionId, now };
   const { conversationId, number } = await takeTurnNumber(em, conversation);
+  const pending = await countPendingTurns(em, instanceId, conversationId);
   // One more than may wait: the first of them is not waiting, it is the one that runs.
-  if ((await countPendingTurns(em, instanceId, conversationId)) > MAX_WAITING_TURNS) throw tooManyWaiting();
+  if (pending > MAX_WAITING_TURNS) throw tooManyWaiting();
   const messageId = makeId('msg');
   const requestMessageId = makeId('msg');
-  await insertTurn(em, {
+  const isClaimed = await insertTurn(em, {
     ...turn,
+    replySender: { type: 'agent', id: gate.slug, name: gate.displayName },
     requestMessageId,
     replyMessageId: messageId,
-    accountId: instance.accountId,
+    accountId: gate.accountId,
     conversationId,
     number,
     bootId,
+    isHead: pending === 0,
     traceId: traceIdOf(messageId),
   });
-  return { messageId, requestMessageId, conversationId };
+  return { messageId, requestMessageId, conversationId, isClaimed };
 }
 
 /** Names a turn in every model call: 32 hex digits, made of its random id. */
@@ -74,8 +76,7 @@ function acceptingBootId({ status, desiredStatus, transitionKind, bootId }: Inst
   });
 }
 
-async function requireActiveAgent(em: EntityManager, instanceId: string, agentId: string): Promise<void> {
-  const status = await findAgentStatus(em, instanceId, agentId);
+function requireActiveAgent({ agentStatus: status }: AgentGate): void {
   if (status === null || status === 'deleting') throw new AppError('not_found', 'There is no such agent in this instance.');
   if (status !== 'active')
     throw new AppError('instance_not_ready', `The agent takes no messages yet (${status}). Send again in a moment.`, {

@@ -4,6 +4,7 @@ import {
   databaseNow,
   findOrphanCrons,
   findRecorded,
+  findSeenCron,
   noteCronRemoved,
   noteCronRunsRead,
   noteCronsGone,
@@ -13,7 +14,7 @@ import { runTransaction } from '../database/run-transaction.ts';
 import { listCronRuns, listCrons, removeCron } from '../runtime/openclaw/crons.ts';
 import type { CronJob, CronRun } from '../runtime/openclaw/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
-import { fullTextOfRun } from '../runtime/openclaw/run-text.ts';
+import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/run-text.ts';
 import type { RunText } from '../runtime/openclaw/run-text.ts';
 import { noteSeenCron } from './note-cron.ts';
 import { RecentTexts } from './recent-texts.ts';
@@ -89,10 +90,19 @@ export class CronWatch {
 
   async #record(run: CronRun, heard: string | null): Promise<void> {
     if (run.status === 'skipped') return;
-    const text = run.status === 'ok' ? await fullTextOfRun(this.#client, run, heard) : null;
+    const text = run.status === 'ok' ? await this.#textOf(run, heard) : null;
     const { makeId, clock } = this.#deps;
     const result = resultOf(this.#instanceId, run, text);
     await runTransaction(this.#deps.orm.em, (em) => recordCronRun(em, result, { makeId, now: clock() }));
+  }
+
+  async #textOf(run: CronRun, heard: string | null): Promise<RunText> {
+    const seen = { instanceId: this.#instanceId, gatewayJobId: run.jobId };
+    const job = run.sessionKey === null ? await findSeenCron(this.#em(), seen) : null;
+    // Another job without a session has a result of its own.
+    const isReminder = job !== null && job.message.trim() === run.summary.trim();
+    const reply = isReminder ? await replyToReminder(this.#client, job.gatewayAgentId, run) : null;
+    return reply ?? fullTextOfRun(this.#client, run, heard);
   }
 
   async #readBack(): Promise<void> {

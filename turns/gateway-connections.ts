@@ -1,5 +1,6 @@
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
+import { deviceOf } from '../runtime/openclaw/device-identity.ts';
 import { connectGateway, GatewayConnectError } from '../runtime/openclaw/gateway-client.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { gatewayToken } from '../runtime/openclaw/tokens.ts';
@@ -40,7 +41,8 @@ export function createGatewayConnections({ driver, masterKeys, log }: Deps): Gat
     for (const key of masterKeys) {
       try {
         const token = gatewayToken(key, runtimeId);
-        return await connectGateway({ wsUrl: endpoint.wsUrl, token, signal, timeoutMs: CONNECT_MS });
+        const device = endpoint.peer === 'remote' ? deviceOf(key, runtimeId) : undefined;
+        return await connectGateway({ wsUrl: endpoint.wsUrl, token, device, signal, timeoutMs: CONNECT_MS });
       } catch (error) {
         refused = error;
         if (!(error instanceof GatewayConnectError) || error.retryable) break;

@@ -16,8 +16,9 @@ import type { TurnFeed } from './turn-feed.ts';
 export interface SentTurnDeps extends TurnDeps {
   connections: GatewayConnections;
   claimant: Extract<Claimant, { kind: 'process' }>;
-  /** As it was claimed for its first attempt. */
   turn: PendingTurn;
+  /** Just claimed for its first attempt: nothing can have become of it, and the frame leaves without a look into the history. */
+  isFresh: boolean;
   feed: TurnFeed;
   signal: AbortSignal;
 }
@@ -34,8 +35,7 @@ export class SentTurn {
   readonly #deps: SentTurnDeps;
   #turn: PendingTurn;
   readonly #claimedAt = performance.now();
-  /** Nothing can have become of it since the claim: the frame leaves without a look into the history. */
-  #isFresh = true;
+  #isFresh: boolean;
   #runKey: string | null = null;
   #refusals = 0;
   /** What was heard since the last look. */
@@ -45,6 +45,7 @@ export class SentTurn {
   constructor(deps: SentTurnDeps) {
     this.#deps = deps;
     this.#turn = deps.turn;
+    this.#isFresh = deps.isFresh;
   }
 
   /** Resolves when the turn has ended, belongs to somebody else, or this process stops. */

@@ -6,16 +6,17 @@ import { listTurnsInFlight, listUnsentHeads } from '../database/queries/pending-
 import type { PendingTurn } from '../database/queries/pending-turns.ts';
 import { stampTurns } from '../database/queries/stamp-turns.ts';
 import { runTransaction } from '../database/run-transaction.ts';
+import type { TurnEnd } from '../domain/turn.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
 import { turnKey } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
-import { decideRecovery } from '../runtime/openclaw/recovery.ts';
+import { decideRecovery, rerunAtWork, willRerun } from '../runtime/openclaw/recovery.ts';
 import { takeUpEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';
 import { sendFirst, sessionKeyOfTurn, settleTurn } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
-import { failedEnd } from './turn-end.ts';
+import { endOfOutcome, failedEnd } from './turn-end.ts';
 
 export interface TakeUp {
   /** Connected to the gateway process that has just become ready. */
@@ -81,19 +82,27 @@ async function sendHead(deps: TurnDeps, client: GatewayClient, messageId: string
 }
 
 async function takeUpTurn(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, options: Options): Promise<void> {
-  if (turn.deaths < FATAL_DEATHS || (await hasEnd(client, turn, options.signal))) {
+  const end = await endDue(client, turn, options.signal);
+  if (!end) {
     // What stays unclear is settled by the watcher, once the instance is published.
     await settleTurn(deps, client, turn, options);
     return;
   }
-  await endTurnFirst(deps, turn.messageId, failedEnd('gateway_crashed'));
+  await endTurnFirst(deps, turn.messageId, end);
   const ended = await findAbortDue(deps.orm.em.fork(), turn.messageId);
   if (ended) await takeUpEndedTurn(deps, client, ended, options.signal);
 }
 
-/** Whether the turn had ended before the gateway died. */
-async function hasEnd(client: GatewayClient, turn: PendingTurn, signal: AbortSignal): Promise<boolean> {
+/**
+ * How a turn ends that its gateway must be kept from repeating: one whose answer is there, of which only its end was
+ * not noted, or one that was in flight in too many deaths. Null for all others.
+ */
+async function endDue(client: GatewayClient, turn: PendingTurn, signal: AbortSignal): Promise<TurnEnd | null> {
   const key = turnKey(turn.messageId, turn.attempt);
   const history = await readHistory(client, { sessionKey: sessionKeyOfTurn(turn), keys: [key], signal });
-  return ['finished', 'failed', 'cancelled'].includes(decideRecovery(history, key).kind);
+  const recovery = decideRecovery(history, key);
+  const isRepeated = willRerun(history, key) || rerunAtWork(history, key) !== null;
+  if (recovery.kind === 'finished') return isRepeated ? endOfOutcome({ kind: 'completed', text: recovery.text }) : null;
+  const hasEnded = recovery.kind === 'failed' || recovery.kind === 'cancelled';
+  return hasEnded || turn.deaths < FATAL_DEATHS ? null : failedEnd('gateway_crashed');
 }

@@ -1,12 +1,13 @@
 import type { Notifications } from '../database/notifications.ts';
-import { claimAttempt } from '../database/queries/claim-turn.ts';
+import { claimAttempt, findClaimedTurn } from '../database/queries/claim-turn.ts';
 import { getTurn } from '../database/queries/find-turn.ts';
 import type { TurnView } from '../database/queries/find-turn.ts';
-import { listEnded, listUnsentHeadsOf } from '../database/queries/pending-turns.ts';
+import { findPendingTurn, listEnded, listHeadsOf } from '../database/queries/pending-turns.ts';
 import { AppError } from '../domain/errors.ts';
 import type { GatewayConnections } from './gateway-connections.ts';
 import type { ProcessLease } from './process-lease.ts';
 import { SentTurn } from './sent-turn.ts';
+import type { PendingTurn } from '../database/queries/pending-turns.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { TurnFeed } from './turn-feed.ts';
 
@@ -27,8 +28,11 @@ export interface FollowedTurn {
 export interface TurnSender {
   /** As whom turns are accepted here. Throws AppError `unavailable` while this process may own nothing. */
   owner(): string;
-  /** Sends the accepted turn now if it is the head of its conversation, else when it has become that. Call it after the commit. */
-  kick(messageId: string): void;
+  /**
+   * Sends the accepted turn now if it is the head of its conversation, else when it has become that. Call it after the
+   * commit, with what acceptTurn said.
+   */
+  kick(messageId: string, accepted?: { isClaimed: boolean }): void;
   /** Any turn, whoever owns it. */
   follow(messageId: string): FollowedTurn;
   /** Sends nothing any more. What runs goes on; another process takes it over once the lease is given back. */
@@ -48,7 +52,7 @@ export function createTurnSender(deps: Deps): TurnSender {
   const sender = new Sender(deps);
   return {
     owner: () => sender.owner(),
-    kick: (messageId) => sender.kick(messageId),
+    kick: (messageId, accepted) => sender.kick(messageId, accepted),
     follow: (messageId) => sender.follow(messageId),
     stop: () => sender.stop(),
   };
@@ -85,10 +89,10 @@ class Sender {
     return id;
   }
 
-  kick(messageId: string): void {
+  kick(messageId: string, { isClaimed } = { isClaimed: false }): void {
     if (this.#stopping.signal.aborted) return;
     if (this.#driven.has(messageId)) return void this.#kickedAgain.add(messageId);
-    const done = this.#drive(messageId)
+    const done = this.#drive(messageId, isClaimed)
       .catch((err: unknown) => this.#deps.log.warn({ err, messageId }, 'could not send a turn yet'))
       .finally(() => {
         this.#driven.delete(messageId);
@@ -124,21 +128,32 @@ class Sender {
     await Promise.all([this.#looking, ...this.#driven.values()]);
   }
 
-  async #drive(messageId: string): Promise<void> {
+  async #drive(messageId: string, isClaimed: boolean): Promise<void> {
     const { orm, lease } = this.#deps;
     const owner = lease.id();
     this.#parked.add(messageId);
     if (owner === null) return;
     const claimant = { kind: 'process', owner } as const;
-    const turn = await claimAttempt(orm.em.fork(), { messageId, attempt: 0, next: 1, claimant });
+    const em = orm.em.fork();
+    const fresh = isClaimed
+      ? await findClaimedTurn(em, { messageId, owner })
+      : await claimAttempt(em, { messageId, attempt: 0, next: 1, claimant });
+    const turn = fresh ?? (await this.#findLeftOver(messageId, owner));
     if (!turn) return;
     this.#parked.delete(messageId);
     const entry = this.#entries.get(messageId) ?? this.#open(messageId);
-    const sent = new SentTurn({ ...this.#deps, claimant, turn, feed: entry.feed, signal: this.#stopping.signal });
+    const isFresh = fresh !== null;
+    const sent = new SentTurn({ ...this.#deps, claimant, turn, isFresh, feed: entry.feed, signal: this.#stopping.signal });
     await sent.run();
     if (entry.feed.hasEnded || this.#stopping.signal.aborted) return;
     const ended = await getTurn(orm.em.fork(), messageId);
     if (ended?.status !== 'pending') entry.feed.end(ended);
+  }
+
+  /** A turn of ours that was claimed when the answer of the database was lost: whether it was sent, its gateway says. */
+  async #findLeftOver(messageId: string, owner: string): Promise<PendingTurn | null> {
+    const turn = await findPendingTurn(this.#deps.orm.em.fork(), messageId);
+    return turn && turn.owner === owner && turn.attempt > 0 ? turn : null;
   }
 
   #open(messageId: string): Entry {
@@ -185,8 +200,8 @@ class Sender {
   async #kickHeads(): Promise<void> {
     const owner = this.#deps.lease.id();
     if (owner === null) return;
-    const heads = await listUnsentHeadsOf(this.#deps.orm.em.fork(), owner);
-    for (const messageId of heads) this.kick(messageId);
+    const heads = await listHeadsOf(this.#deps.orm.em.fork(), owner);
+    for (const messageId of heads) if (!this.#driven.has(messageId)) this.kick(messageId);
   }
 
   /** Tells those who wait for these turns, if they have ended. */

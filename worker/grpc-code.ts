@@ -1,5 +1,12 @@
 /** The status codes of gRPC that we tell apart. */
-export const GRPC = { deadlineExceeded: 4, notFound: 5, alreadyExists: 6, resourceExhausted: 8, unavailable: 14 } as const;
+export const GRPC = {
+  deadlineExceeded: 4,
+  notFound: 5,
+  alreadyExists: 6,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  unavailable: 14,
+} as const;
 
 /** The gRPC status of an error of Temporal's client, which wraps the one that has it; null when there is none. */
 export function grpcCodeOf(error: unknown): number | null {

@@ -17,13 +17,14 @@ interface Deps {
   webhookActivities?: WebhookActivities;
   /** Answers where the workflows are that were bundled for this process. */
   bundle: () => Promise<{ code: string }>;
+  buildId?: string | undefined;
   log: Log;
 }
 
 const PAUSE_MS = 2_000;
 
 /** Works for Temporal from the moment on at which it is there, and again whenever that breaks off. */
-export function keepTemporalWorkers({ temporal, activities, webhookActivities, bundle, log }: Deps): KeptWorkers {
+export function keepTemporalWorkers({ temporal, activities, webhookActivities, bundle, buildId, log }: Deps): KeptWorkers {
   const stopping = new AbortController();
   const { signal } = stopping;
   let current: TemporalWorkers | null = null;
@@ -32,7 +33,7 @@ export function keepTemporalWorkers({ temporal, activities, webhookActivities, b
     const connection = await temporal.connected(signal);
     const workflowBundle = await bundle();
     signal.throwIfAborted();
-    const all = { activities, ...(webhookActivities ? { webhookActivities } : {}) };
+    const all = { activities, ...(webhookActivities ? { webhookActivities } : {}), ...(buildId ? { buildId } : {}) };
     current = await createTemporalWorkers({ connection, namespace: temporal.namespace, ...all, workflowBundle, log });
     log.info('working for Temporal');
     const running = current.run();

@@ -24,8 +24,9 @@ async function run(config: Config, log: Log): Promise<void> {
   for (const warning of driverWarnings(config)) log.warn(warning);
   const cacheDir = cacheDirOf(process.env);
   const onProgress = (sentence: string): void => log.info(sentence);
-  const openclaw = await ensureOpenClaw({ cacheDir, env: process.env, onProgress });
-  const driver = createDriver(config, { openclaw, cacheDir, node: process.execPath });
+  // In containers it is part of their image.
+  const openclaw = config.RUNTIME === 'process' ? await ensureOpenClaw({ cacheDir, env: process.env, onProgress }) : null;
+  const driver = createDriver(config, openclaw && { openclaw, cacheDir, node: process.execPath });
   installTemporalLogging(log);
   const orm = await createOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);

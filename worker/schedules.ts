@@ -1,8 +1,6 @@
 import { ScheduleAlreadyRunning, ScheduleOverlapPolicy } from '@temporalio/client';
 import type { Client, ScheduleOptions } from '@temporalio/client';
-import { msToTs } from '@temporalio/common/lib/time.js';
 import type { NativeConnection } from '@temporalio/worker';
-import { SEARCH_ATTRIBUTES } from '../domain/search-attributes.ts';
 import { TASK_QUEUES } from '../domain/task-queues.ts';
 import {
   SWEEP_BILLING,
@@ -14,11 +12,8 @@ import {
   SWEEP_WEBHOOKS,
   SWEEP_WEBHOOKS_ID,
 } from '../domain/workflow-ids.ts';
-import { grpcCodeOf, GRPC } from './grpc-code.ts';
+import { ensureNamespace } from './temporal-setup.ts';
 
-/** IndexedValueType of Temporal's interface. */
-const KEYWORD = 2;
-const RETENTION = msToTs('7 days');
 const RPC_MS = 10_000;
 
 /** A workflow without arguments that runs each minute. */
@@ -61,7 +56,7 @@ interface Temporal {
 export async function ensureTemporalSetup({ connection, client, namespace }: Temporal): Promise<void> {
   await connection.withDeadline(Date.now() + RPC_MS, async () => {
     await ensureNamespace(connection, namespace);
-    await Promise.all([ensureSearchAttributes(connection, namespace), ...SWEEPS.map((sweep) => ensureSweep(client, sweep))]);
+    await Promise.all(SWEEPS.map((sweep) => ensureSweep(client, sweep)));
   });
 }
 
@@ -72,33 +67,10 @@ export async function updateSchedules({ client, connection }: Pick<Temporal, 'cl
   });
 }
 
-async function ensureNamespace({ workflowService }: NativeConnection, namespace: string): Promise<void> {
-  try {
-    await workflowService.describeNamespace({ namespace });
-  } catch (error) {
-    if (grpcCodeOf(error) !== GRPC.notFound) throw error;
-    await unlessThere(workflowService.registerNamespace({ namespace, workflowExecutionRetentionPeriod: RETENTION }));
-  }
-}
-
-async function ensureSearchAttributes({ operatorService }: NativeConnection, namespace: string): Promise<void> {
-  const { customAttributes } = await operatorService.listSearchAttributes({ namespace });
-  const missing = SEARCH_ATTRIBUTES.filter((name) => !Object.hasOwn(customAttributes ?? {}, name));
-  if (missing.length === 0) return;
-  const searchAttributes = Object.fromEntries(missing.map((name) => [name, KEYWORD]));
-  await unlessThere(operatorService.addSearchAttributes({ namespace, searchAttributes }));
-}
-
 async function ensureSweep(client: Client, sweep: ScheduleOptions): Promise<void> {
   try {
     await client.schedule.create(sweep);
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
   }
-}
-
-async function unlessThere(creation: Promise<unknown>): Promise<void> {
-  await creation.catch((error: unknown) => {
-    if (grpcCodeOf(error) !== GRPC.alreadyExists) throw error;
-  });
 }

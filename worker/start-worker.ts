@@ -79,9 +79,12 @@ export async function startWorker({ config, orm, driver, makeId, random, bundle,
     ...{ orm, notifications, encryption, safeFetch, makeId, clock, monotonicMs, random, log, drain: drain.signal },
     onAttempt: registerWebhookMetrics(registry, { orm }),
   });
-  const workers = keepTemporalWorkers({ temporal, activities, webhookActivities, bundle, log });
+  const workers = keepTemporalWorkers({
+    ...{ temporal, activities, webhookActivities, bundle, log },
+    buildId: config.WORKER_BUILD_ID,
+  });
   registerWorkerMetrics(registry, { orm, temporal, leases, watches });
-  const address = { host: config.HOST, port: config.METRICS_PORT + METRICS_PORT_OFFSET };
+  const address = { host: config.METRICS_HOST, port: config.METRICS_PORT + METRICS_PORT_OFFSET };
   const status = await startStatusServer({ registry, temporal, leases, watches, log, ...address });
 
   /** Whoever comes next may begin before we have tidied up. */

@@ -3,6 +3,7 @@ import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { deliveryLag } from '../database/queries/delivery-lag.ts';
 import type { AttemptOutcome } from '../domain/webhook-health.ts';
+import { askedOnce } from './asked-once.ts';
 
 /** What an operator watches of deliveries. Answers what counts an attempt. */
 export function registerWebhookMetrics(
@@ -15,21 +16,25 @@ export function registerWebhookMetrics(
     labelNames: ['result'],
     registers: [registry],
   });
-  const oldest = new Gauge({
-    name: 'thermidora_webhook_oldest_seconds',
-    help: 'How long the oldest delivery that may be sent has waited',
-    registers: [registry],
-  });
+  // Gauges are read side by side: one that another one sets would be a reading behind.
+  const lag = askedOnce(() => deliveryLag(orm.em.fork()));
   new Gauge({
     name: 'thermidora_webhook_deliveries_waiting',
     help: 'Deliveries that have not ended; `enabled` ones and those that wait for their webhook to be enabled',
     labelNames: ['webhook'],
     registers: [registry],
     async collect() {
-      const lag = await deliveryLag(orm.em.fork());
-      this.set({ webhook: 'enabled' }, lag.waiting);
-      this.set({ webhook: 'disabled' }, lag.disabled);
-      oldest.set(lag.oldestSeconds);
+      const { waiting, disabled } = await lag();
+      this.set({ webhook: 'enabled' }, waiting);
+      this.set({ webhook: 'disabled' }, disabled);
+    },
+  });
+  new Gauge({
+    name: 'thermidora_webhook_oldest_seconds',
+    help: 'For how long the oldest delivery that waits could have been sent; not while its endpoint rests',
+    registers: [registry],
+    async collect() {
+      this.set((await lag()).oldestSeconds);
     },
   });
   return (result) => attempts.inc({ result });

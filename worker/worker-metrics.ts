@@ -2,6 +2,8 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { outboxLag } from '../database/queries/claim-outbox.ts';
+import { countStuck } from '../database/queries/count-stuck.ts';
+import { askedOnce } from './asked-once.ts';
 import type { ShardLeases } from './shard-leases.ts';
 import type { TemporalLink } from './temporal-link.ts';
 import type { GatewayWatches } from './watch-gateways.ts';
@@ -17,24 +19,15 @@ const TEMPORAL_MS = 1_000;
 
 /** What an operator watches of a worker. Each is read when it is asked for. */
 export function registerWorkerMetrics(registry: Registry, { orm, temporal, leases, watches }: Observed): void {
-  const oldest = new Gauge({
-    name: 'thermidora_outbox_oldest_seconds',
-    help: 'How long the oldest wake-up of a workflow has waited',
-    registers: [],
-  });
+  // Gauges are read side by side: one that another one sets would be a reading behind.
+  const lag = askedOnce(() => outboxLag(orm.em.fork()));
+  registry.registerMetric(gauge('thermidora_outbox_rows', 'Wake-ups of workflows that wait', async () => (await lag()).rows));
   registry.registerMetric(
-    new Gauge({
-      name: 'thermidora_outbox_rows',
-      help: 'Wake-ups of workflows that wait',
-      registers: [],
-      async collect() {
-        const lag = await outboxLag(orm.em.fork());
-        this.set(lag.rows);
-        oldest.set(lag.oldestSeconds);
-      },
+    gauge('thermidora_outbox_oldest_seconds', 'How long the oldest wake-up of a workflow has waited', async () => {
+      return (await lag()).oldestSeconds;
     }),
   );
-  registry.registerMetric(oldest);
+  registry.registerMetric(stuckGauge(orm));
   registry.registerMetric(
     gauge('thermidora_temporal_up', 'Whether Temporal serves', async () => Number(await temporal.isUp(TEMPORAL_MS))),
   );
@@ -47,6 +40,20 @@ export function registerWorkerMetrics(registry: Registry, { orm, temporal, lease
   registry.registerMetric(
     gauge('thermidora_gateways_connected', 'Watched gateways whose connection is open', () => watches.counts().connected),
   );
+}
+
+function stuckGauge(orm: MikroORM): Gauge {
+  return new Gauge({
+    name: 'thermidora_instances_stuck',
+    help: 'Instances of all accounts that are in `error`, or have been in one transition for over ten minutes',
+    labelNames: ['in'],
+    registers: [],
+    async collect() {
+      const { error, transition } = await countStuck(orm.em.fork());
+      this.set({ in: 'error' }, error);
+      this.set({ in: 'transition' }, transition);
+    },
+  });
 }
 
 function gauge(name: string, help: string, read: () => number | Promise<number>): Gauge {

@@ -64,16 +64,17 @@ function sleepOf({ nextInMs, isHandedOver }: SendingResult): number | null {
   return nextInMs === null || isHandedOver || nextInMs > LONGEST_SLEEP_MS ? null : Math.max(1, nextInMs);
 }
 
-/** What operators read in the Temporal Web UI. */
+/** What operators read in the Temporal Web UI. While the endpoint rests nobody counts anew, so it says when that was. */
 function detailsOf(webhookId: string, result: SendingResult | null): string {
   if (!result) return `The deliveries for ${webhookId} could not be worked on. A sweep begins anew within a minute.`;
   const { waiting, failures, nextInMs, isHandedOver } = result;
-  if (waiting === 0) return `Nothing waits for ${webhookId}.`;
-  const row = failures === 0 ? '' : `, failed attempts in a row ${failures}`;
+  const now = new Date().toISOString();
+  if (waiting === 0) return `Nothing waited for ${webhookId} at ${now}.`;
+  const row = failures === 0 ? '' : ` after ${failures} failed in a row`;
   const next = isHandedOver
-    ? 'the next run goes on'
+    ? 'The next run goes on'
     : nextInMs === null
-      ? 'nothing is sent until it is enabled'
-      : `next attempt at ${new Date(Date.now() + nextInMs).toISOString()}`;
-  return `Deliveries that wait for ${webhookId}: ${waiting}${row}, ${next}.`;
+      ? 'Nothing is sent until it is enabled'
+      : `Next attempt at ${new Date(Date.now() + nextInMs).toISOString()}`;
+  return `${waiting} deliveries waited for ${webhookId} at ${now}. ${next}${row}.`;
 }

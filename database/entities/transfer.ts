@@ -7,13 +7,26 @@ const TransferSchema = defineEntity({
   name: 'Transfer',
   tableName: 'transfers',
   indexes: [
-    { name: 'transfers_account_index', properties: ['account', 'at', 'id'] },
-    { name: 'transfers_interval_index', properties: ['interval'] },
+    { name: 'transfers_account_index', properties: ['account', 'at'] },
+    {
+      name: 'transfers_debit_unique',
+      expression:
+        'create unique index "transfers_debit_unique" on "transfers" ("interval_id", "span_from") where kind = \'debit\'',
+    },
+    {
+      name: 'transfers_dedupe_key_unique',
+      expression: 'create unique index "transfers_dedupe_key_unique" on "transfers" ("dedupe_key") where dedupe_key is not null',
+    },
   ],
-  uniques: [{ name: 'transfers_dedupe_key_unique', properties: ['dedupeKey'] }],
   checks: [
     { name: 'transfers_amount_positive', expression: 'amount_nano_usd > 0' },
     { name: 'transfers_kind_known', expression: "kind in ('credit', 'debit', 'reversal', 'writeoff')" },
+    { name: 'transfers_key_known', expression: "kind = 'debit' or dedupe_key is not null" },
+    {
+      name: 'transfers_reversal_known',
+      expression:
+        "(kind = 'reversal') = (reverses_id is not null) and (kind <> 'reversal' or dedupe_key = 'reversal:' || reverses_id)",
+    },
     { name: 'transfers_sides_differ', expression: 'from_book <> to_book' },
     {
       name: 'transfers_debit_has_span',
@@ -22,27 +35,22 @@ const TransferSchema = defineEntity({
   ],
   properties: {
     id: p.text().primary(),
-    account: () => p.manyToOne(Account).mapToPk().foreignKeyName('transfers_account_fk').index(false),
+    account: () => p.manyToOne(Account).mapToPk().createForeignKeyConstraint(false).index(false),
     at: moment(),
     kind: p.text().$type<'credit' | 'debit' | 'reversal' | 'writeoff'>(),
     /** `customer`, or a book of the platform: `credits`, `revenue`, `losses`. */
     fromBook: p.text(),
     toBook: p.text(),
     amountNanoUsd: nanoUsd(),
-    interval: () =>
-      p
-        .manyToOne(RuntimeInterval)
-        .mapToPk()
-        .strictNullable()
-        .foreignKeyName('transfers_interval_fk')
-        .deleteRule('no action')
-        .index(false),
+    interval: () => p.manyToOne(RuntimeInterval).mapToPk().strictNullable().createForeignKeyConstraint(false).index(false),
     spanFrom: moment().strictNullable(),
     spanTo: moment().strictNullable(),
     priceNanoUsdPerHour: nanoUsd().strictNullable(),
     reason: p.text().strictNullable(),
-    /** The same key never books twice. */
-    dedupeKey: p.text(),
+    /** The same key never books twice. A debit has none: its interval and the beginning of its span are its key. */
+    dedupeKey: p.text().strictNullable(),
+    /** The line that a reversal takes back. */
+    reversesId: p.text().strictNullable(),
   },
 });
 

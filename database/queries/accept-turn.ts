@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
+import { IS_TRUSTED } from './process-lease.ts';
 
 /** The part of an instance that decides whether it takes messages. */
 export interface InstanceGate {
@@ -21,13 +22,34 @@ export async function holdInstance(em: EntityManager, instanceId: string): Promi
   return row ?? null;
 }
 
-/** How an agent of this instance stands; null when it has none of this id. Ask once the instance is held. */
-export async function findAgentStatus(em: EntityManager, instanceId: string, agentId: string): Promise<string | null> {
-  const [row] = await em.execute<{ status: string }[]>(
-    'select status from agents where id = ? and instance_id = ? and deleted_at is null',
-    [agentId, instanceId],
-  );
-  return row?.status ?? null;
+/** An instance and one of its agents, with all that a message to it needs. */
+export interface AgentGate extends InstanceGate {
+  accountName: string;
+  /** Null: the instance has no such agent. */
+  agentStatus: 'pending' | 'active' | 'error' | 'deleting' | null;
+  slug: string;
+  displayName: string;
+  model: string;
+}
+
+const AGENT_GATE = `
+  select i.account_id as "accountId", i.status, i.desired_status as "desiredStatus", i.transition_kind as "transitionKind",
+         i.boot_id as "bootId", c.name as "accountName", a.status as "agentStatus", a.slug, a.display_name as "displayName", a.model
+    from instances i
+    join accounts c on c.id = i.account_id
+    left join agents a on a.id = ? and a.instance_id = i.id and a.deleted_at is null
+   where i.id = ? and i.deleted_at is null`;
+
+/** How an instance and its agent stand; null when there is no such instance. */
+export async function findAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
+  const [row] = await em.execute<AgentGate[]>(AGENT_GATE, [agentId, instanceId]);
+  return row ?? null;
+}
+
+/** The same, and keeps the instance from starting, stopping and restarting until the transaction ends. */
+export async function holdAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
+  const [row] = await em.execute<AgentGate[]>(`${AGENT_GATE} for share of i`, [agentId, instanceId]);
+  return row ?? null;
 }
 
 /** Takes the next number of a conversation, which begins with its first. Locks the conversation. */
@@ -70,19 +92,31 @@ export interface TurnRows {
   traceId: string;
   owner: string;
   bootId: string;
+  /** It is the head of its conversation, so its owner may send it as soon as this is committed. */
+  isHead: boolean;
   now: Date;
 }
 
-/** Stores both sides of a new turn: what was said, and the reply that is to come. */
-export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<void> {
+/**
+ * Stores both sides of a new turn: what was said, and the reply that is to come. True when its owner has thereby claimed
+ * the first attempt: it is the head, and that process is trusted (see claimAttempt). The instance must be held.
+ */
+export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boolean> {
   const shared = [turn.accountId, turn.instanceId, turn.agentId, turn.conversationId, turn.number];
   const { sender, replySender, now } = turn;
-  await em.execute(
-    `insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content,
-                           sender_type, sender_id, sender_name, created_at, status, trace_id, owner, boot_id)
-     values (?, ?, ?, ?, ?, ?, 'user', ?, ?, ?, ?, ?, null, null, null, null),
-            (?, ?, ?, ?, ?, ?, 'agent', '', ?, ?, ?, ?, 'pending', ?, ?, ?)`,
+  const rows = await em.execute<{ attempt: number }[]>(
+    `with claim as (
+       select ?::boolean and exists (select from processes p where p.id = ? and ${IS_TRUSTED}) as "isMade"
+     )
+     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, sender_type,
+                           sender_id, sender_name, created_at, status, trace_id, owner, boot_id, attempt, sent_at)
+     values (?, ?, ?, ?, ?, ?, 'user', ?, ?, ?, ?, ?, null, null, null, null, 0, null),
+            (?, ?, ?, ?, ?, ?, 'agent', '', ?, ?, ?, ?, 'pending', ?, ?, ?,
+             (select "isMade"::int from claim), (select now() from claim where "isMade"))
+     returning attempt`,
     [
+      turn.isHead,
+      turn.owner,
       turn.requestMessageId,
       ...shared,
       turn.text,
@@ -100,6 +134,6 @@ export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<voi
       turn.owner,
       turn.bootId,
     ],
-    'run',
   );
+  return rows.some(({ attempt }) => attempt > 0);
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { IS_HEAD, SHARD_OWNER, TURN_COLUMNS, TURN_JOINS } from './pending-turns.ts';
 import type { PendingTurn } from './pending-turns.ts';
+import { IS_TRUSTED } from './process-lease.ts';
 
 /** Who sends a turn, and what must still hold so that he may. */
 export type Claimant =
@@ -14,8 +15,7 @@ export type Claimant =
 const TAKES_MESSAGES = `i.status = 'running' and i.desired_status = 'running' and i.transition_kind is null
   and i.boot_id = m.boot_id`;
 
-/** It sends nothing in the last two seconds before others may take over. */
-const PROCESS_TRUSTED = `exists (select 1 from processes p where p.id = m.owner and p.seen_at > now() - interval '8 seconds')`;
+const PROCESS_TRUSTED = `exists (select 1 from processes p where p.id = m.owner and ${IS_TRUSTED})`;
 
 /**
  * Commits the number of the attempt that is about to be sent, and answers the turn with it; null, and nothing changed,
@@ -41,6 +41,22 @@ export async function claimAttempt(
      )
      select ${TURN_COLUMNS} from claimed m ${TURN_JOINS}`,
     [messageId, attempt, ...params, next, attempt, owner],
+  );
+  return turn ?? null;
+}
+
+/**
+ * A turn whose first attempt this process has claimed by accepting it, or null when it has ended or moved on, or its
+ * gateway takes none now.
+ */
+export async function findClaimedTurn(
+  em: EntityManager,
+  { messageId, owner }: { messageId: string; owner: string },
+): Promise<PendingTurn | null> {
+  const [turn] = await em.execute<PendingTurn[]>(
+    `select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
+      where m.id = ? and m.status = 'pending' and m.attempt = 1 and m.owner = ? and ${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`,
+    [messageId, owner],
   );
   return turn ?? null;
 }

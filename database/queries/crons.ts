@@ -93,6 +93,19 @@ export async function noteCronsGone(
   );
 }
 
+/** Whose a job is inside the gateway, and what it is about; also when it is gone. Null when it was never seen. */
+export async function findSeenCron(
+  em: EntityManager,
+  { instanceId, gatewayJobId }: { instanceId: string; gatewayJobId: string },
+): Promise<{ gatewayAgentId: string; message: string } | null> {
+  const [job] = await em.execute<{ gatewayAgentId: string; message: string }[]>(
+    `select gateway_agent_id as "gatewayAgentId", message from cron_jobs join agents on agents.id = agent_id
+      where cron_jobs.instance_id = ? and gateway_job_id = ?`,
+    [instanceId, gatewayJobId],
+  );
+  return job ?? null;
+}
+
 /** The jobs of deleted agents that the gateway still has. */
 export async function findOrphanCrons(em: EntityManager, instanceId: string): Promise<string[]> {
   const rows = await em.execute<{ jobId: string }[]>(

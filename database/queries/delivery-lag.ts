@@ -5,7 +5,7 @@ interface DeliveryLag {
   waiting: number;
   /** Those of disabled ones. */
   disabled: number;
-  /** How long the oldest of the enabled ones has waited. */
+  /** For how long the oldest of the enabled ones could have been sent. What waits for a failing endpoint could not. */
   oldestSeconds: number;
 }
 
@@ -13,7 +13,8 @@ interface DeliveryLag {
 export async function deliveryLag(em: EntityManager): Promise<DeliveryLag> {
   const [lag] = await em.execute<DeliveryLag[]>(
     `select count(*) filter (where enabled)::float8 as waiting, count(*) filter (where not enabled)::float8 as disabled,
-            coalesce(extract(epoch from now() - min(delivery.created_at) filter (where enabled)), 0)::float8 as "oldestSeconds"
+            greatest(0, coalesce(extract(epoch from now() - min(greatest(next_attempt_at, not_before)) filter (where enabled)), 0))::float8
+              as "oldestSeconds"
        from webhook_deliveries delivery join webhooks on webhooks.id = webhook_id
       where status = 'pending' and webhooks.deleted_at is null`,
   );

@@ -77,10 +77,10 @@ export async function listUnsentHeads(em: EntityManager, instanceId: string): Pr
   return rows.map(({ id }) => id);
 }
 
-/** The heads that this process has to send. */
-export async function listUnsentHeadsOf(em: EntityManager, owner: string): Promise<string[]> {
+/** The heads that this process sends or has to send. */
+export async function listHeadsOf(em: EntityManager, owner: string): Promise<string[]> {
   const rows = await em.execute<{ id: string }[]>(
-    `select m.id from messages m where m.status = 'pending' and m.attempt = 0 and m.owner = ? and ${IS_HEAD}
+    `select m.id from messages m where m.status = 'pending' and m.owner = ? and ${IS_HEAD}
       order by m.created_at`,
     [owner],
   );

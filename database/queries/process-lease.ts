@@ -3,6 +3,9 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 /** After this long without a renewal (database clock) others take over what a process owns. */
 export const PROCESS_LEASE_MS = 10_000;
 
+/** Of processes `p`: it may send what it owns, with two seconds left until others may take over. */
+export const IS_TRUSTED = `p.seen_at > clock_timestamp() - interval '8 seconds'`;
+
 /** Enters a process that begins to own things. */
 export async function insertProcess(em: EntityManager, id: string, kind: 'api' | 'worker'): Promise<void> {
   await em.execute('insert into processes (id, kind, started_at, seen_at) values (?, ?, now(), now())', [id, kind], 'run');

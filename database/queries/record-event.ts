@@ -33,21 +33,18 @@ export interface NewEvent {
  * that a transaction does: numbers become visible in order.
  */
 export async function recordEvent(em: EntityManager, event: NewEvent): Promise<number | null> {
-  if (event.instanceId !== null) {
-    const fresh = await em.execute<{ key: string }[]>(
-      'insert into event_occurrences (instance_id, key) values (?, ?) on conflict do nothing returning key',
-      [event.instanceId, event.occurrenceKey],
-    );
-    if (fresh.length === 0) return null;
-  }
   const [row] = await em.execute<{ seq: string; hasWebhooks: boolean }[]>(
-    `insert into event_counters (account_id, last_seq) values (?, 1)
+    `with occurrence as (
+       insert into event_occurrences (instance_id, key) select ?, ? where ?::boolean on conflict do nothing returning key
+     )
+     insert into event_counters (account_id, last_seq)
+     select ?, 1 where not ?::boolean or exists (select from occurrence)
      on conflict (account_id) do update set last_seq = event_counters.last_seq + 1
      returning last_seq::text as seq,
                exists (select from webhooks where account_id = event_counters.account_id and enabled and deleted_at is null) as "hasWebhooks"`,
-    [event.accountId],
+    [event.instanceId, event.occurrenceKey, event.instanceId !== null, event.accountId, event.instanceId !== null],
   );
-  if (!row) throw new Error('the sequence gave no number');
+  if (!row) return null;
   const seq = Number(row.seq);
   if (row.hasWebhooks) await insertAndFanOut(em, event, seq);
   else await em.execute(INSERT_EVENT, valuesOf(event, seq), 'run');

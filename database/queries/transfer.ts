@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 
 /** A book of the ledger: the customer's, or one of the platform's. */
-type Book = 'customer' | 'credits' | 'revenue' | 'losses';
+export type Book = 'customer' | 'credits' | 'revenue' | 'losses';
 
 export interface NewTransfer {
   id: string;
@@ -14,6 +14,8 @@ export interface NewTransfer {
   amountNanoUsd: bigint;
   reason: string | null;
   dedupeKey: string;
+  /** The line that a reversal takes back: what that was about, this is about. */
+  reversesId?: string;
 }
 
 /**
@@ -23,10 +25,24 @@ export interface NewTransfer {
 export async function transfer(em: EntityManager, line: NewTransfer): Promise<boolean> {
   await em.execute('select from accounts where id = ? for no key update', [line.accountId]);
   const [row] = await em.execute<{ at: string }[]>(
-    `insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, reason, dedupe_key)
-     select ?, id, greatest(?::timestamptz, debited_until), ?, ?, ?, ?::bigint, ?, ? from accounts where id = ?
-     on conflict (dedupe_key) do nothing returning at::text`,
-    [line.id, line.at, line.kind, line.from, line.to, line.amountNanoUsd.toString(), line.reason, line.dedupeKey, line.accountId],
+    `insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, reason, dedupe_key, reverses_id, interval_id,
+                            span_from, span_to, price_nano_usd_per_hour)
+     select ?, accounts.id, greatest(?::timestamptz, debited_until), ?, ?, ?, ?::bigint, ?, ?, line.id, line.interval_id,
+            line.span_from, line.span_to, line.price_nano_usd_per_hour
+       from accounts left join transfers line on line.id = ? where accounts.id = ?
+     on conflict (dedupe_key) where dedupe_key is not null do nothing returning at::text`,
+    [
+      line.id,
+      line.at,
+      line.kind,
+      line.from,
+      line.to,
+      line.amountNanoUsd.toString(),
+      line.reason,
+      line.dedupeKey,
+      line.reversesId ?? null,
+      line.accountId,
+    ],
   );
   if (!row) return false;
   const change = (line.to === 'customer' ? line.amountNanoUsd : 0n) - (line.from === 'customer' ? line.amountNanoUsd : 0n);

@@ -1,11 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WebSocket } from 'ws';
 import type { ClientOptions } from 'ws';
+import { approveDevice, deviceProof } from './device-identity.ts';
+import type { DeviceIdentity } from './device-identity.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import type { RequestOptions } from './gateway-connection.ts';
 import { GatewayConnectError, GatewayRequestError } from './gateway-errors.ts';
 import type { GatewayEvent } from './gateway-events.ts';
-import { helloOk } from './gateway-frames.ts';
+import { challengeEvent, helloOk } from './gateway-frames.ts';
 
 export type { RequestOptions, SecondAnswer } from './gateway-connection.ts';
 export { CONNECTION_LOST, GatewayConnectError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
@@ -28,12 +30,15 @@ export interface GatewayClient {
 export interface ConnectOptions {
   wsUrl: string;
   token: string;
+  /** For a gateway that takes us for a remote peer: without one it lets us do nothing. It is paired at the first meeting. */
+  device?: DeviceIdentity | undefined;
   signal: AbortSignal;
   /** For everything until the gateway has let us in; a gateway that is still starting is asked again within it. */
   timeoutMs: number;
 }
 
 const STARTING_REASON = 'startup-sidecars';
+const PAIRING_REASON = 'PAIRING_REQUIRED';
 const STARTING_RETRY_MS = 250;
 /** The largest answer is a page of history: 1,000 rows. The gateway's own limit per frame is 25 MiB. */
 const MAX_FRAME_BYTES = 64 * 1024 ** 2;
@@ -46,7 +51,7 @@ const SOCKET_OPTIONS: ClientOptions = {
 };
 
 /**
- * Connects to a gateway on the loopback interface, as an operator. Throws GatewayConnectError, after timeoutMs at the
+ * Connects to a gateway as an operator. Throws GatewayConnectError, after timeoutMs at the
  * latest, and the signal's reason when it is aborted.
  */
 export async function connectGateway(options: ConnectOptions): Promise<GatewayClient> {
@@ -60,6 +65,10 @@ export async function connectGateway(options: ConnectOptions): Promise<GatewayCl
       signal.throwIfAborted();
       if (deadline.aborted)
         throw new GatewayConnectError(`The gateway did not let us in within ${timeoutMs} ms`, { retryable: true });
+      if (isUnpaired(error)) {
+        await approve(options, error.pairingRequest);
+        continue;
+      }
       if (!isStarting(error)) throw asConnectError(error);
       await sleep(error.retryAfterMs ?? STARTING_RETRY_MS, undefined, { signal: giveUp }).catch(() => {});
     }
@@ -70,6 +79,20 @@ function isStarting(error: unknown): error is GatewayRequestError {
   return error instanceof GatewayRequestError && error.retryable && error.reason === STARTING_REASON;
 }
 
+function isUnpaired(error: unknown): error is GatewayRequestError & { pairingRequest: string } {
+  return error instanceof GatewayRequestError && error.reason === PAIRING_REASON && error.pairingRequest !== undefined;
+}
+
+async function approve(options: ConnectOptions, requestId: string): Promise<void> {
+  try {
+    await approveDevice(options, requestId);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    if (error instanceof GatewayConnectError) throw error;
+    throw new GatewayConnectError('The gateway could not be asked to pair us', { retryable: true });
+  }
+}
+
 /** The gateway's refusals of `connect` concern our token or protocol, unless it says that they pass. */
 function asConnectError(error: unknown): unknown {
   if (!(error instanceof GatewayRequestError)) return error;
@@ -77,15 +100,16 @@ function asConnectError(error: unknown): unknown {
   return new GatewayConnectError(`The gateway refused the connection: ${message}`, { retryable, retryAfterMs });
 }
 
-async function connectOnce({ wsUrl, token }: ConnectOptions, signal: AbortSignal): Promise<GatewayClient> {
+async function connectOnce({ wsUrl, token, device }: ConnectOptions, signal: AbortSignal): Promise<GatewayClient> {
   const socket = new WebSocket(wsUrl, SOCKET_OPTIONS);
   const connection = new GatewayConnection(socket);
   const onAbort = (): void => connection.close();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
     signal.throwIfAborted();
-    await challenge(socket, connection);
-    const hello = helloOk.safeParse(await connection.request('connect', connectParams(token), { signal })).data;
+    const nonce = await challenge(socket, connection);
+    const params = connectParams(token, device && { device, nonce });
+    const hello = helloOk.safeParse(await connection.request('connect', params, { signal })).data;
     if (!hello) throw new GatewayConnectError('The gateway speaks another protocol than ours', { retryable: false });
     connection.expectTicks(hello.policy.tickIntervalMs);
     return clientOf(connection, hello.server.bootId);
@@ -97,8 +121,8 @@ async function connectOnce({ wsUrl, token }: ConnectOptions, signal: AbortSignal
   }
 }
 
-/** The gateway speaks first. Its challenge is for device identities, which a loopback client does not need. */
-function challenge(socket: WebSocket, connection: GatewayConnection): Promise<void> {
+/** The gateway speaks first. Its challenge is what a device signs; a loopback client needs none. */
+function challenge(socket: WebSocket, connection: GatewayConnection): Promise<string> {
   return new Promise((resolve, reject) => {
     const fail = (message: string, retryable = true) => reject(new GatewayConnectError(message, { retryable }));
     socket.once('unexpected-response', (request, response) => {
@@ -111,20 +135,26 @@ function challenge(socket: WebSocket, connection: GatewayConnection): Promise<vo
     const unsubscribe = connection.onEventFrame((frame) => {
       if (frame.event !== 'connect.challenge') return;
       unsubscribe();
-      resolve();
+      resolve(challengeEvent.safeParse(frame.payload).data?.nonce ?? '');
     });
   });
 }
 
-function connectParams(token: string) {
+function connectParams(token: string, challenged: { device: DeviceIdentity; nonce: string } | undefined) {
+  const client = { id: 'gateway-client', version: '1.0.0', platform: process.platform, mode: 'backend' };
+  const role = 'operator';
+  const scopes = ['operator.admin', 'operator.read', 'operator.write', 'operator.approvals'];
   return {
     minProtocol: 4,
     maxProtocol: 4,
-    client: { id: 'gateway-client', version: '1.0.0', platform: process.platform, mode: 'backend' },
-    role: 'operator',
-    scopes: ['operator.admin', 'operator.read', 'operator.write', 'operator.approvals'],
+    client,
+    role,
+    scopes,
     caps: ['tool-events'],
     auth: { token },
+    ...(challenged && {
+      device: deviceProof(challenged.device, { client, role, scopes, token }, challenged.nonce, Date.now()),
+    }),
   };
 }
 

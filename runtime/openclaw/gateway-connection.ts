@@ -159,6 +159,7 @@ function refusal(error: ErrorShape | undefined, payload: unknown): GatewayReques
     reason: error?.details?.reason ?? error?.details?.code,
     retryable: error?.retryable ?? false,
     retryAfterMs: error?.retryAfterMs,
+    pairingRequest: error?.details?.requestId,
     payload,
   });
 }

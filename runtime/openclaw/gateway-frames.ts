@@ -5,7 +5,10 @@ const errorShape = z.looseObject({
   message: z.string(),
   retryable: z.boolean().optional(),
   retryAfterMs: z.number().optional(),
-  details: z.looseObject({ reason: z.string().optional(), code: z.string().optional() }).optional().catch(undefined),
+  details: z
+    .looseObject({ reason: z.string().optional(), code: z.string().optional(), requestId: z.string().optional() })
+    .optional()
+    .catch(undefined),
 });
 
 const responseFrame = z.looseObject({
@@ -23,6 +26,9 @@ const frame = z.discriminatedUnion('type', [responseFrame, eventFrame]);
 export type ResponseFrame = z.infer<typeof responseFrame>;
 export type EventFrame = z.infer<typeof eventFrame>;
 export type ErrorShape = z.infer<typeof errorShape>;
+
+/** What the gateway says first. */
+export const challengeEvent = z.looseObject({ nonce: z.string() });
 
 /** What the gateway answers to `connect`. */
 export const helloOk = z.looseObject({

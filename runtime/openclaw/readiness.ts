@@ -35,7 +35,7 @@ export interface ReadinessOptions {
  * Waits until the gateway says that it is ready. Throws GatewayDiedError as soon as its process is gone,
  * GatewayNotReadyError after deadlineMs, and the signal's reason when it is aborted.
  */
-export async function waitUntilReady(endpoint: Endpoint, options: ReadinessOptions): Promise<void> {
+export async function waitUntilReady(endpoint: Pick<Endpoint, 'httpUrl'>, options: ReadinessOptions): Promise<void> {
   const { signal, deadlineMs, isAlive, exitOf } = options;
   const deadline = AbortSignal.timeout(deadlineMs);
   while (!(await isReady(endpoint, AbortSignal.any([signal, deadline])))) {
@@ -47,7 +47,7 @@ export async function waitUntilReady(endpoint: Endpoint, options: ReadinessOptio
 }
 
 /** One look at /readyz; no answer within five seconds counts as no. */
-export async function isReady({ httpUrl }: Endpoint, signal: AbortSignal): Promise<boolean> {
+export async function isReady({ httpUrl }: Pick<Endpoint, 'httpUrl'>, signal: AbortSignal): Promise<boolean> {
   try {
     const response = await fetch(`${httpUrl}/readyz`, { signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]) });
     await response.body?.cancel();

@@ -44,13 +44,21 @@ export function rerunsOf({ rows }: GatewayHistory, key: string): string[] {
   return own.flatMap((row) => (row.restartsRun && row.key !== null ? [row.key.replace(/:user$/, '')] : []));
 }
 
+/** The run with which the gateway repeats this turn right now; null when it does not. */
+export function rerunAtWork(history: GatewayHistory, key: string): string | null {
+  const runId = history.inFlightRun?.runId;
+  return runId !== undefined && rerunsOf(history, key).includes(runId) ? runId : null;
+}
+
 /**
- * Whether a gateway process that has just started is going to repeat the newest turn of this conversation, though it
- * may have ended: its process died before it noted that. Sending the turn once more with its own key, and aborting it,
- * keeps it from doing so.
+ * Whether a gateway process that has just started is going to repeat this turn, though it may have ended: its process
+ * died before it noted that. Sending the turn once more with its own key, and aborting it, keeps it from doing so.
  */
-export function willRerun({ status, inFlightRun }: GatewayHistory): boolean {
-  return status === 'running' && inFlightRun === null;
+export function willRerun(history: GatewayHistory, key: string): boolean {
+  const { rows, status, inFlightRun } = history;
+  if (status !== 'running' || inFlightRun || !hasBegun(rows, key) || rerunsOf(history, key).length > 0) return false;
+  const newest = rows.findLast((row) => row.role === 'user' && !row.restartsRun && row.key !== null);
+  return !newest || startsRun(newest, key);
 }
 
 function startsRun(row: HistoryRow, runId: string): boolean {

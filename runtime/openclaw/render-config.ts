@@ -16,7 +16,7 @@ export interface GatewayContent {
 export interface GatewaySkills {
   /** The bundled skills that agents have. Those of the driver's own directory they have anyway. */
   bundled: readonly string[];
-  /** The variables that each skill asks for, by the skill's name: without them it is not shown to agents. */
+  /** The variables that each skill asks for, by its `skillKey` or else its name: without them it is not shown to agents. */
   env: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
 
@@ -29,6 +29,7 @@ export interface GatewayAgent {
 }
 
 const MODEL_CALL_SECONDS = 600;
+const PAIRING_PLUGIN = 'admin-http-rpc';
 
 /**
  * Tools that an agent of a hosted instance has no use for, or that would change the gateway itself.
@@ -63,9 +64,13 @@ export function renderConfig(content: GatewayContent, placement: Placement): str
     ...outwardCallsOff(),
     ...conversationsKept(),
     plugins: {
-      allow: ['memory-core'],
+      // Through it a peer of another machine, as we are to a container, is paired.
+      allow: placement.bind === 'lan' ? ['memory-core', PAIRING_PLUGIN] : ['memory-core'],
       slots: { memory: 'memory-core' },
-      entries: { 'memory-core': { config: { dreaming: { enabled: false } } } },
+      entries: {
+        'memory-core': { config: { dreaming: { enabled: false } } },
+        ...(placement.bind === 'lan' && { [PAIRING_PLUGIN]: { enabled: true } }),
+      },
     },
     models: {
       mode: 'replace',
@@ -91,7 +96,7 @@ function skillsSection({ skills = { bundled: [], env: {} } }: GatewayContent) {
   return {
     // An empty list would mean "all bundled skills".
     allowBundled: skills.bundled.length === 0 ? ['-'] : skills.bundled,
-    entries: Object.fromEntries(Object.entries(skills.env).map(([name, env]) => [name, { env }])),
+    entries: Object.fromEntries(Object.entries(skills.env).map(([key, env]) => [key, { env }])),
     workshop: { autonomous: { mode: 'off' } },
   };
 }

@@ -7,3 +7,8 @@ export function sessionKeyOf(gatewayAgentId: string, conversationId: string): st
     if (!/^[a-z0-9_-]+$/.test(id)) throw new Error(`Not an id for a session key: ${JSON.stringify(id)}`);
   return `agent:${gatewayAgentId}:conv:${conversationId}`;
 }
+
+/** Of the agent's own conversation, in which its reminders come up. */
+export function mainSessionOf(gatewayAgentId: string): string {
+  return `agent:${gatewayAgentId}:main`;
+}

@@ -18,13 +18,20 @@ export interface BundledSkill {
 }
 
 /** Where the skills come from and run. */
-export interface SkillHost {
+export type SkillHost = {
   /** The installed OpenClaw package. */
   packageDir: string;
-  /** The PATH of gateways. */
-  path: string;
   platform: string;
-}
+} & (
+  | {
+      /** The PATH of gateways, on this machine. */
+      path: string;
+    }
+  | {
+      /** What gateways find on theirs. */
+      programs: ReadonlySet<string>;
+    }
+);
 
 export interface SkillCatalogue {
   /** The skills that the pinned OpenClaw bundles, by id. Rejects while it is not installed. */
@@ -72,12 +79,9 @@ function titleOf(text: string): string | null {
   return /^#[^\S\n]+(.+?)[^\S\n]*$/m.exec(text.replace(/^---\n[\s\S]*?\n---\n/, ''))?.[1] ?? null;
 }
 
-async function missingOf(
-  { bins, anyBins, config, os }: SkillRequirements,
-  { path, platform }: SkillHost,
-): Promise<BundledSkill['missing']> {
+async function missingOf({ bins, anyBins, config, os }: SkillRequirements, host: SkillHost): Promise<BundledSkill['missing']> {
   const absent = async (names: readonly string[]) => {
-    const found = await Promise.all(names.map((name) => isProgram(path, name)));
+    const found = await Promise.all(names.map((name) => hasProgram(host, name)));
     return names.filter((_name, index) => !found[index]);
   };
   const absentOfAny = await absent(anyBins);
@@ -86,8 +90,12 @@ async function missingOf(
     anyBins: absentOfAny.length === anyBins.length ? absentOfAny : [],
     // None of OpenClaw's settings is a customer's to change, and those that skills ask for are off.
     config,
-    os: os.length === 0 || os.includes(platform) ? [] : os,
+    os: os.length === 0 || os.includes(host.platform) ? [] : os,
   };
+}
+
+async function hasProgram(host: SkillHost, name: string): Promise<boolean> {
+  return 'programs' in host ? host.programs.has(name) : isProgram(host.path, name);
 }
 
 async function isProgram(path: string, name: string): Promise<boolean> {

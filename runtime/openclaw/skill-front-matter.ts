@@ -20,6 +20,8 @@ export interface SkillRequirements {
 export interface SkillManifest {
   name: string | null;
   description: string | null;
+  /** Under which OpenClaw keeps the settings of the skill, when that is not its name. */
+  skillKey: string | null;
   requirements: SkillRequirements;
 }
 
@@ -30,6 +32,7 @@ const DESCRIPTION_CHARACTERS = 1_024;
 const words = z.array(z.string()).catch([]);
 const openclawBlock = z.object({
   openclaw: z.object({
+    skillKey: z.string().nullable().catch(null).default(null),
     os: words.default([]),
     requires: z
       .object({ bins: words.default([]), anyBins: words.default([]), env: words.default([]), config: words.default([]) })
@@ -41,11 +44,12 @@ const openclawBlock = z.object({
 export function readSkillManifest(text: string): SkillManifest {
   const { document } = split(text);
   const { openclaw } = openclawBlock
-    .catch({ openclaw: { os: [], requires: { bins: [], anyBins: [], env: [], config: [] } } })
+    .catch({ openclaw: { skillKey: null, os: [], requires: { bins: [], anyBins: [], env: [], config: [] } } })
     .parse(metadataOf(document));
   return {
     name: textOf(document, 'name'),
     description: textOf(document, 'description'),
+    skillKey: openclaw.skillKey?.trim() || null,
     requirements: { ...openclaw.requires, os: openclaw.os },
   };
 }

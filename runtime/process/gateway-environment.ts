@@ -10,11 +10,11 @@ export interface GatewayProgram {
   compileCacheDir: string;
 }
 
-export function homeOf({ stateDir }: RuntimeLayout): string {
+export function homeOf({ stateDir }: Pick<RuntimeLayout, 'stateDir'>): string {
   return join(stateDir, 'home');
 }
 
-export function tempDirOf({ stateDir }: RuntimeLayout): string {
+export function tempDirOf({ stateDir }: Pick<RuntimeLayout, 'stateDir'>): string {
   return join(stateDir, 'tmp');
 }
 
@@ -27,7 +27,10 @@ export function programPath(node: string): string {
  * The whole environment of a gateway. Nothing of the control plane's own environment is in it, because agents can
  * read all of it.
  */
-export function gatewayEnvironment(layout: RuntimeLayout, program: GatewayProgram): Record<string, string> {
+export function gatewayEnvironment(
+  layout: Pick<RuntimeLayout, 'stateDir' | 'configFile'>,
+  program: GatewayProgram,
+): Record<string, string> {
   return {
     HOME: homeOf(layout),
     TMPDIR: tempDirOf(layout),

@@ -19,7 +19,12 @@ const consoleRecord = z.object({
  * The gateway prints each answer of an agent too, as information of no subsystem; those are left out.
  */
 export async function lastLinesOf(file: string, limit: number): Promise<LogLine[]> {
-  const lines = (await lastBytesOf(file)).split('\n').filter((line) => line !== '');
+  return logLinesOf(await lastBytesOf(file), limit);
+}
+
+/** The same of a text that somebody else has kept. */
+export function logLinesOf(text: string, limit: number): LogLine[] {
+  const lines = text.split('\n').filter((line) => line !== '');
   const kept = lines.map(logLineOf).filter((line) => line !== null);
   return limit > 0 ? kept.slice(-limit) : [];
 }

@@ -120,7 +120,7 @@ export class ProcessDriver implements RuntimeDriver {
     const record = await readRecord(layout);
     const port = await keptPort(layout);
     if (!record || port === null || !(await isAlive(record))) return null;
-    return { httpUrl: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}` };
+    return { httpUrl: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}`, peer: 'loopback' };
   }
 
   exitOf(runtimeId: string): Promise<RuntimeExit | null> {
@@ -183,8 +183,8 @@ async function makeDirectories(layout: RuntimeLayout): Promise<void> {
 async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec, wantedPort: number | null): Promise<void> {
   const port = wantedPort ?? (await freePort(null));
   await replaceFile(layout.portFile, `${port}\n`, 0o600);
-  const text = spec.renderConfig({ port, bind: 'loopback' });
-  if ((await textOf(layout.configFile)) !== text) await replaceFile(layout.configFile, text, 0o400);
+  // Also when nothing has changed: a gateway sometimes misses the second of two quick replacements, and sees the next one.
+  await replaceFile(layout.configFile, spec.renderConfig({ port, bind: 'loopback' }), 0o400);
 }
 
 async function keptPort({ portFile }: RuntimeLayout): Promise<number | null> {

@@ -49,7 +49,7 @@ export function isRuntimeId(name: string): boolean {
 }
 
 /** The paths as the gateway sees them; for a process they are those of the machine. */
-export function gatewayPathsOf({ stateDir }: RuntimeLayout): RuntimePaths {
+export function gatewayPathsOf({ stateDir }: Pick<RuntimeLayout, 'stateDir'>): RuntimePaths {
   return {
     stateDir,
     logFile: join(stateDir, 'logs', 'gateway.log'),

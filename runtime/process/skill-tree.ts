@@ -13,9 +13,14 @@ const BESIDE = '.skills-';
 /**
  * Puts this tree in the place of the skills of a runtime: a new one is written beside it and takes its place by a
  * rename, so that a skill is seen whole or not at all. Whatever agents put there goes. Nothing is done when the tree
- * that was put there last is the same.
+ * that was put there last is the same. With `isMounted` the directory itself stays, which a container has by its inode, and
+ * the skills in it change places one by one.
  */
-export async function replaceSkillTree(layout: RuntimeLayout, files: ReadonlyMap<string, SkillFile>): Promise<void> {
+export async function replaceSkillTree(
+  layout: RuntimeLayout,
+  files: ReadonlyMap<string, SkillFile>,
+  { isMounted = false }: { isMounted?: boolean } = {},
+): Promise<void> {
   const fingerprint = fingerprintOf(files);
   await removeBeside(layout);
   if ((await isDirectory(layout.skillsDir)) && (await textOf(layout.skillsMarkFile)) === fingerprint) return;
@@ -23,12 +28,34 @@ export async function replaceSkillTree(layout: RuntimeLayout, files: ReadonlyMap
   await rm(layout.skillsMarkFile, { force: true });
   const [fresh, old] = [beside(layout), beside(layout)];
   await writeTree(fresh, files);
-  await rename(layout.skillsDir, old).catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  });
-  await rename(fresh, layout.skillsDir);
+  if (isMounted) await exchangeEntries(layout, { fresh, old });
+  else await exchangeWhole(layout, { fresh, old });
   await replaceFile(layout.skillsMarkFile, fingerprint, 0o600);
   await removeBeside(layout);
+}
+
+interface Trees {
+  fresh: string;
+  old: string;
+}
+
+async function exchangeWhole({ skillsDir }: RuntimeLayout, { fresh, old }: Trees): Promise<void> {
+  await rename(skillsDir, old).catch((error: unknown) => {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  });
+  await rename(fresh, skillsDir);
+}
+
+async function exchangeEntries({ skillsDir }: RuntimeLayout, { fresh, old }: Trees): Promise<void> {
+  await mkdir(skillsDir, { recursive: true, mode: 0o755 });
+  await mkdir(old);
+  const news = await readdir(fresh);
+  const olds = await readdir(skillsDir);
+  for (const name of olds) if (!news.includes(name)) await rename(join(skillsDir, name), join(old, name));
+  for (const name of news) {
+    if (olds.includes(name)) await rename(join(skillsDir, name), join(old, name));
+    await rename(join(fresh, name), join(skillsDir, name));
+  }
 }
 
 function beside({ root }: RuntimeLayout): string {

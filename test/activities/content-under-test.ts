@@ -53,6 +53,26 @@ export function contentOf(world: ReconcilerUnderTest, instance: NewInstance) {
       change(async (em) => {
         await em.execute('delete from instance_skills where instance_id = ? and name = ?', [instanceId, name]);
       }),
+    /** A new agent of this model; answers its id. */
+    async addAgent(model: string): Promise<string> {
+      const id = world.makeId('agt');
+      await change(async (em, generation) => {
+        await em.execute(
+          `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
+           values (?, ?, ?, ?, 'Agent', 'Agent', ?, ?, 'pending', ?, now())`,
+          [id, instanceId, accountId, id, model, `a${id.slice(4)}`, generation],
+        );
+      });
+      return id;
+    },
+    deleteAgent: (id: string) =>
+      change(async (em) => {
+        await em.execute(`update agents set status = 'deleting', deleted_at = now() where id = ?`, [id]);
+      }),
+    async statusOfAgent(id: string): Promise<string | undefined> {
+      const [row] = await orm.em.fork().execute<{ status: string }[]>('select status from agents where id = ?', [id]);
+      return row?.status;
+    },
     file: (path: string, content: string | null) =>
       change(async (em, generation) => {
         await em.execute(

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { holds, mendContent } from '../../activities/content-drift.ts';
 import { loadGatewayContent } from '../../database/queries/gateway-content.ts';
 import { contentOf } from './content-under-test.ts';
-import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
+import { eventually } from '../support/eventually.ts';
+import { GATEWAY_MS, MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
 const LONG_MS = 2 * GATEWAY_MS;
@@ -41,6 +42,20 @@ test(
     expect(system).toContain('weather');
     expect(system).toContain('Tells the time of day');
     expect(await content.run('echo "$MY_TOKEN/$GROQ_API_KEY/$SLACK_BOT_TOKEN"')).toContain('first/g/s');
+  },
+  LONG_MS,
+);
+
+test(
+  'a skill whose settings have a key of their own gets its variables all the same',
+  async () => {
+    const manifest = SKILL.replace('my-skill', 'keyed-skill')
+      .replace('Tells the time of day.', 'Tells the tides.')
+      .replace('{ "requires"', '{ "skillKey": "tides", "requires"');
+    await content.installSkill('keyed-skill', { 'SKILL.md': manifest }, ['MY_TOKEN']);
+    await reconcile();
+    expect(await content.ask('[[SYSTEM]]')).toContain('Tells the tides.');
+    await content.deleteSkill('keyed-skill');
   },
   LONG_MS,
 );
@@ -144,6 +159,37 @@ test(
     expect(await holds(gateway, wanted, AbortSignal.timeout(5_000))).toBe(true);
     expect(await content.rows()).toMatchObject({ reason: 'content_drift' });
     expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(0);
+  },
+  LONG_MS,
+);
+
+test(
+  'a configuration that the gateway refuses changes nothing of what serves, is told, and counts no more once it is taken back',
+  async () => {
+    const { bootId } = await world.statusOf(instance.instanceId);
+    // OpenClaw refuses the limits of this model, and with them the whole file.
+    world.deps.config.MODELS['refused-model'] = { upstream: MODEL, contextWindow: -1, maxTokens: -1 };
+    const agentId = await content.addAgent('refused-model');
+    const run = await world.wake(instance.instanceId);
+    await eventually(async () => expect(await content.rows()).toMatchObject({ reason: 'config_refused' }), LONG_MS);
+    expect(await content.ask('[[SAY as before]]')).toBe('as before');
+    await world.ended(run);
+    expect(await content.statusOfAgent(agentId)).toBe('error');
+    expect(await world.statusOf(instance.instanceId)).toMatchObject({
+      status: 'running',
+      bootId,
+      reason: 'config_refused',
+      deaths: 0,
+    });
+    expect(await content.ask('[[SAY still there]]')).toBe('still there');
+
+    await content.deleteAgent(agentId);
+    await content.file('SOUL.md', 'You are calm again.');
+    await reconcile();
+    expect(await content.ask('[[SYSTEM]]')).toContain('You are calm again.');
+    expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId, reason: null });
+    const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
+    expect(await holds(await content.client(), wanted, AbortSignal.timeout(5_000))).toBe(true);
   },
   LONG_MS,
 );

@@ -4,42 +4,29 @@ import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { noteSeenCron } from '../../turns/note-cron.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_MASTER_KEY, GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
-import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
-import { startApi } from './api-under-test.ts';
+import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
 import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
-import { makeRunning, newAgent, newInstance } from './rows.ts';
+import { startLiveAgent } from './live-agent.ts';
+import type { LiveAgent } from './live-agent.ts';
 
-const GATEWAY_AGENT = 'alpha';
 const RUN_MS = 60_000;
 const HOURLY = { kind: 'every', everyMs: 3_600_000 };
 
 jest.setTimeout(2 * RUN_MS);
 
+let live: LiveAgent;
 let api: ApiUnderTest;
-let gateway: GatewayUnderTest;
 let client: GatewayClient;
 let account: AccountClient;
 let path: string;
 
 beforeAll(async () => {
-  gateway = await startGateway([GATEWAY_AGENT]);
-  const masterKeys = `${GATEWAY_MASTER_KEY.id}:${GATEWAY_MASTER_KEY.key.toString('base64')}`;
-  api = await startApi({ driver: gateway.driver, env: { MASTER_KEYS: masterKeys } });
-  account = await api.newAccount();
-  const instanceId = await newInstance(account);
-  const agentId = await newAgent(account, instanceId);
-  await api.sql('update instances set runtime_id = ? where id = ? returning id', [gateway.runtimeId, instanceId]);
-  await api.sql('update agents set gateway_agent_id = ? where id = ? returning id', [GATEWAY_AGENT, agentId]);
-  client = await gateway.connect();
-  await makeRunning(api, instanceId, client.bootId);
-  path = `/instances/${instanceId}/agents/${agentId}/crons`;
+  live = await startLiveAgent();
+  ({ api, client, account } = live);
+  path = `${live.path}/crons`;
 }, GATEWAY_START_MS);
 
-afterAll(async () => {
-  await api?.close();
-  await gateway?.close();
-}, GATEWAY_START_MS);
+afterAll(() => live?.close(), GATEWAY_START_MS);
 
 const job = (changes: object = {}) => ({ name: 'Digest', schedule: HOURLY, message: '[[SAY Nothing new.]]', ...changes });
 const jobsAtGateway = async () => (await listCrons(client)).filter(({ isInternal }) => !isInternal);
@@ -88,7 +75,7 @@ test('a job that the gateway took, while the API died before it noted that, is t
   await api.sql('update cron_jobs set gateway_job_id = null where id = ? returning id', [cronId]);
   expect(await account.ok('GET', path)).toMatchObject({ crons: [] });
 
-  const seen = { instanceId: path.split('/')[2] ?? '', makeId: api.deps.makeId };
+  const seen = { instanceId: live.instanceId, makeId: api.deps.makeId };
   for (let times = 0; times < 2; times += 1) await runTransaction(api.orm.em, (em) => noteSeenCron(em, seen, atGateway!));
 
   expect(await account.ok('GET', path)).toMatchObject({ crons: [{ cronId, createdBy: 'api', name: 'Half done' }] });

@@ -1,16 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_MASTER_KEY, GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { readStream } from '../support/stream-reader.ts';
-import { startApi } from './api-under-test.ts';
-import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
-import { makeRunning, newAgent, newInstance } from './rows.ts';
+import type { AccountClient } from './api-under-test.ts';
+import { startLiveAgent } from './live-agent.ts';
+import type { LiveAgent } from './live-agent.ts';
 
-const GATEWAY_AGENT = 'alpha';
 const ANSWER_MS = 60_000;
 
-let api: ApiUnderTest;
+let live: LiveAgent;
 let gateway: GatewayUnderTest;
 let account: AccountClient;
 let path: string;
@@ -19,17 +18,9 @@ let session = 0;
 let sessionId: string;
 
 beforeAll(async () => {
-  gateway = await startGateway([GATEWAY_AGENT]);
-  const masterKeys = `${GATEWAY_MASTER_KEY.id}:${GATEWAY_MASTER_KEY.key.toString('base64')}`;
-  api = await startApi({ driver: gateway.driver, env: { MASTER_KEYS: masterKeys } });
-  account = await api.newAccount();
-  const instanceId = await newInstance(account);
-  const agentId = await newAgent(account, instanceId);
-  await api.sql('update instances set runtime_id = ? where id = ? returning id', [gateway.runtimeId, instanceId]);
-  await api.sql('update agents set gateway_agent_id = ? where id = ? returning id', [GATEWAY_AGENT, agentId]);
-  const { bootId } = await gateway.connect();
-  await makeRunning(api, instanceId, bootId);
-  path = `/instances/${instanceId}/agents/${agentId}/messages`;
+  live = await startLiveAgent();
+  ({ gateway, account } = live);
+  path = `${live.path}/messages`;
 }, GATEWAY_START_MS);
 
 beforeEach(() => {
@@ -37,10 +28,7 @@ beforeEach(() => {
   sessionId = `session-${session}`;
 });
 
-afterAll(async () => {
-  await api?.close();
-  await gateway?.close();
-}, GATEWAY_START_MS);
+afterAll(() => live?.close(), GATEWAY_START_MS);
 
 const send = (message: string, more: object = {}) => account.call('POST', path, { message, sessionId, ...more });
 const stream = (message: string, signal?: AbortSignal) => account.raw('POST', path, { message, sessionId, stream: true }, signal);

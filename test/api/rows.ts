@@ -5,6 +5,7 @@ import { runTransaction } from '../../database/run-transaction.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import type { ApiUnderTest } from './api-under-test.ts';
+import { gateOf } from '../support/gate-of.ts';
 
 /** What a worker would have written, for tests that run without one. */
 
@@ -62,13 +63,12 @@ export async function newTurn(
   of: { instanceId: string; agentId: string },
   { text = 'Hello', sessionId = '' }: TurnOptions = {},
 ): Promise<AcceptedTurn> {
-  return runTransaction(api.orm.em, (em) =>
-    acceptTurn(em, {
+  return runTransaction(api.orm.em, async (em) =>
+    acceptTurn(em, await gateOf(em, of), {
       ...of,
       sessionId,
       text,
       sender: { type: 'human', id: 'user-123', name: 'Jeff' },
-      replySender: { type: 'agent', id: 'support-bot', name: 'Support Bot' },
       owner: 'proc_of_somebody_else',
       makeId: api.deps.makeId,
       now: api.deps.clock(),

@@ -3,10 +3,11 @@ import { join, relative } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { holds } from '../../activities/content-drift.ts';
 import { openSecrets } from '../../activities/open-secrets.ts';
-import { skillTree } from '../../activities/skill-content.ts';
+import { skillTree, wantedSkills } from '../../activities/skill-content.ts';
 import { loadGatewayContent } from '../../database/queries/gateway-content.ts';
 import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import { readSkills } from '../../runtime/openclaw/skill-liveness.ts';
 import { gatewayToken } from '../../runtime/openclaw/tokens.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
@@ -18,15 +19,21 @@ export interface BothSides {
   found: unknown;
 }
 
-interface RunningRow {
+export interface RunningRow {
   runtimeId: string;
+  bootId: string | null;
+  contentGeneration: number;
+  restartGeneration: number;
+  /** Why the instance is not, or was not, as it should be. */
+  reason: string | null;
   isSettled: boolean;
 }
 
 /** Whether the instance runs and nothing is left to do. */
 export async function settled(orm: MikroORM, instanceId: string): Promise<RunningRow | null> {
   const [row] = await orm.em.fork().execute<RunningRow[]>(
-    `select runtime_id as "runtimeId",
+    `select runtime_id as "runtimeId", boot_id as "bootId", content_generation::float8 as "contentGeneration",
+            restart_generation::float8 as "restartGeneration", reason_code as reason,
             status = 'running' and transition_kind is null and boot_id is not null and content_generation = applied_content_generation
             and restart_generation = applied_restart_generation as "isSettled"
        from instances where id = ?`,
@@ -42,31 +49,40 @@ export async function connectTo({ driver, masterKey }: StackUnderTest, runtimeId
   return connectGateway({ wsUrl: endpoint.wsUrl, token: gatewayToken(masterKey, runtimeId), signal, timeoutMs: CONNECT_MS });
 }
 
-/** Agents, secrets with their values, skills with their bits, and files, as they are wanted and as they are. */
+/**
+ * Agents, secrets with their values, skills with their bits, and files, as they are wanted and as they are. Throws when
+ * the gateway is not the one that its row names: its death is not in the row yet.
+ */
 export async function bothSides(
   stack: StackUnderTest,
   orm: MikroORM,
-  { instanceId, runtimeId }: { instanceId: string; runtimeId: string },
+  { instanceId, runtimeId, bootId }: { instanceId: string; runtimeId: string; bootId: string | null },
 ): Promise<BothSides> {
   const content = await loadGatewayContent(orm.em.fork(), instanceId);
   const paths = stack.driver.paths(runtimeId);
   const client = await connectTo(stack, runtimeId);
   try {
+    if (client.bootId !== bootId) throw new Error('another gateway process runs');
     const files = await orm.em.fork().execute<{ name: string; path: string; content: string }[]>(
       `select gateway_agent_id as name, path, content from agent_files join agents on agents.id = agent_id
         where instance_id = ? and deleted_at is null and content is not null and path like 'notes/%' order by 1, 2`,
       [instanceId],
     );
+    const [agent] = content.agents;
+    const { bundled, custom } = wantedSkills(content);
     const wanted = {
       holds: true,
+      shown: [...bundled, ...custom].toSorted(),
       secrets: Object.fromEntries(openSecrets({ config: { MASTER_KEYS: [stack.masterKey] } }, content)),
       skills: [...skillTree(content)].map(([path, file]) => [path, file.content.toString(), file.executable]).toSorted(byText),
       files: files.map(({ name, path, content: text }) => [`${name}/${path}`, text]).toSorted(byText),
     };
     // The gateway's own answer has this form.
     const { entries } = (await client.request('secrets.store.list', {})) as { entries: { name: string; value: string }[] };
+    const shown = agent ? await readSkills(client, agent.gatewayAgentId) : { bundled, custom };
     const found = {
       holds: await holds(client, content, AbortSignal.timeout(CONNECT_MS)),
+      shown: [...shown.bundled, ...shown.custom].toSorted(),
       secrets: Object.fromEntries(entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, value }) => [name, value])),
       skills: (await tree(join(paths.stateDir, 'skills')))
         .map(({ path, text, isExecutable }) => [path, text, isExecutable])

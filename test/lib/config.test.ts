@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { expect, test } from '@jest/globals';
@@ -47,6 +48,24 @@ test('what is required is enough, and the rest has its defaults', () => {
     WEBHOOK_ALLOW_PRIVATE: false,
     RUNTIME: 'process',
   });
+});
+
+test('a setting may stand in a file, and a file that cannot be used is named', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'settings-'));
+  try {
+    const file = join(directory, 'token');
+    await writeFile(file, `${'t'.repeat(32)}\n`);
+    const config = loadConfig({ ...REQUIRED, OPERATOR_TOKEN_FILE: file });
+    expect(config.OPERATOR_TOKEN).toBe('t'.repeat(32));
+    const both = { ...REQUIRED, OPERATOR_TOKEN_FILE: file, OPERATOR_TOKEN: 'u'.repeat(32) };
+    expect(() => loadConfig(both)).toThrow('OPERATOR_TOKEN_FILE: OPERATOR_TOKEN is given too');
+    const lost = { ...REQUIRED, OPERATOR_TOKEN_FILE: join(directory, 'lost') };
+    expect(() => loadConfig(lost)).toThrow(`OPERATOR_TOKEN_FILE: the file ${join(directory, 'lost')} cannot be read`);
+    // A file of Temporal's own settings is for Temporal's library.
+    expect(loadConfig({ ...REQUIRED, TEMPORAL_CONFIG_FILE: file }).temporalEnv).toMatchObject({ TEMPORAL_CONFIG_FILE: file });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });
 
 test('every wrong or missing setting is named at once, and no value is repeated', () => {

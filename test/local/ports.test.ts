@@ -26,7 +26,7 @@ async function occupy(port: number): Promise<number> {
 
 async function freeSettings() {
   const first = await freePorts(5);
-  return { HOST, RELAY_HOST: HOST, PORT: first, RELAY_PORT: first + 1, METRICS_PORT: first + 2 };
+  return { HOST, METRICS_HOST: HOST, RELAY_HOST: HOST, PORT: first, RELAY_PORT: first + 1, METRICS_PORT: first + 2 };
 }
 
 test('free ports are no reason to refuse', async () => {

@@ -4,13 +4,17 @@ import { createBackground } from '../../lib/background.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { startHttpServer } from '../../lib/http-server.ts';
 import { createLog } from '../../lib/log.ts';
+import type { Log } from '../../lib/log.ts';
 import { createMetrics } from '../../lib/metrics.ts';
 import { createEchoModel } from '../../relay/echo-model.ts';
 import { createKnownAgents } from '../../relay/known-agents.ts';
+import type { ModelProvider } from '../../relay/model-provider.ts';
+import { createPatientProvider } from '../../relay/patient-provider.ts';
 import { createRelayMetrics } from '../../relay/relay-metrics.ts';
 import { createRelayListener } from '../../relay/server.ts';
 import { createRelayStore } from '../../relay/store.ts';
 import { createUpstream } from '../../relay/upstream.ts';
+import type { UpstreamLimits } from '../../relay/upstream.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
 
 export const MASTER_KEYS = [{ id: 'test', key: randomBytes(32) }];
@@ -26,11 +30,15 @@ export interface RelayUnderTest {
 }
 
 /** The relay in this process, before this provider or, without one, with the built-in echo model. */
-export async function startRelay(databaseUrl: string, upstreamUrl?: string): Promise<RelayUnderTest> {
+export async function startRelay(
+  databaseUrl: string,
+  upstreamUrl?: string,
+  options: { limits?: UpstreamLimits; budgetMs?: number; callMs?: number } = {},
+): Promise<RelayUnderTest> {
   const log = createLog('relay', 'silent');
   const registry = createMetrics('relay');
   const store = createRelayStore(databaseUrl, log);
-  const provider = upstreamUrl === undefined ? createEchoModel() : createUpstream({ url: upstreamUrl, key: UPSTREAM_KEY }, log);
+  const provider = upstreamUrl === undefined ? createEchoModel() : providerAt(upstreamUrl, log, options);
   const background = createBackground();
   const listener = createRelayListener(
     {
@@ -39,6 +47,7 @@ export async function startRelay(databaseUrl: string, upstreamUrl?: string): Pro
       findAgent: createKnownAgents(store, systemClock),
       provider,
       metrics: createRelayMetrics(registry),
+      callMs: options.callMs ?? 60_000,
       clock: systemClock,
       log,
     },
@@ -55,6 +64,13 @@ export async function startRelay(databaseUrl: string, upstreamUrl?: string): Pro
       await Promise.all([provider.close(), store.close()]);
     },
   };
+}
+
+function providerAt(url: string, log: Log, { limits, budgetMs }: { limits?: UpstreamLimits; budgetMs?: number }): ModelProvider {
+  const upstream = createUpstream({ url, key: UPSTREAM_KEY }, log, limits);
+  if (budgetMs === undefined) return upstream;
+  const patience = { budgetMs, firstPauseMs: 100, monotonicMs: () => performance.now(), random: Math.random };
+  return createPatientProvider(upstream, patience, log);
 }
 
 export interface TestAgent {

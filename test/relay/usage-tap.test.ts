@@ -69,6 +69,28 @@ test('a line without an end is passed on and not kept', async () => {
   expect(records).toMatchObject([{ usage: { inputTokens: 1, outputTokens: 2 } }]);
 });
 
+test('a usage in a long line that comes byte by byte counts, and so does the next one', async () => {
+  const long = usageOf(3, 4).replace('"choices":[]', `"choices":[],"padding":"${'x'.repeat(200 * 1024)}"`);
+  const bytes = Buffer.from(long + usageOf(5, 6) + done);
+  const { records } = await through(
+    tapEventStream,
+    [...bytes.keys()].map((at) => bytes.subarray(at, at + 1)),
+  );
+  expect(records).toMatchObject([{ usage: { inputTokens: 5, outputTokens: 6 } }]);
+  const { records: ofLong } = await through(tapEventStream, [Buffer.from(long.trimEnd())]);
+  expect(ofLong).toMatchObject([{ usage: { inputTokens: 3, outputTokens: 4 } }]);
+});
+
+test('a stream that does not end after its [DONE] is ended', async () => {
+  const source = (async function* () {
+    yield Buffer.from(word + usageOf(1, 2) + done);
+    await new Promise(() => {});
+  })();
+  const parts: Uint8Array[] = [];
+  for await (const chunk of tapEventStream(source, async () => {})) parts.push(chunk);
+  expect(Buffer.concat(parts).toString()).toBe(word + usageOf(1, 2) + done);
+});
+
 test('one that stops reading leaves a record too', async () => {
   const records: (Usage | null)[] = [];
   const source = (async function* () {

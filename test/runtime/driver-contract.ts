@@ -3,7 +3,10 @@ import { randomInt } from 'node:crypto';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StaleEpochError } from '../../runtime/driver.ts';
-import type { MutationCall, RuntimeDriver, RuntimeSpec } from '../../runtime/driver.ts';
+import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec } from '../../runtime/driver.ts';
+import { deviceOf } from '../../runtime/openclaw/device-identity.ts';
+import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
+import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
 import { GatewayDiedError, waitUntilReady } from '../../runtime/openclaw/readiness.ts';
 import { renderConfig } from '../../runtime/openclaw/render-config.ts';
 import { eventually } from '../support/eventually.ts';
@@ -25,8 +28,17 @@ const GATEWAY_TOKEN = 'gateway-token-of-the-driver-contract-0000';
 const CANARY = 'canary-of-the-control-plane';
 const RUNTIME = 'contract';
 
+interface DriverTraits {
+  /** Agents can only read their skills; else they can change them, and the driver mends that. */
+  areSkillsMounted: boolean;
+}
+
 /** The promises of RuntimeDriver, kept with the real OpenClaw. The cases share two gateway processes, in order. */
-export function describeDriver(name: string, createHarness: () => Promise<DriverHarness>): void {
+export function describeDriver(
+  name: string,
+  { areSkillsMounted }: DriverTraits,
+  createHarness: () => Promise<DriverHarness>,
+): void {
   describe(`${name} driver`, () => {
     let harness: DriverHarness;
     let driver: RuntimeDriver;
@@ -75,6 +87,16 @@ export function describeDriver(name: string, createHarness: () => Promise<Driver
       expect(await other.list()).toContainEqual(await driver.inspect(RUNTIME));
       expect(await other.endpoint(RUNTIME)).toEqual(await driver.endpoint(RUNTIME));
       expect(await other.exitOf(RUNTIME)).toBeNull();
+    });
+
+    test('we are let in with every right, at the first meeting and again', async () => {
+      for (let meeting = 1; meeting <= 2; meeting += 1) {
+        const client = await connectTo((await driver.endpoint(RUNTIME))!);
+        expect(await client.request('cron.list', {})).toMatchObject({ jobs: [] });
+        await client.request('secrets.store.set', { name: 'A_SECRET', value: 'x', kind: 'env' });
+        client.close();
+        await client.closed;
+      }
     });
 
     test('nothing of the control plane’s environment is in the gateway', async () => {
@@ -153,13 +175,8 @@ export function describeDriver(name: string, createHarness: () => Promise<Driver
       expect(await harness.runInside(RUNTIME, 'cat skills/two/SKILL.md')).toBe('again');
     });
 
-    test('a link in the place of the skills is replaced and never followed', async () => {
-      await harness.runInside(RUNTIME, 'mkdir -p tmp/mine && echo kept >tmp/mine/file && rm -rf skills && ln -s tmp/mine skills');
-      await driver.replaceSkills(RUNTIME, new Map([['one/SKILL.md', { content: Buffer.from('x'), executable: false }]]), at(1));
-      expect(await harness.runInside(RUNTIME, 'cat tmp/mine/file && ls tmp/mine && ls skills')).toBe('kept\nfile\none\n');
-      await driver.replaceSkills(RUNTIME, new Map(), at(1));
-      expect(await harness.runInside(RUNTIME, 'ls skills')).toBe('');
-    });
+    const whereSkillsLie = areSkillsMounted ? describeMountedSkills : describeSkillsOnDisk;
+    whereSkillsLie(() => ({ harness, driver }));
 
     test('a path out of the instance is refused', async () => {
       const outside = new Map([['../x', Buffer.from('x')]]);
@@ -254,6 +271,28 @@ export function describeDriver(name: string, createHarness: () => Promise<Driver
   });
 }
 
+type Given = () => { harness: DriverHarness; driver: RuntimeDriver };
+
+function describeMountedSkills(given: Given): void {
+  test('an agent cannot change, move or replace its skills', async () => {
+    const { harness } = given();
+    for (const change of ['rm -rf skills', 'mv skills away', 'touch skills/mine', 'ln -sfn tmp skills/two'])
+      await expect(harness.runInside(RUNTIME, change)).rejects.toThrow(/Read-only|busy/);
+    expect(await harness.runInside(RUNTIME, 'cat skills/two/SKILL.md')).toBe('again');
+  });
+}
+
+function describeSkillsOnDisk(given: Given): void {
+  test('a link in the place of the skills is replaced and never followed', async () => {
+    const { harness, driver } = given();
+    await harness.runInside(RUNTIME, 'mkdir -p tmp/mine && echo kept >tmp/mine/file && rm -rf skills && ln -s tmp/mine skills');
+    await driver.replaceSkills(RUNTIME, new Map([['one/SKILL.md', { content: Buffer.from('x'), executable: false }]]), at(1));
+    expect(await harness.runInside(RUNTIME, 'cat tmp/mine/file && ls tmp/mine && ls skills')).toBe('kept\nfile\none\n');
+    await driver.replaceSkills(RUNTIME, new Map(), at(1));
+    expect(await harness.runInside(RUNTIME, 'ls skills')).toBe('');
+  });
+}
+
 function at(epoch: number): MutationCall {
   return { epoch, signal: AbortSignal.timeout(START_MS) };
 }
@@ -272,6 +311,11 @@ function specOf(driver: RuntimeDriver, agents: readonly string[]): RuntimeSpec {
     })),
   };
   return { runtimeId: RUNTIME, renderConfig: (placement) => renderConfig(content, placement) };
+}
+
+function connectTo({ wsUrl, peer }: Endpoint): Promise<GatewayClient> {
+  const device = peer === 'remote' ? deviceOf({ id: 'k1', key: Buffer.alloc(32, 7) }, RUNTIME) : undefined;
+  return connectGateway({ wsUrl, token: GATEWAY_TOKEN, device, signal: AbortSignal.timeout(START_MS), timeoutMs: 20_000 });
 }
 
 async function becomesReady(driver: RuntimeDriver): Promise<void> {

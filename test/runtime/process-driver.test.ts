@@ -11,7 +11,7 @@ import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { describeDriver } from './driver-contract.ts';
 import type { DriverHarness } from './driver-contract.ts';
 
-describeDriver('process', createHarness);
+describeDriver('process', { areSkillsMounted: false }, createHarness);
 
 async function createHarness(): Promise<DriverHarness> {
   const cacheDir = cacheDirOf(process.env);

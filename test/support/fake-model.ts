@@ -36,6 +36,8 @@ export interface FakeModel {
   waitForCall(predicate: (call: ModelCall) => boolean, deadlineMs: number): Promise<ModelCall>;
   /** Lets every answer held under this name go on, those of later calls too. */
   release(name: string): void;
+  /** Holds the answers of later calls under a name that was released. */
+  hold(name: string): void;
   /** What messages without a deciding marker are answered from now on. At first: "You said: <text>". */
   setDefault(reply: string | DefaultReply): void;
   /** Cuts every open answer and stops listening. */
@@ -50,8 +52,11 @@ interface State {
   watchers: Set<() => void>;
 }
 
-/** Starts a fake model provider on this port of the loopback address, or on a free one. */
-export async function startFakeModel({ port = 0 }: { port?: number } = {}): Promise<FakeModel> {
+/** Starts a fake model provider on this port of the loopback address or another one, or on a free port. */
+export async function startFakeModel({
+  port = 0,
+  host = '127.0.0.1',
+}: { port?: number; host?: string } = {}): Promise<FakeModel> {
   const state: State = {
     calls: [],
     defaultReply: (text) => `You said: ${text}`,
@@ -61,17 +66,20 @@ export async function startFakeModel({ port = 0 }: { port?: number } = {}): Prom
   const server = createServer((request, response) => {
     answer(state, request, response).catch(() => response.destroy());
   });
-  server.listen(port, '127.0.0.1');
+  server.listen(port, host);
   await once(server, 'listening');
 
   return {
     // A server that listens on a port has an address of this kind.
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    url: `http://${host}:${(server.address() as AddressInfo).port}/v1`,
     calls: state.calls,
     waitForCall: (predicate, deadlineMs) => waitForCall(state, predicate, deadlineMs),
     release(name) {
       state.released.add(name);
       changed(state);
+    },
+    hold(name) {
+      state.released.delete(name);
     },
     setDefault(reply) {
       state.defaultReply = typeof reply === 'string' ? () => reply : reply;

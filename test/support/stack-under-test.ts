@@ -17,12 +17,15 @@ import type { ApiClient } from './api-client.ts';
 import { eventually } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
+import { registerAccount } from './register-account.ts';
 import { createTestDatabase } from './test-database.ts';
 import { createTestNamespace } from './test-temporal.ts';
 
 export type ProcessName = 'api' | 'worker' | 'relay';
 
 const NAMES: readonly ProcessName[] = ['relay', 'api', 'worker'];
+/** In the order of their metrics' ports. */
+const METRICS_PORTS: readonly ProcessName[] = ['api', 'worker', 'relay'];
 const READY_MS = 60_000;
 const OPERATOR_TOKEN = 'operator-token-of-the-stack-under-test';
 const ROOT = join(import.meta.dirname, '../..');
@@ -47,6 +50,8 @@ export interface StackUnderTest {
   end(name: ProcessName, signal: 'SIGTERM' | 'SIGINT'): Promise<number | null>;
   /** Starts it (again) and resolves when it is ready. */
   start(name: ProcessName): Promise<void>;
+  /** Where its metrics are. */
+  metricsUrlOf(name: ProcessName): string;
   /** What it has logged so far. */
   logOf(name: ProcessName): Promise<string>;
   close(): Promise<void>;
@@ -133,7 +138,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     masterKey,
     temporal,
     operator,
-    newAccount: (creditUsd) => newAccount(url, operator, creditUsd),
+    newAccount: (creditUsd) => registerAccount(url, operator, creditUsd),
     pidOf(name) {
       const pid = children.get(name)?.pid;
       if (pid === undefined) throw new Error(`${name} does not run`);
@@ -142,6 +147,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     kill: async (name) => void (await end(name, 'SIGKILL')),
     end,
     start,
+    metricsUrlOf: (name) => `http://127.0.0.1:${metricsPort + METRICS_PORTS.indexOf(name)}/metrics`,
     logOf: (name) => readFile(logFile(name), 'utf8'),
     async close() {
       // SIGKILL, so that nothing is tidied up that the test should have found; its gateways are destroyed by hand.
@@ -160,15 +166,6 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     throw error;
   }
   return stack;
-}
-
-async function newAccount(url: string, operator: ApiClient, creditUsd?: string): Promise<ApiClient & { accountId: string }> {
-  const { code } = await operator.ok('POST', '/admin/invites', { uses: 1, ...(creditUsd === undefined ? {} : { creditUsd }) });
-  const email = `user-${randomBytes(6).toString('hex')}@example.com`;
-  const account = await createApiClient(url, {}).ok('POST', '/auth/register', { name: 'Test', email, inviteCode: code });
-  const token = createApiClient(url, { authorization: `Bearer ${account.token}` });
-  const { apiKey } = await token.ok('POST', '/auth/keys', { name: 'test' });
-  return { ...createApiClient(url, { 'x-api-key': String(apiKey) }), accountId: String(account.accountId) };
 }
 
 /** Ports that nobody listens on, three of them in a row. */

@@ -25,6 +25,14 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   };
 }
 
+/** An empty database on the PostgreSQL of this run, for a program that is not ours. It goes with the run. */
+export async function createEmptyDatabase(): Promise<URL> {
+  const { url } = await startOnce('postgres', server, startMigrated);
+  const name = `test_${randomBytes(8).toString('hex')}`;
+  await execute(databaseUrl(url, 'postgres'), `create database ${name}`);
+  return new URL(databaseUrl(url, name));
+}
+
 async function startMigrated(): Promise<{ url: string }> {
   const { url } = await startPostgres({ dataDir: join(testRunDir(), 'postgres'), durable: false });
   await migrate(url);

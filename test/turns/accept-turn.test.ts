@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { holdAgentGate } from '../../database/queries/accept-turn.ts';
+import { findClaimedTurn } from '../../database/queries/claim-turn.ts';
 import { MAX_WAITING_TURNS } from '../../domain/turn.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
@@ -43,7 +45,7 @@ describe('an instance takes messages only while it runs, is meant to, and is in 
     instance = await turns.newInstance();
     await turns.rows('update instances set deleted_at = now() where id = ? returning id', [instance.instanceId]);
 
-    expect(await refusal(turns.accept(instance))).toMatchObject({ code: 'not_found' });
+    expect(await holdAgentGate(turns.orm.em.fork(), instance.instanceId, instance.agentId)).toBeNull();
   });
 
   test('an accepted message and an accepted stop are ordered: no message slips in behind a stop', async () => {
@@ -109,6 +111,40 @@ describe('the order of a conversation', () => {
     expect(results.length - refused.length).toBe(MAX_WAITING_TURNS + 1);
     for (const error of refused) expect(error).toMatchObject({ code: 'rate_limited', retryAfterSeconds: expect.any(Number) });
     expect(await refusal(turns.accept(instance, { sessionId: 'another' }))).toBe('accepted');
+  });
+
+  test('its process has claimed the head of a conversation by accepting it, and nothing that waits', async () => {
+    instance = await turns.newInstance();
+    const owner = await turns.newProcess();
+
+    const head = await turns.accept(instance, { owner, claims: true });
+    const waiting = await turns.accept(instance, { owner, claims: true });
+
+    expect([head.isClaimed, waiting.isClaimed]).toEqual([true, false]);
+    const claimed = await findClaimedTurn(turns.orm.em.fork(), { messageId: head.messageId, owner });
+    expect(claimed).toMatchObject({ messageId: head.messageId, attempt: 1 });
+  });
+
+  test('a process that was silent for eight seconds has claimed nothing by accepting it', async () => {
+    instance = await turns.newInstance();
+    const owner = await turns.newProcess();
+    await turns.rows(`update processes set seen_at = now() - interval '8.5 seconds' where id = ? returning id`, [owner]);
+
+    expect(await turns.accept(instance, { owner, claims: true })).toMatchObject({ isClaimed: false });
+  });
+
+  test.each([
+    ['the process is silent', `update processes set seen_at = now() - interval '8.5 seconds' where id = $owner returning id`],
+    ['the instance is stopped', `update instances set transition_kind = 'stopping' where id = $instance returning id`],
+    ['it was taken over', `update messages set owner = 'shard' where owner = $owner returning id`],
+    ['it was cancelled', `update messages set status = 'cancelled' where owner = $owner returning id`],
+  ])('a claimed head is not sent without a look when %s meanwhile', async (_name, sql) => {
+    instance = await turns.newInstance();
+    const owner = await turns.newProcess();
+    const { messageId } = await turns.accept(instance, { owner, claims: true });
+    await turns.rows(sql.replace(/\$\w+/, '?'), [sql.includes('$owner') ? owner : instance.instanceId]);
+
+    expect(await findClaimedTurn(turns.orm.em.fork(), { messageId, owner })).toBeNull();
   });
 
   test('a pending reply is stored for the gateway process that takes messages and for the process that accepted it', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { z } from 'zod';
 import { addCron, listCrons, removeCron } from '../../runtime/openclaw/crons.ts';
 import type { NewCron } from '../../runtime/openclaw/crons.ts';
 import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
@@ -59,6 +60,8 @@ async function addFleeting(name: string, schedule: object, message: string): Pro
   const how = { sessionTarget: 'isolated', wakeMode: 'now', delivery: { mode: 'none' } };
   await client.request('cron.add', { name, agentId: 'alpha', schedule, payload: { kind: 'agentTurn', message }, ...how });
 }
+
+const idOf = z.looseObject({ id: z.string() });
 
 interface EventRow {
   type: string;
@@ -165,6 +168,58 @@ test('a job that the agent made itself is known and reported as its own', async 
   // The gateway also shows its result in the conversation.
   expect(await eventsOf(null)).toMatchObject([{ type: 'agent.message', content: expect.stringContaining('Done.') }]);
 });
+
+test('what an agent says to a reminder that it made for itself is the result of that job, heard or read back', async () => {
+  const before = await watch();
+  const schedule = { kind: 'every', everyMs: 3_600_000 };
+  const reminder = { name: 'Reminder', agentId: 'alpha', schedule, sessionTarget: 'main', wakeMode: 'now' };
+  const text = `Look after the plants. [[SAY ${LONG}]]`;
+  const added = await client.request('cron.add', { ...reminder, payload: { kind: 'systemEvent', text } });
+  const { id } = idOf.parse(added);
+  await eventually(async () => expect(await jobsOf()).toHaveLength(1));
+  await client.request('cron.run', { id, mode: 'force' });
+  await atLeast(1, 'Reminder');
+  await before.close();
+  await client.request('cron.run', { id, mode: 'force' });
+  await eventually(async () => expect(await runsOf(id)).toBe(2), RUN_MS);
+  await removeCron(client, id);
+
+  await watch();
+  await watch();
+
+  await atLeast(2, 'Reminder');
+  const event = { type: 'cron.completed', content: LONG, source: 'cron', truncated: false };
+  expect(await eventsOf('Reminder')).toMatchObject([event, event]);
+  expect(await eventsOf(null)).toEqual([]);
+});
+
+test(
+  'a run in which the gateway died is one error, and the next one has its full text',
+  async () => {
+    await watch();
+    const { id } = await addCron(
+      client,
+      newCron('cron_killed', { name: 'Killed', message: `[[SAY ${LONG}]] [[HOLD killed 3]]` }),
+    );
+    await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes('HOLD killed'), RUN_MS);
+    await gateway.kill();
+    await gateway.start();
+    client = await gateway.connect();
+    await watch();
+    gateway.model.release('killed');
+    await watch();
+
+    await atLeast(1, 'Killed');
+    await client.request('cron.run', { id, mode: 'force' });
+    await atLeast(2, 'Killed');
+    await removeCron(client, id);
+    await eventually(async () => expect((await eventsOf('Killed')).length).toBe(await runsOf(id)), RUN_MS);
+    const [interrupted, ...later] = await eventsOf('Killed');
+    expect(interrupted).toMatchObject({ type: 'agent.error', content: null, code: 'agent_failed' });
+    for (const event of later) expect(event).toMatchObject({ type: 'cron.completed', content: LONG, truncated: false });
+  },
+  GATEWAY_START_MS + 3 * RUN_MS,
+);
 
 test('what an agent says without being asked is one event, heard or read back; what it answers is no second one', async () => {
   const say = (key: string, text: string) =>

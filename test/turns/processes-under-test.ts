@@ -34,8 +34,9 @@ export async function startApi(turns: TurnsUnderTest, gateway: GatewayUnderTest)
     sender,
     connections,
     async say(instance, message) {
-      const { messageId } = await turns.accept(instance, { owner: sender.owner(), ...message });
-      sender.kick(messageId);
+      const accepted = await turns.accept(instance, { owner: sender.owner(), claims: true, ...message });
+      const { messageId } = accepted;
+      sender.kick(messageId, accepted);
       return { messageId, followed: sender.follow(messageId) };
     },
     async die() {

@@ -1,6 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { claimAttempt } from '../../database/queries/claim-turn.ts';
+import { claimAttempt, findClaimedTurn } from '../../database/queries/claim-turn.ts';
 import { sendTurn, turnKey } from '../../runtime/openclaw/agent-turn.ts';
+import { readHistory } from '../../runtime/openclaw/gateway-history.ts';
+import { killPid } from '../../runtime/process/process-identity.ts';
+import type { AcceptedTurn } from '../../turns/accept-turn.ts';
 import { endTurnFirst, handOverTurns } from '../../turns/end-turns.ts';
 import { takeUpTurns } from '../../turns/take-up-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
@@ -53,6 +56,24 @@ async function setInstance(assignment: string): Promise<number> {
     [instance.instanceId],
   );
   return row!.epoch;
+}
+
+/** A turn that the gateway has accepted from a process which does not listen. */
+async function sendUnheard(text: string, sessionId: string): Promise<AcceptedTurn> {
+  const owner = await turns.newProcess();
+  const accepted = await turns.accept(instance, { owner, text, sessionId });
+  const { messageId, conversationId } = accepted;
+  const turn = await findClaimedTurn(turns.orm.em.fork(), { messageId, owner });
+  const sent = await sendTurn(await gateway.connect(), {
+    key: turnKey(messageId, 1),
+    agentId: 'alpha',
+    sessionKey: `agent:alpha:conv:${conversationId}`,
+    message: turn!.text,
+    traceId: turn!.traceId,
+    timeoutSeconds: 60,
+  });
+  expect(sent).toEqual({ kind: 'accepted' });
+  return accepted;
 }
 
 /** What the control plane does once the gateway is gone: starts it again, takes the turns up, publishes, watches. */
@@ -144,19 +165,7 @@ describe('a gateway that is killed', () => {
       await modelCalled('q1 running');
       await endTurnFirst(turns.deps, running.messageId, cancelledEnd());
       await eventually(async () => expect(await rowOf(queued.messageId)).toMatchObject({ attempt: 1 }));
-      const owner = api.sender.owner();
-      const accepted = await turns.accept(instance, { owner, text: 'q3 accepted [[SAY Third.]]', sessionId: 'q3' });
-      const claimant = { kind: 'process', owner } as const;
-      const turn = await claimAttempt(turns.orm.em.fork(), { messageId: accepted.messageId, attempt: 0, next: 1, claimant });
-      const sent = await sendTurn(await gateway.connect(), {
-        key: turnKey(accepted.messageId, 1),
-        agentId: 'alpha',
-        sessionKey: `agent:alpha:conv:${accepted.conversationId}`,
-        message: turn!.text,
-        traceId: turn!.traceId,
-        timeoutSeconds: 60,
-      });
-      expect(sent).toEqual({ kind: 'accepted' });
+      const accepted = await sendUnheard('q3 accepted [[SAY Third.]]', 'q3');
 
       await gateway.kill();
       await recover();
@@ -195,6 +204,32 @@ describe('a gateway that is killed', () => {
       await eventually(async () => expect(await rowOf(cancelled.messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
       expect(await turns.turn(cancelled.messageId)).toMatchObject({ status: 'cancelled', content: '' });
       expect(await turns.events(cancelled.messageId)).toHaveLength(1);
+    },
+    RESTART_MS,
+  );
+
+  test(
+    'between the answer and its end: the answer counts, and the gateway does not run the turn again',
+    async () => {
+      const { messageId, conversationId } = await sendUnheard('u1 finishing [[SAY Five.]] [[HOLD u1]]', 'u1');
+      await modelCalled('u1 finishing');
+      const [client, pid] = [await gateway.connect(), await gateway.pid()];
+      client.onEvent((event) => {
+        if (event.kind === 'other' && event.phase === 'finishing') killPid(pid, 'SIGKILL');
+      });
+      gateway.model.release('u1');
+      await client.closed;
+      gateway.model.hold('u1');
+      await recover();
+
+      await expectOneReply(messageId, 'Five.');
+      await eventually(async () => expect(await rowOf(messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      const next = await gateway.connect();
+      const history = () => readHistory(next, { sessionKey: `agent:alpha:conv:${conversationId}`, keys: [] });
+      await eventually(async () => expect((await history()).status).not.toBe('running'), MODEL_MS);
+      expect(finishedCalls('u1 finishing')).toHaveLength(1);
+      const behind = await say('u2 behind [[SAY Six.]]', 'u1');
+      await expectOneReply(behind.messageId, 'Six.');
     },
     RESTART_MS,
   );

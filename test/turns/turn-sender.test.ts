@@ -55,6 +55,20 @@ describe('a turn runs once and ends once', () => {
     expect(callsWith('plain').map(({ traceparent }) => traceparent?.split('-')[1])).toEqual([row!.trace_id]);
   });
 
+  test('a turn that was claimed by its acceptance, and whose answer from the database was lost, is sent all the same', async () => {
+    const api = await newApi();
+
+    const { messageId } = await turns.accept(instance, {
+      text: 'lost [[SAY Found.]]',
+      sessionId: 'lost',
+      owner: api.sender.owner(),
+      claims: true,
+    });
+
+    expect(await turns.end(messageId, MODEL_MS)).toMatchObject({ status: 'completed', content: 'Found.' });
+    expect(callsWith('lost')).toHaveLength(1);
+  });
+
   test('the words leave while the model speaks, and together they are the reply', async () => {
     const api = await newApi();
 

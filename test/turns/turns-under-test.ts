@@ -15,6 +15,7 @@ import type { AcceptedTurn } from '../../turns/accept-turn.ts';
 import type { TurnDeps } from '../../turns/turn-deps.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
+import { gateOf } from '../support/gate-of.ts';
 
 export interface InstanceRow {
   accountId: string;
@@ -28,7 +29,11 @@ export interface NewMessage {
   text?: string;
   sessionId?: string;
   owner?: string;
+  /** Lets its owner claim the first attempt with it, as a message call does; else it is accepted and not sent. */
+  claims?: boolean;
 }
+
+const SOMEBODY = { type: 'user', id: 'u1', name: 'Somebody' };
 
 /** A database with instances, agents and processes in it, and what the code of turns/ is given. */
 export interface TurnsUnderTest {
@@ -99,20 +104,14 @@ export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promi
       return id;
     },
     forgetProcess: (id) => run(`update processes set seen_at = now() - interval '11 seconds' where id = ?`, [id]),
-    accept: ({ instanceId, agentId }, { text = 'Hello', sessionId = '', owner = 'proc_nobody' } = {}) =>
-      runTransaction(orm.em, (em) =>
-        acceptTurn(em, {
-          instanceId,
-          agentId,
-          sessionId,
-          text,
-          sender: { type: 'user', id: 'u1', name: 'Somebody' },
-          replySender: { type: 'agent', id: agentId, name: 'Helper' },
-          owner,
-          makeId,
-          now: systemClock(),
-        }),
-      ),
+    accept: ({ instanceId, agentId }, { text = 'Hello', sessionId = '', owner = 'proc_nobody', claims = false } = {}) =>
+      runTransaction(orm.em, async (em) => {
+        const turn = { instanceId, agentId, sessionId, text, sender: SOMEBODY, owner, makeId, now: systemClock() };
+        const accepted = await acceptTurn(em, await gateOf(em, { instanceId, agentId }), turn);
+        if (claims || !accepted.isClaimed) return accepted;
+        await em.execute('update messages set attempt = 0, sent_at = null where id = ?', [accepted.messageId], 'run');
+        return { ...accepted, isClaimed: false };
+      }),
     turn,
     end: (messageId, withinMs = 60_000) =>
       eventually(async () => {

@@ -5,12 +5,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
-import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { ensureTemporal } from '../../local/temporal-binary.ts';
 import { freePort } from '../../runtime/process/free-port.ts';
 import { eventually } from '../support/eventually.ts';
+import { newTemporal } from '../support/temporal-programs.ts';
 
-/** A Temporal of its own, for a test that takes it away. It knows no search attribute but what it is given. */
+/** A Temporal of its own, of this run's kind, for a test that takes it away. */
 export interface TemporalUnderTest {
   address: string;
   start(): Promise<void>;
@@ -22,31 +21,16 @@ export interface TemporalUnderTest {
 }
 
 export async function createTemporal(): Promise<TemporalUnderTest> {
-  const program = await ensureTemporal({ cacheDir: cacheDirOf(process.env), env: process.env });
   const directory = await mkdtemp(join(tmpdir(), 'temporal-under-test-'));
   const port = await freePort(null);
   const address = `127.0.0.1:${port}`;
+  let program = await newTemporal(port, directory);
   let child: ChildProcess | null = null;
-  let store = 0;
 
   const temporal: TemporalUnderTest = {
     address,
     async start() {
-      const file = join(directory, `store-${store}.db`);
-      const args = [
-        'server',
-        'start-dev',
-        '--headless',
-        '--ip',
-        '127.0.0.1',
-        '--port',
-        String(port),
-        '--db-filename',
-        file,
-        '--log-level',
-        'never',
-      ];
-      child = spawn(program, args, { stdio: 'ignore' });
+      child = spawn(program.command, program.args, { env: program.env, stdio: 'ignore' });
       await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close(), 30_000);
     },
     async kill() {
@@ -56,7 +40,7 @@ export async function createTemporal(): Promise<TemporalUnderTest> {
       await gone;
     },
     async loseStore() {
-      store += 1;
+      program = await newTemporal(port, directory);
     },
     async close() {
       await temporal.kill();

@@ -2,37 +2,29 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { wakeWebhook } from '../../database/queries/wake-webhooks.ts';
 import { signHex } from '../../lib/signing-secret.ts';
-import { startDelivering } from '../support/delivering.ts';
-import type { Delivering } from '../support/delivering.ts';
+import { startDeliveries } from '../support/deliveries-under-test.ts';
+import type { DeliveriesUnderTest } from '../support/deliveries-under-test.ts';
 import { eventually } from '../support/eventually.ts';
-import { answering, closing, endless, hanging, startWebhookReceiver } from '../support/webhook-receiver.ts';
-import type { WebhookReceiver } from '../support/webhook-receiver.ts';
-import { startWebhooks } from '../support/webhooks-under-test.ts';
-import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
+import { answering, closing, endless, hanging } from '../support/webhook-receiver.ts';
 
 const LONG_MS = 90_000;
 
 describe('deliverWebhook', () => {
-  let webhooks: WebhooksUnderTest;
-  let receiver: WebhookReceiver;
-  let delivering: Delivering;
+  let deliveries: DeliveriesUnderTest;
+  let webhooks: DeliveriesUnderTest['webhooks'];
+  let receiver: DeliveriesUnderTest['receiver'];
+  let endpoint: DeliveriesUnderTest['endpoint'];
 
   beforeAll(async () => {
-    webhooks = await startWebhooks();
-    receiver = await startWebhookReceiver();
-    delivering = await startDelivering(webhooks.options);
+    deliveries = await startDeliveries();
+    ({ webhooks, receiver, endpoint } = deliveries);
   }, LONG_MS);
-  afterAll(async () => {
-    await delivering.stop();
-    await receiver.close();
-    await webhooks.close();
-  }, LONG_MS);
+  afterAll(() => deliveries.close(), LONG_MS);
 
   test(
     'an event reaches its endpoint once it is committed, signed in both ways',
     async () => {
-      const accountId = await webhooks.newAccount();
-      const { webhookId, secret } = await webhooks.newWebhook(accountId, `${receiver.url}/plain`);
+      const { accountId, webhookId, secret } = await endpoint('/plain');
       const { eventId, seq } = await webhooks.record(accountId);
       const [got] = await eventually(() => {
         const all = receiver.received.filter(({ path }) => path === '/plain');
@@ -76,8 +68,7 @@ describe('deliverWebhook', () => {
   test(
     'a worker that ends hands over what is left, and the next one goes on at once',
     async () => {
-      const accountId = await webhooks.newAccount();
-      const { webhookId } = await webhooks.newWebhook(accountId, `${receiver.url}/handed-over`);
+      const { accountId, webhookId } = await endpoint('/handed-over');
       receiver.behave('/handed-over', (response) => void setTimeout(() => response.end(), 400));
       await webhooks.sql(`update webhooks set not_before = now() + interval '1 hour' where id = ? returning id`, [webhookId]);
       const events = await Promise.all(Array.from({ length: 400 }, () => webhooks.record(accountId)));
@@ -85,9 +76,9 @@ describe('deliverWebhook', () => {
       await webhooks.sql('update webhooks set not_before = null where id = ? returning id', [webhookId]);
       await wakeWebhook(webhooks.orm.em.fork(), webhookId);
       await eventually(() => expect(receiver.eventsAt('/handed-over').size).toBeGreaterThan(0));
-      await delivering.stop();
+      await deliveries.stop();
       expect(receiver.eventsAt('/handed-over').size).toBeLessThan(recorded.size);
-      delivering = await startDelivering({ ...webhooks.options, busyMs: 2_000 });
+      await deliveries.start({ busyMs: 2_000 });
       await eventually(() => expect(receiver.eventsAt('/handed-over')).toEqual(recorded), 20_000);
       // Requests that take less than the drain allows are not cut.
       expect(receiver.received.filter(({ path }) => path === '/handed-over')).toHaveLength(recorded.size);
@@ -98,8 +89,7 @@ describe('deliverWebhook', () => {
   test(
     'a busy endpoint has one run after the other, none of them long, and misses nothing between two',
     async () => {
-      const accountId = await webhooks.newAccount();
-      const { webhookId } = await webhooks.newWebhook(accountId, `${receiver.url}/busy`);
+      const { accountId, webhookId } = await endpoint('/busy');
       const recorded = new Set<string>();
       await eventually(async () => {
         for (let event = 0; event < 10; event += 1) recorded.add((await webhooks.record(accountId)).eventId);

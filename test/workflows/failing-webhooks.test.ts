@@ -6,37 +6,25 @@ import { wakeDueWebhooks, wakeWebhook } from '../../database/queries/wake-webhoo
 import { enableWebhook, queueDelivery } from '../../database/queries/webhooks.ts';
 import { webhookWorkflowId } from '../../domain/workflow-ids.ts';
 import { campaignRounds } from '../support/campaign.ts';
-import { startDelivering } from '../support/delivering.ts';
-import type { Delivering } from '../support/delivering.ts';
+import { startDeliveries } from '../support/deliveries-under-test.ts';
+import type { DeliveriesUnderTest } from '../support/deliveries-under-test.ts';
 import { eventually } from '../support/eventually.ts';
-import { answering, hanging, startWebhookReceiver } from '../support/webhook-receiver.ts';
-import type { WebhookReceiver } from '../support/webhook-receiver.ts';
-import { startWebhooks } from '../support/webhooks-under-test.ts';
-import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
+import { answering, hanging } from '../support/webhook-receiver.ts';
 
 const LONG_MS = 120_000;
 /** Of a dead endpoint: the full number with ROUNDS=20 or more. */
 const WAITING = campaignRounds() >= 20 ? 10_000 : 1_000;
 
-let webhooks: WebhooksUnderTest;
-let receiver: WebhookReceiver;
-let delivering: Delivering;
+let deliveries: DeliveriesUnderTest;
+let webhooks: DeliveriesUnderTest['webhooks'];
+let receiver: DeliveriesUnderTest['receiver'];
+let endpoint: DeliveriesUnderTest['endpoint'];
 
 beforeAll(async () => {
-  webhooks = await startWebhooks();
-  receiver = await startWebhookReceiver();
-  delivering = await startDelivering(webhooks.options);
+  deliveries = await startDeliveries();
+  ({ webhooks, receiver, endpoint } = deliveries);
 }, LONG_MS);
-afterAll(async () => {
-  await delivering.stop();
-  await receiver.close();
-  await webhooks.close();
-}, LONG_MS);
-
-async function endpoint(path: string, events?: string[]) {
-  const accountId = await webhooks.newAccount();
-  return { accountId, ...(await webhooks.newWebhook(accountId, `${receiver.url}${path}`, events)) };
-}
+afterAll(() => deliveries.close(), LONG_MS);
 
 /** As if the time had come for whatever waits. */
 async function letTimePass(webhookId: string): Promise<void> {
@@ -221,9 +209,12 @@ describe('an endpoint', () => {
       expect(open).toBeLessThanOrEqual(1);
       expect(longest).toBeLessThan(200);
       const handle = webhooks.client.workflow.getHandle(webhookWorkflowId(webhookId));
-      process.stderr.write(
-        `Web UI: ${webhookWorkflowId(webhookId)}, history ${longest} events, details ${JSON.stringify(await detailsOf(handle))}\n`,
-      );
+      const details = await eventually(async () => {
+        const shown = String(await detailsOf(handle));
+        expect(shown).toMatch(/^\d+ deliveries waited for wh_\w+ at \S+Z\. Next attempt at \S+Z after \d+ failed in a row\.$/);
+        return shown;
+      }, 30_000);
+      process.stderr.write(`Web UI: ${webhookWorkflowId(webhookId)}, history ${longest} events, details: ${details}\n`);
 
       receiver.behave('/dead', answering(200));
       await eventually(() => expect(receiver.eventsAt('/dead').size).toBe(recorded.size), 60_000);

@@ -52,6 +52,7 @@ export interface ReconcilerUnderTest {
   driver: ProcessDriver;
   dataDir: string;
   client: Client;
+  connection: NativeConnection;
   model: FakeModel;
   activities: Activities;
   makeId: ReturnType<typeof createIdMaker>;
@@ -166,6 +167,7 @@ export async function startReconciler(options: Options = {}): Promise<Reconciler
     driver,
     dataDir,
     client,
+    connection,
     model,
     activities,
     makeId,

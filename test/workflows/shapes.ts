@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { TASK_QUEUES } from '../../domain/task-queues.ts';
-import { SWEEP_DRIFT, SWEEP_DRIFT_ID } from '../../domain/workflow-ids.ts';
+import { SWEEP_BILLING, SWEEP_BILLING_ID, SWEEP_DRIFT, SWEEP_DRIFT_ID } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { insertAgent, startReconciler } from './reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
@@ -19,6 +19,7 @@ export const SHAPES = [
   'restart',
   'start',
   'stop',
+  'sweep-billing',
   'sweep-retention',
   'sweep-webhooks',
 ] as const;
@@ -57,6 +58,7 @@ export async function runShapes(
     const { instanceId } = await reconciler.newInstance();
     await reconciler.power(instanceId, 'start');
     await record('failing-start-to-error', await reconciler.reconcile(instanceId), reconciler);
+    await record('sweep-billing', await runSweep(reconciler, SWEEP_BILLING, SWEEP_BILLING_ID), reconciler);
   });
 }
 
@@ -84,13 +86,17 @@ export async function overtakeStart(reconciler: ReconcilerUnderTest, instanceId:
 }
 
 /** What the schedule does each minute. The outbox row of every wake-up is lost first. */
-export async function sweep({ orm, client }: ReconcilerUnderTest): Promise<Run> {
+export async function sweep(reconciler: ReconcilerUnderTest): Promise<Run> {
+  const { orm } = reconciler;
   await orm.em.fork().execute('delete from outbox', [], 'run');
   await orm.em.fork().execute(`update instances set transition_started_at = now() - interval '2 minutes'`, [], 'run');
-  const options = { workflowId: SWEEP_DRIFT_ID, taskQueue: TASK_QUEUES.maintenance, args: [] };
-  const handle = await client.workflow.start(SWEEP_DRIFT, options);
+  return runSweep(reconciler, SWEEP_DRIFT, SWEEP_DRIFT_ID);
+}
+
+async function runSweep({ client }: ReconcilerUnderTest, type: string, workflowId: string): Promise<Run> {
+  const handle = await client.workflow.start(type, { workflowId, taskQueue: TASK_QUEUES.maintenance, args: [] });
   await handle.result();
-  return { workflowId: SWEEP_DRIFT_ID, runId: handle.firstExecutionRunId };
+  return { workflowId, runId: handle.firstExecutionRunId };
 }
 
 export async function bump(

@@ -1,12 +1,10 @@
 import { z } from 'zod';
 import { Instance } from '../../../database/entities/instance.ts';
+import { STUCK_AFTER_MS } from '../../../domain/lifecycle.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
 import { instanceStatus } from '../instances/instance.schema.ts';
 import { operatorInstance, presentForOperator } from './operator-instance.ts';
-
-/** A transition that has lasted longer wants an operator's eye. */
-const STUCK_AFTER_MS = 10 * 60_000;
 
 const pages = paginate('all-instances', byCreation);
 

@@ -21,8 +21,8 @@ export const listEvents = defineOperation({
   query: z.object({
     after: z
       .string()
-      .regex(/^\d{1,15}$/, 'Must be a whole number from 0.')
-      .transform(Number)
+      .regex(/^\d+$/, 'Must be a whole number from 0.')
+      .transform((text) => Math.min(Number(text), Number.MAX_SAFE_INTEGER))
       .default(0)
       .meta({
         description: 'Only events with a greater number.',

@@ -1,5 +1,6 @@
 import type { Deps } from '../../deps.ts';
-import { findAgent, findInstance } from '../../find-instance.ts';
+import { findAgentGate } from '../../../database/queries/accept-turn.ts';
+import { requireAgent } from './require-agent.ts';
 import { waitForInstance } from '../../wait-for-instance.ts';
 
 /** How long a message waits for an agent that its running instance does not have yet. */
@@ -18,10 +19,8 @@ interface OwnedAgent {
 export async function awaitActiveAgent(deps: Deps, agent: OwnedAgent, signal: AbortSignal): Promise<void> {
   const { instanceId } = agent;
   await waitForInstance(deps.notifications, { instanceId, timeoutMs: PATIENCE_MS, signal }, async () => {
-    const em = deps.orm.em.fork();
-    const instance = await findInstance(em, agent);
-    const { status } = await findAgent(em, agent);
-    const isRunning = instance.status === 'running' && instance.desiredStatus === 'running';
-    return status !== 'pending' || !isRunning ? true : undefined;
+    const gate = requireAgent(await findAgentGate(deps.orm.em.fork(), instanceId, agent.agentId), agent.accountId);
+    const isRunning = gate.status === 'running' && gate.desiredStatus === 'running';
+    return gate.agentStatus !== 'pending' || !isRunning ? true : undefined;
   });
 }

@@ -1,17 +1,16 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { Account } from '../../../database/entities/account.ts';
+import { holdAgentGate } from '../../../database/queries/accept-turn.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { utf8Length } from '../../../domain/file-path.ts';
 import { acceptTurn } from '../../../turns/accept-turn.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { EventStream } from '../../event-stream.ts';
-import { findAgent } from '../../find-instance.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { awaitActiveAgent } from './await-active-agent.ts';
 import { awaitReply } from './await-reply.ts';
 import { messageSchema, sessionIdField } from './message.schema.ts';
 import { replayReply } from './replay-reply.ts';
+import { requireAgent } from './require-agent.ts';
 import { streamReply } from './stream-reply.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024;
@@ -22,13 +21,12 @@ const messageField = z
   .string()
   .regex(/\S/, 'Say something.')
   .refine((text) => utf8Length(text) <= MAX_MESSAGE_BYTES, `Use at most ${MAX_MESSAGE_BYTES} bytes.`)
-  .meta({ override: ({ jsonSchema }) => void delete jsonSchema.pattern });
-
-/** The account itself, where the call does not say who speaks. */
-async function accountSender(em: EntityManager, accountId: string) {
-  const { name } = await em.findOneOrFail(Account, { id: accountId });
-  return { type: 'human', id: accountId, name };
-}
+  .meta({
+    override: ({ jsonSchema }) => {
+      delete jsonSchema.pattern;
+      jsonSchema.minLength = 1;
+    },
+  });
 
 const senderField = z.object({
   type: z.string().min(1).max(32).default('human'),
@@ -74,33 +72,33 @@ export const sendMessage = defineOperation({
   errors: ['agent_error', 'instance_not_ready', 'timeout', 'rate_limited'],
 
   async load({ params, actor, em }) {
-    return findAgent(em, { accountId: actor.accountId, ...params });
+    return requireAgent(await holdAgentGate(em, params.instanceId, params.agentId), actor.accountId);
   },
   async before({ params, actor, deps, signal }) {
     await awaitActiveAgent(deps, { accountId: actor.accountId, ...params }, signal);
   },
-  async handle({ params, body, actor, loaded: agent, em, deps }) {
-    requireOffered(deps.config.MODELS, agent.model);
+  async handle({ params, body, actor, loaded: gate, em, deps }) {
+    requireOffered(deps.config.MODELS, gate.model);
     const owner = deps.turnSender.owner();
-    const sender = body.sender ?? (await accountSender(em, actor.accountId));
+    // The account itself, where the call does not say who speaks.
+    const sender = body.sender ?? { type: 'human', id: actor.accountId, name: gate.accountName };
     const now = deps.clock();
-    const accepted = await acceptTurn(em, {
+    const { messageId, isClaimed } = await acceptTurn(em, gate, {
       ...params,
       sessionId: body.sessionId ?? '',
       text: body.message,
       sender: { ...sender, name: sender.name ?? sender.id },
-      replySender: { type: 'agent', id: agent.slug, name: agent.displayName },
       owner,
       makeId: deps.makeId,
       now,
     });
-    return { ...params, messageId: accepted.messageId, model: agent.model, acceptedAtMs: now.getTime() };
+    return { ...params, messageId, isClaimed, model: gate.model, acceptedAtMs: now.getTime() };
   },
   auditSubject: ({ messageId, instanceId }) => ({ target: messageId, instanceId }),
 
   async after(sent, { body, deps, signal }) {
     const turn = deps.turnSender.follow(sent.messageId);
-    deps.turnSender.kick(sent.messageId);
+    deps.turnSender.kick(sent.messageId, sent);
     if (body.stream) return new EventStream(streamReply(deps, sent, turn, signal));
     return awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal });
   },

@@ -1,7 +1,7 @@
 import type { FollowedTurn } from '../../../turns/turn-sender.ts';
-import type { MessageView } from '../../../database/queries/find-messages.ts';
+import type { TurnView } from '../../../turns/turn-sender.ts';
 import type { Deps } from '../../deps.ts';
-import { endedReply, orStillRunning } from './turn-answer.ts';
+import { completedTurn, orStillRunning } from './turn-answer.ts';
 import type { SentTurn } from './turn-answer.ts';
 
 export interface StreamedTurn extends SentTurn {
@@ -32,9 +32,9 @@ export async function* streamReply(
       hasBegun = true;
       yield chunk({ content: text });
     }
-    const reply = await endedReply(deps, sent, await orStillRunning(turn.ended, sent, signal));
+    const { usage } = await completedTurn(deps, sent, await orStillRunning(turn.ended, sent, signal));
     if (!hasBegun) yield chunk({ role: 'assistant', content: '' });
-    yield chunk({}, 'stop', { usage: usageOf(reply) });
+    yield chunk({}, 'stop', { usage: usageOf(usage) });
     yield '[DONE]';
   } finally {
     turn.close();
@@ -53,7 +53,7 @@ function chunksOf({ messageId, model, acceptedAtMs }: StreamedTurn) {
     });
 }
 
-function usageOf({ inputTokens, outputTokens }: MessageView) {
+function usageOf({ inputTokens, outputTokens }: TurnView['usage']) {
   return { prompt_tokens: inputTokens, completion_tokens: outputTokens, total_tokens: inputTokens + outputTokens };
 }
 

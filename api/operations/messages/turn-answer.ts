@@ -11,15 +11,21 @@ export interface SentTurn {
   messageId: string;
 }
 
-/** The reply of a turn that has ended. Throws what the caller is told when there is none. */
-export async function endedReply(deps: Deps, { agentId, messageId }: SentTurn, ended: TurnView | null): Promise<MessageView> {
-  const em = deps.orm.em.fork();
+/** A turn that has ended with a reply. Throws what the caller is told when there is none. */
+export async function completedTurn(deps: Deps, { agentId, messageId }: SentTurn, ended: TurnView | null): Promise<TurnView> {
   const error = errorOfTurn(ended, messageId);
-  if (error?.reason === 'cancelled' && (await em.count(Agent, { id: agentId, deletedAt: null })) === 0)
+  if (error?.reason === 'cancelled' && (await deps.orm.em.fork().count(Agent, { id: agentId, deletedAt: null })) === 0)
     throw new AppError('not_found', 'The agent was deleted before it had replied.', { messageId });
   if (error) throw error;
-  const reply = await findMessage(em, agentId, messageId);
-  if (!reply) throw errorOfTurn(null, messageId) ?? new Error('a turn that is gone has an error');
+  if (ended === null) throw new Error('a turn that is gone has an error');
+  return ended;
+}
+
+/** The reply of a turn that has ended. Throws what the caller is told when there is none. */
+export async function endedReply(deps: Deps, sent: SentTurn, ended: TurnView | null): Promise<MessageView> {
+  await completedTurn(deps, sent, ended);
+  const reply = await findMessage(deps.orm.em.fork(), sent.agentId, sent.messageId);
+  if (!reply) throw errorOfTurn(null, sent.messageId) ?? new Error('a turn that is gone has an error');
   return reply;
 }
 

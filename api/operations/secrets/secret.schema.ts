@@ -1,18 +1,24 @@
 import { z } from 'zod';
-import { SECRET_KEY, secretKeyProblem, secretValueProblem } from '../../../domain/secrets.ts';
+import { MAX_SECRETS, SECRET_KEY, secretKeyProblem, secretValueProblem } from '../../../domain/secrets.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 
 export const secretParams = instanceParams.extend({ key: z.string().regex(SECRET_KEY).meta({ example: 'SLACK_TOKEN' }) });
 
-const keyField = z.string().superRefine((key, context) => {
-  const problem = secretKeyProblem(key);
-  if (problem !== null) context.addIssue(problem);
-});
+const keyField = z
+  .string()
+  .superRefine((key, context) => {
+    const problem = secretKeyProblem(key);
+    if (problem !== null) context.addIssue(problem);
+  })
+  .meta({ override: { pattern: SECRET_KEY.source } });
 
-const valueField = z.string().superRefine((value, context) => {
-  const problem = secretValueProblem(value);
-  if (problem !== null) context.addIssue(problem);
-});
+const valueField = z
+  .string()
+  .superRefine((value, context) => {
+    const problem = secretValueProblem(value);
+    if (problem !== null) context.addIssue(problem);
+  })
+  .meta({ override: { minLength: 1 } });
 
 /** Values by key. What is wrong is said without repeating a value. */
 export const secretsField = z
@@ -22,6 +28,7 @@ export const secretsField = z
     description:
       'Values by key, of 1 byte to 64 KiB. They become environment variables of the instance and are never shown again.',
     example: { SLACK_TOKEN: 'xoxb-...' },
+    override: { minProperties: 1, maxProperties: MAX_SECRETS },
   });
 
 export const restarting = z

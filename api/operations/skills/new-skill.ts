@@ -1,6 +1,6 @@
 import { AppError } from '../../../domain/errors.ts';
 import type { ErrorDetail } from '../../../domain/errors.ts';
-import { SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
+import { SKILL_KEY, SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
 import { secretKeyProblem } from '../../../domain/secrets.ts';
 import type { BundledSkill } from '../../../runtime/openclaw/skill-catalogue.ts';
 import {
@@ -9,6 +9,9 @@ import {
   readSkillManifest,
   withSkillManifest,
 } from '../../../runtime/openclaw/skill-front-matter.ts';
+
+const WRONG_SKILL_KEY =
+  'Its metadata.openclaw.skillKey must have letters, digits, dots, hyphens and underscores only, at most 64. Leave it out to use the name.';
 
 export interface NewSkill {
   name: string;
@@ -64,6 +67,7 @@ function completeManifest(manifest: string, { name, description }: GivenSkill) {
   try {
     const text = withSkillManifest(manifest, { name, description: description ?? firstLineOf(manifest) ?? name });
     const said = readSkillManifest(text);
+    if (said.skillKey !== null && !SKILL_KEY.test(said.skillKey)) throw new FrontMatterError(WRONG_SKILL_KEY);
     return { text, description: said.description ?? name, requiresEnv: storable(said.requirements.env) };
   } catch (error) {
     if (error instanceof FrontMatterError) throw invalid([{ path: `files.${SKILL_MANIFEST}`, message: error.message }]);

@@ -18,6 +18,7 @@ const DNS_MS = 2_000;
 export const urlField = z.string().meta({
   description: 'https, without a user name, at most 2,048 characters, the address of a public host.',
   example: 'https://example.com/webhook',
+  override: { format: 'uri', maxLength: 2_048 },
 });
 
 export const eventsField = z

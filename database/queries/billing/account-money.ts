@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { provenUntil, reckonedUntil, unbilledUntil } from './meter-sql.ts';
+import { chargeOf } from '../../../domain/metering.ts';
+import { BILLED, provenUntil, reckonedUntil } from './meter-sql.ts';
 
 /** What an account has, in nano-dollars. */
 export interface AccountMoney {
@@ -22,28 +23,49 @@ export async function readDatabaseClock(em: EntityManager): Promise<Date> {
   return new Date(row.ms);
 }
 
-/** What an account has at this moment; everything zero when there is no such account. */
-export async function findAccountMoney(em: EntityManager, accountId: string, now: Date): Promise<AccountMoney> {
-  const [row] = await em.execute<Record<'ledger' | 'proven' | 'reckoned' | 'burn', string>[]>(
-    `with clock as materialized (select ?::timestamptz as now)
-     select accounts.balance_nano_usd::text as ledger, coalesce(sum(cost.proven), 0)::text as proven,
-            coalesce(sum(cost.reckoned), 0)::text as reckoned,
-            (count(*) filter (where cost.is_open) * coalesce((
-              select nano_usd_per_hour from prices where starts_at <= (select now from clock) order by starts_at desc limit 1), 0))::text as burn
-       from accounts
-       left join lateral (
-         select ${unbilledUntil('until.proven')} as proven, ${unbilledUntil('until.reckoned')} as reckoned, i.ended_at is null as is_open
-           from clock cross join runtime_intervals i
-           join instances on instances.id = i.instance_id
-           join watch_shards shard on shard.shard = instances.shard
-           cross join lateral (select ${provenUntil('clock.now')} as proven, ${reckonedUntil('clock.now')} as reckoned) until
-          where i.account_id = accounts.id and not i.settled
-       ) cost on true
-      where accounts.id = ?
-      group by accounts.id`,
-    [now, accountId],
-  );
-  const [ledger, proven] = [BigInt(row?.ledger ?? 0), BigInt(row?.proven ?? 0)];
-  const available = ledger - BigInt(row?.reckoned ?? 0);
-  return { ledger, proven, balance: ledger > proven ? ledger - proven : 0n, available, burnPerHour: BigInt(row?.burn ?? 0) };
+interface MoneyRow {
+  ledger: string;
+  now: number;
+  prices: [startsAt: number, nanoUsdPerHour: string][] | null;
+  intervals: { startedAt: number; billed: number; proven: number; reckoned: number; isOpen: boolean }[] | null;
 }
+
+/**
+ * What an account has at this moment, or now by the database's clock; everything zero when there is no such account. One
+ * short statement, which looks at what is not settled only: the ledger's age does not matter.
+ */
+export async function findAccountMoney(em: EntityManager, accountId: string, at: Date | null): Promise<AccountMoney> {
+  const [row] = await em.execute<MoneyRow[]>(
+    `select balance_nano_usd::text as ledger, ${ms('clock.now')} as now,
+            (select json_agg(json_build_array(${ms('starts_at')}, nano_usd_per_hour::text) order by starts_at) from prices) as prices,
+            (select json_agg(json_build_object('startedAt', ${ms('i.started_at')}, 'billed', ${ms(BILLED)}, 'isOpen', i.ended_at is null,
+                                               'proven', ${ms(provenUntil('clock.now'))}, 'reckoned', ${ms(reckonedUntil('clock.now'))}))
+               from runtime_intervals i
+               join instances on instances.id = i.instance_id
+               join watch_shards shard on shard.shard = instances.shard
+              where i.account_id = accounts.id and not i.settled) as intervals
+       from accounts, (select date_trunc('milliseconds', coalesce(?::timestamptz, clock_timestamp())) as now offset 0) clock
+      where accounts.id = ?`,
+    [at, accountId],
+  );
+  if (!row) return { ledger: 0n, proven: 0n, balance: 0n, available: 0n, burnPerHour: 0n };
+  const ledger = BigInt(row.ledger);
+  const prices = (row.prices ?? []).map(([startsAt, price]) => ({ startsAt, nanoUsdPerHour: BigInt(price) }));
+  const accrued = (until: 'proven' | 'reckoned'): bigint =>
+    (row.intervals ?? []).reduce(
+      (sum, interval) => sum + chargeOf(prices, interval.startedAt, { from: interval.billed, to: interval[until] }),
+      0n,
+    );
+  const proven = accrued('proven');
+  const price = prices.findLast(({ startsAt }) => startsAt <= row.now)?.nanoUsdPerHour ?? 0n;
+  const open = row.intervals?.filter(({ isOpen }) => isOpen).length ?? 0;
+  return {
+    ledger,
+    proven,
+    balance: ledger > proven ? ledger - proven : 0n,
+    available: ledger - accrued('reckoned'),
+    burnPerHour: BigInt(open) * price,
+  };
+}
+
+const ms = (moment: string): string => `floor(extract(epoch from ${moment}) * 1000)::float8`;

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { chargeOf } from '../../../domain/metering.ts';
 import type { Price } from '../../../domain/metering.ts';
-import type { AccountCharge } from './debit-due.ts';
 import { listPrices } from './set-price.ts';
+import type { AccountCharge } from './write-debits.ts';
 
 interface Credit {
   atMs: number;
@@ -18,10 +18,11 @@ interface LaterDebit {
 
 /**
  * For accounts that got money after the beginning of what was just debited: how much had been used up before it came, without
- * money behind it. New money does not pay for that. The debits must be written, the balances not yet moved.
+ * money behind it. New money does not pay for that. The accounts are locked, the debits
+ * written, the balances not yet moved.
  */
 export async function findShortages(em: EntityManager, charges: readonly AccountCharge[]): Promise<Map<string, string>> {
-  const affected = charges.filter(({ hasCredit }) => hasCredit);
+  const affected = await chargesBeforeCredits(em, charges);
   const shortages = new Map<string, string>();
   if (affected.length === 0) return shortages;
   const prices = await listPrices(em);
@@ -31,6 +32,17 @@ export async function findShortages(em: EntityManager, charges: readonly Account
     if (deepest > 0n) shortages.set(charge.accountId, deepest.toString());
   }
   return shortages;
+}
+
+async function chargesBeforeCredits(em: EntityManager, charges: readonly AccountCharge[]): Promise<AccountCharge[]> {
+  const begun = charges.map(({ accountId, from }) => ({ id: accountId, from }));
+  const rows = await em.execute<{ id: string }[]>(
+    `select accounts.id from jsonb_to_recordset(?::jsonb) as charge (id text, "from" float8) join accounts on accounts.id = charge.id
+      where last_credit_at > to_timestamp(charge."from" / 1000)`,
+    [JSON.stringify(begun)],
+  );
+  const ids = new Set(rows.map(({ id }) => id));
+  return charges.filter(({ accountId }) => ids.has(accountId));
 }
 
 /** How far below zero the account would have been right before each credit, less what has been written off already. */

@@ -48,7 +48,7 @@ export async function grantCredit(
 }
 
 /** Books as the platform's loss what has accrued beyond the ledger's sum. The account is locked. */
-async function writeOffAccrued(
+export async function writeOffAccrued(
   em: EntityManager,
   { accountId, now, id }: { accountId: string; now: Date; id: string },
 ): Promise<void> {

@@ -1,5 +1,5 @@
-/** How prices follow each other, as a table `price (starts_at, ends_at, per_hour)`. */
-export const PRICES = `(
+/** How prices follow each other, for a `with`: `price (starts_at, ends_at, per_hour)`, read once per statement. */
+export const PRICE = `price as materialized (
   select starts_at, lead(starts_at, 1, 'infinity') over (order by starts_at) as ends_at, nano_usd_per_hour as per_hour from prices
 )`;
 
@@ -20,8 +20,8 @@ export const provenUntil = (now: string): string =>
 export const reckonedUntil = (now: string): string =>
   `case when i.end_proven then i.ended_at else coalesce(least(i.ended_at, i.lost_at), ${now}) end`;
 
-/** What interval `i` costs from where it is debited to this moment, in nano-dollars. */
+/** What interval `i` costs from where it is debited to this moment, in nano-dollars; the statement has PRICE. */
 export const unbilledUntil = (until: string): string => `
-  floor((i.remainder + coalesce((
+  greatest(0, floor((i.remainder + coalesce((
     select sum(price.per_hour::numeric * ${msBetween(`greatest(price.starts_at, ${BILLED})`, `least(price.ends_at, ${until})`)})
-      from ${PRICES} price where price.starts_at < ${until} and price.ends_at > ${BILLED}), 0)) / 3600000)`;
+      from price where price.starts_at < ${until} and price.ends_at > ${BILLED}), 0)) / 3600000))`;

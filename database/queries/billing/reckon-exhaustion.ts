@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { unbilledUntil } from './meter-sql.ts';
+import { PRICE, unbilledUntil } from './meter-sql.ts';
 
 /** Holds these accounts until the transaction ends, in the order of their ids. */
 export async function lockAccounts(em: EntityManager, accountIds: readonly string[]): Promise<void> {
@@ -22,8 +22,13 @@ export async function reckonExhaustion(em: EntityManager, accountIds: readonly s
   if (accountIds.length === 0) return;
   await lockAccounts(em, accountIds);
   // A statement of its own: what others wrote while this one waited for its lock counts too.
+  await reckonLocked(em, accountIds, now);
+}
+
+/** The same for accounts that the transaction has locked before. */
+export async function reckonLocked(em: EntityManager, accountIds: readonly string[], now: Date | null): Promise<void> {
   await em.execute(
-    `with clock as materialized (select coalesce(?::timestamptz, now()) as now), chosen as (
+    `with clock as materialized (select coalesce(?::timestamptz, now()) as now), ${PRICE}, chosen as (
        select accounts.id, balance_nano_usd, low_told_hours from accounts
         where accounts.id in (select jsonb_array_elements_text(?::jsonb))
      ), running as materialized (

@@ -101,7 +101,7 @@ async function readLines(em: EntityManager, accountIds: string): Promise<Map<str
   const rows = await em.execute<LineRow[]>(
     `select account_id as "accountId", id, ${ms('at')} as at, kind, interval_id as "intervalId", ${ms('span_from')} as from, ${ms('span_to')} as to,
             (case when to_book = 'customer' then amount_nano_usd else -amount_nano_usd end)::text as amount,
-            price_nano_usd_per_hour::text as price
+            price_nano_usd_per_hour::text as price, reverses_id as "reversesId"
        from transfers where account_id in (select jsonb_array_elements_text(?::jsonb))`,
     [accountIds],
   );

@@ -41,7 +41,7 @@ describe('a year of 500 instances', () => {
         startsAt: STARTS_AT,
         instances: 500,
         accounts: 60,
-        runsOfEach: 6,
+        runsOfEach: 3,
       });
       const seconds = (performance.now() - startedAt) / 1000;
       const [debits, books] = [await debitsByInterval(), await booksByAccount()];

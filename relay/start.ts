@@ -1,0 +1,78 @@
+import { createBackground } from '../lib/background.ts';
+import { systemClock } from '../lib/clock.ts';
+import { ConfigError, loadConfig } from '../lib/config.ts';
+import type { Config } from '../lib/config.ts';
+import { startHttpServer } from '../lib/http-server.ts';
+import { createLog } from '../lib/log.ts';
+import type { Log } from '../lib/log.ts';
+import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
+import { createEchoModel } from './echo-model.ts';
+import { createKnownAgents } from './known-agents.ts';
+import type { ModelProvider } from './model-provider.ts';
+import { createPatientProvider } from './patient-provider.ts';
+import { createRelayMetrics } from './relay-metrics.ts';
+import { createRelayListener } from './server.ts';
+import { createRelayStore } from './store.ts';
+import { createUpstream } from './upstream.ts';
+
+/** The API has METRICS_PORT itself, the worker the one after it. */
+const METRICS_PORT_OFFSET = 2;
+/** What a provider that is busy or away gets to come back before a call fails. */
+const RETRY_MS = 30_000;
+/** For one model call in all, its tries and its whole answer. A gateway gives up before that; one that hangs does not. */
+const CALL_MS = 900_000;
+/** Model calls that are under way at a stop have this long to end. */
+const DRAIN_MS = 30_000;
+
+/** Runs the relay until SIGTERM or SIGINT. What keeps it from starting is written to stderr; then the process ends with 1. */
+export async function start(env: NodeJS.ProcessEnv): Promise<void> {
+  try {
+    const config = loadConfig(env);
+    await run(config, createLog('relay', config.LOG_LEVEL));
+  } catch (error) {
+    process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
+    process.exit(1);
+  }
+}
+
+async function run(config: Config, log: Log): Promise<void> {
+  const registry = createMetrics('relay');
+  const store = createRelayStore(config.DATABASE_URL, log);
+  const provider = createProvider(config, log);
+  const background = createBackground();
+  const deps = {
+    config,
+    store,
+    findAgent: createKnownAgents(store, systemClock),
+    provider,
+    metrics: createRelayMetrics(registry),
+    callMs: CALL_MS,
+    clock: systemClock,
+    log,
+  };
+  const stop = new AbortController();
+  const listener = createRelayListener(deps, background, stop.signal);
+  const server = await startHttpServer(listener, { host: config.RELAY_HOST, port: config.RELAY_PORT });
+  const metrics = await startMetricsServer(registry, {
+    host: config.METRICS_HOST,
+    port: config.METRICS_PORT + METRICS_PORT_OFFSET,
+  });
+  log.info({ port: server.port, metricsPort: metrics.port }, 'the model relay listens');
+
+  const drain = async (): Promise<void> => {
+    stop.abort();
+    await server.drain(DRAIN_MS);
+    await background.idle();
+    await Promise.all([provider.close(), store.close(), metrics.drain(0)]);
+    log.info('the model relay has stopped');
+  };
+  for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void drain());
+}
+
+function createProvider(config: Config, log: Log): ModelProvider {
+  const { MODEL_UPSTREAM_URL: url, MODEL_UPSTREAM_KEY: key } = config;
+  const patience = { budgetMs: RETRY_MS, firstPauseMs: 250, monotonicMs: () => performance.now(), random: Math.random };
+  if (url !== undefined) return createPatientProvider(createUpstream({ url, key }, log), patience, log);
+  log.warn('MODEL_UPSTREAM_URL is not set: agents are answered by the built-in echo model');
+  return createEchoModel();
+}

@@ -1,0 +1,83 @@
+import type { RuntimeLayout } from '../process/runtime-layout.ts';
+import { CONFIG_DIR, containerEnvironment, GATEWAY_PORT, SKILLS_DIR, STATE_DIR, USER } from './in-container.ts';
+
+export interface ContainerLimits {
+  memoryMb: number;
+  cpus: number;
+  pids: number;
+}
+
+export interface ContainerOptions {
+  name: string;
+  image: string;
+  labels: Record<string, string>;
+  limits: ContainerLimits;
+  /** Asked by instances; empty: they resolve no names. */
+  resolvers: readonly string[];
+  layout: RuntimeLayout;
+}
+
+const MEBIBYTE = 1024 ** 2;
+const NANO_CPUS = 1e9;
+/** In memory, and small: TMPDIR lies on the volume. Some programs insist on /tmp. */
+const TMP_OPTIONS = 'rw,nosuid,nodev,noexec,size=64m,mode=1777';
+/** An address that answers nobody: with none at all the engine would ask its own machine's resolvers. */
+const NO_RESOLVER = '192.0.2.53';
+/** More than the grace of any stop: the engine's own patience is not what decides. */
+const STOP_TIMEOUT_S = 120;
+/** A port that must be the container's alone, over loopback alone. */
+const PORT_KEY = `${GATEWAY_PORT}/tcp`;
+
+/** What keeps a container small and harmless, whatever runs in it. */
+export function hardening({ memoryMb, cpus, pids }: ContainerLimits) {
+  return {
+    Memory: memoryMb * MEBIBYTE,
+    // No swap beside it.
+    MemorySwap: memoryMb * MEBIBYTE,
+    NanoCpus: Math.round(cpus * NANO_CPUS),
+    PidsLimit: pids,
+    CapDrop: ['ALL'],
+    SecurityOpt: ['no-new-privileges:true'],
+    Privileged: false,
+    ReadonlyRootfs: true,
+    Tmpfs: { '/tmp': TMP_OPTIONS },
+    IpcMode: 'private',
+    CgroupnsMode: 'private',
+    // No more: what the engine may give is the machine's own matter.
+    Ulimits: [{ Name: 'core', Soft: 0, Hard: 0 }],
+    // The engine keeps the end of what a gateway says, however much it is.
+    LogConfig: { Type: 'json-file', Config: { 'max-size': '8m', 'max-file': '2' } },
+    // Who is to run is the reconciler's decision.
+    RestartPolicy: { Name: 'no' },
+    AutoRemove: false,
+  };
+}
+
+/** The body of the engine's create call for the gateway of one runtime. Nothing in it is secret. */
+export function gatewayContainer({ name, image, labels, limits, resolvers, layout }: ContainerOptions) {
+  return {
+    Image: image,
+    // A gateway takes up the state of a dead one only under the same host name.
+    Hostname: name,
+    User: USER,
+    Labels: labels,
+    Env: Object.entries(containerEnvironment(limits.memoryMb)).map(([key, value]) => `${key}=${value}`),
+    WorkingDir: STATE_DIR,
+    ExposedPorts: { [PORT_KEY]: {} },
+    StopSignal: 'SIGTERM',
+    StopTimeout: STOP_TIMEOUT_S,
+    HostConfig: {
+      ...hardening(limits),
+      NetworkMode: name,
+      Dns: resolvers.length === 0 ? [NO_RESOLVER] : resolvers,
+      DnsSearch: ['.'],
+      Sysctls: { 'net.ipv6.conf.all.disable_ipv6': '1', 'net.ipv6.conf.default.disable_ipv6': '1' },
+      PortBindings: { [PORT_KEY]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
+      Mounts: [
+        { Type: 'volume', Source: name, Target: STATE_DIR, VolumeOptions: { Labels: labels } },
+        { Type: 'bind', Source: layout.configDir, Target: CONFIG_DIR, ReadOnly: true, BindOptions: { Propagation: 'rprivate' } },
+        { Type: 'bind', Source: layout.skillsDir, Target: SKILLS_DIR, ReadOnly: true, BindOptions: { Propagation: 'rprivate' } },
+      ],
+    },
+  };
+}

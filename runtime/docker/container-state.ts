@@ -1,0 +1,68 @@
+import { constants } from 'node:os';
+import { z } from 'zod';
+import type { Endpoint, RuntimeExit, RuntimeState } from '../driver.ts';
+import { RUNTIME_LABEL } from './names.ts';
+import { GATEWAY_PORT } from './in-container.ts';
+
+const engineTime = z.string().transform((text) => {
+  const time = new Date(text);
+  // The engine's word for never.
+  return time.getTime() > 0 ? time : null;
+});
+
+const binding = z.object({ HostIp: z.string(), HostPort: z.string() });
+
+const containerSchema = z.looseObject({
+  Id: z.string().min(1),
+  Image: z.string(),
+  Config: z.looseObject({ Labels: z.record(z.string(), z.string()).nullish() }),
+  State: z.looseObject({
+    Status: z.string(),
+    Running: z.boolean(),
+    Pid: z.number().int(),
+    ExitCode: z.number().int(),
+    OOMKilled: z.boolean(),
+    StartedAt: engineTime,
+    FinishedAt: engineTime,
+  }),
+  NetworkSettings: z.looseObject({ Ports: z.record(z.string(), z.array(binding).nullable()).nullish() }),
+});
+
+export type Container = z.infer<typeof containerSchema>;
+
+export function parseContainer(answer: unknown): Container {
+  return containerSchema.parse(answer);
+}
+
+export function stateOf(runtimeId: string, { State }: Container): RuntimeState {
+  return { runtimeId, status: State.Running ? 'running' : 'exited', startedAt: State.StartedAt };
+}
+
+/** The runtime that a container, volume or network of ours belongs to. */
+export function runtimeOf(labels: Readonly<Record<string, string>> | null | undefined): string | null {
+  return labels?.[RUNTIME_LABEL] ?? null;
+}
+
+/** Null when it does not run, or its port is not published (any more). */
+export function endpointOf({ State, NetworkSettings }: Container): Endpoint | null {
+  const [published] = NetworkSettings.Ports?.[`${GATEWAY_PORT}/tcp`] ?? [];
+  if (!State.Running || !published) return null;
+  const authority = `${published.HostIp}:${published.HostPort}`;
+  return { httpUrl: `http://${authority}`, wsUrl: `ws://${authority}`, peer: 'remote' };
+}
+
+/** The engine writes this when a container was gone at its own start, so that neither code nor time is the gateway's. */
+const UNKNOWN_CODE = 255;
+
+/** How and when it ended by the engine's word; null when it has not, and 'unknown' when the engine was not there. */
+export function exitOfContainer({ State }: Container): RuntimeExit | 'unknown' | null {
+  const { Running, ExitCode, StartedAt, FinishedAt } = State;
+  if (Running || StartedAt === null) return null;
+  if (FinishedAt === null || ExitCode === UNKNOWN_CODE) return 'unknown';
+  const signal = signalNumbered(ExitCode - 128);
+  return { at: FinishedAt, code: signal ? null : ExitCode, signal };
+}
+
+function signalNumbered(number: number): string | null {
+  return Object.entries(constants.signals).find(([, value]) => value === number)?.[0] ?? null;
+}

@@ -1,0 +1,317 @@
+import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { isErrno } from '../../lib/errno.ts';
+import { withLock } from '../../lib/file-lock.ts';
+import type {
+  Endpoint,
+  LogLine,
+  MutationCall,
+  RuntimeDriver,
+  RuntimeExit,
+  RuntimePaths,
+  RuntimeSpec,
+  RuntimeState,
+  SkillFile,
+} from '../driver.ts';
+import { raiseEpoch } from '../process/epoch-fence.ts';
+import { logLinesOf } from '../process/gateway-output.ts';
+import { replaceFile } from '../process/replace-file.ts';
+import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from '../process/runtime-layout.ts';
+import type { RuntimeLayout } from '../process/runtime-layout.ts';
+import { replaceSkillTree } from '../process/skill-tree.ts';
+import { explainingStorage } from '../process/storage-error.ts';
+import { gatewayContainer } from './container-profile.ts';
+import type { ContainerLimits } from './container-profile.ts';
+import { endpointOf, exitOfContainer, parseContainer, runtimeOf, stateOf } from './container-state.ts';
+import type { Container } from './container-state.ts';
+import { Engine, orElse } from './engine.ts';
+import { explainingEngine } from './engine-storage.ts';
+import { GATEWAY_PORT, STATE_DIR } from './in-container.ts';
+import { changeFiles } from './instance-files.ts';
+import type { FilesRequest } from './instance-files.ts';
+import { ensureNetwork, listNetworks, removeNetworks } from './instance-network.ts';
+import { lastTraceOf } from './last-trace.ts';
+import { namesOf } from './names.ts';
+import type { Names } from './names.ts';
+import { textOfFrames } from './output-frames.ts';
+import { ensureWalls } from './walls.ts';
+
+export interface DockerDriverOptions {
+  dataDir: string;
+  socketPath: string;
+  /** The image of instances; asked for when one is to be started. */
+  image: () => Promise<string>;
+  limits: ContainerLimits;
+  egress: 'open' | 'relay-only';
+  resolvers: readonly string[];
+  /** The range that the networks of instances are cut from. */
+  subnets: string;
+  relay: { host: string; port: number };
+}
+
+/** Longer than any critical section takes, a start on a busy machine included. */
+const LOCK_MS = 120_000;
+/** What a gateway that an earlier stop has told to end gets to do so. */
+const STOPPING_MS = 5_000;
+const KILL_MS = 30_000;
+const LOG_BYTES = 256 * 1024;
+/** The gateway prints more lines than those that are shown. */
+const LOG_LINES = 5_000;
+
+const listed = z.array(z.looseObject({ Labels: z.record(z.string(), z.string()).nullish() }));
+const volumeList = z.looseObject({ Volumes: listed.nullish() });
+
+/**
+ * Runs each gateway in a hardened container of its own, with a volume and a network of its own, behind walls in the
+ * host's firewall. What is ours (configuration, skills, epochs) lies under `<dataDir>/runtimes` and is mounted read-only.
+ */
+export class DockerDriver implements RuntimeDriver {
+  readonly kind = 'docker';
+  readonly #options: DockerDriverOptions;
+  readonly #engine: Engine;
+  readonly #names: Names;
+
+  constructor(options: DockerDriverOptions) {
+    this.#options = options;
+    this.#engine = new Engine(options.socketPath);
+    this.#names = namesOf(options.dataDir);
+  }
+
+  async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {
+    await this.#mutate(spec.runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      const container = await this.#find(spec.runtimeId);
+      await applyConfig(layout, spec);
+      if (container?.State.Running && !(await isStopping(layout, container))) return;
+      if (container?.State.Running) await this.#waitUntilGone(container, STOPPING_MS);
+      await this.#create(layout, spec.runtimeId, call.signal);
+    });
+  }
+
+  async writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void> {
+    await this.#mutate(spec.runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      await applyConfig(layout, spec);
+    });
+  }
+
+  async stop(runtimeId: string, { graceMs }: { graceMs: number }, call: MutationCall): Promise<void> {
+    const told = await this.#mutate(runtimeId, call, async (layout) => {
+      const container = await this.#find(runtimeId);
+      if (!container?.State.Running) return null;
+      await writeFile(stoppingFile(layout), container.Id);
+      await this.#signal(container, 'SIGTERM');
+      return container;
+    });
+    // Without the lock, so that a destroy need not wait for the grace.
+    if (told) await this.#waitUntilGone(told, graceMs, call.signal);
+    await this.#mutate(runtimeId, call, () => this.#kill(runtimeId));
+  }
+
+  async destroy(runtimeId: string, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async (layout) => {
+      await this.#removeContainers(runtimeId);
+      await removeNetworks(this.#engine, this.#names, runtimeId);
+      await orElse(404, null, () => this.#engine.call('DELETE', `/volumes/${this.#names.of(runtimeId)}`));
+      await rm(layout.root, { recursive: true, force: true });
+    });
+  }
+
+  async inspect(runtimeId: string): Promise<RuntimeState> {
+    const layout = this.#layout(runtimeId);
+    const container = await this.#find(runtimeId);
+    if (container) return stateOf(runtimeId, container);
+    const hasStorage = (await exists(layout.root)) || (await this.#engine.find(`/volumes/${this.#names.of(runtimeId)}`)) !== null;
+    return { runtimeId, status: hasStorage ? 'exited' : 'absent', startedAt: null };
+  }
+
+  async list(): Promise<RuntimeState[]> {
+    const query = { filters: JSON.stringify({ label: this.#names.ours }) };
+    const [containers, volumes, networks, directories] = await Promise.all([
+      this.#engine.call('GET', '/containers/json', { query: { ...query, all: '1' } }),
+      this.#engine.call('GET', '/volumes', { query }),
+      listNetworks(this.#engine, this.#names.ours),
+      namesIn(runtimesDirOf(this.#options.dataDir)),
+    ]);
+    const labelled = [...listed.parse(containers), ...(volumeList.parse(volumes).Volumes ?? []), ...networks];
+    const ids = [...labelled.map(({ Labels }) => runtimeOf(Labels)), ...directories];
+    const runtimeIds = new Set(ids.filter((id) => id !== null).filter(isRuntimeId));
+    return Promise.all([...runtimeIds].map((runtimeId) => this.inspect(runtimeId)));
+  }
+
+  async endpoint(runtimeId: string): Promise<Endpoint | null> {
+    const container = await this.#find(runtimeId);
+    return container && endpointOf(container);
+  }
+
+  async exitOf(runtimeId: string): Promise<RuntimeExit | null> {
+    const container = await this.#find(runtimeId);
+    const exit = container && exitOfContainer(container);
+    if (exit !== 'unknown' || !container) return exit === 'unknown' ? null : exit;
+    const at = await lastTraceOf(this.#engine, container.Id, container.State.StartedAt ?? new Date(0));
+    return { at, code: null, signal: null };
+  }
+
+  async logs(runtimeId: string, limit: number): Promise<LogLine[]> {
+    const query = { stdout: '1', stderr: '1', tail: String(LOG_LINES) };
+    const path = `/containers/${this.#names.of(runtimeId)}/logs`;
+    const output = await orElse([404, 409], null, () => this.#engine.stream('GET', path, { query }));
+    return output === null ? [] : logLinesOf(await textOfFrames(output, { keepBytes: LOG_BYTES }), limit);
+  }
+
+  async putFiles(runtimeId: string, directory: string, files: ReadonlyMap<string, Buffer>, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, () => this.#changeFiles(runtimeId, { put: { directory, files } }, call));
+  }
+
+  async removePaths(runtimeId: string, paths: readonly string[], call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async () => {
+      if ((await this.#engine.find(`/volumes/${this.#names.of(runtimeId)}`)) === null) return;
+      await this.#changeFiles(runtimeId, { remove: paths }, call);
+    });
+  }
+
+  async replaceSkills(runtimeId: string, files: ReadonlyMap<string, SkillFile>, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      await replaceSkillTree(layout, files, { isMounted: true });
+    });
+  }
+
+  relayUrl(): string {
+    const { host, port } = this.#options.relay;
+    return `http://${host}:${port}/v1`;
+  }
+
+  paths(_runtimeId: string): RuntimePaths {
+    return gatewayPathsOf({ stateDir: STATE_DIR });
+  }
+
+  #layout(runtimeId: string): RuntimeLayout {
+    const layout = layoutOf(this.#options.dataDir, runtimeId);
+    // Not in the state, which is the instance's own volume.
+    return { ...layout, skillsDir: join(layout.root, 'skills') };
+  }
+
+  async #find(runtimeId: string): Promise<Container | null> {
+    const found = await this.#engine.find(`/containers/${this.#names.of(runtimeId)}/json`);
+    return found === null ? null : parseContainer(found);
+  }
+
+  /** A new container each time: its profile is the present one, and nothing of the last one is in its way. */
+  async #create(layout: RuntimeLayout, runtimeId: string, signal: AbortSignal): Promise<void> {
+    const { limits, resolvers, egress, relay, subnets } = this.#options;
+    const image = await this.#options.image();
+    const asked = egress === 'open' ? resolvers : [];
+    await ensureWalls(this.#engine, this.#names, { image, relay, egress, resolvers: asked });
+    await this.#removeContainers(runtimeId);
+    await rm(stoppingFile(layout), { force: true });
+    await ensureNetwork(this.#engine, this.#names, runtimeId, subnets);
+    const name = this.#names.of(runtimeId);
+    const labels = this.#names.labelsOf(runtimeId);
+    await this.#engine.call('POST', '/volumes/create', { body: { Name: name, Labels: labels } });
+    const body = gatewayContainer({ name, image, labels, limits, resolvers: asked, layout });
+    signal.throwIfAborted();
+    await this.#engine.call('POST', '/containers/create', { query: { name }, body });
+    await this.#engine.call('POST', `/containers/${name}/start`);
+  }
+
+  async #kill(runtimeId: string): Promise<void> {
+    const container = await this.#find(runtimeId);
+    if (!container?.State.Running) return;
+    await this.#signal(container, 'SIGKILL');
+    if (!(await this.#waitUntilGone(container, KILL_MS)))
+      throw new Error(`The container ${this.#names.of(runtimeId)} does not end, not even by SIGKILL.`);
+  }
+
+  async #signal({ Id }: Container, signal: string): Promise<void> {
+    // 409: it has ended meanwhile.
+    await orElse([404, 409], null, () => this.#engine.call('POST', `/containers/${Id}/kill`, { query: { signal } }));
+  }
+
+  /** False when it still runs after withinMs. */
+  async #waitUntilGone({ Id }: Container, withinMs: number, signal?: AbortSignal): Promise<boolean> {
+    const patience = AbortSignal.timeout(withinMs);
+    const query = { condition: 'not-running' };
+    const options = { query, timeoutMs: withinMs + LOCK_MS, signal: signal ? AbortSignal.any([signal, patience]) : patience };
+    try {
+      await orElse(404, null, () => this.#engine.call('POST', `/containers/${Id}/wait`, options));
+      return true;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (patience.aborted) return false;
+      throw error;
+    }
+  }
+
+  /** Of the runtime, and whatever bears its name: an old run may have left it. */
+  async #removeContainers(runtimeId: string): Promise<void> {
+    const label = Object.entries(this.#names.labelsOf(runtimeId)).map(([key, value]) => `${key}=${value}`);
+    const query = { all: '1', filters: JSON.stringify({ label }) };
+    const ids = z.array(z.looseObject({ Id: z.string() })).parse(await this.#engine.call('GET', '/containers/json', { query }));
+    for (const container of [this.#names.of(runtimeId), ...ids.map(({ Id }) => Id)])
+      await orElse(404, null, () => this.#engine.call('DELETE', `/containers/${container}`, { query: { force: '1' } }));
+  }
+
+  async #changeFiles(runtimeId: string, request: FilesRequest, { signal }: MutationCall): Promise<void> {
+    const name = this.#names.of(runtimeId);
+    const labels = this.#names.labelsOf(runtimeId);
+    await this.#engine.call('POST', '/volumes/create', { body: { Name: name, Labels: labels }, signal });
+    await changeFiles(this.#engine, request, { image: await this.#options.image(), volume: name, labels, signal });
+  }
+
+  /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */
+  #mutate<T>(runtimeId: string, call: MutationCall, work: (layout: RuntimeLayout) => Promise<T>): Promise<T> {
+    const layout = this.#layout(runtimeId);
+    return explainingStorage(this.#options.dataDir, () =>
+      explainingEngine(async () => {
+        await mkdir(dirname(layout.lockFile), { recursive: true, mode: 0o700 });
+        return withLock(layout.lockFile, { signal: call.signal, timeoutMs: LOCK_MS }, async () => {
+          await raiseEpoch(layout, runtimeId, call.epoch);
+          return work(layout);
+        });
+      }),
+    );
+  }
+}
+
+/** Closed above, open within: the user of the container reads what is mounted, and nobody else of this machine. */
+async function makeDirectories(layout: RuntimeLayout): Promise<void> {
+  await mkdir(layout.root, { recursive: true, mode: 0o700 });
+  for (const directory of [layout.configDir, layout.skillsDir]) await mkdir(directory, { recursive: true, mode: 0o755 });
+}
+
+/** Also when nothing has changed: a gateway sometimes misses the second of two quick replacements, and sees the next one. */
+async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec): Promise<void> {
+  await replaceFile(layout.configFile, spec.renderConfig({ port: GATEWAY_PORT, bind: 'lan' }), 0o444);
+}
+
+function stoppingFile({ root }: RuntimeLayout): string {
+  return join(root, 'stopping');
+}
+
+/** Whether an earlier stop has told exactly this container to end, so that nobody adopts it any more. */
+async function isStopping(layout: RuntimeLayout, { Id }: Container): Promise<boolean> {
+  return (await textOf(stoppingFile(layout))) === Id;
+}
+
+async function textOf(file: string): Promise<string | null> {
+  return orNull(() => readFile(file, 'utf8'));
+}
+
+async function namesIn(directory: string): Promise<string[]> {
+  return (await orNull(() => readdir(directory))) ?? [];
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await orNull(() => stat(path))) !== null;
+}
+
+async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,30 @@
+import { gatewayEnvironment } from '../process/gateway-environment.ts';
+import type { GatewayProgram } from '../process/gateway-environment.ts';
+
+/** The user that gateways and their agents are, in every container. */
+export const USER = '1000:1000';
+/** The port of a gateway inside its container. */
+export const GATEWAY_PORT = 18_789;
+
+/** The volume of an instance: all that its gateway and its agents may write. */
+export const STATE_DIR = '/home/node/.openclaw';
+/** Where the gateway finds its configuration, which it can only read. */
+export const CONFIG_DIR = '/etc/openclaw';
+export const SKILLS_DIR = `${STATE_DIR}/skills`;
+/** Our own programs in the image. */
+export const OUR_DIR = '/opt/thermidora';
+
+export const PROGRAM: GatewayProgram = {
+  node: '/usr/local/bin/node',
+  entry: '/opt/openclaw/node_modules/openclaw/dist/index.js',
+  compileCacheDir: '/opt/compile-cache',
+};
+
+/** Half of the memory is the heap's: with 512 of 1,024 MiB a gateway survives hundreds of turns. */
+const HEAP_SHARE = 0.5;
+
+/** The whole environment of a gateway in a container with this much memory. Everybody who may inspect it can read it. */
+export function containerEnvironment(memoryMb: number): Record<string, string> {
+  const environment = gatewayEnvironment({ stateDir: STATE_DIR, configFile: `${CONFIG_DIR}/openclaw.json` }, PROGRAM);
+  return { ...environment, NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)} --max-semi-space-size=8` };
+}

@@ -1,0 +1,45 @@
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import { isRuntimeId } from '../process/runtime-layout.ts';
+
+/** Whose it is, and which runtime's. */
+export const INSTALLATION_LABEL = 'thermidora.installation';
+export const RUNTIME_LABEL = 'thermidora.runtime';
+
+/** How one installation calls what it has on an engine, so that several on one engine keep out of each other's way. */
+export interface Names {
+  installation: string;
+  /** Container, volume and network of one runtime. Throws when the id could name something of its own. */
+  of(runtimeId: string): string;
+  /** The network's interface on the host. The walls know it by its beginning. */
+  bridgeOf(runtimeId: string): string;
+  /** How the names of all our interfaces begin. */
+  bridgePrefix: string;
+  labelsOf(runtimeId: string): Record<string, string>;
+  /** For queries: everything of ours that belongs to a runtime. */
+  ours: string[];
+  walls: string;
+}
+
+/** The names of the installation that keeps its data there. */
+export function namesOf(dataDir: string): Names {
+  const installation = hex(resolve(dataDir), 6);
+  const bridgePrefix = `t${installation}-`;
+  return {
+    installation,
+    of(runtimeId) {
+      if (!isRuntimeId(runtimeId)) throw new Error(`Not a runtime id: ${JSON.stringify(runtimeId)}`);
+      return `thermidora-${installation}-${runtimeId}`;
+    },
+    // An interface's name has 15 characters at most.
+    bridgeOf: (runtimeId) => `${bridgePrefix}${hex(runtimeId, 7)}`,
+    bridgePrefix,
+    labelsOf: (runtimeId) => ({ [INSTALLATION_LABEL]: installation, [RUNTIME_LABEL]: runtimeId }),
+    ours: [`${INSTALLATION_LABEL}=${installation}`, RUNTIME_LABEL],
+    walls: `thermidora-${installation}-walls`,
+  };
+}
+
+function hex(text: string, digits: number): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, digits);
+}

@@ -1,0 +1,114 @@
+#!/bin/bash
+# The walls around the instances of one installation, as rules of the host's own firewall. It runs as root in the host's
+# network, in a container that the driver starts (runtime/docker/walls.ts). The rules know instances by the interfaces of
+# their networks, so they stand before the first instance does and need no change for another one.
+#
+#   walls.sh keep    puts the rules up, and again whenever somebody has taken them down
+#   walls.sh check   whether they stand
+#   walls.sh remove  takes them down
+#
+# NAME       what the chains are called
+# BRIDGES    how the names of the instances' interfaces begin
+# RELAY      host:port of the model relay, which all instances may reach
+# EGRESS     open: the public internet too; relay-only: nothing else
+# RESOLVERS  name servers that instances may ask with open egress, in any network
+set -uo pipefail
+
+# Where instances never get to: this network, private ones, link-local with the metadata service, tests, multicast.
+NOWHERE="0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16
+  198.18.0.0/15 224.0.0.0/3"
+IN=$NAME-IN OUT=$NAME-OUT TO=$NAME-TO
+CHECK_SECONDS=5
+export XTABLES_LOCKFILE=/host/run/xtables.lock
+
+# The engine made its chain with one of the two; rules of the other would not be asked for forwarded packets.
+ipv4=iptables-nft ipv6=ip6tables-nft
+if ! $ipv4 -S DOCKER-USER >/dev/null 2>&1 && iptables-legacy -S DOCKER-USER >/dev/null 2>&1; then
+  ipv4=iptables-legacy ipv6=ip6tables-legacy
+fi
+has_ipv6() { [ -e /proc/net/if_inet6 ]; }
+
+# In one step each: there is no moment at which half of the rules stands.
+rules4() {
+  local relay_host=${RELAY%:*} relay_port=${RELAY##*:} net resolver
+  printf '*filter\n:%s - [0:0]\n:%s - [0:0]\n:%s - [0:0]\n' "$IN" "$OUT" "$TO"
+  for chain in "$IN" "$OUT"; do
+    printf -- '-A %s -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n' "$chain"
+    printf -- '-A %s -d %s -p tcp -m tcp --dport %s -j ACCEPT\n' "$chain" "$relay_host" "$relay_port"
+    [ "$EGRESS" = open ] && for resolver in $RESOLVERS; do
+      printf -- '-A %s -d %s -p udp -m udp --dport 53 -j ACCEPT\n' "$chain" "$resolver"
+      printf -- '-A %s -d %s -p tcp -m tcp --dport 53 -j ACCEPT\n' "$chain" "$resolver"
+    done
+  done
+  printf -- '-A %s -j REJECT --reject-with icmp-port-unreachable\n' "$IN"
+  if [ "$EGRESS" = open ]; then
+    for net in $NOWHERE; do
+      printf -- '-A %s -d %s -j REJECT --reject-with icmp-port-unreachable\n' "$OUT" "$net"
+    done
+    printf -- '-A %s -j RETURN\n' "$OUT"
+  else
+    printf -- '-A %s -j REJECT --reject-with icmp-port-unreachable\n' "$OUT"
+  fi
+  printf -- '-A %s -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN\n' "$TO"
+  printf -- '-A %s -j REJECT --reject-with icmp-port-unreachable\nCOMMIT\n' "$TO"
+}
+
+rules6() {
+  printf '*filter\n:%s - [0:0]\n-A %s -j REJECT\nCOMMIT\n' "$IN" "$IN"
+}
+
+# First in its chain, whatever else stands there.
+jump() {
+  local tables=$1 from=$2 direction=$3 to=$4
+  [ "$($tables -w 5 -S "$from" 1 2>/dev/null)" = "-A $from $direction ${BRIDGES}+ -j $to" ] && return
+  $tables -w 5 -D "$from" "$direction" "${BRIDGES}+" -j "$to" 2>/dev/null
+  $tables -w 5 -I "$from" 1 "$direction" "${BRIDGES}+" -j "$to"
+}
+
+stands() {
+  local tables=$1 from=$2 direction=$3 to=$4
+  $tables -w 5 -C "$from" "$direction" "${BRIDGES}+" -j "$to" 2>/dev/null
+}
+
+apply() {
+  rules4 | "$ipv4-restore" --noflush -w 5 || return
+  stands $ipv4 INPUT -i "$IN" || jump $ipv4 INPUT -i "$IN" || return
+  stands $ipv4 DOCKER-USER -i "$OUT" || jump $ipv4 DOCKER-USER -i "$OUT" || return
+  stands $ipv4 DOCKER-USER -o "$TO" || jump $ipv4 DOCKER-USER -o "$TO" || return
+  has_ipv6 || return 0
+  rules6 | "$ipv6-restore" --noflush -w 5 || return
+  stands $ipv6 INPUT -i "$IN" || jump $ipv6 INPUT -i "$IN" || return
+  stands $ipv6 FORWARD -i "$IN" || jump $ipv6 FORWARD -i "$IN"
+}
+
+check() {
+  local now4
+  # As the tables tell them, whatever they were called with.
+  now4=$($ipv4 -w 5 -S "$IN" 2>/dev/null && $ipv4 -w 5 -S "$OUT" 2>/dev/null && $ipv4 -w 5 -S "$TO" 2>/dev/null) || return
+  [ "$(grep -c -- '^-A' <<<"$now4")" = "$(rules4 | grep -c -- '^-A')" ] || return
+  stands $ipv4 INPUT -i "$IN" && stands $ipv4 DOCKER-USER -i "$OUT" && stands $ipv4 DOCKER-USER -o "$TO" || return
+  has_ipv6 || return 0
+  stands $ipv6 INPUT -i "$IN" && stands $ipv6 FORWARD -i "$IN"
+}
+
+remove() {
+  $ipv4 -w 5 -D INPUT -i "${BRIDGES}+" -j "$IN" 2>/dev/null
+  $ipv4 -w 5 -D DOCKER-USER -i "${BRIDGES}+" -j "$OUT" 2>/dev/null
+  $ipv4 -w 5 -D DOCKER-USER -o "${BRIDGES}+" -j "$TO" 2>/dev/null
+  for chain in "$IN" "$OUT" "$TO"; do $ipv4 -w 5 -F "$chain" 2>/dev/null && $ipv4 -w 5 -X "$chain"; done
+  $ipv6 -w 5 -D INPUT -i "${BRIDGES}+" -j "$IN" 2>/dev/null
+  $ipv6 -w 5 -D FORWARD -i "${BRIDGES}+" -j "$IN" 2>/dev/null
+  $ipv6 -w 5 -F "$IN" 2>/dev/null && $ipv6 -w 5 -X "$IN"
+  return 0
+}
+
+keep() {
+  trap 'exit 0' TERM INT
+  while true; do
+    check || apply || echo 'The rules could not be put up.' >&2
+    sleep "$CHECK_SECONDS" &
+    wait $!
+  done
+}
+
+"$1"

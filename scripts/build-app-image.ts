@@ -1,0 +1,26 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { availableBase, buildImage } from './docker-build.ts';
+
+/**
+ * Builds the image that API, worker and relay of docker-compose.yml run from, as thermidora:<version>:
+ *
+ *   npm run image:app <version>
+ *
+ * `docker compose build` does the same where image registries can be reached.
+ */
+const version = process.argv[2] ?? process.env['VERSION'];
+if (version === undefined) throw new Error('Say which version: npm run image:app <version>');
+
+const say = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
+const image = `thermidora:${version}`;
+const base = process.env['BASE'] ?? (await availableBase(say));
+say(`Building ${image} on ${base}.`);
+await buildImage({ image, dockerfile: 'Dockerfile', inputs: ['Dockerfile', ...(await sources())], base });
+say(`The image ${image} is built.`);
+
+/** What .dockerignore lets through. */
+async function sources(): Promise<string[]> {
+  const lines = (await readFile(join(import.meta.dirname, '../.dockerignore'), 'utf8')).split('\n');
+  return lines.filter((line) => line.startsWith('!')).map((line) => line.slice(1));
+}

@@ -1,0 +1,42 @@
+import { Client } from '@temporalio/client';
+import { migrate } from '../database/migrate.ts';
+import { loadConfig } from '../lib/config.ts';
+import { createLog } from '../lib/log.ts';
+import { ensureTemporalSetup, updateSchedules } from '../worker/schedules.ts';
+import { openTemporalLink } from '../worker/temporal-link.ts';
+
+/**
+ * Brings both stores to this version, before its processes start: migrates the database, and makes namespace, search
+ * attributes and schedules in Temporal. Safe to repeat, and while processes of the version before still run.
+ */
+const PATIENCE_MS = 120_000;
+const PAUSE_MS = 1_000;
+
+const config = loadConfig(process.env);
+await migrate(config.DATABASE_URL);
+process.stdout.write('The database is up to date.\n');
+
+const link = openTemporalLink(config, createLog('set-up-stores', 'warn'));
+try {
+  const giveUp = AbortSignal.timeout(PATIENCE_MS);
+  const connection = await link.connected(giveUp);
+  const { namespace } = link;
+  const client = new Client({ connection, namespace });
+  // A namespace that was just made is not known everywhere at once.
+  await until(giveUp, () => ensureTemporalSetup({ connection, client, namespace }));
+  await updateSchedules({ connection, client });
+  process.stdout.write(`Temporal has the namespace ${namespace} with its search attributes and schedules.\n`);
+} finally {
+  await link.close();
+}
+
+async function until(giveUp: AbortSignal, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (giveUp.aborted) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}

@@ -1,0 +1,43 @@
+import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import { GATEWAY_MASTER_KEY, startGateway } from '../support/gateway-under-test.ts';
+import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { startApi } from './api-under-test.ts';
+import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
+import { makeRunning, newAgent, newInstance } from './rows.ts';
+
+const GATEWAY_AGENT = 'alpha';
+
+/** The API, and an account whose one agent lives in a real gateway. */
+export interface LiveAgent {
+  api: ApiUnderTest;
+  gateway: GatewayUnderTest;
+  /** A connection of the test's own. */
+  client: GatewayClient;
+  account: AccountClient;
+  instanceId: string;
+  /** Of the agent. */
+  path: string;
+  close(): Promise<void>;
+}
+
+/** Takes as long as the start of a gateway. */
+export async function startLiveAgent(): Promise<LiveAgent> {
+  const gateway = await startGateway([GATEWAY_AGENT]);
+  const masterKeys = `${GATEWAY_MASTER_KEY.id}:${GATEWAY_MASTER_KEY.key.toString('base64')}`;
+  const api = await startApi({ driver: gateway.driver, env: { MASTER_KEYS: masterKeys } });
+  const account = await api.newAccount();
+  const instanceId = await newInstance(account);
+  const agentId = await newAgent(account, instanceId);
+  await api.sql('update instances set runtime_id = ? where id = ? returning id', [gateway.runtimeId, instanceId]);
+  await api.sql('update agents set gateway_agent_id = ? where id = ? returning id', [GATEWAY_AGENT, agentId]);
+  const client = await gateway.connect();
+  await makeRunning(api, instanceId, client.bootId);
+  return {
+    ...{ api, gateway, client, account, instanceId },
+    path: `/instances/${instanceId}/agents/${agentId}`,
+    async close() {
+      await api.close();
+      await gateway.close();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { ApiClient } from '../support/api-client.ts';
+import { campaignRounds, createDice } from '../support/campaign.ts';
+import { eventually } from '../support/eventually.ts';
+import { startStack } from '../support/stack-under-test.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+
+const START_MS = 180_000;
+const ROUND_MS = 120_000;
+/** About as long as the turn takes that is killed in. */
+const KILL_WITHIN_MS = 600;
+
+let stack: StackUnderTest;
+let account: ApiClient & { accountId: string };
+let path: string;
+
+beforeAll(async () => {
+  stack = await startStack();
+  account = await stack.newAccount();
+  const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'kills' });
+  const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
+  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+  path = `/instances/${instanceId}/agents/${agentId}/messages`;
+}, START_MS);
+afterAll(() => stack?.close(), START_MS);
+
+interface Call {
+  path: string;
+  body: object;
+  key: string;
+}
+
+const send = ({ path: where, body, key }: Call) => account.call('POST', where, body, { headers: { 'idempotency-key': key } });
+
+/** What a careful client does: the same call with the same key, until it is answered. */
+const repeat = (call: Call) =>
+  eventually(async () => {
+    const answer = await send(call);
+    if (answer.status >= 300) throw new Error(`${call.path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    return answer;
+  }, ROUND_MS / 2);
+
+test(
+  'whenever the API is killed, a repeated message has the same id and ran once, and a repeated key was made once',
+  async () => {
+    const dice = createDice('idempotency kills');
+    for (let round = 1; round <= campaignRounds(); round += 1) {
+      const text = `round ${round} of ${dice.seed}`;
+      const message: Call = { path, body: { message: `${text} [[WORDS 8]] [[DELAY 40]]` }, key: `message-${round}` };
+      const newKey: Call = { path: '/auth/keys', body: { name: text }, key: `key-${round}` };
+      const first = [message, newKey].map((call) => send(call).catch(() => null));
+      await new Promise((resolve) => setTimeout(resolve, dice.below(KILL_WITHIN_MS)));
+      await stack.kill('api');
+      const [answered, made] = await Promise.all(first);
+      await stack.start('api');
+
+      const [again, remade] = await Promise.all([repeat(message), repeat(newKey)]);
+      // Where the first answer arrived, the second is the same.
+      expect(again?.body).toEqual(answered?.status === 200 ? answered.body : again?.body);
+      expect(remade?.body).toEqual(made?.status === 201 ? made.body : remade?.body);
+      const third = await send(message);
+      expect([third.headers.get('idempotent-replayed'), third.body]).toEqual(['true', again?.body]);
+      expect(again?.body).toMatchObject({ status: 'completed', content: 'w1 w2 w3 w4 w5 w6 w7 w8' });
+
+      const { messages } = await account.ok('GET', `${path}?limit=200`);
+      const [said, ...others] = messages.filter(({ content }: { content: string }) => content.includes(text));
+      expect(others).toEqual([]);
+      expect(said.messageId).toBe(again?.body.requestMessageId);
+      expect(stack.model.calls.filter(({ lastUserText }) => lastUserText.includes(text))).toHaveLength(1);
+      const { keys } = await account.ok('GET', '/auth/keys?limit=200');
+      expect(keys.filter(({ name }: { name: string }) => name === text)).toHaveLength(1);
+    }
+  },
+  ROUND_MS * campaignRounds(),
+);

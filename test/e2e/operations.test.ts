@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { eventually } from '../support/eventually.ts';
+import { startStack } from '../support/stack-under-test.ts';
+import type { ProcessName, StackUnderTest } from '../support/stack-under-test.ts';
+
+const LONG_MS = 300_000;
+const PARTS: readonly ProcessName[] = ['relay', 'api', 'worker'];
+
+let stack: StackUnderTest;
+
+beforeAll(async () => {
+  stack = await startStack();
+}, LONG_MS);
+afterAll(() => stack?.close(), LONG_MS);
+
+test('every metric that the Grafana dashboard shows is exported by some part', async () => {
+  const texts = await Promise.all(PARTS.map(async (part) => (await fetch(stack.metricsUrlOf(part))).text()));
+  const exported = new Set(texts.flatMap((text) => [...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name)));
+  const dashboard = await readFile(join(import.meta.dirname, '../../monitoring/grafana-dashboard.json'), 'utf8');
+  const expressions = [...dashboard.matchAll(/"expr": "(.*)"/g)].map(([, expression = '']) => expression);
+  const shown = expressions.flatMap((expression) => expression.match(/\b(?:thermidora|process|nodejs)_[a-z0-9_]+/g) ?? []);
+  const names = new Set(shown.map((name) => name.replace(/_(bucket|count|sum)$/, '')));
+  expect(names.size).toBeGreaterThan(15);
+  expect([...names].filter((name) => !exported.has(name))).toEqual([]);
+  const ours = [...exported].filter((name) => name?.startsWith('thermidora_'));
+  expect(ours.filter((name) => !names.has(name ?? ''))).toEqual([]);
+});
+
+/** Statements beside the database of the stack, while nobody is connected to that. */
+async function beside(...statements: string[]): Promise<void> {
+  const client = new Client({
+    connectionString: Object.assign(new URL(stack.databaseUrl), { pathname: '/postgres' }).toString(),
+  });
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+test(
+  'a database that is put back to an earlier state is what holds: what it wants runs again, and answers with what it remembers',
+  async () => {
+    const account = await stack.newAccount();
+    const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'kept' });
+    const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
+    const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+    const path = `/instances/${instanceId}/agents/${agentId}/messages`;
+    await account.ok('POST', path, { message: '[[SAY Before.]]' });
+
+    const name = new URL(stack.databaseUrl).pathname.slice(1);
+    for (const part of PARTS) await stack.end(part, 'SIGTERM');
+    await beside(`create database ${name}_backup template ${name}`);
+    for (const part of PARTS) await stack.start(part);
+
+    // What the backup does not know: that it was stopped and started, a message, and another instance.
+    await account.ok('POST', `/instances/${instanceId}/stop?wait=60`);
+    await account.ok('POST', `/instances/${instanceId}/start?wait=60`);
+    await account.ok('POST', path, { message: '[[SAY Lost.]]' });
+    const lost = await account.ok('POST', '/instances?wait=60', { name: 'lost' });
+    await account.ok('POST', `/instances/${instanceId}/stop?wait=60`);
+
+    for (const part of PARTS) await stack.kill(part);
+    await beside(`drop database ${name} with (force)`, `alter database ${name}_backup rename to ${name}`);
+    for (const part of PARTS) await stack.start(part);
+
+    await eventually(async () => {
+      expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running', transition: null });
+      expect(await account.ok('POST', path, { message: '[[SAY After.]]' })).toMatchObject({ content: 'After.' });
+    }, LONG_MS / 2);
+    const { messages } = await account.ok('GET', path);
+    const contents = messages.map(({ content }: { content: string }) => content);
+    expect(contents).toEqual(expect.arrayContaining(['Before.', 'After.']));
+    expect(contents).not.toContain('Lost.');
+    expect((await account.call('GET', `/instances/${lost.instanceId}`)).status).toBe(404);
+  },
+  LONG_MS,
+);

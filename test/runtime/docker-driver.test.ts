@@ -1,0 +1,23 @@
+import { describe } from '@jest/globals';
+import { docker, hasEngine, openDocker } from '../support/docker-under-test.ts';
+import { describeDriver } from './driver-contract.ts';
+import type { DriverHarness } from './driver-contract.ts';
+
+/** The gateway is the one child of the container's first process. */
+const GATEWAY_PID = '$(pgrep -P 1 -o)';
+
+(hasEngine ? describe : describe.skip)('on the engine', () =>
+  describeDriver('docker', { areSkillsMounted: true }, createHarness),
+);
+
+async function createHarness(): Promise<DriverHarness> {
+  const { names, openDriver, runInside, close } = await openDocker();
+  return {
+    openDriver,
+    killGateway: async (runtimeId) => void (await runInside(runtimeId, `kill -9 ${GATEWAY_PID}`).catch(() => '')),
+    environmentOf: async (runtimeId) =>
+      `${await runInside(runtimeId, `cat /proc/${GATEWAY_PID}/environ`)}\n${await docker('inspect', names.of(runtimeId))}`,
+    runInside,
+    close,
+  };
+}

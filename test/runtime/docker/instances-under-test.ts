@@ -1,0 +1,85 @@
+import type { MutationCall, RuntimeDriver } from '../../../runtime/driver.ts';
+import { waitUntilReady } from '../../../runtime/openclaw/readiness.ts';
+import { renderConfig } from '../../../runtime/openclaw/render-config.ts';
+import { openDocker, RELAY_HOST } from '../../support/docker-under-test.ts';
+import type { DockerUnderTest } from '../../support/docker-under-test.ts';
+import { startFakeModel } from '../../support/fake-model.ts';
+import type { FakeModel } from '../../support/fake-model.ts';
+
+export const START_MS = 180_000;
+const TOKEN = 'gateway-token-of-the-instances-under-test';
+const AGENT = 'alpha';
+
+/** Real instances in containers, with a fake model in the place of the relay. */
+export interface InstancesUnderTest extends DockerUnderTest {
+  driver: RuntimeDriver;
+  model: FakeModel;
+  /** Starts one and waits until it is ready. */
+  start(runtimeId: string): Promise<void>;
+  /** What its agent answers. */
+  ask(runtimeId: string, text: string): Promise<string>;
+  /** What a command prints that the agent runs by its own tool. */
+  exec(runtimeId: string, command: string): Promise<string>;
+  /** For a change by a newer attempt than all before. */
+  call(): MutationCall;
+}
+
+export async function openInstances(limits: { INSTANCE_PIDS?: number } = {}): Promise<InstancesUnderTest> {
+  const model = await startFakeModel({ host: RELAY_HOST });
+  const docker = await openDocker({ RELAY_PORT: Number(new URL(model.url).port), ...limits });
+  const driver = docker.openDriver();
+  let epoch = 0;
+  const call = () => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(START_MS) });
+  const instances: InstancesUnderTest = {
+    ...docker,
+    driver,
+    model,
+    call,
+    async start(runtimeId) {
+      await driver.ensureRunning(specOf(driver, runtimeId), call());
+      const endpoint = await driver.endpoint(runtimeId);
+      if (!endpoint) throw new Error(`${runtimeId} ended: ${JSON.stringify(await driver.logs(runtimeId, 20))}`);
+      await waitUntilReady(endpoint, {
+        signal: AbortSignal.timeout(START_MS),
+        deadlineMs: START_MS,
+        isAlive: async () => (await driver.inspect(runtimeId)).status === 'running',
+        exitOf: () => driver.exitOf(runtimeId),
+      });
+    },
+    async ask(runtimeId, text) {
+      const endpoint = await driver.endpoint(runtimeId);
+      const response = await fetch(`${endpoint?.httpUrl}/v1/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+        body: JSON.stringify({ model: `openclaw/${AGENT}`, messages: [{ role: 'user', content: text }] }),
+        signal: AbortSignal.timeout(START_MS),
+      });
+      const answer = (await response.json()) as { choices?: { message: { content: string } }[] };
+      return answer.choices?.[0]?.message.content ?? JSON.stringify(answer);
+    },
+    exec: (runtimeId, command) => instances.ask(runtimeId, `[[TOOL exec ${JSON.stringify({ command })}]]`),
+    async close() {
+      await docker.close();
+      await model.close();
+    },
+  };
+  return instances;
+}
+
+function specOf(driver: RuntimeDriver, runtimeId: string) {
+  const content = {
+    gatewayToken: TOKEN,
+    relayUrl: driver.relayUrl(),
+    paths: driver.paths(runtimeId),
+    turnTimeoutSeconds: 600,
+    agents: [
+      {
+        gatewayAgentId: AGENT,
+        displayName: AGENT,
+        model: { id: 'fake-model', contextWindow: 256_000, maxTokens: 8_192 },
+        relayToken: 'relay-token',
+      },
+    ],
+  };
+  return { runtimeId, renderConfig: (placement: Parameters<typeof renderConfig>[1]) => renderConfig(content, placement) };
+}

@@ -1,0 +1,162 @@
+import { execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { Connection } from '@temporalio/client';
+import { Client } from 'pg';
+import { Engine } from '../../runtime/docker/engine.ts';
+import { namesOf } from '../../runtime/docker/names.ts';
+import { removeWalls } from '../../runtime/docker/walls.ts';
+import { freePort } from '../../runtime/process/free-port.ts';
+import { createApiClient } from './api-client.ts';
+import type { ApiClient } from './api-client.ts';
+import { runCompose } from './docker-compose.ts';
+import { docker } from './docker-under-test.ts';
+import { eventually } from './eventually.ts';
+import { createEmptyDatabase } from './test-database.ts';
+import { productionTemporal } from './temporal-programs.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const SOCKET = process.env['DOCKER_SOCKET'] ?? '/var/run/docker.sock';
+const OURS = ['set-up', 'relay', 'api', 'worker', 'worker-before', 'worker-version'];
+/** Apart from the networks of other installations on this engine. */
+const SUBNETS = '10.207.16.0/20';
+
+/** docker-compose.yml with our own images; PostgreSQL and the Temporal server run beside it, because no registry has theirs. */
+export interface ComposeUnderTest {
+  url: string;
+  operator: ApiClient;
+  secrets: Record<string, string>;
+  /** Runs `docker compose` for these versions of our image, which are all of the same sources. */
+  compose(versions: { version: string; before?: string }, ...words: string[]): Promise<string>;
+  /** The container of a service. */
+  containerOf(service: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** Builds what is missing and starts PostgreSQL and Temporal. Nothing of ours runs yet. */
+export async function prepareCompose(versions: readonly string[]): Promise<ComposeUnderTest> {
+  const project = `thermidora-${randomBytes(4).toString('hex')}`;
+  const directory = await mkdtemp(join(tmpdir(), 'compose-under-test-'));
+  const dataDir = join(directory, 'data');
+  await mkdir(dataDir);
+  await chown(dataDir, 1000, 1000);
+  const imageOf = (version: string) => `${project}-${version}`;
+  await npm('image:build');
+  const [first = '', ...others] = versions.map(imageOf);
+  await npm('image:app', first);
+  for (const other of others) await docker('tag', `thermidora:${first}`, `thermidora:${other}`);
+
+  const ports = {
+    api: await freePort(null),
+    relay: await freePort(null),
+    metrics: await freePort(null),
+    before: await freePort(null),
+  };
+  const secrets = {
+    'database-url': (await createOwnedDatabase()).toString(),
+    'master-keys': `k1:${randomBytes(32).toString('base64')}`,
+    'operator-token': `op_${randomBytes(32).toString('hex')}`,
+    'smtp-url': 'print:',
+    'model-upstream-key': '',
+  };
+  const override = join(directory, 'override.yml');
+  await mkdir(join(directory, 'secrets'), { mode: 0o700 });
+  for (const [name, value] of Object.entries(secrets))
+    await writeFile(join(directory, 'secrets', name), `${value}\n`, { mode: 0o444 });
+  await writeFile(override, overrideOf({ secretsDir: join(directory, 'secrets'), names: Object.keys(secrets), ports }));
+  const temporal = await startTemporal();
+
+  const compose: ComposeUnderTest['compose'] = async ({ version, before }, ...words) => {
+    const files = ['-f', join(ROOT, 'docker-compose.yml'), '-f', override, '--env-file', '/dev/null', '--project-name', project];
+    const env = {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      DOCKER_HOST: `unix://${SOCKET}`,
+      VERSION: imageOf(version),
+      ...(before === undefined ? {} : { VERSION_BEFORE: imageOf(before) }),
+      DATA_DIR: dataDir,
+      DOCKER_GID: String((await stat(SOCKET)).gid),
+      TEMPORAL_ADDRESS: temporal.address,
+      HOST: '127.0.0.1',
+      METRICS_PORT_BEFORE: String(ports.before),
+    };
+    return runCompose([...files, ...words], { env, cwd: ROOT });
+  };
+  const url = `http://127.0.0.1:${ports.api}`;
+  return {
+    url,
+    operator: createApiClient(url, { authorization: `Bearer ${secrets['operator-token']}` }),
+    secrets,
+    compose,
+    async containerOf(service) {
+      const filters = [`com.docker.compose.project=${project}`, `com.docker.compose.service=${service}`];
+      return (await docker('ps', '--all', '--quiet', ...filters.flatMap((label) => ['--filter', `label=${label}`]))).trim();
+    },
+    async close() {
+      await compose({ version: versions[0] ?? '' }, '--profile', 'upgrade', 'down', '--volumes', '--timeout', '20');
+      const engine = new Engine(SOCKET);
+      await removeWalls(engine, namesOf(dataDir));
+      await temporal.end();
+      for (const version of versions) await docker('rmi', '--no-prune', `thermidora:${imageOf(version)}`);
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+interface Override {
+  secretsDir: string;
+  names: string[];
+  ports: { api: number; relay: number; metrics: number; before: number };
+}
+
+/** What differs here: no PostgreSQL and no Temporal to wait for, ports that nobody has, secrets of this test. */
+function overrideOf({ secretsDir, names, ports }: Override): string {
+  const settings = `PORT: '${ports.api}', RELAY_PORT: '${ports.relay}', INSTANCE_SUBNETS: '${SUBNETS}', INSTANCE_DNS: '127.0.0.1'`;
+  const services = OURS.map((name) => {
+    const metrics = name === 'worker-before' ? '' : `, METRICS_PORT: '${ports.metrics}'`;
+    const needs = name === 'set-up' ? '\n    depends_on: !reset {}' : '';
+    return `  ${name}:\n    env_file: !reset []\n    environment: { ${settings}${metrics} }${needs}\n`;
+  });
+  const secrets = names.map((name) => `  ${name}: { file: '${join(secretsDir, name)}' }\n`);
+  return `services:\n${services.join('')}secrets:\n${secrets.join('')}`;
+}
+
+/** As deploy/postgres-init.sh makes it: of a user that owns it and is nothing else. */
+async function createOwnedDatabase(): Promise<URL> {
+  const url = await createEmptyDatabase();
+  const [database, password] = [url.pathname.slice(1), randomBytes(12).toString('hex')];
+  const client = new Client({ connectionString: url.toString() });
+  await client.connect();
+  try {
+    await client.query(`create role ${database} login password '${password}'`);
+    await client.query(`alter database ${database} owner to ${database}`);
+  } finally {
+    await client.end();
+  }
+  return Object.assign(url, { username: database, password });
+}
+
+async function startTemporal(): Promise<{ address: string; end(): Promise<void> }> {
+  const port = await freePort(null);
+  const { command, args, env } = await productionTemporal(port);
+  const child = spawn(command, args, { env, stdio: 'ignore' });
+  const address = `127.0.0.1:${port}`;
+  await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close(), 30_000);
+  return {
+    address,
+    async end() {
+      const gone = once(child, 'exit');
+      child.kill('SIGKILL');
+      await gone;
+    },
+  };
+}
+
+async function npm(script: string, ...words: string[]): Promise<void> {
+  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
+  await promisify(execFile)('npm', ['run', script, ...words], { cwd: ROOT, env, maxBuffer: 64 * 1024 ** 2 });
+}

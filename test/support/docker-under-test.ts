@@ -1,0 +1,85 @@
+import { execFile } from 'node:child_process';
+import { connect } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { settingsSchema } from '../../lib/config.ts';
+import { createDriver } from '../../runtime/create-driver.ts';
+import type { DriverSettings } from '../../runtime/create-driver.ts';
+import { Engine } from '../../runtime/docker/engine.ts';
+import { STATE_DIR } from '../../runtime/docker/in-container.ts';
+import { namesOf } from '../../runtime/docker/names.ts';
+import type { Names } from '../../runtime/docker/names.ts';
+import { removeWalls } from '../../runtime/docker/walls.ts';
+import type { RuntimeDriver } from '../../runtime/driver.ts';
+
+const SOCKET = process.env['DOCKER_SOCKET'] ?? '/var/run/docker.sock';
+
+/** A machine without an engine leaves these tests out; the one that gives the verdict may not. */
+export const hasEngine = process.env['CI'] !== undefined || (await answers(SOCKET));
+
+/** One installation on the real engine, which nothing is left of afterwards. */
+export interface DockerUnderTest {
+  engine: Engine;
+  names: Names;
+  settings: DriverSettings & { RUNTIME: 'docker' };
+  openDriver(changes?: Partial<DriverSettings>): RuntimeDriver;
+  /** Runs a script in the container of a runtime, as its agents would. */
+  runInside(runtimeId: string, script: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+/** The address of the machine on its own bridge, where a relay listens. */
+export const RELAY_HOST = '172.17.0.1';
+
+export async function openDocker(
+  changes: Partial<Omit<DriverSettings & { RUNTIME: 'docker' }, 'RUNTIME'>> = {},
+): Promise<DockerUnderTest> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'docker-driver-'));
+  const defaults = settingsSchema
+    .pick({
+      DOCKER_SOCKET: true,
+      EGRESS: true,
+      INSTANCE_IMAGE: true,
+      INSTANCE_MEMORY_MB: true,
+      INSTANCE_CPUS: true,
+      INSTANCE_PIDS: true,
+      INSTANCE_SUBNETS: true,
+      INSTANCE_DNS: true,
+    })
+    .parse({ DOCKER_SOCKET: SOCKET });
+  const settings = { ...defaults, RUNTIME: 'docker', DATA_DIR: dataDir, RELAY_HOST, RELAY_PORT: 9, ...changes } as const;
+  const engine = new Engine(SOCKET);
+  const names = namesOf(dataDir);
+  return {
+    engine,
+    names,
+    settings,
+    openDriver: (more = {}) => createDriver({ ...settings, ...more, RUNTIME: 'docker' }, null),
+    runInside: (runtimeId, script) => docker('exec', '--workdir', STATE_DIR, names.of(runtimeId), 'sh', '-c', script),
+    async close() {
+      const driver = createDriver(settings, null);
+      for (const { runtimeId } of await driver.list())
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(60_000) });
+      await removeWalls(engine, names);
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What Docker's own command prints. */
+export async function docker(...words: string[]): Promise<string> {
+  const env = { ...process.env, DOCKER_HOST: `unix://${SOCKET}` };
+  return (await promisify(execFile)('docker', words, { env, maxBuffer: 64 * 1024 ** 2 })).stdout;
+}
+
+function answers(socketPath: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(socketPath, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}

@@ -1,0 +1,10 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { holdAgentGate } from '../../database/queries/accept-turn.ts';
+import type { AgentGate } from '../../database/queries/accept-turn.ts';
+
+/** The gate of an agent that exists, held as a message call holds it. */
+export async function gateOf(em: EntityManager, of: { instanceId: string; agentId: string }): Promise<AgentGate> {
+  const gate = await holdAgentGate(em, of.instanceId, of.agentId);
+  if (!gate) throw new Error('there is no such instance');
+  return gate;
+}
