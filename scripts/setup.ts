@@ -20,6 +20,10 @@ const temporal = await ensureTemporal(installation);
 if (process.argv.includes('--for-tests')) {
   const { server } = await ensureTemporalServer(installation);
   const compose = await ensureCompose(installation);
+  // Only where what developers need is installed.
+  const { ensureChromium } = await import('../test/support/chromium.ts');
+  const { ensureSchemathesis } = await import('../test/support/schemathesis.ts');
+  process.stdout.write(`Chromium: ${await ensureChromium()}\nSchemathesis: ${await ensureSchemathesis()}\n`);
   process.stdout.write(`Temporal server: ${server}\nDocker Compose: ${compose.join(' ')}\n`);
 }
 const openclaw = await ensureOpenClaw(installation);

@@ -8,10 +8,14 @@ export interface SettledInstance {
   contentGeneration: number;
 }
 
-/** In the way a gateway should hold just what the database says: nothing is under way. */
+/**
+ * A gateway should hold just what the database says: nothing is under way. One that has refused it is not given the same
+ * all the time.
+ */
 const IS_SETTLED = `
   status = 'running' and desired_status = 'running' and deleted_at is null and boot_id is not null and transition_kind is null
-  and content_generation = applied_content_generation and restart_generation = applied_restart_generation`;
+  and content_generation = applied_content_generation and restart_generation = applied_restart_generation
+  and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;
 
 /** Running instances with nothing to do, in another order each time. */
 export async function findSettled(em: EntityManager, limit: number): Promise<SettledInstance[]> {

@@ -26,7 +26,8 @@ export async function openInterval(em: EntityManager, { id, instanceId, accountI
 
 /**
  * Closes the open interval of an instance, if it has one: now, or when its gateway is known to have ended. Never before
- * what is debited, nor, by a clock that went back, before what is proven. Locks the interval, then the account.
+ * what is debited or proven, whatever a clock that went back or the last trace of a gateway says: that was shown as
+ * billed. Locks the interval, then the account.
  */
 export async function closeInterval(
   em: EntityManager,
@@ -36,8 +37,7 @@ export async function closeInterval(
 ): Promise<void> {
   const [closed] = await em.execute<{ accountId: string }[]>(
     `update runtime_intervals i
-        set ended_at = greatest(i.started_at, i.billed_until, case when death.at is null then greatest(present.at, least(i.lost_at, shard.alive_until))
-                                                                   else least(present.at, death.at) end),
+        set ended_at = greatest(i.started_at, i.billed_until, least(i.lost_at, shard.alive_until), least(present.at, death.at)),
             end_proven = death.at is not null
        from instances join watch_shards shard on shard.shard = instances.shard,
             (select coalesce(?::timestamptz, now()) as at) present, (select ?::timestamptz as at) death
@@ -50,15 +50,19 @@ export async function closeInterval(
 
 /**
  * The gateway process of an interval that has ended was met alive after its end, or is known to have ended at `diedAt`:
- * nothing else has to be waited for. Locks the interval.
+ * nothing else has to be waited for. What pings have proven stands. Locks the interval.
  */
 export async function proveEnd(
   em: EntityManager,
   { instanceId, bootId, diedAt }: { instanceId: string; bootId: string; diedAt: Date | null },
 ): Promise<void> {
   await em.execute(
-    `update runtime_intervals set ended_at = greatest(started_at, billed_until, least(ended_at, ?::timestamptz)), end_proven = true
-      where instance_id = ? and boot_id = ? and ended_at is not null and not settled`,
+    `update runtime_intervals i
+        set ended_at = greatest(i.started_at, i.billed_until, least(i.ended_at, i.lost_at, coalesce(shard.alive_until, i.started_at)),
+                                least(i.ended_at, ?::timestamptz)),
+            end_proven = true
+       from instances join watch_shards shard on shard.shard = instances.shard
+      where i.instance_id = ? and i.boot_id = ? and i.ended_at is not null and not i.settled and instances.id = i.instance_id`,
     [diedAt, instanceId, bootId],
     'run',
   );

@@ -1,7 +1,6 @@
-import { mkdir, readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { isErrno } from '../../lib/errno.ts';
 import { withLock } from '../../lib/file-lock.ts';
 import type {
   Endpoint,
@@ -16,6 +15,7 @@ import type {
 } from '../driver.ts';
 import { raiseEpoch } from '../process/epoch-fence.ts';
 import { logLinesOf } from '../process/gateway-output.ts';
+import { exists, namesIn, textOf } from '../process/missing-files.ts';
 import { replaceFile } from '../process/replace-file.ts';
 import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from '../process/runtime-layout.ts';
 import type { RuntimeLayout } from '../process/runtime-layout.ts';
@@ -203,7 +203,11 @@ export class DockerDriver implements RuntimeDriver {
     const { limits, resolvers, egress, relay, subnets } = this.#options;
     const image = await this.#options.image();
     const asked = egress === 'open' ? resolvers : [];
-    await ensureWalls(this.#engine, this.#names, { image, relay, egress, resolvers: asked });
+    // They are everybody's, and this start has only its own runtime's lock.
+    const wallsLock = join(dirname(layout.lockFile), '.walls.lock');
+    await withLock(wallsLock, { signal, timeoutMs: LOCK_MS }, () =>
+      ensureWalls(this.#engine, this.#names, { image, relay, egress, resolvers: asked }),
+    );
     await this.#removeContainers(runtimeId);
     await rm(stoppingFile(layout), { force: true });
     await ensureNetwork(this.#engine, this.#names, runtimeId, subnets);
@@ -293,25 +297,4 @@ function stoppingFile({ root }: RuntimeLayout): string {
 /** Whether an earlier stop has told exactly this container to end, so that nobody adopts it any more. */
 async function isStopping(layout: RuntimeLayout, { Id }: Container): Promise<boolean> {
   return (await textOf(stoppingFile(layout))) === Id;
-}
-
-async function textOf(file: string): Promise<string | null> {
-  return orNull(() => readFile(file, 'utf8'));
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  return (await orNull(() => readdir(directory))) ?? [];
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await orNull(() => stat(path))) !== null;
-}
-
-async function orNull<T>(work: () => Promise<T>): Promise<T | null> {
-  try {
-    return await work();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return null;
-    throw error;
-  }
 }

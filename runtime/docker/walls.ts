@@ -30,7 +30,8 @@ const LIMITS = { memoryMb: 64, cpus: 0.5, pids: 32 };
 
 /**
  * Makes the walls around all instances stand, and returns when they do. A container of ours in the host's network puts
- * the rules up and keeps them up, also after a restart of the machine and after somebody has reloaded the firewall.
+ * the rules up and keeps them up, also after a restart of the machine and after somebody has reloaded the firewall. One
+ * call at a time on this machine.
  */
 export async function ensureWalls(engine: Engine, names: Names, options: WallsOptions): Promise<void> {
   const body = wallsContainer(names, options);
@@ -39,8 +40,7 @@ export async function ensureWalls(engine: Engine, names: Names, options: WallsOp
   const current = found === null ? null : parseContainer(found);
   if (current?.Config.Labels?.[SETTINGS_LABEL] !== body.Labels[SETTINGS_LABEL]) {
     if (current) await orElse(404, null, () => engine.call('DELETE', path, { query: { force: '1' } }));
-    // Another worker may come first; its container is as good.
-    await orElse(409, null, () => engine.call('POST', '/containers/create', { query: { name: names.walls }, body }));
+    await engine.call('POST', '/containers/create', { query: { name: names.walls }, body });
   }
   // 304: it runs.
   await engine.call('POST', `${path}/start`);

@@ -1,7 +1,6 @@
-import { mkdir, readFile, readdir, rm, stat } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { isErrno } from '../../lib/errno.ts';
 import { withLock } from '../../lib/file-lock.ts';
 import type {
   Endpoint,
@@ -23,6 +22,7 @@ import { lastLinesOf, trimOutput } from './gateway-output.ts';
 import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
 import { isStopping, markStopping, readRecord } from './gateway-record.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
+import { exists, namesIn, textOf } from './missing-files.ts';
 import { replaceFile } from './replace-file.ts';
 import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from './runtime-layout.ts';
 import type { RuntimeLayout } from './runtime-layout.ts';
@@ -190,32 +190,4 @@ async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec, wantedPort:
 async function keptPort({ portFile }: RuntimeLayout): Promise<number | null> {
   const text = await textOf(portFile);
   return text === null ? null : portNumber.parse(text.trim());
-}
-
-async function textOf(file: string): Promise<string | null> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return null;
-    throw error;
-  }
-}
-
-async function namesIn(directory: string): Promise<string[]> {
-  try {
-    return await readdir(directory);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
-    throw error;
-  }
 }

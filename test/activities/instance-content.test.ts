@@ -182,6 +182,7 @@ test(
       deaths: 0,
     });
     expect(await content.ask('[[SAY still there]]')).toBe('still there');
+    expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(0);
 
     await content.deleteAgent(agentId);
     await content.file('SOUL.md', 'You are calm again.');

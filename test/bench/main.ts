@@ -7,6 +7,7 @@ import { benchContent } from './content.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
 import { benchReads } from './reads.ts';
+import { benchStreams } from './streams.ts';
 import { renderTable } from './table.ts';
 import type { Row } from './table.ts';
 import { benchWebhooks } from './webhooks.ts';
@@ -29,6 +30,7 @@ try {
       messages: benchMessages,
       reads: benchReads,
       api: benchApi,
+      streams: benchStreams,
       memory: benchMemory,
       'worker kill': benchWorkerKill,
       billing: benchBilling,

@@ -61,7 +61,7 @@ async function setInstance(assignment: string): Promise<number> {
 /** A turn that the gateway has accepted from a process which does not listen. */
 async function sendUnheard(text: string, sessionId: string): Promise<AcceptedTurn> {
   const owner = await turns.newProcess();
-  const accepted = await turns.accept(instance, { owner, text, sessionId });
+  const accepted = await turns.accept(instance, { owner, text, sessionId, claims: true });
   const { messageId, conversationId } = accepted;
   const turn = await findClaimedTurn(turns.orm.em.fork(), { messageId, owner });
   const sent = await sendTurn(await gateway.connect(), {
@@ -137,7 +137,6 @@ describe('a gateway that is killed', () => {
       clearInterval(deaf);
       await recover();
       gateway.model.release('p2');
-      gateway.model.release('p5');
 
       await expectOneReply(claimed.messageId, 'One.');
       await expectOneReply(streaming.messageId, 'w1 w2 w3 w4 w5');
@@ -147,6 +146,7 @@ describe('a gateway that is killed', () => {
       expect(await waiting.followed.ended).toMatchObject({ content: 'Three.' });
       expect(['p1', 'p2', 'p3', 'p4'].map((name) => callsWith(`${name} `).length)).toEqual([1, 2, 1, 1]);
       await eventually(async () => expect(await rowOf(cancelled.messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      gateway.model.release('p5');
       expect(await turns.turn(cancelled.messageId)).toMatchObject({ status: 'cancelled', content: '' });
       expect(finishedCalls('p5 ')).toEqual([]);
       expect(await rowOf(streaming.messageId)).toMatchObject({ attempt: 1, deaths: 1 });

@@ -76,6 +76,14 @@ describe('skills.install', () => {
     expect(await fileOf(id, 'my-skill', 'scripts/run.py')).toBe('#!/usr/bin/env python3\n...');
   });
 
+  test('refuses a settings key that could not be one, and says which is', async () => {
+    for (const skillKey of ['__proto__', 'a b', 'x'.repeat(65)]) {
+      const manifest = `---\nmetadata: { "openclaw": { "skillKey": ${JSON.stringify(skillKey)} } }\n---\nBody`;
+      const { status, body } = await account.call('POST', path(), custom({ files: { 'SKILL.md': manifest } }));
+      expect([status, body.error.message]).toEqual([400, expect.stringContaining('skillKey')]);
+    }
+  });
+
   test('keeps what a front matter says, except that its name is the name that was given', async () => {
     const id = await newInstance(account);
     const text =

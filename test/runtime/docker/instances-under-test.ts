@@ -1,4 +1,5 @@
-import type { MutationCall, RuntimeDriver } from '../../../runtime/driver.ts';
+import { z } from 'zod';
+import type { MutationCall, RuntimeDriver, RuntimeSpec } from '../../../runtime/driver.ts';
 import { waitUntilReady } from '../../../runtime/openclaw/readiness.ts';
 import { renderConfig } from '../../../runtime/openclaw/render-config.ts';
 import { openDocker, RELAY_HOST } from '../../support/docker-under-test.ts';
@@ -7,6 +8,7 @@ import { startFakeModel } from '../../support/fake-model.ts';
 import type { FakeModel } from '../../support/fake-model.ts';
 
 export const START_MS = 180_000;
+const completion = z.object({ choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })]) });
 const TOKEN = 'gateway-token-of-the-instances-under-test';
 const AGENT = 'alpha';
 
@@ -54,8 +56,8 @@ export async function openInstances(limits: { INSTANCE_PIDS?: number } = {}): Pr
         body: JSON.stringify({ model: `openclaw/${AGENT}`, messages: [{ role: 'user', content: text }] }),
         signal: AbortSignal.timeout(START_MS),
       });
-      const answer = (await response.json()) as { choices?: { message: { content: string } }[] };
-      return answer.choices?.[0]?.message.content ?? JSON.stringify(answer);
+      const answer: unknown = await response.json();
+      return completion.safeParse(answer).data?.choices[0].message.content ?? JSON.stringify(answer);
     },
     exec: (runtimeId, command) => instances.ask(runtimeId, `[[TOOL exec ${JSON.stringify({ command })}]]`),
     async close() {
@@ -66,7 +68,8 @@ export async function openInstances(limits: { INSTANCE_PIDS?: number } = {}): Pr
   return instances;
 }
 
-function specOf(driver: RuntimeDriver, runtimeId: string) {
+/** A gateway with one agent. */
+export function specOf(driver: RuntimeDriver, runtimeId: string): RuntimeSpec {
   const content = {
     gatewayToken: TOKEN,
     relayUrl: driver.relayUrl(),
@@ -81,5 +84,5 @@ function specOf(driver: RuntimeDriver, runtimeId: string) {
       },
     ],
   };
-  return { runtimeId, renderConfig: (placement: Parameters<typeof renderConfig>[1]) => renderConfig(content, placement) };
+  return { runtimeId, renderConfig: (placement) => renderConfig(content, placement) };
 }

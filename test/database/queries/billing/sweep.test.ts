@@ -170,6 +170,28 @@ describe('a sweep', () => {
     expect(await problems()).toEqual([]);
   });
 
+  test('takes nothing back of what was shown when of a death only an earlier trace is known', async () => {
+    const [died, stopped] = [await startRunning(orm, makeId, { at: T0 }), await startRunning(orm, makeId, { at: T0 })];
+    await pings(orm, T0 + 10 * MINUTE);
+    const billed = async (): Promise<unknown> => {
+      const views = await viewInstances(orm.em.fork(), [died.instanceId, stopped.instanceId]);
+      return views.map(({ billedMs }) => billedMs);
+    };
+    expect(await billed()).toEqual([10 * MINUTE, 10 * MINUTE]);
+    const trace = at(10 * MINUTE - 20 * SECOND);
+    const lease = { owner: 'test', shard: 0, epoch: 1 };
+    const death = { ...died, lease, endedAt: trace, killFirst: false, now: at(11 * MINUTE) };
+    expect(await runTransaction(orm.em, (em) => noteDeath(em, death))).toBe(true);
+    await runTransaction(orm.em, async (em) => {
+      await closeInterval(em, stopped.instanceId, null, at(11 * MINUTE));
+      await releaseGateway(em, { instanceId: stopped.instanceId, epoch: 0, sight: { isAlive: false, diedAt: trace } });
+    });
+    expect(await billed()).toEqual([10 * MINUTE, 10 * MINUTE]);
+    await sweep(12 * MINUTE);
+    expect(await billed()).toEqual([10 * MINUTE, 10 * MINUTE]);
+    expect(await problems()).toEqual([]);
+  });
+
   test('bills a gateway that provably ran while only the control plane was down', async () => {
     const { intervalId } = await startRunning(orm, makeId, { at: T0, creditNanoUsd: 10n ** 9n });
     await pings(orm, T0 + 3 * HOUR);
