@@ -10,10 +10,12 @@ export function bundledSkills({ skills }: Pick<GatewayContentRows, 'skills'>): s
 }
 
 /** The skills that a gateway with this content shows. */
-export function wantedSkills(content: Pick<GatewayContentRows, 'skills'>): WantedSkills {
+export function wantedSkills({ skills, secrets }: Pick<GatewayContentRows, 'skills' | 'secrets'>): WantedSkills {
+  const keys = new Set(secrets.map(({ key }) => key));
   return {
-    bundled: bundledSkills(content),
-    custom: content.skills.filter(({ type }) => type === 'custom').map(({ name }) => name),
+    bundled: bundledSkills({ skills }),
+    custom: skills.filter(({ type }) => type === 'custom').map(({ name }) => name),
+    env: new Map(skills.map(({ name, requiresEnv }) => [name, requiresEnv.filter((key) => keys.has(key))])),
   };
 }
 

@@ -4,13 +4,13 @@
 set -eu
 
 create() {
-  user=$1 password=$(cat "/run/secrets/$2")
+  user=$1 password=$(cat "${SECRETS_DIR:-/run/secrets}/$2")
   shift 2
-  psql --username postgres --set ON_ERROR_STOP=1 --set "user=$user" --set "password=$password" <<'END'
+  psql --username "${POSTGRES_USER:-postgres}" --set ON_ERROR_STOP=1 --set "user=$user" --set "password=$password" <<'END'
 create role :"user" login password :'password';
 END
   for database in "$@"; do
-    psql --username postgres --set ON_ERROR_STOP=1 --set "user=$user" --set "database=$database" <<'END'
+    psql --username "${POSTGRES_USER:-postgres}" --set ON_ERROR_STOP=1 --set "user=$user" --set "database=$database" <<'END'
 create database :"database" owner :"user";
 revoke connect, temporary on database :"database" from public;
 END

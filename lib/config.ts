@@ -121,7 +121,7 @@ export const settingsSchema = z.object({
     .min(1)
     .optional()
     .describe('with `docker`: another image than the one that `npm run image:build` makes'),
-  INSTANCE_MEMORY_MB: z.coerce.number().int().min(768).default(1024).describe('with `docker`: memory of one instance'),
+  INSTANCE_MEMORY_MB: z.coerce.number().int().min(1024).default(1536).describe('with `docker`: memory of one instance'),
   INSTANCE_CPUS: z.coerce.number().min(0.1).default(2).describe('with `docker`: processors of one instance'),
   INSTANCE_PIDS: z.coerce.number().int().min(64).default(512).describe('with `docker`: processes and threads of one instance'),
   INSTANCE_SUBNETS: z

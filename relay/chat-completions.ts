@@ -50,17 +50,15 @@ async function relayCall(
   const answer = await deps.provider.complete({ request: chat, traceparent, signal });
 
   const head = { 'content-type': answer.contentType, 'cache-control': 'no-cache' };
-  let first = true;
   for await (const chunk of tap(answer, recorder(deps, agent, traceIdOf(traceparent)))) {
-    if (first) {
+    if (!response.headersSent) {
       // Not before: until then a call that fails can still be refused in words.
       response.writeHead(200, head);
       deps.metrics.firstByteSeconds.observe((deps.clock().getTime() - startedAt) / 1000);
     }
-    first = false;
     if (!response.write(chunk)) await once(response, 'drain', { signal });
   }
-  if (first) response.writeHead(200, head);
+  if (!response.headersSent) response.writeHead(200, head);
   response.end();
 }
 

@@ -285,7 +285,7 @@ async function makeDirectories(layout: RuntimeLayout): Promise<void> {
   for (const directory of [layout.configDir, layout.skillsDir]) await mkdir(directory, { recursive: true, mode: 0o755 });
 }
 
-/** Also when nothing has changed: a gateway sometimes misses the second of two quick replacements, and sees the next one. */
+/** Also when nothing has changed: a gateway that has missed a replacement of the file that it watches sees the next one. */
 async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec): Promise<void> {
   await replaceFile(layout.configFile, spec.renderConfig({ port: GATEWAY_PORT, bind: 'lan' }), 0o444);
 }

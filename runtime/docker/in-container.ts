@@ -20,8 +20,8 @@ export const PROGRAM: GatewayProgram = {
   compileCacheDir: '/opt/compile-cache',
 };
 
-/** Half of the memory is the heap's: with 512 of 1,024 MiB a gateway survives hundreds of turns. */
-const HEAP_SHARE = 0.5;
+/** Of the memory: what V8 maps beside its heap is as much again, and agents' commands need some too. */
+const HEAP_SHARE = 1 / 3;
 
 /** The whole environment of a gateway in a container with this much memory. Everybody who may inspect it can read it. */
 export function containerEnvironment(memoryMb: number): Record<string, string> {

@@ -11,27 +11,38 @@ const statusAnswer = z.looseObject({
       name: z.string(),
       source: z.string(),
       blockedByAllowlist: z.boolean().default(false),
-      eligible: z.boolean().default(false),
+      missing: z.looseObject({ env: z.array(z.string()).default([]) }).nullish(),
     }),
   ),
 });
 
+export interface SeenSkills {
+  bundled: readonly string[];
+  custom: readonly string[];
+  /** The variables that each skill asks for and does not have, by its name: agents are not shown such a skill. */
+  missingEnv: ReadonlyMap<string, readonly string[]>;
+}
+
 export interface WantedSkills {
   bundled: readonly string[];
   custom: readonly string[];
+  /** The variables that each skill is given, by its name. */
+  env: ReadonlyMap<string, readonly string[]>;
 }
 
 /** The skills of a gateway that its agents may have, as it sees them now. Throws GatewayRequestError. */
-export async function readSkills(client: GatewayClient, agentId: string): Promise<WantedSkills> {
+export async function readSkills(client: GatewayClient, agentId: string): Promise<SeenSkills> {
   const { skills } = statusAnswer.parse(await client.request('skills.status', { agentId }));
   const named = (source: string) =>
     skills.filter((skill) => skill.source === source && !skill.blockedByAllowlist).map(({ name }) => name);
-  return { bundled: named('openclaw-bundled'), custom: named('openclaw-managed') };
+  const missingEnv = new Map(skills.map(({ name, missing }) => [name, missing?.env ?? []]));
+  return { bundled: named('openclaw-bundled'), custom: named('openclaw-managed'), missingEnv };
 }
 
-/** Whether a gateway holds what it should, no more and no less. */
-export function hasSkills(seen: WantedSkills, wanted: WantedSkills): boolean {
-  return isSame(seen.bundled, wanted.bundled) && isSame(seen.custom, wanted.custom);
+/** Whether a gateway holds what it should, no more and no less, and has taken up the variables of its skills. */
+export function hasSkills(seen: SeenSkills, wanted: WantedSkills): boolean {
+  const lacks = [...wanted.env].some(([name, given]) => given.some((key) => seen.missingEnv.get(name)?.includes(key)));
+  return !lacks && isSame(seen.bundled, wanted.bundled) && isSame(seen.custom, wanted.custom);
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {

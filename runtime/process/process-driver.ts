@@ -183,7 +183,7 @@ async function makeDirectories(layout: RuntimeLayout): Promise<void> {
 async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec, wantedPort: number | null): Promise<void> {
   const port = wantedPort ?? (await freePort(null));
   await replaceFile(layout.portFile, `${port}\n`, 0o600);
-  // Also when nothing has changed: a gateway sometimes misses the second of two quick replacements, and sees the next one.
+  // Also when nothing has changed: a gateway that has missed a replacement of the file that it watches sees the next one.
   await replaceFile(layout.configFile, spec.renderConfig({ port, bind: 'loopback' }), 0o400);
 }
 

@@ -179,7 +179,6 @@ test(
       status: 'running',
       bootId,
       reason: 'config_refused',
-      deaths: 0,
     });
     expect(await content.ask('[[SAY still there]]')).toBe('still there');
     expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(0);

@@ -7,6 +7,7 @@ import { claimRequests } from '../../database/queries/rate-windows.ts';
 import { createBackground } from '../../lib/background.ts';
 import { createLog } from '../../lib/log.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { startSecondApi } from './second-api.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';
 import { median } from './table.ts';
@@ -33,11 +34,35 @@ export const benchApi: Bench = async ({ stack }) => {
     ...(await rate('POST /auth/keys', 300, write)),
     ...(await rate('POST /auth/keys, replayed', 300, { ...write, headers: { ...headers, 'idempotency-key': 'bench' } })),
     ...(await guards(stack, String(apiKey))),
+    ...(await withTwo(stack, { headers, instanceId, write })),
   ];
   await account.ok('DELETE', `/instances/${instanceId}`);
   await stack.start('worker');
   return rows;
 };
+
+interface Calls {
+  headers: Record<string, string>;
+  instanceId: string;
+  write: autocannon.Options;
+}
+
+/** The same on two processes at once. They share the cores of this machine with the database and the caller. */
+async function withTwo(stack: StackUnderTest, { headers, instanceId, write }: Calls): Promise<Row[]> {
+  const second = await startSecondApi(stack);
+  const bases = [stack.url, second.url];
+  const rates = async (optionsAt: (base: string) => autocannon.Options): Promise<number[]> => {
+    for (const base of bases) await autocannon({ ...optionsAt(base), connections: 1, amount: 20 });
+    const half = { connections: CONNECTIONS / 2, duration: SECONDS };
+    const results = await Promise.all(bases.map((base) => autocannon({ ...optionsAt(base), ...half })));
+    return [results.reduce((sum, { requests }) => sum + requests.average, 0)];
+  };
+  const reads = await rates((base) => ({ headers, url: `${base}/v1/instances/${instanceId}` }));
+  const writes = await rates((base) => ({ ...write, url: `${base}/v1/auth/keys` }));
+  await second.end();
+  const row = (what: string, values: number[]): Row => ({ what, values, unit: 'requests/s', goal: 'known', reached: null });
+  return [row('GET /instances/:id, two processes together', reads), row('POST /auth/keys, two processes together', writes)];
+}
 
 async function rate(what: string, least: number, options: autocannon.Options): Promise<Row[]> {
   // The first calls warm up, and make what is replayed.

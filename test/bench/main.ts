@@ -3,6 +3,7 @@ import { closeTestRun, openTestRun } from '../support/test-run.ts';
 import { benchApi } from './api.ts';
 import { benchBilling } from './billing.ts';
 import { benchColdStart } from './cold-start.ts';
+import { benchContainers } from './containers.ts';
 import { benchContent } from './content.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
@@ -36,6 +37,7 @@ try {
       billing: benchBilling,
       webhooks: benchWebhooks,
       content: benchContent,
+      containers: benchContainers,
     };
     for (const [name, bench] of Object.entries(parts)) {
       if (ONLY && !ONLY.includes(name)) continue;

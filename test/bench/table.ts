@@ -4,7 +4,7 @@ export interface Row {
   what: string;
   /** Milliseconds, unless the name says otherwise. */
   values: readonly number[];
-  unit: 'ms' | 'MB' | 'requests/s' | 'actions';
+  unit: 'ms' | 'MB' | 'requests/s' | 'actions' | 'instances';
   /** What it is to reach, in words, and whether it did. */
   goal: string;
   reached: boolean | null;

@@ -10,7 +10,7 @@ import { killPid } from '../../runtime/process/process-identity.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { temporaryDir } from '../local/temporary-dir.ts';
 import { createApiClient } from '../support/api-client.ts';
-import type { ApiClient } from '../support/api-client.ts';
+import type { ApiClient, Json } from '../support/api-client.ts';
 import { campaignRounds, createDice } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';
 import { eventually } from '../support/eventually.ts';
@@ -123,6 +123,72 @@ async function runRound(round: number, targets: Victim[], dice: Dice): Promise<v
 const alphabetically = (one: string, other: string) => one.localeCompare(other);
 const countByName = (names: string[]) =>
   Object.fromEntries([...Map.groupBy(names, (name) => name)].map(([name, { length }]) => [name, length]));
+const isOfJob = ({ jobName }: Json) => jobName !== null;
+
+/** All events, once every run that the gateway tells of is one of them. */
+async function allEvents(): Promise<Json[]> {
+  const events = await eventually(async () => {
+    const [runs, found] = [await runsOfGateway({ dataDir, driver }), await stream.events()];
+    expect(countByName(found.filter(isOfJob).map(({ jobName }) => jobName))).toEqual(countByName(runs));
+    return found;
+  }, PATIENCE_MS);
+  expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1));
+  return events;
+}
+
+/** Runs of jobs have their full text, or are errors. */
+function provesRuns(events: Json[]): void {
+  const results = events.filter(isOfJob).map(({ eventType, content }) => ({ eventType, content }));
+  const [answer, failure] = [
+    { eventType: 'cron.completed', content: LONG },
+    { eventType: 'agent.error', content: '' },
+  ];
+  expect(results).toEqual(results.map(({ eventType }) => (eventType === failure.eventType ? failure : answer)));
+}
+
+/** Turns are what their caller was told, each once. */
+function provesTurns(events: Json[]): void {
+  const ofTurns = events.filter((event) => !isOfJob(event));
+  const idsOf = (list: { messageId: string }[]) => list.map(({ messageId }) => messageId).toSorted(alphabetically);
+  expect(idsOf(ofTurns)).toEqual(idsOf(stream.told));
+  for (const { messageId, content } of stream.told)
+    expect(ofTurns.find((event) => event.messageId === messageId)).toMatchObject({
+      eventType: content === null ? 'agent.error' : 'agent.message',
+      content: content ?? '',
+    });
+}
+
+/** Every endpoint got every event, always with the same bytes. */
+async function provesDeliveries(events: Json[]): Promise<void> {
+  for (const [path, webhookId] of webhooks) {
+    receiver.behave(path, answering(200));
+    // What waits for its next try goes at once.
+    for (const enabled of [false, true]) await account.ok('PATCH', `/webhooks/${webhookId}`, { enabled });
+  }
+  const eventIds = new Set(events.map(({ eventId }) => eventId));
+  await eventually(async () => {
+    for (const [path, webhookId] of webhooks) {
+      expect(receiver.eventsAt(path)).toEqual(eventIds);
+      for (const status of ['pending', 'failed'])
+        expect((await account.ok('GET', `/webhooks/${webhookId}/deliveries?status=${status}`)).deliveries).toEqual([]);
+    }
+  }, PATIENCE_MS);
+  for (const [path] of webhooks) {
+    const received = receiver.received.filter((one) => one.path === path);
+    expect(new Set(received.map(({ body }) => body)).size).toBe(eventIds.size);
+  }
+}
+
+function summaryOf(events: Json[]): string {
+  const jobs = countByName(events.filter(isOfJob).map(({ jobName }) => jobName.split(' ')[0]));
+  const repeated = receiver.received.length - webhooks.size * events.length;
+  return [
+    `${ROUNDS} rounds, killed ${JSON.stringify(kills)}`,
+    `${events.length} events (${stream.told.length} turns, runs of jobs: ${JSON.stringify(jobs)}) x ${webhooks.size} endpoints`,
+    `${receiver.received.length} requests (${repeated} repeated or refused)`,
+    'none lost, none double, no gap',
+  ].join('; ');
+}
 
 test(
   'whoever is killed, each thing that happens is one event, and every event reaches every endpoint',
@@ -131,60 +197,20 @@ test(
     const deck = victims(dice);
     await stream.schedule('Often', { kind: 'every', everyMs: 3_000 }, `[[SAY ${LONG}]]`);
     await stream.schedule('Failing', { kind: 'every', everyMs: 5_000 }, '[[FAIL 400]]');
-    const talking = CONVERSATIONS.map((conversation) => stream.talk(conversation));
+    const talking = Promise.all(CONVERSATIONS.map((conversation) => stream.talk(conversation)));
     for (let round = 1; round <= ROUNDS; round += 1) {
       const targets = Array.from({ length: KILLS_PER_ROUND }, () => deck.next().value);
-      await runRound(round, targets, dice);
+      await Promise.race([talking, runRound(round, targets, dice)]);
     }
     stream.hush();
-    await Promise.all(talking);
+    await talking;
     await stream.endSchedules();
 
-    const events = await eventually(async () => {
-      const [runs, found] = [await runsOfGateway({ dataDir, driver }), await stream.events()];
-      const ofJobs = found.filter(({ jobName }) => jobName !== null);
-      expect(countByName(ofJobs.map(({ jobName }) => jobName))).toEqual(countByName(runs));
-      return found;
-    }, PATIENCE_MS);
-    expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1));
-    const [ofTurns, ofJobs] = [true, false].map((isTurn) => events.filter(({ jobName }) => (jobName === null) === isTurn));
-    const results = ofJobs?.map(({ eventType, content }) => ({ eventType, content }));
-    const [answer, failure] = [
-      { eventType: 'cron.completed', content: LONG },
-      { eventType: 'agent.error', content: '' },
-    ];
-    expect(results).toEqual(results?.map(({ eventType }) => (eventType === 'agent.error' ? failure : answer)));
-    const byMessage = (list: { messageId: string }[] = []) => list.map(({ messageId }) => messageId).toSorted(alphabetically);
-    expect(byMessage(ofTurns)).toEqual(byMessage(stream.told));
-    for (const { messageId, content } of stream.told)
-      expect(ofTurns?.find((event) => event.messageId === messageId)).toMatchObject({
-        eventType: content === null ? 'agent.error' : 'agent.message',
-        content: content ?? '',
-      });
-
-    for (const [path, webhookId] of webhooks) {
-      receiver.behave(path, answering(200));
-      // What waits for its next try goes at once.
-      for (const enabled of [false, true]) await account.ok('PATCH', `/webhooks/${webhookId}`, { enabled });
-    }
-    const eventIds = new Set(events.map(({ eventId }) => eventId));
-    await eventually(async () => {
-      for (const [path, webhookId] of webhooks) {
-        expect(receiver.eventsAt(path)).toEqual(eventIds);
-        for (const status of ['pending', 'failed'])
-          expect((await account.ok('GET', `/webhooks/${webhookId}/deliveries?status=${status}`)).deliveries).toEqual([]);
-      }
-    }, PATIENCE_MS);
-    for (const [path] of webhooks) {
-      const received = receiver.received.filter((one) => one.path === path);
-      expect(new Set(received.map(({ body }) => body)).size).toBe(eventIds.size);
-    }
-    const repeated = receiver.received.length - webhooks.size * events.length;
-    process.stderr.write(
-      `event kills: ${ROUNDS} rounds, killed ${JSON.stringify(kills)}; ${events.length} events (${stream.told.length} turns, ` +
-        `${ofJobs?.length} runs of jobs: ${JSON.stringify(countByName(ofJobs?.map(({ jobName }) => jobName.split(' ')[0]) ?? []))}) x ${webhooks.size} endpoints, ${receiver.received.length} requests ` +
-        `(${repeated} repeated or refused); none lost, none double, no gap\n`,
-    );
+    const events = await allEvents();
+    provesRuns(events);
+    provesTurns(events);
+    await provesDeliveries(events);
+    process.stderr.write(`event kills: ${summaryOf(events)}\n`);
   },
   PATIENCE_MS * (ROUNDS + 4),
 );

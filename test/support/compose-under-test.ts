@@ -115,7 +115,7 @@ interface Override {
 
 /** What differs here: no PostgreSQL and no Temporal to wait for, ports that nobody has, secrets of this test. */
 function overrideOf({ secretsDir, names, ports }: Override): string {
-  const settings = `PORT: '${ports.api}', RELAY_PORT: '${ports.relay}', INSTANCE_SUBNETS: '${SUBNETS}', INSTANCE_DNS: '127.0.0.1'`;
+  const settings = `PORT: '${ports.api}', RELAY_PORT: '${ports.relay}', INSTANCE_SUBNETS: '${SUBNETS}'`;
   const services = OURS.map((name) => {
     const metrics = name === 'worker-before' ? '' : `, METRICS_PORT: '${ports.metrics}'`;
     const needs = name === 'set-up' ? '\n    depends_on: !reset {}' : '';

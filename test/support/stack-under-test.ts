@@ -9,7 +9,11 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { loadConfig } from '../../lib/config.ts';
 import { createDriver } from '../../runtime/create-driver.ts';
+import { Engine } from '../../runtime/docker/engine.ts';
+import { namesOf } from '../../runtime/docker/names.ts';
+import { removeWalls } from '../../runtime/docker/walls.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
 import { createApiClient } from './api-client.ts';
@@ -96,12 +100,12 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     AUTH_RATE_LIMIT_PER_MINUTE: '100000',
     ...options.env,
   };
-  const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: relayPort } as const;
+  const config = loadConfig(env);
   const driver = createDriver(config, { openclaw, cacheDir, node: process.execPath });
   const children = new Map<ProcessName, ChildProcess>();
   const readyUrls: Record<ProcessName, string> = {
     api: `http://127.0.0.1:${apiPort}/readyz`,
-    relay: `http://127.0.0.1:${relayPort}/readyz`,
+    relay: `http://${config.RELAY_HOST}:${relayPort}/readyz`,
     worker: `http://127.0.0.1:${metricsPort + 1}/readyz`,
   };
   const logFile = (name: ProcessName) => join(dataDir, `${name}.log`);
@@ -154,6 +158,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
       await Promise.all(NAMES.map((name) => end(name, 'SIGKILL')));
       for (const { runtimeId } of await driver.list())
         await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+      if (config.RUNTIME === 'docker') await removeWalls(new Engine(config.DOCKER_SOCKET), namesOf(dataDir));
       await model.close();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });

@@ -4,12 +4,14 @@ import { randomBytes } from 'node:crypto';
 import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { SEARCH_ATTRIBUTES } from '../../domain/search-attributes.ts';
 import { freePort } from '../../runtime/process/free-port.ts';
 import { ensureNamespace } from '../../worker/temporal-setup.ts';
 import { eventually } from './eventually.ts';
 import { newTemporal } from './temporal-programs.ts';
 import { startOnce, testRunDir } from './test-run.ts';
 
+const PATIENCE_MS = 30_000;
 const server = z.object({ address: z.string() });
 
 /** A namespace of its own, with our search attributes, on the Temporal of this run. */
@@ -18,7 +20,10 @@ export async function createTestNamespace(): Promise<{ address: string; namespac
   const namespace = `test-${randomBytes(8).toString('hex')}`;
   const connection = await Connection.connect({ address });
   try {
-    await eventually(() => ensureNamespace(connection, namespace));
+    await eventually(() => ensureNamespace(connection, namespace), PATIENCE_MS);
+    // Its processes hear of new attributes one after the other; starts are refused until the first one has.
+    const query = SEARCH_ATTRIBUTES.map((name) => `${name} = 'known'`).join(' and ');
+    await eventually(() => connection.workflowService.countWorkflowExecutions({ namespace, query }), PATIENCE_MS);
   } finally {
     await connection.close();
   }

@@ -8,7 +8,7 @@ const ENUMS = new Set([
   ...['start', 'stop', 'destroy', 'restart', 'apply', 'wait', 'none', 'reconcile', 'sweep', 'drift', 'record', 'failure'],
   ...['gateway_died', 'gateway_config_refused', 'gateway_not_ready', 'gateway_unreachable', 'agents_not_live'],
   ...['storage_refused', 'step_timed_out', 'unexpected', 'stale_attempt', 'worker_draining', 'database_away'],
-  ...['deliver', 'send', 'webhooks', 'retention'],
+  ...['deliver', 'send', 'webhooks', 'retention', 'billing'],
   ...['readTarget', 'readPowerGeneration', 'Keyword', 'TypeScriptSDK'],
 ]);
 const ID = new RegExp(`^((instance|webhook)/)?(${ID_PREFIXES.join('|')})_[a-z0-9]{12,40}$`);

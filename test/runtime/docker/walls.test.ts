@@ -53,8 +53,9 @@ import { openOutsideWorld, OUTSIDE, OUTSIDE_PORT } from './outside-world.ts';
         .flatMap((entries) => entries ?? [])
         .filter(({ family }) => family === 'IPv4')
         .map(({ address }) => address);
-      expect(addresses).toContain(RELAY_HOST);
+      // The interfaces of both instances among them; the engine's own bridge is down while nothing is on it.
       expect(addresses.length).toBeGreaterThan(3);
+      addresses.push(RELAY_HOST);
       expect(await reached(addresses.map((address) => [address, port]))).toEqual([]);
     },
     START_MS,
@@ -122,8 +123,8 @@ import { openOutsideWorld, OUTSIDE, OUTSIDE_PORT } from './outside-world.ts';
           Config: { User: '1000:1000' },
           HostConfig: {
             CapDrop: ['ALL'],
-            Memory: 1024 ** 3,
-            MemorySwap: 1024 ** 3,
+            Memory: 1536 * 1024 ** 2,
+            MemorySwap: 1536 * 1024 ** 2,
             NanoCpus: 2e9,
             PidsLimit: 512,
             Privileged: false,
