@@ -26,5 +26,7 @@ COPY --from=skills /opt/cache /opt/cache
 WORKDIR /opt/thermidora
 COPY --from=packages /opt/thermidora/node_modules node_modules
 COPY . .
+# Once, so that no worker has to, nor needs what the bundler needs.
+RUN node worker/bundle-workflows.ts >workflow-bundle.js
 USER 1000:1000
 CMD ["node", "api/main.ts"]

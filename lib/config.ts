@@ -124,6 +124,12 @@ export const settingsSchema = z.object({
   INSTANCE_MEMORY_MB: z.coerce.number().int().min(1024).default(1536).describe('with `docker`: memory of one instance'),
   INSTANCE_CPUS: z.coerce.number().min(0.1).default(2).describe('with `docker`: processors of one instance'),
   INSTANCE_PIDS: z.coerce.number().int().min(64).default(512).describe('with `docker`: processes and threads of one instance'),
+  INSTANCE_DISK_MB: z.coerce
+    .number()
+    .int()
+    .min(256)
+    .optional()
+    .describe("with `docker`: what one instance may store; needs the engine's data on XFS with project quotas; unset: no limit"),
   INSTANCE_SUBNETS: z
     .cidrv4()
     .refine((pool) => Number(pool.split('/')[1]) <= 30, 'must have room for at least one network of four addresses')

@@ -23,7 +23,7 @@ export interface DriverDeps {
 type AnySettings = Pick<Config, 'DATA_DIR' | 'RELAY_HOST' | 'RELAY_PORT'>;
 type DockerSettings = Pick<
   Config,
-  'DOCKER_SOCKET' | 'EGRESS' | `INSTANCE_${'IMAGE' | 'MEMORY_MB' | 'CPUS' | 'PIDS' | 'SUBNETS' | 'DNS'}`
+  'DOCKER_SOCKET' | 'EGRESS' | `INSTANCE_${'IMAGE' | 'DISK_MB' | 'MEMORY_MB' | 'CPUS' | 'PIDS' | 'SUBNETS' | 'DNS'}`
 >;
 
 /** What a driver is made from: of the settings, those that its RUNTIME uses. */
@@ -44,6 +44,7 @@ export function createDriver(config: DriverSettings, deps: DriverDeps | null): R
         socketPath: config.DOCKER_SOCKET,
         image: () => (config.INSTANCE_IMAGE === undefined ? imageName() : Promise.resolve(config.INSTANCE_IMAGE)),
         limits: { memoryMb: config.INSTANCE_MEMORY_MB, cpus: config.INSTANCE_CPUS, pids: config.INSTANCE_PIDS },
+        diskMb: config.INSTANCE_DISK_MB,
         egress: config.EGRESS,
         resolvers: config.INSTANCE_DNS.length === 0 ? PUBLIC_RESOLVERS : config.INSTANCE_DNS,
         subnets: config.INSTANCE_SUBNETS,
@@ -71,7 +72,7 @@ export async function skillHost(
 }
 
 /** What an operator must know about this way of running instances, to be said at every start. */
-export function driverWarnings({ RUNTIME }: Pick<Config, 'RUNTIME'>): string[] {
+export function driverWarnings({ RUNTIME, INSTANCE_DISK_MB }: Pick<Config, 'RUNTIME' | 'INSTANCE_DISK_MB'>): string[] {
   switch (RUNTIME) {
     case 'process':
       return [
@@ -79,7 +80,11 @@ export function driverWarnings({ RUNTIME }: Pick<Config, 'RUNTIME'>): string[] {
           'can read its files and reach its network. Use it for yourself, not for customers who do not trust each other.',
       ];
     case 'docker':
-      return [];
+      if (INSTANCE_DISK_MB !== undefined) return [];
+      return [
+        'INSTANCE_DISK_MB is not set: one instance can fill the disk that all of them share. It needs the data of the Docker ' +
+          'engine on XFS with project quotas.',
+      ];
   }
 }
 

@@ -32,11 +32,13 @@ install_engine() {
   command -v debootstrap >/dev/null || missing+=(debootstrap)
   command -v iptables >/dev/null || missing+=(iptables)
   command -v ip >/dev/null || missing+=(iproute2)
-  [ "${#missing[@]}" -eq 0 ] && return
+  [ "${#missing[@]}" -eq 0 ] && return 0
   # A package must not start a service of its own accord.
   printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # A package of its own in later releases.
+  command -v docker >/dev/null || apt-get install -y -qq --no-install-recommends docker-cli >/dev/null
   rm -f /usr/sbin/policy-rc.d
 }
 
@@ -46,8 +48,14 @@ start() {
   mkdir -p "$data"
   # A dead engine leaves its file, and the number may be somebody else's by now.
   rm -f /var/run/docker.pid
-  setsid dockerd --data-root "$data" --host "unix://$socket" --pidfile /var/run/docker.pid --live-restore \
-    </dev/null >>"$log" 2>&1 &
+  (
+    # It outlives whoever called, and must keep none of its files or locks open.
+    for fd in /proc/self/fd/*; do
+      fd=${fd##*/}
+      [ "$fd" -gt 2 ] && eval "exec $fd>&-"
+    done
+    exec setsid dockerd --data-root "$data" --host "unix://$socket" --pidfile /var/run/docker.pid --live-restore
+  ) </dev/null >>"$log" 2>&1 &
   echo $! >"$pid_file"
   await answers 90 || { echo "The Docker engine did not start; $log says why:" >&2; tail -n 20 "$log" >&2; return 1; }
   docker --host "unix://$socket" version --format 'Docker engine {{.Server.Version}}'

@@ -43,6 +43,8 @@ export interface DockerDriverOptions {
   /** The image of instances; asked for when one is to be started. */
   image: () => Promise<string>;
   limits: ContainerLimits;
+  /** What one instance may store. Not every engine can hold it to that. */
+  diskMb: number | undefined;
   egress: 'open' | 'relay-only';
   resolvers: readonly string[];
   /** The range that the networks of instances are cut from. */
@@ -55,6 +57,8 @@ const LOCK_MS = 120_000;
 /** What a gateway that an earlier stop has told to end gets to do so. */
 const STOPPING_MS = 5_000;
 const KILL_MS = 30_000;
+/** An engine that is away says nothing of the instance: a change waits for it, within what a step may take. */
+const AWAY_MS = 120_000;
 const LOG_BYTES = 256 * 1024;
 /** The gateway prints more lines than those that are shown. */
 const LOG_LINES = 5_000;
@@ -213,11 +217,22 @@ export class DockerDriver implements RuntimeDriver {
     await ensureNetwork(this.#engine, this.#names, runtimeId, subnets);
     const name = this.#names.of(runtimeId);
     const labels = this.#names.labelsOf(runtimeId);
-    await this.#engine.call('POST', '/volumes/create', { body: { Name: name, Labels: labels } });
+    await this.#ensureVolume(runtimeId, signal);
     const body = gatewayContainer({ name, image, labels, limits, resolvers: asked, layout });
     signal.throwIfAborted();
     await this.#engine.call('POST', '/containers/create', { query: { name }, body });
     await this.#engine.call('POST', `/containers/${name}/start`);
+  }
+
+  /** One that is there already stays as it is. */
+  async #ensureVolume(runtimeId: string, signal: AbortSignal): Promise<void> {
+    const { diskMb } = this.#options;
+    const body = {
+      Name: this.#names.of(runtimeId),
+      Labels: this.#names.labelsOf(runtimeId),
+      ...(diskMb !== undefined && { DriverOpts: { size: `${diskMb}M` } }),
+    };
+    await this.#engine.call('POST', '/volumes/create', { body, signal });
   }
 
   async #kill(runtimeId: string): Promise<void> {
@@ -260,7 +275,7 @@ export class DockerDriver implements RuntimeDriver {
   async #changeFiles(runtimeId: string, request: FilesRequest, { signal }: MutationCall): Promise<void> {
     const name = this.#names.of(runtimeId);
     const labels = this.#names.labelsOf(runtimeId);
-    await this.#engine.call('POST', '/volumes/create', { body: { Name: name, Labels: labels }, signal });
+    await this.#ensureVolume(runtimeId, signal);
     await changeFiles(this.#engine, request, { image: await this.#options.image(), volume: name, labels, signal });
   }
 
@@ -269,6 +284,7 @@ export class DockerDriver implements RuntimeDriver {
     const layout = this.#layout(runtimeId);
     return explainingStorage(this.#options.dataDir, () =>
       explainingEngine(async () => {
+        await this.#engine.awaitAnswer({ signal: call.signal, timeoutMs: AWAY_MS });
         await mkdir(dirname(layout.lockFile), { recursive: true, mode: 0o700 });
         return withLock(layout.lockFile, { signal: call.signal, timeoutMs: LOCK_MS }, async () => {
           await raiseEpoch(layout, runtimeId, call.epoch);

@@ -2,6 +2,7 @@ import { Agent, request } from 'node:http';
 import type { IncomingMessage, OutgoingHttpHeaders, RequestOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 
 /** The engine refused a call. */
@@ -29,6 +30,7 @@ export interface CallOptions {
 const NEWEST_API = 1.47;
 const OLDEST_API = 1.41;
 const TIMEOUT_MS = 60_000;
+const AWAY_POLL_MS = 250;
 const refusal = z.object({ message: z.string() });
 
 /** The Docker API over the engine's socket: a dozen calls, so that nothing but Node stands between us and it. */
@@ -70,6 +72,22 @@ export class Engine {
     if (socket) return socket;
     const said = refusal.safeParse(jsonOf((await this.#whole(response, options)).toString())).data;
     throw new EngineError(response.statusCode ?? 0, said?.message ?? 'it does not attach');
+  }
+
+  /** Waits until the engine answers: a restart of it takes seconds. Throws EngineAwayError when it has not by then. */
+  async awaitAnswer({ signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
+    const giveUp = AbortSignal.timeout(timeoutMs);
+    for (;;) {
+      try {
+        this.#version = null;
+        await this.#negotiate();
+        return;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!(error instanceof EngineAwayError) || giveUp.aborted) throw error;
+        await sleep(AWAY_POLL_MS, undefined, { signal });
+      }
+    }
   }
 
   async #pathOf(path: string, query: Record<string, string> = {}): Promise<string> {

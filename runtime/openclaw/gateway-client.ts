@@ -38,7 +38,7 @@ export interface ConnectOptions {
 }
 
 const STARTING_REASON = 'startup-sidecars';
-const PAIRING_REASON = 'PAIRING_REQUIRED';
+const UNPAIRED = 'NOT_PAIRED';
 const STARTING_RETRY_MS = 250;
 /** The largest answer is a page of history: 1,000 rows. The gateway's own limit per frame is 25 MiB. */
 const MAX_FRAME_BYTES = 64 * 1024 ** 2;
@@ -80,7 +80,7 @@ function isStarting(error: unknown): error is GatewayRequestError {
 }
 
 function isUnpaired(error: unknown): error is GatewayRequestError & { pairingRequest: string } {
-  return error instanceof GatewayRequestError && error.reason === PAIRING_REASON && error.pairingRequest !== undefined;
+  return error instanceof GatewayRequestError && error.code === UNPAIRED && error.pairingRequest !== undefined;
 }
 
 async function approve(options: ConnectOptions, requestId: string): Promise<void> {

@@ -4,6 +4,8 @@ import { AgentsNotLiveError } from './agent-liveness.ts';
 import type { GatewayClient } from './gateway-client.ts';
 
 const POLL_MS = 100;
+/** Long enough for the new configuration to be taken up. A blank value counts as none to a gateway, however long one waits. */
+const VARIABLES_MS = 5_000;
 
 const statusAnswer = z.looseObject({
   skills: z.array(
@@ -39,10 +41,13 @@ export async function readSkills(client: GatewayClient, agentId: string): Promis
   return { bundled: named('openclaw-bundled'), custom: named('openclaw-managed'), missingEnv };
 }
 
-/** Whether a gateway holds what it should, no more and no less, and has taken up the variables of its skills. */
+/** Whether a gateway holds what it should, no more and no less. */
 export function hasSkills(seen: SeenSkills, wanted: WantedSkills): boolean {
-  const lacks = [...wanted.env].some(([name, given]) => given.some((key) => seen.missingEnv.get(name)?.includes(key)));
-  return !lacks && isSame(seen.bundled, wanted.bundled) && isSame(seen.custom, wanted.custom);
+  return isSame(seen.bundled, wanted.bundled) && isSame(seen.custom, wanted.custom);
+}
+
+function hasVariables({ missingEnv }: SeenSkills, { env }: WantedSkills): boolean {
+  return [...env].every(([name, given]) => given.every((key) => !missingEnv.get(name)?.includes(key)));
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {
@@ -57,17 +62,19 @@ interface SkillWait {
 }
 
 /**
- * Waits until a running gateway has taken up its skills. Throws AgentsNotLiveError after deadlineMs (to the customer
- * it is the same: the latest change of the content was not taken up), and the signal's reason when it is aborted.
+ * Waits until a running gateway has taken up its skills, and for a while until they have their variables. Throws
+ * AgentsNotLiveError after deadlineMs (to the customer it is the same: the latest change of the content was not taken
+ * up), and the signal's reason when it is aborted.
  */
 export async function waitForSkills(
   client: GatewayClient,
   wanted: WantedSkills,
   { agentId, signal, deadlineMs }: SkillWait,
 ): Promise<void> {
-  const deadline = AbortSignal.timeout(deadlineMs);
+  const [deadline, patience] = [AbortSignal.timeout(deadlineMs), AbortSignal.timeout(VARIABLES_MS)];
   for (;;) {
-    if (hasSkills(await readSkills(client, agentId), wanted)) return;
+    const seen = await readSkills(client, agentId);
+    if (hasSkills(seen, wanted) && (patience.aborted || hasVariables(seen, wanted))) return;
     signal.throwIfAborted();
     if (deadline.aborted) throw new AgentsNotLiveError(`The gateway did not take up its skills within ${deadlineMs} ms`);
     await sleep(POLL_MS, undefined, { signal });

@@ -54,7 +54,8 @@ test(
       .replace('{ "requires"', '{ "skillKey": "tides", "requires"');
     await content.installSkill('keyed-skill', { 'SKILL.md': manifest }, ['MY_TOKEN']);
     await reconcile();
-    expect(await content.ask('[[SYSTEM]]')).toContain('Tells the tides.');
+    // On a slow machine its gateway takes up the variables a little later than the skill.
+    await eventually(async () => expect(await content.ask('[[SYSTEM]]')).toContain('Tells the tides.'), GATEWAY_MS);
     await content.deleteSkill('keyed-skill');
   },
   LONG_MS,

@@ -35,7 +35,6 @@ const OPERATOR_TOKEN = 'operator-token-of-the-event-kills';
 
 type Victim = (typeof VICTIMS)[number];
 
-const dir = temporaryDir();
 let dataDir: string;
 let start: Start;
 let model: FakeModel;
@@ -44,6 +43,20 @@ let driver: RuntimeDriver;
 let account: ApiClient;
 let stream: EventStream;
 const webhooks = new Map<string, string>();
+
+afterAll(async () => {
+  if (start?.child.exitCode === null) {
+    start.child.kill('SIGTERM');
+    await once(start.child, 'exit');
+  }
+  // A worker that was killed a moment ago may not have stopped its gateway.
+  for (const { runtimeId } of (await driver?.list()) ?? [])
+    await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+  await receiver?.close();
+  await model?.close();
+}, PATIENCE_MS);
+// After that: what runs is ended before its folder goes.
+const dir = temporaryDir();
 
 beforeAll(async () => {
   dataDir = dir.path('killed');
@@ -61,15 +74,6 @@ beforeAll(async () => {
   stream = new EventStream(account, { instanceId, agentId });
   await subscribe();
 }, FIRST_START_MS);
-
-afterAll(async () => {
-  if (start?.child.exitCode === null) {
-    start.child.kill('SIGTERM');
-    await once(start.child, 'exit');
-  }
-  await receiver?.close();
-  await model?.close();
-}, PATIENCE_MS);
 
 async function subscribe(): Promise<void> {
   let requests = 0;

@@ -104,3 +104,11 @@ test("Temporal's own settings are passed on as they are", () => {
     TEMPORAL_TLS: 'true',
   });
 });
+
+test('with RUNTIME=docker the relay is where containers reach it, and a loopback address is refused', () => {
+  expect(loadConfig({ ...REQUIRED, RUNTIME: 'docker' }).RELAY_HOST).toBe('172.17.0.1');
+  expect(loadConfig({ ...REQUIRED, RUNTIME: 'docker', RELAY_HOST: '10.1.2.3' }).RELAY_HOST).toBe('10.1.2.3');
+  expect(loadConfig(REQUIRED).RELAY_HOST).toBe('127.0.0.1');
+  for (const RELAY_HOST of ['127.0.0.1', '127.1.1.1', 'localhost', '::1'])
+    expect(() => loadConfig({ ...REQUIRED, RUNTIME: 'docker', RELAY_HOST })).toThrow('containers reach');
+});

@@ -23,7 +23,7 @@ export interface DriverHarness {
   close(): Promise<void>;
 }
 
-const START_MS = 90_000;
+const START_MS = 180_000;
 const GATEWAY_TOKEN = 'gateway-token-of-the-driver-contract-0000';
 const CANARY = 'canary-of-the-control-plane';
 const RUNTIME = 'contract';

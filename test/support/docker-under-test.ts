@@ -41,6 +41,7 @@ export async function openDocker(
     .pick({
       DOCKER_SOCKET: true,
       EGRESS: true,
+      INSTANCE_DISK_MB: true,
       INSTANCE_IMAGE: true,
       INSTANCE_MEMORY_MB: true,
       INSTANCE_CPUS: true,
@@ -51,7 +52,7 @@ export async function openDocker(
     .parse({ DOCKER_SOCKET: SOCKET });
   const settings = { ...defaults, RUNTIME: 'docker', DATA_DIR: dataDir, RELAY_HOST, RELAY_PORT: 9, ...changes } as const;
   const engine = new Engine(SOCKET);
-  const names = namesOf(dataDir);
+  const names = namesOf(settings.DATA_DIR);
   return {
     engine,
     names,

@@ -3,10 +3,8 @@ import { PRICE, unbilledUntil } from './meter-sql.ts';
 
 /** Holds these accounts until the transaction ends, in the order of their ids. */
 export async function lockAccounts(em: EntityManager, accountIds: readonly string[]): Promise<void> {
-  await em.execute(
-    'select from accounts where id in (select jsonb_array_elements_text(?::jsonb)) order by id for no key update',
-    [JSON.stringify(accountIds)],
-  );
+  if (accountIds.length === 0) return;
+  await em.execute('select from accounts where id in (?) order by id for no key update', [[...accountIds]]);
 }
 
 /** Further away than anybody's money lasts; keeps the sum within the range of a timestamp. */
@@ -29,12 +27,11 @@ export async function reckonExhaustion(em: EntityManager, accountIds: readonly s
 export async function reckonLocked(em: EntityManager, accountIds: readonly string[], now: Date | null): Promise<void> {
   await em.execute(
     `with clock as materialized (select coalesce(?::timestamptz, now()) as now), ${PRICE}, chosen as (
-       select accounts.id, balance_nano_usd, low_told_hours from accounts
-        where accounts.id in (select jsonb_array_elements_text(?::jsonb))
+       select accounts.id, balance_nano_usd, low_told_hours from accounts where accounts.id in (?)
      ), running as materialized (
        select i.account_id, count(*) filter (where i.ended_at is null) as open,
               sum(${unbilledUntil('coalesce(i.ended_at, clock.now)')}) as accrued
-         from clock cross join chosen join runtime_intervals i on i.account_id = chosen.id and not i.settled
+         from clock cross join runtime_intervals i where i.account_id in (?) and not i.settled
         group by i.account_id
      ), current as materialized (
        select coalesce((select nano_usd_per_hour from prices, clock where starts_at <= now order by starts_at desc limit 1), 0)::numeric as price
@@ -58,7 +55,7 @@ export async function reckonLocked(em: EntityManager, accountIds: readonly strin
      update accounts set exhausts_at = ends, low_told_hours = told, notice_at = ends - ahead
        from moments where accounts.id = moments.id
         and (exhausts_at, low_told_hours, notice_at) is distinct from (ends, told, ends - ahead)`,
-    [now, JSON.stringify(accountIds)],
+    [now, [...accountIds], [...accountIds]],
     'run',
   );
 }

@@ -5,6 +5,8 @@ import { reckonExhaustion } from './reckon-exhaustion.ts';
 /** Any number that nothing else locks: debits share it, a change of the price has it for itself. */
 const PRICES_LOCK = 724_310_379;
 
+const ACCOUNTS_AT_ONCE = 1_000;
+
 /** Keeps the prices as they are until the transaction ends. */
 export async function holdPrices(em: EntityManager): Promise<void> {
   await em.execute('select pg_advisory_xact_lock_shared(?)', [PRICES_LOCK]);
@@ -27,10 +29,12 @@ export async function setPrice(em: EntityManager, nanoUsdPerHour: bigint, at: Da
   );
   if (!row) return false;
   const burning = await em.execute<{ id: string }[]>(
-    'select distinct account_id as id from runtime_intervals where ended_at is null',
+    'select distinct account_id as id from runtime_intervals where ended_at is null order by account_id',
   );
-  const ids = burning.map(({ id }) => id);
-  await reckonExhaustion(em, ids, new Date(row.startsAtMs));
+  for (let done = 0; done < burning.length; done += ACCOUNTS_AT_ONCE) {
+    const ids = burning.slice(done, done + ACCOUNTS_AT_ONCE).map(({ id }) => id);
+    await reckonExhaustion(em, ids, new Date(row.startsAtMs));
+  }
   return true;
 }
 

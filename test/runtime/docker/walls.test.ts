@@ -4,6 +4,7 @@ import type { AddressInfo, Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ensureWalls } from '../../../runtime/docker/walls.ts';
+import { IMAGE_PROGRAMS } from '../../../runtime/docker/image-programs.ts';
 import { imageName } from '../../../runtime/docker/image.ts';
 import { docker, hasEngine, RELAY_HOST } from '../../support/docker-under-test.ts';
 import { openInstances, START_MS } from './instances-under-test.ts';
@@ -136,6 +137,14 @@ import { openOutsideWorld, OUTSIDE, OUTSIDE_PORT } from './outside-world.ts';
     },
     START_MS,
   );
+
+  test('every program is there that the catalogue of skills counts on', async () => {
+    const missing = await instances.runInside(
+      inside,
+      `for p in ${[...IMAGE_PROGRAMS].join(' ')}; do command -v $p >/dev/null || echo $p; done`,
+    );
+    expect(missing).toBe('');
+  });
 
   test(
     'with relay-only egress it is the relay and nothing else',

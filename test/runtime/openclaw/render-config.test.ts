@@ -95,3 +95,12 @@ test('the same content renders to the same text', () => {
   const agents = [agent('alpha'), agent('beta')];
   expect(renderConfig(content(agents), placement)).toBe(renderConfig(content(agents), placement));
 });
+
+test('only a gateway that meets us as a remote peer has the plugin by which we are paired', () => {
+  const pluginsOf = (bind: 'loopback' | 'lan') => JSON.parse(renderConfig(content([]), { ...placement, bind })).plugins;
+  expect(pluginsOf('loopback').allow).toEqual(['memory-core']);
+  expect(pluginsOf('lan')).toMatchObject({
+    allow: ['memory-core', 'admin-http-rpc'],
+    entries: { 'admin-http-rpc': { enabled: true } },
+  });
+});

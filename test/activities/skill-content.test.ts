@@ -1,0 +1,20 @@
+import { expect, test } from '@jest/globals';
+import { skillEnvironments } from '../../activities/skill-content.ts';
+
+const skill = (name: string, requiresEnv: string[]) => ({ id: name, name, type: 'custom' as const, requiresEnv });
+const manifest = (skillName: string, skillKey?: string) => ({
+  skillName,
+  path: 'SKILL.md',
+  content: `---\nname: ${skillName}\n${skillKey === undefined ? '' : `metadata: { "openclaw": { "skillKey": "${skillKey}" } }\n`}---\nx`,
+});
+
+test('a skill gets the secrets that it asks for under its own settings key, or else its name, and skills of one key share them', () => {
+  const skills = [skill('plain', ['A', 'MISSING']), skill('one', ['A']), skill('two', ['B']), skill('none', ['MISSING'])];
+  const skillFiles = [manifest('plain'), manifest('one', 'shared'), manifest('two', 'shared'), manifest('none')];
+  const secrets = new Map([
+    ['A', 'a'],
+    ['B', 'b'],
+    ['C', 'c'],
+  ]);
+  expect(skillEnvironments({ skills, skillFiles }, secrets)).toEqual({ plain: { A: 'a' }, shared: { A: 'a', B: 'b' } });
+});

@@ -1,0 +1,105 @@
+import { docker, hasEngine } from '../support/docker-under-test.ts';
+import { startStack } from '../support/stack-under-test.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { namesOf } from '../../runtime/docker/names.ts';
+import { startGateway } from '../support/gateway-under-test.ts';
+import { timed } from './bench.ts';
+import type { Bench } from './bench.ts';
+import { median } from './table.ts';
+
+const LIMIT_MS = 15_000;
+const AT_ONCE = Number(process.env['AT_ONCE'] ?? 5);
+const TURNS = Number(process.env['TURNS'] ?? 200);
+const MEBIBYTE_PER_GIBIBYTE = 1024;
+/** The default of INSTANCE_MEMORY_MB. */
+const LIMIT_MB = 1_536;
+/** Of a machine with 16 GB, what the system, PostgreSQL, Temporal and the control plane have. */
+const PLATFORM_MB = 2.5 * MEBIBYTE_PER_GIBIBYTE;
+
+/** The same cold start in containers, five at once, and what an instance holds of its memory. */
+export const benchContainers: Bench = async ({ rounds, say }) => {
+  if (!hasEngine)
+    throw new Error('The containers cannot be measured: no Docker engine answers. scripts/docker-engine.sh starts one.');
+  const stack = await startStack({ env: { RUNTIME: 'docker', MAX_RUNNING: '16' } });
+  try {
+    const account = await stack.newAccount();
+    const bare: number[] = [];
+    const ours: number[] = [];
+    for (let round = 1; round <= rounds; round += 1) {
+      bare.push(await bareStart());
+      const { instanceId, ms } = await coldStart(account, 'bench');
+      ours.push(ms);
+      await account.ok('DELETE', `/instances/${instanceId}`);
+      say(
+        `  round ${round}: bare gateway ready ${Math.round(bare.at(-1) ?? 0)} ms, first answer in a container ${Math.round(ms)} ms`,
+      );
+    }
+    const together = await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => coldStart(account, `at-once-${n}`)));
+    const idle = await memoryOf(stack);
+    const [first] = together;
+    if (!first) throw new Error('nothing was started');
+    for (let turn = 1; turn <= TURNS; turn += 1)
+      await account.ok('POST', `/instances/${first.instanceId}/agents/${first.agentId}/messages`, { message: `turn ${turn}` });
+    const used = Math.max(...(await memoryOf(stack)));
+    const fits = Math.floor((16 * MEBIBYTE_PER_GIBIBYTE - PLATFORM_MB) / LIMIT_MB);
+    return [
+      { what: 'bare gateway: start to ready', values: bare, unit: 'ms', goal: 'the baseline', reached: null },
+      {
+        what: 'create to first answer in a container',
+        values: ours,
+        unit: 'ms',
+        goal: `p50 <= ${LIMIT_MS}`,
+        reached: median(ours) <= LIMIT_MS,
+      },
+      {
+        what: `start of ${AT_ONCE} containers at once, each to its first answer`,
+        values: together.map(({ ms }) => ms),
+        unit: 'ms',
+        goal: 'shown',
+        reached: null,
+      },
+      {
+        what: 'memory of an idle container',
+        values: idle,
+        unit: 'MB',
+        goal: `limit ${LIMIT_MB}`,
+        reached: Math.max(...idle) < LIMIT_MB,
+      },
+      { what: `memory after ${TURNS} turns`, values: [used], unit: 'MB', goal: `limit ${LIMIT_MB}`, reached: used < LIMIT_MB },
+      { what: 'containers in 16 GB, each at its limit', values: [fits], unit: 'instances', goal: 'shown', reached: null },
+    ];
+  } finally {
+    await stack.close();
+  }
+};
+
+type Account = Awaited<ReturnType<StackUnderTest['newAccount']>>;
+
+async function coldStart(account: Account, name: string): Promise<{ instanceId: string; agentId: string; ms: number }> {
+  const startedAt = performance.now();
+  const { instanceId } = await account.ok('POST', '/instances', { name });
+  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, { name: 'a', slug: 'agent', displayName: 'A' });
+  for (;;) {
+    const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
+    if (status === 'running') break;
+    if (status !== 'provisioning') throw new Error(`${name} is ${status}`);
+  }
+  await account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, { message: 'hello' });
+  return { instanceId, agentId, ms: performance.now() - startedAt };
+}
+
+async function bareStart(): Promise<number> {
+  let close = async (): Promise<void> => {};
+  const ms = await timed(async () => ({ close } = await startGateway()));
+  await close();
+  return ms;
+}
+
+/** Of every container of this stack, in MiB, as the engine counts it: without the page cache. */
+async function memoryOf({ dataDir }: StackUnderTest): Promise<number[]> {
+  const prefix = `thermidora-${namesOf(dataDir).installation}-`;
+  const lines = (await docker('stats', '--no-stream', '--format', '{{.Name}} {{.MemUsage}}')).trim().split('\n');
+  return lines
+    .filter((line) => line.startsWith(prefix) && !line.startsWith(`${prefix}walls`))
+    .map((line) => Number(/ ([\d.]+)MiB/.exec(line)?.[1] ?? 0));
+}

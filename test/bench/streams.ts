@@ -1,0 +1,85 @@
+import { readFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Agent, request } from 'undici';
+import { readRecord } from '../../runtime/process/gateway-record.ts';
+import { killPid } from '../../runtime/process/process-identity.ts';
+import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { percentile } from './table.ts';
+import { timed } from './bench.ts';
+import type { Bench } from './bench.ts';
+
+const STREAMS = Number(process.env['BENCH_STREAMS'] ?? 2_000);
+const AT_ONCE = 50;
+const READS = 200;
+const MAY_TAKE_KIB = 100;
+const SETTLE_MS = 5_000;
+
+/**
+ * Streams of turns that wait, each in a conversation of its own, on one API process: what each takes, and what reads take
+ * meanwhile. The gateway is gone and nobody starts it again, so no turn ends.
+ */
+export const benchStreams: Bench = async ({ stack }) => {
+  const account = await stack.newAccount();
+  const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'bench' });
+  const agent = { name: 'a', slug: 'agent', displayName: 'A' };
+  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+  const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'bench' });
+  await stack.kill('worker');
+  await endGateways(stack);
+
+  const before = await residentKibibytes(stack);
+  const dispatcher = new Agent({ connections: STREAMS, bodyTimeout: 0, headersTimeout: 0 });
+  const gone = new AbortController();
+  const open = async (index: number): Promise<number> => {
+    const { statusCode, body } = await request(`${stack.url}/v1/instances/${instanceId}/agents/${agentId}/messages`, {
+      method: 'POST',
+      headers: { 'x-api-key': String(apiKey), 'content-type': 'application/json' },
+      body: JSON.stringify({ message: 'wait', sessionId: `s-${index}`, stream: true }),
+      dispatcher,
+      signal: gone.signal,
+    });
+    body.on('error', () => undefined).resume();
+    return statusCode;
+  };
+  const openMs: number[] = [];
+  for (let first = 0; first < STREAMS; first += AT_ONCE) {
+    const some = Array.from({ length: Math.min(AT_ONCE, STREAMS - first) }, async (_, index) => {
+      let status = 0;
+      openMs.push(await timed(async () => void (status = await open(first + index))));
+      if (status !== 200) throw new Error(`a stream was answered ${status}`);
+    });
+    await Promise.all(some);
+  }
+  await sleep(SETTLE_MS);
+  const each = ((await residentKibibytes(stack)) - before) / STREAMS;
+  const reads: number[] = [];
+  for (let read = 0; read < READS; read += 1) reads.push(await timed(() => account.ok('GET', `/instances/${instanceId}`)));
+  gone.abort();
+  await dispatcher.destroy();
+  await account.ok('DELETE', `/instances/${instanceId}`);
+  await stack.start('worker');
+  return [
+    { what: `opening one of ${STREAMS} streams`, values: openMs, unit: 'ms', goal: 'known', reached: null },
+    {
+      what: `memory of one of ${STREAMS} open streams`,
+      values: [each / 1024],
+      unit: 'MB',
+      goal: `<= ${MAY_TAKE_KIB} KiB (${each.toFixed(0)} KiB)`,
+      reached: each <= MAY_TAKE_KIB,
+    },
+    { what: 'GET /instances/:id meanwhile', values: reads, unit: 'ms', goal: 'p99 < 50', reached: percentile(reads, 0.99) < 50 },
+  ];
+};
+
+async function endGateways(stack: StackUnderTest): Promise<void> {
+  for (const { runtimeId } of await stack.driver.list()) {
+    const record = await readRecord(layoutOf(stack.dataDir, runtimeId));
+    if (record) killPid(record.pid, 'SIGKILL');
+  }
+}
+
+async function residentKibibytes(stack: StackUnderTest): Promise<number> {
+  const status = await readFile(`/proc/${stack.pidOf('api')}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
+}

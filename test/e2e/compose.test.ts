@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { ApiClient } from '../support/api-client.ts';
+import { prepareCompose } from '../support/compose-under-test.ts';
+import type { ComposeUnderTest } from '../support/compose-under-test.ts';
+import { docker, hasEngine } from '../support/docker-under-test.ts';
+import { eventually } from '../support/eventually.ts';
+import { registerAccount } from '../support/register-account.ts';
+
+const BUILD_MS = 15 * 60_000;
+const LONG_MS = 300_000;
+const PATIENCE_MS = 120_000;
+
+/** One deployment, in order: each case goes on where the one before ended. */
+(hasEngine ? describe : describe.skip)('docker-compose.yml', () => {
+  let stack: ComposeUnderTest;
+  let account: ApiClient;
+  let messages: string;
+  let instanceId: string;
+
+  beforeAll(async () => {
+    stack = await prepareCompose(['one', 'two']);
+  }, BUILD_MS);
+  afterAll(() => stack?.close(), LONG_MS);
+
+  const say = async (message: string): Promise<string> => (await account.ok('POST', messages, { message })).content;
+  const bootOf = async (): Promise<string> => (await account.ok('GET', `/instances/${instanceId}`)).startedAt;
+  const isHealthy = (service: string) =>
+    eventually(async () => {
+      const container = await stack.containerOf(service);
+      expect((await docker('inspect', '--format', '{{.State.Health.Status}}', container)).trim()).toBe('healthy');
+    }, PATIENCE_MS);
+  const hasEnded = async (service: string): Promise<string> => (await docker('wait', await stack.containerOf(service))).trim();
+
+  test(
+    'one command brings it up, and a conversation goes through containers alone',
+    async () => {
+      await stack.compose({ version: 'one' }, 'up', '--detach', ...['relay', 'api', 'worker', 'worker-version']);
+      expect(await hasEnded('worker-version')).toBe('0');
+      for (const service of ['api', 'relay', 'worker']) await isHealthy(service);
+
+      account = await registerAccount(stack.url, stack.operator);
+      ({ instanceId } = await account.ok('POST', '/instances', { name: 'composed' }));
+      await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=120`);
+      const agent = { name: 'helper', slug: 'helper', displayName: 'Helper' };
+      const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+      messages = `/instances/${instanceId}/agents/${agentId}/messages`;
+      expect(await say('Good morning!')).toContain('Good morning!');
+    },
+    LONG_MS,
+  );
+
+  test('no secret is in what the engine shows of a container', async () => {
+    for (const service of ['api', 'relay', 'worker', 'set-up', 'worker-version']) {
+      const shown = await docker('inspect', await stack.containerOf(service));
+      for (const secret of Object.values(stack.secrets).filter((value) => value.length > 10)) expect(shown).not.toContain(secret);
+    }
+  });
+
+  test(
+    'a part that is killed comes back by itself',
+    async () => {
+      for (const service of ['api', 'relay', 'worker']) {
+        const pid = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
+        process.kill(pid, 'SIGKILL');
+        await eventually(async () => {
+          const again = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
+          expect([again > 0, again]).not.toEqual([true, pid]);
+          expect(again).toBeGreaterThan(0);
+        }, PATIENCE_MS);
+        await isHealthy(service);
+      }
+      expect(await say('Still there?')).toContain('Still there?');
+    },
+    LONG_MS,
+  );
+
+  test(
+    'an upgrade keeps instances running, and the workers of the version before leave when their runs are over',
+    async () => {
+      const bootedAt = await bootOf();
+      const upgrade = { version: 'two', before: 'one' };
+      await stack.compose(
+        upgrade,
+        '--profile',
+        'upgrade',
+        'up',
+        '--detach',
+        ...['relay', 'api', 'worker', 'worker-before', 'worker-version'],
+      );
+      expect(await hasEnded('worker-version')).toBe('0');
+      for (const service of ['api', 'relay', 'worker', 'worker-before']) await isHealthy(service);
+      expect(await say('And now?')).toContain('And now?');
+      expect(await bootOf()).toBe(bootedAt);
+
+      const versions = () =>
+        stack.compose(upgrade, 'run', '--rm', '--no-deps', 'worker-version', 'node', 'scripts/worker-version.ts');
+      await eventually(async () => {
+        expect(await versions()).toMatch(/-two: \d+ open, current/);
+        expect(await versions()).toMatch(/-one: 0 open\n/);
+      }, PATIENCE_MS);
+      await stack.compose(upgrade, '--profile', 'upgrade', 'rm', '--stop', '--force', 'worker-before');
+      await account.ok('POST', `/instances/${instanceId}/stop`);
+      await account.ok('GET', `/instances/${instanceId}/wait?status=stopped&timeout=60`);
+    },
+    LONG_MS,
+  );
+
+  test(
+    'a deleted instance leaves nothing on the engine',
+    async () => {
+      const container = await stack.containerOf('worker');
+      expect(container).not.toBe('');
+      await account.ok('DELETE', `/instances/${instanceId}`);
+      await eventually(async () => expect((await account.call('GET', `/instances/${instanceId}`)).status).toBe(404), PATIENCE_MS);
+    },
+    LONG_MS,
+  );
+});

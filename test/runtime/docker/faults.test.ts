@@ -1,0 +1,217 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { RuntimeDriver } from '../../../runtime/driver.ts';
+import { EngineAwayError } from '../../../runtime/docker/engine.ts';
+import { INSTALLATION_LABEL } from '../../../runtime/docker/names.ts';
+import { StorageError } from '../../../runtime/process/storage-error.ts';
+import { campaignRounds, createDice } from '../../support/campaign.ts';
+import { docker, hasEngine, openDocker } from '../../support/docker-under-test.ts';
+import { eventually } from '../../support/eventually.ts';
+import { cutAfter } from './cut-socket.ts';
+import { openInstances, specOf, START_MS } from './instances-under-test.ts';
+import type { InstancesUnderTest } from './instances-under-test.ts';
+
+const run = promisify(execFile);
+const ENGINE_SCRIPT = join(import.meta.dirname, '..', '..', '..', 'scripts', 'docker-engine.sh');
+/** More calls than any change makes. */
+const MOST_CALLS = 25;
+const ID = 'faulty';
+
+const onEngine = hasEngine ? describe : describe.skip;
+const onOurEngine = hasEngine && (await isOurEngine()) ? describe : describe.skip;
+
+onEngine('what somebody does to the engine’s things by hand is mended by the next start', () => {
+  let instances: InstancesUnderTest;
+  let driver: RuntimeDriver;
+  const id = ID;
+  const keep = () => driver.putFiles(id, 'workspaces/alpha', new Map([['KEPT.md', Buffer.from('kept')]]), instances.call());
+  const kept = () => instances.runInside(id, 'cat workspaces/alpha/KEPT.md');
+
+  beforeAll(async () => {
+    instances = await openInstances();
+    ({ driver } = instances);
+    await driver.ensureRunning(specOf(driver, id), instances.call());
+  }, START_MS);
+
+  afterAll(() => instances.close(), START_MS);
+
+  test(
+    'its container is removed',
+    async () => {
+      await keep();
+      await docker('rm', '--force', instances.names.of(id));
+      expect(await driver.inspect(id)).toMatchObject({ status: 'exited' });
+      expect(await driver.exitOf(id)).toBeNull();
+      await driver.ensureRunning(specOf(driver, id), instances.call());
+      expect(await kept()).toBe('kept');
+    },
+    START_MS,
+  );
+
+  test(
+    'its network is removed',
+    async () => {
+      const name = instances.names.of(id);
+      await docker('network', 'disconnect', '--force', name, name);
+      await docker('network', 'rm', name);
+      // Whoever watches it notes the silence, and the next start begins with a stop.
+      await driver.stop(id, { graceMs: 0 }, instances.call());
+      await driver.ensureRunning(specOf(driver, id), instances.call());
+      expect(await driver.endpoint(id)).toMatchObject({ peer: 'remote' });
+      expect(await kept()).toBe('kept');
+    },
+    START_MS,
+  );
+
+  test(
+    'its volume is removed',
+    async () => {
+      await docker('rm', '--force', instances.names.of(id));
+      await docker('volume', 'rm', instances.names.of(id));
+      await driver.ensureRunning(specOf(driver, id), instances.call());
+      expect(await instances.runInside(id, 'ls -d home skills && id -u && touch home/x && stat -c %u .')).toBe(
+        'home\nskills\n1000\n1000\n',
+      );
+    },
+    START_MS,
+  );
+
+  test(
+    'something else bears its names',
+    async () => {
+      const name = instances.names.of(id);
+      await driver.destroy(id, instances.call());
+      await docker('create', '--name', name, await imageOf(instances), 'true');
+      await docker('network', 'create', '--subnet', '10.98.0.0/30', name);
+      await driver.ensureRunning(specOf(driver, id), instances.call());
+      expect(await driver.inspect(id)).toMatchObject({ status: 'running' });
+      expect((await docker('network', 'ls', '--filter', `name=${name}`, '--quiet')).trim().split('\n')).toHaveLength(1);
+    },
+    START_MS,
+  );
+
+  test('a destroy leaves no container, volume or network', async () => {
+    await driver.destroy(id, instances.call());
+    expect(await remnants(instances)).toEqual([]);
+    expect(await driver.list()).toEqual([]);
+  });
+});
+
+onEngine('a worker that is killed between two calls of the engine', () => {
+  test(
+    'is followed by one that converges, and nothing is left over',
+    async () => {
+      const dice = createDice('docker driver kills');
+      const under = await openDocker();
+      let epoch = 0;
+      const call = () => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(START_MS) });
+      try {
+        for (let round = 1; round <= campaignRounds(); round += 1) {
+          for (const change of ['ensureRunning', 'stop', 'destroy'] as const) {
+            // The first asks whether the engine is there.
+            const socket = await cutAfter(2 + dice.below(MOST_CALLS), under.settings.DOCKER_SOCKET);
+            const doomed = under.openDriver({ DOCKER_SOCKET: socket.path });
+            await carryOut(doomed, change, call()).catch((error: unknown) => {
+              if (!(error instanceof EngineAwayError)) throw error;
+            });
+            await socket.close();
+            const next = under.openDriver();
+            await carryOut(next, change, call());
+            const expected = { ensureRunning: 'running', stop: 'exited', destroy: 'absent' }[change];
+            expect(await next.inspect(ID)).toMatchObject({ status: expected });
+          }
+          expect(await remnants(under)).toEqual([]);
+        }
+      } finally {
+        await under.close();
+      }
+    },
+    START_MS + campaignRounds() * 60_000,
+  );
+});
+
+onEngine('a full disk', () => {
+  test(
+    'under what is ours refuses a create in words, leaves nothing on the engine, and passes',
+    async () => {
+      const dataDir = await mkdtemp(join(tmpdir(), 'full-disk-'));
+      await run('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', dataDir]);
+      const under = await openDocker({ DATA_DIR: dataDir });
+      try {
+        const call = { epoch: 1, signal: AbortSignal.timeout(START_MS) };
+        const large = { runtimeId: ID, renderConfig: () => 'x'.repeat(100_000) };
+        await expect(under.openDriver().ensureRunning(large, call)).rejects.toThrow(StorageError);
+        expect(await remnants(under)).toEqual([]);
+        await under.openDriver().ensureRunning(specOf(under.openDriver(), ID), call);
+        expect(await under.openDriver().inspect(ID)).toMatchObject({ status: 'running' });
+      } finally {
+        await under.close();
+        await run('umount', [dataDir]);
+        await rm(dataDir, { recursive: true, force: true });
+      }
+    },
+    START_MS,
+  );
+});
+
+onOurEngine('an engine that is killed', () => {
+  test(
+    'says so while it is away, changes wait for it, and its instances go on and are met again',
+    async () => {
+      const instances = await openInstances();
+      const id = 'survivor';
+      try {
+        await instances.start(id);
+        const before = await instances.driver.inspect(id);
+        await run(ENGINE_SCRIPT, ['crash']);
+        await expect(instances.driver.inspect(id)).rejects.toThrow(EngineAwayError);
+        const written = instances.driver.writeConfig(specOf(instances.driver, id), instances.call());
+        await run(ENGINE_SCRIPT, ['start']);
+        await written;
+        expect(await instances.driver.inspect(id)).toEqual(before);
+        await eventually(async () => expect(await instances.ask(id, '[[SAY I am here.]]')).toBe('I am here.'));
+        await instances.driver.stop(id, { graceMs: 30_000 }, instances.call());
+        expect(await instances.driver.exitOf(id)).toMatchObject({ code: 0 });
+      } finally {
+        await instances.close();
+      }
+    },
+    2 * START_MS,
+  );
+});
+
+async function carryOut(
+  driver: RuntimeDriver,
+  change: 'ensureRunning' | 'stop' | 'destroy',
+  call: { epoch: number; signal: AbortSignal },
+): Promise<void> {
+  if (change === 'ensureRunning') await driver.ensureRunning(specOf(driver, ID), call);
+  else if (change === 'stop') await driver.stop(ID, { graceMs: 500 }, call);
+  else await driver.destroy(ID, call);
+}
+
+/** What the engine still has of this installation, but for the walls. */
+async function remnants({ names }: Pick<InstancesUnderTest, 'names'>): Promise<string[]> {
+  const filter = ['--filter', `label=${INSTALLATION_LABEL}=${names.installation}`];
+  const lists = await Promise.all([
+    docker('ps', '--all', ...filter, '--format', '{{.Names}}'),
+    docker('volume', 'ls', ...filter, '--format', '{{.Name}}'),
+    docker('network', 'ls', ...filter, '--format', '{{.Name}}'),
+  ]);
+  return lists.flatMap((list) => list.split('\n')).filter((name) => name !== '' && name !== names.walls);
+}
+
+async function imageOf({ names }: InstancesUnderTest): Promise<string> {
+  return (await docker('inspect', '--format', '{{.Config.Image}}', names.walls)).trim();
+}
+
+/** Only an engine that our own script has started is killed. */
+async function isOurEngine(): Promise<boolean> {
+  const pid = await readFile('/var/run/thermidora-docker.pid', 'utf8').catch(() => null);
+  if (pid === null) return false;
+  return (await readFile(`/proc/${pid.trim()}/comm`, 'utf8').catch(() => '')).trim() === 'dockerd';
+}

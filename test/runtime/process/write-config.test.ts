@@ -1,0 +1,25 @@
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
+import { layoutOf } from '../../../runtime/process/runtime-layout.ts';
+
+test('a configuration is put in its place anew though it is the same, so that a gateway that missed it sees it', async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), 'write-config-'));
+  try {
+    const program = { node: process.execPath, entry: 'none', compileCacheDir: dataDir };
+    const driver = new ProcessDriver({ dataDir, relayUrl: 'http://127.0.0.1:9/v1', program });
+    const { configFile } = layoutOf(dataDir, 'run_test');
+    const write = async () => {
+      const call = { epoch: 1, signal: new AbortController().signal };
+      await driver.writeConfig({ runtimeId: 'run_test', renderConfig: () => '{}' }, call);
+      return [await readFile(configFile, 'utf8'), (await stat(configFile, { bigint: true })).ctimeNs];
+    };
+    const [first, second] = [await write(), await write()];
+    expect([first[0], second[0]]).toEqual(['{}', '{}']);
+    expect(second[1]).not.toBe(first[1]);
+  } finally {
+    await rm(dataDir, { recursive: true });
+  }
+});

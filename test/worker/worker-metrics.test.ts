@@ -1,0 +1,45 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { Registry } from 'prom-client';
+import { createOrm } from '../../database/orm.ts';
+import { registerWorkerMetrics } from '../../worker/worker-metrics.ts';
+import { createTestDatabase } from '../support/test-database.ts';
+import type { TestDatabase } from '../support/test-database.ts';
+import { insertInstance } from './instance-rows.ts';
+
+let database: TestDatabase;
+let orm: MikroORM;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  orm = await createOrm(database.url);
+});
+
+afterAll(async () => {
+  await orm.close();
+  await database.drop();
+});
+
+test('an instance is stuck in error, or in one transition for over ten minutes; one that is gone is not', async () => {
+  const registry = new Registry();
+  registerWorkerMetrics(registry, {
+    orm,
+    temporal: { isUp: async () => true },
+    leases: { held: () => null },
+    watches: { counts: () => ({ watched: 0, connected: 0 }) },
+  });
+  const change = async (set: string): Promise<void> => {
+    const { instanceId } = await insertInstance(orm);
+    await orm.em.fork().execute(`update instances set ${set} where id = ?`, [instanceId], 'run');
+  };
+  const since = (age: string) => `transition_kind = 'starting', transition_started_at = now() - interval '${age}'`;
+  await change(`status = 'running'`);
+  await change(`status = 'error'`);
+  await change(`status = 'error', deleted_at = now()`);
+  await change(since('9 minutes'));
+  await change(since('11 minutes'));
+  await change(since('2 hours'));
+  const text = await registry.metrics();
+  expect(text).toContain('thermidora_instances_stuck{in="error"} 1\n');
+  expect(text).toContain('thermidora_instances_stuck{in="transition"} 2\n');
+});
