@@ -106,8 +106,8 @@ export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promi
     forgetProcess: (id) => run(`update processes set seen_at = now() - interval '11 seconds' where id = ?`, [id]),
     accept: ({ instanceId, agentId }, { text = 'Hello', sessionId = '', owner = 'proc_nobody', claims = false } = {}) =>
       runTransaction(orm.em, async (em) => {
-        const turn = { instanceId, agentId, sessionId, text, sender: SOMEBODY, owner, makeId, now: systemClock() };
-        const accepted = await acceptTurn(em, await gateOf(em, { instanceId, agentId }), turn);
+        const said = { instanceId, agentId, sessionId, text, sender: SOMEBODY, owner, makeId, now: systemClock() };
+        const accepted = await acceptTurn(em, await gateOf(em, { instanceId, agentId }), said);
         if (claims || !accepted.isClaimed) return accepted;
         await em.execute('update messages set attempt = 0, sent_at = null where id = ?', [accepted.messageId], 'run');
         return { ...accepted, isClaimed: false };
