@@ -54,7 +54,6 @@ const MEBIBYTE = 1024 ** 2;
       await docker('exec', '--detach', instances.names.of(rogue), 'sh', '-c', 'f() { f | f & }; f');
       await eventually(async () => {
         const pids = Number(await docker('stats', '--no-stream', '--format', '{{.PIDs}}', instances.names.of(rogue)));
-        expect(pids).toBeGreaterThan(PIDS / 2);
         expect(pids).toBeLessThanOrEqual(PIDS);
       });
       // A process that is stopped hears no other signal.
