@@ -143,7 +143,7 @@ function changesNeedTheGateway(method: 'PATCH' | 'DELETE' | 'POST', rest: string
 async function fill(count: number): Promise<void> {
   await api.sql(
     `insert into cron_jobs (id, instance_id, agent_id, gateway_job_id, created_by, name, message, enabled, created_at, seen_at)
-     select 'cron_' || substr(md5(?::text || n), 1, 20), ?, ?, 'job' || n, 'agent', 'x', 'x', true, now(), now()
+     select 'cron_' || substr(md5(?::text || n), 1, 20), ?, ?, 'job' || n, 'agent', 'x', 'x', true, now() - interval '1 minute', now()
        from generate_series(1, ?::int) n returning id`,
     [instanceId, instanceId, agentId, count],
   );
