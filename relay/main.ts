@@ -1,10 +1,5 @@
-import { enableCompileCache } from 'node:module';
-import { join } from 'node:path';
-import { cacheDirOf } from '../lib/cache-dir.ts';
-import { keepHeapSmall } from '../lib/small-heap.ts';
+import { keepSmall } from '../lib/small-process.ts';
 
-// Both have to be said before anything is loaded.
-keepHeapSmall();
-enableCompileCache(join(cacheDirOf(process.env), 'compile-cache-relay'));
+keepSmall('relay', process.env);
 const { start } = await import('./start.ts');
 await start(process.env);

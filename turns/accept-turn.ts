@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/queries/accept-turn.ts';
-import type { AgentGate, InstanceGate } from '../database/queries/accept-turn.ts';
+import type { AgentGate } from '../database/queries/accept-turn.ts';
 import { AppError } from '../domain/errors.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { MAX_WAITING_TURNS } from '../domain/turn.ts';
+import { requireAccepting } from './require-accepting.ts';
 
 export interface NewTurn {
   instanceId: string;
@@ -29,7 +30,6 @@ export interface AcceptedTurn {
 }
 
 const SOON_SECONDS = 5;
-const LATER_SECONDS = 30;
 
 /**
  * Stores a message and its pending reply in the caller's transaction, which holds this gate, at the end of its
@@ -38,7 +38,10 @@ const LATER_SECONDS = 30;
  */
 export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTurn): Promise<AcceptedTurn> {
   const { instanceId, agentId, sessionId, makeId, now } = turn;
-  const bootId = acceptingBootId(gate);
+  const bootId = requireAccepting(
+    gate,
+    (reason) => `The instance takes no messages now (${reason}). Send again when it is running.`,
+  );
   requireActiveAgent(gate);
   const conversation = { newId: makeId('conv'), agentId, sessionId, now };
   const { conversationId, number } = await takeTurnNumber(em, conversation);
@@ -65,15 +68,6 @@ export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTu
 /** Names a turn in every model call: 32 hex digits, made of its random id. */
 function traceIdOf(messageId: string): string {
   return createHash('sha256').update(messageId).digest('hex').slice(0, 32);
-}
-
-function acceptingBootId({ status, desiredStatus, transitionKind, bootId }: InstanceGate): string {
-  if (status === 'running' && desiredStatus === 'running' && transitionKind === null && bootId !== null) return bootId;
-  const reason = transitionKind ?? (status === 'running' ? 'recovering' : status);
-  throw new AppError('instance_not_ready', `The instance takes no messages now (${reason}). Send again when it is running.`, {
-    reason,
-    retryAfterSeconds: desiredStatus === 'running' && status !== 'error' ? SOON_SECONDS : LATER_SECONDS,
-  });
 }
 
 function requireActiveAgent({ agentStatus: status }: AgentGate): void {

@@ -3,29 +3,25 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { createOrm } from '../../database/orm.ts';
 import { grantCredit } from '../../database/queries/billing/grant-credit.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { createIdMaker } from '../../domain/ids.ts';
 import { newAccount } from '../database/queries/billing/bill-rows.ts';
-import { createTestDatabase } from '../support/test-database.ts';
-import type { TestDatabase } from '../support/test-database.ts';
+import { openTestOrm } from '../support/test-database.ts';
+import type { TestOrm } from '../support/test-database.ts';
 
 const NOW = Date.now();
 const makeId = createIdMaker(randomBytes);
 
-let database: TestDatabase;
+let database: TestOrm;
 let orm: MikroORM;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  orm = await createOrm(database.url);
+  database = await openTestOrm();
+  ({ orm } = database);
 });
 
-afterAll(async () => {
-  await orm.close();
-  await database.drop();
-});
+afterAll(() => database.close());
 
 const run = (script: string, ...args: string[]): Promise<{ code: unknown; output: string }> =>
   new Promise((resolve) => {

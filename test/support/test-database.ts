@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
 import { z } from 'zod';
+import { createOrm } from '../../database/orm.ts';
 import { migrate } from '../../database/migrate.ts';
 import { startPostgres } from '../../local/postgres.ts';
 import { startOnce, testRunDir } from './test-run.ts';
@@ -22,6 +24,26 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   return {
     url: databaseUrl(template, name),
     drop: () => execute(admin, `drop database if exists ${name} with (force)`),
+  };
+}
+
+export interface TestOrm {
+  url: string;
+  orm: MikroORM;
+  close(): Promise<void>;
+}
+
+/** A test database, open. */
+export async function openTestOrm(): Promise<TestOrm> {
+  const database = await createTestDatabase();
+  const orm = await createOrm(database.url);
+  return {
+    url: database.url,
+    orm,
+    async close() {
+      await orm.close();
+      await database.drop();
+    },
   };
 }
 

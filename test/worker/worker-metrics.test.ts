@@ -1,24 +1,20 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Registry } from 'prom-client';
-import { createOrm } from '../../database/orm.ts';
 import { registerWorkerMetrics } from '../../worker/worker-metrics.ts';
-import { createTestDatabase } from '../support/test-database.ts';
-import type { TestDatabase } from '../support/test-database.ts';
+import { openTestOrm } from '../support/test-database.ts';
+import type { TestOrm } from '../support/test-database.ts';
 import { insertInstance } from './instance-rows.ts';
 
-let database: TestDatabase;
+let database: TestOrm;
 let orm: MikroORM;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  orm = await createOrm(database.url);
+  database = await openTestOrm();
+  ({ orm } = database);
 });
 
-afterAll(async () => {
-  await orm.close();
-  await database.drop();
-});
+afterAll(() => database.close());
 
 test('an instance is stuck in error, or in one transition for over ten minutes; one that is gone is not', async () => {
   const registry = new Registry();

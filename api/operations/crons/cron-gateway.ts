@@ -8,6 +8,7 @@ import type { CronJob } from '../../../runtime/openclaw/crons.ts';
 import { GatewayConnectError, GatewayRequestError } from '../../../runtime/openclaw/gateway-client.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
 import { noteSeenCron } from '../../../turns/note-cron.ts';
+import { requireAccepting } from '../../../turns/require-accepting.ts';
 import type { Deps } from '../../deps.ts';
 import { findInstance } from '../../find-instance.ts';
 import { scheduleRefused } from './cron.schema.ts';
@@ -19,20 +20,13 @@ interface Place {
 
 const CONNECT_MS = 5_000;
 const SOON_SECONDS = 5;
-const LATER_SECONDS = 30;
 
 /** Keeps the instance from starting, stopping and restarting until the transaction ends. Throws `not_found`. */
 export async function holdForCrons(em: EntityManager, instanceId: string): Promise<() => void> {
   const gate = await holdInstance(em, instanceId);
   if (!gate) throw new AppError('not_found', 'Instance not found');
-  const { status, desiredStatus, transitionKind, bootId } = gate;
   return function requireRunning() {
-    if (status === 'running' && desiredStatus === 'running' && transitionKind === null && bootId !== null) return;
-    const reason = transitionKind ?? (status === 'running' ? 'recovering' : status);
-    throw new AppError('instance_not_ready', `Crons can be changed only while the instance runs (${reason}).`, {
-      reason,
-      retryAfterSeconds: desiredStatus === 'running' && status !== 'error' ? SOON_SECONDS : LATER_SECONDS,
-    });
+    requireAccepting(gate, (reason) => `Crons can be changed only while the instance runs (${reason}).`);
   };
 }
 

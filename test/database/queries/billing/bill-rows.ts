@@ -1,14 +1,27 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { grantCredit } from '../../../../database/queries/billing/grant-credit.ts';
+import { setPrice } from '../../../../database/queries/billing/set-price.ts';
 import { openInterval } from '../../../../database/queries/intervals.ts';
 import { proveAlive } from '../../../../database/queries/prove-alive.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import type { MakeId } from '../../../../domain/ids.ts';
+import { openTestOrm } from '../../../support/test-database.ts';
+import type { TestOrm } from '../../../support/test-database.ts';
 import type { SimAccount } from './naive-bill.ts';
 
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
 export const HOUR = 60 * MINUTE;
+
+/** 0.03 dollars an hour, in nano-dollars. */
+export const PRICE = 30_000_000n;
+
+/** A test database, open, whose price holds from an hour before this moment on. */
+export async function openPriced(from: number): Promise<TestOrm> {
+  const database = await openTestOrm();
+  await runTransaction(database.orm.em, (em) => setPrice(em, PRICE, new Date(from - HOUR)));
+  return database;
+}
 
 /** An account without money. */
 export async function newAccount(orm: MikroORM, makeId: MakeId, at: number): Promise<SimAccount> {

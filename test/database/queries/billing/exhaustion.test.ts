@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { watchMoney } from '../../../../activities/sweep-billing.ts';
-import { createOrm } from '../../../../database/orm.ts';
 import { findAccountMoney } from '../../../../database/queries/billing/account-money.ts';
 import { debitDue } from '../../../../database/queries/billing/debit-due.ts';
 import { grantCredit } from '../../../../database/queries/billing/grant-credit.ts';
@@ -10,29 +9,23 @@ import { setPrice } from '../../../../database/queries/billing/set-price.ts';
 import { verifyBilling } from '../../../../database/queries/billing/verify-billing.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import { createIdMaker } from '../../../../domain/ids.ts';
-import { createTestDatabase } from '../../../support/test-database.ts';
-import type { TestDatabase } from '../../../support/test-database.ts';
-import { HOUR, MINUTE, pings, SECOND, startRunning } from './bill-rows.ts';
+import type { TestOrm } from '../../../support/test-database.ts';
+import { HOUR, MINUTE, openPriced, pings, PRICE, SECOND, startRunning } from './bill-rows.ts';
 import type { Running } from './bill-rows.ts';
 
-const PRICE = 30_000_000n;
 const T0 = Date.parse('2025-03-01T10:00:00Z');
 const at = (ms: number): Date => new Date(T0 + ms);
 const makeId = createIdMaker(randomBytes);
 
-let database: TestDatabase;
+let database: TestOrm;
 let orm: MikroORM;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  orm = await createOrm(database.url);
-  await runTransaction(orm.em, (em) => setPrice(em, PRICE, at(-HOUR)));
+  database = await openPriced(T0);
+  ({ orm } = database);
 });
 
-afterEach(async () => {
-  await orm.close();
-  await database.drop();
-});
+afterEach(() => database.close());
 
 const look = (ms: number) => watchMoney({ orm, makeId, now: at(ms), signal: new AbortController().signal });
 const grant = (accountId: string, nanoUsd: bigint, ms: number) =>

@@ -18,29 +18,22 @@ import { viewInstances } from '../../../../database/queries/view-instances.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import { createIdMaker } from '../../../../domain/ids.ts';
 import { campaignRounds, createDice } from '../../../support/campaign.ts';
-import { createTestDatabase } from '../../../support/test-database.ts';
-import type { TestDatabase } from '../../../support/test-database.ts';
-import { HOUR, MINUTE, pings, SECOND, startRunning } from './bill-rows.ts';
+import type { TestOrm } from '../../../support/test-database.ts';
+import { HOUR, MINUTE, openPriced, pings, PRICE, SECOND, startRunning } from './bill-rows.ts';
 
-/** 0.03 dollars. */
-const PRICE = 30_000_000n;
 const T0 = Date.parse('2025-03-01T10:20:00Z');
 const at = (ms: number): Date => new Date(T0 + ms);
 const makeId = createIdMaker(randomBytes);
 
-let database: TestDatabase;
+let database: TestOrm;
 let orm: MikroORM;
 
 beforeEach(async () => {
-  database = await createTestDatabase();
-  orm = await createOrm(database.url);
-  await runTransaction(orm.em, (em) => setPrice(em, PRICE, at(-HOUR)));
+  database = await openPriced(T0);
+  ({ orm } = database);
 });
 
-afterEach(async () => {
-  await orm.close();
-  await database.drop();
-});
+afterEach(() => database.close());
 
 interface Line {
   amount: string;

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { createOrm } from '../../../../database/orm.ts';
 import { verifyBilling } from '../../../../database/queries/billing/verify-billing.ts';
 import { createIdMaker } from '../../../../domain/ids.ts';
 import { campaignRounds, createDice } from '../../../support/campaign.ts';
-import { createTestDatabase } from '../../../support/test-database.ts';
-import type { TestDatabase } from '../../../support/test-database.ts';
+import { openTestOrm } from '../../../support/test-database.ts';
+import type { TestOrm } from '../../../support/test-database.ts';
 import { accountCost, naiveShortage, runCost } from './naive-bill.ts';
 import { simulateYear, YEAR } from './year.ts';
 
@@ -14,18 +13,15 @@ const STARTS_AT = Date.parse('2027-01-01T00:00:00Z');
 const END = STARTS_AT + 2 * YEAR;
 const rounds = Math.max(1, Math.floor(campaignRounds() / 3));
 
-let database: TestDatabase;
+let database: TestOrm;
 let orm: MikroORM;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  orm = await createOrm(database.url);
+  database = await openTestOrm();
+  ({ orm } = database);
 });
 
-afterAll(async () => {
-  await orm.close();
-  await database.drop();
-});
+afterAll(() => database.close());
 
 describe('a year of 500 instances', () => {
   test.each(Array.from({ length: rounds }, (_, round) => round + 1))(
@@ -70,10 +66,9 @@ describe('a year of 500 instances', () => {
 });
 
 async function beginAnew(): Promise<void> {
-  await orm.close();
-  await database.drop();
-  database = await createTestDatabase();
-  orm = await createOrm(database.url);
+  await database.close();
+  database = await openTestOrm();
+  ({ orm } = database);
 }
 
 const absolute = (amount: bigint): bigint => (amount < 0n ? -amount : amount);

@@ -1,0 +1,19 @@
+import type { InstanceGate } from '../database/queries/accept-turn.ts';
+import { AppError } from '../domain/errors.ts';
+
+const SOON_SECONDS = 5;
+const LATER_SECONDS = 30;
+
+/**
+ * The gateway process of an instance that accepts work now. Throws AppError instance_not_ready, with what `sentence` says
+ * of the reason.
+ */
+export function requireAccepting(gate: InstanceGate, sentence: (reason: string) => string): string {
+  const { status, desiredStatus, transitionKind, bootId } = gate;
+  if (status === 'running' && desiredStatus === 'running' && transitionKind === null && bootId !== null) return bootId;
+  const reason = transitionKind ?? (status === 'running' ? 'recovering' : status);
+  throw new AppError('instance_not_ready', sentence(reason), {
+    reason,
+    retryAfterSeconds: desiredStatus === 'running' && status !== 'error' ? SOON_SECONDS : LATER_SECONDS,
+  });
+}
