@@ -1,30 +1,32 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 
 const LOOPBACK = '127.0.0.1';
 
+/**
+ * Below the ports that Linux (from 32768), macOS and Windows (from 49152) give to outgoing connections: one of those could be
+ * taken by a connection between its choice and the seconds later when a gateway listens on it.
+ */
+const PORTS = { from: 20_000, to: 30_000 };
+const TRIES = 200;
+
 /** The wanted loopback port when nobody listens on it, else any free one. */
 export async function freePort(wanted: number | null): Promise<number> {
-  if (wanted !== null) {
-    const kept = await tryPort(wanted);
-    if (kept !== null) return kept;
+  if (wanted !== null && (await isFree(wanted))) return wanted;
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const port = randomInt(PORTS.from, PORTS.to);
+    if (await isFree(port)) return port;
   }
-  const port = await tryPort(0);
-  if (port === null) throw new Error('No free port on 127.0.0.1 for a gateway.');
-  return port;
+  throw new Error(`No free port on ${LOOPBACK} among ${TRIES} tried from ${PORTS.from} to ${PORTS.to}.`);
 }
 
-function tryPort(port: number): Promise<number | null> {
+function isFree(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(null);
+      if (error.code === 'EADDRINUSE') resolve(false);
       else reject(error);
     });
-    server.listen({ port, host: LOOPBACK, exclusive: true }, () => {
-      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server on a TCP port always has an AddressInfo
-      const address = server.address() as AddressInfo;
-      server.close(() => resolve(address.port));
-    });
+    server.listen({ port, host: LOOPBACK, exclusive: true }, () => server.close(() => resolve(true)));
   });
 }

@@ -4,8 +4,6 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
@@ -16,6 +14,7 @@ import { namesOf } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { freePorts } from '../local/free-ports.ts';
 import { createApiClient } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { eventually } from './eventually.ts';
@@ -70,16 +69,17 @@ interface StackOptions {
 /** API, worker and relay as processes of their own, on a database and a Temporal namespace of their own. */
 export async function startStack(options: StackOptions = {}): Promise<StackUnderTest> {
   const cacheDir = cacheDirOf(process.env);
-  const [openclaw, database, namespace, model, dataDir, ports] = await Promise.all([
+  const [openclaw, database, namespace, model, dataDir, apiPort] = await Promise.all([
     ensureOpenClaw({ cacheDir, env: process.env }),
     createTestDatabase(),
     createTestNamespace(),
     startFakeModel(),
     mkdtemp(join(tmpdir(), 'stack-under-test-')),
+    // API, relay, and the metrics of the three.
     freePorts(5),
   ]);
   const temporal = { address: options.temporalAddress ?? namespace.address, namespace: namespace.namespace };
-  const [apiPort = 0, relayPort = 0, metricsPort = 0] = ports;
+  const [relayPort, metricsPort] = [apiPort + 1, apiPort + 2];
   const masterKey = { id: 'test', key: randomBytes(32) };
   const env = {
     PATH: process.env['PATH'] ?? '',
@@ -171,32 +171,4 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     throw error;
   }
   return stack;
-}
-
-/** Ports that nobody listens on, three of them in a row. */
-async function freePorts(count: number): Promise<number[]> {
-  for (;;) {
-    const [first, second] = await Promise.all([freePort(), freePort()]);
-    const base = await freePort();
-    const rows = await Promise.all([1, 2].map((offset) => isFree(base + offset)));
-    if (rows.every(Boolean) && new Set([first, second, base]).size === 3) return [first, second, base].slice(0, count);
-  }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  // A server on a TCP port has an address of this kind.
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  return new Promise((resolve) => {
-    server.once('error', () => resolve(false));
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
-  });
 }

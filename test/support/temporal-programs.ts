@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
@@ -80,17 +80,10 @@ async function portsOf(frontend: number): Promise<Record<string, string>> {
     'FRONTEND_HTTP_PORT',
   ];
   const ports = new Set<number>();
-  while (ports.size < names.length) ports.add(await lowPort());
+  // Its table of members has room for ports up to 32767 only, as these are.
+  while (ports.size < names.length) ports.add(await freePort(null));
   const given = Object.fromEntries([...ports].map((port, index) => [names[index], String(port)]));
   return { ...given, FRONTEND_GRPC_PORT: String(frontend) };
-}
-
-/** Its table of members has room for ports up to 32767 only; below them nobody is given a port by chance. */
-async function lowPort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(12_000, 32_000);
-    if ((await freePort(port)) === port) return port;
-  }
 }
 
 function databaseOf({ pathname }: URL): string {
