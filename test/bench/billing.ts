@@ -153,9 +153,9 @@ async function measureStop({ databaseUrl, newAccount }: StackUnderTest, rounds: 
     values.push(
       await eventually(async () => {
         const [row] = await orm.em.fork().execute<{ ms: number }[]>(
-          `select (extract(epoch from ended_at - started_at) * 1000 - 100000 * 3600000 / 30000000)::float8 as ms
-             from runtime_intervals join instances on instances.id = instance_id
-            where instance_id = ? and desired_status = 'stopped' and ended_at is not null`,
+          `select (extract(epoch from i.ended_at - i.started_at) * 1000 - 100000 * 3600000 / 30000000)::float8 as ms
+             from runtime_intervals i join instances on instances.id = i.instance_id
+            where i.instance_id = ? and desired_status = 'stopped' and i.ended_at is not null`,
           [instanceId],
         );
         if (!row) throw new Error('it still runs');

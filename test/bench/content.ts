@@ -1,15 +1,17 @@
 import { randomBytes } from 'node:crypto';
+import { waitForAgents } from '../../runtime/openclaw/agent-liveness.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway } from '../support/gateway-under-test.ts';
-import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { bareTurn } from './bare-turn.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';
 import { median } from './table.ts';
 import type { Row } from './table.ts';
 
+const WAIT_MS = 30_000;
 const CALLS = 100;
 const STREAMS = 200;
 const SKILL_MS = 3_000;
@@ -31,7 +33,7 @@ export const benchContent: Bench = async ({ stack, rounds, say }) => {
   const ask = async (id: string, message: string): Promise<string> =>
     (await account.ok('POST', `${path}/agents/${id}/messages`, { message })).content;
   await ask(agentId, 'hello');
-  const bare = await startGateway(['alpha']);
+  const bare = await startBare();
   const [skills, agents, restarts, bareRestarts]: [number[], number[], number[], number[]] = [[], [], [], []];
   for (let round = 0; round < rounds; round += 1) {
     const name = `bench-${round}`;
@@ -46,7 +48,8 @@ export const benchContent: Bench = async ({ stack, rounds, say }) => {
       }),
     );
     // In the same minute: what a start costs depends on what else this machine does.
-    bareRestarts.push(await timed(() => restartBare(bare)));
+    await bare.addAgent(`agent-${round}`);
+    bareRestarts.push(await timed(() => bare.restart()));
     const [skill, agent, secret, alone] = [skills, agents, restarts, bareRestarts].map((values) =>
       Math.round(values.at(-1) ?? 0),
     );
@@ -77,9 +80,34 @@ export const benchContent: Bench = async ({ stack, rounds, say }) => {
   ];
 };
 
-async function restartBare(gateway: GatewayUnderTest): Promise<void> {
-  await gateway.stop(30_000);
-  await gateway.start();
+interface Bare {
+  /** Adds an agent and asks it something, as the round does with ours: a gateway whose agents have changed starts more slowly. */
+  addAgent(id: string): Promise<void>;
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+async function startBare(): Promise<Bare> {
+  const agents = ['first'];
+  const gateway = await startGateway(agents);
+  const ask = async (id: string): Promise<void> => {
+    await bareTurn(await gateway.connect(), id, 'hello');
+  };
+  return {
+    async addAgent(id) {
+      await ask('first');
+      agents.push(id);
+      await gateway.setAgents(agents);
+      const options = { deadlineMs: WAIT_MS, signal: AbortSignal.timeout(WAIT_MS) };
+      await waitForAgents(await gateway.endpoint(), gateway.token, { present: agents, absent: [] }, options);
+      await ask(id);
+    },
+    async restart() {
+      await gateway.stop(30_000);
+      await gateway.start();
+    },
+    close: () => gateway.close(),
+  };
 }
 
 interface Installing {

@@ -1,22 +1,16 @@
-import { randomBytes } from 'node:crypto';
 import { Client } from 'pg';
-import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
 import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
-import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
 import { gatewayToken } from '../../runtime/openclaw/tokens.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { bareTurn } from './bare-turn.ts';
+import type { TurnTimes } from './bare-turn.ts';
 import type { Bench } from './bench.ts';
 import { median } from './table.ts';
 
+const MESSAGE = 'hello [[WORDS 10]]';
 const TURNS = 40;
 const ADDED_MS = 15;
-
-interface Turn {
-  firstTokenMs: number;
-  answerMs: number;
-}
 
 /** A streamed message through the API against the same turn sent straight to the same gateway, in turns. */
 export const benchMessages: Bench = async ({ stack }) => {
@@ -29,15 +23,15 @@ export const benchMessages: Bench = async ({ stack }) => {
     await straight.turn();
     await throughApi(account, path);
   }
-  const ours: Turn[] = [];
-  const bare: Turn[] = [];
+  const ours: TurnTimes[] = [];
+  const bare: TurnTimes[] = [];
   for (let turn = 0; turn < TURNS; turn += 1) {
     bare.push(await straight.turn());
     ours.push(await throughApi(account, path));
   }
   straight.close();
   await account.ok('DELETE', `/instances/${instanceId}`);
-  const row = (what: string, field: keyof Turn) => {
+  const row = (what: string, field: keyof TurnTimes) => {
     const [baseline, values] = [bare, ours].map((turns) => turns.map((turn) => turn[field])) as [number[], number[]]; // two lists in, two lists out
     const added = median(values) - median(baseline);
     return [
@@ -54,9 +48,9 @@ export const benchMessages: Bench = async ({ stack }) => {
   return [...row('first token', 'firstTokenMs'), ...row('answer', 'answerMs')];
 };
 
-async function throughApi(account: ApiClient, path: string): Promise<Turn> {
+async function throughApi(account: ApiClient, path: string): Promise<TurnTimes> {
   const startedAt = performance.now();
-  const response = await account.raw('POST', path, { message: 'hello [[WORDS 10]]', stream: true });
+  const response = await account.raw('POST', path, { message: MESSAGE, stream: true });
   let firstTokenMs: number | null = null;
   const decoder = new TextDecoder();
   for await (const chunk of response.body ?? []) {
@@ -79,29 +73,5 @@ async function openStraight(stack: StackUnderTest, agentId: string) {
   if (!endpoint) throw new Error('the gateway does not run');
   const token = gatewayToken(stack.masterKey, row.runtime_id);
   const client = await connectGateway({ wsUrl: endpoint.wsUrl, token, signal: AbortSignal.timeout(10_000), timeoutMs: 10_000 });
-  return { turn: () => straightTurn(client, row.gateway_agent_id), close: () => client.close() };
-}
-
-async function straightTurn(client: GatewayClient, gatewayAgentId: string): Promise<Turn> {
-  const startedAt = performance.now();
-  const key = randomBytes(10).toString('hex');
-  let firstTokenMs = Number.NaN;
-  const done = new Promise<number>((resolve) => {
-    const stop = client.onEvent((event) => {
-      if (!('runId' in event) || event.runId !== key) return;
-      if (event.kind === 'delta' && Number.isNaN(firstTokenMs)) firstTokenMs = performance.now() - startedAt;
-      if (event.kind !== 'final') return;
-      stop();
-      resolve(performance.now() - startedAt);
-    });
-  });
-  await sendTurn(client, {
-    key,
-    agentId: gatewayAgentId,
-    sessionKey: sessionKeyOf(gatewayAgentId, 'straight'),
-    message: 'hello [[WORDS 10]]',
-    traceId: randomBytes(16).toString('hex'),
-    timeoutSeconds: 60,
-  });
-  return { answerMs: await done, firstTokenMs };
+  return { turn: () => bareTurn(client, row.gateway_agent_id, MESSAGE), close: () => client.close() };
 }

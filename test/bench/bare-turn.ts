@@ -1,0 +1,36 @@
+import { randomBytes } from 'node:crypto';
+import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
+import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
+
+/** In milliseconds from the moment at which it was said. */
+export interface TurnTimes {
+  firstTokenMs: number;
+  answerMs: number;
+}
+
+/** One turn straight over this connection to a gateway: the baseline of everything that answers. */
+export async function bareTurn(client: GatewayClient, gatewayAgentId: string, message: string): Promise<TurnTimes> {
+  const startedAt = performance.now();
+  const key = randomBytes(10).toString('hex');
+  let firstTokenMs = Number.NaN;
+  const done = new Promise<number>((resolve) => {
+    const stop = client.onEvent((event) => {
+      if (!('runId' in event) || event.runId !== key) return;
+      if (event.kind === 'delta' && Number.isNaN(firstTokenMs)) firstTokenMs = performance.now() - startedAt;
+      if (event.kind !== 'final') return;
+      stop();
+      resolve(performance.now() - startedAt);
+    });
+  });
+  const { kind } = await sendTurn(client, {
+    key,
+    agentId: gatewayAgentId,
+    sessionKey: sessionKeyOf(gatewayAgentId, 'straight'),
+    message,
+    traceId: randomBytes(16).toString('hex'),
+    timeoutSeconds: 60,
+  });
+  if (kind === 'refused' || kind === 'lost') throw new Error(`The bare gateway did not take the turn: ${kind}`);
+  return { answerMs: await done, firstTokenMs };
+}
