@@ -141,6 +141,9 @@ function settings({ directory }: Cluster, port: number, durable: boolean): strin
     // The loopback address is enough, and a socket in /tmp would be one more thing to leave behind.
     unix_socket_directories: '',
     max_connections: '300',
+    // The sweeps of the bills write much at once: more memory, and fewer checkpoints, which write whole pages again.
+    shared_buffers: '512MB',
+    max_wal_size: '4GB',
     timezone: 'UTC',
     log_timezone: 'UTC',
     ...(durable ? {} : { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),

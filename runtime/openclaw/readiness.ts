@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint, RuntimeExit } from '../driver.ts';
 
-const POLL_MS = 150;
+const POLL_MS = 75;
 const PROBE_MS = 5_000;
 /** OpenClaw's exit code for a configuration or state that it cannot run with (EX_CONFIG). */
 const EXIT_CONFIGURATION = 78;

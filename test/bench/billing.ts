@@ -19,6 +19,8 @@ const INTERVALS = (process.env['BENCH_INTERVALS'] ?? '100000').split(',').map(Nu
 const MS_PER_INTERVAL = 30_000 / 1_000_000;
 const LEDGER_LINES = 1_000_000;
 const STOP_MS = 5_000;
+/** What 0.0001 USD pay for. */
+const PAID_MS = 12_000;
 const HOURS_PER_MONTH = 730;
 
 /** One sweep that debits one hour of every running instance, on a durable PostgreSQL of its own; and what that takes on disk. */
@@ -147,13 +149,12 @@ async function measureStop({ databaseUrl, newAccount }: StackUnderTest, rounds: 
   const orm = await createOrm(databaseUrl);
   const values: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
-    // Twelve seconds of running.
     const account = await newAccount('0.0001');
     const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'bench' });
     values.push(
       await eventually(async () => {
         const [row] = await orm.em.fork().execute<{ ms: number }[]>(
-          `select (extract(epoch from i.ended_at - i.started_at) * 1000 - 100000 * 3600000 / 30000000)::float8 as ms
+          `select (extract(epoch from i.ended_at - i.started_at) * 1000 - ${PAID_MS})::float8 as ms
              from runtime_intervals i join instances on instances.id = i.instance_id
             where i.instance_id = ? and desired_status = 'stopped' and i.ended_at is not null`,
           [instanceId],

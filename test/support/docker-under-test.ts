@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,7 +9,7 @@ import { createDriver } from '../../runtime/create-driver.ts';
 import type { DriverSettings } from '../../runtime/create-driver.ts';
 import { Engine } from '../../runtime/docker/engine.ts';
 import { STATE_DIR } from '../../runtime/docker/in-container.ts';
-import { namesOf } from '../../runtime/docker/names.ts';
+import { INSTALLATION_LABEL, namesOf } from '../../runtime/docker/names.ts';
 import type { Names } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
@@ -18,6 +18,9 @@ const SOCKET = process.env['DOCKER_SOCKET'] ?? '/var/run/docker.sock';
 
 /** A machine without an engine leaves these tests out; the one that gives the verdict may not. */
 export const hasEngine = process.env['CI'] !== undefined || (await answers(SOCKET));
+
+/** Only an engine that our own script has started is killed. */
+export const hasOwnEngine = hasEngine && (await isOwnEngine());
 
 /** One installation on the real engine, which nothing is left of afterwards. */
 export interface DockerUnderTest {
@@ -73,6 +76,28 @@ export async function openDocker(
 export async function docker(...words: string[]): Promise<string> {
   const env = { ...process.env, DOCKER_HOST: `unix://${SOCKET}` };
   return (await promisify(execFile)('docker', words, { env, maxBuffer: 64 * 1024 ** 2 })).stdout;
+}
+
+/** Kills the engine that our script has started, and nothing else; or starts it again. */
+export async function ownEngine(what: 'crash' | 'start'): Promise<void> {
+  await promisify(execFile)(join(import.meta.dirname, '../../scripts/docker-engine.sh'), [what]);
+}
+
+/** What the engine still has of this installation, but for the walls. */
+export async function remnants(names: Names): Promise<string[]> {
+  const filter = ['--filter', `label=${INSTALLATION_LABEL}=${names.installation}`];
+  const lists = await Promise.all([
+    docker('ps', '--all', ...filter, '--format', '{{.Names}}'),
+    docker('volume', 'ls', ...filter, '--format', '{{.Name}}'),
+    docker('network', 'ls', ...filter, '--format', '{{.Name}}'),
+  ]);
+  return lists.flatMap((list) => list.split('\n')).filter((name) => name !== '' && name !== names.walls);
+}
+
+async function isOwnEngine(): Promise<boolean> {
+  const pid = await readFile('/var/run/thermidora-docker.pid', 'utf8').catch(() => null);
+  if (pid === null) return false;
+  return (await readFile(`/proc/${pid.trim()}/comm`, 'utf8').catch(() => '')).trim() === 'dockerd';
 }
 
 function answers(socketPath: string): Promise<boolean> {

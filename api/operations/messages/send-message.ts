@@ -97,8 +97,9 @@ export const sendMessage = defineOperation({
   auditSubject: ({ messageId, instanceId }) => ({ target: messageId, instanceId }),
 
   async after(sent, { body, deps, signal }) {
-    const turn = deps.turnSender.follow(sent.messageId);
+    // First: what is being sent is not looked for.
     deps.turnSender.kick(sent.messageId, sent);
+    const turn = deps.turnSender.follow(sent.messageId);
     if (body.stream) return new EventStream(streamReply(deps, sent, turn, signal));
     return awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal });
   },

@@ -1,28 +1,26 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { RuntimeDriver } from '../../../runtime/driver.ts';
 import { EngineAwayError } from '../../../runtime/docker/engine.ts';
-import { INSTALLATION_LABEL } from '../../../runtime/docker/names.ts';
 import { StorageError } from '../../../runtime/process/storage-error.ts';
 import { campaignRounds, createDice } from '../../support/campaign.ts';
-import { docker, hasEngine, openDocker } from '../../support/docker-under-test.ts';
+import { docker, hasEngine, hasOwnEngine, openDocker, ownEngine, remnants } from '../../support/docker-under-test.ts';
 import { eventually } from '../../support/eventually.ts';
 import { cutAfter } from './cut-socket.ts';
 import { openInstances, specOf, START_MS } from './instances-under-test.ts';
 import type { InstancesUnderTest } from './instances-under-test.ts';
 
 const run = promisify(execFile);
-const ENGINE_SCRIPT = join(import.meta.dirname, '..', '..', '..', 'scripts', 'docker-engine.sh');
 /** More calls than any change makes. */
 const MOST_CALLS = 25;
 const ID = 'faulty';
 
 const onEngine = hasEngine ? describe : describe.skip;
-const onOurEngine = hasEngine && (await isOurEngine()) ? describe : describe.skip;
+const onOurEngine = hasOwnEngine ? describe : describe.skip;
 
 onEngine('what somebody does to the engine’s things by hand is mended by the next start', () => {
   let instances: InstancesUnderTest;
@@ -96,7 +94,7 @@ onEngine('what somebody does to the engine’s things by hand is mended by the n
 
   test('a destroy leaves no container, volume or network', async () => {
     await driver.destroy(id, instances.call());
-    expect(await remnants(instances)).toEqual([]);
+    expect(await remnants(instances.names)).toEqual([]);
     expect(await driver.list()).toEqual([]);
   });
 });
@@ -124,7 +122,7 @@ onEngine('a worker that is killed between two calls of the engine', () => {
             const expected = { ensureRunning: 'running', stop: 'exited', destroy: 'absent' }[change];
             expect(await next.inspect(ID)).toMatchObject({ status: expected });
           }
-          expect(await remnants(under)).toEqual([]);
+          expect(await remnants(under.names)).toEqual([]);
         }
       } finally {
         await under.close();
@@ -145,7 +143,7 @@ onEngine('a full disk', () => {
         const call = { epoch: 1, signal: AbortSignal.timeout(START_MS) };
         const large = { runtimeId: ID, renderConfig: () => 'x'.repeat(100_000) };
         await expect(under.openDriver().ensureRunning(large, call)).rejects.toThrow(StorageError);
-        expect(await remnants(under)).toEqual([]);
+        expect(await remnants(under.names)).toEqual([]);
         await under.openDriver().ensureRunning(specOf(under.openDriver(), ID), call);
         expect(await under.openDriver().inspect(ID)).toMatchObject({ status: 'running' });
       } finally {
@@ -167,10 +165,10 @@ onOurEngine('an engine that is killed', () => {
       try {
         await instances.start(id);
         const before = await instances.driver.inspect(id);
-        await run(ENGINE_SCRIPT, ['crash']);
+        await ownEngine('crash');
         await expect(instances.driver.inspect(id)).rejects.toThrow(EngineAwayError);
         const written = instances.driver.writeConfig(specOf(instances.driver, id), instances.call());
-        await run(ENGINE_SCRIPT, ['start']);
+        await ownEngine('start');
         await written;
         expect(await instances.driver.inspect(id)).toEqual(before);
         await eventually(async () => expect(await instances.ask(id, '[[SAY I am here.]]')).toBe('I am here.'));
@@ -194,24 +192,6 @@ async function carryOut(
   else await driver.destroy(ID, call);
 }
 
-/** What the engine still has of this installation, but for the walls. */
-async function remnants({ names }: Pick<InstancesUnderTest, 'names'>): Promise<string[]> {
-  const filter = ['--filter', `label=${INSTALLATION_LABEL}=${names.installation}`];
-  const lists = await Promise.all([
-    docker('ps', '--all', ...filter, '--format', '{{.Names}}'),
-    docker('volume', 'ls', ...filter, '--format', '{{.Name}}'),
-    docker('network', 'ls', ...filter, '--format', '{{.Name}}'),
-  ]);
-  return lists.flatMap((list) => list.split('\n')).filter((name) => name !== '' && name !== names.walls);
-}
-
 async function imageOf({ names }: InstancesUnderTest): Promise<string> {
   return (await docker('inspect', '--format', '{{.Config.Image}}', names.walls)).trim();
-}
-
-/** Only an engine that our own script has started is killed. */
-async function isOurEngine(): Promise<boolean> {
-  const pid = await readFile('/var/run/thermidora-docker.pid', 'utf8').catch(() => null);
-  if (pid === null) return false;
-  return (await readFile(`/proc/${pid.trim()}/comm`, 'utf8').catch(() => '')).trim() === 'dockerd';
 }

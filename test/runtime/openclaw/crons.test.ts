@@ -17,7 +17,10 @@ import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
 
 /** The first turn of a gateway takes long on a busy machine. */
 const RUN_MS = 60_000;
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+/** The most that the gateway's search finds. */
+const SEARCH_HITS = 25;
 const LONG = `${'All is well. '.repeat(300)}The end.`;
 
 jest.setTimeout(3 * RUN_MS);
@@ -111,6 +114,29 @@ test('all that a run said is known while somebody listens, afterwards, and after
   expect(runs.map(({ runAtMs }) => runAtMs)).toEqual([next.runAtMs, run.runAtMs]);
   await removeCron(client, id);
 });
+
+test(
+  'what a run said is found behind more later runs than a search of the gateway answers',
+  async () => {
+    const { id } = await addCron(client, newCron('cron_many', { message: `[[SAY ${LONG}]]` }));
+    const runs: CronRun[] = [];
+    const run = async (): Promise<void> => {
+      events.length = 0;
+      await runCron(client, id);
+      runs.push(await finishedRun(id));
+    };
+    await run();
+    await updateCron(client, id, { message: '[[SAY Another one.]]' });
+    const minuteOf = (atMs: number) => Math.floor(atMs / MINUTE_MS);
+    // Those of the same minute cannot be told apart by it.
+    await eventually(() => expect(minuteOf(Date.now())).toBeGreaterThan(minuteOf(runs[0]!.runAtMs)), 2 * MINUTE_MS);
+    for (let later = 0; later <= SEARCH_HITS; later += 1) await run();
+
+    expect(await fullTextOfRun(client, runs[0]!, null)).toEqual({ text: LONG, isTruncated: false });
+    await removeCron(client, id);
+  },
+  5 * MINUTE_MS,
+);
 
 test('of a run that the gateway has forgotten the summary is left, and said to be cut', async () => {
   const run = {
