@@ -9,12 +9,11 @@ import { createLog } from '../../lib/log.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { startSecondApi } from './second-api.ts';
 import { timed } from './bench.ts';
+import { CONNECTIONS, rate, SECONDS } from './rate.ts';
 import type { Bench } from './bench.ts';
 import { median } from './table.ts';
 import type { Row } from './table.ts';
 
-const CONNECTIONS = 20;
-const SECONDS = 10;
 const CALLS = 2_000;
 
 /**
@@ -62,19 +61,6 @@ async function withTwo(stack: StackUnderTest, { headers, instanceId, write }: Ca
   await second.end();
   const row = (what: string, values: number[]): Row => ({ what, values, unit: 'requests/s', goal: 'known', reached: null });
   return [row('GET /instances/:id, two processes together', reads), row('POST /auth/keys, two processes together', writes)];
-}
-
-async function rate(what: string, least: number, options: autocannon.Options): Promise<Row[]> {
-  // The first calls warm up, and make what is replayed.
-  await autocannon({ ...options, connections: 1, amount: 20 });
-  const result = await autocannon({ ...options, connections: CONNECTIONS, duration: SECONDS });
-  if (result.non2xx > 0) throw new Error(`${result.non2xx} calls of ${what} failed`);
-  const { average } = result.requests;
-  const { p50, p99 } = result.latency;
-  return [
-    { what: `${what}, per second`, values: [average], unit: 'requests/s', goal: `>= ${least}`, reached: average >= least },
-    { what, values: [p50, p99], unit: 'ms', goal: 'p99 < 50', reached: p99 < 50 },
-  ];
 }
 
 /** One after the other in this process, so each is what a request waits for. */
