@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const POLL_MS = 50;
 
 /** Tries until the assertions hold; throws what they said last when they do not within the time. */
-export async function eventually<T>(attempt: () => Promise<T> | T, withinMs = 10_000): Promise<T> {
+export async function eventually<T>(attempt: () => Promise<T> | T, withinMs = 20_000): Promise<T> {
   const giveUp = AbortSignal.timeout(withinMs);
   for (;;) {
     try {

@@ -30,7 +30,7 @@ describe('deliverWebhook', () => {
         const all = receiver.received.filter(({ path }) => path === '/plain');
         expect(all).toHaveLength(1);
         return all;
-      });
+      }, 30_000);
       const headers = Object.fromEntries(Object.entries(got!.headers).map(([name, value]) => [name, String(value)]));
       expect(headers).toMatchObject({
         'x-thermidora-signature': signHex(secret, Buffer.from(got!.body)),

@@ -117,7 +117,7 @@ describe('billing.usage', () => {
       [account.accountId, instanceId, agentId, messageId, account.accountId, instanceId, agentId],
     );
     const id = api.deps.makeId('int');
-    const day = Math.floor((hour - 30 * HOUR) / (24 * HOUR)) * 24 * HOUR;
+    const day = Math.floor(hour / (24 * HOUR) - 2) * 24 * HOUR;
     await api.sql(
       `insert into runtime_intervals (id, instance_id, account_id, boot_id, started_at, ended_at, end_proven)
        values (?, ?, ?, 'boot', ?, ?, true) returning id`,

@@ -13,6 +13,18 @@ test.each([
     '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\nnever answered\n\nContinue the current task from the existing transcript, preserving completed work.\n\nRuntime: agent=a',
     'never answered',
   ],
+  [
+    '[Queued user message from a previous active turn; preserved as context only. Continue.]\ntwo\n\nparagraphs\n\nContinue the current task from the existing transcript, preserving completed work.',
+    'two\n\nparagraphs',
+  ],
+  [
+    '[cron:1 daily] do it\n\nThis is an unattended scheduled run. Nobody is present.\n\nRuntime: agent=a | session=agent:a:cron:1',
+    '[cron:1 daily] do it',
+  ],
+  [
+    '[Queued user message from a previous active turn; preserved as context only. Continue.]\n[cron:1 daily] do it\n\nThis is an unattended scheduled run. Nobody is present.\n\nContinue the current task from the existing transcript, preserving completed work.',
+    '[cron:1 daily] do it',
+  ],
   ['', ''],
 ])('%j was said as %j', (message, said) => {
   expect(spokenText(message)).toBe(said);
