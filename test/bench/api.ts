@@ -9,7 +9,7 @@ import { createLog } from '../../lib/log.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { startSecondApi } from './second-api.ts';
 import { timed } from './bench.ts';
-import { CONNECTIONS, rate, SECONDS } from './rate.ts';
+import { CONNECTIONS, rate, SECONDS, WRITE_CONNECTIONS } from './rate.ts';
 import type { Bench } from './bench.ts';
 import { median } from './table.ts';
 import type { Row } from './table.ts';
@@ -27,7 +27,7 @@ export const benchApi: Bench = async ({ stack }) => {
   const { instanceId } = await account.ok('POST', '/instances', { name: 'bench' });
   const body = JSON.stringify({ name: 'bench' });
   const headers = { 'x-api-key': String(apiKey), 'content-type': 'application/json' };
-  const write = { url: `${stack.url}/v1/auth/keys`, method: 'POST', body, headers } as const;
+  const write = { url: `${stack.url}/v1/auth/keys`, method: 'POST', body, headers, connections: WRITE_CONNECTIONS } as const;
   const rows = [
     ...(await rate('GET /instances/:id', 1_000, { headers, url: `${stack.url}/v1/instances/${instanceId}` })),
     ...(await rate('POST /auth/keys', 300, write)),

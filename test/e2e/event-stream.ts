@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import type { ErrorCode } from '../../domain/errors.ts';
 import { createLog } from '../../lib/log.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
@@ -15,7 +16,7 @@ export const LONG = `${'All is well. '.repeat(300)}The end.`;
 const TURN_MS = 300_000;
 const AGAIN_MS = 200;
 /** What passes by itself: a part of the stack is away, or another call has the key. */
-const PASSES = ['instance_not_ready', 'internal_error', 'timeout', 'conflict', 'rate_limited', 'service_unavailable'];
+const PASSES: ErrorCode[] = ['instance_not_ready', 'internal_error', 'timeout', 'conflict', 'rate_limited', 'unavailable'];
 
 /** How a turn ended, as its caller was told. */
 export interface Told {
