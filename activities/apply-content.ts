@@ -23,7 +23,7 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     await driver.writeConfig(gatewaySpec(deps, runtimeId, { rows: content, secrets }), call);
     const client = await connections.get(runtimeId, signal);
     await syncSecrets(client, secrets);
-    const { refused } = await pushContent(deps, attempt, { client, content });
+    const { refused } = await pushContent(deps, attempt, { client, content, isNew: false });
     const { contentGeneration } = content;
     orOvertaken(await markContentApplied(orm.em.fork(), { instanceId, epoch: call.epoch, contentGeneration }));
     if (refused > 0) await noteContent(orm.em.fork(), { instanceId, note: 'file_refused' });

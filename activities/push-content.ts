@@ -28,29 +28,25 @@ export interface PushedContent {
   refused: number;
 }
 
+interface Pushing {
+  client: GatewayClient;
+  content: GatewayContentRows;
+  /** The gateway began with this configuration, so it has read it. */
+  isNew: boolean;
+}
+
 /**
  * Brings a ready gateway whose configuration is written to this content: waits until it has the agents and skills, gives them
  * their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
  */
-export async function pushContent(
-  deps: StepDeps,
-  attempt: Attempt,
-  { client, content }: { client: GatewayClient; content: GatewayContentRows },
-): Promise<PushedContent> {
+export async function pushContent(deps: StepDeps, attempt: Attempt, { client, content, isNew }: Pushing): Promise<PushedContent> {
   const { orm, driver, clock } = deps;
-  const { runtimeId, signal, call } = attempt;
+  const { runtimeId, call } = attempt;
   const { agents, removedAgents, files } = content;
   // The call that deleted an agent may have died before it had ended its turns.
   for (const { id } of removedAgents) await endTurns(turnDepsOf(deps), { agentId: id }, cancelledEnd());
-  const endpoint = await driver.endpoint(runtimeId);
-  if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
-  const present = agents.map(({ gatewayAgentId }) => gatewayAgentId);
-  const absent = removedAgents.map(({ gatewayAgentId }) => gatewayAgentId);
-  await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs: LIVE_MS });
-
-  const [first] = present;
-  // Without an agent there is nobody to have skills.
-  if (first !== undefined) await waitForSkills(client, wantedSkills(content), { agentId: first, signal, deadlineMs: LIVE_MS });
+  // What an earlier gateway took up is not asked for again: a new one takes long to answer, and the customer waits.
+  if (!isNew || !wasSeen(content)) await waitForContent(deps, attempt, { client, content });
 
   const filesOf = Map.groupBy(files, ({ agentId }) => agentId);
   const refused = new Set<ContentFile>();
@@ -58,7 +54,10 @@ export async function pushContent(
     for (const file of await pushFiles(deps, attempt, { client, gatewayAgentId, files: filesOf.get(id) ?? [] }))
       refused.add(file);
   const paths = driver.paths(runtimeId);
-  const leftovers = absent.flatMap((name) => [paths.workspaceOf(name), posix.dirname(paths.agentDirOf(name))]);
+  const leftovers = removedAgents.flatMap(({ gatewayAgentId: name }) => [
+    paths.workspaceOf(name),
+    posix.dirname(paths.agentDirOf(name)),
+  ]);
   if (leftovers.length > 0) await driver.removePaths(runtimeId, leftovers, call);
 
   const em = orm.em.fork();
@@ -81,6 +80,25 @@ export async function pushContent(
     content.skills.map(({ id }) => id),
   );
   return { refused: refused.size };
+}
+
+function wasSeen({ agents, removedAgents, skills }: GatewayContentRows): boolean {
+  return removedAgents.length === 0 && [...agents, ...skills].every(({ isActive }) => isActive);
+}
+
+async function waitForContent(
+  deps: StepDeps,
+  { runtimeId, signal }: Attempt,
+  { client, content }: Omit<Pushing, 'isNew'>,
+): Promise<void> {
+  const endpoint = await deps.driver.endpoint(runtimeId);
+  if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
+  const present = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
+  const absent = content.removedAgents.map(({ gatewayAgentId }) => gatewayAgentId);
+  await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs: LIVE_MS });
+  const [first] = present;
+  // Without an agent there is nobody to have skills.
+  if (first !== undefined) await waitForSkills(client, wantedSkills(content), { agentId: first, signal, deadlineMs: LIVE_MS });
 }
 
 interface FilesOfAgent {

@@ -38,7 +38,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await killLostGateway(deps, attempt);
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     const secrets = openSecrets(deps, content);
-    await spawn(deps, attempt, { rows: content, secrets });
+    const isNew = await spawn(deps, attempt, { rows: content, secrets });
     await becomeReady(deps, attempt);
     // At once: three seconds after it is ready the gateway would run interrupted turns again by itself.
     const client = await connections.get(runtimeId, signal);
@@ -47,7 +47,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await attempt.enter('recovering_turns');
     await recoverTurns(deps, attempt, client);
     await attempt.enter('applying_content');
-    const { refused } = await pushContent(deps, attempt, { client, content });
+    const { refused } = await pushContent(deps, attempt, { client, content, isNew });
     await publish(deps, attempt, { client, content });
     if (refused > 0) await noteContent(orm.em.fork(), { instanceId, note: 'file_refused' });
   });
@@ -62,12 +62,13 @@ async function killLostGateway({ driver, connections }: StepDeps, attempt: Attem
   await driver.stop(runtimeId, { graceMs: 0 }, call);
 }
 
-/** Spawns a gateway, or brings the one that runs to this configuration. */
-async function spawn(deps: StepDeps, attempt: Attempt, content: OpenContent): Promise<void> {
+/** Spawns a gateway, or brings the one that runs to this configuration. Answers whether it is a new one. */
+async function spawn(deps: StepDeps, attempt: Attempt, content: OpenContent): Promise<boolean> {
   const { orm, driver, connections } = deps;
   const { instanceId, runtimeId, call, step } = attempt;
   await attempt.enter('starting_gateway');
-  if ((await driver.inspect(runtimeId)).status !== 'running') {
+  const isNew = (await driver.inspect(runtimeId)).status !== 'running';
+  if (isNew) {
     connections.close(runtimeId);
     // Before the spawn: another attempt could not tell how new the gateway is that it adopts.
     const { restartGeneration } = step.row;
@@ -75,6 +76,7 @@ async function spawn(deps: StepDeps, attempt: Attempt, content: OpenContent): Pr
   }
   await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
   await driver.ensureRunning(gatewaySpec(deps, runtimeId, content), call);
+  return isNew;
 }
 
 async function becomeReady({ driver, clock }: StepDeps, attempt: Attempt): Promise<void> {

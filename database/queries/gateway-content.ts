@@ -5,6 +5,8 @@ export interface ContentAgent {
   gatewayAgentId: string;
   displayName: string;
   model: string;
+  /** A gateway of this instance has had it. */
+  isActive: boolean;
 }
 
 export interface ContentFile {
@@ -21,6 +23,8 @@ export interface ContentSkill {
   type: 'built-in' | 'custom';
   /** The variables that it asks for. */
   requiresEnv: string[];
+  /** A gateway of this instance has had it. */
+  isActive: boolean;
 }
 
 export interface ContentSkillFile {
@@ -59,7 +63,7 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
     [instanceId],
   );
   const agents = await em.execute<ContentAgent[]>(
-    `select id, gateway_agent_id as "gatewayAgentId", display_name as "displayName", model
+    `select id, gateway_agent_id as "gatewayAgentId", display_name as "displayName", model, status = 'active' as "isActive"
        from agents where instance_id = ? and deleted_at is null order by created_at, id`,
     [instanceId],
   );
@@ -75,7 +79,8 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
     [instanceId],
   );
   const skills = await em.execute<ContentSkill[]>(
-    `select id, name, type, to_json(requires_env) as "requiresEnv" from instance_skills where instance_id = ? order by name`,
+    `select id, name, type, to_json(requires_env) as "requiresEnv", status = 'active' as "isActive"
+       from instance_skills where instance_id = ? order by name`,
     [instanceId],
   );
   const skillFiles = await em.execute<ContentSkillFile[]>(

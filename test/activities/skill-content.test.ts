@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { skillEnvironments } from '../../activities/skill-content.ts';
 
-const skill = (name: string, requiresEnv: string[]) => ({ id: name, name, type: 'custom' as const, requiresEnv });
+const skill = (name: string, requiresEnv: string[]) => ({ id: name, name, type: 'custom' as const, requiresEnv, isActive: true });
 const manifest = (skillName: string, skillKey?: string) => ({
   skillName,
   path: 'SKILL.md',
