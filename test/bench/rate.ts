@@ -6,7 +6,7 @@ export const CONNECTIONS = 20;
 export const WRITE_CONNECTIONS = 10;
 export const SECONDS = 10;
 /** Until its code is compiled, a process answers more slowly. */
-const WARM_UP_SECONDS = 3;
+const WARM_UP_SECONDS = 5;
 
 /** So many calls a second are answered, and how fast, once one call was made and the process is warm. */
 export async function rate(what: string, least: number, options: autocannon.Options): Promise<Row[]> {

@@ -52,6 +52,8 @@ async function killParts(
     await sleep(dice.below(2_000));
     await stack.start(part);
     isBack();
+    const minutesLeft = Math.ceil((until - performance.now()) / 60_000);
+    process.stderr.write(`mixed load: ${part} was killed and is back; ${minutesLeft} of ${MINUTES} minutes are left\n`);
   }
 }
 
