@@ -1,11 +1,10 @@
-import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
-import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
-import { startGateway } from '../support/gateway-under-test.ts';
+import { bareColdStart } from './bare-cold-start.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';
 import { median } from './table.ts';
 
-const OUR_SHARE_MS = 700;
+/** Of a cold start: everything but the gateway's own time. */
+export const OUR_SHARE_MS = 700;
 
 /** From the creation of an instance to its agent's first answer, against a bare gateway that is started and asked. */
 export const benchColdStart: Bench = async ({ stack, rounds, say }) => {
@@ -39,24 +38,3 @@ export const benchColdStart: Bench = async ({ stack, rounds, say }) => {
     },
   ];
 };
-
-async function bareColdStart(): Promise<number> {
-  const startedAt = performance.now();
-  const gateway = await startGateway(['alpha']);
-  try {
-    const client = await gateway.connect();
-    const answered = new Promise<void>((resolve) => client.onEvent((event) => void (event.kind === 'final' && resolve())));
-    await sendTurn(client, {
-      key: 'bench',
-      agentId: 'alpha',
-      sessionKey: sessionKeyOf('alpha', 'bench'),
-      message: 'hello',
-      traceId: '1'.padStart(32, '0'),
-      timeoutSeconds: 60,
-    });
-    await answered;
-    return performance.now() - startedAt;
-  } finally {
-    await gateway.close();
-  }
-}

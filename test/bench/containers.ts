@@ -2,12 +2,14 @@ import { docker, hasEngine } from '../support/docker-under-test.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { namesOf } from '../../runtime/docker/names.ts';
-import { startGateway } from '../support/gateway-under-test.ts';
-import { timed } from './bench.ts';
+import { bareColdStart } from './bare-cold-start.ts';
 import type { Bench } from './bench.ts';
+import { OUR_SHARE_MS } from './cold-start.ts';
 import { median } from './table.ts';
 
 const LIMIT_MS = 15_000;
+/** What a container may add. */
+const CONTAINER_MS = 1_000;
 const AT_ONCE = Number(process.env['AT_ONCE'] ?? 5);
 const TURNS = Number(process.env['TURNS'] ?? 200);
 const MEBIBYTE_PER_GIBIBYTE = 1024;
@@ -26,13 +28,11 @@ export const benchContainers: Bench = async ({ rounds, say }) => {
     const bare: number[] = [];
     const ours: number[] = [];
     for (let round = 1; round <= rounds; round += 1) {
-      bare.push(await bareStart());
+      bare.push(await bareColdStart());
       const { instanceId, ms } = await coldStart(account, 'bench');
       ours.push(ms);
       await account.ok('DELETE', `/instances/${instanceId}`);
-      say(
-        `  round ${round}: bare gateway ready ${Math.round(bare.at(-1) ?? 0)} ms, first answer in a container ${Math.round(ms)} ms`,
-      );
+      say(`  round ${round}: bare gateway ${Math.round(bare.at(-1) ?? 0)} ms, first answer in a container ${Math.round(ms)} ms`);
     }
     const together = await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => coldStart(account, `at-once-${n}`)));
     const idle = await memoryOf(stack);
@@ -43,13 +43,13 @@ export const benchContainers: Bench = async ({ rounds, say }) => {
     const used = Math.max(...(await memoryOf(stack)));
     const fits = Math.floor((16 * MEBIBYTE_PER_GIBIBYTE - PLATFORM_MB) / LIMIT_MB);
     return [
-      { what: 'bare gateway: start to ready', values: bare, unit: 'ms', goal: 'the baseline', reached: null },
+      { what: 'bare gateway: start to first answer', values: bare, unit: 'ms', goal: 'the baseline', reached: null },
       {
         what: 'create to first answer in a container',
         values: ours,
         unit: 'ms',
-        goal: `p50 <= ${LIMIT_MS}`,
-        reached: median(ours) <= LIMIT_MS,
+        goal: `p50 <= bare + ${OUR_SHARE_MS + CONTAINER_MS} (${LIMIT_MS} in all: ${median(ours) <= LIMIT_MS ? 'yes' : 'NO'})`,
+        reached: median(ours) <= median(bare) + OUR_SHARE_MS + CONTAINER_MS,
       },
       {
         what: `start of ${AT_ONCE} containers at once, each to its first answer`,
@@ -86,13 +86,6 @@ async function coldStart(account: Account, name: string): Promise<{ instanceId: 
   }
   await account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, { message: 'hello' });
   return { instanceId, agentId, ms: performance.now() - startedAt };
-}
-
-async function bareStart(): Promise<number> {
-  let close = async (): Promise<void> => {};
-  const ms = await timed(async () => ({ close } = await startGateway()));
-  await close();
-  return ms;
 }
 
 /** Of every container of this stack, in MiB, as the engine counts it: without the page cache. */
