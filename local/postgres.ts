@@ -142,7 +142,7 @@ function settings({ directory }: Cluster, port: number, durable: boolean): strin
     unix_socket_directories: '',
     max_connections: '300',
     // The sweeps of the bills write much at once: more memory, and fewer checkpoints, which write whole pages again.
-    shared_buffers: '512MB',
+    shared_buffers: '1GB',
     max_wal_size: '4GB',
     timezone: 'UTC',
     log_timezone: 'UTC',

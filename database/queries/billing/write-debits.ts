@@ -27,7 +27,7 @@ export interface AccountRange {
 
 /** `now`, and the last full hour that can be proven for anybody. */
 const CLOCK = `clock as materialized (
-  select now, date_trunc('hour', greatest(now, (select max(alive_until) from watch_shards)), 'UTC') as hour
+  select now, date_bin('1 hour', greatest(now, (select max(alive_until) from watch_shards)), 'epoch') as hour
     from (select ?::timestamptz as now) given
 )`;
 
@@ -65,7 +65,7 @@ const IS_FINAL = `(i.ended_at is not null and (i.end_proven or
 
 /** Up to where an interval is to be debited now: its end, or the last full hour that is proven. */
 const DUE = `case when ${IS_FINAL} then greatest(${BILLED}, ${provenUntil('clock.now')})
-                  else date_trunc('hour', ${provenUntil('clock.now')}, 'UTC') end`;
+                  else date_bin('1 hour', ${provenUntil('clock.now')}, 'epoch') end`;
 
 /**
  * Writes the debits of these accounts' intervals up to what is proven, of those that have ended to their end and of the
@@ -84,12 +84,12 @@ export async function writeDebits(em: EntityManager, now: Date, { after, until }
           for update of i skip locked
      ), chosen as materialized (
        select id, account_id, remainder, billed, is_final, until, least(until, longest) as upto
-         from (select *, date_trunc('hour', billed, 'UTC') + interval '${HOURS_AT_ONCE} hours' as longest from due) due
+         from (select *, date_bin('1 hour', billed, 'epoch') + interval '${HOURS_AT_ONCE} hours' as longest from due) due
      ), piece as (
        select chosen.id, chosen.account_id, chosen.remainder, span.span_from, span.span_to, price.per_hour,
               price.per_hour * ${msBetween('span.span_from', 'span.span_to')} as units
          from chosen
-         cross join lateral generate_series(date_trunc('hour', billed, 'UTC'), upto - interval '1 millisecond', interval '1 hour') hour
+         cross join lateral generate_series(date_bin('1 hour', billed, 'epoch'), upto - interval '1 millisecond', interval '1 hour') hour
          join price on price.starts_at < least(upto, hour + interval '1 hour') and price.ends_at > greatest(billed, hour)
          cross join lateral (select greatest(billed, hour, price.starts_at) as span_from,
                                     least(upto, hour + interval '1 hour', price.ends_at) as span_to) span
