@@ -36,8 +36,8 @@ interface Pushing {
 }
 
 /**
- * Brings a ready gateway whose configuration is written to this content: waits until it has the agents and skills, gives them
- * their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
+ * Brings a ready gateway whose configuration is written to this content: waits until it has the agents and skills,
+ * unless it is new and one before it had them, gives them their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
  */
 export async function pushContent(deps: StepDeps, attempt: Attempt, { client, content, isNew }: Pushing): Promise<PushedContent> {
   const { orm, driver, clock } = deps;

@@ -4,7 +4,7 @@ import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { namesOf } from '../../runtime/docker/names.ts';
 import { bareColdStart } from './bare-cold-start.ts';
 import type { Bench } from './bench.ts';
-import { OUR_SHARE_MS } from './cold-start.ts';
+import { coldStart, OUR_SHARE_MS } from './cold-start.ts';
 import { median } from './table.ts';
 
 const LIMIT_MS = 15_000;
@@ -72,21 +72,6 @@ export const benchContainers: Bench = async ({ rounds, say }) => {
     await stack.close();
   }
 };
-
-type Account = Awaited<ReturnType<StackUnderTest['newAccount']>>;
-
-async function coldStart(account: Account, name: string): Promise<{ instanceId: string; agentId: string; ms: number }> {
-  const startedAt = performance.now();
-  const { instanceId } = await account.ok('POST', '/instances', { name });
-  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, { name: 'a', slug: 'agent', displayName: 'A' });
-  for (;;) {
-    const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
-    if (status === 'running') break;
-    if (status !== 'provisioning') throw new Error(`${name} is ${status}`);
-  }
-  await account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, { message: 'hello' });
-  return { instanceId, agentId, ms: performance.now() - startedAt };
-}
 
 /** Of every container of this stack, in MiB, as the engine counts it: without the page cache. */
 async function memoryOf({ dataDir }: StackUnderTest): Promise<number[]> {

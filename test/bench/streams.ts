@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, request } from 'undici';
 import { createOrm } from '../../database/orm.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { killPid } from '../../runtime/process/process-identity.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { residentMiB } from '../support/resident-memory.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { eventually } from '../support/eventually.ts';
 import { percentile } from './table.ts';
@@ -30,7 +30,7 @@ export const benchStreams: Bench = async ({ stack }) => {
   await stack.kill('worker');
   await endGateways(stack);
 
-  const before = await residentKibibytes(stack);
+  const before = await residentMiB(stack.pidOf('api'));
   const dispatcher = new Agent({ connections: STREAMS, bodyTimeout: 0, headersTimeout: 0 });
   const gone = new AbortController();
   const open = async (index: number): Promise<number> => {
@@ -60,7 +60,7 @@ export const benchStreams: Bench = async ({ stack }) => {
   const refused = (await statuses).filter((status) => status !== 200);
   if (refused.length > 0) throw new Error(`${refused.length} streams were refused, the first with ${refused[0]}`);
   await sleep(SETTLE_MS);
-  const each = ((await residentKibibytes(stack)) - before) / STREAMS;
+  const each = (((await residentMiB(stack.pidOf('api'))) - before) * 1024) / STREAMS;
   const reads: number[] = [];
   for (let read = 0; read < READS; read += 1) reads.push(await timed(() => account.ok('GET', `/instances/${instanceId}`)));
   gone.abort();
@@ -85,9 +85,4 @@ async function endGateways(stack: StackUnderTest): Promise<void> {
     const record = await readRecord(layoutOf(stack.dataDir, runtimeId));
     if (record) killPid(record.pid, 'SIGKILL');
   }
-}
-
-async function residentKibibytes(stack: StackUnderTest): Promise<number> {
-  const status = await readFile(`/proc/${stack.pidOf('api')}/status`, 'utf8');
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]);
 }

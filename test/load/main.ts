@@ -1,10 +1,11 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
 import { verifyBilling } from '../../database/queries/billing/verify-billing.ts';
 import { createDice } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';
+import { residentMiB } from '../support/resident-memory.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { ProcessName, StackUnderTest } from '../support/stack-under-test.ts';
 import { closeTestRun, openTestRun } from '../support/test-run.ts';
@@ -27,11 +28,10 @@ interface Footprint {
 
 async function footprint(stack: StackUnderTest, orm: MikroORM): Promise<Footprint> {
   const pid = stack.pidOf('api');
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
   const [row] = await orm.em
     .fork()
     .execute<{ count: number }[]>('select count(*)::float8 as count from pg_stat_activity where datname = current_database()');
-  const mebibytes = Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+  const mebibytes = await residentMiB(pid);
   return { mebibytes, files: (await readdir(`/proc/${pid}/fd`)).length, connections: row?.count ?? Number.NaN };
 }
 

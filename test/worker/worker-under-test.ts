@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { residentMiB } from '../support/resident-memory.ts';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -99,10 +100,7 @@ export async function createWorker({ databaseUrl, temporalAddress, temporalNames
     readiness: async () => readiness.parse(await (await get('/readyz')).json()),
     metrics: async () => (await get('/metrics')).text(),
     log: () => readFile(logFile, 'utf8'),
-    async residentMiB() {
-      const status = await readFile(`/proc/${child?.pid}/status`, 'utf8');
-      return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-    },
+    residentMiB: () => residentMiB(child?.pid ?? Number.NaN),
     async close() {
       await worker.end('SIGKILL');
       for (const { runtimeId } of await driver.list())
