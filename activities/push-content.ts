@@ -7,7 +7,7 @@ import {
   markSkillsActive,
 } from '../database/queries/gateway-content.ts';
 import type { ContentFile, GatewayContentRows } from '../database/queries/gateway-content.ts';
-import { UnsafePathError } from '../runtime/driver.ts';
+import { InstanceDiskFullError, UnsafePathError } from '../runtime/driver.ts';
 import { isPersonaFile, setAgentFile } from '../runtime/openclaw/agent-files.ts';
 import { waitForAgents } from '../runtime/openclaw/agent-liveness.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
@@ -109,7 +109,8 @@ interface FilesOfAgent {
 
 /**
  * The gateway writes the files of the prompt itself; all others, and every removal, go by the driver. Answers those in
- * whose place an agent has put a link or a folder: they are no reason to keep the rest from anybody.
+ * whose place an agent has put a link or a folder, or for which it has left no room: they are no reason to keep the rest
+ * from anybody.
  */
 async function pushFiles(
   deps: StepDeps,
@@ -121,13 +122,17 @@ async function pushFiles(
     try {
       await pushFile(deps, attempt, { client, gatewayAgentId, file });
     } catch (err) {
-      const isInTheWay = err instanceof UnsafePathError || (err instanceof GatewayRequestError && err.code === 'INVALID_REQUEST');
-      if (!isInTheWay) throw err;
+      if (!isTheirOwnDoing(err)) throw err;
       deps.log.warn({ err, instanceId: attempt.instanceId, agentId: file.agentId }, 'a file of an agent could not be written');
       refused.push(file);
     }
   }
   return refused;
+}
+
+function isTheirOwnDoing(error: unknown): boolean {
+  if (error instanceof UnsafePathError || error instanceof InstanceDiskFullError) return true;
+  return error instanceof GatewayRequestError && error.code === 'INVALID_REQUEST';
 }
 
 interface FileOfAgent {

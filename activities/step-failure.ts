@@ -1,7 +1,7 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { isDatabaseAway } from '../database/failure-kind.ts';
 import type { StepFailure, StepInterruption } from '../domain/failures.ts';
-import { StaleEpochError } from '../runtime/driver.ts';
+import { InstanceDiskFullError, StaleEpochError } from '../runtime/driver.ts';
 import { AgentsNotLiveError } from '../runtime/openclaw/agent-liveness.ts';
 import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
 import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/readiness.ts';
@@ -18,6 +18,7 @@ export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
   if (error instanceof AgentsNotLiveError) return 'agents_not_live';
   if (error instanceof GatewayConnectError || error instanceof GatewayRequestError) return 'gateway_unreachable';
   if (error instanceof StorageError) return 'storage_refused';
+  if (error instanceof InstanceDiskFullError) return 'disk_full';
   return isDatabaseAway(error) ? 'database_away' : 'unexpected';
 }
 

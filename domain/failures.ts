@@ -6,6 +6,7 @@ export type StepFailure =
   | 'gateway_unreachable'
   | 'agents_not_live'
   | 'storage_refused'
+  | 'disk_full'
   | 'step_timed_out'
   | 'unexpected';
 
@@ -45,6 +46,12 @@ export const STEP_FAILURES = {
     message: `The storage of the platform refuses to write. ${TRIED_AGAIN}`,
     retryable: true,
   },
+  disk_full: {
+    code: 'disk_full',
+    message:
+      'The disk of the instance is full, and so is what was kept for clearing up, so its gateway cannot start. Ask for a larger one, then start the instance again.',
+    retryable: false,
+  },
   step_timed_out: { code: 'timed_out', message: `The operation took too long. ${TRIED_AGAIN}`, retryable: true },
   unexpected: { code: 'internal_error', message: `Something unexpected went wrong. ${TRIED_AGAIN}`, retryable: true },
 } as const satisfies Record<StepFailure, FailureEntry>;
@@ -70,7 +77,7 @@ export const CONTENT_NOTES = {
   file_refused: {
     code: 'file_refused',
     message:
-      'A workspace file could not be written: the agent has put a link or a folder in its place. Have the agent remove that, then change the file again.',
+      'A workspace file could not be written: the agent has put a link or a folder in its place, or has filled its disk. Have the agent remove that, then change the file again.',
     retryable: true,
   },
   content_drift: {

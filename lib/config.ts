@@ -129,7 +129,7 @@ export const settingsSchema = z.object({
     .int()
     .min(256)
     .optional()
-    .describe("with `docker`: what one instance may store; needs the engine's data on XFS with project quotas; unset: no limit"),
+    .describe('with `docker`: the size of the disk of one instance, taken at once from where `DATA_DIR` lies; unset: no limit'),
   INSTANCE_SUBNETS: z
     .cidrv4()
     .refine((pool) => Number(pool.split('/')[1]) <= 30, 'must have room for at least one network of four addresses')

@@ -82,8 +82,8 @@ export function driverWarnings({ RUNTIME, INSTANCE_DISK_MB }: Pick<Config, 'RUNT
     case 'docker':
       if (INSTANCE_DISK_MB !== undefined) return [];
       return [
-        'INSTANCE_DISK_MB is not set: one instance can fill the disk that all of them share. It needs the data of the Docker ' +
-          'engine on XFS with project quotas.',
+        'INSTANCE_DISK_MB is not set: one instance can fill the disk that all of them share. Set it to give each new one a ' +
+          'disk of its own.',
       ];
   }
 }

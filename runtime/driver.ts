@@ -125,6 +125,9 @@ export interface RuntimePaths {
 /** The path leaves the directory, or a link or file stands where a directory should be. */
 export class UnsafePathError extends Error {}
 
+/** The instance has filled its own disk; nobody else's is touched by that. */
+export class InstanceDiskFullError extends Error {}
+
 /** A newer attempt has touched this runtime; the one that gets this must stop. */
 export class StaleEpochError extends Error {
   constructor(runtimeId: string) {

@@ -46,6 +46,8 @@ start() {
   answers && { echo 'A Docker engine runs already.'; return; }
   install_engine
   mkdir -p "$data"
+  # As a service manager has it: what a container of ours mounts for instances is seen by the engine.
+  mount --make-rshared /
   # A dead engine leaves its file, and the number may be somebody else's by now.
   rm -f /var/run/docker.pid
   (

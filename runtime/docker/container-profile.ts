@@ -1,5 +1,6 @@
 import type { RuntimeLayout } from '../process/runtime-layout.ts';
 import { CONFIG_DIR, containerEnvironment, GATEWAY_PORT, SKILLS_DIR, STATE_DIR, USER } from './in-container.ts';
+import type { StateMount } from './instance-storage.ts';
 
 export interface ContainerLimits {
   memoryMb: number;
@@ -14,6 +15,7 @@ export interface ContainerOptions {
   limits: ContainerLimits;
   /** Asked by instances; empty: they resolve no names. */
   resolvers: readonly string[];
+  state: StateMount;
   layout: RuntimeLayout;
 }
 
@@ -54,7 +56,7 @@ export function hardening({ memoryMb, cpus, pids }: ContainerLimits) {
 }
 
 /** The body of the engine's create call for the gateway of one runtime. Nothing in it is secret. */
-export function gatewayContainer({ name, image, labels, limits, resolvers, layout }: ContainerOptions) {
+export function gatewayContainer({ name, image, labels, limits, resolvers, state, layout }: ContainerOptions) {
   return {
     Image: image,
     // A gateway takes up the state of a dead one only under the same host name.
@@ -74,7 +76,7 @@ export function gatewayContainer({ name, image, labels, limits, resolvers, layou
       Sysctls: { 'net.ipv6.conf.all.disable_ipv6': '1', 'net.ipv6.conf.default.disable_ipv6': '1' },
       PortBindings: { [PORT_KEY]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
       Mounts: [
-        { Type: 'volume', Source: name, Target: STATE_DIR, VolumeOptions: { Labels: labels } },
+        state,
         { Type: 'bind', Source: layout.configDir, Target: CONFIG_DIR, ReadOnly: true, BindOptions: { Propagation: 'rprivate' } },
         { Type: 'bind', Source: layout.skillsDir, Target: SKILLS_DIR, ReadOnly: true, BindOptions: { Propagation: 'rprivate' } },
       ],

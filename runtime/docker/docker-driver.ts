@@ -2,6 +2,7 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { withLock } from '../../lib/file-lock.ts';
+import { InstanceDiskFullError } from '../driver.ts';
 import type {
   Endpoint,
   LogLine,
@@ -23,7 +24,8 @@ import { replaceSkillTree } from '../process/skill-tree.ts';
 import { explainingStorage } from '../process/storage-error.ts';
 import { gatewayContainer } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
-import { endpointOf, exitOfContainer, parseContainer, runtimeOf, stateOf } from './container-state.ts';
+import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
+import { endpointOf, exitOfContainer, runtimeOf, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
 import { Engine, orElse } from './engine.ts';
 import { explainingEngine } from './engine-storage.ts';
@@ -31,6 +33,7 @@ import { GATEWAY_PORT, STATE_DIR } from './in-container.ts';
 import { changeFiles } from './instance-files.ts';
 import type { FilesRequest } from './instance-files.ts';
 import { ensureNetwork, listNetworks, removeNetworks } from './instance-network.ts';
+import { ensureStorage, hasStorage, removeStorage, storageOf } from './instance-storage.ts';
 import { lastTraceOf } from './last-trace.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
@@ -43,7 +46,7 @@ export interface DockerDriverOptions {
   /** The image of instances; asked for when one is to be started. */
   image: () => Promise<string>;
   limits: ContainerLimits;
-  /** What one instance may store. Not every engine can hold it to that. */
+  /** What one instance may store: the size of its disk. Undefined: no disk, and no limit. */
   diskMb: number | undefined;
   egress: 'open' | 'relay-only';
   resolvers: readonly string[];
@@ -56,7 +59,6 @@ export interface DockerDriverOptions {
 const LOCK_MS = 120_000;
 /** What a gateway that an earlier stop has told to end gets to do so. */
 const STOPPING_MS = 5_000;
-const KILL_MS = 30_000;
 /** An engine that is away says nothing of the instance: a change waits for it, within what a step may take. */
 const AWAY_MS = 120_000;
 const LOG_BYTES = 256 * 1024;
@@ -67,7 +69,7 @@ const listed = z.array(z.looseObject({ Labels: z.record(z.string(), z.string()).
 const volumeList = z.looseObject({ Volumes: listed.nullish() });
 
 /**
- * Runs each gateway in a hardened container of its own, with a volume and a network of its own, behind walls in the
+ * Runs each gateway in a hardened container of its own, with storage and a network of its own, behind walls in the
  * host's firewall. What is ours (configuration, skills, epochs) lies under `<dataDir>/runtimes` and is mounted read-only.
  */
 export class DockerDriver implements RuntimeDriver {
@@ -88,7 +90,7 @@ export class DockerDriver implements RuntimeDriver {
       const container = await this.#find(spec.runtimeId);
       await applyConfig(layout, spec);
       if (container?.State.Running && !(await isStopping(layout, container))) return;
-      if (container?.State.Running) await this.#waitUntilGone(container, STOPPING_MS);
+      if (container?.State.Running) await waitUntilGone(this.#engine, container, STOPPING_MS);
       await this.#create(layout, spec.runtimeId, call.signal);
     });
   }
@@ -105,19 +107,19 @@ export class DockerDriver implements RuntimeDriver {
       const container = await this.#find(runtimeId);
       if (!container?.State.Running) return null;
       await writeFile(stoppingFile(layout), container.Id);
-      await this.#signal(container, 'SIGTERM');
+      await signalContainer(this.#engine, container, 'SIGTERM');
       return container;
     });
     // Without the lock, so that a destroy need not wait for the grace.
-    if (told) await this.#waitUntilGone(told, graceMs, call.signal);
-    await this.#mutate(runtimeId, call, () => this.#kill(runtimeId));
+    if (told) await waitUntilGone(this.#engine, told, graceMs, call.signal);
+    await this.#mutate(runtimeId, call, async () => killContainer(this.#engine, await this.#find(runtimeId)));
   }
 
   async destroy(runtimeId: string, call: MutationCall): Promise<void> {
     await this.#mutate(runtimeId, call, async (layout) => {
-      await this.#removeContainers(runtimeId);
+      await removeContainers(this.#engine, this.#names, runtimeId);
       await removeNetworks(this.#engine, this.#names, runtimeId);
-      await orElse(404, null, () => this.#engine.call('DELETE', `/volumes/${this.#names.of(runtimeId)}`));
+      await removeStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, call.signal));
       await rm(layout.root, { recursive: true, force: true });
     });
   }
@@ -126,8 +128,8 @@ export class DockerDriver implements RuntimeDriver {
     const layout = this.#layout(runtimeId);
     const container = await this.#find(runtimeId);
     if (container) return stateOf(runtimeId, container);
-    const hasStorage = (await exists(layout.root)) || (await this.#engine.find(`/volumes/${this.#names.of(runtimeId)}`)) !== null;
-    return { runtimeId, status: hasStorage ? 'exited' : 'absent', startedAt: null };
+    const isThere = (await exists(layout.root)) || (await hasStorage(this.#engine, this.#names, { runtimeId, layout }));
+    return { runtimeId, status: isThere ? 'exited' : 'absent', startedAt: null };
   }
 
   async list(): Promise<RuntimeState[]> {
@@ -165,13 +167,13 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async putFiles(runtimeId: string, directory: string, files: ReadonlyMap<string, Buffer>, call: MutationCall): Promise<void> {
-    await this.#mutate(runtimeId, call, () => this.#changeFiles(runtimeId, { put: { directory, files } }, call));
+    await this.#mutate(runtimeId, call, (layout) => this.#changeFiles(runtimeId, layout, { put: { directory, files } }, call));
   }
 
   async removePaths(runtimeId: string, paths: readonly string[], call: MutationCall): Promise<void> {
-    await this.#mutate(runtimeId, call, async () => {
-      if ((await this.#engine.find(`/volumes/${this.#names.of(runtimeId)}`)) === null) return;
-      await this.#changeFiles(runtimeId, { remove: paths }, call);
+    await this.#mutate(runtimeId, call, async (layout) => {
+      if (!(await hasStorage(this.#engine, this.#names, { runtimeId, layout }))) return;
+      await this.#changeFiles(runtimeId, layout, { remove: paths }, call);
     });
   }
 
@@ -197,9 +199,13 @@ export class DockerDriver implements RuntimeDriver {
     return { ...layout, skillsDir: join(layout.root, 'skills') };
   }
 
-  async #find(runtimeId: string): Promise<Container | null> {
-    const found = await this.#engine.find(`/containers/${this.#names.of(runtimeId)}/json`);
-    return found === null ? null : parseContainer(found);
+  #find(runtimeId: string): Promise<Container | null> {
+    return findContainer(this.#engine, this.#names, runtimeId);
+  }
+
+  #storageOf(runtimeId: string, layout: RuntimeLayout, signal: AbortSignal) {
+    const { image, diskMb } = this.#options;
+    return { runtimeId, layout, image, diskMb, signal };
   }
 
   /** A new container each time: its profile is the present one, and nothing of the last one is in its way. */
@@ -212,71 +218,27 @@ export class DockerDriver implements RuntimeDriver {
     await withLock(wallsLock, { signal, timeoutMs: LOCK_MS }, () =>
       ensureWalls(this.#engine, this.#names, { image, relay, egress, resolvers: asked }),
     );
-    await this.#removeContainers(runtimeId);
+    await removeContainers(this.#engine, this.#names, runtimeId);
     await rm(stoppingFile(layout), { force: true });
     await ensureNetwork(this.#engine, this.#names, runtimeId, subnets);
     const name = this.#names.of(runtimeId);
     const labels = this.#names.labelsOf(runtimeId);
-    await this.#ensureVolume(runtimeId, signal);
-    const body = gatewayContainer({ name, image, labels, limits, resolvers: asked, layout });
+    const storage = await ensureStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, signal));
+    if (storage.isFull) throw new InstanceDiskFullError(`The disk of ${runtimeId} is full: its gateway cannot start on it.`);
+    const body = gatewayContainer({ name, image, labels, limits, resolvers: asked, state: storage.mount, layout });
     signal.throwIfAborted();
     await this.#engine.call('POST', '/containers/create', { query: { name }, body });
     await this.#engine.call('POST', `/containers/${name}/start`);
   }
 
-  /** One that is there already stays as it is. */
-  async #ensureVolume(runtimeId: string, signal: AbortSignal): Promise<void> {
-    const { diskMb } = this.#options;
-    const body = {
-      Name: this.#names.of(runtimeId),
-      Labels: this.#names.labelsOf(runtimeId),
-      ...(diskMb !== undefined && { DriverOpts: { size: `${diskMb}M` } }),
-    };
-    await this.#engine.call('POST', '/volumes/create', { body, signal });
-  }
-
-  async #kill(runtimeId: string): Promise<void> {
-    const container = await this.#find(runtimeId);
-    if (!container?.State.Running) return;
-    await this.#signal(container, 'SIGKILL');
-    if (!(await this.#waitUntilGone(container, KILL_MS)))
-      throw new Error(`The container ${this.#names.of(runtimeId)} does not end, not even by SIGKILL.`);
-  }
-
-  async #signal({ Id }: Container, signal: string): Promise<void> {
-    // 409: it has ended meanwhile.
-    await orElse([404, 409], null, () => this.#engine.call('POST', `/containers/${Id}/kill`, { query: { signal } }));
-  }
-
-  /** False when it still runs after withinMs. */
-  async #waitUntilGone({ Id }: Container, withinMs: number, signal?: AbortSignal): Promise<boolean> {
-    const patience = AbortSignal.timeout(withinMs);
-    const query = { condition: 'not-running' };
-    const options = { query, timeoutMs: withinMs + LOCK_MS, signal: signal ? AbortSignal.any([signal, patience]) : patience };
-    try {
-      await orElse(404, null, () => this.#engine.call('POST', `/containers/${Id}/wait`, options));
-      return true;
-    } catch (error) {
-      signal?.throwIfAborted();
-      if (patience.aborted) return false;
-      throw error;
-    }
-  }
-
-  /** Of the runtime, and whatever bears its name: an old run may have left it. */
-  async #removeContainers(runtimeId: string): Promise<void> {
-    const label = Object.entries(this.#names.labelsOf(runtimeId)).map(([key, value]) => `${key}=${value}`);
-    const query = { all: '1', filters: JSON.stringify({ label }) };
-    const ids = z.array(z.looseObject({ Id: z.string() })).parse(await this.#engine.call('GET', '/containers/json', { query }));
-    for (const container of [this.#names.of(runtimeId), ...ids.map(({ Id }) => Id)])
-      await orElse(404, null, () => this.#engine.call('DELETE', `/containers/${container}`, { query: { force: '1' } }));
-  }
-
-  async #changeFiles(runtimeId: string, request: FilesRequest, { signal }: MutationCall): Promise<void> {
-    const name = this.#names.of(runtimeId);
+  async #changeFiles(runtimeId: string, layout: RuntimeLayout, request: FilesRequest, { signal }: MutationCall): Promise<void> {
+    const storage = this.#storageOf(runtimeId, layout, signal);
+    const isRunning = (await this.#find(runtimeId))?.State.Running === true;
+    const state = isRunning
+      ? await storageOf(this.#names, storage)
+      : (await ensureStorage(this.#engine, this.#names, storage)).mount;
     const labels = this.#names.labelsOf(runtimeId);
-    await this.#ensureVolume(runtimeId, signal);
-    await changeFiles(this.#engine, request, { image: await this.#options.image(), volume: name, labels, signal });
+    await changeFiles(this.#engine, request, { image: await this.#options.image(), state, labels, signal });
   }
 
   /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */

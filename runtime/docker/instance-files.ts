@@ -1,14 +1,15 @@
 import { z } from 'zod';
-import { UnsafePathError } from '../driver.ts';
+import { InstanceDiskFullError, UnsafePathError } from '../driver.ts';
 import { hardening } from './container-profile.ts';
 import type { Engine } from './engine.ts';
 import { OUR_DIR, PROGRAM, STATE_DIR, USER } from './in-container.ts';
-import { textOfFrames } from './output-frames.ts';
+import type { StateMount } from './instance-storage.ts';
+import { runOnce } from './run-once.ts';
 
 export interface FilesOptions {
   image: string;
-  /** The volume of the instance. */
-  volume: string;
+  /** What the instance may write, as its gateway has it. */
+  state: StateMount;
   labels: Record<string, string>;
   signal: AbortSignal;
 }
@@ -17,8 +18,6 @@ export type FilesRequest = { put: { directory: string; files: ReadonlyMap<string
 
 const SCRIPT = `${OUR_DIR}/runtime/image/instance-files.ts`;
 const LIMITS = { memoryMb: 256, cpus: 1, pids: 32 };
-const ANSWER_BYTES = 64 * 1024;
-const created = z.looseObject({ Id: z.string() });
 const answerLine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('done') }),
   z.object({ kind: z.literal('unsafe'), message: z.string() }),
@@ -30,23 +29,9 @@ const answerLine = z.discriminatedUnion('kind', [
  * else: so it works whether a gateway runs or not, and whatever the instance has done to its own processes or memory.
  */
 export async function changeFiles(engine: Engine, request: FilesRequest, options: FilesOptions): Promise<void> {
-  const { signal } = options;
-  const { Id } = created.parse(await engine.call('POST', '/containers/create', { body: filesContainer(options), signal }));
-  try {
-    const stream = await engine.attach(`/containers/${Id}/attach`, {
-      query: { stream: '1', stdin: '1', stdout: '1', stderr: '1' },
-      signal,
-    });
-    try {
-      await engine.call('POST', `/containers/${Id}/start`, { signal });
-      stream.end(JSON.stringify(wordsOf(request)));
-      report(await textOfFrames(stream, { keepBytes: ANSWER_BYTES }));
-    } finally {
-      stream.destroy();
-    }
-  } finally {
-    await engine.call('DELETE', `/containers/${Id}`, { query: { force: '1' } });
-  }
+  const input = JSON.stringify(wordsOf(request));
+  const { stdout, stderr } = await runOnce(engine, filesContainer(options), { input, signal: options.signal });
+  report({ stdout, stderr }, options);
 }
 
 function wordsOf(request: FilesRequest) {
@@ -55,11 +40,13 @@ function wordsOf(request: FilesRequest) {
   return { root: STATE_DIR, put: { directory, files: [...files].map(([name, content]) => [name, content.toString('base64')]) } };
 }
 
-function report(output: string): void {
-  const line = output.trimEnd().split('\n').at(-1) ?? '';
+function report({ stdout, stderr }: { stdout: string; stderr: string }, { state }: FilesOptions): void {
+  const line = stdout.trimEnd().split('\n').at(-1) ?? '';
   const answer = answerLine.safeParse(jsonOf(line)).data;
-  if (!answer) throw new Error(`The files of an instance could not be changed: ${output.slice(-500)}`);
+  if (!answer) throw new Error(`The files of an instance could not be changed: ${(stderr || stdout).slice(-500)}`);
   if (answer.kind === 'unsafe') throw new UnsafePathError(answer.message);
+  if (answer.kind === 'failed' && answer.code === 'ENOSPC' && state.Type === 'bind')
+    throw new InstanceDiskFullError(answer.message);
   if (answer.kind === 'failed') throw Object.assign(new Error(answer.message), { code: answer.code });
 }
 
@@ -71,7 +58,7 @@ function jsonOf(text: string): unknown {
   }
 }
 
-function filesContainer({ image, volume, labels }: FilesOptions) {
+function filesContainer({ image, state, labels }: FilesOptions) {
   return {
     Image: image,
     User: USER,
@@ -80,15 +67,10 @@ function filesContainer({ image, volume, labels }: FilesOptions) {
     Env: [],
     Labels: labels,
     WorkingDir: '/',
-    OpenStdin: true,
-    StdinOnce: true,
-    AttachStdin: true,
-    AttachStdout: true,
-    AttachStderr: true,
     HostConfig: {
       ...hardening(LIMITS),
       NetworkMode: 'none',
-      Mounts: [{ Type: 'volume', Source: volume, Target: STATE_DIR }],
+      Mounts: [state],
     },
   };
 }

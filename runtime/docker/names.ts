@@ -13,9 +13,13 @@ export interface Names {
   of(runtimeId: string): string;
   /** The network's interface on the host. The walls know it by its beginning. */
   bridgeOf(runtimeId: string): string;
+  /** Where its disk is mounted on the machine, when it has one. Out of the worker's sight, which would keep it in use. */
+  diskOf(runtimeId: string): string;
   /** How the names of all our interfaces begin. */
   bridgePrefix: string;
   labelsOf(runtimeId: string): Record<string, string>;
+  /** For queries: what belongs to this runtime. */
+  labelsFor(runtimeId: string): string[];
   /** For queries: everything of ours that belongs to a runtime. */
   ours: string[];
   walls: string;
@@ -33,8 +37,10 @@ export function namesOf(dataDir: string): Names {
     },
     // An interface's name has 15 characters at most.
     bridgeOf: (runtimeId) => `${bridgePrefix}${hex(runtimeId, 7)}`,
+    diskOf: (runtimeId) => `/run/thermidora/${installation}/${runtimeId}`,
     bridgePrefix,
     labelsOf: (runtimeId) => ({ [INSTALLATION_LABEL]: installation, [RUNTIME_LABEL]: runtimeId }),
+    labelsFor: (runtimeId) => [`${INSTALLATION_LABEL}=${installation}`, `${RUNTIME_LABEL}=${runtimeId}`],
     ours: [`${INSTALLATION_LABEL}=${installation}`, RUNTIME_LABEL],
     walls: `thermidora-${installation}-walls`,
   };

@@ -1,3 +1,5 @@
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
@@ -24,10 +26,11 @@ interface Interval {
   let account: ApiClient & { accountId: string };
   let instanceId: string;
   let container: string;
+  let disk: string;
   let path: string;
 
   beforeAll(async () => {
-    stack = await startStack({ env: { RUNTIME: 'docker' } });
+    stack = await startStack({ env: { RUNTIME: 'docker', INSTANCE_DISK_MB: '256' } });
     orm = await createOrm(stack.databaseUrl);
     names = namesOf(stack.dataDir);
     account = await stack.newAccount();
@@ -43,6 +46,7 @@ interface Interval {
       .fork()
       .execute<{ id: string }[]>('select runtime_id as id from instances where id = ?', [instanceId]);
     container = names.of(row?.id ?? '');
+    disk = names.diskOf(row?.id ?? '');
   }, LONG_MS);
 
   afterAll(async () => {
@@ -107,21 +111,30 @@ interface Interval {
       await docker('network', 'rm', container);
       await stack.start('worker');
       await answers('On a new network.');
-      expect(await remnants(names)).toEqual([container, container, container]);
+      expect(await remnants(names)).toEqual([container, container]);
     },
     LONG_MS,
   );
 
   test(
-    'a stop while the engine is away waits for it, and a delete leaves nothing but a bill that is right',
+    'a stop while the engine is away waits for it; a start on a full disk says so; a delete leaves nothing but a bill that is right',
     async () => {
+      // Also what is kept for clearing up, which agents cannot reach.
+      await rm(join(disk, 'lost+found', 'reserve'));
+      await docker('exec', container, 'sh', '-c', 'head -c 1G /dev/zero > flood || true');
       await ownEngine('crash');
       await account.ok('POST', `/instances/${instanceId}/stop`);
       await ownEngine('start');
       await eventually(async () => {
         expect(await account.ok('GET', `/instances/${instanceId}/wait?status=stopped`)).toMatchObject({ status: 'stopped' });
-      }, LONG_MS);
+      }, LONG_MS / 3);
       expect((await intervals()).filter(({ endedMs }) => endedMs === null)).toEqual([]);
+
+      await account.ok('POST', `/instances/${instanceId}/start`);
+      await eventually(async () => {
+        const reason = expect.objectContaining({ code: 'disk_full', retryable: false });
+        expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'error', statusReason: reason });
+      }, LONG_MS / 3);
 
       await account.ok('DELETE', `/instances/${instanceId}`);
       await eventually(async () => expect(await remnants(names)).toEqual([]), LONG_MS);

@@ -6,12 +6,15 @@ import type { DriverHarness } from './driver-contract.ts';
 /** The gateway is the one child of the container's first process. */
 const GATEWAY_PID = '$(pgrep -P 1 -o)';
 
-(hasEngine ? describe : describe.skip)('on the engine', () =>
-  describeDriver('docker', { areSkillsMounted: true }, createHarness),
-);
+const DISK_MB = 256;
 
-async function createHarness(): Promise<DriverHarness> {
-  const { names, openDriver, runInside, close } = await openDocker();
+(hasEngine ? describe : describe.skip)('on the engine', () => {
+  describeDriver('docker', { areSkillsMounted: true }, () => createHarness({}));
+  describeDriver('docker, with a disk each', { areSkillsMounted: true }, () => createHarness({ INSTANCE_DISK_MB: DISK_MB }));
+});
+
+async function createHarness(settings: Parameters<typeof openDocker>[0]): Promise<DriverHarness> {
+  const { names, openDriver, runInside, close } = await openDocker(settings);
   return {
     openDriver,
     killGateway: async (runtimeId) => void (await runInside(runtimeId, `kill -9 ${GATEWAY_PID}`).catch(() => '')),

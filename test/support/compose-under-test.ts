@@ -115,7 +115,7 @@ interface Override {
 
 /** What differs here: no PostgreSQL and no Temporal to wait for, ports that nobody has, secrets of this test. */
 function overrideOf({ secretsDir, names, ports }: Override): string {
-  const settings = `PORT: '${ports.api}', RELAY_PORT: '${ports.relay}', INSTANCE_SUBNETS: '${SUBNETS}'`;
+  const settings = `PORT: '${ports.api}', RELAY_PORT: '${ports.relay}', INSTANCE_SUBNETS: '${SUBNETS}', INSTANCE_DISK_MB: '256'`;
   const services = OURS.map((name) => {
     const metrics = name === 'worker-before' ? '' : `, METRICS_PORT: '${ports.metrics}'`;
     const needs = name === 'set-up' ? '\n    depends_on: !reset {}' : '';

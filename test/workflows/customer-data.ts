@@ -7,7 +7,7 @@ type History = proto.temporal.api.history.v1.History;
 const ENUMS = new Set([
   ...['start', 'stop', 'destroy', 'restart', 'apply', 'wait', 'none', 'reconcile', 'sweep', 'drift', 'record', 'failure'],
   ...['gateway_died', 'gateway_config_refused', 'gateway_not_ready', 'gateway_unreachable', 'agents_not_live'],
-  ...['storage_refused', 'step_timed_out', 'unexpected', 'stale_attempt', 'worker_draining', 'database_away'],
+  ...['storage_refused', 'disk_full', 'step_timed_out', 'unexpected', 'stale_attempt', 'worker_draining', 'database_away'],
   ...['deliver', 'send', 'webhooks', 'retention', 'billing'],
   ...['readTarget', 'readPowerGeneration', 'Keyword', 'TypeScriptSDK'],
 ]);

@@ -19,11 +19,12 @@ export async function cutAfter(calls: number, engine: string): Promise<CutSocket
   const path = join(directory, 'docker.sock');
   const open = new Set<Socket>();
   let count = 0;
-  const server = createServer((client) => {
+  // Whoever has said all it has to say still hears the answer.
+  const server = createServer({ allowHalfOpen: true }, (client) => {
     count += 1;
     const number = count;
     if (number > calls) return void client.destroy();
-    const upstream = connect(engine);
+    const upstream = connect({ path: engine, allowHalfOpen: true });
     for (const socket of [client, upstream]) {
       open.add(socket);
       socket.on('error', () => {});

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,7 +16,8 @@ import type { InstancesUnderTest } from './instances-under-test.ts';
 
 const run = promisify(execFile);
 /** More calls than any change makes. */
-const MOST_CALLS = 25;
+const MOST_CALLS = 35;
+const DISK_MB = 256;
 const ID = 'faulty';
 
 const onEngine = hasEngine ? describe : describe.skip;
@@ -100,11 +101,14 @@ onEngine('what somebody does to the engine’s things by hand is mended by the n
 });
 
 onEngine('a worker that is killed between two calls of the engine', () => {
-  test(
-    'is followed by one that converges, and nothing is left over',
-    async () => {
+  test.each([
+    ['volumes', {}],
+    ['disks', { INSTANCE_DISK_MB: DISK_MB }],
+  ])(
+    'is followed by one that converges, and nothing is left over, with %s',
+    async (_, settings) => {
       const dice = createDice('docker driver kills');
-      const under = await openDocker();
+      const under = await openDocker(settings);
       let epoch = 0;
       const call = () => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(START_MS) });
       try {
@@ -123,6 +127,7 @@ onEngine('a worker that is killed between two calls of the engine', () => {
             expect(await next.inspect(ID)).toMatchObject({ status: expected });
           }
           expect(await remnants(under.names)).toEqual([]);
+          await expect(stat(under.names.diskOf(ID))).rejects.toThrow('ENOENT');
         }
       } finally {
         await under.close();

@@ -26,7 +26,9 @@ export interface InstancesUnderTest extends DockerUnderTest {
   call(): MutationCall;
 }
 
-export async function openInstances(limits: { INSTANCE_PIDS?: number } = {}): Promise<InstancesUnderTest> {
+export async function openInstances(
+  limits: { INSTANCE_PIDS?: number; INSTANCE_DISK_MB?: number } = {},
+): Promise<InstancesUnderTest> {
   const model = await startFakeModel({ host: RELAY_HOST });
   const docker = await openDocker({ RELAY_PORT: Number(new URL(model.url).port), ...limits });
   const driver = docker.openDriver();
