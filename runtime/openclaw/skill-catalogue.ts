@@ -1,7 +1,6 @@
 import { access, constants, readFile, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { isErrno } from '../../lib/errno.ts';
-import { FrontMatterError, readSkillManifest } from './skill-front-matter.ts';
 import type { SkillRequirements } from './skill-front-matter.ts';
 
 export interface BundledSkill {
@@ -61,6 +60,8 @@ async function readCatalogue(host: SkillHost): Promise<BundledSkill[]> {
 
 /** Null when OpenClaw would pass it over too. */
 async function readSkill(host: SkillHost, file: string, directory: string): Promise<BundledSkill | null> {
+  // Only now: see api/operations/skills/install-skill.ts.
+  const { FrontMatterError, readSkillManifest } = await import('./skill-front-matter.ts');
   try {
     const text = await readFile(file, 'utf8');
     const { name, description, requirements } = readSkillManifest(text);

@@ -13,7 +13,7 @@ import type { Bench } from './bench.ts';
 
 const STREAMS = Number(process.env['BENCH_STREAMS'] ?? 2_000);
 const ACCEPTED_MS = 120_000;
-const READS = 200;
+const READS = 1_000;
 const MAY_TAKE_KIB = 100;
 const SETTLE_MS = 5_000;
 

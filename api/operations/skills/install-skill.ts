@@ -10,7 +10,6 @@ import { findInstance } from '../../find-instance.ts';
 import { awaitApplied } from '../agents/await-applied.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { bundledSkills } from './bundled-skills.ts';
-import { chooseBuiltIn, makeCustom } from './new-skill.ts';
 import type { NewSkill } from './new-skill.ts';
 import { presentSkill, skillNameField, skillSchema } from './skill.schema.ts';
 
@@ -52,9 +51,11 @@ export const installSkill = defineOperation({
     await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
   },
   async before({ deps }) {
-    return bundledSkills(deps);
+    // Only now: a reader of YAML is three megabytes that few processes need.
+    const [catalogue, { chooseBuiltIn, makeCustom }] = await Promise.all([bundledSkills(deps), import('./new-skill.ts')]);
+    return { catalogue, chooseBuiltIn, makeCustom };
   },
-  async handle({ params, body, actor, em, deps, prepared: catalogue }) {
+  async handle({ params, body, actor, em, deps, prepared: { catalogue, chooseBuiltIn, makeCustom } }) {
     const { instanceId } = params;
     const { accountId } = actor;
     const skill =
