@@ -30,6 +30,8 @@ keep model-upstream-key ''
 VERSION=${1:-1}
 DATA_DIR=$data
 DOCKER_GID=$(stat -c %g /var/run/docker.sock)
+# Each instance takes this from where DATA_DIR lies; see docs/OPERATIONS.md before you change it.
+INSTANCE_DISK_MB=2048
 END
 
 install -d -o 1000 -g 1000 -m 0755 "$data"

@@ -10,12 +10,14 @@ export interface OnceResult {
   exitCode: number;
 }
 
+/** Longer than a growing file system takes. */
+const OUTLAST_MS = 300_000;
 const ANSWER_BYTES = 64 * 1024;
 const created = z.looseObject({ Id: z.string() });
 const waited = z.looseObject({ StatusCode: z.number().int() });
 
 export interface OnceOptions {
-  /** Whatever bears it is ended first: one that a killed worker has left would work beside this one. */
+  /** One that bears it, left by a killed worker, is waited for first: it is not cut off in its work, and none runs beside it. */
   name?: string;
   /** What the container reads. */
   input?: string;
@@ -27,7 +29,7 @@ export interface OnceOptions {
  * call without its streams. Throws EngineError and EngineAwayError.
  */
 export async function runOnce(engine: Engine, body: object, { name, input = '', signal }: OnceOptions): Promise<OnceResult> {
-  if (name !== undefined) await remove(engine, name);
+  if (name !== undefined) await outlast(engine, name, signal);
   const streams = { OpenStdin: true, StdinOnce: true, AttachStdin: true, AttachStdout: true, AttachStderr: true };
   const query = name === undefined ? {} : { name };
   const made = await engine.call('POST', '/containers/create', { query, body: { ...body, ...streams }, signal });
@@ -47,6 +49,11 @@ export async function runOnce(engine: Engine, body: object, { name, input = '', 
   } finally {
     await remove(engine, Id);
   }
+}
+
+async function outlast(engine: Engine, name: string, signal: AbortSignal): Promise<void> {
+  await orElse(404, null, () => engine.call('POST', `/containers/${name}/wait`, { signal, timeoutMs: OUTLAST_MS }));
+  await remove(engine, name);
 }
 
 async function remove(engine: Engine, container: string): Promise<void> {

@@ -98,7 +98,8 @@ function wallsContainer(names: Names, { image, relay, egress, resolvers }: Walls
       CapAdd: ['NET_ADMIN', 'NET_RAW'],
       RestartPolicy: { Name: 'always' },
       // Programs that change the firewall take turns by a lock file there.
-      Mounts: [{ Type: 'bind', Source: '/run', Target: '/host/run', ReadOnly: false }],
+      // Not what is mounted below: it would keep the disks of instances in use.
+      Mounts: [{ Type: 'bind', Source: '/run', Target: '/host/run', ReadOnly: false, BindOptions: { NonRecursive: true } }],
     },
   };
 }

@@ -3,8 +3,10 @@
 # that the driver starts (runtime/docker/instance-disk.ts), one at a time for each disk.
 #
 #   disk.sh mount <file> <MiB> <directory>  makes the disk unless it is there, lets it grow to this size, mounts it, and
-#                                           prints how much room is left on it, in MiB
+#                                           prints how much room is left on it for its user, in MiB
 #   disk.sh unmount <directory>             gives its loop device back
+#
+# It opens no path on the disk itself: its instance may have put anything there.
 set -euo pipefail
 
 OWNER=1000:1000
@@ -15,72 +17,107 @@ MEBIBYTE=$((1024 * 1024))
 LEFT_FREE=$((1024 * MEBIBYTE))
 # Given to an instance that starts with a full disk, so that its agents can clear up, and taken back when they have.
 RESERVE_MB=32
+# The kernel would give back what it zeroes, so it is to zero nothing beforehand.
+OPTIONS=nodev,nosuid,noinit_itable
 
 fail() {
   printf '%s\n' "$1" >&2
   exit 1
 }
 
-# All at once, so that what was promised to an instance is there.
+# All at once, so that what was promised to an instance is there. What it could not have it gives back.
 take() {
   local file=$1 bytes=$2 has=0 free
   [ ! -e "$file" ] || has=$(stat --format %s "$file")
   [ "$has" -lt "$bytes" ] || return 0
   # Asked before, because trying would leave nobody any room for a moment.
   free=$(df --block-size=1 --output=avail "$(dirname "$file")" | tail -n 1)
-  [ $((bytes - has + LEFT_FREE)) -le "$free" ] || fail 'no space left on device'
-  fallocate --posix --length "$bytes" "$file"
+  if [ $((bytes - has + LEFT_FREE)) -gt "$free" ]; then return 1; fi
+  if ! fallocate --posix --length "$bytes" "$file"; then
+    truncate --size "$has" "$file"
+    return 1
+  fi
 }
 
 # Under its name it is whole.
 make() {
   local file=$1 bytes=$2
   rm -f "$file.new"
-  take "$file.new" "$bytes"
-  mkfs.ext4 -q -F -m 0 -E "nodiscard,root_owner=$OWNER" -d "$CONTENT" "$file.new"
+  if ! take "$file.new" "$bytes"; then
+    rm -f "$file.new"
+    fail 'no space left on device'
+  fi
+  mkfs.ext4 -q -F -m 0 -i 8192 -E "nodiscard,root_owner=$OWNER" -d "$CONTENT" "$file.new"
   sync "$file.new"
   mv "$file.new" "$file"
+  sync "$(dirname "$file")"
 }
 
-# After a machine that lost its power, and after it has grown.
+# After a machine that lost its power, and after it has grown. Nobody may have it mounted.
 mend() {
   local code=0
   e2fsck -f -p "$1" >/dev/null || code=$?
+  # What its instance has done to lost+found, for example, is no reason to keep it from its data.
+  if [ "$code" -ge 4 ]; then
+    code=0
+    e2fsck -f -y "$1" >&2 || code=$?
+  fi
   [ "$code" -lt 4 ] || fail "e2fsck cannot mend $1 by itself; it ended with $code"
   resize2fs "$1" >/dev/null
+  reserve "$1"
   # What these tools zero they give back.
   fallocate --posix --length "$(stat --format %s "$1")" "$1"
 }
 
-free_mb() { df --block-size=1M --output=avail "$1" | tail -n 1; }
-
+# Blocks that only root may use.
 reserve() {
-  # Agents cannot reach it there.
-  local file=$1/lost+found/reserve free
-  free=$(free_mb "$1")
-  if [ "$free" -lt $((RESERVE_MB / 2)) ]; then
-    rm -f "$file"
-  elif [ ! -e "$file" ] && [ "$free" -gt $((RESERVE_MB * 2)) ]; then
-    fallocate --length "$((RESERVE_MB * MEBIBYTE))" "$file"
+  local header blocks free wanted
+  header=$(dumpe2fs -h "$1" 2>/dev/null)
+  number() { sed -n "s/^$1: *//p" <<<"$header"; }
+  wanted=$((RESERVE_MB * MEBIBYTE / $(number 'Block size')))
+  free=$(number 'Free blocks')
+  blocks=$(number 'Reserved block count')
+  if [ $((free - blocks)) -lt $((wanted / 2)) ]; then
+    wanted=0
+  elif [ "$free" -lt $((wanted * 3)) ]; then
+    wanted=$blocks
   fi
+  [ "$wanted" -eq "$blocks" ] || tune2fs -r "$wanted" "$1" >/dev/null
+}
+
+# A device that stays is in use: by a container, or by whoever has taken a copy of this machine's mounts.
+device_of() {
+  local tries=0 device
+  while true; do
+    device=$(losetup --noheadings --output NAME --associated "$1")
+    if [ -z "$device" ] || [ "$tries" -ge 30 ]; then break; fi
+    tries=$((tries + 1))
+    sleep 0.1
+  done
+  printf '%s' "$device"
 }
 
 mount_disk() {
   local file=$1 bytes=$(($2 * MEBIBYTE)) directory=$3
-  # One that cannot be taken off is in use, so it is in order.
-  if ! mountpoint -q "$directory" || umount "$directory" 2>/dev/null; then mount_new "$file" "$bytes" "$directory"; fi
-  reserve "$directory"
-  free_mb "$directory"
+  if mountpoint -q "$directory"; then umount "$directory" 2>/dev/null || true; fi
+  if ! mountpoint -q "$directory"; then mount_new "$file" "$bytes" "$directory"; fi
+  df --block-size=1M --output=avail "$directory" | tail -n 1
 }
 
 mount_new() {
-  local file=$1 bytes=$2 directory=$3
+  local file=$1 bytes=$2 directory=$3 device
   if [ ! -e "$file" ]; then make "$file" "$bytes"; fi
-  take "$file" "$bytes"
-  mend "$file"
   mkdir -p "$directory"
-  # The kernel would give back what it zeroes, so it is to zero nothing beforehand.
-  mount -t ext4 -o loop,nodev,nosuid,noinit_itable "$file" "$directory"
+  device=$(device_of "$file")
+  if [ -n "$device" ]; then
+    # In use, so it is in order, and not to be mended beneath whoever uses it.
+    mount -t ext4 -o "$OPTIONS" "$device" "$directory"
+    return
+  fi
+  # It goes on as it is where there is no room for more.
+  take "$file" "$bytes" || true
+  mend "$file"
+  mount -t ext4 -o "loop,$OPTIONS" "$file" "$directory"
 }
 
 unmount_disk() {
