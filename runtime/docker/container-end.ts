@@ -45,10 +45,14 @@ export async function waitUntilGone(engine: Engine, { Id }: Container, withinMs:
   }
 }
 
+/** Removes it, running or not, with the volumes that it alone had; nothing happens when it is not there. */
+export async function removeContainer(engine: Engine, nameOrId: string): Promise<void> {
+  await orElse(404, null, () => engine.call('DELETE', `/containers/${nameOrId}`, { query: { force: '1', v: '1' } }));
+}
+
 /** Removes every container of a runtime, and whatever bears its name: an old run may have left it. */
 export async function removeContainers(engine: Engine, names: Names, runtimeId: string): Promise<void> {
   const query = { all: '1', filters: JSON.stringify({ label: names.labelsFor(runtimeId) }) };
   const ids = idList.parse(await engine.call('GET', '/containers/json', { query })).map(({ Id }) => Id);
-  for (const container of [names.of(runtimeId), ...ids])
-    await orElse(404, null, () => engine.call('DELETE', `/containers/${container}`, { query: { force: '1', v: '1' } }));
+  for (const container of [names.of(runtimeId), ...ids]) await removeContainer(engine, container);
 }

@@ -29,6 +29,7 @@ export interface Names {
 export function namesOf(dataDir: string): Names {
   const installation = hex(resolve(dataDir), 6);
   const bridgePrefix = `t${installation}-`;
+  const labelsOf = (runtimeId: string) => ({ [INSTALLATION_LABEL]: installation, [RUNTIME_LABEL]: runtimeId });
   return {
     installation,
     of(runtimeId) {
@@ -39,8 +40,8 @@ export function namesOf(dataDir: string): Names {
     bridgeOf: (runtimeId) => `${bridgePrefix}${hex(runtimeId, 7)}`,
     diskOf: (runtimeId) => `/run/thermidora/${installation}/${runtimeId}`,
     bridgePrefix,
-    labelsOf: (runtimeId) => ({ [INSTALLATION_LABEL]: installation, [RUNTIME_LABEL]: runtimeId }),
-    labelsFor: (runtimeId) => [`${INSTALLATION_LABEL}=${installation}`, `${RUNTIME_LABEL}=${runtimeId}`],
+    labelsOf,
+    labelsFor: (runtimeId) => Object.entries(labelsOf(runtimeId)).map(([label, value]) => `${label}=${value}`),
     ours: [`${INSTALLATION_LABEL}=${installation}`, RUNTIME_LABEL],
     walls: `thermidora-${installation}-walls`,
   };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { removeContainer } from './container-end.ts';
 import { orElse } from './engine.ts';
 import type { Engine } from './engine.ts';
 import { outputsOf } from './output-frames.ts';
@@ -47,15 +48,11 @@ export async function runOnce(engine: Engine, body: object, { name, input = '', 
       stream.destroy();
     }
   } finally {
-    await remove(engine, Id);
+    await removeContainer(engine, Id);
   }
 }
 
 async function outlast(engine: Engine, name: string, signal: AbortSignal): Promise<void> {
   await orElse(404, null, () => engine.call('POST', `/containers/${name}/wait`, { signal, timeoutMs: OUTLAST_MS }));
-  await remove(engine, name);
-}
-
-async function remove(engine: Engine, container: string): Promise<void> {
-  await orElse(404, null, () => engine.call('DELETE', `/containers/${container}`, { query: { force: '1', v: '1' } }));
+  await removeContainer(engine, name);
 }

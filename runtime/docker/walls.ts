@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { hardening } from './container-profile.ts';
+import { removeContainer } from './container-end.ts';
 import { parseContainer } from './container-state.ts';
 import { orElse } from './engine.ts';
 import type { Engine } from './engine.ts';
@@ -39,7 +40,7 @@ export async function ensureWalls(engine: Engine, names: Names, options: WallsOp
   const found = await engine.find(`${path}/json`);
   const current = found === null ? null : parseContainer(found);
   if (current?.Config.Labels?.[SETTINGS_LABEL] !== body.Labels[SETTINGS_LABEL]) {
-    if (current) await orElse(404, null, () => engine.call('DELETE', path, { query: { force: '1' } }));
+    if (current) await removeContainer(engine, names.walls);
     await engine.call('POST', '/containers/create', { query: { name: names.walls }, body });
   }
   // 304: it runs.
@@ -58,7 +59,7 @@ export async function ensureWalls(engine: Engine, names: Names, options: WallsOp
 export async function removeWalls(engine: Engine, names: Names): Promise<void> {
   const path = `/containers/${names.walls}`;
   await orElse([404, 409], null, () => command(engine, path, 'remove'));
-  await orElse(404, null, () => engine.call('DELETE', path, { query: { force: '1' } }));
+  await removeContainer(engine, names.walls);
 }
 
 async function stands(engine: Engine, path: string): Promise<boolean> {

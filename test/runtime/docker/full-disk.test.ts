@@ -28,10 +28,7 @@ const MEBIBYTE = 1024 ** 2;
     await Promise.all([instances.start(rogue), instances.start(other)]);
   }, 2 * START_MS);
 
-  afterEach(async () => {
-    const answer = await instances.ask(other, '[[SAY I am here.]]');
-    if (answer !== 'I am here.') throw new Error(`The other instance answers: ${answer}`);
-  }, START_MS);
+  afterEach(() => instances.requireAnswer(other), START_MS);
 
   afterAll(() => instances.close(), START_MS);
 

@@ -20,6 +20,8 @@ export interface InstancesUnderTest extends DockerUnderTest {
   start(runtimeId: string): Promise<void>;
   /** What its agent answers. */
   ask(runtimeId: string, text: string): Promise<string>;
+  /** Throws unless its agent answers. */
+  requireAnswer(runtimeId: string): Promise<void>;
   /** What a command prints that the agent runs by its own tool. */
   exec(runtimeId: string, command: string): Promise<string>;
   /** For a change by a newer attempt than all before. */
@@ -60,6 +62,10 @@ export async function openInstances(
       });
       const answer: unknown = await response.json();
       return completion.safeParse(answer).data?.choices[0].message.content ?? JSON.stringify(answer);
+    },
+    async requireAnswer(runtimeId) {
+      const answer = await instances.ask(runtimeId, '[[SAY I am here.]]');
+      if (answer !== 'I am here.') throw new Error(`The instance ${runtimeId} answers: ${answer}`);
     },
     exec: (runtimeId, command) => instances.ask(runtimeId, `[[TOOL exec ${JSON.stringify({ command })}]]`),
     async close() {
