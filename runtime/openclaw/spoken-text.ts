@@ -7,7 +7,7 @@ const GO_ON =
 const TIME_STAMP = /^\[[A-Z][a-z]{2} \d{4}-\d{2}-\d{2} \d{2}:\d{2}[^\]\n]*\] /;
 /** After what a scheduled job says: a paragraph that tells the agent that nobody is there. */
 const UNATTENDED = /\n\nThis is an unattended scheduled run\.[^\n]*/;
-/** Before a message that follows one which was never answered: a line that says so, and then that one. */
+/** Before a message that follows one which was never answered, also one of the gateway itself: a line that says so, and then that one. */
 const PRESERVED_MARK = /^\[Queued user message from a previous active turn;[^\]\n]*\]\n/;
 /** Where one ends and the other begins is not marked: the first paragraph is taken for the one. */
 const FIRST_PARAGRAPH = /^(?:[^\n]+\n)+\n/;
@@ -19,9 +19,9 @@ export function spokenText(userMessage: string): string | null {
   if (userMessage.includes(GATEWAY_CONTEXT)) return null;
   const message = userMessage.replace(TIME_STAMP, '').replace(RUNTIME_LINE, '').replace(UNATTENDED, '');
   const text = message.replace(PRESERVED_MARK, '');
-  const isPreserved = text !== message;
   const goOn = GO_ON.exec(text);
-  if (isPreserved && goOn) return text.slice(0, goOn.index);
-  if (isPreserved) return text.replace(FIRST_PARAGRAPH, '');
-  return goOn?.index === 0 ? null : text;
+  if (text === message) return goOn?.index === 0 ? null : text;
+  if (goOn && goOn.index > 0) return text.slice(0, goOn.index);
+  const next = text.replace(FIRST_PARAGRAPH, '');
+  return GO_ON.exec(next)?.index === 0 ? null : next;
 }

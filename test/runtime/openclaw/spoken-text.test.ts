@@ -25,6 +25,10 @@ test.each([
     '[Queued user message from a previous active turn; preserved as context only. Continue.]\n[cron:1 daily] do it\n\nThis is an unattended scheduled run. Nobody is present.\n\nContinue the current task from the existing transcript, preserving completed work.',
     '[cron:1 daily] do it',
   ],
+  [
+    '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\n[System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting.\n\nthe next\n\none',
+    'the next\n\none',
+  ],
   ['', ''],
 ])('%j was said as %j', (message, said) => {
   expect(spokenText(message)).toBe(said);
@@ -35,6 +39,7 @@ test.each([
   '[Tue 2026-11-24 16:50 UTC] [System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting.',
   '[System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting.',
   'Continue the current task from the existing transcript, preserving completed work.',
+  '[Queued user message from a previous active turn; preserved as context only. Continue.]\n[System] Your previous turn was interrupted by a gateway restart.\n\nContinue the current task from the existing transcript, preserving completed work.',
 ])('what a gateway adds by itself was said by nobody: %j', (message) => {
   expect(spokenText(message)).toBeNull();
 });
