@@ -27,7 +27,8 @@ export interface OnceOptions {
 
 /**
  * Runs a container to its end and removes it, with the volumes that it alone had. `body` is that of the engine's create
- * call without its streams. Throws EngineError and EngineAwayError.
+ * call without its streams. The signal keeps it from starting, and does not end it while it runs: it may be in the middle
+ * of a file system. Throws EngineError and EngineAwayError.
  */
 export async function runOnce(engine: Engine, body: object, { name, input = '', signal }: OnceOptions): Promise<OnceResult> {
   if (name !== undefined) await outlast(engine, name, signal);

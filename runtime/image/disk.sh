@@ -3,7 +3,8 @@
 # that the driver starts (runtime/docker/instance-disk.ts), one at a time for each disk.
 #
 #   disk.sh mount <file> <MiB> <directory>  makes the disk unless it is there, lets it grow to this size, mounts it, and
-#                                           prints how much room is left on it for its user, in MiB
+#                                           prints how much room is left on it for its user, in MiB; none when
+#                                           it can hold no more files
 #   disk.sh unmount <directory>             gives its loop device back
 #
 # It opens no path on the disk itself: its instance may have put anything there.
@@ -17,6 +18,8 @@ MEBIBYTE=$((1024 * 1024))
 LEFT_FREE=$((1024 * MEBIBYTE))
 # Given to an instance that starts with a full disk, so that its agents can clear up, and taken back when they have.
 RESERVE_MB=32
+# A gateway that starts makes a few files.
+LEAST_INODES=64
 # The kernel would give back what it zeroes, so it is to zero nothing beforehand.
 OPTIONS=nodev,nosuid,noinit_itable
 
@@ -98,10 +101,12 @@ device_of() {
 }
 
 mount_disk() {
-  local file=$1 bytes=$(($2 * MEBIBYTE)) directory=$3
+  local file=$1 bytes=$(($2 * MEBIBYTE)) directory=$3 mebibytes inodes
   if mountpoint -q "$directory"; then umount "$directory" 2>/dev/null || true; fi
   if ! mountpoint -q "$directory"; then mount_new "$file" "$bytes" "$directory"; fi
-  df --block-size=1M --output=avail "$directory" | tail -n 1
+  read -r mebibytes inodes < <(df --block-size=1M --output=avail,iavail "$directory" | tail -n 1)
+  if [ "$inodes" -lt "$LEAST_INODES" ]; then mebibytes=0; fi
+  printf '%d\n' "$mebibytes"
 }
 
 mount_new() {

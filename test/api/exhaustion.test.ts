@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { operations } from '../../api/operations/index.ts';
-import { freePort } from '../../runtime/process/free-port.ts';
+import { freePorts } from '../local/free-ports.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
@@ -36,7 +36,7 @@ let operator: ApiClient;
 beforeAll(async () => {
   database = await createTestDatabase();
   dataDir = await mkdtemp(join(tmpdir(), 'exhaustion-'));
-  port = await freePort(null);
+  port = await freePorts(2);
   const settings = {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
@@ -44,7 +44,7 @@ beforeAll(async () => {
     TEMPORAL_ADDRESS: '127.0.0.1:1',
     SMTP_URL: 'print:',
     PORT: String(port),
-    METRICS_PORT: String(await freePort(null)),
+    METRICS_PORT: String(port + 1),
     MASTER_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
     OPERATOR_TOKEN,
     DATA_DIR: dataDir,

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { freePort } from '../../runtime/process/free-port.ts';
+import { freePorts } from '../local/free-ports.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
@@ -48,7 +48,8 @@ interface ApiProcess {
 }
 
 async function startReady(): Promise<ApiProcess> {
-  const [port, metricsPort] = [await freePort(null), await freePort(null)];
+  const port = await freePorts(2);
+  const metricsPort = port + 1;
   const child = start({
     DATABASE_URL: database.url,
     TEMPORAL_ADDRESS: '127.0.0.1:1',

@@ -31,7 +31,7 @@ export const benchColdStart: Bench = async ({ stack, rounds, say }) => {
   ];
 };
 
-type Account = Awaited<ReturnType<StackUnderTest['newAccount']>>;
+export type Account = Awaited<ReturnType<StackUnderTest['newAccount']>>;
 
 /** Creates an instance with an agent and has it answer; `ms` is what all of that took. */
 export async function coldStart(account: Account, name: string): Promise<{ instanceId: string; agentId: string; ms: number }> {

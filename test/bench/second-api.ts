@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { freePort } from '../../runtime/process/free-port.ts';
+import { freePorts } from '../local/free-ports.ts';
 import { eventually } from '../support/eventually.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
 /** One more API process on the database of the stack. */
 export async function startSecondApi(stack: StackUnderTest): Promise<{ url: string; end(): Promise<void> }> {
-  const [port, metricsPort] = [await freePort(null), await freePort(null)];
+  const port = await freePorts(2);
+  const metricsPort = port + 1;
   const { id, key } = stack.masterKey;
   const env = {
     PATH: process.env['PATH'],

@@ -42,8 +42,11 @@ const path = (rest: string) => `/instances/${instanceId}/${rest}`;
 const runs = () =>
   eventually(async () => {
     const row = await settled(orm, instanceId);
-    if (!row) throw new Error(`not settled: ${JSON.stringify(await account.ok('GET', `/instances/${instanceId}`))}`);
-    return row;
+    if (row) return row;
+    const shown = await account.ok('GET', `/instances/${instanceId}`);
+    // Five deaths within ten minutes are too many for it to come back by itself.
+    if (shown.status === 'error') await account.ok('POST', path('start'));
+    throw new Error(`not settled: ${JSON.stringify(shown)}`);
   }, 120_000);
 
 /** What a command prints that the agent runs. */

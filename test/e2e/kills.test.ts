@@ -98,7 +98,7 @@ test.each([
         status: 'provisioning',
         transition: { kind: 'recovering' },
       });
-    }, 10_000);
+    }, 30_000);
     stack.model.release(name);
     expect(await answer).toMatchObject({ content: 'w1 w2 w3 w4 w5 w6' });
     await isRunning();
@@ -123,7 +123,7 @@ test(
       const status = action === 'start' ? 'running' : 'stopped';
       await eventually(
         async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status, transition: null }),
-        60_000,
+        120_000,
       );
       const running = (await stack.driver.list()).filter((runtime) => runtime.status === 'running');
       expect(running).toHaveLength(action === 'start' ? 1 : 0);
@@ -136,7 +136,7 @@ async function isRunning(): Promise<void> {
   await eventually(
     async () =>
       expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running', transition: null }),
-    60_000,
+    120_000,
   );
 }
 

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { FIRST_START_MS, npmStart, pidsOf, postgresPid, untilItRuns } from '../support/npm-start.ts';
 import type { Start } from '../support/npm-start.ts';
 
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 120_000;
 
 const dir = temporaryDir();
 const started: ChildProcess[] = [];
@@ -16,7 +16,7 @@ afterEach(async () => {
     child.kill('SIGTERM');
     await once(child, 'exit');
   }
-});
+}, PATIENCE_MS);
 
 /** Ended after the test, however that ends. */
 async function start(dataDir: string): Promise<Start> {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client } from 'pg';
-import { freePort } from '../../runtime/process/free-port.ts';
+import { freePorts } from '../local/free-ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import { createTestDatabase } from '../support/test-database.ts';
@@ -45,7 +45,8 @@ interface RelayProcess {
 }
 
 async function startProcess(settings: Record<string, string> = {}): Promise<RelayProcess> {
-  const [port, metricsPort] = [await freePort(null), await freePort(null)];
+  const port = await freePorts(2);
+  const metricsPort = port + 1;
   const child = spawn(NODE, [MAIN], {
     stdio: 'ignore',
     env: {

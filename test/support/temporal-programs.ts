@@ -79,10 +79,10 @@ async function portsOf(frontend: number): Promise<Record<string, string>> {
     ...services.map((service) => `${service}_GRPC_PORT`),
     'FRONTEND_HTTP_PORT',
   ];
-  const ports = new Set<number>();
-  // Its table of members has room for ports up to 32767 only, as these are.
-  while (ports.size < names.length) ports.add(await freePort(null));
-  const given = Object.fromEntries([...ports].map((port, index) => [names[index], String(port)]));
+  // The first of them is taken already. Its table of members has room for ports up to 32767 only, as these are.
+  const ports = new Set([frontend]);
+  while (ports.size <= names.length) ports.add(await freePort(null));
+  const given = Object.fromEntries([...ports].slice(1).map((port, index) => [names[index], String(port)]));
   return { ...given, FRONTEND_GRPC_PORT: String(frontend) };
 }
 

@@ -117,7 +117,7 @@ test('every result of a job is one event with its full text, whoever watches, an
 
 test('what jobs did while nobody was connected is read back, also of a job that is gone', async () => {
   const before = await watch();
-  const soon = { kind: 'at', at: new Date(Date.now() + 3_000).toISOString() } as const;
+  const soon = { kind: 'at', at: new Date(Date.now() + 15_000).toISOString() } as const;
   const once = await addCron(client, newCron('cron_once', { name: 'Once', schedule: soon, message: `[[SAY ${LONG}]]` }));
   const often = await addCron(client, newCron('cron_often', { name: 'Often', message: '[[SAY Again.]]' }));
   const failing = await addCron(client, newCron('cron_failing', { name: 'Failing', message: '[[FAIL 400]]' }));

@@ -154,9 +154,9 @@ test('two watchers at a handover send nothing twice', async () => {
 describe('a turn that we end first', () => {
   test('because it ran too long is turn_timeout, its model call is cut, and the next is answered', async () => {
     const api = await newApi();
-    await watch({ turnTimeoutMs: 1_000 });
     const slow = await api.say(instance, { text: 'too slow [[WORDS 5]] [[HOLD too-slow 2]]' });
     const call = await modelCalled('too slow');
+    await watch({ turnTimeoutMs: 1_000 });
 
     expect(await slow.followed.ended).toMatchObject({ status: 'failed', errorReason: 'turn_timeout' });
 

@@ -18,7 +18,9 @@ import { createTemporal } from './temporal-under-test.ts';
 import type { TemporalUnderTest } from './temporal-under-test.ts';
 
 const log = createLog('test', 'silent');
-const START_MS = 60_000;
+const START_MS = 120_000;
+/** A Temporal that has just started knows its search attributes only after a while. */
+const SENT_MS = 60_000;
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -84,7 +86,7 @@ test(
       await wakeInstance(em, other.instanceId);
     });
     startRelay();
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
     expect(await wakesOf(one.instanceId)).toBe(1);
     expect(await wakesOf(other.instanceId)).toBe(1);
     await withClient(async (client) => {
@@ -125,7 +127,7 @@ test(
       await wake(instanceId);
       await wake(instanceId);
     }
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
     for (const { instanceId } of instances) {
       const wakes = await wakesOf(instanceId);
       expect(wakes).toBeGreaterThanOrEqual(1);
@@ -152,37 +154,45 @@ test(
   START_MS,
 );
 
-test('while Temporal is away the rows wait; when it is back they are sent, and its schedules are there', async () => {
-  startRelay();
-  const before = await insertInstance(orm);
-  await wake(before.instanceId);
-  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+test(
+  'while Temporal is away the rows wait; when it is back they are sent, and its schedules are there',
+  async () => {
+    startRelay();
+    const before = await insertInstance(orm);
+    await wake(before.instanceId);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
 
-  await temporal.kill();
-  const { instanceId } = await insertInstance(orm);
-  await wake(instanceId);
-  await wake(instanceId);
-  await eventually(async () => expect((await outboxLag(orm.em.fork())).oldestSeconds).toBeGreaterThan(2));
-  expect((await outboxLag(orm.em.fork())).rows).toBe(2);
+    await temporal.kill();
+    const { instanceId } = await insertInstance(orm);
+    await wake(instanceId);
+    await wake(instanceId);
+    await eventually(async () => expect((await outboxLag(orm.em.fork())).oldestSeconds).toBeGreaterThan(2));
+    expect((await outboxLag(orm.em.fork())).rows).toBe(2);
 
-  await temporal.start();
-  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 30_000);
-  expect(await wakesOf(instanceId)).toBe(1);
-  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
-}, 90_000);
+    await temporal.start();
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    expect(await wakesOf(instanceId)).toBe(1);
+    await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+  },
+  2 * START_MS,
+);
 
-test('a Temporal that lost its store gets its search attributes and schedules again, and the rows are sent', async () => {
-  startRelay();
-  const before = await insertInstance(orm);
-  await wake(before.instanceId);
-  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 20_000);
+test(
+  'a Temporal that lost its store gets its search attributes and schedules again, and the rows are sent',
+  async () => {
+    startRelay();
+    const before = await insertInstance(orm);
+    await wake(before.instanceId);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
 
-  await temporal.kill();
-  await temporal.loseStore();
-  await temporal.start();
-  const { instanceId } = await insertInstance(orm, { id: makeId('inst') });
-  await wake(instanceId);
-  await eventually(async () => expect(await countOutbox(orm)).toBe(0), 30_000);
-  expect(await wakesOf(instanceId)).toBe(1);
-  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
-}, 90_000);
+    await temporal.kill();
+    await temporal.loseStore();
+    await temporal.start();
+    const { instanceId } = await insertInstance(orm, { id: makeId('inst') });
+    await wake(instanceId);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    expect(await wakesOf(instanceId)).toBe(1);
+    await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+  },
+  2 * START_MS,
+);

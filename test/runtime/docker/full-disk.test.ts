@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { InstanceDiskFullError } from '../../../runtime/driver.ts';
+import { setAgentFile } from '../../../runtime/openclaw/agent-files.ts';
 import { StorageError } from '../../../runtime/process/storage-error.ts';
 import { docker, hasOwnEngine, ownEngine, remnants } from '../../support/docker-under-test.ts';
 import { eventually } from '../../support/eventually.ts';
@@ -49,24 +50,32 @@ const MEBIBYTE = 1024 ** 2;
   );
 
   test(
-    'that is full starts once more to be cleared up; is refused after that, as its own doing; and works again with room',
+    'that is full starts once more to be cleared up; without room or files is refused, as its own doing; and works again with both',
     async () => {
       const { driver } = instances;
       await driver.stop(rogue, { graceMs: 5_000 }, instances.call());
       await instances.start(rogue);
-      // What was kept for this start is used up too.
+      // What was kept for this start is used up too, and so are the files that it may have.
+      await instances.runInside(rogue, 'mkdir many && cd many && seq 40000 | xargs touch 2>/dev/null || true');
       await instances.runInside(rogue, 'head -c 1G /dev/zero > workspaces/alpha/more || true');
       const large = new Map([['FULL.md', Buffer.alloc(8 * MEBIBYTE)]]);
       await expect(driver.putFiles(rogue, directory, large, instances.call())).rejects.toThrow(InstanceDiskFullError);
+      const client = await instances.connect(rogue);
+      const prompt = { agentId: 'alpha', name: 'AGENTS.md', content: 'x'.repeat(MEBIBYTE) } as const;
+      // What is refused so is noted and not tried again (activities/push-content.ts).
+      await expect(setAgentFile(client, prompt)).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+      client.close();
       await driver.stop(rogue, { graceMs: 5_000 }, instances.call());
       await expect(instances.start(rogue)).rejects.toThrow(InstanceDiskFullError);
       await driver.removePaths(rogue, [`${driver.paths(rogue).workspaceOf('alpha')}/flood`], instances.call());
+      await expect(instances.start(rogue)).rejects.toThrow(InstanceDiskFullError);
+      await driver.removePaths(rogue, [`${driver.paths(rogue).stateDir}/many`], instances.call());
       await instances.start(rogue);
       await driver.putFiles(rogue, directory, keep('AFTER.md'), instances.call());
       expect(await instances.runInside(rogue, 'cat workspaces/alpha/BEFORE.md workspaces/alpha/AFTER.md')).toBe('keptkept');
       expect(await instances.ask(rogue, '[[SAY I am here.]]')).toBe('I am here.');
     },
-    START_MS,
+    3 * START_MS,
   );
 
   test(

@@ -1,5 +1,8 @@
 import { z } from 'zod';
 import type { MutationCall, RuntimeDriver, RuntimeSpec } from '../../../runtime/driver.ts';
+import { deviceOf } from '../../../runtime/openclaw/device-identity.ts';
+import { connectGateway } from '../../../runtime/openclaw/gateway-client.ts';
+import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
 import { waitUntilReady } from '../../../runtime/openclaw/readiness.ts';
 import { renderConfig } from '../../../runtime/openclaw/render-config.ts';
 import { openDocker, RELAY_HOST } from '../../support/docker-under-test.ts';
@@ -24,6 +27,8 @@ export interface InstancesUnderTest extends DockerUnderTest {
   requireAnswer(runtimeId: string): Promise<void>;
   /** What a command prints that the agent runs by its own tool. */
   exec(runtimeId: string, command: string): Promise<string>;
+  /** A connection as the control plane has one; the caller closes it. */
+  connect(runtimeId: string): Promise<GatewayClient>;
   /** For a change by a newer attempt than all before. */
   call(): MutationCall;
 }
@@ -52,6 +57,11 @@ export async function openInstances(
         exitOf: () => driver.exitOf(runtimeId),
       });
     },
+    async connect(runtimeId) {
+      const { wsUrl } = (await driver.endpoint(runtimeId))!;
+      const device = deviceOf({ id: 'k1', key: Buffer.alloc(32, 7) }, runtimeId);
+      return connectGateway({ wsUrl, token: TOKEN, device, signal: AbortSignal.timeout(START_MS), timeoutMs: 20_000 });
+    },
     async ask(runtimeId, text) {
       const endpoint = await driver.endpoint(runtimeId);
       const response = await fetch(`${endpoint?.httpUrl}/v1/chat/completions`, {
@@ -67,7 +77,9 @@ export async function openInstances(
       const answer = await instances.ask(runtimeId, '[[SAY I am here.]]');
       if (answer !== 'I am here.') throw new Error(`The instance ${runtimeId} answers: ${answer}`);
     },
-    exec: (runtimeId, command) => instances.ask(runtimeId, `[[TOOL exec ${JSON.stringify({ command })}]]`),
+    exec: (runtimeId, command) =>
+      // By default it goes on in the background after ten seconds.
+      instances.ask(runtimeId, `[[TOOL exec ${JSON.stringify({ command, yieldMs: 120_000 })}]]`),
     async close() {
       await docker.close();
       await model.close();

@@ -293,7 +293,7 @@ export async function simulateYear(options: Options): Promise<Year> {
 
   // The watch looks every two seconds; nothing changes between two events but the time, so it looks when money may run out.
   events.sort((one, other) => other.at - one.at);
-  let [isTouched, nextLook] = [true, startsAt];
+  let [isTouched, nextLook, happenedAt] = [true, startsAt, startsAt];
   while (events.length > 0) {
     const event = events.pop();
     if (!event) break;
@@ -301,13 +301,15 @@ export async function simulateYear(options: Options): Promise<Year> {
       if (isTouched) nextLook = await readNextLook(orm);
       isTouched = false;
       if (nextLook >= event.at) break;
-      lookedAt = Math.max(nextLook, lookedAt + pauseMs);
+      // News of what has happened may set its next look before that; the clock goes on all the same.
+      lookedAt = Math.max(nextLook, lookedAt + pauseMs, happenedAt);
       if (lookedAt >= event.at) break;
       // Two seconds, unless it waits for news of a gateway: then the simulation has no time for each look.
       pauseMs = (await watch(lookedAt)) ? 2 * SECOND : 10 * 60 * SECOND;
       isTouched = true;
     }
     isTouched = (await event.happen(event.at)) !== false;
+    happenedAt = event.at;
   }
   const over = startsAt + YEAR + DAY;
   await round(ALL_SHARDS, over);
