@@ -20,6 +20,6 @@ export async function rate(what: string, least: number, options: autocannon.Opti
   const { p50, p99 } = result.latency;
   return [
     { what: `${what}, per second`, values: [average], unit: 'requests/s', goal: `>= ${least}`, reached: average >= least },
-    { what: `${what}, ${connections} at once`, values: [p50, p99], unit: 'ms', goal: 'p99 < 50', reached: p99 < 50 },
+    { what: `${what}, ${connections} at once`, values: [p50], p99, unit: 'ms', goal: 'p99 < 50', reached: p99 < 50 },
   ];
 }
