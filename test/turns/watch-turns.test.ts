@@ -156,7 +156,8 @@ describe('a turn that we end first', () => {
     const api = await newApi();
     const slow = await api.say(instance, { text: 'too slow [[WORDS 5]] [[HOLD too-slow 2]]' });
     const call = await modelCalled('too slow');
-    await watch({ turnTimeoutMs: 1_000 });
+    // Long enough for the next one.
+    await watch({ turnTimeoutMs: 8_000 });
 
     expect(await slow.followed.ended).toMatchObject({ status: 'failed', errorReason: 'turn_timeout' });
 
