@@ -61,13 +61,16 @@ const COLUMNS = `
   coalesce((${AGENTS}), '[]') as agents, ${epochMs('totals.started_at')} as "startedMs",
   coalesce(totals.ran, 0)::float8 as "totalRuntimeMs", coalesce(totals.billed, 0)::float8 as "billedMs"`;
 
+const VIEW = `
+  select ${COLUMNS}
+    from instances join watch_shards shard on shard.shard = instances.shard
+    left join lateral (${TOTALS}) totals on true`;
+
 /** These instances, in no order; without those that are gone. In one statement: this is what clients poll. */
 export async function viewInstances(em: EntityManager, instanceIds: readonly string[]): Promise<InstanceRow[]> {
   if (instanceIds.length === 0) return [];
   return em.execute<InstanceRow[]>(
-    `select ${COLUMNS}
-       from instances join watch_shards shard on shard.shard = instances.shard
-       left join lateral (${TOTALS}) totals on true
+    `${VIEW}
       where instances.id in (${instanceIds.map(() => '?').join(', ')}) and instances.deleted_at is null`,
     [...instanceIds],
   );
@@ -75,10 +78,7 @@ export async function viewInstances(em: EntityManager, instanceIds: readonly str
 
 /** What clients poll most: to plan it takes several times as long as to carry it out. */
 export const PREPARE_VIEW_INSTANCE = `
-  prepare view_instance (text, text) as
-  select ${COLUMNS}
-    from instances join watch_shards shard on shard.shard = instances.shard
-    left join lateral (${TOTALS}) totals on true
+  prepare view_instance (text, text) as ${VIEW}
    where instances.id = $1 and instances.account_id = $2 and instances.deleted_at is null`;
 
 /** The account's instance; null when it has none of this id. */

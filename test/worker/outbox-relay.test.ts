@@ -154,13 +154,18 @@ test(
   START_MS,
 );
 
+/** A relay that has found its Temporal: what comes now is the doing of the test. */
+async function startSending(): Promise<void> {
+  startRelay();
+  const { instanceId } = await insertInstance(orm);
+  await wake(instanceId);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+}
+
 test(
   'while Temporal is away the rows wait; when it is back they are sent, and its schedules are there',
   async () => {
-    startRelay();
-    const before = await insertInstance(orm);
-    await wake(before.instanceId);
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    await startSending();
 
     await temporal.kill();
     const { instanceId } = await insertInstance(orm);
@@ -180,10 +185,7 @@ test(
 test(
   'a Temporal that lost its store gets its search attributes and schedules again, and the rows are sent',
   async () => {
-    startRelay();
-    const before = await insertInstance(orm);
-    await wake(before.instanceId);
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    await startSending();
 
     await temporal.kill();
     await temporal.loseStore();
