@@ -1,5 +1,5 @@
 import { loadGatewayContent, markContentApplied } from '../database/queries/gateway-content.ts';
-import { noteContent } from '../database/queries/note-content.ts';
+import { noteInstance } from '../database/queries/note-instance.ts';
 import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
@@ -26,6 +26,6 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     const { refused } = await pushContent(deps, attempt, { client, content, isNew: false });
     const { contentGeneration } = content;
     orOvertaken(await markContentApplied(orm.em.fork(), { instanceId, epoch: call.epoch, contentGeneration }));
-    if (refused > 0) await noteContent(orm.em.fork(), { instanceId, note: 'file_refused' });
+    if (refused > 0) await noteInstance(orm.em.fork(), { instanceId, note: 'file_refused' });
   });
 }

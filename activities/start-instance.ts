@@ -1,13 +1,14 @@
 import { noteGatewayGone } from '../database/queries/finish-stop.ts';
 import { loadGatewayContent } from '../database/queries/gateway-content.ts';
 import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
-import { noteContent } from '../database/queries/note-content.ts';
+import { noteInstance } from '../database/queries/note-instance.ts';
 import { publishRunning } from '../database/queries/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { afterDeath } from '../domain/lifecycle.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { GatewayDiedError, waitUntilReady } from '../runtime/openclaw/readiness.ts';
 import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
+import { proveTurns } from '../runtime/openclaw/turn-proof.ts';
 import { takeUpTurns } from '../turns/take-up-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import type { OpenContent } from './gateway-spec.ts';
@@ -16,7 +17,7 @@ import { pushContent } from './push-content.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
-import { OvertakenError } from './step-failure.ts';
+import { GivenUpError, OvertakenError } from './step-failure.ts';
 import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -33,6 +34,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
   return runStep(deps, 'start', input, async (attempt) => {
     const { orm, connections, clock } = deps;
     const { instanceId, runtimeId, signal, step } = attempt;
+    if (step.row.giveUpFor) throw new GivenUpError(step.row.giveUpFor);
     // It died too often while it ran.
     if (afterDeath(step.row.deaths, clock()).giveUp) throw new GatewayDiedError(await deps.driver.exitOf(runtimeId));
     await killLostGateway(deps, attempt);
@@ -48,8 +50,9 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await recoverTurns(deps, attempt, client);
     await attempt.enter('applying_content');
     const { refused } = await pushContent(deps, attempt, { client, content, isNew });
+    await proveTurns(client, signal);
     await publish(deps, attempt, { client, content });
-    if (refused > 0) await noteContent(orm.em.fork(), { instanceId, note: 'file_refused' });
+    if (refused > 0) await noteInstance(orm.em.fork(), { instanceId, note: 'file_refused' });
   });
 }
 

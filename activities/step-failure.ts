@@ -5,7 +5,18 @@ import { InstanceDiskFullError, StaleEpochError } from '../runtime/driver.ts';
 import { AgentsNotLiveError } from '../runtime/openclaw/agent-liveness.ts';
 import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
 import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/readiness.ts';
+import { GatewayBrokenError } from '../runtime/openclaw/turn-proof.ts';
 import { StorageError } from '../runtime/process/storage-error.ts';
+
+/** Another gateway process was found not to mend it. */
+export class GivenUpError extends Error {
+  readonly failure: StepFailure;
+
+  constructor(failure: StepFailure) {
+    super('The gateway is not started again');
+    this.failure = failure;
+  }
+}
 
 /** Something else is wanted by now, or a newer attempt works on it: this one ends without a trace. */
 export class OvertakenError extends Error {}
@@ -13,6 +24,8 @@ export class OvertakenError extends Error {}
 /** What an error means to the workflow. */
 export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
   if (error instanceof StaleEpochError || error instanceof OvertakenError) return 'stale_attempt';
+  if (error instanceof GivenUpError) return error.failure;
+  if (error instanceof GatewayBrokenError) return 'gateway_broken';
   if (error instanceof GatewayDiedError) return error.retryable ? 'gateway_died' : 'gateway_config_refused';
   if (error instanceof GatewayNotReadyError) return 'gateway_not_ready';
   if (error instanceof AgentsNotLiveError) return 'agents_not_live';

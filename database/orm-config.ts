@@ -9,6 +9,7 @@ import { Conversation } from './entities/conversation.ts';
 import { CronJob } from './entities/cron-job.ts';
 import { EventCounter } from './entities/event-counter.ts';
 import { EventOccurrence } from './entities/event-occurrence.ts';
+import { GatewayRefusal } from './entities/gateway-refusal.ts';
 import { Event } from './entities/event.ts';
 import { InstanceSecret } from './entities/instance-secret.ts';
 import { InstanceSkill } from './entities/instance-skill.ts';
@@ -42,6 +43,7 @@ const ENTITIES = [
   Event,
   EventCounter,
   EventOccurrence,
+  GatewayRefusal,
   IdempotencyRecord,
   Instance,
   InstanceSecret,

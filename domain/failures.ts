@@ -4,6 +4,8 @@ export type StepFailure =
   | 'gateway_config_refused'
   | 'gateway_not_ready'
   | 'gateway_unreachable'
+  | 'gateway_broken'
+  | 'gateway_damaged'
   | 'agents_not_live'
   | 'storage_refused'
   | 'disk_full'
@@ -35,6 +37,17 @@ export const STEP_FAILURES = {
   },
   gateway_not_ready: { code: 'gateway_not_ready', message: `The gateway was not ready in time. ${TRIED_AGAIN}`, retryable: true },
   gateway_unreachable: { code: 'gateway_unreachable', message: `The gateway did not answer. ${TRIED_AGAIN}`, retryable: true },
+  gateway_broken: {
+    code: 'gateway_broken',
+    message: `The gateway took no messages any more, so it is being replaced. Messages that wait are answered by the next one. ${TRIED_AGAIN}`,
+    retryable: true,
+  },
+  gateway_damaged: {
+    code: 'gateway_damaged',
+    message:
+      'The gateway cannot read the data that it keeps, and another start would not mend that. Have the operator restore a backup, then start the instance again.',
+    retryable: false,
+  },
   agents_not_live: {
     code: 'config_refused',
     message:
@@ -72,12 +85,24 @@ export function gaveUpMessage(failure: StepFailure): string {
   return message.replace(TRIED_AGAIN, 'It was tried several times. Start the instance again, or delete it.');
 }
 
-/** What there is to say of an instance that runs as it should, as its `statusReason`. */
-export const CONTENT_NOTES = {
+/** What there is to say of an instance that runs, as its `statusReason`. */
+export const INSTANCE_NOTES = {
   file_refused: {
     code: 'file_refused',
     message:
       'A workspace file could not be written: the agent has put a link or a folder in its place, or has filled its disk. Have the agent remove that, then change the file again.',
+    retryable: true,
+  },
+  agent_damaged: {
+    code: 'agent_damaged',
+    message:
+      'The gateway cannot read the data of an agent, and a restart would not mend that: messages to this agent fail. Delete the agent and create it again, or have the operator restore a backup.',
+    retryable: false,
+  },
+  disk_full: {
+    code: 'disk_full',
+    message:
+      'The disk of the instance is full, so its agents cannot answer. Have an agent remove files, or ask for a larger disk.',
     retryable: true,
   },
   content_drift: {
@@ -87,4 +112,4 @@ export const CONTENT_NOTES = {
   },
 } as const satisfies Record<string, FailureEntry>;
 
-export type ContentNote = keyof typeof CONTENT_NOTES;
+export type InstanceNote = keyof typeof INSTANCE_NOTES;

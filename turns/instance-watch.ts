@@ -11,6 +11,7 @@ import type { GatewayClient, GatewayEvent, OfRun } from '../runtime/openclaw/gat
 import { abortDueTurn } from './abort-turn.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import { RecentSet } from './recent-set.ts';
+import { reportRefusal, reportSign, signOf } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled, SettleOptions } from './settle-turn.ts';
 import { TurnTasks } from './turn-tasks.ts';
@@ -19,6 +20,7 @@ import { endOfOutcome, failedEnd } from './turn-end.ts';
 
 /** A turn whose events went missing is looked up this often. */
 const LOOK_AGAIN_MS = 30_000;
+const LOOK_AGAIN_UNBEGUN_MS = 10_000;
 const ABORT_AGAIN_MS = 2_000;
 const MAX_REFUSALS = 6;
 const RUNS_REMEMBERED = 1_000;
@@ -41,6 +43,8 @@ export class InstanceWatch {
   readonly #lookAt = new Map<string, number>();
   readonly #abortAt = new Map<string, number>();
   readonly #refusals = new Map<string, number>();
+  /** Since when a turn is known to be accepted and not begun. */
+  readonly #unbegunSince = new Map<string, number>();
 
   constructor(deps: TurnDeps, instance: WatchedInstance, client: GatewayClient) {
     const { instanceId, shardEpoch } = instance;
@@ -58,7 +62,7 @@ export class InstanceWatch {
   /** Does what the database says is to be done. */
   attend(duties: readonly TurnDuty[]): void {
     const listed = new Set(duties.map(({ messageId }) => messageId));
-    for (const known of [this.#lookAt, this.#abortAt, this.#refusals])
+    for (const known of [this.#lookAt, this.#abortAt, this.#refusals, this.#unbegunSince])
       for (const messageId of known.keys()) if (!listed.has(messageId)) known.delete(messageId);
     for (const { messageId, duty } of duties) {
       if (this.#tasks.has(messageId)) continue;
@@ -92,13 +96,17 @@ export class InstanceWatch {
     if (!result) {
       if (event.kind === 'run-started' || event.kind === 'delta') this.#noticeRun(event);
     } else if (isTurnKey(event.runId)) this.#onResult(messageIdOfKey(event.runId), result);
-    else this.#settleRerun(event.sessionKey);
+    else this.#onResultOfOther(event.sessionKey, result);
   }
 
   /** A reply is stored as it is; everything else is looked up first. */
   #onResult(messageId: string, result: TurnResult): void {
     if (result.kind === 'refused') {
       this.#lookAt.delete(messageId);
+      this.#run(messageId, async () => {
+        const turn = await findPendingTurn(this.#em(), messageId);
+        if (turn) await reportRefusal(this.#deps, turn, this.#client.bootId, result.why);
+      });
     } else if (result.outcome.kind === 'completed' && result.outcome.text !== '') {
       const end = endOfOutcome(result.outcome);
       this.#tasks.run(messageId, async () => void (await endTurn(this.#deps, messageId, end)));
@@ -107,13 +115,22 @@ export class InstanceWatch {
     }
   }
 
+  /** Of a run that is none of our turns: the gateway's repetition of one, or a run of a job. */
+  #onResultOfOther(sessionKey: string, result: TurnResult): void {
+    const sign = result.kind === 'refused' ? signOf(result.why) : null;
+    if (sign === null) return this.#settleRerun(sessionKey);
+    const { instanceId } = this.instance;
+    const refusal = { instanceId, bootId: this.#client.bootId, conversationId: conversationIdOf(sessionKey) ?? sessionKey, sign };
+    this.#run(sessionKey, async () => void (await reportSign(this.#deps, refusal)));
+  }
+
   /** A turn of another owner is only ended here, never sent. */
   #settle(messageId: string, reported?: TurnOutcome): void {
     this.#run(messageId, async () => {
       const turn = await findPendingTurn(this.#em(), messageId);
       if (!turn || turn.attempt === 0 || turn.bootId !== this.#client.bootId) return;
       const options = { ...this.#options(turn), ...(reported && { reported }) };
-      await this.#noteSettled(messageId, await settleTurn(this.#deps, this.#client, turn, options));
+      await this.#noteSettled(turn, await settleTurn(this.#deps, this.#client, turn, options));
     });
   }
 
@@ -121,7 +138,7 @@ export class InstanceWatch {
     this.#run(messageId, async () => {
       const turn = await claimAttempt(this.#em(), { messageId, attempt: 0, next: 1, claimant: this.#claimant });
       if (!turn || turn.bootId !== this.#client.bootId) return;
-      await this.#noteSettled(messageId, await sendFirst(this.#deps, this.#client, turn, this.#options(turn)));
+      await this.#noteSettled(turn, await sendFirst(this.#deps, this.#client, turn, this.#options(turn)));
     });
   }
 
@@ -133,14 +150,28 @@ export class InstanceWatch {
     };
   }
 
-  async #noteSettled(messageId: string, settled: Settled): Promise<void> {
+  async #noteSettled(turn: PendingTurn, settled: Settled): Promise<void> {
+    const { messageId } = turn;
     if (settled.kind === 'ended') return;
-    const pauseMs = settled.kind === 'wait' || settled.kind === 'refused' ? settled.retryAfterMs : LOOK_AGAIN_MS;
+    const isUnbegun = settled.kind === 'running' && !settled.hasBegun && !this.#seenRuns.has(settled.runKey);
+    const lookAgainMs = isUnbegun ? LOOK_AGAIN_UNBEGUN_MS : LOOK_AGAIN_MS;
+    const pauseMs = settled.kind === 'wait' || settled.kind === 'refused' ? settled.retryAfterMs : lookAgainMs;
     this.#lookAt.set(messageId, performance.now() + pauseMs);
+    if (isUnbegun) return this.#reportUnbegun(turn);
+    this.#unbegunSince.delete(messageId);
     if (settled.kind !== 'refused') return;
     const refusals = (this.#refusals.get(messageId) ?? 0) + 1;
     this.#refusals.set(messageId, refusals);
     if (refusals >= MAX_REFUSALS) await endTurnFirst(this.#deps, messageId, failedEnd('agent_failed'));
+  }
+
+  async #reportUnbegun({ messageId, conversationId }: PendingTurn): Promise<void> {
+    const now = performance.now();
+    const since = this.#unbegunSince.get(messageId);
+    if (since === undefined) return void this.#unbegunSince.set(messageId, now);
+    const { instanceId } = this.instance;
+    const { bootId } = this.#client;
+    await reportSign(this.#deps, { instanceId, bootId, conversationId, sign: 'not_begun', forMs: now - since });
   }
 
   #timeOut(messageId: string): void {

@@ -7,6 +7,10 @@ export class RecentSet {
     this.#size = size;
   }
 
+  has(entry: string): boolean {
+    return this.#entries.has(entry);
+  }
+
   /** False when it was there already. */
   add(entry: string): boolean {
     if (this.#entries.has(entry)) return false;

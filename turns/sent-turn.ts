@@ -5,8 +5,10 @@ import type { PendingTurn } from '../database/queries/pending-turns.ts';
 import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
 import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
+import type { RefusalReason } from '../runtime/openclaw/turn-outcome.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import type { GatewayConnections } from './gateway-connections.ts';
+import { reportRefusal, reportSign } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -25,10 +27,12 @@ export interface SentTurnDeps extends TurnDeps {
 
 /** Without an event for so long, the history is asked. */
 const LOOK_AGAIN_MS = 30_000;
+const LOOK_AGAIN_UNBEGUN_MS = 10_000;
 const RETRY_MS = 500;
 const BROKEN_RETRY_MS = 5_000;
 const FRESH_MS = 1_000;
 const MAX_REFUSALS = 6;
+const PASSES_SOON: readonly RefusalReason[] = ['input-ended', 'start-changed', 'draining', 'archived'];
 
 /** Brings one turn that this process has claimed to its end, over whatever connections that takes. */
 export class SentTurn {
@@ -38,6 +42,10 @@ export class SentTurn {
   #isFresh: boolean;
   #runKey: string | null = null;
   #refusals = 0;
+  /** When the gateway was first seen to have accepted the present attempt, by the monotonic clock; null: not yet. */
+  #acceptedAt: number | null = null;
+  /** The gateway has begun to work on it. */
+  #hasBegun = false;
   /** What was heard since the last look. */
   #heard: TurnResult | null = null;
   #wake = Promise.withResolvers<void>();
@@ -91,16 +99,31 @@ export class SentTurn {
         await this.#pause(RETRY_MS);
         return false;
       }
-      if (settled.kind === 'running') await this.#listen(client, settled);
-      else {
+      if (settled.kind === 'running') {
+        await this.#reportUnbegun(client, settled.hasBegun);
+        await this.#listen(client, settled);
+      } else {
+        this.#acceptedAt = null;
         if (settled.kind === 'refused' && (await this.#giveUp())) return true;
         await this.#pause(settled.retryAfterMs);
       }
       if (!client.isOpen() && this.#heard === null) return false;
-      const reported = await this.#takeHeard();
+      const reported = await this.#takeHeard(client);
       if (reported === 'ended') return true;
       settled = await this.#settle(client, reported);
     }
+  }
+
+  /** A gateway that accepts turns and does not begin them answers nobody: the longer, the surer. */
+  async #reportUnbegun({ bootId }: GatewayClient, hasBegun: boolean): Promise<void> {
+    this.#hasBegun ||= hasBegun;
+    const now = performance.now();
+    const isNew = this.#acceptedAt === null;
+    this.#acceptedAt ??= now;
+    if (isNew || this.#hasBegun) return;
+    const { instanceId, conversationId } = this.#turn;
+    const forMs = now - this.#acceptedAt;
+    await reportSign(this.#deps, { instanceId, bootId, conversationId, sign: 'not_begun', forMs });
   }
 
   async #settle(client: GatewayClient, reported?: TurnOutcome): Promise<Settled> {
@@ -123,7 +146,10 @@ export class SentTurn {
     if (textSoFar !== '') this.#deps.feed.update(textSoFar);
     if (this.#heard) return;
     const done = new AbortController();
-    const silence = this.#pause(LOOK_AGAIN_MS, AbortSignal.any([done.signal, this.#deps.signal]));
+    const silence = this.#pause(
+      this.#hasBegun ? LOOK_AGAIN_MS : LOOK_AGAIN_UNBEGUN_MS,
+      AbortSignal.any([done.signal, this.#deps.signal]),
+    );
     await Promise.race([this.#wake.promise, client.closed, this.#deps.feed.ended, silence]);
     done.abort();
   }
@@ -132,6 +158,7 @@ export class SentTurn {
     if (!('runId' in event)) return;
     const { runId } = event;
     if (messageIdOfKey(runId) !== this.#turn.messageId && runId !== this.#runKey) return;
+    this.#hasBegun = true;
     if (event.kind === 'delta') this.#deps.feed.update(event.text);
     const result = resultOfEvent(event);
     if (result) this.#hear(result);
@@ -146,11 +173,14 @@ export class SentTurn {
   }
 
   /** A reply is stored as it is; of everything else the history is asked. */
-  async #takeHeard(): Promise<TurnOutcome | 'ended' | undefined> {
+  async #takeHeard({ bootId }: GatewayClient): Promise<TurnOutcome | 'ended' | undefined> {
     const heard = this.#heard;
     if (heard?.kind !== 'done') {
       this.#heard = null;
-      if (heard) await this.#pause(heard.why === 'cleanup-failed' ? BROKEN_RETRY_MS : RETRY_MS);
+      if (heard) {
+        await reportRefusal(this.#deps, this.#turn, bootId, heard.why);
+        await this.#pause(PASSES_SOON.includes(heard.why) ? RETRY_MS : BROKEN_RETRY_MS);
+      }
       return undefined;
     }
     if (heard.outcome.kind !== 'completed' || heard.outcome.text === '') {

@@ -10,6 +10,7 @@ import { decideRecovery } from '../runtime/openclaw/recovery.ts';
 import type { Recovery } from '../runtime/openclaw/recovery.ts';
 import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
 import { endTurn } from './end-turns.ts';
+import { reportRefusal } from './report-refusal.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome } from './turn-end.ts';
 
@@ -17,10 +18,10 @@ export type Settled =
   /** Here or by somebody else. */
   | { kind: 'ended' }
   /** At work in the gateway, or in its queue, under this run id. Its events tell the rest. */
-  | { kind: 'running'; runKey: string; textSoFar: string }
+  | { kind: 'running'; runKey: string; textSoFar: string; hasBegun: boolean }
   /** Not clear yet, or the gateway takes nothing now: settle it again, after this time at least. */
   | { kind: 'wait'; retryAfterMs: number }
-  /** The gateway refuses this turn for a reason of its own: settle it again a few times, then give it up. */
+  /** The gateway does not take this request: settle it again a few times, then give it up. */
   | { kind: 'refused'; retryAfterMs: number }
   /** It must be sent, but whoever asks may not (any more). */
   | { kind: 'not-ours' };
@@ -157,7 +158,7 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
   switch (result.kind) {
     case 'accepted':
     case 'in-flight':
-      return { kind: 'running', runKey: key, textSoFar: '' };
+      return { kind: 'running', runKey: key, textSoFar: '', hasBegun: false };
     case 'lost':
       return { kind: 'wait', retryAfterMs: PAUSE_MS };
     case 'done':
@@ -165,6 +166,7 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
       await endTurn(deps, turn.messageId, endOfOutcome(result.outcome));
       return { kind: 'ended' };
     case 'refused':
+      await reportRefusal(deps, turn, client.bootId, result.why);
       return settledByRefusal(result);
   }
 }
@@ -177,9 +179,16 @@ function settledByRefusal({ why, retryAfterMs = 0 }: Extract<TurnResult, { kind:
     case 'draining':
       return { kind: 'wait', retryAfterMs: Math.max(retryAfterMs, PAUSE_MS) };
     case 'cleanup-failed':
-      return { kind: 'wait', retryAfterMs: BROKEN_PAUSE_MS };
-    case 'archived':
+    case 'unsettled':
+    case 'preparing':
     case 'unknown':
+    case 'disk-full':
+    case 'agent-damaged':
+    case 'state-damaged':
+      return { kind: 'wait', retryAfterMs: Math.max(retryAfterMs, BROKEN_PAUSE_MS) };
+    case 'archived':
+    case 'session-lost':
+    case 'invalid':
       return { kind: 'refused', retryAfterMs: Math.max(retryAfterMs, BROKEN_PAUSE_MS) };
   }
 }

@@ -14,11 +14,18 @@ const SENTENCES = {
   cancelled: 'The turn was cancelled.',
 } as const satisfies Record<TurnFailure, string>;
 
+/** Where more is known than the reason says. */
+const DETAILS = {
+  disk_full: 'The disk of the instance is full, so the agent could not answer. Have it remove files, or ask for a larger disk.',
+  agent_damaged:
+    'The instance cannot read the data of this agent, so it could not answer. Delete the agent and create it again, or have the operator restore a backup.',
+} as const;
+
 const STOPPED_INSIDE = 'The turn was stopped inside the instance. Send the message again.';
 
-/** The end of a turn that failed for this reason. */
-export function failedEnd(reason: Exclude<TurnFailure, 'cancelled'>): TurnEnd {
-  return { status: 'failed', reason, message: SENTENCES[reason] };
+/** The end of a turn that failed for this reason; `detail` says more about it. */
+export function failedEnd(reason: Exclude<TurnFailure, 'cancelled'>, detail?: keyof typeof DETAILS): TurnEnd {
+  return { status: 'failed', reason, message: detail ? DETAILS[detail] : SENTENCES[reason] };
 }
 
 /** The end of a turn that its customer did not want any more. */

@@ -1,4 +1,5 @@
 import type { Notifications } from '../database/notifications.ts';
+import { forgetRefusals } from '../database/queries/note-refusal.ts';
 import { listTurnDuties, takeOverTurns } from '../database/queries/watched-turns.ts';
 import type { WatchedInstance } from '../database/queries/watched-turns.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
@@ -33,7 +34,7 @@ const SOON_MS = 20;
 
 /**
  * Sees to the turns of the watched instances: hears how they end, takes over those whose process died, sends what
- * waits for the watcher, ends what runs too long, aborts what was ended. Looks by itself each second, in two
+ * waits for the watcher, ends what runs too long, aborts what was ended. Looks by itself each second, in three
  * statements however many instances there are.
  */
 export function createTurnWatches(deps: Deps): TurnWatches {
@@ -119,6 +120,10 @@ class Watches {
     const instances = watches.map(({ instance }) => instance);
     const em = this.#deps.orm.em.fork();
     await takeOverTurns(em, instances);
+    await forgetRefusals(
+      em,
+      instances.map(({ instanceId }) => instanceId),
+    );
     const duties = await listTurnDuties(em, instances, this.#deps.turnTimeoutMs);
     this.#hasTurns = duties.length > 0;
     const byInstance = Map.groupBy(duties, ({ instanceId }) => instanceId);

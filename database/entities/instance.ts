@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { StepFailure } from '../../domain/failures.ts';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
 import { Account } from './account.ts';
 import { counter, moment } from './columns.ts';
@@ -70,6 +71,10 @@ const InstanceSchema = defineEntity({
     queuedAt: moment().strictNullable().default(null),
     /** When its gateway died by itself, lately. */
     deaths: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
+    /** When its gateway was found broken while it ran, lately. */
+    breakdowns: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
+    /** The failure with which the next start gives up at once, because another gateway process would not mend it. */
+    giveUpFor: p.text().$type<StepFailure>().strictNullable().default(null),
     shard: p.smallint(),
     /** The runs of its cron jobs that ended until then are recorded. */
     cronRunsReadTo: moment().strictNullable().default(null),

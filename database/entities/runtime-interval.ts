@@ -38,6 +38,8 @@ const RuntimeIntervalSchema = defineEntity({
     endedAt: moment().strictNullable(),
     /** The last moment at which the gateway provably ran, once it stopped answering; the start until it first answered. */
     lostAt: moment().strictNullable(),
+    /** Since when its gateway has refused turns that it should have taken: not billed from then on, while that lasts. */
+    refusingSince: moment().strictNullable().default(null),
     /** How far it has been debited; null: not at all. */
     billedUntil: moment().strictNullable().default(null),
     /** What rounding down has left of its cost so far, in nano-dollars x milliseconds per hour: less than one nano-dollar. */

@@ -39,7 +39,7 @@ export async function changePower(
   await em.execute(
     `update instances
         set desired_status = ?, status = ?, transition_kind = ?, transition_started_at = ?, transition_attempt = 0,
-            transition_step = null, power_generation = power_generation + 1, start_not_before = null, deaths = '{}',
+            transition_step = null, power_generation = power_generation + 1, start_not_before = null, deaths = '{}', breakdowns = '{}', give_up_for = null,
             queued_at = null, reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
       where id = ?`,
     [decision.desiredStatus, decision.status, decision.transitionKind, now, instanceId],

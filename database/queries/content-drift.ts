@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { noteContent } from './note-content.ts';
+import { noteInstance } from './note-instance.ts';
 import { wakeInstance } from './wake-instance.ts';
 
 export interface SettledInstance {
@@ -40,7 +40,7 @@ export async function remedyContent(
     [instanceId, contentGeneration],
   );
   if (rows.length === 0) return false;
-  await noteContent(em, { instanceId, note: 'content_drift' });
+  await noteInstance(em, { instanceId, note: 'content_drift' });
   await wakeInstance(em, instanceId);
   return true;
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { StepFailure } from '../../domain/failures.ts';
 import type { LifecycleRow } from '../../domain/lifecycle.ts';
 
 /** The row of an instance as far as the reconciler needs it. */
@@ -11,6 +12,8 @@ export interface InstanceLifecycle extends LifecycleRow {
   restartNotBefore: Date | null;
   hasSlot: boolean;
   deaths: Date[];
+  /** The failure with which the next start gives up at once; null: it may start. */
+  giveUpFor: StepFailure | null;
 }
 
 const COLUMNS = `
@@ -19,7 +22,8 @@ const COLUMNS = `
   content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
   restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
   boot_id as "bootId", epoch::float8 as epoch, kill_first as "killFirst", (extract(epoch from start_not_before) * 1000)::float8 as "startNotBefore",
-  (extract(epoch from restart_not_before) * 1000)::float8 as "restartNotBefore", has_slot as "hasSlot", to_json(deaths) as deaths, deleted_at is not null as "isGone"`;
+  (extract(epoch from restart_not_before) * 1000)::float8 as "restartNotBefore", has_slot as "hasSlot", to_json(deaths) as deaths,
+  give_up_for as "giveUpFor", deleted_at is not null as "isGone"`;
 
 interface FoundRow extends Omit<InstanceLifecycle, 'hasOpenInterval' | 'deaths' | 'startNotBefore' | 'restartNotBefore'> {
   startNotBefore: number | null;

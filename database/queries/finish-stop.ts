@@ -43,7 +43,7 @@ export async function finishStop(
 ): Promise<boolean> {
   const rows = await em.execute<{ id: string }[]>(
     `update instances
-        set status = 'stopped', stopped_at = now(), boot_id = null, kill_first = false, start_not_before = null, deaths = '{}',
+        set status = 'stopped', stopped_at = now(), boot_id = null, kill_first = false, start_not_before = null, deaths = '{}', breakdowns = '{}', give_up_for = null,
             transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
             reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
       where id = ? and epoch = ? and power_generation = ? returning id`,

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { LOST } from './billing/meter-sql.ts';
 import { reckonExhaustion } from './billing/reckon-exhaustion.ts';
 
 interface NewInterval {
@@ -37,7 +38,7 @@ export async function closeInterval(
 ): Promise<void> {
   const [closed] = await em.execute<{ accountId: string }[]>(
     `update runtime_intervals i
-        set ended_at = greatest(i.started_at, i.billed_until, least(i.lost_at, shard.alive_until), least(present.at, death.at)),
+        set ended_at = greatest(i.started_at, i.billed_until, least(${LOST}, shard.alive_until), least(present.at, death.at)),
             end_proven = death.at is not null
        from instances join watch_shards shard on shard.shard = instances.shard,
             (select coalesce(?::timestamptz, now()) as at) present, (select ?::timestamptz as at) death
@@ -58,7 +59,7 @@ export async function proveEnd(
 ): Promise<void> {
   await em.execute(
     `update runtime_intervals i
-        set ended_at = greatest(i.started_at, i.billed_until, least(i.ended_at, i.lost_at, coalesce(shard.alive_until, i.started_at)),
+        set ended_at = greatest(i.started_at, i.billed_until, least(i.ended_at, ${LOST}, coalesce(shard.alive_until, i.started_at)),
                                 least(i.ended_at, ?::timestamptz)),
             end_proven = true
        from instances join watch_shards shard on shard.shard = instances.shard

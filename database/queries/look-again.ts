@@ -6,7 +6,7 @@ export async function lookAgain(em: EntityManager, instanceId: string): Promise<
   const [row] = await em.execute<{ accountId: string; isFailedStart: boolean }[]>(
     `update instances
         set power_generation = power_generation + (error_generation is not distinct from power_generation)::int,
-            deaths = '{}', start_not_before = null
+            deaths = '{}', breakdowns = '{}', give_up_for = null, start_not_before = null
       where id = ? and deleted_at is null
       returning account_id as "accountId",
                 status = 'error' and desired_status = 'running' and power_generation <> error_generation as "isFailedStart"`,

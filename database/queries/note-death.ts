@@ -55,7 +55,7 @@ async function holdsLease(em: EntityManager, { lease: { owner, shard, epoch } }:
 async function lockRow(em: EntityManager, { instanceId, bootId }: GatewayDeath): Promise<DyingRow | null> {
   const [row] = await em.execute<DyingRow[]>(
     `select desired_status as "desiredStatus", transition_kind as "transitionKind", to_json(deaths) as deaths,
-            (select coalesce(lost_at, alive_until) from runtime_intervals, watch_shards
+            (select coalesce(least(lost_at, refusing_since), alive_until) from runtime_intervals, watch_shards
               where instance_id = instances.id and ended_at is null and watch_shards.shard = instances.shard) as "provenUntil"
        from instances where id = ? and boot_id = ? for update`,
     [instanceId, bootId],

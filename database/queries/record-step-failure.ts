@@ -42,7 +42,7 @@ export async function recordFailedStart(em: EntityManager, options: StartFailure
   const isCounted = epoch !== null && row.epoch !== epoch;
   const { recent, pauseMs, giveUp } = afterDeath(isCounted ? row.deaths : [...row.deaths, now], now);
   const { code, message, retryable } = STEP_FAILURES[failure];
-  const isOver = giveUp || isLast || !retryable;
+  const isOver = giveUp || isLast || !retryable || row.giveUpFor === failure;
   if (!isCounted)
     await em.execute(
       `update instances

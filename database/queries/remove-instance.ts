@@ -63,7 +63,7 @@ interface Destroyed {
 export async function finishDestroy(em: EntityManager, { instanceId, epoch, maxRunning }: Destroyed): Promise<boolean> {
   const rows = await em.execute<{ id: string }[]>(
     `update instances
-        set deleted_at = now(), status = 'destroying', boot_id = null, kill_first = false, start_not_before = null, deaths = '{}',
+        set deleted_at = now(), status = 'destroying', boot_id = null, kill_first = false, start_not_before = null, deaths = '{}', breakdowns = '{}', give_up_for = null,
             transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
             reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
       where id = ? and epoch = ? and desired_status = 'destroyed' and deleted_at is null returning id`,

@@ -60,6 +60,9 @@ const agentPayload = z.looseObject({
 
 type AgentPayload = z.infer<typeof agentPayload>;
 
+/** The gateway's code for a request that it would refuse again. */
+const INVALID = 'INVALID_REQUEST';
+
 const abortAnswer = z.looseObject({ aborted: z.boolean() });
 
 /** A `traceparent` with this trace id. Every model call of the run carries it. */
@@ -69,14 +72,16 @@ export function traceparentOf(traceId: string): string {
 }
 
 /**
- * Hands a turn to the gateway. An archived conversation is restored first. Throws the signal's reason when it is
- * aborted; everything that the gateway may answer is a SendResult.
+ * Hands a turn to the gateway. An archived conversation is restored first, and one that the gateway gave up begins
+ * anew. Throws the signal's reason when it is aborted; everything that the gateway may answer is a SendResult.
  */
 export async function sendTurn(client: GatewayClient, turn: TurnRequest, options: SendOptions = {}): Promise<SendResult> {
   const first = await sendOnce(client, turn, options);
-  if (first.kind !== 'refused' || first.why !== 'archived') return first;
-  const restored = await restore(client, turn.sessionKey, options.signal);
-  return restored ?? sendOnce(client, turn, options);
+  if (first.kind !== 'refused') return first;
+  if (first.why !== 'archived' && first.why !== 'session-lost') return first;
+  const open = first.why === 'archived' ? restore : beginAnew;
+  const failed = await open(client, turn.sessionKey, options.signal);
+  return failed ?? sendOnce(client, turn, options);
 }
 
 /** Stops a running or waiting turn. False when the gateway has none under this key. Throws GatewayRequestError. */
@@ -153,7 +158,7 @@ function resultOfRefusal(error: unknown): SendResult {
   if (!(error instanceof GatewayRequestError)) throw error;
   if (error.code === CONNECTION_LOST || error.code === NO_ANSWER) return { kind: 'lost' };
   if (agentPayload.safeParse(error.payload).success) return resultOfAnswer({ payload: error.payload, error });
-  return refused(refusalIn(`${error.reason} ${error.message}`) ?? 'unknown', error);
+  return refused(refusalIn(`${error.reason} ${error.message}`) ?? (error.code === INVALID ? 'invalid' : 'unknown'), error);
 }
 
 /** The status decides: failures come with ok true and with ok false. */
@@ -195,6 +200,16 @@ async function restore(client: GatewayClient, sessionKey: string, signal: AbortS
     const { sessionId } = await readHistory(client, { sessionKey, keys: [], ...(signal && { signal }) });
     const params = { key: sessionKey, archived: false, expectedSessionId: sessionId };
     await client.request('sessions.patch', params, signal ? { signal } : {});
+    return null;
+  } catch (error) {
+    return resultOfRefusal(error);
+  }
+}
+
+/** The agent forgets what was said in it; what we stored of it stays. */
+async function beginAnew(client: GatewayClient, sessionKey: string, signal: AbortSignal | undefined): Promise<SendResult | null> {
+  try {
+    await client.request('sessions.reset', { key: sessionKey }, signal ? { signal } : {});
     return null;
   } catch (error) {
     return resultOfRefusal(error);

@@ -7,7 +7,7 @@ export type Recovery =
   | { kind: 'finished'; text: string }
   | Extract<TurnOutcome, { kind: 'cancelled' | 'failed' }>
   /** It is at work under this run id; its events tell the rest. */
-  | { kind: 'running'; runKey: string; textSoFar: string }
+  | { kind: 'running'; runKey: string; textSoFar: string; hasBegun: boolean }
   /** The gateway never had it, or waits to repeat it: send it with the key that it has. */
   | { kind: 'resend-same' }
   /** The gateway has spent the key and did not begin: send it with the next one. */
@@ -26,7 +26,7 @@ export function decideRecovery(history: GatewayHistory, key: string): Recovery {
   const { rows, inFlightRun, status } = history;
   const ended = endOf(rows, key);
   if (ended) return ended;
-  if (inFlightRun?.runId === key) return { kind: 'running', runKey: key, textSoFar: inFlightRun.text };
+  if (inFlightRun?.runId === key) return { kind: 'running', runKey: key, textSoFar: inFlightRun.text, hasBegun: true };
   const told = endOfRerun(history, key) ?? failureOf(rows, key);
   if (told) return told;
   if (!hasBegun(rows, key)) return recoveryOfUnbegun(history, key);
@@ -102,7 +102,7 @@ function endOfRerun(history: GatewayHistory, key: string): Recovery | null {
   const { rows, inFlightRun, status } = history;
   const ended = endOf(rows, runKey) ?? failureOf(rows, runKey);
   if (ended) return ended;
-  if (inFlightRun?.runId === runKey) return { kind: 'running', runKey, textSoFar: inFlightRun.text };
+  if (inFlightRun?.runId === runKey) return { kind: 'running', runKey, textSoFar: inFlightRun.text, hasBegun: true };
   // After one more death it waits to be repeated again, under yet another id.
   return status === 'running' ? { kind: 'wait' } : endByStatus(history, runKey);
 }
@@ -128,7 +128,8 @@ function recoveryOfUnbegun({ pendingInputs, inputReceipts }: GatewayHistory, key
   const known = pendingInputs.find(({ runId }) => runId === key);
   if (known?.state === 'cancelled') return { kind: 'cancelled', text: '' };
   if (known?.state === 'interrupted') return { kind: 'resend-new' };
-  if (known || inputReceipts.some(({ runId }) => runId === key)) return { kind: 'running', runKey: key, textSoFar: '' };
+  if (known || inputReceipts.some(({ runId }) => runId === key))
+    return { kind: 'running', runKey: key, textSoFar: '', hasBegun: false };
   return { kind: 'resend-same' };
 }
 

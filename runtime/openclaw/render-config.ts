@@ -1,3 +1,4 @@
+import { GATEWAY_RUNS_AT_ONCE } from '../../domain/gateway-verdict.ts';
 import type { Placement, RuntimePaths } from '../driver.ts';
 
 export interface GatewayContent {
@@ -143,6 +144,8 @@ function conversationsKept() {
       reset: { mode: 'none' },
       notifyOnCreate: false,
       maintenance: {
+        // Nothing is to be pruned, and with `enforce` a gateway can lock itself out of its agents' databases.
+        mode: 'warn',
         pruneAfter: '3650d',
         archiveDashboardAfter: false,
         maxEntries: 1_000_000,
@@ -158,7 +161,7 @@ function agentsSection({ agents, paths, turnTimeoutSeconds }: GatewayContent) {
     skipBootstrap: true,
     timeoutSeconds: turnTimeoutSeconds,
     // Turns of different conversations at once; the most that was tried with the memory that a gateway gets.
-    maxConcurrent: 8,
+    maxConcurrent: GATEWAY_RUNS_AT_ONCE,
     heartbeat: { every: '0m' },
   };
   const [first] = agents;

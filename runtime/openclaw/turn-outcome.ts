@@ -16,7 +16,19 @@ export type RefusalReason =
   | 'start-changed'
   /** The gateway process is broken until it is restarted. */
   | 'cleanup-failed'
+  /** A lock, a worker or a queue of the process is stuck, which may pass by itself. */
+  | 'unsettled'
+  /** The gateway still inspects the agent's data. */
+  | 'preparing'
+  /** The data of the agent, or what all agents share, cannot be read: another process would refuse as well. */
+  | 'agent-damaged'
+  | 'state-damaged'
+  | 'disk-full'
   | 'archived'
+  /** The gateway has given the conversation up after its own attempts to recover it. */
+  | 'session-lost'
+  /** The request itself is not taken. */
+  | 'invalid'
   | 'unknown';
 
 /** What is known once a turn has ended, or was refused, which is never the turn's end. */
@@ -28,7 +40,16 @@ const REFUSALS: ReadonlyArray<readonly [RefusalReason, RegExp]> = [
   ['draining', /gateway is draining|during gateway (restart|suspen)|gateway-restarting|gateway-suspen/i],
   ['start-changed', /SESSION_WORK_START_(CHANGED|INVALIDATED)|changed while starting work/],
   ['input-ended', /pending input ownership ended/i],
-  ['cleanup-failed', /database cleanup failed/i],
+  ['cleanup-failed', /(database|native close and lease|operation and) cleanup failed|cleanup is uncertain, restart/i],
+  ['disk-full', /database or disk is full|ENOSPC|no space left on device/i],
+  ['state-damaged', /state database .*(quarantined|malformed)|state-database\b.*(quarantined|inspection-failed)/i],
+  ['agent-damaged', /is quarantined after integrity|database disk image is malformed|file is not a database|newer schema/i],
+  ['agent-damaged', /agent-database-(ownership-mismatch|inspection-failed)|Refused agent |Sessions remain unavailable\. Stop/],
+  ['preparing', /agent-database-inspection-pending|Sessions remain unavailable until/],
+  ['session-lost', /ended during restart recovery|after restart recovery exhaustion|restart recovery is tombstoned/i],
+  ['start-changed', /recovery claim changed before agent adoption/i],
+  ['unsettled', /cleanup is pending|another OpenClaw process owns|worker queue capacity reached|work scope is closed/i],
+  ['unsettled', /(execution|worker|maintenance|read) admission is closed|lost its native owner|native generation is retiring/i],
   ['archived', /session .* is archived/i],
 ];
 

@@ -9,16 +9,19 @@ export const msBetween = (from: string, to: string): string => `(date_part('epoc
 /** How far an interval is debited. */
 export const BILLED = 'coalesce(i.billed_until, i.started_at)';
 
+/** When its gateway was lost, or began to refuse turns; null while neither is so. */
+export const LOST = 'least(i.lost_at, i.refusing_since)';
+
 /**
  * Until when an interval `i` is proven to have run, `shard` being the row of its shard in watch_shards, and `now` an
  * expression for the present.
  */
 export const provenUntil = (now: string): string =>
-  `case when i.end_proven then i.ended_at else least(i.ended_at, i.lost_at, coalesce(shard.alive_until, ${now})) end`;
+  `case when i.end_proven then i.ended_at else least(i.ended_at, ${LOST}, coalesce(shard.alive_until, ${now})) end`;
 
 /** Until when it is taken to have run: to the present, unless it has ended or does not answer. */
 export const reckonedUntil = (now: string): string =>
-  `case when i.end_proven then i.ended_at else coalesce(least(i.ended_at, i.lost_at), ${now}) end`;
+  `case when i.end_proven then i.ended_at else coalesce(least(i.ended_at, ${LOST}), ${now}) end`;
 
 /** What interval `i` costs from where it is debited to this moment, in nano-dollars; the statement has PRICE. */
 export const unbilledUntil = (until: string): string => `

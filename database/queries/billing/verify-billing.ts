@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Price } from '../../../domain/metering.ts';
 import { verifyAccount } from '../../../domain/verify-account.ts';
 import type { AccountRecord, LedgerLine, MeteredInterval } from '../../../domain/verify-account.ts';
-import { BILLED, provenUntil } from './meter-sql.ts';
+import { BILLED, LOST, provenUntil } from './meter-sql.ts';
 import { listPrices } from './set-price.ts';
 
 export interface Verification {
@@ -81,7 +81,7 @@ async function readIntervals(em: EntityManager, accountIds: string): Promise<Map
   const rows = await em.execute<(MeteredInterval & { accountId: string })[]>(
     `select i.account_id as "accountId", i.id, ${ms('i.started_at')} as "startedAt", ${ms('i.ended_at')} as "endedAt",
             ${ms(BILLED)} as "billedUntil", i.settled as "isSettled",
-            ${ms(`greatest(i.started_at, case when i.settled and not i.end_proven then least(i.ended_at, i.lost_at) else ${provenUntil('i.started_at')} end)`)} as "provenUntil"
+            ${ms(`greatest(i.started_at, case when i.settled and not i.end_proven then least(i.ended_at, ${LOST}) else ${provenUntil('i.started_at')} end)`)} as "provenUntil"
        from runtime_intervals i
        join instances on instances.id = i.instance_id
        join watch_shards shard on shard.shard = instances.shard

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { runTransaction } from '../../run-transaction.ts';
-import { BILLED, msBetween, PRICE, provenUntil } from './meter-sql.ts';
+import { BILLED, LOST, msBetween, PRICE, provenUntil } from './meter-sql.ts';
 
 /** So many hours of one interval at once: what is left is next. */
 const HOURS_AT_ONCE = 48;
@@ -61,7 +61,7 @@ async function planByIndex(em: EntityManager): Promise<void> {
 
 /** Nothing is proven to come after this: it has ended, and its gateway is not in use any more. */
 const IS_FINAL = `(i.ended_at is not null and (i.end_proven or
-  instances.boot_id is distinct from i.boot_id and (coalesce(i.lost_at <= i.ended_at, false) or coalesce(shard.alive_until, clock.now) >= i.ended_at)))`;
+  instances.boot_id is distinct from i.boot_id and (coalesce(${LOST} <= i.ended_at, false) or coalesce(shard.alive_until, clock.now) >= i.ended_at)))`;
 
 /** Up to where an interval is to be debited now: its end, or the last full hour that is proven. */
 const DUE = `case when ${IS_FINAL} then greatest(${BILLED}, ${provenUntil('clock.now')})

@@ -1,0 +1,116 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { judgeGateway } from '../../domain/gateway-verdict.ts';
+import type { GatewayVerdict, RefusalEvidence, RefusalSign } from '../../domain/gateway-verdict.ts';
+
+export interface Refusal {
+  instanceId: string;
+  /** The gateway process that refused. */
+  bootId: string;
+  /** Null: the process as a whole takes no turns. */
+  conversationId: string | null;
+  sign: RefusalSign;
+  /** How long this had lasted when it was noticed, in milliseconds. */
+  forMs?: number;
+}
+
+const OF_ALL = '';
+
+/**
+ * Notes that a gateway process refused a turn that it should have taken, stops its meter for as long as that lasts, and
+ * judges the process by all that is noted of it. Nothing is noted, and the verdict is `wait`, when the process is not
+ * the one that takes messages now, or is being stopped or restarted anyway. Locks the instance, then its interval.
+ */
+export async function noteRefusal(em: EntityManager, refusal: Refusal): Promise<GatewayVerdict> {
+  const { instanceId, bootId, sign, forMs = 0 } = refusal;
+  const conversationId = refusal.conversationId ?? OF_ALL;
+  if (!(await takesMessages(em, { instanceId, bootId }))) return 'wait';
+  // Whoever hears of the same refusal, by its event and by the answer to its call, counts it once.
+  await em.execute(
+    `insert into gateway_refusals as known (instance_id, boot_id, conversation_id, sign, times, first_at, last_at)
+     values (?, ?, ?, ?, 1, now() - ?::float8 * interval '1 millisecond', now())
+     on conflict (instance_id, boot_id, conversation_id) do update
+        set sign = excluded.sign, last_at = excluded.last_at,
+            times = known.times + (excluded.last_at >= known.last_at + interval '1 second')::int`,
+    [instanceId, bootId, conversationId, sign, forMs],
+    'run',
+  );
+  await em.execute(
+    `update runtime_intervals set refusing_since = now() where instance_id = ? and ended_at is null and refusing_since is null`,
+    [instanceId],
+    'run',
+  );
+  return judgeGateway(await readEvidence(em, { instanceId, bootId, conversationId, sign }));
+}
+
+async function takesMessages(
+  em: EntityManager,
+  { instanceId, bootId }: Pick<Refusal, 'instanceId' | 'bootId'>,
+): Promise<boolean> {
+  const rows = await em.execute<{ id: string }[]>(
+    `select id from instances
+      where id = ? and boot_id = ? and status = 'running' and desired_status = 'running' and transition_kind is null
+        for update`,
+    [instanceId, bootId],
+  );
+  return rows.length > 0;
+}
+
+interface Refused {
+  instanceId: string;
+  bootId: string;
+  conversationId: string;
+  sign: RefusalSign;
+}
+
+async function readEvidence(em: EntityManager, { instanceId, bootId, conversationId, sign }: Refused): Promise<RefusalEvidence> {
+  const [found] = await em.execute<Omit<RefusalEvidence, 'sign'>[]>(
+    `with refusal as (
+       select conversation_id, times, first_at, last_at from gateway_refusals where instance_id = ? and boot_id = ?
+     ), other as (
+       select status, attempt, ended_at from messages
+        where instance_id = ? and role = 'agent' and status in ('pending', 'completed')
+          and (status = 'pending' or ended_at > (select min(first_at) from refusal))
+          and conversation_id not in (select conversation_id from refusal)
+     )
+     select sum(times)::float8 as times, (extract(epoch from max(last_at) - min(first_at)) * 1000)::float8 as "spanMs",
+            coalesce(sum(times) filter (where conversation_id = ?), 0)::float8 as "timesHere",
+            count(*)::float8 as conversations,
+            exists (select from other where status = 'completed') as "othersAnswered",
+            (select count(*) from other where status = 'pending' and attempt > 0)::float8 as "othersInFlight"
+       from refusal`,
+    [instanceId, bootId, instanceId, conversationId],
+  );
+  if (!found) throw new Error('the database did not count');
+  return { sign, ...found };
+}
+
+/**
+ * Forgets refusals of these instances that came to nothing: of a process that was replaced, of a conversation that was
+ * answered since, or of one that was not refused for two minutes. Where none is left the meter runs again, as if it had
+ * never stopped.
+ */
+export async function forgetRefusals(em: EntityManager, instanceIds: readonly string[]): Promise<void> {
+  await em.execute(
+    `with instance as (
+       select id, boot_id from instances
+        where id in (select instance_id from gateway_refusals where instance_id in (select jsonb_array_elements_text(?::jsonb)))
+        order by id for update skip locked
+     ), forgotten as (
+       delete from gateway_refusals refusal using instance
+        where refusal.instance_id = instance.id
+          and (refusal.boot_id is distinct from instance.boot_id or refusal.last_at < now() - interval '2 minutes'
+               or exists (select from messages m
+                           where m.conversation_id = refusal.conversation_id and m.status = 'completed' and m.ended_at > refusal.last_at))
+       returning refusal.instance_id, refusal.boot_id, refusal.conversation_id
+     )
+     update runtime_intervals i set refusing_since = null
+       from instance
+      where i.instance_id = instance.id and i.boot_id = instance.boot_id and i.ended_at is null and i.refusing_since is not null
+        and instance.id in (select instance_id from forgotten)
+        and not exists (select from gateway_refusals refusal
+                         where refusal.instance_id = instance.id and refusal.boot_id = instance.boot_id
+                           and (refusal.instance_id, refusal.boot_id, refusal.conversation_id) not in (select * from forgotten))`,
+    [JSON.stringify(instanceIds)],
+    'run',
+  );
+}
