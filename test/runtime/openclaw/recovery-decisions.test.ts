@@ -127,17 +127,17 @@ test.each<[string, GatewayHistory, object]>([
   [
     'it waits in the queue',
     history([user('other')], { status: 'running', pending: 'queued' }),
-    { kind: 'running', runKey: K, textSoFar: '' },
+    { kind: 'running', runKey: K, textSoFar: '', hasBegun: false },
   ],
   [
     'it runs',
     history([user(K)], { status: 'running', inFlightRun: { runId: K, text: 'so f' } }),
-    { kind: 'running', runKey: K, textSoFar: 'so f' },
+    { kind: 'running', runKey: K, textSoFar: 'so f', hasBegun: true },
   ],
   [
     'it is being repeated',
     history([user(K), system('r1')], { status: 'running', inFlightRun: { runId: 'r1', text: 'so f' } }),
-    { kind: 'running', runKey: 'r1', textSoFar: 'so f' },
+    { kind: 'running', runKey: 'r1', textSoFar: 'so f', hasBegun: true },
   ],
   [
     'a repetition begins that does not show yet',
