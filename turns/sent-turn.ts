@@ -104,6 +104,7 @@ export class SentTurn {
         await this.#listen(client, settled);
       } else {
         this.#acceptedAt = null;
+        this.#hasBegun = false;
         if (settled.kind === 'refused' && (await this.#giveUp())) return true;
         await this.#pause(settled.retryAfterMs);
       }

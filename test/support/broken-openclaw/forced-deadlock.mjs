@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import { registerHooks } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { dirname, join } from 'node:path';
 
 // Runs the real gateway with nothing but its timing changed, so that a race which it loses about once in a hundred first
 // turns is lost every time: the maintenance of an agent's database takes the lock of the whole state in the moment in
@@ -7,42 +8,48 @@ import { fileURLToPath } from 'node:url';
 const { entry, maintenance } = globalThis.realOpenClaw;
 const WAIT_MS = 4_000;
 
-let closing = Promise.withResolvers();
+/** How long the close of a connection is on its way to its thread, which has no lock with it. */
+const CLOSE_MS = 400;
+
+let closing = null;
 let isArmed = false;
 
 globalThis.forcedDeadlock = {
   /** The maintenance of a database is about to take the lock. */
   arm() {
     isArmed = true;
-    closing = Promise.withResolvers();
   },
   /** Lets the maintenance wait until a connection is being closed. */
   async beforeLock() {
     if (!isArmed) return;
     isArmed = false;
+    closing = Promise.withResolvers();
     const timer = setTimeout(closing.resolve, WAIT_MS);
     await closing.promise;
     clearTimeout(timer);
+    closing = null;
   },
-  /** A connection is being closed. */
-  closes() {
+  /** How a request reaches its thread: the close of a connection takes a while if the maintenance waits for it. */
+  sender(request, send) {
+    if (closing === null || request.type !== 'close' || request.stateLifecycle !== undefined) return send;
     closing.resolve();
+    return (message, ports) => void setTimeout(send, CLOSE_MS, message, ports);
   },
 };
 
 const PATCHES = [
   {
-    file: /\/openclaw-agent-execution-[\w-]{8}\.mjs$/,
-    from: 'await opening.then((store) => store?.close(),',
-    to: 'await opening.then((store) => { const closed = store?.close(); globalThis.forcedDeadlock.closes(); return closed; },',
+    file: 'sqlite-worker-store-H5HXDD9v.mjs',
+    from: 'slot.worker.postMessage(request, [',
+    to: 'globalThis.forcedDeadlock.sender(request, (message, ports) => slot.worker.postMessage(message, ports))(request, [',
   },
   {
-    file: /\/session-accessor\.sqlite-worker-coordination-[\w-]{8}\.mjs$/,
+    file: 'session-accessor.sqlite-worker-coordination-wh6w_NYn.mjs',
     from: 'async function prepareLifecycleDelegate(context, actorId) {',
     to: 'async function prepareLifecycleDelegate(context, actorId) { await globalThis.forcedDeadlock.beforeLock();',
   },
   {
-    file: /\/session-accessor\.sqlite-entry-[\w-]{8}\.mjs$/,
+    file: 'session-accessor.sqlite-entry-UCl9kr-O.mjs',
     from: 'return runSqliteSessionReclamation({\n\t\t\t\t\tdiagnostics: { kind: "maintenance-plan" },',
     to: 'globalThis.forcedDeadlock.arm();\nreturn runSqliteSessionReclamation({\n\t\t\t\t\tdiagnostics: { kind: "maintenance-plan" },',
   },
@@ -50,7 +57,7 @@ const PATCHES = [
   ...(maintenance === 'enforce'
     ? [
         {
-          file: /\/session-accessor\.sqlite-entry-[\w-]{8}\.mjs$/,
+          file: 'session-accessor.sqlite-entry-UCl9kr-O.mjs',
           from: 'let result = maintenance.mode === "warn" ?',
           to: 'let result = false ?',
         },
@@ -58,14 +65,17 @@ const PATCHES = [
     : []),
 ];
 
+const changed = (file) => new Error(`${file} of OpenClaw is not the code that this test was written for`);
+for (const { file } of PATCHES) if (!existsSync(join(dirname(entry), file))) throw changed(file);
+
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
-    const patches = PATCHES.filter(({ file }) => file.test(url));
+    const patches = PATCHES.filter(({ file }) => url.endsWith(`/${file}`));
     if (patches.length === 0) return loaded;
     let source = String(loaded.source);
-    for (const { from, to } of patches) {
-      if (!source.includes(from)) throw new Error(`${fileURLToPath(url)} is not the code that this test was written for`);
+    for (const { file, from, to } of patches) {
+      if (!source.includes(from)) throw changed(file);
       source = source.replace(from, to);
     }
     return { ...loaded, source };

@@ -1,0 +1,114 @@
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createOrm } from '../../database/orm.ts';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import { installDeadlockingOpenClaw } from '../support/broken-openclaw/install.ts';
+import { campaignRounds } from '../support/campaign.ts';
+import { eventually } from '../support/eventually.ts';
+import { startStack } from '../support/stack-under-test.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+
+type Orm = Awaited<ReturnType<typeof createOrm>>;
+
+/** For the start of a gateway on a busy machine. */
+const LONG_MS = 180_000;
+/** The forced order does not deadlock every first turn: so many agents are tried. */
+const AGENTS = 5;
+
+let cacheHome: string;
+let stack: StackUnderTest;
+let orm: Orm;
+
+beforeAll(async () => {
+  cacheHome = await mkdtemp(join(tmpdir(), 'deadlocking-openclaw-'));
+  const [realCache, cacheDir] = [cacheDirOf(process.env), cacheDirOf({ XDG_CACHE_HOME: cacheHome })];
+  const real = await ensureOpenClaw({ cacheDir: realCache, env: process.env });
+  await installDeadlockingOpenClaw(cacheDir, real, 'enforce');
+  await symlink(join(realCache, 'compile-cache'), join(cacheDir, 'compile-cache'));
+  stack = await startStack({ env: { XDG_CACHE_HOME: cacheHome } });
+  orm = await createOrm(stack.databaseUrl);
+}, LONG_MS);
+afterAll(async () => {
+  await orm?.close();
+  await stack?.close();
+  await rm(cacheHome, { recursive: true, force: true });
+}, LONG_MS);
+
+interface Interval {
+  startedAt: string;
+  endedAt: string | null;
+}
+
+const intervalsOf = (instanceId: string): Promise<Interval[]> =>
+  orm.em
+    .fork()
+    .execute<Interval[]>(
+      `select started_at as "startedAt", ended_at as "endedAt" from runtime_intervals where instance_id = ? order by started_at`,
+      [instanceId],
+    );
+
+const callsWith = (text: string) => stack.model.calls.filter(({ lastUserText }) => lastUserText.includes(text));
+
+/** Asks for the instance until this is over, and answers every reason and transition that it showed meanwhile. */
+async function reasonsUntil(account: ApiClient, instanceId: string, isOver: () => boolean): Promise<Set<string>> {
+  const seen = new Set<string>();
+  await eventually(async () => {
+    const { statusReason, transition } = await account.ok('GET', `/instances/${instanceId}`);
+    if (statusReason) seen.add(`${statusReason.code} ${transition?.kind}`);
+    expect(isOver()).toBe(true);
+  }, LONG_MS);
+  return seen;
+}
+
+async function lockOutOnce(round: number): Promise<void> {
+  const account = await stack.newAccount();
+  const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: `round ${round}` });
+  await eventually(async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running' }), LONG_MS);
+  const say = async (agentId: string, text: string) => {
+    const begun = performance.now();
+    const answer = await account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, {
+      message: text,
+      timeoutMs: LONG_MS,
+    });
+    expect(answer.content).toBe(`You said: ${text}`);
+    return performance.now() - begun;
+  };
+  const agents: string[] = [];
+  for (let tried = 0; tried < AGENTS; tried += 1) {
+    const agent = { name: `a${tried}`, slug: `agent-${tried}`, displayName: `Agent ${tried}` };
+    const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+    agents.push(agentId);
+    let isOver = false;
+    const reasons = reasonsUntil(account, instanceId, () => isOver);
+    const answered = say(agentId, `hello ${round}-${tried}`).finally(() => {
+      isOver = true;
+    });
+    const [tookMs, seen] = await Promise.all([answered, reasons]);
+    const intervals = await intervalsOf(instanceId);
+    if (intervals.length === 1) continue;
+    expect(seen).toContain('gateway_broken recovering');
+    await say(agents[0]!, `still there ${round}`);
+    const [first, second] = await intervalsOf(instanceId);
+    const gapMs = Date.parse(second!.startedAt) - Date.parse(first!.endedAt!);
+    const sent = Array.from({ length: tried + 1 }, (_, index) => `hello ${round}-${index}`);
+    for (const text of [...sent, `still there ${round}`]) expect(callsWith(text)).toHaveLength(1);
+    expect(gapMs).toBeGreaterThan(0);
+    const line = `round ${round}: locked out in the first turn of agent ${tried + 1}, answered after ${Math.round(tookMs)} ms`;
+    process.stderr.write(`${line}, not charged for ${gapMs} ms\n`);
+    await account.ok('DELETE', `/instances/${instanceId}`);
+    return;
+  }
+  throw new Error('The gateway never locked itself out');
+}
+
+test(
+  'a gateway that locks itself out of its databases is replaced: every message is answered once, and the time is not charged',
+  async () => {
+    for (let round = 1; round <= campaignRounds(); round += 1) await lockOutOnce(round);
+  },
+  campaignRounds() * (LONG_MS + AGENTS * LONG_MS),
+);
