@@ -29,10 +29,25 @@ export function probePauseMs(probe: number, random: Random): number {
   return withJitter(Math.min(FIRST_PROBE_MS * 2 ** Math.min(probe, 10), LONGEST_PROBE_MS), random);
 }
 
-/** How long a `Retry-After` (seconds or a date) asks us to wait, at most a day; null when it says nothing. */
+const SECONDS = /^\d+(?:\.\d+)?$/;
+/** The three forms of a date in HTTP. `Date.parse` alone would take a number such as 32.5 for a month of a year. */
+const HTTP_DATES = [
+  /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/,
+  /^[A-Z][a-z]{5,8}, \d{2}-[A-Z][a-z]{2}-\d{2} \d{2}:\d{2}:\d{2} GMT$/,
+  /^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d{2}:\d{2}:\d{2} \d{4}$/,
+];
+
+/** How long a `Retry-After` (seconds or a date) asks us to wait, in whole seconds and at most a day; null when it says nothing. */
 export function retryAfterMs(header: string | null, now: Date): number | null {
   if (header === null) return null;
   const text = header.trim();
-  const waitMs = /^\d{1,9}$/.test(text) ? Number(text) * SECOND : Date.parse(text) - now.getTime();
-  return waitMs > 0 ? Math.min(waitMs, LONGEST_RETRY_AFTER_MS) : null;
+  const waitMs = SECONDS.test(text) ? Number(text) * SECOND : parseHttpDate(text) - now.getTime();
+  return waitMs > 0 ? Math.min(Math.ceil(waitMs / SECOND) * SECOND, LONGEST_RETRY_AFTER_MS) : null;
+}
+
+/** NaN for what is no date of HTTP. */
+function parseHttpDate(text: string): number {
+  if (!HTTP_DATES.some((form) => form.test(text))) return Number.NaN;
+  // The oldest form names no zone; all three are in UTC.
+  return Date.parse(text.endsWith(' GMT') ? text : `${text} GMT`);
 }

@@ -16,7 +16,7 @@ export async function authenticate({ config, findAgent }: RelayDeps, request: In
   }
   const agent = await findAgent(agentId).catch((cause: unknown) => {
     const message = 'The platform cannot look the agent up at the moment. Try again in a moment.';
-    throw new RelayError(503, message, { retryAfter: '1', cause });
+    throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
   });
   if (!agent) throw new RelayError(400, 'This agent has been deleted. It can make no more model calls.');
   return agent;

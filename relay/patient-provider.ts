@@ -52,12 +52,11 @@ function mayPass({ status }: RelayError): boolean {
 
 /** Half of it is chance, so that calls which failed together do not come back together. */
 function pauseOf(
-  { retryAfter }: RelayError,
+  { retryAfterSeconds = 0 }: RelayError,
   { tries, firstPauseMs, random }: { tries: number; firstPauseMs: number; random: () => number },
 ): number {
-  const askedMs = /^\d{1,6}$/.test(retryAfter ?? '') ? Number(retryAfter) * 1_000 : 0;
   const pauseMs = Math.min(firstPauseMs * 2 ** (tries - 1), LONGEST_PAUSE_MS);
-  return Math.max(askedMs, pauseMs * (0.5 + random() / 2));
+  return Math.max(retryAfterSeconds * 1_000, pauseMs * (0.5 + random() / 2));
 }
 
 function givenUp(cause: RelayError, tries: number): RelayError {

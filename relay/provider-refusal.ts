@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { z } from 'zod';
+import { retryAfterMs } from '../domain/retry-schedule.ts';
 import type { Log } from '../lib/log.ts';
 import { RelayError } from './relay-error.ts';
 
@@ -46,10 +47,14 @@ export async function refusalOf(answer: Dispatcher.ResponseData, log: Log): Prom
     const code = said.code == null ? undefined : String(said.code).slice(0, MAX_CODE_CHARACTERS);
     return new RelayError(status, said.message.slice(0, MAX_MESSAGE_CHARACTERS), { code });
   }
-  const retryAfter = answer.headers['retry-after'];
   return new RelayError(status, `The model provider answered ${status}. Try again in a moment.`, {
-    retryAfter: typeof retryAfter === 'string' ? retryAfter : undefined,
+    retryAfterSeconds: secondsOf(answer.headers['retry-after']),
   });
+}
+
+function secondsOf(retryAfter: string | string[] | undefined): number | undefined {
+  const waitMs = typeof retryAfter === 'string' ? retryAfterMs(retryAfter, new Date()) : null;
+  return waitMs === null ? undefined : waitMs / 1_000;
 }
 
 function isAboutAccount(status: number, said: ProviderError | null): boolean {

@@ -6,7 +6,7 @@ import { RelayError } from './relay-error.ts';
 export function refuse(log: Log, response: ServerResponse, error: unknown): void {
   const known =
     error instanceof RelayError ? error : new RelayError(500, 'Unexpected error in the model relay.', { cause: error });
-  const { status, message, type, code, retryAfter, cause } = known;
+  const { status, message, type, code, retryAfterSeconds, cause } = known;
   // The message itself may quote a prompt, when it is the provider's.
   if (status >= 500 || response.headersSent) log.warn({ status, err: cause }, 'a model call failed');
   if (response.headersSent) {
@@ -15,6 +15,9 @@ export function refuse(log: Log, response: ServerResponse, error: unknown): void
     return;
   }
   response
-    .writeHead(status, { 'content-type': 'application/json', ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }) })
+    .writeHead(status, {
+      'content-type': 'application/json',
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    })
     .end(JSON.stringify({ error: { message, type, ...(code === undefined ? {} : { code }) } }));
 }

@@ -3,7 +3,8 @@ export interface RelayErrorOptions {
   type?: 'invalid_request_error' | 'authentication_error' | 'api_error';
   /** A finer name, passed on from the provider. */
   code?: string | undefined;
-  retryAfter?: string | undefined;
+  /** Whole seconds. */
+  retryAfterSeconds?: number | undefined;
   cause?: unknown;
 }
 
@@ -16,7 +17,7 @@ export class RelayError extends Error {
   readonly status: number;
   readonly type: string;
   readonly code: string | undefined;
-  readonly retryAfter: string | undefined;
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(status: number, message: string, options: RelayErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -24,6 +25,6 @@ export class RelayError extends Error {
     this.status = status;
     this.type = options.type ?? (status < 500 ? 'invalid_request_error' : 'api_error');
     this.code = options.code;
-    this.retryAfter = options.retryAfter;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }

@@ -29,9 +29,26 @@ describe('the retries of a delivery', () => {
   test('wait for as long as the endpoint asks, at most a day', () => {
     expect(retryAfterMs('120', NOW)).toBe(120_000);
     expect(retryAfterMs('Tue, 07 Apr 2026 09:00:30 GMT', NOW)).toBe(30_000);
-    expect(retryAfterMs('999999999', NOW)).toBe(24 * HOUR);
-    for (const nothing of [null, '', '0', '-5', 'soon', 'Tue, 07 Apr 2020 09:00:30 GMT'])
+    for (const long of ['999999999', '9'.repeat(400)]) expect(retryAfterMs(long, NOW)).toBe(24 * HOUR);
+    for (const nothing of [null, '', '0', '0.0', '-5', 'soon', 'Tue, 07 Apr 2020 09:00:30 GMT'])
       expect(retryAfterMs(nothing, NOW)).toBeNull();
+  });
+
+  test('read a fraction of seconds as seconds, rounded up, and never as a month of a year', () => {
+    for (const [text, ms] of [
+      ['32.5', 33_000],
+      ['40.2', 41_000],
+      ['2035.5', 2_036_000],
+      ['0.2', 1_000],
+    ] as const)
+      expect([text, retryAfterMs(text, NOW)]).toEqual([text, ms]);
+    for (const odd of ['2-3', '32/5', '49.12.1', '1e3', '60s', '+5', '5,5', '2030', '2030-01-01T00:00:00Z', 'May 2030'])
+      expect([odd, retryAfterMs(odd, NOW)]).toEqual([odd, odd === '2030' ? 2_030_000 : null]);
+  });
+
+  test('read the three forms of a date in HTTP, all in UTC', () => {
+    for (const date of ['Tue, 07 Apr 2026 09:00:30 GMT', 'Tuesday, 07-Apr-26 09:00:30 GMT', 'Tue Apr  7 09:00:30 2026'])
+      expect([date, retryAfterMs(date, NOW)]).toEqual([date, 30_000]);
   });
 });
 

@@ -56,8 +56,10 @@ test('a budget that is used up ends the call with 400, which no gateway tries ag
 });
 
 test('a provider that asks for more time than there is gets no second call', async () => {
-  const { text, calls } = await asked([{ status: 429, headers: { 'retry-after': '3600' } }]);
-  expect([text, calls]).toEqual([expect.objectContaining({ status: 400 }), 1]);
+  for (const retryAfter of ['3600', '32.5', new Date(Date.now() + 3_600_000).toUTCString()]) {
+    const { text, calls } = await asked([{ status: 429, headers: { 'retry-after': retryAfter } }]);
+    expect([text, calls]).toEqual([expect.objectContaining({ status: 400 }), 1]);
+  }
 });
 
 test.each([400, 401, 404, 422])('%s is final at once', async (status) => {
