@@ -19,6 +19,7 @@ import { NOTHING_HERE } from './nothing-here.ts';
 import { observeRequests } from './observe-requests.ts';
 import type { RequestMetrics } from './observe-requests.ts';
 import type { ProbeTemporal } from './probe-temporal.ts';
+import { requireHttp } from './require-http.ts';
 
 export interface AppOptions {
   operations: readonly Operation[];
@@ -49,6 +50,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   app.on('error', (err: unknown) => deps.log.debug({ err }, 'a response could not be sent in full'));
   app.use(observeRequests(deps.log, options.metrics));
   app.use(answerErrors(deps, reportUndeclared));
+  app.use(requireHttp);
   app.use(allowOrigins(deps.config.CORS_ORIGINS));
   app.use(healthRoutes({ em: deps.orm.em, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
   app.use(docsRoutes(`${BASE_PATH}/openapi.json`).routes());

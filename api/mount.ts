@@ -53,7 +53,7 @@ async function serve(context: ApiContext, operation: Operation, mounting: Mounti
   if (recorded?.isFinal) return answer(context, operation, { answer: recorded.value, isReplay: true }, mounting);
 
   const params = parseParams(operation, context.params);
-  const input = parseInput(operation, { query: context.URL.searchParams, body }, problem);
+  const input = parseInput(operation, { query: context.querystring, body }, problem);
   const log = deps.log.child({ requestId, ...callerFields(actor) });
   const base = { deps, log, requestId, address, actor, params };
   if (!input.ok) {

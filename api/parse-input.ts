@@ -3,9 +3,11 @@ import { AppError } from '../domain/errors.ts';
 import type { ErrorDetail } from '../domain/errors.ts';
 import { describeIssue } from './describe-issue.ts';
 import type { Operation } from './define-operation.ts';
+import { unstorableProblem } from './unstorable-text.ts';
 
 interface RawInput {
-  query: URLSearchParams;
+  /** The part of the target after the question mark, as it came. */
+  query: string;
   body: unknown;
 }
 
@@ -44,13 +46,22 @@ function parsePart(schema: z.ZodType | undefined, value: unknown, name: string, 
   return undefined;
 }
 
+/** What is wrong with the bytes of parameters that the operation reads. */
+function undecodable(operation: Operation, given: URLSearchParams, raw: string): ErrorDetail[] {
+  // In the place of bytes that are no UTF-8 there is this character now, which nobody sent.
+  const isReplaced = (value: string) => value.includes('\uFFFD') && !/%EF%BF%BD/i.test(raw);
+  return [...given].flatMap(([path, value]) => {
+    if (!Object.hasOwn(operation.query?.shape ?? {}, path)) return [];
+    const message = isReplaced(value) ? 'Encode it as UTF-8.' : unstorableProblem(value);
+    return message === null ? [] : [{ path, message }];
+  });
+}
+
 /** Query and body through their schemas. The error names every field that has to change, after those that are known to. */
 export function parseInput(operation: Operation, raw: RawInput, known: readonly ErrorDetail[] = []): Input {
-  const details: ErrorDetail[] = [...known];
-  for (const [name, value] of raw.query)
-    if (value.includes('\0') && Object.hasOwn(operation.query?.shape ?? {}, name))
-      details.push({ path: name, message: 'Leave out the character NUL.' });
-  const query = parsePart(operation.query, operation.query && queryObject(raw.query), 'query', details);
+  const given = new URLSearchParams(raw.query);
+  const details = [...known, ...undecodable(operation, given, raw.query)];
+  const query = parsePart(operation.query, operation.query && queryObject(given), 'query', details);
   const body = parsePart(operation.body, raw.body, 'body', details);
   const [first, ...others] = details;
   if (!first) return { ok: true, query, body };

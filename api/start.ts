@@ -19,6 +19,7 @@ import { createProcessLease } from '../turns/process-lease.ts';
 import { createTurnSender } from '../turns/turn-sender.ts';
 import { createRequestMetrics } from './api-metrics.ts';
 import { createApp } from './app.ts';
+import { createExplainUnparsed } from './explain-unparsed.ts';
 import { createLoginCodes } from './login-code.ts';
 import { operations } from './operations/index.ts';
 import { createTemporalProbe } from './probe-temporal.ts';
@@ -78,6 +79,7 @@ async function run(config: Config, env: Record<string, string | undefined>, log:
   const server = await startHttpServer((request, response) => void listener(request, response), {
     host: config.HOST,
     port: config.PORT,
+    explainUnparsed: createExplainUnparsed(deps),
   });
   const metricsServer = await startMetricsServer(registry, { host: config.METRICS_HOST, port: config.METRICS_PORT });
   log.info({ host: config.HOST, port: server.port }, 'the API listens');

@@ -7,6 +7,7 @@ import { createRequestMetrics } from '../../api/api-metrics.ts';
 import { createApp } from '../../api/app.ts';
 import type { Operation } from '../../api/define-operation.ts';
 import type { Deps } from '../../api/deps.ts';
+import { createExplainUnparsed } from '../../api/explain-unparsed.ts';
 import { createLoginCodes } from '../../api/login-code.ts';
 import { operations as allOperations } from '../../api/operations/index.ts';
 import { createTokens } from '../../api/tokens.ts';
@@ -122,7 +123,11 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
     reportUndeclared: (operationId, code) => undeclared.push(`${operationId} answered ${code}`),
   });
   const listener = app.callback();
-  const server = await startHttpServer((request, response) => void listener(request, response), { host: '127.0.0.1', port: 0 });
+  const server = await startHttpServer((request, response) => void listener(request, response), {
+    host: '127.0.0.1',
+    port: 0,
+    explainUnparsed: createExplainUnparsed(deps),
+  });
   const url = `http://127.0.0.1:${server.port}`;
   const nobody = createApiClient(url, {});
   const operator = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { Agent, get } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { startHttpServer } from '../../lib/http-server.ts';
 import type { HttpServer } from '../../lib/http-server.ts';
 
@@ -76,4 +77,49 @@ test('a port that is taken is an error', async () => {
   const { server } = await startKeeping();
   await expect(startHttpServer(() => {}, { ...LOOPBACK, port: server.port })).rejects.toThrow('EADDRINUSE');
   await server.drain(0);
+});
+
+describe('what is no request', () => {
+  const explainUnparsed = (status: number) => ({ headers: { 'X-Request-Id': 'req_1' }, body: `{"status":${status}}` });
+
+  /** A connection to a server that explains, and all that comes back on it. */
+  async function talk(listener: RequestListener) {
+    const server = await startHttpServer(listener, { ...LOOPBACK, explainUnparsed });
+    const socket = connect(server.port, LOOPBACK.host);
+    return { server, socket, answer: text(socket) };
+  }
+
+  test('gets the answer that was asked for, and the connection ends', async () => {
+    const { server, socket, answer } = await talk(() => {});
+    socket.write('FOO / HTTP/1.1\r\n\r\n');
+    expect(await answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n[^]*X-Request-Id: req_1\r\n\r\n\{"status":400\}$/);
+    await server.drain(LONG_MS);
+  });
+
+  test('does not spoil an answer that has begun: it is cut', async () => {
+    const { server, socket, answer } = await talk((_, response) => void response.write('begun'));
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'data');
+    socket.write('FOO / HTTP/1.1\r\n\r\n');
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 [^]*begun\r\n$/);
+    await server.drain(LONG_MS);
+  });
+
+  test('comes after whole answers', async () => {
+    const { server, socket, answer } = await talk((_, response) => void response.end('whole'));
+    socket.write('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(socket, 'data');
+    socket.write('FOO / HTTP/1.1\r\n\r\n');
+    expect(await answer).toMatch(/^HTTP\/1\.1 200 [^]*wholeHTTP\/1\.1 400 /);
+    await server.drain(LONG_MS);
+  });
+
+  test('may be from a client that has gone', async () => {
+    const { server, socket, answer } = await talk(() => {});
+    await once(socket, 'connect');
+    socket.write('FOO / HTTP/1.1\r\n\r\n');
+    socket.resetAndDestroy();
+    await expect(answer).rejects.toThrow('Premature close');
+    await server.drain(LONG_MS);
+  });
 });
