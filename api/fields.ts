@@ -15,11 +15,20 @@ export function idField(prefix: IdPrefix) {
 /** A time in an answer. */
 export const timestamp = z.iso.datetime().meta({ example: '2026-04-07T09:00:00.000Z' });
 
-/** A time in a request, with any offset. */
-export const givenTime = z.iso
-  .datetime({ offset: true })
-  .transform((text) => new Date(text))
-  .meta({ example: '2030-01-01T00:00:00.000Z' });
+/** The last moment that a time in ISO 8601 with a year of four digits can name. */
+export const LAST_TIME_MS = Date.UTC(9999, 11, 31, 23, 59, 59, 999);
+
+/** A + that a query did not escape is a space. */
+const LOST_PLUS = /T\S* \d\d:?\d\d$/;
+const WRITE_PLUS = 'In a URL, write the + of the offset as %2B, such as 2026-04-07T09:00:00%2B02:00.';
+
+/** A time in a request, with any offset, as it was written; in UTC within the years 1970 to 9999. */
+export const givenTimeText = z.iso
+  .datetime({ offset: true, abort: true, error: ({ input }) => (LOST_PLUS.test(String(input)) ? WRITE_PLUS : undefined) })
+  .refine((text) => Date.parse(text) >= 0 && Date.parse(text) <= LAST_TIME_MS, 'Must be in the years 1970 to 9999, in UTC.');
+
+/** The same as a date. */
+export const givenTime = givenTimeText.transform((text) => new Date(text)).meta({ example: '2030-01-01T00:00:00.000Z' });
 
 /** Addresses are compared trimmed and in lower case. */
 export const emailField = z

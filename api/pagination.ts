@@ -1,12 +1,19 @@
 import { z } from 'zod';
+import { LAST_TIME_MS } from './fields.ts';
 
 interface Limits {
   defaultLimit: number;
   maxLimit: number;
 }
 
-/** The place of the last row of a page: when it was made, in milliseconds, and its id, which decides among equals. */
-export const byCreation = z.tuple([z.int().nonnegative().max(8.64e15), z.string().max(64)]);
+/** A time of a row, in milliseconds. */
+export const rowTime = z.int().nonnegative().max(LAST_TIME_MS);
+
+/** An id of a row, or an invite code. A cursor is anybody's text until it is checked: PostgreSQL takes no NUL, for instance. */
+export const rowId = z.string().regex(/^[\w-]{1,64}$/);
+
+/** The place of the last row of a page: when it was made, and its id, which decides among equals. */
+export const byCreation = z.tuple([rowTime, rowId]);
 
 /** `limit`: a whole number from 1; what is over the maximum is clamped. */
 export function limitField({ defaultLimit, maxLimit }: Limits) {

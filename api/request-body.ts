@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import getRawBody from 'raw-body';
 import { AppError } from '../domain/errors.ts';
+import { findUnstorable } from './unstorable-text.ts';
 
 const DEFAULT_LIMIT_BYTES = 1024 * 1024;
 
@@ -35,17 +36,8 @@ function requireJsonType(headers: IncomingHttpHeaders): void {
     throw new AppError('unsupported_media_type', 'Send the body without Content-Encoding.');
 }
 
-/** PostgreSQL's text cannot hold the character NUL, so no string or key of a body may. */
-function containsNul(root: unknown): boolean {
-  const pending = [root];
-  while (pending.length > 0) {
-    const value = pending.pop();
-    if (typeof value === 'string' && value.includes('\0')) return true;
-    // One by one: a spread of a hostile list would overflow the stack, and so would recursion into a deep one.
-    if (typeof value === 'object' && value !== null) for (const [key, entry] of Object.entries(value)) pending.push(key, entry);
-  }
-  return false;
-}
+/** How JSON in UTF-8 can write a character that no text may hold: NUL, or half of a surrogate pair. */
+const SUSPICIOUS = /\\u(?:0000|d[89a-f])/i;
 
 /** The value of a JSON body; undefined for an empty one. Throws `unsupported_media_type` or `invalid_request`. */
 export function parseJsonBody(bytes: Buffer, headers: IncomingHttpHeaders): unknown {
@@ -59,7 +51,7 @@ export function parseJsonBody(bytes: Buffer, headers: IncomingHttpHeaders): unkn
   } catch {
     throw new AppError('invalid_request', 'The body is not valid JSON. Check its quotes, commas and encoding (UTF-8).');
   }
-  if (text.includes('\\u0000') && containsNul(value))
-    throw new AppError('invalid_request', 'The body contains the character NUL (\\u0000). Leave it out.');
+  const problem = SUSPICIOUS.test(text) ? findUnstorable(value) : null;
+  if (problem) throw new AppError('invalid_request', `${problem.path}: ${problem.message}`, { details: [problem] });
   return value;
 }

@@ -1,5 +1,24 @@
 const CONFLICTS = new Set(['40001', '40P01']);
-const AWAY = new Set(['57P01', '57P02', '57P03', '53300', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND']);
+/** The server or the way to it is at fault, for a while: the same statement may succeed later. */
+const AWAY = new Set([
+  // The connection. 08P01 is not among them: a message that breaks the protocol is a fault of ours.
+  ...['08000', '08001', '08003', '08004', '08006', '08007', '40003'],
+  // The server stops, starts, drops idle sessions, or only reads while another one takes over.
+  ...['57P01', '57P02', '57P03', '57P05', '25006'],
+  // The server has no connection, memory or disk space left, or its own system fails.
+  ...['53000', '53100', '53200', '53300', '58000', '58030'],
+  ...[
+    'ECONNREFUSED',
+    'ECONNRESET',
+    'ECONNABORTED',
+    'EPIPE',
+    'ETIMEDOUT',
+    'ENOTFOUND',
+    'EAI_AGAIN',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+  ],
+]);
 /** What the driver says without a code when its connection is lost, or when none was free in time. */
 const AWAY_MESSAGES = /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/;
 
@@ -13,9 +32,9 @@ export function isWriteConflict(error: unknown): boolean {
   return CONFLICTS.has(codeOf(error) ?? '');
 }
 
-/** Whether the database could not be reached, or dropped the connection. */
+/** Whether the database could not be reached, dropped the connection, or cannot work for a while. */
 export function isDatabaseAway(error: unknown): boolean {
   const code = codeOf(error);
-  if (code !== undefined && (AWAY.has(code) || code.startsWith('08'))) return true;
+  if (code !== undefined && AWAY.has(code)) return true;
   return error instanceof Error && AWAY_MESSAGES.test(error.message);
 }

@@ -10,6 +10,8 @@ RULES = (
     "Must be before the end of the range.",
     "A range has at most 366 days.",
     "Must be in the future.",
+    "Must be in the years 1970 to 9999",
+    "Encode it as UTF-8.",
     "Must be over zero.",
     "Must be one of: ",
     "Give a decimal amount such as ",

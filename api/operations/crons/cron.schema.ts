@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CronJob } from '../../../database/entities/cron-job.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { CronSchedule } from '../../../runtime/openclaw/crons.ts';
-import { idField, timestamp } from '../../fields.ts';
+import { givenTimeText, idField, timestamp } from '../../fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 
 export const cronParams = agentParams.extend({ cronId: idField('cron') });
@@ -43,7 +43,7 @@ export const scheduleField = z
           .meta({ example: 'Europe/Berlin' }),
       }),
       z.object({ kind: z.literal('every'), everyMs: z.int().min(SHORTEST_MS).max(LONGEST_MS).meta({ example: 3_600_000 }) }),
-      z.object({ kind: z.literal('at'), at: z.iso.datetime({ offset: true }).meta({ example: '2030-04-07T09:00:00.000Z' }) }),
+      z.object({ kind: z.literal('at'), at: givenTimeText.meta({ example: '2030-04-07T09:00:00.000Z' }) }),
     ],
     { error: (issue) => (issue.code === 'invalid_union' ? 'kind must be one of: cron, every, at.' : undefined) },
   )

@@ -2,16 +2,11 @@ import { z } from 'zod';
 import { findHistory } from '../../../database/queries/find-messages.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
-import { nextCursor, paginate } from '../../pagination.ts';
+import { nextCursor, paginate, rowId, rowTime } from '../../pagination.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { messageSchema, presentMessage, saidAt, sessionIdField } from './message.schema.ts';
 
-const position = z.tuple([
-  z.int().nonnegative().max(8.64e15),
-  z.string().max(64),
-  z.int().nonnegative(),
-  z.union([z.literal(0), z.literal(1)]),
-]);
+const position = z.tuple([rowTime, rowId, z.int().nonnegative(), z.union([z.literal(0), z.literal(1)])]);
 const pages = paginate('messages', position);
 
 export const listMessages = defineOperation({

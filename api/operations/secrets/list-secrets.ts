@@ -1,13 +1,13 @@
 import { z } from 'zod';
 import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
-import { MAX_SECRETS } from '../../../domain/secrets.ts';
+import { MAX_SECRETS, SECRET_KEY } from '../../../domain/secrets.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { timestamp } from '../../fields.ts';
 import { findInstance } from '../../find-instance.ts';
 import { nextCursor, paginate } from '../../pagination.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 
-const pages = paginate('secrets', z.string().max(128), { defaultLimit: MAX_SECRETS, maxLimit: MAX_SECRETS });
+const pages = paginate('secrets', z.string().regex(SECRET_KEY), { defaultLimit: MAX_SECRETS, maxLimit: MAX_SECRETS });
 
 export const listSecrets = defineOperation({
   method: 'GET',

@@ -1,13 +1,16 @@
 import { z } from 'zod';
 import { InstanceSkill } from '../../../database/entities/instance-skill.ts';
-import { MAX_SKILLS } from '../../../domain/skills.ts';
+import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS, SKILL_NAME } from '../../../domain/skills.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { nextCursor, paginate } from '../../pagination.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { presentSkill, skillSchema } from './skill.schema.ts';
 
-const pages = paginate('skills', z.string().max(64), { defaultLimit: MAX_SKILLS, maxLimit: MAX_SKILLS });
+const pages = paginate('skills', z.string().regex(SKILL_NAME).max(MAX_SKILL_NAME_LENGTH), {
+  defaultLimit: MAX_SKILLS,
+  maxLimit: MAX_SKILLS,
+});
 
 export const listSkills = defineOperation({
   method: 'GET',
