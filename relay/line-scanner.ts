@@ -1,4 +1,5 @@
-const NEWLINE = 0x0a;
+const LF = 0x0a;
+const CR = 0x0d;
 const FIRST_BYTES = 1_024;
 /** A buffer that a long line has made larger is not kept for the next one. */
 const KEPT_BYTES = 64 * 1_024;
@@ -10,31 +11,54 @@ export interface ScannedLine {
 }
 
 /**
- * Finds the lines of a byte stream, wherever it is cut into chunks. The text of a line that is longer than
- * maxLineBytes is dropped (it reads as empty), so that memory stays bounded.
+ * Finds the lines of an event stream, wherever it is cut into chunks: a line ends with LF, CR or both. The text of a line
+ * that is longer than maxLineBytes is dropped (it reads as empty), so that memory stays bounded.
  */
 export function createLineScanner(maxLineBytes: number) {
   const pending = createPendingBytes(maxLineBytes);
+  /** A CR ends its line at once; the LF after it, in the next chunk perhaps, belongs to it. */
+  let afterCr = false;
+  let isFirst = true;
 
   const take = (tail: Uint8Array): string => {
     pending.add(tail);
     const text = pending.take();
-    return text.endsWith('\r') ? text.slice(0, -1) : text;
+    const isMarked = isFirst && text.startsWith('\uFEFF');
+    isFirst = false;
+    return isMarked ? text.slice(1) : text;
   };
   return {
     /** The lines that this chunk completes. */
     push(chunk: Uint8Array): ScannedLine[] {
+      if (chunk.length === 0) return [];
       const lines: ScannedLine[] = [];
-      let start = 0;
-      for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
+      const lineFeed = finderOf(chunk, LF);
+      const carriageReturn = finderOf(chunk, CR);
+      let start = afterCr && chunk[0] === LF ? 1 : 0;
+      for (;;) {
+        const end = Math.min(lineFeed(start), carriageReturn(start));
+        if (end === Number.POSITIVE_INFINITY) break;
         lines.push({ text: take(chunk.subarray(start, end)), startsAt: start });
-        start = end + 1;
+        start = chunk[end] === CR && chunk[end + 1] === LF ? end + 2 : end + 1;
       }
       pending.add(chunk.subarray(start));
+      afterCr = chunk.at(-1) === CR;
       return lines;
     },
     /** The line that the end of the stream completes. */
     end: (): string => take(new Uint8Array()),
+  };
+}
+
+/** Where the byte is next, from a place that only moves on; infinity when it is not. A chunk is searched once for each byte. */
+function finderOf(chunk: Uint8Array, byte: number): (from: number) => number {
+  let found = -1;
+  return (from) => {
+    if (found < from) {
+      const index = chunk.indexOf(byte, from);
+      found = index < 0 ? Number.POSITIVE_INFINITY : index;
+    }
+    return found;
   };
 }
 

@@ -60,7 +60,8 @@ export async function* tapJson(source: AsyncIterable<Uint8Array>, record: Record
   let usage: Usage | null = null;
   try {
     for await (const part of source) parts.push(part);
-    usage = parseUsage(Buffer.concat(parts).toString());
+    // Unlike a Buffer it leaves out a byte order mark, which is no JSON.
+    usage = parseUsage(new TextDecoder().decode(Buffer.concat(parts)));
   } finally {
     await record(usage);
   }

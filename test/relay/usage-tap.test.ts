@@ -1,4 +1,4 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { tapEventStream, tapJson } from '../../relay/usage-tap.ts';
 import type { Usage } from '../../relay/usage-tap.ts';
@@ -27,17 +27,60 @@ const usageOf = (prompt: unknown, completion: number): string =>
 const word = 'data: {"choices":[{"delta":{"content":"\u00fcber"}}],"usage":null}\n\n';
 const done = 'data: [DONE]\n\n';
 
-test('wherever a stream is cut, its bytes and its usage are the same, and it is recorded once, before [DONE] is whole', async () => {
-  const stream = Buffer.from(word + usageOf(1, 1) + word.replaceAll('\n', '\r\n') + usageOf(12, 34) + done);
-  const cuts = fc.array(fc.nat(stream.length), { maxLength: 12 });
-  await fc.assert(
-    fc.asyncProperty(cuts, async (positions) => {
-      const at = [0, ...positions.toSorted((a, b) => a - b), stream.length];
-      const chunks = at.slice(1).map((end, index) => stream.subarray(at[index], end));
+describe.each([
+  ['LF', '\n'],
+  ['CR', '\r'],
+  ['CRLF', '\r\n'],
+])('a stream whose lines end with %s', (_name, lineEnd) => {
+  const withEnds = (text: string): string => text.replaceAll('\n', lineEnd);
+
+  test('has the same bytes and usage wherever it is cut, and is recorded once, before [DONE] is whole', async () => {
+    const stream = Buffer.from(withEnds(`${word}${usageOf(1, 1)}: ping\n\n${word}${usageOf(12, 34)}${done}`));
+    const cuts = fc.array(fc.nat(stream.length), { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(cuts, async (positions) => {
+        const at = [0, ...positions.toSorted((a, b) => a - b), stream.length];
+        const chunks = at.slice(1).map((end, index) => stream.subarray(at[index], end));
+        const { bytes, records } = await through(tapEventStream, chunks);
+        expect(bytes.equals(stream)).toBe(true);
+        expect(records).toMatchObject([{ usage: { inputTokens: 12, outputTokens: 34 } }]);
+        expect(records[0]?.after).toBeLessThanOrEqual(stream.indexOf(lineEnd, stream.indexOf('[DONE]')));
+      }),
+    );
+  });
+
+  test('counts when it comes byte by byte, and when its first line has a byte order mark', async () => {
+    const stream = Buffer.from(`\uFEFF${withEnds(usageOf(3, 4) + done)}`);
+    for (const chunks of [[stream], [...stream.keys()].map((at) => stream.subarray(at, at + 1))]) {
       const { bytes, records } = await through(tapEventStream, chunks);
       expect(bytes.equals(stream)).toBe(true);
-      expect(records).toMatchObject([{ usage: { inputTokens: 12, outputTokens: 34 } }]);
-      expect(records[0]?.after).toBeLessThanOrEqual(stream.indexOf('\n', stream.indexOf('[DONE]')));
+      expect(records).toMatchObject([{ usage: { inputTokens: 3, outputTokens: 4 } }]);
+    }
+  });
+
+  test('is ended soon after its [DONE], also when nothing follows the end of that line', async () => {
+    const source = (async function* () {
+      yield Buffer.from(withEnds(usageOf(1, 2)));
+      yield Buffer.from(`data: [DONE]${lineEnd}`);
+      await new Promise(() => {});
+    })();
+    const records: (Usage | null)[] = [];
+    const parts: Uint8Array[] = [];
+    for await (const chunk of tapEventStream(source, async (usage) => void records.push(usage))) parts.push(chunk);
+    expect(records).toEqual([{ inputTokens: 1, outputTokens: 2 }]);
+    expect(Buffer.concat(parts).toString()).toBe(`${withEnds(usageOf(1, 2))}data: [DONE]${lineEnd}`);
+  });
+});
+
+test('the kinds of line ends may be mixed in one stream', async () => {
+  const ends = fc.array(fc.constantFrom('\n', '\r', '\r\n'), { minLength: 10, maxLength: 10 });
+  await fc.assert(
+    fc.asyncProperty(ends, async (all) => {
+      const rest = [...all];
+      const stream = Buffer.from((word + usageOf(5, 6) + word + usageOf(7, 8) + done).replaceAll('\n', () => rest.pop() ?? '\n'));
+      const { bytes, records } = await through(tapEventStream, [stream]);
+      expect(bytes.equals(stream)).toBe(true);
+      expect(records).toMatchObject([{ usage: { inputTokens: 7, outputTokens: 8 } }]);
     }),
   );
 });
@@ -101,8 +144,11 @@ test('one that stops reading leaves a record too', async () => {
   expect(records).toEqual([{ inputTokens: 3, outputTokens: 4 }]);
 });
 
-test('one object leaves after its usage is recorded', async () => {
-  const parts = ['{"usage":{"prompt_tok', 'ens":7,"completion_tokens":8}}'].map((text) => Buffer.from(text));
+test.each([
+  ['', ''],
+  [' with a byte order mark', '\uFEFF'],
+])('one object%s leaves after its usage is recorded', async (_, mark) => {
+  const parts = [mark, '{"usage":{"prompt_tok', 'ens":7,"completion_tokens":8}}'].map((text) => Buffer.from(text));
   const { bytes, records } = await through(tapJson, parts);
   expect(bytes.equals(Buffer.concat(parts))).toBe(true);
   expect(records).toEqual([{ usage: { inputTokens: 7, outputTokens: 8 }, after: 0 }]);
