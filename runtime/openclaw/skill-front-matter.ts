@@ -25,7 +25,8 @@ export interface SkillManifest {
   requirements: SkillRequirements;
 }
 
-const OPENING = /^---[^\S\n]*\n/;
+/** Editors leave blank lines and byte order marks before it. */
+const OPENING = /^(?:[^\S\n]*\n)*\uFEFF*---[^\S\n]*\n/;
 const CLOSING = /(?:^|\n)---[^\S\n]*(?:\n|$)/;
 const DESCRIPTION_CHARACTERS = 1_024;
 
@@ -76,7 +77,7 @@ export function firstLineOf(text: string): string | null {
 }
 
 function split(text: string): { document: Document; body: string } {
-  const normal = text.replace(/^\uFEFF/, '').replace(/\r\n?/g, '\n');
+  const normal = text.replace(/^\uFEFF+/, '').replace(/\r\n?/g, '\n');
   const opening = OPENING.exec(normal);
   if (!opening) return { document: new Document({}), body: normal };
   const tail = normal.slice(opening[0].length);
