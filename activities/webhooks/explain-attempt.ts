@@ -1,22 +1,20 @@
 import { UnsafeTargetError } from '../../lib/safe-lookup.ts';
 
 const TLS_CODES = /^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH)/;
-const TIMEOUT_CODES = new Set(['UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT', 'ETIMEDOUT']);
 
 const SENTENCES: Record<string, string> = {
   ENOTFOUND: 'The host name could not be resolved.',
   ECONNREFUSED: 'The connection was refused.',
   EHOSTUNREACH: 'The host cannot be reached.',
   ENETUNREACH: 'The host cannot be reached.',
-  UND_ERR_HEADERS_OVERFLOW: 'The headers of the answer were too large.',
+  HPE_HEADER_OVERFLOW: 'The headers of the answer were too large.',
 };
 
 /** Why no answer came, in a sentence for the customer that says nothing about our own network. */
 export function explainFailure(error: unknown): string {
   if (error instanceof UnsafeTargetError) return 'The address of the endpoint is not that of a public host.';
   const codes = [...codesOf(error)];
-  if (nameOf(error) === 'TimeoutError' || codes.some((code) => TIMEOUT_CODES.has(code)))
-    return 'No answer came within 15 seconds.';
+  if (nameOf(error) === 'TimeoutError' || codes.includes('ETIMEDOUT')) return 'No answer came within 15 seconds.';
   if (codes.some((code) => TLS_CODES.test(code))) return 'The certificate of the endpoint could not be verified.';
   const sentence = codes.map((code) => SENTENCES[code]).find((known) => known !== undefined);
   return sentence ?? 'The connection was closed before an answer came.';

@@ -175,7 +175,7 @@ describe('a text that cannot be stored as it is', () => {
         headers: { authorization: `Bearer ${owner.token}`, 'content-type': 'application/json' },
         body: bytes,
       });
-      expect([answer.status, pathsOf(await answer.json())]).toEqual([400, [path]]);
+      expect([answer.status, pathsOf(JSON.parse(await answer.text()))]).toEqual([400, [path]]);
     }
   });
 
@@ -187,7 +187,7 @@ describe('a text that cannot be stored as it is', () => {
       headers: { authorization: `Bearer ${owner.token}`, 'content-type': 'application/json' },
       body: '{"name":"\\ud83d\\ude00"}',
     });
-    expect((await escaped.json()).name).toBe('\u{1F600}');
+    expect(JSON.parse(await escaped.text()).name).toBe('\u{1F600}');
   });
 
   test('is refused in a parameter of a query that the operation reads', async () => {

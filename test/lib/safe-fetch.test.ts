@@ -196,6 +196,54 @@ describe('a request', () => {
     expect(receiver.received.some(({ path }) => path === '/secret')).toBe(false);
   });
 
+  test('passes over informational answers that nobody asked for', async () => {
+    for (const first of [
+      'HTTP/1.1 100 Continue\r\n\r\n',
+      'HTTP/1.1 102 Processing\r\n\r\n',
+      'HTTP/1.1 103 Early Hints\r\nlink: </x>; rel=preload\r\nretry-after: 99\r\n\r\n',
+      'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n',
+    ]) {
+      receiver.behave('/hints', (response) => {
+        response.socket?.write(first);
+        response.writeHead(503, { 'retry-after': '7' }).end('busy');
+      });
+      expect([first, await post('/hints')]).toEqual([first, { status: 503, retryAfter: '7', text: 'busy' }]);
+    }
+  });
+
+  test('gives up on a host that gives informational answers for ever, or changes to another protocol', async () => {
+    receiver.behave('/hints-for-ever', (response) => {
+      const hint = setInterval(() => response.socket?.write('HTTP/1.1 103 Early Hints\r\nx-a: b\r\n\r\n'), 20);
+      response.once('close', () => clearInterval(hint));
+    });
+    await expect(hasty.post(`${receiver.url}/hints-for-ever`, request)).rejects.toMatchObject({ name: 'TimeoutError' });
+    receiver.behave(
+      '/upgrade',
+      (response) => void response.socket?.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'),
+    );
+    await expect(post('/upgrade')).rejects.toThrow('closed before an answer');
+  });
+
+  test('ends with the reason of its signal', async () => {
+    receiver.behave('/leave', hanging);
+    const leave = new AbortController();
+    const sent = fetch.post(`${receiver.url}/leave`, { ...request, signal: leave.signal });
+    const reason = new Error('the caller leaves');
+    await eventually(() => expect(receiver.received.some(({ path }) => path === '/leave')).toBe(true));
+    leave.abort(reason);
+    await expect(sent).rejects.toBe(reason);
+  });
+
+  test('is sent over the connection of the one before it, when that was read whole', async () => {
+    const sockets = new Set<unknown>();
+    receiver.behave('/kept', (response) => {
+      sockets.add(response.socket);
+      response.end('ok');
+    });
+    for (let count = 0; count < 3; count += 1) await post('/kept');
+    expect(sockets.size).toBe(1);
+  });
+
   test('gives up on a host that hangs, drips its headers, or closes in the middle of them', async () => {
     receiver.behave('/hang', hanging);
     receiver.behave('/close', closing);
