@@ -1,3 +1,4 @@
+import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import { AppError } from '../domain/errors.ts';
 import { idPattern } from '../domain/ids.ts';
@@ -30,17 +31,43 @@ export const givenTimeText = z.iso
 /** The same as a date. */
 export const givenTime = givenTimeText.transform((text) => new Date(text)).meta({ example: '2030-01-01T00:00:00.000Z' });
 
-/** Addresses are compared trimmed and in lower case. */
+/** That of zod, but the last label may be one of another script, and no label is too long for a name server. */
+const EMAIL = /^(?!\.)(?!.*\.\.)[a-z\d_'+.-]*[a-z\d_+-]@(?:[a-z\d][a-z\d-]{0,62}\.)+(?:[a-z]{2,63}|xn--[a-z\d-]{1,59})$/;
+
+/** Addresses are compared and stored trimmed, in lower case and with the ASCII form of their domain. */
 export const emailField = z
   .string()
   .trim()
   .toLowerCase()
   .max(254)
-  .pipe(z.email())
+  .transform(withAsciiDomain)
+  .pipe(z.email({ pattern: EMAIL }).max(254))
   .meta({ example: 'user@example.com', override: { format: 'email', maxLength: 254 } });
 
-/** A name for people: 1 to 64 characters after trimming. */
-export const nameField = z.string().trim().min(1).max(64);
+/** `m\u00fcnchen.example` is `xn--mnchen-3ya.example`. What cannot be a domain stays as it is, for the check of the address. */
+function withAsciiDomain(address: string): string {
+  const at = address.lastIndexOf('@');
+  const domain = address.slice(at + 1);
+  // An ASCII character that no domain has would end it early for the conversion.
+  if (!/[^\0-\x7f]/.test(domain) || /[\0-\x7f]/.test(domain.replaceAll(/[a-z\d.-]/g, ''))) return address;
+  return `${address.slice(0, at + 1)}${domainToASCII(domain) || domain}`;
+}
+
+/** Line ends and what no keyboard writes. */
+const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;
+/** Anything that shows: no blank, nothing of zero width, no blank of braille. */
+const VISIBLE = /[^\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/u;
+
+/** The text of this field is one line that shows something. */
+export function oneLine(field: z.ZodString): z.ZodString {
+  return field.superRefine((text, context) => {
+    if (CONTROL.test(text)) context.addIssue('Leave out line ends and other control characters.');
+    else if (text !== '' && !VISIBLE.test(text)) context.addIssue('Use at least 1 character that can be seen.');
+  });
+}
+
+/** A name for people: 1 to 64 characters after trimming, in one line. */
+export const nameField = oneLine(z.string().trim().min(1).max(64));
 
 /** An amount in dollars, as decimal text or a number; parsed to nano-dollars. */
 export const amountUsdField = z

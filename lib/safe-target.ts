@@ -19,6 +19,14 @@ export function targetProblem(text: string, { allowPrivate }: { allowPrivate: bo
   return name.includes('.') && !name.endsWith('.localhost') ? null : NOT_PUBLIC;
 }
 
+/** The URL as a request to it is made; what is no URL stays as it is. */
+export function usedUrl(text: string): string {
+  const url = URL.parse(text);
+  if (!url) return text;
+  url.hash = '';
+  return url.href;
+}
+
 /**
  * Also asks what the name resolves to now, for an early word to whoever enters it; what counts is asked again at every
  * connect. A name that resolves to nothing yet is no problem.

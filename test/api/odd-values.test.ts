@@ -207,3 +207,63 @@ describe('a text that cannot be stored as it is', () => {
       expect([value, (await owner.call('GET', `${messages}?sessionId=${value}`)).status]).toEqual([value, 200]);
   });
 });
+
+describe('a name', () => {
+  const control = ['a\nb', 'a\rb', 'a\tb', 'a\u0000b', 'a\u001bb', 'a\u007fb', 'a\u0085b', 'a\u2028b', 'a\u2029b'];
+  const invisible = [
+    ' ',
+    '\n',
+    '\u200b',
+    '\u200d\u200d',
+    '\u2060',
+    '\u00ad',
+    '\u3164',
+    '\u2800',
+    '\ufe0f',
+    '\u202e',
+    '\ue000',
+    '\u{e0020}',
+  ];
+
+  test('that has line ends or control characters, or shows nothing, is refused wherever a name is given', async () => {
+    const { instanceId, agentId } = owned;
+    const agent = `/instances/${instanceId}/agents/${agentId}`;
+    const schedule = { kind: 'every', everyMs: 60_000 };
+    for (const [method, path, field, rest] of [
+      ['POST', '/auth/register', 'name', { email: 'x@example.com', inviteCode: 'x' }],
+      ['POST', '/auth/keys', 'name', {}],
+      ['POST', '/instances', 'name', {}],
+      ['POST', `/instances/${instanceId}/agents`, 'name', { slug: 'odd', displayName: 'x' }],
+      ['POST', `/instances/${instanceId}/agents`, 'displayName', { slug: 'odd', name: 'x' }],
+      ['PATCH', agent, 'name', {}],
+      ['PATCH', agent, 'displayName', {}],
+      ['POST', `${agent}/crons`, 'name', { schedule, message: 'x' }],
+    ] as const)
+      for (const name of [...control, ...invisible]) {
+        const { status, body } = await owner.call(method, path, { ...rest, [field]: name });
+        expect([path, name, status, pathsOf(body)]).toEqual([path, name, 400, [field]]);
+        expect(body.error.details[0].message).toMatch(/^(Leave out|Use at least 1 character)/);
+      }
+  });
+
+  test('of who speaks to an agent is refused for the same', async () => {
+    const path = `/instances/${owned['instanceId']}/agents/${owned['agentId']}/messages`;
+    for (const name of [...control, ...invisible]) {
+      const { status, body } = await owner.call('POST', path, { message: 'x', sender: { id: 'x', name } });
+      expect([name, status, pathsOf(body)]).toEqual([name, 400, ['sender.name']]);
+    }
+  });
+
+  test('may be of any script, with joined and combined characters, and blanks around it are left out', async () => {
+    for (const name of [
+      '\u65e5\u672c',
+      '\u{1F468}\u200d\u{1F469}',
+      'e\u0301',
+      '\u0645\u06cc\u200c\u062e',
+      '\u2764\ufe0f',
+      '.',
+      '\u{20000}',
+    ])
+      expect((await owner.ok('POST', '/auth/keys', { name: ` ${name}\n` })).name).toBe(name);
+  });
+});

@@ -34,7 +34,7 @@ RULES = (
     "An instance has at most ",
     "Must have at most ",
     "Must be text without ",
-    "Use at least 1 character.",
+    "Use at least 1 character",
     "Use 2 to 32 lower-case letters",
     "Use single hyphens only.",
     "Use a capital letter",

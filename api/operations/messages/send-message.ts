@@ -5,6 +5,7 @@ import { utf8Length } from '../../../domain/file-path.ts';
 import { acceptTurn } from '../../../turns/accept-turn.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { EventStream } from '../../event-stream.ts';
+import { oneLine } from '../../fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { awaitActiveAgent } from './await-active-agent.ts';
 import { awaitReply } from './await-reply.ts';
@@ -31,7 +32,7 @@ const messageField = z
 const senderField = z.object({
   type: z.string().min(1).max(32).default('human'),
   id: z.string().min(1).max(128),
-  name: z.string().min(1).max(128).optional(),
+  name: oneLine(z.string().min(1).max(128)).optional(),
 });
 
 /** The relay would refuse every call of such an agent; said here, it costs no turn. */

@@ -6,7 +6,7 @@ import { webhookPlace } from '../../../database/webhook-place.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { SUBSCRIBABLE } from '../../../domain/webhook-events.ts';
 import { createDnsLookup } from '../../../lib/safe-lookup.ts';
-import { resolvedTargetProblem } from '../../../lib/safe-target.ts';
+import { resolvedTargetProblem, usedUrl } from '../../../lib/safe-target.ts';
 import { encryptionOf } from '../../encryption-of.ts';
 import type { Deps } from '../../deps.ts';
 import { idField, timestamp } from '../../fields.ts';
@@ -15,11 +15,15 @@ export const webhookParams = z.object({ webhookId: idField('wh') });
 
 const DNS_MS = 2_000;
 
-export const urlField = z.string().meta({
-  description: 'https, without a user name, at most 2,048 characters, the address of a public host.',
-  example: 'https://example.com/webhook',
-  override: { format: 'uri', maxLength: 2_048 },
-});
+/** Kept as it is used: without blanks around it, line ends in it, and a fragment. */
+export const urlField = z
+  .string()
+  .transform(usedUrl)
+  .meta({
+    description: 'https, without a user name, at most 2,048 characters, the address of a public host.',
+    example: 'https://example.com/webhook',
+    override: { format: 'uri', maxLength: 2_048 },
+  });
 
 export const eventsField = z
   .array(z.enum(SUBSCRIBABLE))

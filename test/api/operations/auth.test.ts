@@ -55,6 +55,43 @@ describe('auth.register', () => {
     ]);
   });
 
+  test('takes an address in another script, which is one account with the ASCII form of its domain', async () => {
+    const ascii = 'jeff@xn--bcher-kva.xn--fiqs8s';
+    const typed = ['jeff@B\u00dcCHER.\u4e2d\u56fd', 'jeff@bu\u0308cher\u3002\u4e2d\u56fd', 'JEFF@xn--bcher-kva.XN--FIQS8S'];
+    const inviteCode = await api.invite({ uses: 5 });
+    const { status, body } = await register({ email: typed[0], inviteCode });
+    expect([status, body.email]).toEqual([201, ascii]);
+    for (const email of typed.slice(1)) expect((await register({ email, inviteCode })).status).toBe(409);
+    await api.nobody.ok('POST', '/auth/login', { email: typed[1] });
+    const code = await api.mailbox.codeFor(ascii);
+    expect((await api.nobody.ok('POST', '/auth/verify', { email: typed[0], code })).accountId).toBe(body.accountId);
+    const { accounts } = await api.operator.ok('GET', `/admin/accounts?email=${encodeURIComponent(typed[1] ?? '')}`);
+    expect(accounts).toMatchObject([{ accountId: body.accountId, email: ascii }]);
+    const bound = await api.invite({ email: 'other@b\u00fccher.example' });
+    expect((await register({ email: 'other@xn--bcher-kva.example', inviteCode: bound })).status).toBe(201);
+  });
+
+  test('refuses an address whose domain cannot be one, without making another one of it', async () => {
+    const inviteCode = await api.invite();
+    for (const email of [
+      'a@b\u00fccher.example/evil.example',
+      'a@b\u00fccher.example#x',
+      'a@b\u00fccher.example:25',
+      'a@b\u00fccher.example?',
+      'a@b\u00fcch er.example',
+      'a@b\u00fccher.example\uff0fx',
+      'a@\u00fc',
+      'a@\uff11.\uff11',
+      'a@\u00fc@example.com',
+      'j\u00fcrgen@example.com',
+      `a@${'\u00fc'.repeat(64)}.example`,
+      `a@${'\u00fc.'.repeat(40)}example`,
+    ]) {
+      const { status, body } = await register({ email, inviteCode });
+      expect([email, status, body.error?.details?.[0]?.path]).toEqual([email, 400, 'email']);
+    }
+  });
+
   test("gives the invite's credit instead, none when that is zero", async () => {
     const rich = await api.newAccount({ creditUsd: '75.000000001' });
     expect(await rich.ok('GET', '/auth/me')).toMatchObject({ balanceUsd: 75, balanceNanoUsd: '75000000001' });

@@ -45,6 +45,24 @@ async function wakeUps(webhookId: string): Promise<number> {
 }
 
 describe('webhooks.create', () => {
+  test('shows its URL as deliveries use it, whatever was typed around it', async () => {
+    for (const [typed, used] of [
+      ['  https://203.0.112.1/hook\r\n', 'https://203.0.112.1/hook'],
+      ['HTTPS://EXAMPLE.com:443/a/../b?c=d#e', 'https://example.com/b?c=d'],
+      ['https://exam\nple.com', 'https://example.com/'],
+      ['https://b\u00fccher.example/\u00fc', 'https://xn--bcher-kva.example/%C3%BC'],
+    ]) {
+      const { webhookId, url } = await newWebhook(account, { url: typed });
+      expect(url).toBe(used);
+      await account.ok('PATCH', `/webhooks/${webhookId}`, { url: 'https://203.0.112.1/' });
+      expect((await account.ok('PATCH', `/webhooks/${webhookId}`, { url: typed })).url).toBe(used);
+      expect((await account.ok('GET', `/webhooks/${webhookId}`)).url).toBe(used);
+      const { webhooks } = await account.ok('GET', '/webhooks');
+      expect(webhooks.find((one: { webhookId: string }) => one.webhookId === webhookId).url).toBe(used);
+      await account.ok('DELETE', `/webhooks/${webhookId}`);
+    }
+  });
+
   test('answers what the reference shows, with a secret that is not stored as it is', async () => {
     const { status, body, headers } = await account.call('POST', '/webhooks', {
       url: URL_OF_A_STRANGER,
