@@ -155,13 +155,8 @@ function resultOf(instanceId: string, run: CronRun, text: RunText | null) {
     gatewayAgentId: run.agentId,
     jobName: run.jobName,
     runAt: new Date(run.runAtMs),
-    content: text && storable(text.text),
+    content: text?.text ?? null,
     contentTruncated: text?.isTruncated ?? false,
     error: text ? null : isModel ? { code: 'model_error', message: MODEL_FAILED } : { code: 'agent_failed', message: RUN_FAILED },
   };
-}
-
-/** The database takes every character but one. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '');
 }

@@ -66,7 +66,7 @@ export class MessageWatch {
     );
     for (const { runId, text } of runs) {
       if (recorded.has(runOccurrence(runId))) continue;
-      const message = { instanceId, gatewayAgentId, runId, content: text.replaceAll('\0', '') };
+      const message = { instanceId, gatewayAgentId, runId, content: text };
       await runTransaction(this.#deps.orm.em, (em) => recordUnprompted(em, message, { makeId, now: clock() }));
     }
   }

@@ -4,6 +4,7 @@ import { webhookPlace } from '../../database/webhook-place.ts';
 import { retryAfterMs, retryPauseMs } from '../../domain/retry-schedule.ts';
 import type { AttemptOutcome } from '../../domain/webhook-health.ts';
 import { isProbed } from '../../domain/webhook-health.ts';
+import { storableText } from '../../lib/storable-text.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import { deliveryHeaders } from './delivery-headers.ts';
 import { explainFailure, explainStatus } from './explain-attempt.ts';
@@ -80,15 +81,10 @@ async function send(
   const headers = deliveryHeaders({ webhookId, deliveryId, eventId, eventType, body, secret, previousSecret, at });
   try {
     const { status, retryAfter, text: response } = await safeFetch.post(url, { headers, body, signal });
-    return { statusCode: status, error: explainStatus(status), response: storable(response), retryAfter };
+    return { statusCode: status, error: explainStatus(status), response: storableText(response), retryAfter };
   } catch (err) {
     signal.throwIfAborted();
     log.debug({ err, webhookId, deliveryId }, 'an attempt got no answer');
     return { statusCode: null, error: explainFailure(err), response: null, retryAfter: null };
   }
-}
-
-/** PostgreSQL's text cannot hold NUL. */
-function storable(text: string): string {
-  return text.replaceAll('\0', '\uFFFD').toWellFormed();
 }

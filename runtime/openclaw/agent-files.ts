@@ -14,7 +14,9 @@ export function isPersonaFile(name: string): name is PersonaFile {
 }
 
 const setAnswer = z.looseObject({ ok: z.literal(true) });
-const getAnswer = z.looseObject({ file: z.looseObject({ missing: z.boolean(), content: z.string().optional() }) });
+const getAnswer = z.looseObject({
+  file: z.looseObject({ missing: z.boolean(), size: z.int().optional(), content: z.string().optional() }),
+});
 
 /** Writes one persona file of a live agent. It counts from the agent's next turn on. Throws GatewayRequestError. */
 export async function setAgentFile(
@@ -24,12 +26,16 @@ export async function setAgentFile(
   setAnswer.parse(await client.request('agents.files.set', { agentId, name, content }));
 }
 
-/** The persona files that a live agent has, by name, as they are now: agents change theirs. Throws GatewayRequestError. */
-export async function getAgentFiles(client: GatewayClient, agentId: string): Promise<Map<PersonaFile, string>> {
-  const files = new Map<PersonaFile, string>();
+/**
+ * The persona files that a live agent has, by name, as they are now: agents change theirs. Null stands for one that is no
+ * text: it holds NUL or is not UTF-8, so that its bytes did not arrive as they are. Throws GatewayRequestError.
+ */
+export async function getAgentFiles(client: GatewayClient, agentId: string): Promise<Map<PersonaFile, string | null>> {
+  const files = new Map<PersonaFile, string | null>();
   for (const name of PERSONA_FILES) {
     const { file } = getAnswer.parse(await client.request('agents.files.get', { agentId, name }));
-    if (!file.missing && file.content !== undefined) files.set(name, file.content);
+    if (file.missing || file.content === undefined) continue;
+    files.set(name, file.size === Buffer.byteLength(file.content) ? file.content : null);
   }
   return files;
 }

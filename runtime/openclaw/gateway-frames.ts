@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { storableText } from '../../lib/storable-text.ts';
 
 const errorShape = z.looseObject({
   code: z.string(),
@@ -38,13 +39,25 @@ export const helloOk = z.looseObject({
   policy: z.looseObject({ tickIntervalMs: z.number().int().positive() }),
 });
 
-/** One text frame, or null when it is of no kind that we know. */
+/** How JSON writes NUL and halves of surrogate pairs: a frame without these escapes has neither in it. */
+const UNSTORABLE = /\\u(?:0000|d[89a-f])/i;
+const CUT_CHARACTER = /[\uD800-\uDBFF]$/;
+
+/**
+ * One text frame, or null when it is of no kind that we know. Its strings can be stored as they are: NUL and halves of
+ * surrogate pairs are U+FFFD. A string that ends in the middle of a character ends before it, so that the text of a
+ * delta is always the beginning of what later frames say.
+ */
 export function parseFrame(text: string): ResponseFrame | EventFrame | null {
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = UNSTORABLE.test(text) ? JSON.parse(text, withStorableText) : JSON.parse(text);
   } catch {
     return null;
   }
   return frame.safeParse(value).data ?? null;
+}
+
+function withStorableText(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? storableText(value.replace(CUT_CHARACTER, '')) : value;
 }

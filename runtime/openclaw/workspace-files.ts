@@ -38,12 +38,12 @@ export async function readWorkspace(
   const add = (path: string, content: string): void => {
     const bytes = Buffer.byteLength(content);
     const isRoom = files.size < limits.maxFiles && bytes <= limits.maxFileBytes && total + bytes <= limits.maxBytes;
-    if (!isRoom || content.includes('\0')) return;
+    if (!isRoom) return;
     files.set(path, content);
     total += bytes;
   };
   const persona = await getAgentFiles(client, agentId);
-  for (const [path, content] of persona) add(path, content);
+  for (const [path, content] of persona) if (content !== null) add(path, content);
   const gone = paths.filter((path) => isPersonaFile(path) && !persona.has(path));
   const others = new Set([...paths, ...(await memoryPaths(client, agentId))].filter((path) => !isPersonaFile(path)));
   for (const path of others) {

@@ -1,20 +1,28 @@
+import { z } from 'zod';
 import type { ChatRequest, Prompt } from './fake-model-request.ts';
 
 /** What the fake model does with one call. */
 export type Script =
   | { kind: 'fail'; status: number }
   | { kind: 'tool'; name: string; argumentsJson: string; says: string[] }
-  | { kind: 'text'; words: string[]; delayMs: number; hold: { name: string; afterWords: number } | null; breaks: boolean };
+  | {
+      kind: 'text';
+      words: string[];
+      delayMs: number;
+      hold: { name: string; afterWords: number } | null;
+      breaks: boolean;
+      finishReason: string;
+    };
 
 /** Answers a message that carries no marker which decides the text. */
 export type DefaultReply = (lastUserText: string) => string;
 
 /**
  * Reads the markers of the last user message:
- * [[SAY text]], [[WORDS n]], [[SYSTEM]], [[HISTORY]] decide the text; [[FAIL status]], [[TOOL name {json}]] (several
- * are called one after the other, then the text follows), [[FIRST text]] said along with each tool call,
- * [[DELAY ms]] between words, [[HOLD name]] before the first word or [[HOLD name n]] after n words, [[BREAK]] after
- * the first word.
+ * [[SAY text]], [[WORDS n]], [[SYSTEM]], [[HISTORY]] decide the text, [[PIECES ["text", ...]]] the words too, in JSON;
+ * [[FAIL status]], [[TOOL name {json}]] (several are called one after the other, then the text follows),
+ * [[FIRST text]] said along with each tool call, [[DELAY ms]] between words, [[HOLD name]] before the first word or
+ * [[HOLD name n]] after n words, [[BREAK]] after the first word, [[FINISH reason]] for another finish_reason than stop.
  */
 export function scriptOf(request: ChatRequest, prompt: Prompt, defaultReply: DefaultReply): Script {
   const { lastUserText, toolResults } = prompt;
@@ -32,11 +40,17 @@ export function scriptOf(request: ChatRequest, prompt: Prompt, defaultReply: Def
   const hold = /\[\[HOLD (\S+?)(?: (\d+))?\]\]/.exec(lastUserText);
   return {
     kind: 'text',
-    words: wordsOf(replyOf(request, prompt, defaultReply)),
+    words: piecesOf(lastUserText) ?? wordsOf(replyOf(request, prompt, defaultReply)),
     delayMs: Number(/\[\[DELAY (\d+)\]\]/.exec(lastUserText)?.[1] ?? 0),
     hold: hold ? { name: hold[1] ?? '', afterWords: Number(hold[2] ?? 0) } : null,
     breaks: lastUserText.includes('[[BREAK]]'),
+    finishReason: /\[\[FINISH (\w+)\]\]/.exec(lastUserText)?.[1] ?? 'stop',
   };
+}
+
+function piecesOf(lastUserText: string): string[] | null {
+  const pieces = /\[\[PIECES (\[.*?\])\]\]/s.exec(lastUserText)?.[1];
+  return pieces === undefined ? null : z.array(z.string()).parse(JSON.parse(pieces));
 }
 
 function wordsOf(text: string): string[] {

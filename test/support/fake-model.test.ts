@@ -13,14 +13,21 @@ interface Message {
   content: string;
 }
 
-async function complete(messages: Message[]): Promise<{ status: number; message: unknown; usage: unknown }> {
+async function complete(
+  messages: Message[],
+): Promise<{ status: number; message: unknown; finishReason: unknown; usage: unknown }> {
   const response = await fetch(`${model.url}/chat/completions`, {
     method: 'POST',
     body: JSON.stringify({ model: 'm', messages }),
   });
   // The fake's own answer.
-  const body = (await response.json()) as { choices?: [{ message: unknown }]; usage?: unknown };
-  return { status: response.status, message: body.choices?.[0].message, usage: body.usage };
+  const body = (await response.json()) as { choices?: [{ message: unknown; finish_reason: unknown }]; usage?: unknown };
+  return {
+    status: response.status,
+    message: body.choices?.[0].message,
+    finishReason: body.choices?.[0].finish_reason,
+    usage: body.usage,
+  };
 }
 
 const system: Message = { role: 'system', content: 'Be kind.' };
@@ -33,12 +40,18 @@ test.each([
   ['[[WORDS 3]]', 'w1 w2 w3'],
   ['[[SYSTEM]]', 'Be kind.'],
   ['[[HISTORY]]', '3'],
+  ['[[PIECES ["one", " \\u0000two"]]]', 'one \0two'],
 ])('%s is answered: %s', async (text, content) => {
   expect(await complete([system, user(text), gatewayContext])).toMatchObject({ message: { content } });
 });
 
 test('[[FAIL status]] answers with that status', async () => {
   expect(await complete([user('[[FAIL 503]]')])).toMatchObject({ status: 503 });
+});
+
+test('[[FINISH reason]] says why the answer ended', async () => {
+  expect(await complete([user('hello')])).toMatchObject({ finishReason: 'stop' });
+  expect(await complete([user('[[FINISH length]]')])).toMatchObject({ finishReason: 'length' });
 });
 
 test('a tool is called once, and its result is answered with text', async () => {

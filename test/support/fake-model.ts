@@ -161,7 +161,7 @@ async function play(state: State, call: ModelCall, script: Script, response: Ser
     }
   }
   if (script.hold && script.hold.afterWords >= script.words.length) await released(state, script.hold.name, response);
-  reply.end('stop');
+  reply.end(script.finishReason);
 }
 
 /** Writes one answer as a stream of chunks, or collects it into one object when the call asked for no stream. */

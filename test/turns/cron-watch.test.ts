@@ -115,6 +115,16 @@ test('every result of a job is one event with its full text, whoever watches, an
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1));
 });
 
+test('a job of an agent whose name, message and result hold NUL or half a character is shown and recorded', async () => {
+  await watch();
+  const soon = { kind: 'at', at: new Date(Date.now() + 5_000).toISOString() };
+  await addFleeting('Odd\0name', soon, 'odd\ud83d message [[PIECES ["done\\u0000", " \\ud83d."]]]');
+
+  await eventually(async () => expect(await jobsOf()).toMatchObject([{ name: 'Odd\ufffdname' }]));
+  const events = await atLeast(1, 'Odd\ufffdname');
+  expect(events).toMatchObject([{ type: 'cron.completed', content: 'done\ufffd \ufffd.' }]);
+});
+
 test('what jobs did while nobody was connected is read back, also of a job that is gone', async () => {
   const before = await watch();
   const soon = { kind: 'at', at: new Date(Date.now() + 15_000).toISOString() } as const;

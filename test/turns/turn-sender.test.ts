@@ -97,6 +97,21 @@ describe('a turn runs once and ends once', () => {
     expect(callsWith('order').map(({ lastUserText }) => /order (\d)/.exec(lastUserText)?.[1])).toEqual(['0', '1', '2', '3']);
   });
 
+  test.each([
+    ['NUL', '["before\\u0000after", " it"]', 'before\ufffdafter it'],
+    ['half a character', '["before\\ud83d", "after"]', 'before\ufffdafter'],
+    ['a character in two pieces', '["one \\ud83d", "\\ude00 two"]', 'one 😀 two'],
+    ['a character that is never completed', '["one\\ud83d"]', 'one'],
+  ])('%s in an answer: stream, reply and event are the same text', async (_what, pieces, content) => {
+    const api = await newApi();
+
+    const { messageId, followed } = await api.say(instance, { text: `odd [[PIECES ${pieces}]] [[DELAY 200]]` });
+
+    expect((await collect(followed)).join('')).toBe(content);
+    expect(await followed.ended).toMatchObject({ status: 'completed', content });
+    expect(await turns.events(messageId)).toEqual([{ type: 'agent.message', content, error_code: null }]);
+  });
+
   test('a model that fails ends its turn as model_error, and the next message is answered', async () => {
     const api = await newApi();
 

@@ -221,6 +221,10 @@ test(
     await waitForAgents(await gateway.endpoint(), gateway.token, { present: ['alpha', 'beta'], absent: [] }, options);
     await setAgentFile(client, { agentId: 'beta', name: 'SOUL.md', content: 'calm' });
     expect(await getAgentFiles(client, 'beta')).toEqual(new Map([['SOUL.md', 'calm']]));
+    await setAgentFile(client, { agentId: 'beta', name: 'SOUL.md', content: 'no\0text' });
+    expect(await getAgentFiles(client, 'beta')).toEqual(new Map([['SOUL.md', null]]));
+    await setAgentFile(client, { agentId: 'beta', name: 'SOUL.md', content: 'a text with \ufffd' });
+    expect(await getAgentFiles(client, 'beta')).toEqual(new Map([['SOUL.md', 'a text with \ufffd']]));
     for (const name of PERSONA_FILES) await setAgentFile(client, { agentId: 'beta', name, content: name });
     expect([...(await getAgentFiles(client, 'beta')).keys()]).toEqual([...PERSONA_FILES]);
 
