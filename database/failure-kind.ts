@@ -27,6 +27,15 @@ function codeOf(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/**
+ * Whether the database is at work and refuses the statement or what is in it, so that the same again is refused again. A
+ * lock or a time limit that was in the way is none.
+ */
+export function isDatabaseRefusal(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  return /^[0-9A-Z]{5}$/.test(code) && !/^5[57]/.test(code) && !isWriteConflict(error) && !isDatabaseAway(error);
+}
+
 /** Whether the database gave up this transaction in favour of another one, so that it may simply run again. */
 export function isWriteConflict(error: unknown): boolean {
   return CONFLICTS.has(codeOf(error) ?? '');

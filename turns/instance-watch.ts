@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { isDatabaseRefusal } from '../database/failure-kind.ts';
 import { listAbortDue, listAbortDueIn, markAbortDue } from '../database/queries/abort-due.ts';
 import { claimAttempt } from '../database/queries/claim-turn.ts';
 import type { Claimant } from '../database/queries/claim-turn.ts';
@@ -53,7 +54,10 @@ export class InstanceWatch {
     this.#client = client;
     this.#claimant = { kind: 'shard', shardEpoch };
     this.#tasks = new TurnTasks((err, messageId) => {
-      if (!this.#ending.signal.aborted) deps.log.debug({ err, instanceId, messageId }, 'could not settle a turn yet');
+      if (this.#ending.signal.aborted) return;
+      const isRefused = isDatabaseRefusal(err);
+      deps.log[isRefused ? 'warn' : 'debug']({ err, instanceId, messageId }, 'could not settle a turn yet');
+      if (isRefused) this.#noteRefusal(messageId);
     });
     this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
     this.#run(instanceId, () => this.#readBack());
@@ -66,8 +70,9 @@ export class InstanceWatch {
       for (const messageId of known.keys()) if (!listed.has(messageId)) known.delete(messageId);
     for (const { messageId, duty } of duties) {
       if (this.#tasks.has(messageId)) continue;
-      if (duty === 'send') this.#send(messageId);
-      else if (duty === 'time-out') this.#timeOut(messageId);
+      if (duty === 'time-out') this.#timeOut(messageId);
+      else if (duty !== 'abort' && this.#isHopeless(messageId)) this.#giveUp(messageId);
+      else if (duty === 'send') this.#send(messageId);
       else if (duty === 'follow' && isDue(this.#lookAt, messageId)) this.#settle(messageId);
       else if (duty === 'abort' && isDue(this.#abortAt, messageId)) this.#abort(messageId);
     }
@@ -159,10 +164,20 @@ export class InstanceWatch {
     this.#lookAt.set(messageId, performance.now() + pauseMs);
     if (isUnbegun) return this.#reportUnbegun(turn);
     this.#unbegunSince.delete(messageId);
-    if (settled.kind !== 'refused') return;
-    const refusals = (this.#refusals.get(messageId) ?? 0) + 1;
-    this.#refusals.set(messageId, refusals);
-    if (refusals >= MAX_REFUSALS) await endTurnFirst(this.#deps, messageId, failedEnd('agent_failed'));
+    if (settled.kind === 'refused') this.#noteRefusal(messageId);
+  }
+
+  /** By the gateway, or by the database of what was to be written. The next look gives up a turn with too many. */
+  #noteRefusal(messageId: string): void {
+    this.#refusals.set(messageId, (this.#refusals.get(messageId) ?? 0) + 1);
+  }
+
+  #isHopeless(messageId: string): boolean {
+    return (this.#refusals.get(messageId) ?? 0) >= MAX_REFUSALS;
+  }
+
+  #giveUp(messageId: string): void {
+    this.#run(messageId, async () => void (await endTurnFirst(this.#deps, messageId, failedEnd('agent_failed'))));
   }
 
   async #reportUnbegun({ messageId, conversationId }: PendingTurn): Promise<void> {

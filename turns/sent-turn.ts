@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDatabaseRefusal } from '../database/failure-kind.ts';
 import type { Claimant } from '../database/queries/claim-turn.ts';
 import { findPendingTurn } from '../database/queries/pending-turns.ts';
 import type { PendingTurn } from '../database/queries/pending-turns.ts';
@@ -67,7 +68,10 @@ export class SentTurn {
         this.#turn = turn;
       } catch (err) {
         if (signal.aborted) return;
-        log.debug({ err, messageId: this.#turn.messageId }, 'could not bring a turn further yet');
+        const isRefused = isDatabaseRefusal(err);
+        log[isRefused ? 'warn' : 'debug']({ err, messageId: this.#turn.messageId }, 'could not bring a turn further yet');
+        // An end that the database refuses would be refused for ever.
+        if (isRefused && (await this.#giveUp().catch(() => false))) return;
         await this.#pause(RETRY_MS);
       }
       this.#isFresh = false;

@@ -112,6 +112,17 @@ describe('a turn runs once and ends once', () => {
     expect(await turns.events(messageId)).toEqual([{ type: 'agent.message', content, error_code: null }]);
   });
 
+  test('a reply that the database refuses again and again ends its turn as agent_failed', async () => {
+    const api = await newApi();
+    await turns.refuse('Cannot be stored.');
+
+    const { messageId, followed } = await api.say(instance, { text: 'refused [[SAY Cannot be stored.]]' });
+
+    expect(await followed.ended).toMatchObject({ status: 'failed', errorReason: 'agent_failed', content: '' });
+    expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'agent_failed' }]);
+    expect(callsWith('refused')).toHaveLength(1);
+  });
+
   test('a model that fails ends its turn as model_error, and the next message is answered', async () => {
     const api = await newApi();
 

@@ -52,6 +52,8 @@ export interface TurnsUnderTest {
   /** The turn once it has ended. */
   end(messageId: string, withinMs?: number): Promise<TurnView>;
   rows<T>(sql: string, params?: unknown[]): Promise<T[]>;
+  /** Has the database refuse to store this reply. */
+  refuse(content: string): Promise<void>;
   /** The events of a turn. */
   events(messageId: string): Promise<{ type: string; content: string | null; error_code: string | null }[]>;
   close(): Promise<void>;
@@ -120,6 +122,17 @@ export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promi
         return found;
       }, withinMs),
     rows,
+    async refuse(content) {
+      await run(
+        `create or replace function refuse_reply() returns trigger language plpgsql as
+           $$ begin raise exception 'this reply is refused'; end $$`,
+      );
+      const name = makeId('evt');
+      await run(
+        `create trigger "${name}" before update on messages for each row when (new.content = '${content}')
+           execute function refuse_reply()`,
+      );
+    },
     events: (messageId) => rows('select type, content, error_code from events where message_id = ?', [messageId]),
     async close() {
       await notifications.close();

@@ -94,6 +94,20 @@ describe('a turn whose process dies', () => {
     expect(callsWith('nobody listens')).toHaveLength(1);
   });
 
+  test('and whose reply the database refuses again and again ends as agent_failed', async () => {
+    const api = await newApi();
+    await turns.refuse('Cannot be stored.');
+    const { messageId } = await api.say(instance, { text: 'refused there [[SAY Cannot be stored.]] [[HOLD refused]]' });
+    await modelCalled('refused there');
+    await api.die();
+    await watch();
+    gateway.model.release('refused');
+
+    expect(await turns.end(messageId)).toMatchObject({ status: 'failed', errorReason: 'agent_failed' });
+    expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'agent_failed' }]);
+    expect(callsWith('refused there')).toHaveLength(1);
+  });
+
   test('between the claim and the frame is sent by the watcher', async () => {
     const owner = await turns.newProcess();
     const { messageId } = await turns.accept(instance, { owner, text: 'never left [[SAY Left after all.]]' });
