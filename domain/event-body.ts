@@ -1,3 +1,4 @@
+import type { FinishReason } from './turn.ts';
 import type { EventType } from './webhook-events.ts';
 
 /** What an event says about itself, as far as a delivery shows it. */
@@ -10,6 +11,7 @@ export interface EventFacts {
   messageId: string | null;
   content: string | null;
   contentTruncated: boolean;
+  finishReason: FinishReason | null;
   jobName: string | null;
   error: { code: string; message: string } | null;
   /** Of a notice. */
@@ -41,11 +43,11 @@ export function testBody({ eventType, eventId, at }: { eventType: string; eventI
 }
 
 function dataOf(event: EventFacts): Record<string, unknown> {
-  const { type, messageId, content, contentTruncated, jobName, error, agentSlug, agentName, data } = event;
+  const { type, messageId, content, contentTruncated, finishReason, jobName, error, agentSlug, agentName, data } = event;
   const truncated = contentTruncated ? { contentTruncated } : {};
   switch (type) {
     case 'agent.message':
-      return { content, messageId, sender: { type: 'agent', id: agentSlug, name: agentName }, ...truncated };
+      return { content, messageId, sender: { type: 'agent', id: agentSlug, name: agentName }, finishReason, ...truncated };
     case 'cron.completed':
       return { content, jobName, ...(messageId === null ? {} : { messageId }), ...truncated };
     case 'agent.error':

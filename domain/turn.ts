@@ -4,9 +4,15 @@ export type TurnStatus = 'pending' | 'completed' | 'failed' | 'cancelled';
 /** Why a turn ended without a reply, as `reason` of the error and `data.code` of the event. */
 export type TurnFailure = 'model_error' | 'turn_timeout' | 'cancelled' | 'instance_stopped' | 'gateway_crashed' | 'agent_failed';
 
+/** Why the model ended a reply. `length`: it had reached its limit of tokens, so the reply may lack its end. */
+export type FinishReason = 'stop' | 'length';
+
+/** What a model provider says of an answer, or refuses a prompt for, when its content filter kept it back. */
+export const CONTENT_FILTER = 'content_filter';
+
 /** How a turn ends. The message of a failure is written for the customer. */
 export type TurnEnd =
-  | { status: 'completed'; content: string }
+  | { status: 'completed'; content: string; finishReason: FinishReason }
   | { status: 'failed'; reason: Exclude<TurnFailure, 'cancelled'>; message: string }
   | { status: 'cancelled'; message: string };
 

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { CONTENT_FILTER } from '../domain/turn.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
 import type { ChatRequest } from './chat-request.ts';
@@ -47,10 +48,14 @@ async function relayCall(
   const startedAt = deps.clock().getTime();
   const chat = forProvider(deps, agent, await readChatRequest(request));
   const traceparent = oneHeader(request, 'traceparent');
-  const answer = await deps.provider.complete({ request: chat, traceparent, signal });
+  const record = recorder(deps, agent, traceIdOf(traceparent));
+  const answer = await deps.provider.complete({ request: chat, traceparent, signal }).catch(async (error: unknown) => {
+    if (error instanceof RelayError && error.code === CONTENT_FILTER) await record(null, CONTENT_FILTER);
+    throw error;
+  });
 
   const head = { 'content-type': answer.contentType, 'cache-control': 'no-cache' };
-  for await (const chunk of tap(answer, recorder(deps, agent, traceIdOf(traceparent)))) {
+  for await (const chunk of tap(answer, record)) {
     if (!response.headersSent) {
       // Not before: until then a call that fails can still be refused in words.
       response.writeHead(200, head);
@@ -80,10 +85,10 @@ function tap({ isStream, body }: ProviderAnswer, record: RecordUsage): AsyncIter
 
 /** Writes the row of this call. An answer never fails because it could not be counted. */
 function recorder({ store, metrics, log }: RelayDeps, agent: RelayAgent, traceId: string | null): RecordUsage {
-  return async (usage) => {
+  return async (usage, finishReason) => {
     const counted = usage ?? { inputTokens: 0, outputTokens: 0 };
     try {
-      await store.recordModelCall({ agent, traceId, ...counted });
+      await store.recordModelCall({ agent, traceId, finishReason, ...counted });
       log.info({ ...counted, usageKnown: usage !== null }, 'model call');
     } catch (err) {
       metrics.usageLost.inc();

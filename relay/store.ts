@@ -17,6 +17,8 @@ export interface ModelCallRecord {
   traceId: string | null;
   inputTokens: number;
   outputTokens: number;
+  /** In the provider's word; null when it did not say. */
+  finishReason: string | null;
 }
 
 export interface RelayStore {
@@ -55,11 +57,11 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       const row = agentRow.parse(rows[0]);
       return { agentId: row.id, instanceId: row.instance_id, accountId: row.account_id, model: row.model };
     },
-    async recordModelCall({ agent, traceId, inputTokens, outputTokens }) {
+    async recordModelCall({ agent, traceId, inputTokens, outputTokens, finishReason }) {
       await pool.query(
-        `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens)
-         values ($1, $2, $3, (select id from messages where trace_id = $4), $5, $6, $7)`,
-        [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens],
+        `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason)
+         values ($1, $2, $3, (select id from messages where trace_id = $4), $5, $6, $7, $8)`,
+        [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, finishReason],
       );
     },
     async ping() {

@@ -8,10 +8,13 @@ export interface Usage {
 }
 
 /** What is told once per answer, at its end. Null: the provider did not say, or the answer was cut before it did. */
-export type RecordUsage = (usage: Usage | null) => Promise<void>;
+export type RecordUsage = (usage: Usage | null, finishReason: string | null) => Promise<void>;
 
 const MAX_LINE_BYTES = 1024 ** 2;
 const MAX_TOKENS = 2 ** 31 - 1;
+
+/** Within a text of the answer the quotes are escaped. */
+const FINISH_REASON = /"finish_reason"\s*:\s*"([a-z_]{1,32})"/;
 
 const tokens = z.number().int().min(0).max(MAX_TOKENS);
 const withUsage = z
@@ -27,17 +30,19 @@ const withUsage = z
 export async function* tapEventStream(source: AsyncIterable<Uint8Array>, record: RecordUsage): AsyncGenerator<Uint8Array> {
   const scanner = createLineScanner(MAX_LINE_BYTES);
   let usage: Usage | null = null;
+  let finishReason: string | null = null;
   let recorded = false;
   const recordOnce = async (): Promise<void> => {
     if (recorded) return;
     recorded = true;
-    await record(usage);
+    await record(usage, finishReason);
   };
   try {
     for await (const chunk of endingSoonAfter(source, () => recorded)) {
       let heldFrom: number | null = null;
       for (const { text, startsAt } of scanner.push(chunk)) {
         usage = usageOf(text) ?? usage;
+        finishReason = finishReasonOf(text) ?? finishReason;
         if (/^data: ?\[DONE\]\s*$/.test(text)) heldFrom ??= startsAt;
       }
       if (heldFrom === null) {
@@ -48,7 +53,9 @@ export async function* tapEventStream(source: AsyncIterable<Uint8Array>, record:
       await recordOnce();
       yield chunk.subarray(heldFrom);
     }
-    usage = usageOf(scanner.end()) ?? usage;
+    const last = scanner.end();
+    usage = usageOf(last) ?? usage;
+    finishReason = finishReasonOf(last) ?? finishReason;
   } finally {
     await recordOnce();
   }
@@ -58,12 +65,15 @@ export async function* tapEventStream(source: AsyncIterable<Uint8Array>, record:
 export async function* tapJson(source: AsyncIterable<Uint8Array>, record: RecordUsage): AsyncGenerator<Uint8Array> {
   const parts: Uint8Array[] = [];
   let usage: Usage | null = null;
+  let finishReason: string | null = null;
   try {
     for await (const part of source) parts.push(part);
     // Unlike a Buffer it leaves out a byte order mark, which is no JSON.
-    usage = parseUsage(new TextDecoder().decode(Buffer.concat(parts)));
+    const json = new TextDecoder().decode(Buffer.concat(parts));
+    usage = parseUsage(json);
+    finishReason = finishReasonOf(json);
   } finally {
-    await record(usage);
+    await record(usage, finishReason);
   }
   yield* parts;
 }
@@ -71,6 +81,10 @@ export async function* tapJson(source: AsyncIterable<Uint8Array>, record: Record
 /** The last one counts: some providers send a running total with every chunk. */
 function usageOf(line: string): Usage | null {
   return line.startsWith('data:') && line.includes('"usage"') ? parseUsage(line.slice('data:'.length)) : null;
+}
+
+function finishReasonOf(text: string): string | null {
+  return FINISH_REASON.exec(text)?.[1] ?? null;
 }
 
 function parseUsage(json: string): Usage | null {

@@ -64,9 +64,9 @@ export class MessageWatch {
       instanceId,
       runs.map(({ runId }) => runOccurrence(runId)),
     );
-    for (const { runId, text } of runs) {
+    for (const { runId, text, finishReason } of runs) {
       if (recorded.has(runOccurrence(runId))) continue;
-      const message = { instanceId, gatewayAgentId, runId, content: text };
+      const message = { instanceId, gatewayAgentId, runId, content: text, finishReason };
       await runTransaction(this.#deps.orm.em, (em) => recordUnprompted(em, message, { makeId, now: clock() }));
     }
   }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { claimAttempt } from '../database/queries/claim-turn.ts';
 import type { Claimant } from '../database/queries/claim-turn.ts';
 import type { PendingTurn } from '../database/queries/pending-turns.ts';
+import { wasFiltered } from '../database/queries/was-filtered.ts';
 import { sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
 import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
@@ -12,7 +13,7 @@ import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
 import type { TurnDeps } from './turn-deps.ts';
-import { endOfOutcome } from './turn-end.ts';
+import { endOfOutcome, failedEnd } from './turn-end.ts';
 
 export type Settled =
   /** Here or by somebody else. */
@@ -122,7 +123,9 @@ async function settleFrom(
 ): Promise<Settled | null> {
   const outcome = outcomeOf(recovery) ?? (saysMoreThan(recovery, turn) ? undefined : reported);
   if (outcome) {
-    await endTurn(deps, turn.messageId, endOfOutcome(outcome));
+    // The gateway's words do not say so.
+    const isFiltered = outcome.kind === 'failed' && (await wasFiltered(deps.orm.em.fork(), turn.messageId));
+    await endTurn(deps, turn.messageId, isFiltered ? failedEnd('model_error', 'answer_filtered') : endOfOutcome(outcome));
     return { kind: 'ended' };
   }
   if (recovery.kind === 'running') return recovery;
@@ -130,7 +133,7 @@ async function settleFrom(
 }
 
 function outcomeOf(recovery: Recovery): TurnOutcome | undefined {
-  if (recovery.kind === 'finished') return { kind: 'completed', text: recovery.text };
+  if (recovery.kind === 'finished') return { ...recovery, kind: 'completed' };
   return recovery.kind === 'failed' || recovery.kind === 'cancelled' ? recovery : undefined;
 }
 

@@ -102,7 +102,7 @@ async function endDue(client: GatewayClient, turn: PendingTurn, signal: AbortSig
   const history = await readHistory(client, { sessionKey: sessionKeyOfTurn(turn), keys: [key], signal });
   const recovery = decideRecovery(history, key);
   const isRepeated = willRerun(history, key) || rerunAtWork(history, key) !== null;
-  if (recovery.kind === 'finished') return isRepeated ? endOfOutcome({ kind: 'completed', text: recovery.text }) : null;
+  if (recovery.kind === 'finished') return isRepeated ? endOfOutcome({ ...recovery, kind: 'completed' }) : null;
   const hasEnded = recovery.kind === 'failed' || recovery.kind === 'cancelled';
   return hasEnded || turn.deaths < FATAL_DEATHS ? null : failedEnd('gateway_crashed');
 }

@@ -19,6 +19,7 @@ const DETAILS = {
   disk_full: 'The disk of the instance is full, so the agent could not answer. Have it remove files, or ask for a larger disk.',
   agent_damaged:
     'The instance cannot read the data of this agent, so it could not answer. Delete the agent and create it again, or have the operator restore a backup.',
+  answer_filtered: "The model's provider filtered the answer. Change the message before you send it again.",
 } as const;
 
 const STOPPED_INSIDE = 'The turn was stopped inside the instance. Send the message again.';
@@ -37,7 +38,7 @@ export function cancelledEnd(): TurnEnd {
 export function endOfOutcome(outcome: TurnOutcome): TurnEnd {
   switch (outcome.kind) {
     case 'completed':
-      return { status: 'completed', content: outcome.text };
+      return { status: 'completed', content: outcome.text, finishReason: outcome.finishReason };
     case 'failed':
       return failedEnd(outcome.reason);
     case 'cancelled':

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { FinishReason } from '../../domain/turn.ts';
 import { Account } from './account.ts';
 import { counter, moment } from './columns.ts';
 import { Instance } from './instance.ts';
@@ -22,6 +23,7 @@ const EventSchema = defineEntity({
     messageId: p.text().strictNullable(),
     content: p.text().strictNullable(),
     contentTruncated: p.boolean().default(false),
+    finishReason: p.text().$type<FinishReason>().strictNullable().default(null),
     jobName: p.text().strictNullable(),
     errorCode: p.text().strictNullable(),
     errorMessage: p.text().strictNullable(),

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { TurnFailure, TurnStatus } from '../../domain/turn.ts';
+import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 import { Account } from './account.ts';
 import { Agent } from './agent.ts';
 import { counter, moment } from './columns.ts';
@@ -48,6 +48,7 @@ const MessageSchema = defineEntity({
 
     // The rest is the turn, and stands on the reply.
     status: p.text().$type<TurnStatus>().strictNullable(),
+    finishReason: p.text().$type<FinishReason>().strictNullable().default(null),
     errorReason: p.text().$type<TurnFailure>().strictNullable().default(null),
     errorMessage: p.text().strictNullable().default(null),
     /** Names the message in every model call of its turn: 32 hex digits. */

@@ -31,6 +31,8 @@ const ModelCallSchema = defineEntity({
     model: p.text(),
     inputTokens: p.integer(),
     outputTokens: p.integer(),
+    /** As the provider said it; null when it did not. */
+    finishReason: p.text().strictNullable().default(null),
     at: moment().defaultRaw('now()'),
   },
 });

@@ -26,14 +26,15 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
   const { makeId, now, abortDue } = options;
   const content = end.status === 'completed' ? end.content : '';
   const message = end.status === 'completed' ? null : end.message;
+  const finishReason = end.status === 'completed' ? end.finishReason : null;
   const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
   const [ended] = await em.execute<EndedReply[]>(
-    `update messages set status = ?, content = ?, error_reason = ?, error_message = ?, ended_at = ?, abort_due = ?
+    `update messages set status = ?, content = ?, finish_reason = ?, error_reason = ?, error_message = ?, ended_at = ?, abort_due = ?
        from agents
       where messages.id = ? and messages.status = 'pending' and agents.id = messages.agent_id
      returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
                agents.slug, agents.display_name as "displayName"`,
-    [end.status, content, reason, message, now, abortDue, messageId],
+    [end.status, content, finishReason, reason, message, now, abortDue, messageId],
   );
   if (!ended) return false;
   await recordEvent(em, {
@@ -47,6 +48,7 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
     source: 'agent',
     messageId,
     content: end.status === 'completed' ? content : null,
+    finishReason,
     jobName: null,
     error: reason === null || message === null ? null : { code: reason, message },
     createdAt: now,

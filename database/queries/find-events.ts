@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { FinishReason } from '../../domain/turn.ts';
 import type { EventType } from '../../domain/webhook-events.ts';
 
 /** An event as the API shows it. */
@@ -13,6 +14,7 @@ export interface EventView {
   messageId: string | null;
   content: string | null;
   contentTruncated: boolean;
+  finishReason: FinishReason | null;
   jobName: string | null;
   errorCode: string | null;
   errorMessage: string | null;
@@ -26,7 +28,7 @@ type Row = Omit<EventView, 'createdAt'> & { createdAt: Date | string };
 
 const COLUMNS = `
   id, seq::float8 as seq, type, instance_id as "instanceId", agent_slug as "agentSlug", agent_name as "agentName", source,
-  message_id as "messageId", content, content_truncated as "contentTruncated", job_name as "jobName",
+  message_id as "messageId", content, content_truncated as "contentTruncated", finish_reason as "finishReason", job_name as "jobName",
   error_code as "errorCode", error_message as "errorMessage", data, deleted, created_at as "createdAt"`;
 
 interface InstanceFilter {

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { TurnFailure, TurnStatus } from '../../domain/turn.ts';
+import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 
 /** One side of a turn with what the API shows of it. */
 export interface MessageView {
@@ -16,6 +16,7 @@ export interface MessageView {
   createdAt: Date;
   /** The rest is of a reply. */
   status: TurnStatus | null;
+  finishReason: FinishReason | null;
   errorReason: TurnFailure | null;
   errorMessage: string | null;
   endedAt: Date | null;
@@ -29,8 +30,8 @@ type Row = Omit<MessageView, 'createdAt' | 'endedAt'> & { createdAt: Date | stri
 const COLUMNS = `
   message.id, message.role, message.content, message.sender_type as "senderType", message.sender_id as "senderId",
   message.sender_name as "senderName", message.conversation_id as "conversationId", conversation.session_id as "sessionId",
-  message.number::float8 as number, message.created_at as "createdAt", message.status, message.error_reason as "errorReason",
-  message.error_message as "errorMessage", message.ended_at as "endedAt", request.id as "requestMessageId",
+  message.number::float8 as number, message.created_at as "createdAt", message.status, message.finish_reason as "finishReason",
+  message.error_reason as "errorReason", message.error_message as "errorMessage", message.ended_at as "endedAt", request.id as "requestMessageId",
   usage.input as "inputTokens", usage.output as "outputTokens"`;
 
 const TABLES = `

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { TurnFailure, TurnStatus } from '../../domain/turn.ts';
+import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 
 /** A reply as its customer may see it. */
 export interface TurnView {
@@ -13,6 +13,8 @@ export interface TurnView {
   status: TurnStatus;
   /** Empty until it has completed. */
   content: string;
+  /** Null until it has completed, and of replies from before it was recorded. */
+  finishReason: FinishReason | null;
   errorReason: TurnFailure | null;
   errorMessage: string | null;
   createdAt: Date;
@@ -33,7 +35,7 @@ export async function getTurn(em: EntityManager, messageId: string): Promise<Tur
   const [row] = await em.execute<TurnRow[]>(
     `select m.id as "messageId", u.id as "requestMessageId", m.instance_id as "instanceId", m.agent_id as "agentId",
             m.conversation_id as "conversationId", c.session_id as "sessionId", m.status, m.content,
-            m.error_reason as "errorReason", m.error_message as "errorMessage",
+            m.finish_reason as "finishReason", m.error_reason as "errorReason", m.error_message as "errorMessage",
             extract(epoch from m.created_at)::float8 * 1000 as "createdMs",
             extract(epoch from m.ended_at)::float8 * 1000 as "endedMs",
             usage.input::float8 as "inputTokens", usage.output::float8 as "outputTokens"

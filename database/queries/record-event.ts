@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { eventBody } from '../../domain/event-body.ts';
+import type { FinishReason } from '../../domain/turn.ts';
 import { matchingEntries } from '../../domain/webhook-events.ts';
 import type { EventType } from '../../domain/webhook-events.ts';
 
@@ -18,6 +19,8 @@ export interface NewEvent {
   content: string | null;
   /** The gateway had only a part of it left. */
   contentTruncated?: boolean;
+  /** Of an agent's message. */
+  finishReason?: FinishReason | null;
   jobName: string | null;
   error: { code: string; message: string } | null;
   /** What a notice says. */
@@ -53,8 +56,8 @@ export async function recordEvent(em: EntityManager, event: NewEvent): Promise<n
 
 const INSERT_EVENT = `
   insert into events (id, account_id, seq, type, instance_id, agent_slug, agent_name, source, message_id, content,
-                      content_truncated, job_name, error_code, error_message, data, created_at)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
+                      content_truncated, finish_reason, job_name, error_code, error_message, data, created_at)
+  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 
 function valuesOf(event: NewEvent, seq: number): unknown[] {
   return [
@@ -69,6 +72,7 @@ function valuesOf(event: NewEvent, seq: number): unknown[] {
     event.messageId,
     event.content,
     event.contentTruncated ?? false,
+    event.finishReason ?? null,
     event.jobName,
     event.error?.code ?? null,
     event.error?.message ?? null,
@@ -83,7 +87,8 @@ function valuesOf(event: NewEvent, seq: number): unknown[] {
  * waits for this lock, and only then looks for the last time, so that no delivery is left between the two.
  */
 async function insertAndFanOut(em: EntityManager, event: NewEvent, seq: number): Promise<void> {
-  const body = eventBody({ ...event, contentTruncated: event.contentTruncated ?? false, data: event.data ?? null }, seq);
+  const { contentTruncated = false, finishReason = null, data = null } = event;
+  const body = eventBody({ ...event, contentTruncated, finishReason, data }, seq);
   await em.execute(
     `with event as (${INSERT_EVENT}),
      wanting as (

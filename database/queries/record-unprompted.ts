@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
+import type { FinishReason } from '../../domain/turn.ts';
 import { recordEvent } from './record-event.ts';
 
 export interface UnpromptedMessage {
@@ -8,6 +9,7 @@ export interface UnpromptedMessage {
   gatewayAgentId: string;
   runId: string;
   content: string;
+  finishReason: FinishReason;
 }
 
 /** Names what one run said for ever. */
@@ -21,7 +23,7 @@ export function runOccurrence(runId: string): string {
  */
 export async function recordUnprompted(
   em: EntityManager,
-  { instanceId, gatewayAgentId, runId, content }: UnpromptedMessage,
+  { instanceId, gatewayAgentId, runId, content, finishReason }: UnpromptedMessage,
   { makeId, now }: { makeId: MakeId; now: Date },
 ): Promise<boolean> {
   const [agent] = await em.execute<{ accountId: string; agentId: string; slug: string; displayName: string }[]>(
@@ -42,6 +44,7 @@ export async function recordUnprompted(
     source: 'agent',
     messageId: null,
     content,
+    finishReason,
     jobName: null,
     error: null,
     createdAt: now,

@@ -10,7 +10,7 @@ const REMOVALS = [
     where instance_id = ? and deleted_at is null returning 1 as one`,
   `update events
       set deleted = true, agent_slug = null, agent_name = null, source = null, message_id = null, content = null,
-          content_truncated = false, job_name = null, error_code = null, error_message = null
+          content_truncated = false, finish_reason = null, job_name = null, error_code = null, error_message = null
     where id in (select id from events where instance_id = ? and not deleted limit ${BATCH}) returning 1 as one`,
   `delete from messages where id in (select id from messages where instance_id = ? limit ${BATCH}) returning 1 as one`,
   `delete from conversations

@@ -4,8 +4,8 @@ import { CONNECTION_LOST, GatewayRequestError, NO_ANSWER } from './gateway-clien
 import type { GatewayClient, SecondAnswer } from './gateway-client.ts';
 import { readHistory } from './gateway-history.ts';
 import { decideRecovery } from './recovery.ts';
-import { refusalIn, resultOfFailure, resultOfStop } from './turn-outcome.ts';
-import type { RefusalReason, TurnResult } from './turn-outcome.ts';
+import { finishReasonOf, refusalIn, resultOfFailure, resultOfStop } from './turn-outcome.ts';
+import type { RefusalReason, TurnOutcome, TurnResult } from './turn-outcome.ts';
 
 export { messageIdOfKey, turnKey } from './turn-key.ts';
 export { resultOfEvent } from './turn-outcome.ts';
@@ -53,6 +53,10 @@ const agentPayload = z.looseObject({
         .array(z.looseObject({ text: z.string().nullish(), isError: z.boolean().nullish() }))
         .nullish()
         .catch(null),
+      meta: z
+        .looseObject({ stopReason: z.string().nullish().catch(null) })
+        .nullish()
+        .catch(null),
     })
     .nullish()
     .catch(null),
@@ -62,6 +66,9 @@ type AgentPayload = z.infer<typeof agentPayload>;
 
 /** The gateway's code for a request that it would refuse again. */
 const INVALID = 'INVALID_REQUEST';
+
+/** What the gateway adds to an answer that reached the limit of tokens. */
+const LIMIT_NOTE = /^⚠️ Reply truncated at the model's output token limit/;
 
 const abortAnswer = z.looseObject({ aborted: z.boolean() });
 
@@ -103,7 +110,7 @@ async function sendOnce(client: GatewayClient, turn: TurnRequest, { signal, onRe
         follows: (first) => agentPayload.safeParse(first).data?.status === 'accepted',
         onResponse: (second) => {
           answer.stop();
-          onResult?.(withText(resultOfAnswer(second), answer.text()));
+          onResult?.(orHeard(resultOfAnswer(second), answer.heard()));
         },
       },
     });
@@ -122,16 +129,23 @@ function paramsOf({ agentId, sessionKey, message, key, timeoutSeconds }: TurnReq
 
 /** The gateway's second answer has only what was said after the last tool call; its `final` event has all. */
 function hearAnswer(client: GatewayClient, key: string) {
-  let text: string | null = null;
+  let heard: Completed | null = null;
   const stop = client.onEvent((event) => {
-    if (event.kind === 'final' && event.runId === key) text = event.text;
+    if (event.kind === 'final' && event.runId === key) heard = completedBy(event.text, event.stopReason);
   });
-  return { stop, text: () => text };
+  return { stop, heard: () => heard };
 }
 
-function withText(result: TurnResult, text: string | null): TurnResult {
-  const completed = result.kind === 'done' && result.outcome.kind === 'completed';
-  return completed && text !== null ? { kind: 'done', outcome: { kind: 'completed', text } } : result;
+type Completed = Extract<TurnOutcome, { kind: 'completed' }>;
+
+function completedBy(text: string, stopReason: string | null): Completed {
+  return { kind: 'completed', text, finishReason: finishReasonOf(stopReason) };
+}
+
+/** The whole reply, where it is known, for what an answer of the gateway has of it. */
+function orHeard(result: TurnResult, heard: Completed | null): TurnResult {
+  const isReply = result.kind === 'done' && result.outcome.kind === 'completed';
+  return isReply && heard ? { kind: 'done', outcome: heard } : result;
 }
 
 async function resultOfFirst(client: GatewayClient, turn: TurnRequest, payload: unknown): Promise<SendResult> {
@@ -139,14 +153,14 @@ async function resultOfFirst(client: GatewayClient, turn: TurnRequest, payload: 
   if (parsed?.status === 'accepted') return { kind: 'accepted' };
   if (parsed?.status === 'in_flight') return { kind: 'in-flight' };
   const result = resultOfAnswer({ payload, error: null });
-  return parsed?.status === 'ok' ? withText(result, await storedAnswer(client, turn)) : result;
+  return parsed?.status === 'ok' ? orHeard(result, await storedAnswer(client, turn)) : result;
 }
 
 /** Null when the gateway gives no history, as while it drains. */
-async function storedAnswer(client: GatewayClient, { sessionKey, key }: TurnRequest): Promise<string | null> {
+async function storedAnswer(client: GatewayClient, { sessionKey, key }: TurnRequest): Promise<Completed | null> {
   try {
     const decision = decideRecovery(await readHistory(client, { sessionKey, keys: [key] }), key);
-    return decision.kind === 'finished' ? decision.text : null;
+    return decision.kind === 'finished' ? { ...decision, kind: 'completed' } : null;
   } catch (error) {
     if (error instanceof GatewayRequestError) return null;
     throw error;
@@ -167,7 +181,7 @@ function resultOfAnswer({ payload, error }: SecondAnswer): TurnResult {
   const stopReason = parsed?.stopReason ?? null;
   switch (parsed?.status) {
     case 'ok':
-      return { kind: 'done', outcome: { kind: 'completed', text: answerIn(parsed) } };
+      return { kind: 'done', outcome: completedBy(answerIn(parsed), parsed.result?.meta?.stopReason ?? null) };
     case 'timeout':
       return resultOfStop(parsed.timeoutPhase === 'gateway_draining' ? 'restart' : stopReason, '');
     default: {
@@ -187,7 +201,7 @@ function answerIn({ result }: AgentPayload): string {
   const said = (result?.payloads ?? []).filter(({ isError }) => isError !== true);
   return said
     .map(({ text }) => text ?? '')
-    .filter((text) => text !== '')
+    .filter((text) => text !== '' && !LIMIT_NOTE.test(text))
     .join('\n\n');
 }
 

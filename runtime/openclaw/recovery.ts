@@ -1,10 +1,11 @@
+import type { FinishReason } from '../../domain/turn.ts';
 import type { GatewayHistory, HistoryRow } from './gateway-history.ts';
-import { resultOfFailure } from './turn-outcome.ts';
+import { finishReasonOf, resultOfFailure } from './turn-outcome.ts';
 import type { TurnOutcome } from './turn-outcome.ts';
 
 /** What to do about a turn that was handed to a gateway and whose end was not seen. */
 export type Recovery =
-  | { kind: 'finished'; text: string }
+  | { kind: 'finished'; text: string; finishReason: FinishReason }
   | Extract<TurnOutcome, { kind: 'cancelled' | 'failed' }>
   /** It is at work under this run id; its events tell the rest. */
   | { kind: 'running'; runKey: string; textSoFar: string; hasBegun: boolean }
@@ -83,8 +84,8 @@ function endOf(rows: readonly HistoryRow[], runId: string): Recovery | null {
   const answers = answersOf(rows, runId);
   const aborted = answers.find((row) => row.aborted);
   if (aborted) return { kind: 'cancelled', text: aborted.text };
-  const whole = answers.some(({ stopReason, callsTool }) => stopReason !== null && ENDED.includes(stopReason) && !callsTool);
-  return whole ? { kind: 'finished', text: saidIn(answers) } : null;
+  const last = answers.findLast(({ stopReason, callsTool }) => stopReason !== null && ENDED.includes(stopReason) && !callsTool);
+  return last ? { kind: 'finished', text: saidIn(answers), finishReason: finishReasonOf(last.stopReason) } : null;
 }
 
 /** As the gateway's `chat` events join them, but for a few words right before a tool call, which they may leave out. */
@@ -135,7 +136,8 @@ function recoveryOfUnbegun({ pendingInputs, inputReceipts }: GatewayHistory, key
 
 /** The conversation rests and no row tells how the run ended. */
 function endByStatus({ rows, status, lastRunId }: GatewayHistory, runId: string): Recovery {
-  if (lastRunId === runId && status === 'done') return { kind: 'finished', text: saidIn(answersOf(rows, runId)) };
+  if (lastRunId === runId && status === 'done')
+    return { kind: 'finished', text: saidIn(answersOf(rows, runId)), finishReason: 'stop' };
   if (status === 'killed') return { kind: 'cancelled', text: saidIn(answersOf(rows, runId)) };
   if (status === 'timeout') return { kind: 'failed', reason: 'turn_timeout', message: 'The turn ran longer than it may.' };
   return { kind: 'failed', reason: 'agent_failed', message: 'The gateway lost the turn.' };

@@ -1,8 +1,9 @@
+import type { FinishReason } from '../../domain/turn.ts';
 import type { GatewayEvent, ProviderFailure } from './gateway-events.ts';
 
 /** How a turn ended. */
 export type TurnOutcome =
-  | { kind: 'completed'; text: string }
+  | { kind: 'completed'; text: string; finishReason: FinishReason }
   | { kind: 'failed'; reason: 'model_error' | 'agent_failed' | 'turn_timeout'; message: string }
   | { kind: 'cancelled'; text: string };
 
@@ -90,7 +91,7 @@ export function resultOfStop(stopReason: string | null, text: string): TurnResul
 export function resultOfEvent(event: GatewayEvent): TurnResult | null {
   switch (event.kind) {
     case 'final':
-      return { kind: 'done', outcome: { kind: 'completed', text: event.text } };
+      return { kind: 'done', outcome: { kind: 'completed', text: event.text, finishReason: finishReasonOf(event.stopReason) } };
     case 'aborted':
       return resultOfStop(event.stopReason, event.text);
     case 'error':
@@ -98,6 +99,11 @@ export function resultOfEvent(event: GatewayEvent): TurnResult | null {
     default:
       return null;
   }
+}
+
+/** What a gateway's stop reason says about a reply. */
+export function finishReasonOf(stopReason: string | null): FinishReason {
+  return stopReason === 'length' ? 'length' : 'stop';
 }
 
 function failed(reason: 'model_error' | 'agent_failed' | 'turn_timeout', message: string): TurnResult {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { FinishReason } from '../../domain/turn.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { GatewayHistory } from './gateway-history.ts';
 import { decideRecovery } from './recovery.ts';
@@ -7,6 +8,7 @@ import { decideRecovery } from './recovery.ts';
 export interface UnpromptedRun {
   runId: string;
   text: string;
+  finishReason: FinishReason;
 }
 
 export interface SessionSeen {
@@ -32,7 +34,7 @@ export function unpromptedRuns(history: GatewayHistory, isOurs: (runId: string) 
     const runId = key.slice(0, -':user'.length);
     if (isOurs(runId)) return [];
     const end = decideRecovery(history, runId);
-    return end.kind === 'finished' && end.text !== '' ? [{ runId, text: end.text }] : [];
+    return end.kind === 'finished' && end.text !== '' ? [{ runId, text: end.text, finishReason: end.finishReason }] : [];
   });
 }
 

@@ -246,7 +246,7 @@ test('an answer that was cut short because its client went away is not kept: the
   expect(answers.map(({ body }) => body)).toEqual([{ tries: 2 }, { tries: 2 }]);
 });
 
-const completed = (content: string): TurnEnd => ({ status: 'completed', content });
+const completed = (content: string): TurnEnd => ({ status: 'completed', content, finishReason: 'stop' });
 const failed: TurnEnd = { status: 'failed', reason: 'model_error', message: 'The model did not answer.' };
 
 async function pendingReply(): Promise<string> {

@@ -127,6 +127,21 @@ describe('recordEvent', () => {
     expect(await webhooks.deliveriesOf(webhookId)).toHaveLength(1);
   });
 
+  test('delivers why an agent ended its message; null where that is not known', async () => {
+    const accountId = await webhooks.newAccount();
+    const { webhookId } = await webhooks.newWebhook(accountId, 'https://8.8.8.8/');
+    await webhooks.record(accountId, { finishReason: 'length' });
+    await webhooks.record(accountId);
+    const rows = await webhooks.sql<{ body: string }>(
+      'select body from webhook_deliveries where webhook_id = ? order by created_at',
+      [webhookId],
+    );
+    expect(rows.map(({ body }) => JSON.parse(body))).toMatchObject([
+      { data: { content: 'hello', finishReason: 'length' } },
+      { data: { content: 'hello', finishReason: null } },
+    ]);
+  });
+
   test('gives each account numbers without a gap, however many are recorded at once', async () => {
     const accountId = await webhooks.newAccount();
     await webhooks.newWebhook(accountId, 'https://8.8.8.8/');

@@ -55,13 +55,13 @@ function callTo(fake: FakeModel, text: string) {
 }
 
 /** What the caller gets of an error of the provider. */
-async function refusedWith(status: number, error: object): Promise<{ status: number; error: unknown }> {
+async function refusedWith(status: number, error: object, caller = agent): Promise<{ status: number; error: unknown }> {
   const upstream = await startScriptedUpstream((request, response) => {
     request.resume();
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
   });
   const through = await startRelay(database.url, upstream.url);
-  const response = await ask(through, { token: agent.token });
+  const response = await ask(through, { token: caller.token });
   // The relay's own error.
   const body = (await response.json()) as { error: unknown };
   await through.close();
@@ -244,6 +244,7 @@ describe('usage', () => {
         model: MODEL,
         input_tokens: 2,
         output_tokens: 4,
+        finish_reason: 'stop',
       },
     ]);
     await locker.end();
@@ -262,6 +263,19 @@ describe('usage', () => {
     const own = await addAgent(client);
     await (await ask(relay, { token: own.token, traceId: randomBytes(16).toString('hex') })).text();
     expect(await callsOf(client, own)).toMatchObject([{ message_id: null }]);
+  });
+
+  test('says why the provider ended its answer, or refused a prompt', async () => {
+    const own = await addAgent(client);
+    for (const reason of ['length', 'content_filter'])
+      await (await ask(relay, { token: own.token, text: `[[SAY Some text]] [[FINISH ${reason}]]` })).text();
+    await refusedWith(400, { message: 'The prompt was filtered', code: 'content_filter' }, own);
+
+    expect(await callsOf(client, own)).toMatchObject([
+      { finish_reason: 'length', output_tokens: 2 },
+      { finish_reason: 'content_filter', output_tokens: 2 },
+      { finish_reason: 'content_filter', input_tokens: 0, output_tokens: 0 },
+    ]);
   });
 
   test('of a refused call is not counted', async () => {

@@ -176,12 +176,13 @@ export interface CallRow {
   model: string;
   input_tokens: number;
   output_tokens: number;
+  finish_reason: string | null;
 }
 
 /** What is recorded of an agent's model calls, oldest first. */
 export async function callsOf(client: Client, { agentId }: TestAgent): Promise<CallRow[]> {
   const { rows } = await client.query<CallRow>(
-    `select account_id, instance_id, message_id, model, input_tokens, output_tokens
+    `select account_id, instance_id, message_id, model, input_tokens, output_tokens, finish_reason
      from model_calls where agent_id = $1 order by id`,
     [agentId],
   );

@@ -153,3 +153,25 @@ test.each([
   expect(bytes.equals(Buffer.concat(parts))).toBe(true);
   expect(records).toEqual([{ usage: { inputTokens: 7, outputTokens: 8 }, after: 0 }]);
 });
+
+test.each([
+  ['length', 'data: {"choices":[{"delta":{},"finish_reason":"length"}]}\n\n' + usageOf(1, 2) + done],
+  ['the last one', 'data: {"choices":[{"finish_reason": "stop"}]}\n\ndata: {"choices":[{"finish_reason":"content_filter"}]}'],
+  ['none', 'data: {"choices":[{"delta":{"content":"\\"finish_reason\\":\\"length\\""},"finish_reason":null}]}\n\n' + done],
+])('the reason why an answer ended is recorded: %s', async (what, stream) => {
+  const reasons: (string | null)[] = [];
+  const source = (async function* () {
+    yield Buffer.from(stream);
+  })();
+  for await (const _ of tapEventStream(source, async (_usage, finishReason) => void reasons.push(finishReason)));
+  expect(reasons).toEqual([{ length: 'length', 'the last one': 'content_filter' }[what] ?? null]);
+});
+
+test('the reason why one object ended is recorded', async () => {
+  const reasons: (string | null)[] = [];
+  const source = (async function* () {
+    yield Buffer.from('{"choices":[{"message":{"content":"Hi"},"finish_reason":"length"}]}');
+  })();
+  for await (const _ of tapJson(source, async (_usage, finishReason) => void reasons.push(finishReason)));
+  expect(reasons).toEqual(['length']);
+});

@@ -34,8 +34,8 @@ describe('a turn ends once, whoever sees its end first', () => {
     for (let round = 0; round < 50; round += 1) {
       const { messageId } = await accept(`round-${round}`);
       const ends = await Promise.all([
-        endTurn(turns.deps, messageId, { status: 'completed', content: 'from the API' }),
-        endTurn(turns.deps, messageId, { status: 'completed', content: 'from the watcher' }),
+        endTurn(turns.deps, messageId, { status: 'completed', content: 'from the API', finishReason: 'stop' }),
+        endTurn(turns.deps, messageId, { status: 'completed', content: 'from the watcher', finishReason: 'stop' }),
       ]);
 
       expect(ends.filter(Boolean)).toHaveLength(1);
@@ -53,7 +53,7 @@ describe('a turn ends once, whoever sees its end first', () => {
     for (let round = 0; round < 20; round += 1) {
       const { messageId } = await accept(`round-${round}`);
       const [replied, cancelled] = await Promise.all([
-        endTurn(turns.deps, messageId, { status: 'completed', content: 'done' }),
+        endTurn(turns.deps, messageId, { status: 'completed', content: 'done', finishReason: 'stop' }),
         endTurnFirst(turns.deps, messageId, cancelledEnd()),
       ]);
       expect(cancelled).toBe(replied ? 'was-ended' : 'ended');
@@ -105,7 +105,7 @@ describe('ending the turns of an instance or an agent', () => {
 
     expect((await turns.turn(messageId)).status).toBe('cancelled');
     expect(await turns.events(messageId)).toEqual([]);
-    expect(await endTurn(turns.deps, messageId, { status: 'completed', content: 'late' })).toBe(false);
+    expect(await endTurn(turns.deps, messageId, { status: 'completed', content: 'late', finishReason: 'stop' })).toBe(false);
   });
 
   test('an end that is rolled back has not happened', async () => {
@@ -116,7 +116,7 @@ describe('ending the turns of an instance or an agent', () => {
     });
 
     await expect(failing).rejects.toThrow('the process died');
-    expect(await endTurn(turns.deps, messageId, { status: 'completed', content: 'yes' })).toBe(true);
+    expect(await endTurn(turns.deps, messageId, { status: 'completed', content: 'yes', finishReason: 'stop' })).toBe(true);
   });
 });
 

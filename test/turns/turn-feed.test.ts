@@ -12,6 +12,7 @@ function completed(content: string): TurnView {
     sessionId: '',
     status: 'completed',
     content,
+    finishReason: 'stop',
     errorReason: null,
     errorMessage: null,
     createdAt: new Date(0),

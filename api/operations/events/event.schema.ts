@@ -12,6 +12,10 @@ const facts = {
   messageId: z.string().nullable(),
   content: z.string().meta({ description: 'In full, unless `contentTruncated` says otherwise. Empty for errors and notices.' }),
   contentTruncated: z.literal(true).optional().meta({ description: 'The gateway had only a part of it left.' }),
+  finishReason: z.enum(['stop', 'length']).nullable().meta({
+    description:
+      'Of an `agent.message`: `length` when the model stopped at its limit of tokens, so that the end of the content may be missing. Null for other events, and for those from before it was recorded.',
+  }),
   sender: z.object({ type: z.literal('agent'), id: z.string(), name: z.string() }).nullable(),
   source: z.enum(['cron', 'agent']).nullable(),
   createdAt: timestamp,
@@ -39,6 +43,7 @@ export function presentEvent(event: EventView): z.input<typeof eventSchema> {
   const { id: eventId, type: eventType, messageId, content, source, agentSlug, agentName, jobName, errorCode } = event;
   return {
     ...{ eventId, seq: event.seq, eventType, messageId, content: content ?? '', source, agentSlug, jobName },
+    finishReason: event.finishReason,
     ...(event.contentTruncated ? { contentTruncated: true as const } : {}),
     sender: agentSlug === null ? null : { type: 'agent', id: agentSlug, name: agentName ?? agentSlug },
     createdAt: event.createdAt.toISOString(),

@@ -18,6 +18,10 @@ export const messageSchema = z
     timestamp,
     sessionId: z.string().nullable().meta({ description: 'Null: the one conversation without a name.' }),
     status: z.enum(['pending', 'completed', 'failed', 'cancelled']).optional().meta({ description: 'Of a reply.' }),
+    finishReason: z.enum(['stop', 'length']).nullable().optional().meta({
+      description:
+        'Of a reply: `length` when the model stopped at its limit of tokens, so that the end may be missing. Null unless the status is `completed`, and for replies from before it was recorded.',
+    }),
     error: z
       .object({ code: z.string(), message: z.string() })
       .nullable()
@@ -48,9 +52,11 @@ export function presentMessage(message: MessageView): z.input<typeof messageSche
 }
 
 function turnOf(reply: MessageView): Partial<z.input<typeof messageSchema>> {
-  const { status, errorReason, errorMessage, requestMessageId, endedAt, createdAt, inputTokens, outputTokens } = reply;
+  const { status, finishReason, errorReason, errorMessage, requestMessageId, endedAt, createdAt, inputTokens, outputTokens } =
+    reply;
   return {
     ...(status === null ? {} : { status }),
+    finishReason,
     error: errorReason === null ? null : { code: errorReason, message: errorMessage ?? '' },
     ...(requestMessageId === null ? {} : { requestMessageId }),
     usage: { inputTokens, outputTokens },

@@ -1,3 +1,4 @@
+import type { FinishReason } from '../../../domain/turn.ts';
 import type { FollowedTurn } from '../../../turns/turn-sender.ts';
 import type { TurnView } from '../../../turns/turn-sender.ts';
 import type { Deps } from '../../deps.ts';
@@ -32,9 +33,9 @@ export async function* streamReply(
       hasBegun = true;
       yield chunk({ content: text });
     }
-    const { usage } = await completedTurn(deps, sent, await orStillRunning(turn.ended, sent, signal));
+    const { usage, finishReason } = await completedTurn(deps, sent, await orStillRunning(turn.ended, sent, signal));
     if (!hasBegun) yield chunk({ role: 'assistant', content: '' });
-    yield chunk({}, 'stop', { usage: usageOf(usage) });
+    yield chunk({}, finishReason ?? 'stop', { usage: usageOf(usage) });
     yield '[DONE]';
   } finally {
     turn.close();
@@ -42,7 +43,7 @@ export async function* streamReply(
 }
 
 function chunksOf({ messageId, model, acceptedAtMs }: StreamedTurn) {
-  return (delta: Delta, finishReason: 'stop' | null = null, more: object = {}): string =>
+  return (delta: Delta, finishReason: FinishReason | null = null, more: object = {}): string =>
     JSON.stringify({
       id: messageId,
       object: 'chat.completion.chunk',

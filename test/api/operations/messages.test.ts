@@ -28,7 +28,7 @@ beforeEach(async () => {
 
 afterAll(() => api.close());
 
-const completed = (content: string): TurnEnd => ({ status: 'completed', content });
+const completed = (content: string): TurnEnd => ({ status: 'completed', content, finishReason: 'stop' });
 const failed: TurnEnd = { status: 'failed', reason: 'model_error', message: 'The model did not answer.' };
 
 /** The reply that is being waited for, once it is stored. */
@@ -81,6 +81,7 @@ describe('messages.send', () => {
       timestamp: expect.stringMatching(/^\d{4}-.*Z$/),
       sessionId: 'Case',
       status: 'completed',
+      finishReason: 'stop',
       error: null,
       requestMessageId: expect.stringMatching(/^msg_/),
       usage: { inputTokens: 30, outputTokens: 12 },
@@ -241,6 +242,37 @@ describe('messages.send', () => {
     expect(choices[0]?.delta.role).toBe('assistant');
     expect(choices.map((choice) => choice?.finish_reason)).toEqual([...choices.slice(1).map(() => null), 'stop']);
     expect((await account.ok('GET', path)).messages.at(-1)).toMatchObject({ messageId, status: 'completed' });
+  });
+
+  test('says that a reply reached the token limit in the answer, the history, the stream and the event', async () => {
+    await makeRunning(api, of.instanceId);
+    const short: TurnEnd = { status: 'completed', content: 'Half of', finishReason: 'length' };
+    const sending = send();
+    const messageId = await pendingReply();
+    expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({ status: 'pending', finishReason: null });
+    await endTurn(api, messageId, short);
+
+    expect((await sending).body).toMatchObject({ messageId, content: 'Half of', finishReason: 'length' });
+    expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({ finishReason: 'length' });
+    expect((await account.ok('GET', path)).messages.at(-1)).toMatchObject({ messageId, finishReason: 'length' });
+    const { events } = await account.ok('GET', `/instances/${of.instanceId}/events`);
+    expect(events).toMatchObject([{ messageId, eventType: 'agent.message', finishReason: 'length' }]);
+
+    const streaming = account.raw('POST', path, { message: 'Hello', stream: true });
+    await endTurn(api, await pendingReply(), short);
+    const { chunks, text } = await readStream(await streaming);
+    expect([text, chunks.at(-1)?.choices[0]?.finish_reason]).toEqual(['Half of', 'length']);
+  });
+
+  test('shows no finish reason of a turn that failed, nor of a reply from before it was recorded', async () => {
+    await makeRunning(api, of.instanceId);
+    const sending = send();
+    const messageId = await pendingReply();
+    await endTurn(api, messageId, failed);
+    await sending;
+    expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({ status: 'failed', finishReason: null });
+    await api.sql(`update messages set status = 'completed', content = 'Old' where id = ? returning id`, [messageId]);
+    expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({ content: 'Old', finishReason: null });
   });
 
   test('answers plain JSON for what fails before the first byte of a stream', async () => {

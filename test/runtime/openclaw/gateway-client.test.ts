@@ -25,7 +25,7 @@ afterAll(() => gateway.close(), GATEWAY_START_MS);
 
 const callsOf = (mark: string) => gateway.model.calls.filter(({ lastUserText }) => lastUserText.includes(mark));
 const callOf = (mark: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(mark), WAIT_MS);
-const completed = (text: string) => ({ kind: 'done', outcome: { kind: 'completed', text } });
+const completed = (text: string) => ({ kind: 'done', outcome: { kind: 'completed', text, finishReason: 'stop' } });
 
 test(
   'a turn is accepted, streams, ends, and its model call carries its trace id',
@@ -58,7 +58,7 @@ test(
     expect(await heard.endOf(turn.key)).toEqual(completed(text));
     expect(await result).toEqual(completed(text));
     const history = await readHistory(client, { sessionKey: turn.sessionKey, keys: [turn.key] });
-    expect(decideRecovery(history, turn.key)).toEqual({ kind: 'finished', text });
+    expect(decideRecovery(history, turn.key)).toEqual({ kind: 'finished', text, finishReason: 'stop' });
     expect(await sendTurn(client, turn)).toEqual(completed(text));
     expect(callsOf('look')).toHaveLength(2);
   },
@@ -187,7 +187,7 @@ test(
     const turn = turnOf('conv_large', 'msg_large', `[[SAY ${text}]]`);
     expect(await (await send(client, turn)).result).toEqual(completed(text));
     const history = await readHistory(client, { sessionKey: turn.sessionKey, keys: [turn.key] });
-    expect(decideRecovery(history, turn.key)).toEqual({ kind: 'finished', text });
+    expect(decideRecovery(history, turn.key)).toEqual({ kind: 'finished', text, finishReason: 'stop' });
   },
   WAIT_MS,
 );

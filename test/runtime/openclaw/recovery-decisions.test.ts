@@ -56,26 +56,30 @@ function history(messages: object[], { status, lastRunId, inFlightRun, pending }
 }
 
 test.each<[string, GatewayHistory, object]>([
-  ['its answer is there', history([user(K), said(K, 'hi')], { status: 'done' }), { kind: 'finished', text: 'hi' }],
+  [
+    'its answer is there',
+    history([user(K), said(K, 'hi')], { status: 'done' }),
+    { kind: 'finished', text: 'hi', finishReason: 'stop' },
+  ],
   [
     'what it said before and after a tool belongs together',
     history([user(K), said(K, 'Let me look.', null), toolCall(K), toolResult(K), said(K, 'Done.')], { status: 'done' }),
-    { kind: 'finished', text: 'Let me look.\n\nDone.' },
+    { kind: 'finished', text: 'Let me look.\n\nDone.', finishReason: 'stop' },
   ],
   [
     'the gateway died before it noted the end, and repeats the turn',
     history([user(K), said(K, 'hi'), system('r1'), said('r1', 'hi again')], { status: 'done' }),
-    { kind: 'finished', text: 'hi' },
+    { kind: 'finished', text: 'hi', finishReason: 'stop' },
   ],
   [
     'a resend after the end left a failure behind the answer',
     history([user(K), said(K, 'hi'), terminalError(K, 'Agent run failed')], { status: 'failed' }),
-    { kind: 'finished', text: 'hi' },
+    { kind: 'finished', text: 'hi', finishReason: 'stop' },
   ],
   [
     'it reached the token limit',
     history([user(K), said(K, 'a lot', 'length')], { status: 'done' }),
-    { kind: 'finished', text: 'a lot' },
+    { kind: 'finished', text: 'a lot', finishReason: 'length' },
   ],
   ['it was aborted', history([user(K), abortedRow(K, 'so f')], { status: 'killed' }), { kind: 'cancelled', text: 'so f' }],
   ['it was aborted before it said anything', history([user(K)], { status: 'killed' }), { kind: 'cancelled', text: '' }],
@@ -148,17 +152,17 @@ test.each<[string, GatewayHistory, object]>([
   [
     'its repetition ended',
     history([user(K), system('r1'), said('r1', 'hi')], { status: 'done' }),
-    { kind: 'finished', text: 'hi' },
+    { kind: 'finished', text: 'hi', finishReason: 'stop' },
   ],
   [
     'the second repetition ended',
     history([user(K), system('r1'), toolCall('r1'), system('r2'), said('r2', 'hi')], { status: 'done' }),
-    { kind: 'finished', text: 'hi' },
+    { kind: 'finished', text: 'hi', finishReason: 'stop' },
   ],
   [
     'its repetition ended, and a late resend failed',
     history([user(K), system('r1'), said('r1', 'hi'), terminalError(K, 'Agent run failed')], { status: 'failed' }),
-    { kind: 'finished', text: 'hi' },
+    { kind: 'finished', text: 'hi', finishReason: 'stop' },
   ],
   [
     'its repetition failed',

@@ -76,7 +76,7 @@ async function killAt(turn: TurnRequest, is: (event: { kind: string; phase?: str
 async function expectAnswer(turn: TurnRequest, { end, steps }: TakenUp, answer: unknown): Promise<void> {
   const anyAnswer: unknown = expect.stringMatching(/./);
   const wasRepeated = rerunsOf(await historyOf(turn), turn.key).length > 0;
-  expect(end).toEqual({ kind: 'finished', text: wasRepeated ? anyAnswer : answer });
+  expect(end).toEqual({ kind: 'finished', text: wasRepeated ? anyAnswer : answer, finishReason: 'stop' });
   expect(steps).not.toContain('resend-new');
 }
 
@@ -106,9 +106,9 @@ test(
     // All at once, before the gateway repeats them by itself.
     const taking = Promise.all([takeUp(client, done), takeUp(client, tool), takeUp(client, sent), sendUntilModelCall(open)]);
     const [ofDone, ofTool, ofSent] = await taking;
-    expect(ofDone).toEqual({ end: { kind: 'finished', text: 'the first answer' }, steps: ['finished'] });
+    expect(ofDone).toEqual({ end: { kind: 'finished', text: 'the first answer', finishReason: 'stop' }, steps: ['finished'] });
     await expectAnswer(tool, ofTool, expect.stringContaining('The tool said'));
-    expect(ofSent).toEqual({ end: { kind: 'finished', text: 'sent answer' }, steps: ['resend-same'] });
+    expect(ofSent).toEqual({ end: { kind: 'finished', text: 'sent answer', finishReason: 'stop' }, steps: ['resend-same'] });
     await toolRuns();
   },
   RESTART_MS,
@@ -132,10 +132,16 @@ test(
     gateway.model.release('open');
     const [ofOpen, ofAccepted] = await taking;
     await expectAnswer(open, ofOpen, 'w1 w2 w3 w4');
-    expect(ofAccepted).toEqual({ end: { kind: 'finished', text: 'accepted answer' }, steps: ['resend-new'] });
+    expect(ofAccepted).toEqual({
+      end: { kind: 'finished', text: 'accepted answer', finishReason: 'stop' },
+      steps: ['resend-new'],
+    });
     await eventually(async () => expect(willRerun(await historyOf(ended), ended.key)).toBe(false));
     expect(await decisionOn(ended)).toEqual({ kind: 'cancelled', text: '' });
-    expect(await takeUp(client, queued)).toEqual({ end: { kind: 'finished', text: 'queued answer' }, steps: ['resend-new'] });
+    expect(await takeUp(client, queued)).toEqual({
+      end: { kind: 'finished', text: 'queued answer', finishReason: 'stop' },
+      steps: ['resend-new'],
+    });
     expect(await sendTurn(client, accepted)).toMatchObject({ kind: 'refused', why: 'input-ended' });
   },
   RESTART_MS,
@@ -148,13 +154,13 @@ test(
     await killAt(finishing, ({ phase }) => phase === 'finishing');
     await restart();
 
-    expect(await decisionOn(finishing)).toEqual({ kind: 'finished', text: 'finishing answer' });
+    expect(await decisionOn(finishing)).toEqual({ kind: 'finished', text: 'finishing answer', finishReason: 'stop' });
     if (willRerun(await historyOf(finishing), finishing.key)) {
       const { first, result } = await send(client, finishing);
       if (first.kind === 'accepted') await result;
     }
     await eventually(async () => expect(willRerun(await historyOf(finishing), finishing.key)).toBe(false));
-    expect(await decisionOn(finishing)).toEqual({ kind: 'finished', text: 'finishing answer' });
+    expect(await decisionOn(finishing)).toEqual({ kind: 'finished', text: 'finishing answer', finishReason: 'stop' });
 
     // Nobody sends this one, so the gateway repeats it under an id of its own.
     const [runKey] = await eventually(async () => {
@@ -165,7 +171,7 @@ test(
     const taking = takeUp(client, repeated);
     gateway.model.release('repeated');
     expect(runKey).not.toBe(repeated.key);
-    expect((await taking).end).toEqual({ kind: 'finished', text: expect.stringMatching(/./) });
+    expect((await taking).end).toEqual({ kind: 'finished', text: expect.stringMatching(/./), finishReason: 'stop' });
   },
   RESTART_MS,
 );
@@ -177,7 +183,10 @@ test(
     await killAt(final, ({ kind }) => kind === 'final');
     await restart();
 
-    expect(await takeUp(client, final)).toEqual({ end: { kind: 'finished', text: 'final answer' }, steps: ['finished'] });
+    expect(await takeUp(client, final)).toEqual({
+      end: { kind: 'finished', text: 'final answer', finishReason: 'stop' },
+      steps: ['finished'],
+    });
     const decision = await eventually(async () => {
       const seen = await decisionOn(unwanted);
       expect(seen).toMatchObject({ kind: 'running' });

@@ -100,5 +100,5 @@ export async function takeUp(client: GatewayClient, turn: TurnRequest): Promise<
 function asRecovery(result: TurnResult): Recovery {
   if (result.kind === 'refused') throw new Error(`The gateway refused: ${result.message}`);
   const { outcome } = result;
-  return outcome.kind === 'completed' ? { kind: 'finished', text: outcome.text } : outcome;
+  return outcome.kind === 'completed' ? { ...outcome, kind: 'finished' } : outcome;
 }
