@@ -11,13 +11,13 @@ import {
 } from '../database/queries/crons.ts';
 import { cronOccurrence, recordCronRun } from '../database/queries/record-cron-run.ts';
 import { runTransaction } from '../database/run-transaction.ts';
+import { RecentTexts } from '../lib/recent-texts.ts';
 import { listCronRuns, listCrons, removeCron } from '../runtime/openclaw/crons.ts';
 import type { CronJob, CronRun } from '../runtime/openclaw/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
 import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/run-text.ts';
 import type { RunText } from '../runtime/openclaw/run-text.ts';
 import { noteSeenCron } from './note-cron.ts';
-import { RecentTexts } from './recent-texts.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
 

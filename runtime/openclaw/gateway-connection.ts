@@ -4,6 +4,7 @@ import { parseEvent } from './gateway-events.ts';
 import type { GatewayEvent } from './gateway-events.ts';
 import { parseFrame } from './gateway-frames.ts';
 import type { ErrorShape, EventFrame, ResponseFrame } from './gateway-frames.ts';
+import { MediaLines } from './media-lines.ts';
 
 export interface RequestOptions {
   /** Ends the wait, not what the request does. */
@@ -42,6 +43,7 @@ export class GatewayConnection {
   readonly #secondWaiting = new Map<string, SecondResponse>();
   readonly #listeners = new Set<(event: GatewayEvent) => void>();
   readonly #frameListeners = new Set<(frame: EventFrame) => void>();
+  readonly #mediaLines = new MediaLines();
   #lastId = 0;
   #heard = false;
 
@@ -125,7 +127,9 @@ export class GatewayConnection {
     for (const listener of [...this.#frameListeners]) listener(frame);
     if (this.#listeners.size === 0) return;
     const event = parseEvent(frame);
-    if (event) for (const listener of [...this.#listeners]) listener(event);
+    if (!event) return;
+    const whole = this.#mediaLines.restore(event);
+    for (const listener of [...this.#listeners]) listener(whole);
   }
 
   #onResponse({ id, ok, payload, error }: ResponseFrame): void {

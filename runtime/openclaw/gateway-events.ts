@@ -20,6 +20,8 @@ export type GatewayEvent =
       stopReason: string | null;
     })
   | (OfRun & { kind: 'aborted'; text: string; stopReason: string | null })
+  /** Paths and URLs that the agent names as attachments of what it says, again and again as it says more. */
+  | (OfRun & { kind: 'media'; urls: readonly string[] })
   /** Anything else about a run: a tool call, a phase. */
   | (OfRun & { kind: 'other'; stream: string; phase: string | null })
   | { kind: 'session-message'; sessionKey: string; message: SessionMessage }
@@ -55,7 +57,10 @@ const message = z.looseObject({ content: messageContent.nullish() }).nullish().c
 const agentEvent = z.looseObject({
   ...ofRun,
   stream: z.string(),
-  data: z.looseObject({ phase: text }).nullish().catch(null),
+  data: z
+    .looseObject({ phase: text, mediaUrls: z.array(z.string()).nullish().catch(null) })
+    .nullish()
+    .catch(null),
 });
 
 const chatBase = { ...ofRun, message, stopReason: text };
@@ -156,6 +161,8 @@ function fromAgent(payload: unknown): GatewayEvent | null {
   if (!agent) return null;
   const { runId, sessionKey, stream } = agent;
   const phase = agent.data?.phase ?? null;
+  const urls = agent.data?.mediaUrls ?? [];
+  if (stream === 'assistant' && urls.length > 0) return { kind: 'media', runId, sessionKey, urls };
   // A run that the gateway repeats after a crash has no "start".
   const started = stream === 'lifecycle' && (phase === 'start' || phase === 'model');
   return started ? { kind: 'run-started', runId, sessionKey } : { kind: 'other', runId, sessionKey, stream, phase };

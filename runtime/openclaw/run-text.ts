@@ -51,6 +51,8 @@ const searchAnswer = z.looseObject({
  */
 export async function fullTextOfRun(client: GatewayClient, run: CronRun, heard: string | null): Promise<RunText> {
   const { summary } = run;
+  // Its attachments are in what was heard only.
+  if (heard?.trim().startsWith(`${summary}\nMEDIA:`)) return { text: heard.trim(), isTruncated: false };
   if (summary.length < CUT_FROM || !CUT.test(summary)) return { text: summary, isTruncated: false };
   const beginning = summary.replace(CUT, '').trim();
   const isWhole = (said: string): boolean => said.trim().startsWith(beginning);

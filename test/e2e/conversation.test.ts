@@ -174,6 +174,26 @@ test(
 );
 
 test(
+  'an answer that the provider filtered is a model error which says so, and a reply that reached the token limit says that',
+  async () => {
+    const path = `/instances/${instanceId}/agents/${agentId}/messages`;
+    const filtered = await account.call('POST', path, { message: '[[SAY Some text]] [[FINISH content_filter]]' });
+    expect(filtered).toMatchObject({
+      status: 502,
+      body: {
+        error: {
+          reason: 'model_error',
+          message: "The model's provider filtered the answer. Change the message before you send it again.",
+        },
+      },
+    });
+    const short = await account.ok('POST', path, { message: '[[SAY Half of it]] [[FINISH length]]', sessionId: 'short' });
+    expect(short).toMatchObject({ content: 'Half of it', finishReason: 'length' });
+  },
+  LONG_MS,
+);
+
+test(
   'a sync call that takes too long is 504, and its turn lands in the history',
   async () => {
     const path = `/instances/${instanceId}/agents/${agentId}/messages`;

@@ -125,6 +125,13 @@ test('a job of an agent whose name, message and result hold NUL or half a charac
   expect(events).toMatchObject([{ type: 'cron.completed', content: 'done\ufffd \ufffd.' }]);
 });
 
+test('an attachment in the result of a job is a line at its end', async () => {
+  await watch();
+  await addCron(client, newCron('cron_media', { name: 'Media', message: '[[PIECES ["MEDIA:./a.png\\n", "Look."]]]' }));
+
+  expect((await atLeast(1, 'Media'))[0]).toMatchObject({ type: 'cron.completed', content: 'Look.\nMEDIA:./a.png' });
+});
+
 test('what jobs did while nobody was connected is read back, also of a job that is gone', async () => {
   const before = await watch();
   const soon = { kind: 'at', at: new Date(Date.now() + 15_000).toISOString() } as const;

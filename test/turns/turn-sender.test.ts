@@ -112,6 +112,27 @@ describe('a turn runs once and ends once', () => {
     expect(await turns.events(messageId)).toEqual([{ type: 'agent.message', content, error_code: null }]);
   });
 
+  test.each([
+    ['before other text', '["Here:\\n", "MEDIA:https://example.com/a.png\\n", "Done. ", "And more."]', 'Here:\nDone. And more.'],
+    ['alone', '["MEDIA:https://example.com/a.png"]', ''],
+  ])('an attachment %s is a line at the end of the reply, in the stream too', async (_where, pieces, text) => {
+    const api = await newApi();
+
+    const { followed } = await api.say(instance, { text: `picture [[PIECES ${pieces}]] [[DELAY 200]]` });
+
+    const content = `${text}\nMEDIA:https://example.com/a.png`.trim();
+    expect((await collect(followed)).join('')).toBe(content);
+    expect(await followed.ended).toMatchObject({ status: 'completed', content });
+  });
+
+  test('an answer that reached the limit of tokens is a reply that says so', async () => {
+    const api = await newApi();
+
+    const { followed } = await api.say(instance, { text: 'too long [[SAY Half of it]] [[FINISH length]]' });
+
+    expect(await followed.ended).toMatchObject({ status: 'completed', content: 'Half of it', finishReason: 'length' });
+  });
+
   test('a reply that the database refuses again and again ends its turn as agent_failed', async () => {
     const api = await newApi();
     await turns.refuse('Cannot be stored.');

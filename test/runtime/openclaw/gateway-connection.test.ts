@@ -163,3 +163,37 @@ test('events that came right behind the answer are not lost to who listens from 
   unsubscribe();
   client.close();
 });
+
+test('the attachments that a gateway takes out of an answer are lines at its end, each once, 100 at most', async () => {
+  const client = await connected();
+  const finals: string[] = [];
+  client.onEvent((event) => {
+    if (event.kind === 'final') finals.push(event.text);
+  });
+  const say = (runId: string, mediaUrls: string[]): void => {
+    const data = { text: 'Look:', delta: '', mediaUrls };
+    gateway.send({ type: 'event', event: 'agent', payload: { runId, sessionKey: 's', stream: 'assistant', data } });
+  };
+  const end = (runId: string, content?: string): void => {
+    const message = content === undefined ? {} : { message: { content } };
+    gateway.send({ type: 'event', event: 'chat', payload: { runId, sessionKey: 's', state: 'final', ...message } });
+  };
+  const many = Array.from({ length: 101 }, (_, index) => `/tmp/${index}.png`);
+  say('one', ['https://example.com/a.png']);
+  say('two', ['./b.png']);
+  say('one', ['https://example.com/a.png', './c.png']);
+  say('many', many);
+  end('one', 'Look:');
+  end('two');
+  end('one', 'A second time');
+  end('many', 'Look:');
+  await eventually(() =>
+    expect(finals).toEqual([
+      'Look:\nMEDIA:https://example.com/a.png\nMEDIA:./c.png',
+      'MEDIA:./b.png',
+      'A second time',
+      ['Look:', ...many.slice(0, 100).map((path) => `MEDIA:${path}`)].join('\n'),
+    ]),
+  );
+  client.close();
+});
