@@ -10,7 +10,10 @@ const facts = {
   seq,
   eventType: z.enum([...AGENT_EVENTS, ...NOTICE_EVENTS]),
   messageId: z.string().nullable(),
-  content: z.string().meta({ description: 'In full, unless `contentTruncated` says otherwise. Empty for errors and notices.' }),
+  content: z.string().meta({
+    description:
+      'In full, unless `contentTruncated` says otherwise. Empty for errors and notices. An attachment of the agent is a line `MEDIA:` with its URL, or its path inside the instance.',
+  }),
   contentTruncated: z.literal(true).optional().meta({ description: 'The gateway had only a part of it left.' }),
   finishReason: z.enum(['stop', 'length']).nullable().meta({
     description:

@@ -13,7 +13,10 @@ export const messageSchema = z
   .object({
     messageId: idField('msg'),
     role: z.enum(['user', 'agent']),
-    content: z.string().meta({ description: 'Empty while the turn has not ended.' }),
+    content: z.string().meta({
+      description:
+        'Empty while the turn has not ended. An attachment of the agent is a line `MEDIA:` with its URL, or its path inside the instance.',
+    }),
     sender,
     timestamp,
     sessionId: z.string().nullable().meta({ description: 'Null: the one conversation without a name.' }),
