@@ -70,7 +70,8 @@ export async function updateCron(client: GatewayClient, jobId: string, changes: 
   const { name, schedule, message, enabled } = changes;
   const patch = {
     ...(name !== undefined && { name }),
-    ...(schedule !== undefined && { schedule: scheduleParams(schedule) }),
+    // Without it the gateway takes a job that is moved to a single moment for one to be deleted after its run.
+    ...(schedule !== undefined && { schedule: scheduleParams(schedule), deleteAfterRun: false }),
     ...(message !== undefined && { payload: { kind: 'agentTurn', message } }),
     ...(enabled !== undefined && { enabled }),
   };
