@@ -82,9 +82,10 @@ export async function takeUpEndedTurn(
   const history = await readHistory(client, { sessionKey, keys: [key], signal });
   const recovery = decideRecovery(history, key);
   if (willRerun(history, key)) {
-    const { gatewayAgentId: agentId, text: message, traceId } = turn;
+    const { gatewayAgentId: agentId, text: message, saidAtMs, traceId } = turn;
+    const saidAt = new Date(saidAtMs);
     const timeoutSeconds = Math.ceil(deps.turnTimeoutMs / 1_000);
-    await sendTurn(client, { key, agentId, sessionKey, message, traceId, timeoutSeconds }, { signal });
+    await sendTurn(client, { key, agentId, sessionKey, message, saidAt, traceId, timeoutSeconds }, { signal });
     for (let tries = 1; tries <= ABORT_TRIES && !(await abortEndedTurn(deps, client, turn, signal)); tries += 1)
       await sleep(ABORT_PAUSE_MS, undefined, { signal });
   } else if (recovery.kind === 'running' || rerunAtWork(history, key) !== null) {

@@ -153,6 +153,7 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
     agentId: turn.gatewayAgentId,
     sessionKey: sessionKeyOfTurn(turn),
     message: turn.text,
+    saidAt: new Date(turn.saidAtMs),
     traceId: turn.traceId,
     timeoutSeconds: Math.ceil(deps.turnTimeoutMs / 1_000) + TIMEOUT_MARGIN_SECONDS,
   };

@@ -13,6 +13,7 @@ export interface PendingTurn {
   gatewayAgentId: string;
   /** What was said. */
   text: string;
+  saidAtMs: number;
   traceId: string;
   owner: string;
   bootId: string | null;
@@ -25,7 +26,8 @@ export interface PendingTurn {
 /** Of messages `m` (the reply) with its instance `i`, agent `a` and message `u`. */
 export const TURN_COLUMNS = `
   m.id as "messageId", m.instance_id as "instanceId", i.runtime_id as "runtimeId", m.conversation_id as "conversationId",
-  a.gateway_agent_id as "gatewayAgentId", u.content as text, m.trace_id as "traceId", m.owner, m.boot_id as "bootId",
+  a.gateway_agent_id as "gatewayAgentId", u.content as text,
+  (extract(epoch from u.created_at) * 1000)::float8 as "saidAtMs", m.trace_id as "traceId", m.owner, m.boot_id as "bootId",
   m.attempt, m.deaths`;
 
 export const TURN_JOINS = `

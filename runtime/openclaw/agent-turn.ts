@@ -4,6 +4,7 @@ import { CONNECTION_LOST, GatewayRequestError, NO_ANSWER } from './gateway-clien
 import type { GatewayClient, SecondAnswer } from './gateway-client.ts';
 import { readHistory } from './gateway-history.ts';
 import { decideRecovery } from './recovery.ts';
+import { asPlainText } from './spoken-text.ts';
 import { finishReasonOf, refusalIn, resultOfFailure, resultOfStop } from './turn-outcome.ts';
 import type { RefusalReason, TurnOutcome, TurnResult } from './turn-outcome.ts';
 
@@ -18,6 +19,7 @@ export interface TurnRequest {
   agentId: string;
   sessionKey: string;
   message: string;
+  saidAt: Date;
   /** 32 hex digits; the relay finds the turn by it. */
   traceId: string;
   /** How long the run may take. */
@@ -123,8 +125,12 @@ async function sendOnce(client: GatewayClient, turn: TurnRequest, { signal, onRe
   return result;
 }
 
-function paramsOf({ agentId, sessionKey, message, key, timeoutSeconds }: TurnRequest) {
-  return { agentId, sessionKey, message, idempotencyKey: key, timeout: timeoutSeconds, deliver: false };
+function paramsOf({ agentId, sessionKey, message, saidAt, key, timeoutSeconds }: TurnRequest) {
+  return {
+    ...{ agentId, sessionKey },
+    message: asPlainText(message, saidAt),
+    ...{ idempotencyKey: key, timeout: timeoutSeconds, deliver: false },
+  };
 }
 
 /** The gateway's second answer has only what was said after the last tool call; its `final` event has all. */

@@ -14,6 +14,22 @@ const FIRST_PARAGRAPH = /^(?:[^\n]+\n)+\n/;
 /** After the first message of a conversation: `Runtime: agent=... | session=...` in a paragraph of its own. */
 const RUNTIME_LINE = /\n\nRuntime: agent=[^\n]*\s*$/;
 
+/**
+ * A message as it is sent to a gateway, so that what begins with a slash is text for the agent like any other: a gateway
+ * obeys some such messages (`/new` forgets the conversation, `/skill:name` becomes that skill). Behind the time stamp,
+ * which it would write before the message anyway, it looks for none.
+ */
+export function asPlainText(message: string, saidAt: Date): string {
+  return message.trimStart().startsWith('/') ? `${timeStampOf(saidAt)}${message}` : message;
+}
+
+const WEEKDAYS = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'];
+
+function timeStampOf(at: Date): string {
+  const [date, time] = [at.toISOString().slice(0, 10), at.toISOString().slice(11, 16)];
+  return `[${WEEKDAYS[at.getUTCDay()]} ${date} ${time} UTC] `;
+}
+
 /** What was said in a user message as a gateway sends it to a model, without what it adds. Null: nobody said it. */
 export function spokenText(userMessage: string): string | null {
   if (userMessage.includes(GATEWAY_CONTEXT)) return null;

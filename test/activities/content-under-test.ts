@@ -100,6 +100,7 @@ export function contentOf(world: ReconcilerUnderTest, instance: NewInstance) {
         agentId: gatewayAgentId,
         sessionKey: sessionKeyOf(gatewayAgentId, conversation),
         message,
+        saidAt: new Date(),
         traceId: randomBytes(16).toString('hex'),
         timeoutSeconds: TURN_MS / 1_000,
       });

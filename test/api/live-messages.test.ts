@@ -48,6 +48,21 @@ test(
 );
 
 test(
+  'what a gateway would obey is a message like any other: the first of a conversation, a later one, and one that is streamed',
+  async () => {
+    expect((await send('/reset')).body.content).toBe('You said: /reset');
+    expect((await send('/new Remember 4711.')).body.content).toBe('You said: /new Remember 4711.');
+    expect((await readStream(await stream('/new'))).text).toBe('You said: /new');
+    const sent = JSON.stringify(gateway.model.calls.at(-1)?.messages);
+    for (const text of ['/reset', '/new Remember 4711.']) expect(sent).toContain(text);
+    expect((await history()).map(({ content }: { content: string }) => content)).toEqual([
+      ...['/reset', 'You said: /reset', '/new Remember 4711.', 'You said: /new Remember 4711.', '/new', 'You said: /new'],
+    ]);
+  },
+  ANSWER_MS,
+);
+
+test(
   'the first words of a stream leave while the model still speaks',
   async () => {
     const name = `stream-${session}`;

@@ -28,6 +28,7 @@ export async function bareTurn(client: GatewayClient, gatewayAgentId: string, me
     agentId: gatewayAgentId,
     sessionKey: sessionKeyOf(gatewayAgentId, 'straight'),
     message,
+    saidAt: new Date(),
     traceId: randomBytes(16).toString('hex'),
     timeoutSeconds: 60,
   });

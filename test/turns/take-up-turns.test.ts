@@ -69,6 +69,7 @@ async function sendUnheard(text: string, sessionId: string): Promise<AcceptedTur
     agentId: 'alpha',
     sessionKey: `agent:alpha:conv:${conversationId}`,
     message: turn!.text,
+    saidAt: new Date(turn!.saidAtMs),
     traceId: turn!.traceId,
     timeoutSeconds: 60,
   });
@@ -267,6 +268,25 @@ describe('a gateway that is killed', () => {
     2 * RESTART_MS,
   );
 });
+
+test(
+  'a message that begins with a slash is text again when its turn is sent again to a new gateway',
+  async () => {
+    const first = await say('Remember 4711. [[SAY Noted.]]', 'v1');
+    await expectOneReply(first.messageId, 'Noted.');
+    const { messageId } = await say('/new v1 slash [[WORDS 4]] [[HOLD v1 2]]', 'v1');
+    await modelCalled('v1 slash');
+
+    await gateway.kill();
+    await recover();
+    gateway.model.release('v1');
+
+    await expectOneReply(messageId, 'w1 w2 w3 w4');
+    expect(callsWith('/new v1 slash')).toHaveLength(2);
+    for (const { messages } of callsWith('v1 slash')) expect(JSON.stringify(messages)).toContain('Remember 4711.');
+  },
+  RESTART_MS,
+);
 
 test(
   'a gateway that is restarted on purpose goes on with its turns and counts no death',

@@ -210,6 +210,7 @@ describe('a turn that we end first', () => {
       agentId: 'alpha',
       sessionKey: `agent:alpha:conv:${accepted.conversationId}`,
       message: turn!.text,
+      saidAt: new Date(turn!.saidAtMs),
       traceId: turn!.traceId,
       timeoutSeconds: 60,
     });

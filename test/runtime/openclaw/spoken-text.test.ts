@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { spokenText } from '../../../runtime/openclaw/spoken-text.ts';
+import { asPlainText, spokenText } from '../../../runtime/openclaw/spoken-text.ts';
 
 test.each([
   ['[Tue 2026-11-24 16:50 UTC] hello', 'hello'],
@@ -42,4 +42,17 @@ test.each([
   '[Queued user message from a previous active turn; preserved as context only. Continue.]\n[System] Your previous turn was interrupted by a gateway restart.\n\nContinue the current task from the existing transcript, preserving completed work.',
 ])('what a gateway adds by itself was said by nobody: %j', (message) => {
   expect(spokenText(message)).toBeNull();
+});
+
+test.each(['/new', ' /NEW text', '/reset\ntext', '/skill:weather now', '\n/status'])(
+  'what begins with a slash is sent so that no gateway looks for a command in it, and was said as it is: %j',
+  (message) => {
+    const sent = asPlainText(message, new Date('2026-11-29T08:05:59Z'));
+    expect(sent).toBe(`[Sun 2026-11-29 08:05 UTC] ${message}`);
+    expect(spokenText(sent)).toBe(message);
+  },
+);
+
+test.each(['hello', 'a /new text', '', '!ls', '[draft] /new'])('any other message is sent as it is: %j', (message) => {
+  expect(asPlainText(message, new Date())).toBe(message);
 });

@@ -17,6 +17,7 @@ export function turnOf(conversationId: string, messageId: string, message: strin
     agentId: 'alpha',
     sessionKey: sessionKeyOf('alpha', conversationId),
     message,
+    saidAt: new Date(),
     traceId: randomBytes(16).toString('hex'),
     timeoutSeconds: 120,
   };
