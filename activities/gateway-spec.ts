@@ -1,13 +1,11 @@
 import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
+import { modelLimits } from '../lib/model-limits.ts';
 import type { RuntimeSpec } from '../runtime/driver.ts';
 import { renderConfig } from '../runtime/openclaw/render-config.ts';
 import type { GatewayAgent } from '../runtime/openclaw/render-config.ts';
 import { gatewayToken, relayToken } from '../runtime/openclaw/tokens.ts';
 import { bundledSkills, skillEnvironments } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
-
-/** For an agent whose model the platform no longer has: the relay refuses its calls and says so. */
-const UNKNOWN_MODEL = { contextWindow: 128_000, maxTokens: 8_192 };
 
 /** What a gateway shall hold, with its secrets in clear: see openSecrets. */
 export interface OpenContent {
@@ -27,16 +25,11 @@ export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, { r
     agents: agents.map(({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
       gatewayAgentId,
       displayName,
-      model: { ...limitsOf(config, model), id: model },
+      model: { ...modelLimits(config, model), id: model },
       relayToken: relayToken(config.MASTER_KEYS, id),
     })),
   };
   return { runtimeId, renderConfig: (placement) => renderConfig(content, placement) };
-}
-
-function limitsOf({ MODELS }: StepDeps['config'], model: string): { contextWindow: number; maxTokens: number } {
-  const { contextWindow, maxTokens } = MODELS[model] ?? UNKNOWN_MODEL;
-  return { contextWindow, maxTokens };
 }
 
 /** The token that the gateway takes once it has our configuration. */

@@ -1,5 +1,6 @@
 import { GATEWAY_RUNS_AT_ONCE } from '../../domain/gateway-verdict.ts';
 import type { Placement, RuntimePaths } from '../driver.ts';
+import { personaSettings } from './persona-limits.ts';
 
 export interface GatewayContent {
   /** The bearer token of the gateway's own HTTP and WebSocket interface. */
@@ -30,6 +31,12 @@ export interface GatewayAgent {
 }
 
 const MODEL_CALL_SECONDS = 600;
+/**
+ * For the list of skills in the prompt. By default it has 18,000 characters, and what does not fit is left out. This holds
+ * the most that an instance has, with the longest names; descriptions the gateway shortens when the list takes more
+ * characters than a fifth of the model's tokens.
+ */
+const MAX_SKILLS_PROMPT_CHARS = 150_000;
 const PAIRING_PLUGIN = 'admin-http-rpc';
 
 /**
@@ -98,6 +105,7 @@ function skillsSection({ skills = { bundled: [], env: {} } }: GatewayContent) {
     // An empty list would mean "all bundled skills".
     allowBundled: skills.bundled.length === 0 ? ['-'] : skills.bundled,
     entries: Object.fromEntries(Object.entries(skills.env).map(([key, env]) => [key, { env }])),
+    limits: { maxSkillsPromptChars: MAX_SKILLS_PROMPT_CHARS },
     workshop: { autonomous: { mode: 'off' } },
   };
 }
@@ -179,6 +187,7 @@ function agentsSection({ agents, paths, turnTimeoutSeconds }: GatewayContent) {
           model: `${providerOf(agent)}/${agent.model.id}`,
           workspace: paths.workspaceOf(agent.gatewayAgentId),
           agentDir: paths.agentDirOf(agent.gatewayAgentId),
+          ...personaSettings(agent.model.contextWindow),
         },
       ]),
     ),

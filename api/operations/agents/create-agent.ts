@@ -44,7 +44,7 @@ export const createAgent = defineOperation({
     const { accountId } = actor;
     const model = chooseModel(Object.keys(deps.config.MODELS), body.model);
     const files = new Map([...(body.useDefaults ? defaultFiles(body.displayName) : []), ...Object.entries(body.files)]);
-    requireWorkspace(files);
+    requireWorkspace(files, { given: files, model, config: deps.config });
     const generation = await changeContent(em, { accountId, instanceId });
     if ((await em.count(Agent, { instance: instanceId, slug: body.slug, deletedAt: null })) > 0)
       throw new AppError('conflict', `This instance has an agent with the slug ${body.slug} already. Choose another one.`);

@@ -54,7 +54,7 @@ export const updateAgent = defineOperation({
       if (content === null) files.delete(path);
       else files.set(path, content);
     }
-    requireWorkspace(files);
+    requireWorkspace(files, { given: changes, model: agent.model, config: deps.config });
     agent.name = body.name ?? agent.name;
     agent.displayName = body.displayName ?? agent.displayName;
     agent.status = 'pending';

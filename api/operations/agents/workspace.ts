@@ -4,12 +4,15 @@ import { AgentFile } from '../../../database/entities/agent-file.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { filePathProblem } from '../../../domain/file-path.ts';
 import { workspaceProblems } from '../../../domain/workspace-files.ts';
+import type { Config } from '../../../lib/config.ts';
+import { modelLimits } from '../../../lib/model-limits.ts';
+import { isPersonaFile } from '../../../runtime/openclaw/agent-files.ts';
+import { MAX_USER_FILE_CHARS, personaProblems } from '../../../runtime/openclaw/persona-limits.ts';
 
 /** 1 MiB of files, every character of which may be escaped in JSON. */
 export const FILES_BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 
-const DESCRIPTION =
-  'Content by path: relative, without "..", at most 64 files of 256 KiB, 1 MiB in all. AGENTS.md, SOUL.md, IDENTITY.md, USER.md and MEMORY.md are read by the agent at every turn.';
+const DESCRIPTION = `Content by path: relative, without "..", at most 64 files of 256 KiB, 1 MiB in all. AGENTS.md, SOUL.md, IDENTITY.md, USER.md and MEMORY.md are read by the agent at every turn: together they have at most half as many characters as its model has tokens of context (GET /models), and USER.md has at most ${MAX_USER_FILE_CHARS}.`;
 
 const pathField = z.string().superRefine((path, context) => {
   const problem = filePathProblem(path);
@@ -24,9 +27,18 @@ export const changedFiles = z
   .record(pathField, z.string().nullable())
   .meta({ description: `${DESCRIPTION} Null removes a file.` });
 
-/** Throws `invalid_request` naming every file that has to change. */
-export function requireWorkspace(files: ReadonlyMap<string, string>): void {
-  const details = workspaceProblems(files);
+/**
+ * Throws `invalid_request` naming every file that has to change so that these can be the files of an agent with this
+ * model, and so that all that is `given` of its persona files is in its prompt.
+ */
+export function requireWorkspace(
+  files: ReadonlyMap<string, string>,
+  { given, model, config }: { given: Iterable<readonly [path: string, content: string | null]>; model: string; config: Config },
+): void {
+  // Files that an agent has from a time with other limits are no reason to refuse a change of others.
+  const changesPersona = [...given].some(([path, content]) => content !== null && isPersonaFile(path));
+  const { contextWindow } = modelLimits(config, model);
+  const details = [...workspaceProblems(files), ...(changesPersona ? personaProblems(files, contextWindow) : [])];
   const [first] = details;
   if (first) throw new AppError('invalid_request', `${first.path}: ${first.message}`, { details });
 }

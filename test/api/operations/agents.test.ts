@@ -96,6 +96,47 @@ describe('agents.create', () => {
     },
   );
 
+  test('refuses persona files that would not all be in the prompt, with the numbers, and takes the largest that are', async () => {
+    const { models } = await account.ok('GET', '/models');
+    const { id: model, contextWindow } = models[1];
+    const most = contextWindow / 2;
+    const sized = (length: number) => ({
+      ...{ slug: 'persona', model, useDefaults: false },
+      files: { 'SOUL.md': 'x'.repeat(length - 10), 'MEMORY.md': 'x'.repeat(10), 'notes.md': 'x'.repeat(1_000) },
+    });
+    const { status, body: refused } = await account.call('POST', agents(), body(sized(most + 1)));
+    expect([status, refused.error.details]).toEqual([
+      400,
+      [
+        {
+          path: 'files',
+          message: expect.stringMatching(new RegExp(`${most + 1} characters.*${contextWindow} tokens.* ${most}\\.`)),
+        },
+      ],
+    ]);
+    expect(await refusal({ slug: 'persona', files: { 'USER.md': 'ü'.repeat(4_001) } })).toEqual([400, 'files.USER.md']);
+    const { agentId } = await account.ok('POST', agents(), body(sized(most)));
+
+    const patch = (files: object) => account.call('PATCH', `${agents()}/${agentId}`, { files });
+    expect(await patch({ 'IDENTITY.md': 'x' })).toMatchObject({ status: 400, body: { error: { details: [{ path: 'files' }] } } });
+    expect(await patch({ 'IDENTITY.md': 'x', 'MEMORY.md': null })).toMatchObject({ status: 200 });
+    expect(await patch({ 'USER.md': 'x'.repeat(4_001), 'SOUL.md': null })).toMatchObject({
+      status: 400,
+      body: { error: { message: expect.stringContaining('at most 4000 characters, not 4001') } },
+    });
+    expect(await patch({ 'USER.md': 'x'.repeat(4_000), 'SOUL.md': null })).toMatchObject({ status: 200 });
+  });
+
+  test('persona files from a time with other limits keep nobody from changing other files', async () => {
+    const { agentId } = await account.ok('POST', agents(), body({ slug: 'earlier' }));
+    await api.sql(`update agent_files set content = ? where agent_id = ? and path = 'USER.md' returning path`, [
+      'x'.repeat(5_000),
+      agentId,
+    ]);
+    expect((await account.call('PATCH', `${agents()}/${agentId}`, { files: { 'notes.md': 'x' } })).status).toBe(200);
+    expect((await account.call('PATCH', `${agents()}/${agentId}`, { files: { 'SOUL.md': 'x' } })).status).toBe(400);
+  });
+
   test('refuses more than 64 files, 256 KiB in one, 1 MiB in all, and a file in the place of a folder', async () => {
     const many = (count: number, size = 1) =>
       Object.fromEntries(Array.from({ length: count }, (_none, index) => [`f${index}.md`, 'x'.repeat(size)]));

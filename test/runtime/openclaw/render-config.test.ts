@@ -46,6 +46,8 @@ test('each agent has a provider and a relay token of its own', () => {
     model: 'relay-beta/moonshotai.kimi-k2.5',
     workspace: '/s/workspaces/beta',
     agentDir: '/s/agents/beta/agent',
+    bootstrapMaxChars: 128_000,
+    bootstrapTotalMaxChars: 256_000,
   });
 });
 
