@@ -1,9 +1,9 @@
 import { loadGatewayContent, markContentApplied } from '../database/queries/gateway-content.ts';
 import { noteInstance } from '../database/queries/note-instance.ts';
-import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
+import { pushSecrets } from './push-secrets.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
@@ -22,7 +22,7 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     await driver.replaceSkills(runtimeId, skillTree(content), call);
     await driver.writeConfig(gatewaySpec(deps, runtimeId, { rows: content, secrets }), call);
     const client = await connections.get(runtimeId, signal);
-    await syncSecrets(client, secrets);
+    await pushSecrets(deps, attempt, { client, secrets });
     const { refused } = await pushContent(deps, attempt, { client, content, isNew: false });
     const { contentGeneration } = content;
     orOvertaken(await markContentApplied(orm.em.fork(), { instanceId, epoch: call.epoch, contentGeneration }));

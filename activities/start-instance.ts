@@ -7,13 +7,13 @@ import { runTransaction } from '../database/run-transaction.ts';
 import { afterDeath } from '../domain/lifecycle.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { GatewayDiedError, waitUntilReady } from '../runtime/openclaw/readiness.ts';
-import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
 import { proveTurns } from '../runtime/openclaw/turn-proof.ts';
 import { takeUpTurns } from '../turns/take-up-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import type { OpenContent } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
+import { pushSecrets } from './push-secrets.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
@@ -45,7 +45,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     // At once: three seconds after it is ready the gateway would run interrupted turns again by itself.
     const client = await connections.get(runtimeId, signal);
     // Before any turn runs; what is not new to it takes no time.
-    await syncSecrets(client, secrets);
+    await pushSecrets(deps, attempt, { client, secrets });
     await attempt.enter('recovering_turns');
     await recoverTurns(deps, attempt, client);
     await attempt.enter('applying_content');

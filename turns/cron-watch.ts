@@ -5,11 +5,13 @@ import {
   findOrphanCrons,
   findRecorded,
   findSeenCron,
+  hasNextRun,
   noteCronRemoved,
   noteCronRunsRead,
   noteCronsGone,
 } from '../database/queries/crons.ts';
 import { cronOccurrence, recordCronRun } from '../database/queries/record-cron-run.ts';
+import type { CronResult } from '../database/queries/record-cron-run.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { RecentTexts } from '../lib/recent-texts.ts';
 import { listCronRuns, listCrons, removeCron } from '../runtime/openclaw/crons.ts';
@@ -17,6 +19,7 @@ import type { CronJob, CronRun } from '../runtime/openclaw/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
 import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/run-text.ts';
 import type { RunText } from '../runtime/openclaw/run-text.ts';
+import { withinWriteLimit } from '../runtime/openclaw/write-limit.ts';
 import { noteSeenCron } from './note-cron.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -28,8 +31,10 @@ const TEXTS_REMEMBERED = 50;
 /** The gateway writes a run down when it is over; so much later at most. */
 const LATE_MS = 10 * 60_000;
 
-const RUN_FAILED = 'A scheduled run of the agent failed. It runs again at its next time.';
-const MODEL_FAILED = 'The model did not answer in a scheduled run. It runs again at its next time.';
+const RUN_FAILED = 'A scheduled run of the agent failed.';
+const MODEL_FAILED = 'The model did not answer in a scheduled run.';
+const RUNS_AGAIN = 'It runs again at its next time.';
+const RUNS_NO_MORE = 'The job is not scheduled to run again.';
 
 /**
  * Records what the jobs of one gateway come to, over one connection: hears every run that ends, and reads back at once
@@ -92,13 +97,17 @@ export class CronWatch {
     if (run.status === 'skipped') return;
     const text = run.status === 'ok' ? await this.#textOf(run, heard) : null;
     const { makeId, clock } = this.#deps;
-    const result = resultOf(this.#instanceId, run, text);
+    const error = text ? null : errorOf(run, await hasNextRun(this.#em(), this.#jobOf(run)));
+    const result = resultOf(this.#instanceId, run, { text, error });
     await runTransaction(this.#deps.orm.em, (em) => recordCronRun(em, result, { makeId, now: clock() }));
   }
 
+  #jobOf({ jobId: gatewayJobId }: CronRun) {
+    return { instanceId: this.#instanceId, gatewayJobId };
+  }
+
   async #textOf(run: CronRun, heard: string | null): Promise<RunText> {
-    const seen = { instanceId: this.#instanceId, gatewayJobId: run.jobId };
-    const job = run.sessionKey === null ? await findSeenCron(this.#em(), seen) : null;
+    const job = run.sessionKey === null ? await findSeenCron(this.#em(), this.#jobOf(run)) : null;
     // Another job without a session has a result of its own.
     const isReminder = job !== null && job.message.trim() === run.summary.trim();
     const reply = isReminder ? await replyToReminder(this.#client, job.gatewayAgentId, run) : null;
@@ -115,7 +124,8 @@ export class CronWatch {
     }
     if (newestMs > 0 && !this.#recorder.isOver()) await noteCronRunsRead(this.#em(), this.#instanceId, new Date(newestMs));
     // Of deleted agents.
-    for (const jobId of await findOrphanCrons(this.#em(), this.#instanceId)) await removeCron(this.#client, jobId);
+    for (const jobId of await findOrphanCrons(this.#em(), this.#instanceId))
+      await withinWriteLimit(() => removeCron(this.#client, jobId), this.#recorder.signal);
   }
 
   /** Writes down all jobs as they are now. Returns the ids of those that are the gateway's own. */
@@ -147,8 +157,17 @@ export class CronWatch {
   }
 }
 
-function resultOf(instanceId: string, run: CronRun, text: RunText | null) {
-  const isModel = run.errorReason !== null;
+function errorOf({ errorReason }: CronRun, runsAgain: boolean): CronResult['error'] {
+  const next = runsAgain ? RUNS_AGAIN : RUNS_NO_MORE;
+  if (errorReason !== null) return { code: 'model_error', message: `${MODEL_FAILED} ${next}` };
+  return { code: 'agent_failed', message: `${RUN_FAILED} ${next}` };
+}
+
+function resultOf(
+  instanceId: string,
+  run: CronRun,
+  { text, error }: { text: RunText | null; error: CronResult['error'] },
+): CronResult {
   return {
     instanceId,
     gatewayJobId: run.jobId,
@@ -157,6 +176,6 @@ function resultOf(instanceId: string, run: CronRun, text: RunText | null) {
     runAt: new Date(run.runAtMs),
     content: text?.text ?? null,
     contentTruncated: text?.isTruncated ?? false,
-    error: text ? null : isModel ? { code: 'model_error', message: MODEL_FAILED } : { code: 'agent_failed', message: RUN_FAILED },
+    error,
   };
 }

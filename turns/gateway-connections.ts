@@ -12,6 +12,11 @@ export interface GatewayConnections {
    * GatewayConnectError when no gateway runs or none lets us in, and the signal's reason when that ends the wait.
    */
   get(runtimeId: string, signal: AbortSignal): Promise<GatewayClient>;
+  /**
+   * Another connection beside that one, for many writes at once (see BulkWriter): the first such one, the second, and so
+   * on. The caller closes it. Throws as `get` does.
+   */
+  openFurther(runtimeId: string, number: number, signal: AbortSignal): Promise<GatewayClient>;
   close(runtimeId: string): void;
   closeAll(): void;
 }
@@ -34,14 +39,14 @@ const CONNECT_MS = 10_000;
 export function createGatewayConnections({ driver, masterKeys, log }: Deps): GatewayConnections {
   const entries = new Map<string, Entry>();
 
-  async function connect(runtimeId: string, signal: AbortSignal): Promise<GatewayClient> {
+  async function connect(runtimeId: string, signal: AbortSignal, number = 0): Promise<GatewayClient> {
     const endpoint = await driver.endpoint(runtimeId);
     if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
     let refused: unknown = new GatewayConnectError('There is no master key', { retryable: false });
     for (const key of masterKeys) {
       try {
         const token = gatewayToken(key, runtimeId);
-        const device = endpoint.peer === 'remote' ? deviceOf(key, runtimeId) : undefined;
+        const device = endpoint.peer === 'remote' ? deviceOf(key, runtimeId, number) : undefined;
         return await connectGateway({ wsUrl: endpoint.wsUrl, token, device, signal, timeoutMs: CONNECT_MS });
       } catch (error) {
         refused = error;
@@ -88,6 +93,7 @@ export function createGatewayConnections({ driver, masterKeys, log }: Deps): Gat
       const { client } = entries.get(runtimeId) ?? open(runtimeId);
       return orAborted(client, signal);
     },
+    openFurther: (runtimeId, number, signal) => connect(runtimeId, signal, number),
     close,
     closeAll() {
       for (const runtimeId of [...entries.keys()]) close(runtimeId);

@@ -106,6 +106,19 @@ export async function findSeenCron(
   return job ?? null;
 }
 
+/** Whether a job is going to run, as it was last seen. */
+export async function hasNextRun(
+  em: EntityManager,
+  { instanceId, gatewayJobId }: { instanceId: string; gatewayJobId: string },
+): Promise<boolean> {
+  const rows = await em.execute<unknown[]>(
+    `select from cron_jobs
+      where instance_id = ? and gateway_job_id = ? and removed_at is null and enabled and next_run_at is not null`,
+    [instanceId, gatewayJobId],
+  );
+  return rows.length > 0;
+}
+
 /** The jobs of deleted agents that the gateway still has. */
 export async function findOrphanCrons(em: EntityManager, instanceId: string): Promise<string[]> {
   const rows = await em.execute<{ jobId: string }[]>(
@@ -144,11 +157,16 @@ export async function noteCronRunsRead(em: EntityManager, instanceId: string, en
   );
 }
 
-/** How many jobs an agent has. Those of one agent are added one after the other: it is locked until the transaction ends. */
+/**
+ * How many jobs an agent has, with those that are being added: a call that adds one ends within a minute. Jobs of one
+ * agent are added one after the other: it is locked until the transaction ends.
+ */
 export async function countCronsLocked(em: EntityManager, agentId: string): Promise<number> {
   await em.execute('select id from agents where id = ? for no key update', [agentId]);
   const [row] = await em.execute<{ count: number }[]>(
-    'select count(*)::float8 as count from cron_jobs where agent_id = ? and removed_at is null',
+    `select count(*)::float8 as count from cron_jobs
+      where agent_id = ? and removed_at is null
+        and (gateway_job_id is not null or created_at > clock_timestamp() - interval '1 minute')`,
     [agentId],
   );
   return row?.count ?? 0;

@@ -25,9 +25,12 @@ const KEY_BYTES = 32;
 const APPROVE_MS = 10_000;
 const pairingRefusal = z.looseObject({ error: z.looseObject({ message: z.string() }).optional() });
 
-/** The device as which we meet the gateway of one runtime: nothing has to be stored, and no two gateways know the same. */
-export function deviceOf({ key }: MasterKey, runtimeId: string): DeviceIdentity {
-  const seed = deriveKey(key, `${PURPOSE}:${runtimeId}`);
+/**
+ * The device as which we meet the gateway of one runtime: nothing has to be stored, and no two gateways know the same. A
+ * gateway counts the writes of a device over all its connections, so each further connection is another device.
+ */
+export function deviceOf({ key }: MasterKey, runtimeId: string, number = 0): DeviceIdentity {
+  const seed = deriveKey(key, number === 0 ? `${PURPOSE}:${runtimeId}` : `${PURPOSE}:${runtimeId}:${number}`);
   const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' });
   const raw = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(-KEY_BYTES);
   return {

@@ -163,6 +163,7 @@ function refusal(error: ErrorShape | undefined, payload: unknown): GatewayReques
     reason: error?.details?.reason ?? error?.details?.code,
     retryable: error?.retryable ?? false,
     retryAfterMs: error?.retryAfterMs,
+    limit: error?.details?.limit,
     pairingRequest: error?.details?.requestId,
     payload,
   });

@@ -9,6 +9,8 @@ export interface RefusalFields {
   reason?: string | undefined;
   retryable: boolean;
   retryAfterMs?: number | undefined;
+  /** The gateway's limit that the request would have passed, such as `30 per 60s`. Nothing was done. */
+  limit?: string | undefined;
   /** The gateway's question whether our device may come in. */
   pairingRequest?: string | undefined;
   /** What the gateway sent along with the error. */
@@ -21,15 +23,17 @@ export class GatewayRequestError extends Error {
   readonly reason: string | undefined;
   readonly retryable: boolean;
   readonly retryAfterMs: number | undefined;
+  readonly limit: string | undefined;
   readonly pairingRequest: string | undefined;
   readonly payload: unknown;
 
-  constructor({ code, message, reason, retryable, retryAfterMs, pairingRequest, payload }: RefusalFields) {
+  constructor({ code, message, reason, retryable, retryAfterMs, limit, pairingRequest, payload }: RefusalFields) {
     super(message);
     this.code = code;
     this.reason = reason;
     this.retryable = retryable;
     this.retryAfterMs = retryAfterMs;
+    this.limit = limit;
     this.pairingRequest = pairingRequest;
     this.payload = payload;
   }

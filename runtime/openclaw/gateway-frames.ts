@@ -7,7 +7,12 @@ const errorShape = z.looseObject({
   retryable: z.boolean().optional(),
   retryAfterMs: z.number().optional(),
   details: z
-    .looseObject({ reason: z.string().optional(), code: z.string().optional(), requestId: z.string().optional() })
+    .looseObject({
+      reason: z.string().optional(),
+      code: z.string().optional(),
+      requestId: z.string().optional(),
+      limit: z.string().optional(),
+    })
     .optional()
     .catch(undefined),
 });

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { holds, mendContent } from '../../activities/content-drift.ts';
 import { loadGatewayContent } from '../../database/queries/gateway-content.ts';
+import { secretNames } from '../../runtime/openclaw/secret-store.ts';
 import { contentOf } from './content-under-test.ts';
 import { eventually } from '../support/eventually.ts';
 import { GATEWAY_MS, MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
@@ -105,6 +106,24 @@ test(
     await expect(readFile(join(workspace, 'notes/deep/plan.md'))).rejects.toThrow('ENOENT');
   },
   LONG_MS,
+);
+
+test(
+  'a hundred secrets that are stored at once, and deleted at once, take one start of the gateway each',
+  async () => {
+    const keys = Array.from({ length: 97 }, (_none, index) => `ONE_OF_MANY_${index}`);
+    for (const value of ['stored', null]) {
+      const { bootId } = await world.statusOf(instance.instanceId);
+      await content.secrets(Object.fromEntries(keys.map((key) => [key, value])));
+      await reconcile();
+      const after = await world.statusOf(instance.instanceId);
+      // A start that fails counts as a death.
+      expect(after).toMatchObject({ status: 'running', deaths: 0, openIntervals: 1 });
+      expect(after.bootId).not.toBe(bootId);
+      expect((await secretNames(await content.client())).filter((name) => keys.includes(name))).toHaveLength(value ? 97 : 0);
+    }
+  },
+  2 * LONG_MS,
 );
 
 test(

@@ -165,6 +165,24 @@ test('what jobs did while nobody was connected is read back, also of a job that 
   expect((await jobsOf()).every(({ lastEventId }) => lastEventId !== null)).toBe(true);
 });
 
+test('the error of a run says whether its job runs again', async () => {
+  await watch();
+  const soon = { kind: 'at', at: new Date(Date.now() + 2_000).toISOString() } as const;
+  await addCron(client, newCron('cron_once_failing', { name: 'Once failing', schedule: soon, message: '[[FAIL 400]]' }));
+  await addCron(client, newCron('cron_often_failing', { name: 'Often failing', message: '[[FAIL 400]]' }));
+  const messageOf = async (name: string) => {
+    await atLeast(1, name);
+    const [event] = await turns.rows<{ message: string }>(
+      'select error_message as message from events where instance_id = ? and job_name = ? order by seq limit 1',
+      [instance.instanceId, name],
+    );
+    return event?.message;
+  };
+
+  expect(await messageOf('Often failing')).toMatch(/ It runs again at its next time\.$/);
+  expect(await messageOf('Once failing')).toMatch(/ The job is not scheduled to run again\.$/);
+});
+
 test('a job that the agent made itself is known and reported as its own', async () => {
   await watch();
   const api = await startApi(turns, gateway);
@@ -245,6 +263,7 @@ test('what an agent says without being asked is one event, heard or read back; w
       agentId: 'alpha',
       sessionKey: 'agent:alpha:conv:own',
       message: `[[SAY ${text}]]`,
+      saidAt: new Date(),
       traceId: 'ab'.repeat(16),
       timeoutSeconds: 60,
     });

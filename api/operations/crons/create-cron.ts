@@ -1,23 +1,19 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { CronJob } from '../../../database/entities/cron-job.ts';
 import { countCronsLocked, dropUnsentCron } from '../../../database/queries/crons.ts';
+import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { addCron } from '../../../runtime/openclaw/crons.ts';
+import type { NewCron } from '../../../runtime/openclaw/crons.ts';
 import { defineOperation } from '../../define-operation.ts';
+import type { Deps } from '../../deps.ts';
 import { nameField } from '../../fields.ts';
 import { findAgent } from '../../find-instance.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { awaitActiveAgent } from '../messages/await-active-agent.ts';
 import { atGateway, holdForCrons, keepCron } from './cron-gateway.ts';
-import {
-  cronMessageField,
-  cronSchema,
-  findCron,
-  gatewaySchedule,
-  presentCron,
-  scheduleField,
-  scheduleRefused,
-} from './cron.schema.ts';
+import { cronMessageField, cronSchema, findCron, gatewaySchedule, presentCron, scheduleField } from './cron.schema.ts';
 
 const MAX_CRONS = 100;
 const SOON_SECONDS = 5;
@@ -45,46 +41,73 @@ export const createCron = defineOperation({
     await awaitActiveAgent(deps, { accountId: actor.accountId, ...params }, signal);
   },
   async handle({ params, body, actor, em, deps }) {
-    const { instanceId, agentId } = params;
-    const now = deps.clock();
-    const schedule = gatewaySchedule(body.schedule, now);
-    const requireRunning = await holdForCrons(em, instanceId);
-    if ((await countCronsLocked(em, agentId)) >= MAX_CRONS)
-      throw new AppError('conflict', `An agent has at most ${MAX_CRONS} crons. Delete one first.`);
-    requireRunning();
-    const { status, gatewayAgentId } = await findAgent(em, { accountId: actor.accountId, ...params });
-    if (status !== 'active')
-      throw new AppError('instance_not_ready', `The agent is not there yet (${status}). Try again in a moment.`, {
-        reason: status,
-        retryAfterSeconds: SOON_SECONDS,
-      });
     const { name, message, enabled } = body;
-    const id = deps.makeId('cron');
-    em.create(CronJob, {
-      ...{ id, name, message, enabled, instance: instanceId, agent: agentId, createdBy: 'api', createdAt: now, seenAt: now },
-      schedule: JSON.stringify(schedule),
-    });
-    return {
-      cronId: id,
-      accountId: actor.accountId,
-      ...params,
-      added: { cronId: id, agentId: gatewayAgentId, name, schedule, message, enabled },
-    };
+    const schedule = gatewaySchedule(body.schedule, deps.clock());
+    const wanted = { cronId: deps.makeId('cron'), accountId: actor.accountId, ...params };
+    const agentId = await placeCron(em, deps, { ...wanted, added: { name, message, enabled, schedule } });
+    return { ...wanted, added: { cronId: wanted.cronId, agentId, name, schedule, message, enabled } };
   },
   auditSubject: ({ cronId, instanceId }) => ({ target: cronId, instanceId }),
 
-  /** The gateway takes it once, however often this is repeated; if it is not, the watcher finds what the gateway has. */
+  /**
+   * The gateway takes it once, however often this is repeated; if it is not, the watcher finds what the gateway has. What
+   * the gateway refused is not kept, so a repeated call begins anew.
+   */
   async after(created, { em, deps }) {
     const { cronId, agentId, instanceId } = created;
     const row = await em.findOne(CronJob, { id: cronId });
-    if (!row) throw scheduleRefused();
-    if (row.gatewayJobId === null) {
-      const job = await atGateway(deps, created, (client) => addCron(client, created.added)).catch(async (error: unknown) => {
-        if (error instanceof AppError && error.code === 'invalid_request') await dropUnsentCron(deps.orm.em.fork(), cronId);
-        throw error;
-      });
+    if (!row) await runTransaction(deps.orm.em, (transaction) => placeCron(transaction, deps, created));
+    if (!row?.gatewayJobId) {
+      const onRefused = () => dropUnsentCron(deps.orm.em.fork(), cronId);
+      const job = await atGateway(deps, created, (client) => addCron(client, created.added), { onRefused });
       await keepCron(deps, instanceId, job);
     }
     return presentCron(await findCron(deps.orm.em.fork(), { agentId, cronId }));
   },
 });
+
+interface WantedCron {
+  cronId: string;
+  accountId: string;
+  instanceId: string;
+  agentId: string;
+  added: Pick<NewCron, 'name' | 'message' | 'enabled' | 'schedule'>;
+}
+
+/**
+ * Makes room for a job that is about to be added, unless that is done already, in the caller's transaction. Answers the
+ * agent's name inside the gateway. Throws `conflict` for one job too many, and `instance_not_ready`.
+ */
+async function placeCron(em: EntityManager, deps: Deps, { cronId, added, ...owned }: WantedCron): Promise<string> {
+  const { instanceId, agentId } = owned;
+  const requireRunning = await holdForCrons(em, instanceId);
+  const count = await countCronsLocked(em, agentId);
+  const isPlaced = (await em.count(CronJob, { id: cronId })) > 0;
+  if (!isPlaced && count >= MAX_CRONS)
+    throw new AppError('conflict', `An agent has at most ${MAX_CRONS} crons. Delete one first.`);
+  requireRunning();
+  const { status, gatewayAgentId } = await findAgent(em, owned);
+  if (status !== 'active')
+    throw new AppError('instance_not_ready', `The agent is not there yet (${status}). Try again in a moment.`, {
+      reason: status,
+      retryAfterSeconds: SOON_SECONDS,
+    });
+  if (isPlaced) return gatewayAgentId;
+  const now = deps.clock();
+  const { name, message, enabled, schedule } = added;
+  em.create(CronJob, {
+    ...{
+      id: cronId,
+      name,
+      message,
+      enabled,
+      instance: instanceId,
+      agent: agentId,
+      createdBy: 'api',
+      createdAt: now,
+      seenAt: now,
+    },
+    schedule: JSON.stringify(schedule),
+  });
+  return gatewayAgentId;
+}

@@ -5,8 +5,14 @@ import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { isRefusedCron } from '../../../runtime/openclaw/crons.ts';
 import type { CronJob } from '../../../runtime/openclaw/crons.ts';
-import { GatewayConnectError, GatewayRequestError } from '../../../runtime/openclaw/gateway-client.ts';
+import {
+  CONNECTION_LOST,
+  GatewayConnectError,
+  GatewayRequestError,
+  NO_ANSWER,
+} from '../../../runtime/openclaw/gateway-client.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
+import { writeLimitWaitMs } from '../../../runtime/openclaw/write-limit.ts';
 import { noteSeenCron } from '../../../turns/note-cron.ts';
 import { requireAccepting } from '../../../turns/require-accepting.ts';
 import type { Deps } from '../../deps.ts';
@@ -19,7 +25,7 @@ interface Place {
 }
 
 const CONNECT_MS = 5_000;
-const SOON_SECONDS = 5;
+const SOON_MS = 5_000;
 
 /** Keeps the instance from starting, stopping and restarting until the transaction ends. Throws `not_found`. */
 export async function holdForCrons(em: EntityManager, instanceId: string): Promise<() => void> {
@@ -30,30 +36,63 @@ export async function holdForCrons(em: EntityManager, instanceId: string): Promi
   };
 }
 
+interface AtGateway {
+  /** Told when the gateway certainly did nothing: it refused the call, or was never asked. */
+  onRefused?: () => Promise<void>;
+}
+
 /**
  * Has the gateway of an instance do something, whether or not the client still waits. Throws `unavailable` when it does
- * not answer, and `invalid_request` when it refuses the schedule.
+ * not answer, `rate_limited` when it has had too many such calls, and `invalid_request` when it refuses the schedule.
  */
-export async function atGateway<T>(deps: Deps, place: Place, work: (client: GatewayClient) => Promise<T>): Promise<T> {
+export async function atGateway<T>(
+  deps: Deps,
+  place: Place,
+  work: (client: GatewayClient) => Promise<T>,
+  { onRefused }: AtGateway = {},
+): Promise<T> {
   const { runtimeId } = await findInstance(deps.orm.em.fork(), place);
   try {
     return await work(await deps.connections.get(runtimeId, AbortSignal.timeout(CONNECT_MS)));
   } catch (error) {
-    if (isRefusedCron(error)) throw scheduleRefused();
-    throw isSilence(error) ? silent(error) : error;
+    if (onRefused && !mayHaveDone(error)) await onRefused();
+    throw explained(error);
   }
 }
 
-function isSilence(error: unknown): boolean {
-  const isTimeout = error instanceof Error && error.name === 'TimeoutError';
-  return isTimeout || error instanceof GatewayConnectError || error instanceof GatewayRequestError;
+/** The call went out, and what became of it was not said. */
+function mayHaveDone(error: unknown): boolean {
+  if (error instanceof GatewayRequestError) return error.code === CONNECTION_LOST || error.code === NO_ANSWER;
+  return !isNoConnection(error);
 }
 
-function silent(cause: unknown): AppError {
+function isNoConnection(error: unknown): boolean {
+  return error instanceof GatewayConnectError || (error instanceof Error && error.name === 'TimeoutError');
+}
+
+function explained(error: unknown): unknown {
+  if (isRefusedCron(error)) return scheduleRefused();
+  const limitMs = writeLimitWaitMs(error);
+  if (limitMs !== null) return tooMany(limitMs);
+  if (error instanceof GatewayRequestError) return silent(error, error.retryAfterMs);
+  return isNoConnection(error) ? silent(error) : error;
+}
+
+function tooMany(waitMs: number): AppError {
+  const retryAfterSeconds = wholeSeconds(waitMs);
+  const message = `An instance takes 30 calls a minute that add jobs, and as many each that change, run or delete them. Try again in ${retryAfterSeconds} s.`;
+  return new AppError('rate_limited', message, { retryAfterSeconds });
+}
+
+function silent(cause: unknown, waitMs = SOON_MS): AppError {
   return new AppError('unavailable', 'The instance did not answer. Try again in a moment.', {
-    retryAfterSeconds: SOON_SECONDS,
+    retryAfterSeconds: wholeSeconds(waitMs),
     cause,
   });
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1_000));
 }
 
 /** Writes down a job as the gateway has just shown it. */

@@ -67,6 +67,21 @@ describe('crons.create', () => {
     await makeRunning(api, instanceId);
     expect(await account.call('POST', path(), job())).toMatchObject(silent);
     expect(await account.ok('GET', path())).toEqual({ crons: [], nextCursor: null });
+    expect(await api.sql('select id from cron_jobs where agent_id = ?', [agentId])).toEqual([]);
+  });
+
+  test('jobs of calls that were never answered count towards the hundred for a minute, and no longer', async () => {
+    await makeRunning(api, instanceId);
+    await fill(100);
+    const hide = (age: string) =>
+      api.sql(`update cron_jobs set gateway_job_id = null, created_at = now() - ?::interval where agent_id = ? returning id`, [
+        age,
+        agentId,
+      ]);
+    await hide('50 seconds');
+    expect(await account.call('POST', path(), job())).toMatchObject({ status: 409, body: { error: { code: 'conflict' } } });
+    await hide('70 seconds');
+    expect(await account.call('POST', path(), job())).toMatchObject(silent);
   });
 
   test('takes a hundred for one agent at most', async () => {

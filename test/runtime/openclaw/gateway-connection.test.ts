@@ -3,12 +3,12 @@ import { GatewayConnectError, connectGateway } from '../../../runtime/openclaw/g
 import type { GatewayClient, GatewayEvent, SecondAnswer } from '../../../runtime/openclaw/gateway-client.ts';
 import { eventually } from '../../support/eventually.ts';
 import { letIn, startScriptedGateway } from './scripted-gateway.ts';
-import type { ConnectAnswer, ScriptedGateway } from './scripted-gateway.ts';
+import type { Answer, ScriptedGateway } from './scripted-gateway.ts';
 
 let gateway: ScriptedGateway;
 afterEach(() => gateway.close());
 
-async function connected(answers?: readonly ConnectAnswer[], timeoutMs = 10_000): Promise<GatewayClient> {
+async function connected(answers?: readonly Answer[], timeoutMs = 10_000): Promise<GatewayClient> {
   gateway = await startScriptedGateway(answers);
   return connectGateway({ wsUrl: gateway.wsUrl, token: 'the-token', signal: new AbortController().signal, timeoutMs });
 }
@@ -22,11 +22,11 @@ function lastId(): Promise<string> {
   });
 }
 
-const starting: ConnectAnswer = {
+const starting: Answer = {
   ok: false,
   error: { code: 'UNAVAILABLE', message: 'starting', retryable: true, retryAfterMs: 10, details: { reason: 'startup-sidecars' } },
 };
-const wrongToken: ConnectAnswer = {
+const wrongToken: Answer = {
   ok: false,
   error: { code: 'INVALID_REQUEST', message: 'unauthorized', details: { code: 'AUTH_TOKEN_MISMATCH' } },
 };

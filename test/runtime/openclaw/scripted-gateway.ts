@@ -17,16 +17,22 @@ export interface ScriptedGateway {
   close(): Promise<void>;
 }
 
-/** Answers to `connect`, one per attempt; the last one again and again. */
-export type ConnectAnswer = { ok: true; payload: object } | { ok: false; error: object };
+/** What a request is answered. */
+export type Answer = { ok: true; payload: object } | { ok: false; error: object };
 
-export function letIn(tickIntervalMs = 30_000): ConnectAnswer {
+export function letIn(tickIntervalMs = 30_000): Answer {
   const payload = { type: 'hello-ok', protocol: 4, server: { bootId: 'boot-1' }, policy: { tickIntervalMs } };
   return { ok: true, payload };
 }
 
-/** A peer that does on the wire what a real gateway cannot be made to do at a given moment. It answers `connect` only. */
-export async function startScriptedGateway(answers: readonly ConnectAnswer[] = [letIn()]): Promise<ScriptedGateway> {
+/**
+ * A peer that does on the wire what a real gateway cannot be made to do at a given moment. It answers `connect`, one of
+ * `answers` per attempt and the last one again and again, and what else `answerOf` has an answer to.
+ */
+export async function startScriptedGateway(
+  answers: readonly Answer[] = [letIn()],
+  answerOf: (request: ScriptedRequest) => Answer | null = () => null,
+): Promise<ScriptedGateway> {
   const server = new WebSocketServer({ port: 0, host: '127.0.0.1' });
   await once(server, 'listening');
   const sockets: WebSocket[] = [];
@@ -38,9 +44,9 @@ export async function startScriptedGateway(answers: readonly ConnectAnswer[] = [
       // What our own client sends.
       const request = JSON.parse(Buffer.isBuffer(data) ? data.toString() : '') as ScriptedRequest;
       requests.push(request);
-      if (request.method !== 'connect') return;
-      const answer = answers[Math.min((connects += 1), answers.length) - 1];
-      socket.send(JSON.stringify({ type: 'res', id: request.id, ...answer }));
+      const isConnect = request.method === 'connect';
+      const answer = isConnect ? answers[Math.min((connects += 1), answers.length) - 1] : answerOf(request);
+      if (answer) socket.send(JSON.stringify({ type: 'res', id: request.id, ...answer }));
     });
     socket.send(JSON.stringify({ type: 'event', event: 'connect.challenge', payload: { nonce: 'n' } }));
   });

@@ -1,0 +1,20 @@
+import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
+import { BulkWriter } from '../runtime/openclaw/write-limit.ts';
+import type { Attempt } from './run-step.ts';
+import type { StepDeps } from './step-deps.ts';
+
+/** Brings a ready gateway to these secrets, however many have changed. Throws GatewayRequestError, never with a value in it. */
+export async function pushSecrets(
+  { connections }: StepDeps,
+  { runtimeId, signal }: Attempt,
+  { client, secrets }: { client: GatewayClient; secrets: ReadonlyMap<string, string> },
+): Promise<void> {
+  const connectFurther = (number: number) => connections.openFurther(runtimeId, number, signal);
+  const writer = new BulkWriter(client, { connectFurther, signal });
+  try {
+    await syncSecrets(writer, secrets);
+  } finally {
+    writer.close();
+  }
+}
