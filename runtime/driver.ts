@@ -26,6 +26,9 @@ export interface RuntimeDriver {
 
   inspect(runtimeId: string): Promise<RuntimeState>;
 
+  /** What the compute of a runtime does; null when no gateway runs. */
+  activityOf(runtimeId: string): Promise<RuntimeActivity | null>;
+
   /** Every runtime that has compute or storage here. */
   list(): Promise<RuntimeState[]>;
 
@@ -92,6 +95,13 @@ export interface RuntimeState {
   status: 'running' | 'exited' | 'absent';
   /** When the running or last process was started. */
   startedAt: Date | null;
+}
+
+export interface RuntimeActivity {
+  /** CPU time since the start of the gateway: of its process, or of its whole container where only that is known. */
+  cpuMs: number;
+  /** It was stopped by a signal or paused, so that it does nothing however idle the machine is. */
+  isFrozen: boolean;
 }
 
 export interface RuntimeExit {

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
-import type { Endpoint, RuntimeExit, RuntimeState } from '../driver.ts';
+import type { Endpoint, RuntimeActivity, RuntimeExit, RuntimeState } from '../driver.ts';
 import { RUNTIME_LABEL } from './names.ts';
 import { GATEWAY_PORT } from './in-container.ts';
 
@@ -19,6 +19,7 @@ const containerSchema = z.looseObject({
   State: z.looseObject({
     Status: z.string(),
     Running: z.boolean(),
+    Paused: z.boolean().default(false),
     Pid: z.number().int(),
     ExitCode: z.number().int(),
     OOMKilled: z.boolean(),
@@ -36,6 +37,15 @@ export function parseContainer(answer: unknown): Container {
 
 export function stateOf(runtimeId: string, { State }: Container): RuntimeState {
   return { runtimeId, status: State.Running ? 'running' : 'exited', startedAt: State.StartedAt };
+}
+
+const NANOSECONDS_PER_MS = 1_000_000;
+const statsSchema = z.looseObject({ cpu_stats: z.looseObject({ cpu_usage: z.looseObject({ total_usage: z.number() }) }) });
+
+/** What a container does, all its processes together, by the engine's statistics of it. */
+export function activityOfContainer({ State }: Container, stats: unknown): RuntimeActivity {
+  const { cpu_stats: cpu } = statsSchema.parse(stats);
+  return { cpuMs: cpu.cpu_usage.total_usage / NANOSECONDS_PER_MS, isFrozen: State.Paused };
 }
 
 /** The runtime that a container, volume or network of ours belongs to. */

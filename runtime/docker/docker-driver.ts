@@ -7,6 +7,7 @@ import type {
   Endpoint,
   LogLine,
   MutationCall,
+  RuntimeActivity,
   RuntimeDriver,
   RuntimeExit,
   RuntimePaths,
@@ -25,7 +26,7 @@ import { explainingStorage } from '../process/storage-error.ts';
 import { gatewayContainer } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
 import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
-import { endpointOf, exitOfContainer, runtimeOf, stateOf } from './container-state.ts';
+import { activityOfContainer, endpointOf, exitOfContainer, runtimeOf, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
 import { Engine, orElse } from './engine.ts';
 import { explainingEngine } from './engine-storage.ts';
@@ -130,6 +131,15 @@ export class DockerDriver implements RuntimeDriver {
     if (container) return stateOf(runtimeId, container);
     const isThere = (await exists(layout.root)) || (await hasStorage(this.#engine, this.#names, { runtimeId, layout }));
     return { runtimeId, status: isThere ? 'exited' : 'absent', startedAt: null };
+  }
+
+  async activityOf(runtimeId: string): Promise<RuntimeActivity | null> {
+    const container = await this.#find(runtimeId);
+    if (!container?.State.Running) return null;
+    // Without one-shot the engine takes a second to compare two readings.
+    const query = { stream: '0', 'one-shot': '1' };
+    const stats = await this.#engine.find(`/containers/${container.Id}/stats`, { query });
+    return stats === null ? null : activityOfContainer(container, stats);
   }
 
   async list(): Promise<RuntimeState[]> {

@@ -6,6 +6,7 @@ import type {
   Endpoint,
   LogLine,
   MutationCall,
+  RuntimeActivity,
   RuntimeDriver,
   RuntimeExit,
   RuntimePaths,
@@ -21,6 +22,7 @@ import { exitOfGateway } from './gateway-exit.ts';
 import { lastLinesOf, trimOutput } from './gateway-output.ts';
 import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
 import { isStopping, markStopping, readRecord } from './gateway-record.ts';
+import { activityOfProcess } from './process-activity.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 import { exists, namesIn, textOf } from './missing-files.ts';
 import { replaceFile } from './replace-file.ts';
@@ -108,6 +110,11 @@ export class ProcessDriver implements RuntimeDriver {
     const record = await readRecord(layout);
     if (!record) return { runtimeId, status: (await exists(layout.root)) ? 'exited' : 'absent', startedAt: null };
     return { runtimeId, status: (await isAlive(record)) ? 'running' : 'exited', startedAt: record.startedAt };
+  }
+
+  async activityOf(runtimeId: string): Promise<RuntimeActivity | null> {
+    const record = await readRecord(this.#layout(runtimeId));
+    return record && activityOfProcess(record);
   }
 
   async list(): Promise<RuntimeState[]> {

@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { isErrno } from '../../lib/errno.ts';
 
 /** The environment in which run-gateway.sh calls ps too: the date must not depend on the caller's language or zone. */
-const PS_ENV = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC0' };
+export const PS_ENV = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC0' };
 
 /** A process that can never be mistaken for a later one with the same pid. */
 export interface ProcessIdentity {
@@ -39,11 +39,16 @@ export function killPid(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
 
 async function startTimeOf(pid: number): Promise<string | null> {
   if (process.platform !== 'linux') return startTimeFromPs(pid);
+  const fields = await statFieldsOf(pid);
+  return fields === null || fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+}
+
+/** The fields of /proc/<pid>/stat from the state (proc(5) calls it the third) on; null when there is no such process. */
+export async function statFieldsOf(pid: number): Promise<string[] | null> {
   try {
     const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-    // The name in parentheses may hold spaces; the state and 19 fields later the start time follow it.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+    // The name in parentheses before them may hold spaces.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ESRCH')) return null;
     throw error;

@@ -59,6 +59,7 @@ export function describeDriver(
       expect(await driver.inspect('never')).toEqual({ runtimeId: 'never', status: 'absent', startedAt: null });
       expect(await driver.endpoint('never')).toBeNull();
       expect(await driver.exitOf('never')).toBeNull();
+      expect(await driver.activityOf('never')).toBeNull();
       expect(await driver.logs('never', 10)).toEqual([]);
       await driver.stop('never', { graceMs: 0 }, at(1));
       await driver.destroy('never', at(1));
@@ -79,6 +80,16 @@ export function describeDriver(
       const before = await driver.inspect(RUNTIME);
       await Promise.all([1, 2, 3].map(() => harness.openDriver().ensureRunning(specOf(driver, []), at(1))));
       expect(await driver.inspect(RUNTIME)).toEqual(before);
+    });
+
+    test('the CPU time of a gateway grows with what it does', async () => {
+      const before = (await driver.activityOf(RUNTIME))!;
+      expect(before).toEqual({ cpuMs: expect.any(Number), isFrozen: false });
+      await eventually(async () => {
+        await Promise.all(Array.from({ length: 20 }, () => statusOfAgent(driver, 'none')));
+        expect((await driver.activityOf(RUNTIME))!.cpuMs).toBeGreaterThan(before.cpuMs + 100);
+      });
+      expect(await harness.openDriver().activityOf(RUNTIME)).toMatchObject({ isFrozen: false });
     });
 
     test('another driver object knows the running gateway', async () => {
