@@ -13,7 +13,7 @@ export type StepFailure =
   | 'unexpected';
 
 /** What ends an attempt without anything being wrong with the instance: the workflow reads the target again. */
-export type StepInterruption = 'stale_attempt' | 'worker_draining' | 'database_away';
+export type StepInterruption = 'stale_attempt' | 'worker_draining' | 'database_away' | 'gateway_slow';
 
 interface FailureEntry {
   /** `statusReason.code`. */
@@ -69,7 +69,12 @@ export const STEP_FAILURES = {
   unexpected: { code: 'internal_error', message: `Something unexpected went wrong. ${TRIED_AGAIN}`, retryable: true },
 } as const satisfies Record<StepFailure, FailureEntry>;
 
-const INTERRUPTIONS: readonly string[] = ['stale_attempt', 'worker_draining', 'database_away'] satisfies StepInterruption[];
+const INTERRUPTIONS: readonly string[] = [
+  'stale_attempt',
+  'worker_draining',
+  'database_away',
+  'gateway_slow',
+] satisfies StepInterruption[];
 
 export function isStepFailure(type: string | null | undefined): type is StepFailure {
   return typeof type === 'string' && Object.hasOwn(STEP_FAILURES, type);
@@ -84,6 +89,14 @@ export function gaveUpMessage(failure: StepFailure): string {
   const { message } = STEP_FAILURES[failure];
   return message.replace(TRIED_AGAIN, 'It was tried several times. Start the instance again, or delete it.');
 }
+
+/** What there is to say of an instance whose gateway runs but does not answer, as its `statusReason`. */
+export const GATEWAY_SLOW = {
+  code: 'gateway_slow',
+  message:
+    'The gateway does not answer because it is busy, or because the machine that it runs on is. When it has not answered for several minutes, it is started again.',
+  retryable: true,
+} as const satisfies FailureEntry;
 
 /** What there is to say of an instance that runs, as its `statusReason`. */
 export const INSTANCE_NOTES = {

@@ -4,6 +4,7 @@ import type { LifeSign } from '../database/queries/prove-alive.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { answersProbe } from './probe-gateway.ts';
 import type { HeldShards, ShardLeases } from './shard-leases.ts';
+import type { ProbeAnswer } from './silence.ts';
 import type { GatewayWatch } from './watched-gateway.ts';
 
 interface Deps {
@@ -54,7 +55,7 @@ export function createProofRounds(deps: Deps) {
     const proven = await proveAlive(orm.em.fork(), { owner: held.owner, leases: leased, sentAt, changes });
     begun = new Map(leased.filter(({ shard }) => proven.includes(shard)).map(({ shard, epoch }) => [shard, epoch]));
     written = new Map([...round].filter(([, { shard }]) => proven.includes(shard)));
-    for (const { watch, answered } of answers) if (answered !== null) watch.countProbe(answered);
+    for (const { watch, answer } of answers) if (answer !== null) watch.countProbe(answer);
   }
 
   return { run };
@@ -62,8 +63,8 @@ export function createProofRounds(deps: Deps) {
 
 interface Answer {
   watch: GatewayWatch;
-  /** Whether something answered the probe; null when this process gave it no fair chance. */
-  answered: boolean | null;
+  /** How the probe went; null when none was sent, because the driver could not say where to. */
+  answer: ProbeAnswer | null;
   /** It was for certain the process that is watched. */
   proves: boolean;
 }
@@ -81,14 +82,14 @@ async function probeAll(probed: GatewayWatch[], deps: Deps): Promise<Answer[]> {
 async function probe(watch: GatewayWatch, { driver, monotonicMs }: Deps): Promise<Answer> {
   const begunAt = monotonicMs();
   const wasConnected = watch.isConnected();
-  const endpoint = await driver.endpoint(watch.gateway.runtimeId).catch(() => null);
+  const endpoint = await driver.endpoint(watch.gateway.runtimeId).catch(() => 'unknown' as const);
+  if (endpoint === 'unknown') return { watch, answer: null, proves: false };
   const isAnswered = endpoint !== null && (await answersProbe(endpoint, PROBE_MS));
+  if (isAnswered) return { watch, answer: 'answered', proves: wasConnected && watch.isConnected() };
   const isLate = monotonicMs() - begunAt > PROBE_MS + LATE_MS;
-  return {
-    watch,
-    answered: isAnswered || !isLate ? isAnswered : null,
-    proves: isAnswered && wasConnected && watch.isConnected(),
-  };
+  // Read in any case, so that the next reading begins here.
+  const slowness = await watch.readSlowness();
+  return { watch, answer: isLate ? 'starved' : (slowness ?? 'silent'), proves: false };
 }
 
 function entryOf({ gateway }: GatewayWatch, answered: boolean): [string, Written] {

@@ -12,6 +12,7 @@ import { systemClock } from '../lib/clock.ts';
 import type { Config } from '../lib/config.ts';
 import { createEncryption } from '../lib/encryption.ts';
 import type { Log } from '../lib/log.ts';
+import { observeMachineLoad } from '../lib/machine-load.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { createSafeFetch } from '../lib/safe-fetch.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
@@ -55,6 +56,7 @@ const TEMPORAL_MS = 20_000;
 export async function startWorker({ config, orm, driver, makeId, random, bundle, log }: Deps): Promise<RunningWorker> {
   const clock = systemClock;
   const monotonicMs = (): number => performance.now();
+  const load = observeMachineLoad({ monotonicMs });
   const drain = new AbortController();
   const price = parseUsd(config.PRICE_PER_HOUR_USD);
   if (price !== null && (await runTransaction(orm.em, (em) => setPrice(em, price, null))))
@@ -67,7 +69,7 @@ export async function startWorker({ config, orm, driver, makeId, random, bundle,
   const turnWatches = createTurnWatches({ orm, makeId, clock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS, notifications });
   const leases = startShardLeases({ orm, processId: () => lease.id(), monotonicMs, onChange: () => watches.wake(), log });
   const watches = startWatchingGateways({
-    ...{ orm, driver, connections, leases, notifications, turnWatches, clock, monotonicMs, random, log },
+    ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },
   });
   log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke what is not as it is wanted');
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
@@ -105,6 +107,7 @@ export async function startWorker({ config, orm, driver, makeId, random, bundle,
       const [[, isOver]] = await Promise.all([work, giveUpShards()]);
       if (!isOver) log.warn('some work for Temporal has not ended; it is repeated elsewhere');
       connections.closeAll();
+      load.stop();
       await safeFetch.close();
       await Promise.all([notifications.close(), status.drain(0), isOver ? temporal.close() : undefined]);
       await orm.close();

@@ -5,6 +5,7 @@ import { noteDeath } from '../database/queries/note-death.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Log } from '../lib/log.ts';
+import type { MachineLoad } from '../lib/machine-load.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnWatches } from '../turns/watch-turns.ts';
@@ -15,8 +16,8 @@ import { watchGateway } from './watched-gateway.ts';
 import type { FoundDeath, GatewayWatch, WatchedGateway } from './watched-gateway.ts';
 
 export interface GatewayWatches {
-  /** How many gateways are watched, and how many of them are connected. */
-  counts(): { watched: number; connected: number };
+  /** How many gateways are watched, how many of them are connected, and how many are slow. */
+  counts(): { watched: number; connected: number; slow: number };
   /** The shards may be other ones: looks at once. */
   wake(): void;
   /** Watches nothing any more. */
@@ -30,6 +31,7 @@ export interface WatchDeps {
   leases: Pick<ShardLeases, 'held'>;
   notifications: Pick<Notifications, 'on'>;
   turnWatches: Pick<TurnWatches, 'watch'>;
+  load: Pick<MachineLoad, 'isStarved'>;
   clock: Clock;
   monotonicMs: () => number;
   random: () => number;
@@ -88,8 +90,9 @@ export function startWatchingGateways(deps: WatchDeps): GatewayWatches {
 
   return {
     counts() {
-      const connected = [...watches.values()].filter((watch) => watch.isConnected()).length;
-      return { watched: watches.size, connected };
+      const all = [...watches.values()];
+      const connected = all.filter((watch) => watch.isConnected()).length;
+      return { watched: all.length, connected, slow: all.filter((watch) => watch.isSlow()).length };
     },
     wake: () => looks.wake(),
     async stop() {

@@ -3,9 +3,13 @@ import type { GatewayToWatch } from '../database/queries/gateways-to-watch.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { createSlownessMeter } from '../runtime/slowness.ts';
+import type { Slowness, SlownessDeps } from '../runtime/slowness.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnWatch } from '../turns/watch-turns.ts';
 import { Backoff } from './backoff.ts';
+import { Silence } from './silence.ts';
+import type { ProbeAnswer } from './silence.ts';
 
 /** A gateway, and the lease under which it is watched. */
 export interface WatchedGateway extends GatewayToWatch {
@@ -25,14 +29,18 @@ export interface GatewayWatch {
   isConnected(): boolean;
   /** It watches no more: it was stopped, or its gateway was found dead. */
   isOver(): boolean;
+  /** It has not answered for half a minute, and is given more time because it is busy or the machine is starved. */
+  isSlow(): boolean;
+  /** What explains that a probe was not answered; null when nothing does. Never rejects. */
+  readSlowness(): Promise<Slowness | null>;
   /** Takes in how one probe went. Too many in a row without an answer are a death. */
-  countProbe(isAnswered: boolean): void;
+  countProbe(answer: ProbeAnswer): void;
   /** Resolves when nothing of it is under way any more. */
   stop(): Promise<void>;
 }
 
-interface Deps {
-  driver: Pick<RuntimeDriver, 'inspect' | 'exitOf'>;
+interface Deps extends SlownessDeps {
+  driver: Pick<RuntimeDriver, 'inspect' | 'exitOf' | 'activityOf'>;
   connections: GatewayConnections;
   turnWatch: TurnWatch;
   /** Writes the death down. It is for the writer to see whether it still may. */
@@ -42,8 +50,6 @@ interface Deps {
   log: Log;
 }
 
-/** Ten at one per three seconds: half a minute of silence. */
-const SILENT_PROBES = 10;
 const SHORTEST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 /** A process that was killed is gone some milliseconds after its sockets: so often we look in the first second. */
@@ -55,8 +61,10 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
   const { turnWatch, log } = deps;
   const { instanceId, bootId } = gateway;
   const over = new AbortController();
+  const silence = new Silence();
+  const slowness = createSlownessMeter(deps, gateway.runtimeId);
   let connected: GatewayClient | null = null;
-  let silentProbes = 0;
+  let isSlow = false;
 
   function stop(): Promise<void> {
     over.abort();
@@ -92,6 +100,13 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
     }
   }
 
+  function saySlow(isNow: boolean, answer: ProbeAnswer): void {
+    if (isNow === isSlow) return;
+    isSlow = isNow;
+    if (isNow) log.warn({ instanceId, bootId, because: answer }, 'a gateway is slow: it does not answer and is given more time');
+    else log.info({ instanceId, bootId }, 'a gateway that was slow answers again');
+  }
+
   follow().catch((err: unknown) => {
     if (!over.signal.aborted) log.warn({ err, instanceId }, 'the watch of a gateway broke off; it begins anew');
     void stop();
@@ -101,9 +116,13 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
     gateway,
     isConnected: () => connected?.isOpen() ?? false,
     isOver: () => over.signal.aborted,
-    countProbe(isAnswered) {
-      silentProbes = isAnswered ? 0 : silentProbes + 1;
-      if (silentProbes >= SILENT_PROBES && !over.signal.aborted) void report({ endedAt: null, killFirst: true });
+    isSlow: () => isSlow && !over.signal.aborted,
+    readSlowness: () => slowness.read(),
+    countProbe(answer) {
+      if (over.signal.aborted) return;
+      const verdict = silence.count(answer);
+      if (verdict === 'dead') void report({ endedAt: null, killFirst: true });
+      else saySlow(verdict === 'slow', answer);
     },
     stop,
   };

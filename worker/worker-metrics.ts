@@ -40,6 +40,13 @@ export function registerWorkerMetrics(registry: Registry, { orm, temporal, lease
   registry.registerMetric(
     gauge('thermidora_gateways_connected', 'Watched gateways whose connection is open', () => watches.counts().connected),
   );
+  registry.registerMetric(
+    gauge(
+      'thermidora_gateways_slow',
+      'Watched gateways that have not answered for half a minute, and are given more time',
+      () => watches.counts().slow,
+    ),
+  );
 }
 
 function stuckGauge(orm: MikroORM): Gauge {

@@ -20,6 +20,8 @@ export interface InstanceRow {
   stoppedMs: number | null;
   /** Its gateway is watched by no worker now, so that its status is only the last known one. */
   isStale: boolean;
+  /** Since when its gateway has not answered, once that is longer than one that hangs is left running. */
+  silentSinceMs: number | null;
   agents: { agentId: string; slug: string; status: 'pending' | 'active' | 'error' | 'deleting' }[];
   /** When its current or last interval began. */
   startedMs: number | null;
@@ -36,8 +38,8 @@ const epochMs = (moment: string): string => `(extract(epoch from ${moment}) * 10
  * then at most, so what was shown stands.
  */
 const TOTALS = `
-  select max(started_at) as started_at, sum(greatest(ran, billed)) as ran, sum(billed) as billed
-    from (select i.started_at,
+  select max(started_at) as started_at, sum(greatest(ran, billed)) as ran, sum(billed) as billed, max(lost_at) as lost_at
+    from (select i.started_at, case when i.ended_at is null then i.lost_at end as lost_at,
                  greatest(0, ${msBetween('i.started_at', `coalesce(i.ended_at, date_trunc('milliseconds', now()))`)}) as ran,
                  ${msBetween(
                    'i.started_at',
@@ -58,6 +60,7 @@ const COLUMNS = `
   ${epochMs('instances.reason_at')} as "reasonAtMs", instances.reason_retryable as "reasonRetryable",
   ${epochMs('instances.created_at')} as "createdMs", ${epochMs('instances.stopped_at')} as "stoppedMs",
   (instances.boot_id is not null and (shard.owner is null or coalesce(shard.expires_at < now(), true))) as "isStale",
+  case when totals.lost_at < now() - interval '40 seconds' then ${epochMs('totals.lost_at')} end as "silentSinceMs",
   coalesce((${AGENTS}), '[]') as agents, ${epochMs('totals.started_at')} as "startedMs",
   coalesce(totals.ran, 0)::float8 as "totalRuntimeMs", coalesce(totals.billed, 0)::float8 as "billedMs"`;
 

@@ -24,6 +24,7 @@ let database: TestDatabase;
 let orm: MikroORM;
 let notifications: Notifications;
 let gateway: GatewayUnderTest;
+let isStarved = false;
 
 beforeAll(async () => {
   [database, gateway] = await Promise.all([createTestDatabase(), startGateway()]);
@@ -61,7 +62,7 @@ async function startWatching(): Promise<WatchingWorker> {
   const leases = startShardLeases({ orm, processId: () => process.id(), monotonicMs, onChange: () => watches.wake(), log });
   const watches = startWatchingGateways({
     ...{ orm, driver: gateway.driver, connections, leases, notifications, turnWatches },
-    ...{ clock: systemClock, monotonicMs, random: Math.random, log },
+    ...{ load: { isStarved: () => isStarved }, clock: systemClock, monotonicMs, random: Math.random, log },
   });
   const worker: WatchingWorker = {
     watches,
@@ -105,7 +106,7 @@ test(
   async () => {
     const instanceId = await insertRunning(await bootIdOf(gateway));
     const { watches } = await startWatching();
-    await eventually(() => expect(watches.counts()).toEqual({ watched: 1, connected: 1 }));
+    await eventually(() => expect(watches.counts()).toEqual({ watched: 1, connected: 1, slow: 0 }));
     await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null, endedAt: null }]));
     const firstProof = await aliveUntil(7);
     await eventually(async () => expect(await aliveUntil(7)).toBeGreaterThan(firstProof!));
@@ -121,7 +122,7 @@ test(
     const exit = await gateway.driver.exitOf(gateway.runtimeId);
     expect((await intervalsOf(orm, instanceId))[0]?.endedAt).toBe(Math.round(exit!.at.getTime()));
     expect(await countOutbox(orm, instanceId)).toBe(1);
-    await eventually(() => expect(watches.counts()).toEqual({ watched: 0, connected: 0 }));
+    await eventually(() => expect(watches.counts()).toEqual({ watched: 0, connected: 0, slow: 0 }));
     await gateway.start();
   },
   GATEWAY_START_MS,
@@ -169,8 +170,9 @@ test(
 );
 
 test(
-  'a gateway that hangs is charged no more from its last answer on, and is given up after half a minute, to be killed',
+  'a gateway that hangs is charged no more from its last answer on, and is given up after half a minute, to be killed, also on a starved machine',
   async () => {
+    isStarved = true;
     const instanceId = await insertRunning(await bootIdOf(gateway));
     await startWatching();
     await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null }]));
@@ -186,6 +188,7 @@ test(
       expect((await gateway.driver.inspect(gateway.runtimeId)).status).toBe('running');
     } finally {
       process.kill(pid, 'SIGCONT');
+      isStarved = false;
     }
   },
   GATEWAY_START_MS,

@@ -22,7 +22,7 @@ test('an instance is stuck in error, or in one transition for over ten minutes; 
     orm,
     temporal: { isUp: async () => true },
     leases: { held: () => null },
-    watches: { counts: () => ({ watched: 0, connected: 0 }) },
+    watches: { counts: () => ({ watched: 0, connected: 0, slow: 0 }) },
   });
   const change = async (set: string): Promise<void> => {
     const { instanceId } = await insertInstance(orm);

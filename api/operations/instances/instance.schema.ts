@@ -4,6 +4,7 @@ import type { Instance } from '../../../database/entities/instance.ts';
 import { viewInstance, viewInstances } from '../../../database/queries/view-instances.ts';
 import type { InstanceRow } from '../../../database/queries/view-instances.ts';
 import { AppError } from '../../../domain/errors.ts';
+import { GATEWAY_SLOW } from '../../../domain/failures.ts';
 import { idField, timestamp } from '../../fields.ts';
 
 export const instanceStatus = z.enum(['provisioning', 'running', 'stopped', 'destroying', 'error']);
@@ -15,7 +16,10 @@ const transition = z.object({
   kind: z.enum(['starting', 'stopping', 'restarting', 'recovering', 'destroying']),
   startedAt: timestamp,
   attempt: z.int(),
-  step: z.string().nullable().meta({ description: '`queued` while it waits for a free place.' }),
+  step: z
+    .string()
+    .nullable()
+    .meta({ description: '`queued` while it waits for a free place, or for other starts on a busy machine.' }),
 });
 
 const statusReason = z.object({ code: z.string(), message: z.string(), at: timestamp, retryable: z.boolean() });
@@ -95,7 +99,10 @@ function transitionOf(row: InstanceRow): InstanceView['transition'] {
   return { kind, startedAt: isoTime(transitionStartedMs), attempt, step };
 }
 
-function reasonOf({ reasonCode: code, reasonMessage, reasonAtMs, reasonRetryable }: InstanceRow): InstanceView['statusReason'] {
+function reasonOf(row: InstanceRow): InstanceView['statusReason'] {
+  const { reasonCode: code, reasonMessage, reasonAtMs, reasonRetryable, silentSinceMs } = row;
+  // Without a worker that watches it, a gateway is not asked anything.
+  if (row.status === 'running' && silentSinceMs !== null && !row.isStale) return { ...GATEWAY_SLOW, at: isoTime(silentSinceMs) };
   if (code === null || reasonAtMs === null) return null;
   return { code, message: reasonMessage ?? '', at: isoTime(reasonAtMs), retryable: reasonRetryable ?? false };
 }

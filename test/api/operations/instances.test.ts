@@ -138,6 +138,48 @@ describe('instances.get', () => {
     expect((await get(instanceId)).agents).toEqual([{ agentId, slug: 'support-bot', status: 'active' }]);
   });
 
+  test('says that its gateway is slow once it has not answered for longer than one that hangs is left, until it answers', async () => {
+    const instanceId = await newInstance(account);
+    await makeRunning(api, instanceId);
+    const hasBeenSilent = (seconds: number | null) =>
+      api.sql(
+        `update runtime_intervals set lost_at = date_trunc('milliseconds', now()) - make_interval(secs => ?) where instance_id = ?
+         returning id`,
+        [seconds, instanceId],
+      );
+    const watchedUntil = (when: string) =>
+      api.sql(
+        `update watch_shards set owner = 'proc_x', expires_at = now() + ?::interval
+          where shard = (select shard from instances where id = ?) returning shard`,
+        [when, instanceId],
+      );
+    const noted = async (): Promise<unknown> => (await get(instanceId)).statusReason?.code ?? null;
+    await api.sql(
+      `insert into runtime_intervals (id, instance_id, account_id, boot_id, started_at)
+       values (?, ?, ?, 'boot', now() - interval '1 hour') returning id`,
+      [`int_slow_${instanceId}`, instanceId, account.accountId],
+    );
+    await watchedUntil('1 hour');
+    await hasBeenSilent(30);
+    expect(await get(instanceId)).toMatchObject({ status: 'running', statusReason: null });
+    await hasBeenSilent(50);
+    const { status, statusReason } = await get(instanceId);
+    expect({ status, statusReason }).toMatchObject({
+      status: 'running',
+      statusReason: { code: 'gateway_slow', retryable: true },
+    });
+    await api.sql(
+      `update instances set reason_code = 'file_refused', reason_message = '', reason_at = now() where id = ? returning id`,
+      [instanceId],
+    );
+    expect(await noted()).toBe('gateway_slow');
+    await watchedUntil('-1 second');
+    expect(await noted()).toBe('file_refused');
+    await watchedUntil('1 hour');
+    await hasBeenSilent(null);
+    expect(await noted()).toBe('file_refused');
+  });
+
   test('adds up all intervals, the open one included, and never bills more', async () => {
     const instanceId = await newInstance(account);
     await makeRunning(api, instanceId);
