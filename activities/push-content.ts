@@ -22,6 +22,8 @@ import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
 
 const LIVE_MS = 10_000;
+/** On a starved machine, where a gateway that has not taken its content up in time has not refused it. */
+const STARVED_LIVE_MS = 60_000;
 
 export interface PushedContent {
   /** Files that could not be written: an agent has put something else in their place. Tried again at the next change. */
@@ -95,10 +97,11 @@ async function waitForContent(
   if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
   const present = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
   const absent = content.removedAgents.map(({ gatewayAgentId }) => gatewayAgentId);
-  await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs: LIVE_MS });
+  const deadlineMs = deps.load.isStarved() ? STARVED_LIVE_MS : LIVE_MS;
+  await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs });
   const [first] = present;
   // Without an agent there is nobody to have skills.
-  if (first !== undefined) await waitForSkills(client, wantedSkills(content), { agentId: first, signal, deadlineMs: LIVE_MS });
+  if (first !== undefined) await waitForSkills(client, wantedSkills(content), { agentId: first, signal, deadlineMs });
 }
 
 interface FilesOfAgent {

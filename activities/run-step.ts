@@ -3,6 +3,7 @@ import { beginStep, markStep } from '../database/queries/begin-step.ts';
 import type { BegunStep, WorkingStep } from '../database/queries/begin-step.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MutationCall } from '../runtime/driver.ts';
+import { failedForSlowness } from './slow-gateway.ts';
 import type { StepDeps } from './step-deps.ts';
 import { failureTypeOf, OvertakenError, stepFailure } from './step-failure.ts';
 
@@ -29,7 +30,8 @@ const HEARTBEAT_MS = 1_000;
 /**
  * Runs one attempt of a step: begins it in the database, and gives way to a cancellation, to the drain of this worker
  * and to a newer attempt. Nothing is done when an earlier attempt got to the end. Only failures that say nothing of
- * the instance are left to Temporal to try again.
+ * the instance are left to Temporal to try again. A start whose gateway is only slow is none: the next attempt goes on
+ * with the same gateway.
  */
 export async function runStep(
   deps: StepDeps,
@@ -41,19 +43,21 @@ export async function runStep(
   const signal = AbortSignal.any([cancellationSignal, deps.drain]);
   const log = deps.log.child({ instanceId: input.instanceId, step: name });
   const beat = setInterval(() => heartbeat(), HEARTBEAT_MS);
+  let attempt: Attempt | null = null;
   let epoch: number | null = null;
   try {
     signal.throwIfAborted();
-    const attempt = await begin(deps, name, input, signal);
+    attempt = await begin(deps, name, input, signal);
     if (!attempt) return;
-    epoch = attempt.call.epoch;
+    ({ epoch } = attempt.call);
     log.info({ epoch, powerGeneration: input.powerGeneration }, 'a step begins');
     await work(attempt);
     log.info({ epoch }, 'a step is done');
   } catch (err) {
+    const isSlow = name === 'start' && attempt !== null && (await failedForSlowness(deps, attempt, err).catch(() => false));
     if (cancellationSignal.aborted) throw cancellationSignal.reason;
     if (deps.drain.aborted) throw stepFailure('worker_draining', { epoch, isRetryable: false });
-    const type = failureTypeOf(err);
+    const type = isSlow ? 'gateway_slow' : failureTypeOf(err);
     log[type === 'stale_attempt' ? 'info' : 'warn']({ err, failure: type, epoch }, 'a step did not get to its end');
     throw stepFailure(type, { epoch, isRetryable: type === 'unexpected' });
   } finally {

@@ -17,11 +17,12 @@ import { pushSecrets } from './push-secrets.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
+import { gatewayAgeMs, LONGEST_START_MS, slownessOf } from './slow-gateway.ts';
 import { GivenUpError, OvertakenError } from './step-failure.ts';
 import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
 
-/** From the spawn on. */
+/** From the spawn on, for a gateway that is not slow. */
 const READY_MS = 90_000;
 /** For a gateway that was spawned by an earlier attempt. */
 const LEAST_READY_MS = 10_000;
@@ -40,8 +41,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await killLostGateway(deps, attempt);
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     const secrets = openSecrets(deps, content);
-    const isNew = await spawn(deps, attempt, { rows: content, secrets });
-    await becomeReady(deps, attempt);
+    const isNew = await spawnInTurn(deps, attempt, { rows: content, secrets });
     // At once: three seconds after it is ready the gateway would run interrupted turns again by itself.
     const client = await connections.get(runtimeId, signal);
     // Before any turn runs; what is not new to it takes no time.
@@ -65,12 +65,30 @@ async function killLostGateway({ driver, connections }: StepDeps, attempt: Attem
   await driver.stop(runtimeId, { graceMs: 0 }, call);
 }
 
-/** Spawns a gateway, or brings the one that runs to this configuration. Answers whether it is a new one. */
-async function spawn(deps: StepDeps, attempt: Attempt, content: OpenContent): Promise<boolean> {
+/**
+ * Spawns a gateway, when it is its turn, or brings the one that runs to this configuration; and waits until it is
+ * ready. Answers whether it is a new one.
+ */
+async function spawnInTurn(deps: StepDeps, attempt: Attempt, content: OpenContent): Promise<boolean> {
+  const { driver, startPace } = deps;
+  const isNew = (await driver.inspect(attempt.runtimeId)).status !== 'running';
+  const start = async (): Promise<void> => {
+    await spawn(deps, attempt, { content, isNew });
+    await becomeReady(deps, attempt);
+  };
+  if (isNew) await startPace.run({ signal: attempt.signal, onQueued: () => attempt.enter('queued') }, start);
+  else await start();
+  return isNew;
+}
+
+async function spawn(
+  deps: StepDeps,
+  attempt: Attempt,
+  { content, isNew }: { content: OpenContent; isNew: boolean },
+): Promise<void> {
   const { orm, driver, connections } = deps;
   const { instanceId, runtimeId, call, step } = attempt;
   await attempt.enter('starting_gateway');
-  const isNew = (await driver.inspect(runtimeId)).status !== 'running';
   if (isNew) {
     connections.close(runtimeId);
     // Before the spawn: another attempt could not tell how new the gateway is that it adopts.
@@ -79,21 +97,30 @@ async function spawn(deps: StepDeps, attempt: Attempt, content: OpenContent): Pr
   }
   await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
   await driver.ensureRunning(gatewaySpec(deps, runtimeId, content), call);
-  return isNew;
 }
 
-async function becomeReady({ driver, clock }: StepDeps, attempt: Attempt): Promise<void> {
+async function becomeReady(deps: StepDeps, attempt: Attempt): Promise<void> {
+  const { driver } = deps;
   const { runtimeId, signal } = attempt;
   await attempt.enter('waiting_for_gateway');
-  const [endpoint, { startedAt }] = await Promise.all([driver.endpoint(runtimeId), driver.inspect(runtimeId)]);
+  const [endpoint, ageMs] = await Promise.all([driver.endpoint(runtimeId), gatewayAgeMs(deps, runtimeId)]);
   if (!endpoint) throw new GatewayDiedError(await driver.exitOf(runtimeId));
-  const ageMs = startedAt ? clock().getTime() - startedAt.getTime() : 0;
+  const left = (ofMs: number): number => Math.max(ofMs - (ageMs ?? 0), LEAST_READY_MS);
   await waitUntilReady(endpoint, {
     signal,
-    deadlineMs: Math.max(READY_MS - ageMs, LEAST_READY_MS),
+    deadlineMs: left(READY_MS),
     isAlive: async () => (await driver.inspect(runtimeId)).status === 'running',
     exitOf: () => driver.exitOf(runtimeId),
+    whenSlow: { limitMs: left(LONGEST_START_MS), isSlow: () => isSlowToStart(deps, attempt) },
   });
+}
+
+async function isSlowToStart(deps: StepDeps, attempt: Attempt): Promise<boolean> {
+  const because = await slownessOf(deps, attempt);
+  if (because === null) return false;
+  deps.log.warn({ instanceId: attempt.instanceId, because }, 'a gateway is slow to start and is given more time');
+  await attempt.enter('waiting_for_slow_gateway');
+  return true;
 }
 
 async function recoverTurns(deps: StepDeps, { instanceId, call, signal }: Attempt, client: GatewayClient): Promise<void> {

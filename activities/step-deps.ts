@@ -3,9 +3,11 @@ import type { MakeId } from '../domain/ids.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Config } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
+import type { MachineLoad } from '../lib/machine-load.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnDeps } from '../turns/turn-deps.ts';
+import type { StartPace } from './start-pace.ts';
 
 /** What activities change the world with. */
 export interface StepDeps {
@@ -14,6 +16,9 @@ export interface StepDeps {
   connections: GatewayConnections;
   config: Pick<Config, 'MASTER_KEYS' | 'MODELS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS'>;
   clock: Clock;
+  monotonicMs: () => number;
+  load: Pick<MachineLoad, 'isStarved'>;
+  startPace: StartPace;
   makeId: MakeId;
   log: Log;
   /** Aborted when this worker is about to end: what runs gives way at once, and another worker does it again. */

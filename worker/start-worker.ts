@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createActivities } from '../activities/create-activities.ts';
+import { createStartPace } from '../activities/start-pace.ts';
 import { createWebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
 import { listenToNotifications } from '../database/notifications.ts';
 import { setPrice } from '../database/queries/billing/set-price.ts';
@@ -73,7 +74,10 @@ export async function startWorker({ config, orm, driver, makeId, random, bundle,
   });
   log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke what is not as it is wanted');
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
-  const activities = createActivities({ orm, driver, connections, config, clock, makeId, log, drain: drain.signal });
+  const activities = createActivities({
+    ...{ orm, driver, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
+    startPace: createStartPace({ load }),
+  });
   const registry = createMetrics('worker');
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
   const safeFetch = createSafeFetch({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE });

@@ -19,6 +19,8 @@ const STEP: ActivityOptions = {
 const { startInstance } = proxyActivities<Pick<Activities, 'startInstance'>>({
   ...STEP,
   taskQueue: TASK_QUEUES.starts,
+  // On a busy machine: two minutes for its turn, and five from the spawn on.
+  startToCloseTimeout: '10 minutes',
   summary: 'start',
 });
 const { stopInstance } = proxyActivities<Pick<Activities, 'stopInstance'>>({ ...STEP, summary: 'stop' });

@@ -3,6 +3,8 @@ import type { Endpoint, RuntimeExit } from '../driver.ts';
 
 const POLL_MS = 75;
 const PROBE_MS = 5_000;
+/** What a slow gateway gets at a time. */
+const EXTENSION_MS = 10_000;
 /** OpenClaw's exit code for a configuration or state that it cannot run with (EX_CONFIG). */
 const EXIT_CONFIGURATION = 78;
 
@@ -29,19 +31,31 @@ export interface ReadinessOptions {
   deadlineMs: number;
   isAlive: () => Promise<boolean>;
   exitOf: () => Promise<RuntimeExit | null>;
+  /** For a gateway that is slow; without it no gateway gets more time. */
+  whenSlow?: {
+    /** How long it may get in all, from now. */
+    limitMs: number;
+    /** Asked at the end of the time that it has got. */
+    isSlow: () => Promise<boolean>;
+  };
 }
 
 /**
  * Waits until the gateway says that it is ready. Throws GatewayDiedError as soon as its process is gone,
- * GatewayNotReadyError after deadlineMs, and the signal's reason when it is aborted.
+ * GatewayNotReadyError after deadlineMs (for as long as it is slow, after the limit), and the signal's reason when it
+ * is aborted.
  */
 export async function waitUntilReady(endpoint: Pick<Endpoint, 'httpUrl'>, options: ReadinessOptions): Promise<void> {
-  const { signal, deadlineMs, isAlive, exitOf } = options;
-  const deadline = AbortSignal.timeout(deadlineMs);
+  const { signal, deadlineMs, isAlive, exitOf, whenSlow } = options;
+  const limit = AbortSignal.timeout(whenSlow?.limitMs ?? deadlineMs);
+  let deadline = AbortSignal.timeout(deadlineMs);
   while (!(await isReady(endpoint, AbortSignal.any([signal, deadline])))) {
     signal.throwIfAborted();
     if (!(await isAlive())) throw new GatewayDiedError(await exitOf());
-    if (deadline.aborted) throw new GatewayNotReadyError(`The gateway was not ready within ${deadlineMs} ms.`);
+    if (deadline.aborted) {
+      if (limit.aborted || !(await whenSlow?.isSlow())) throw new GatewayNotReadyError('The gateway was not ready in time.');
+      deadline = AbortSignal.any([AbortSignal.timeout(EXTENSION_MS), limit]);
+    }
     await sleep(POLL_MS, undefined, { signal });
   }
 }

@@ -9,6 +9,7 @@ import type { WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from '../../activities/create-activities.ts';
 import type { Activities } from '../../activities/create-activities.ts';
+import { createStartPace } from '../../activities/start-pace.ts';
 import type { StepDeps } from '../../activities/step-deps.ts';
 import { createOrm } from '../../database/orm.ts';
 import { changePower } from '../../database/queries/change-power.ts';
@@ -49,6 +50,8 @@ export interface Run {
 export interface ReconcilerUnderTest {
   orm: MikroORM;
   deps: StepDeps;
+  /** What the activities take it for, whatever it is. */
+  machine: { isStarved: boolean };
   driver: ProcessDriver;
   dataDir: string;
   client: Client;
@@ -121,6 +124,8 @@ export async function startReconciler(options: Options = {}): Promise<Reconciler
   const drain = new AbortController();
   const masterKeys = [{ id: 'test', key: randomBytes(32) }];
   const connections = createGatewayConnections({ driver, masterKeys, log });
+  const machine = { isStarved: false };
+  const load = { isStarved: () => machine.isStarved };
   const deps: StepDeps = {
     orm,
     driver,
@@ -132,6 +137,9 @@ export async function startReconciler(options: Options = {}): Promise<Reconciler
       TURN_TIMEOUT_MS: 600_000,
     },
     clock: () => new Date(),
+    monotonicMs: () => performance.now(),
+    load,
+    startPace: createStartPace({ load }),
     makeId,
     log,
     drain: drain.signal,
@@ -164,6 +172,7 @@ export async function startReconciler(options: Options = {}): Promise<Reconciler
   return {
     orm,
     deps,
+    machine,
     driver,
     dataDir,
     client,

@@ -60,6 +60,25 @@ test('time runs out for one that runs but is never ready', async () => {
   await expect(waiting({ deadlineMs: 50 })).rejects.toThrow(GatewayNotReadyError);
 });
 
+test('one that is slow gets more time, for as long as it is slow', async () => {
+  let asked = 0;
+  const isSlow = async (): Promise<boolean> => {
+    asked += 1;
+    status = 200;
+    return true;
+  };
+  await waiting({ deadlineMs: 50, whenSlow: { limitMs: 20_000, isSlow } });
+  expect(asked).toBe(1);
+  status = 503;
+  const isNotSlow = { limitMs: 20_000, isSlow: async () => false };
+  await expect(waiting({ deadlineMs: 50, whenSlow: isNotSlow })).rejects.toThrow(GatewayNotReadyError);
+});
+
+test('time runs out also for one that stays slow', async () => {
+  const whenSlow = { limitMs: 200, isSlow: async () => true };
+  await expect(waiting({ deadlineMs: 50, whenSlow })).rejects.toThrow(GatewayNotReadyError);
+});
+
 test('it ends with the signal', async () => {
   const reason = new Error('cancelled');
   await expect(waiting({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);

@@ -1,0 +1,85 @@
+import { expect, test } from '@jest/globals';
+import { createStartPace } from '../../activities/start-pace.ts';
+import { eventually } from '../support/eventually.ts';
+
+/** A pace on a machine that is starved until told otherwise, and what runs and waits under it. */
+function underLoad(longestWaitMs?: number) {
+  const machine = { isStarved: true };
+  const pace = createStartPace({
+    load: { isStarved: () => machine.isStarved },
+    ...(longestWaitMs === undefined ? {} : { longestWaitMs }),
+  });
+  const running: string[] = [];
+  const queued: string[] = [];
+  const ends = new Map<string, () => void>();
+  const begin = (name: string, signal: AbortSignal = new AbortController().signal): Promise<void> =>
+    pace.run({ signal, onQueued: async () => void queued.push(name) }, async () => {
+      running.push(name);
+      await new Promise<void>((resolve) => void ends.set(name, resolve));
+    });
+  return { machine, begin, running, queued, end: (name: string) => ends.get(name)?.() };
+}
+
+test('on a starved machine one start goes on and the others say that they wait, then one at a time', async () => {
+  const { begin, running, queued, end } = underLoad();
+  const starts = ['one', 'two', 'three'].map((name) => begin(name));
+  await eventually(() => expect(queued).toEqual(['two', 'three']));
+  expect(running).toEqual(['one']);
+  for (let ended = 1; ended < 3; ended += 1) {
+    end(running.at(-1)!);
+    await eventually(() => expect(running).toHaveLength(ended + 1));
+  }
+  end(running.at(-1)!);
+  await Promise.all(starts);
+  expect(running.toSorted()).toEqual(['one', 'three', 'two']);
+});
+
+test('starts that wait go on as soon as the machine has CPU time, and on such a machine none waits', async () => {
+  const { machine, begin, running, queued, end } = underLoad();
+  const starts = ['one', 'two'].map((name) => begin(name));
+  await eventually(() => expect(queued).toEqual(['two']));
+  machine.isStarved = false;
+  await eventually(() => expect(running).toEqual(['one', 'two']));
+  starts.push(begin('three'));
+  await eventually(() => expect(running).toEqual(['one', 'two', 'three']));
+  expect(queued).toEqual(['two']);
+  for (const name of running) end(name);
+  await Promise.all(starts);
+});
+
+test('a start waits no longer than it may, whatever the machine does', async () => {
+  const { begin, running, end } = underLoad(100);
+  const starts = ['one', 'two'].map((name) => begin(name));
+  await eventually(() => expect(running).toEqual(['one', 'two']));
+  for (const name of running) end(name);
+  await Promise.all(starts);
+});
+
+test('a start that is cancelled while it waits ends at once and takes nobody’s turn', async () => {
+  const { begin, running, queued, end } = underLoad();
+  const first = begin('one');
+  const cancel = new AbortController();
+  const second = begin('two', cancel.signal);
+  await eventually(() => expect(queued).toEqual(['two']));
+  cancel.abort();
+  await expect(second).rejects.toMatchObject({ name: 'AbortError' });
+  end('one');
+  await first;
+  const third = begin('three');
+  await eventually(() => expect(running).toEqual(['one', 'three']));
+  expect(queued).toEqual(['two']);
+  end('three');
+  await third;
+});
+
+test('a start that fails gives its turn to the next one', async () => {
+  const { begin, running, end } = underLoad();
+  const pace = createStartPace({ load: { isStarved: () => true } });
+  const options = { signal: new AbortController().signal, onQueued: async () => undefined };
+  await expect(pace.run(options, async () => Promise.reject(new Error('no')))).rejects.toThrow('no');
+  expect(await pace.run(options, async () => 'done')).toBe('done');
+  const only = begin('one');
+  expect(running).toEqual(['one']);
+  end('one');
+  await only;
+});
