@@ -1,0 +1,124 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { promisify } from 'node:util';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createOrm } from '../../database/orm.ts';
+import { readRecord } from '../../runtime/process/gateway-record.ts';
+import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import { eventually } from '../support/eventually.ts';
+import { startStack } from '../support/stack-under-test.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+
+/** A machine on which everything takes ten times as long, and more. */
+const GATEWAYS = 8;
+const BUSY_PROCESSES = 12 * availableParallelism();
+const LONG_MS = 600_000;
+
+interface Running {
+  instanceId: string;
+  /** Where messages to its agent go. */
+  path: string;
+}
+
+let stack: StackUnderTest;
+let orm: MikroORM;
+let account: ApiClient & { accountId: string };
+let running: Running[];
+const busy: ChildProcess[] = [];
+
+beforeAll(async () => {
+  stack = await startStack({ env: { MAX_RUNNING: String(GATEWAYS) } });
+  orm = await createOrm(stack.databaseUrl);
+  account = await stack.newAccount();
+  running = await Promise.all(Array.from({ length: GATEWAYS }, (_, index) => newInstance(`starved ${index}`)));
+  await eventually(async () => {
+    const rows = await gateways();
+    expect(rows.filter(({ status }) => status === 'running')).toHaveLength(GATEWAYS);
+  }, LONG_MS);
+}, LONG_MS);
+
+afterEach(() => {
+  for (const child of busy.splice(0)) child.kill('SIGKILL');
+});
+
+afterAll(async () => {
+  await orm?.close();
+  await stack?.close();
+}, LONG_MS);
+
+async function newInstance(name: string): Promise<Running> {
+  const { instanceId } = await account.ok('POST', '/instances', { name });
+  const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
+  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+  return { instanceId, path: `/instances/${instanceId}/agents/${agentId}/messages` };
+}
+
+interface Gateway {
+  instanceId: string;
+  runtimeId: string;
+  status: string;
+  bootId: string | null;
+  deaths: number;
+}
+
+function gateways(): Promise<Gateway[]> {
+  return orm.em.fork().execute<Gateway[]>(
+    `select id as "instanceId", runtime_id as "runtimeId", status, boot_id as "bootId",
+            coalesce(array_length(deaths, 1), 0) as deaths
+       from instances order by id`,
+  );
+}
+
+/** Starts processes that want every core all the time, and end by themselves. Resolves when they have. */
+async function starve(forMs: number): Promise<void> {
+  const code = `const end = Date.now() + ${forMs}; while (Date.now() < end);`;
+  const children = Array.from({ length: BUSY_PROCESSES }, () => spawn(process.execPath, ['-e', code], { stdio: 'ignore' }));
+  busy.push(...children);
+  await Promise.all(children.map((child) => once(child, 'exit')));
+}
+
+const answerOf = async ({ path }: Running, word: string): Promise<unknown> =>
+  (await account.ok('POST', path, { message: `[[SAY ${word}]]` })).content;
+
+test(
+  'half a minute in which ten processes want each core kills no gateway, and each answers afterwards',
+  async () => {
+    const before = await gateways();
+    await starve(30_000);
+    for (const [index, one] of running.entries()) expect(await answerOf(one, `well-${index}`)).toBe(`well-${index}`);
+    expect(await gateways()).toEqual(before);
+    expect(before.every(({ deaths }) => deaths === 0)).toBe(true);
+  },
+  LONG_MS,
+);
+
+test(
+  'a gateway that gets no CPU time on such a machine is called slow, not charged and not killed, and answers afterwards',
+  async () => {
+    const [one] = running;
+    const before = await gateways();
+    const { runtimeId } = before.find(({ instanceId }) => instanceId === one!.instanceId)!;
+    const record = await readRecord(layoutOf(stack.dataDir, runtimeId));
+    // All its threads run only when nothing else wants the core.
+    await promisify(execFile)('chrt', ['--all-tasks', '--idle', '--pid', '0', String(record!.pid)]);
+    const view = () => account.ok('GET', `/instances/${one!.instanceId}`);
+    void starve(170_000);
+    const slow = await eventually(async () => {
+      const seen = await view();
+      expect(seen).toMatchObject({ status: 'running', statusReason: { code: 'gateway_slow' } });
+      return seen;
+    }, 150_000);
+    expect(await (await fetch(stack.metricsUrlOf('worker'))).text()).toContain('thermidora_gateways_slow{process="worker"} 1');
+    expect((await view()).billedMs).toBe(slow.billedMs);
+    for (const child of busy.splice(0)) child.kill('SIGKILL');
+    await eventually(async () => expect(await view()).toMatchObject({ status: 'running', statusReason: null }), 60_000);
+    expect(await answerOf(one!, 'well')).toBe('well');
+    expect(await gateways()).toEqual(before);
+    expect(await stack.logOf('worker')).toContain('a gateway is slow: it does not answer and is given more time');
+  },
+  LONG_MS,
+);
