@@ -35,12 +35,11 @@ export const scheduleField = z
             'Give five fields (minute, hour, day, month, weekday), or six with seconds first, such as 0 9 * * 1-5.',
           )
           .meta({ example: '0 9 * * 1-5' }),
-        timeZone: z
-          .string()
-          .max(64)
-          .refine(isTimeZone, 'Give an IANA time zone such as Europe/Berlin.')
-          .default('UTC')
-          .meta({ example: 'Europe/Berlin' }),
+        timeZone: z.string().max(64).refine(isTimeZone, 'Give an IANA time zone such as Europe/Berlin.').default('UTC').meta({
+          description:
+            'Where the fields are local times. When the clocks go forward, a time that they leave out does not run: the job waits for the next date that has it, which for a yearly job is a year later. When they go back, a time that comes twice runs the first time only. `nextRunAt` says which it will be; UTC has no such changes.',
+          example: 'Europe/Berlin',
+        }),
       }),
       z.object({ kind: z.literal('every'), everyMs: z.int().min(SHORTEST_MS).max(LONGEST_MS).meta({ example: 3_600_000 }) }),
       z.object({ kind: z.literal('at'), at: givenTimeText.meta({ example: '2030-04-07T09:00:00.000Z' }) }),

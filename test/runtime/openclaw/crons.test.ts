@@ -58,6 +58,32 @@ async function finishedRun(jobId: string): Promise<CronRun> {
   }, RUN_MS);
 }
 
+/** The coming date on which Berlin changes its clocks in this month, at 01:00 UTC. */
+function clockChange(month: 3 | 10): Date {
+  const year = new Date().getUTCFullYear();
+  const changes = [year, year + 1].map((of) => {
+    const last = new Date(Date.UTC(of, month - 1, 31, 1));
+    return new Date(last.getTime() - last.getUTCDay() * 24 * HOUR_MS);
+  });
+  return changes.find((change) => change.getTime() > Date.now() + 24 * HOUR_MS) ?? new Date(Number.NaN);
+}
+
+test('a local time that the clocks leave out waits for the next date that has it, and one that comes twice runs first', async () => {
+  const [spring, autumn] = [clockChange(3), clockChange(10)];
+  const yearly = (date: Date, cronId: string) =>
+    addCron(
+      client,
+      newCron(cronId, {
+        schedule: { kind: 'cron', expr: `30 2 ${date.getUTCDate()} ${date.getUTCMonth() + 1} *`, timeZone: 'Europe/Berlin' },
+      }),
+    );
+  const left = await yearly(spring, 'cron_left');
+  expect(left.nextRunAt?.getUTCFullYear()).toBeGreaterThan(spring.getUTCFullYear());
+  const twice = await yearly(autumn, 'cron_twice_a_day');
+  expect(twice.nextRunAt).toEqual(new Date(autumn.getTime() - HOUR_MS / 2));
+  for (const { id } of [left, twice]) await removeCron(client, id);
+});
+
 test('a job that is added twice is one job, which can be changed and removed', async () => {
   const first = await addCron(client, newCron('cron_twice'));
   expect(await addCron(client, newCron('cron_twice'))).toMatchObject({ id: first.id });
