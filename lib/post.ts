@@ -10,6 +10,8 @@ interface PostOptions {
   /** Ends the request, and its answer too. */
   signal: AbortSignal;
   maxHeaderBytes?: number;
+  /** How long the answer may say nothing, once it has begun. A reader that is slow is no silence. */
+  silenceMs?: number;
 }
 
 /**
@@ -17,7 +19,10 @@ interface PostOptions {
  * (100 Continue, 103 Early Hints) are passed over, whether they were asked for or not, and no redirect is followed.
  * Rejects with the reason of the signal, or with what went wrong.
  */
-export function post(url: URL, { agents, headers, body, signal, maxHeaderBytes }: PostOptions): Promise<IncomingMessage> {
+export function post(
+  url: URL,
+  { agents, headers, body, signal, maxHeaderBytes, silenceMs }: PostOptions,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const isHttps = url.protocol === 'https:';
     const request = (isHttps ? requestHttps : requestHttp)(url, {
@@ -30,6 +35,10 @@ export function post(url: URL, { agents, headers, body, signal, maxHeaderBytes }
     request.once('response', (response) => {
       // Whoever reads the body sees the error there.
       response.on('error', () => undefined);
+      const onSilence = (): void => {
+        if (response.readableLength === 0) request.destroy(new Error('The answer stopped'));
+      };
+      if (silenceMs !== undefined) request.setTimeout(silenceMs, onSilence);
       resolve(response);
     });
     // 101: no other protocol was asked for.

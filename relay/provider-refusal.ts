@@ -1,4 +1,4 @@
-import type { Dispatcher } from 'undici';
+import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
 import { retryAfterMs } from '../domain/retry-schedule.ts';
 import type { Log } from '../lib/log.ts';
@@ -32,8 +32,8 @@ const ABOUT_ACCOUNT =
   /api[ _-]?key|unauthori[sz]ed|authenticat|forbidden|access denied|permission|credential|expired|invalid token|deactivated|disabled|billing|\bcredits?\b|balance|budget|quota|payment|subscription|spend(ing)? limit|usage limit|\b40[123]\b/i;
 
 /** Turns a provider's refusal into the error for the caller: its status, and its words where they help. */
-export async function refusalOf(answer: Dispatcher.ResponseData, log: Log): Promise<RelayError> {
-  const { statusCode: status } = answer;
+export async function refusalOf(answer: IncomingMessage, log: Log): Promise<RelayError> {
+  const { statusCode: status = 0 } = answer;
   const said = await errorOf(answer);
   if (status < 400) return new RelayError(502, `The model provider redirects (${status}), which is not followed.`);
   if (status < 500 && isAboutAccount(status, said)) {
@@ -52,8 +52,8 @@ export async function refusalOf(answer: Dispatcher.ResponseData, log: Log): Prom
   });
 }
 
-function secondsOf(retryAfter: string | string[] | undefined): number | undefined {
-  const waitMs = typeof retryAfter === 'string' ? retryAfterMs(retryAfter, new Date()) : null;
+function secondsOf(retryAfter: string | undefined): number | undefined {
+  const waitMs = retryAfterMs(retryAfter ?? null, new Date());
   return waitMs === null ? undefined : waitMs / 1_000;
 }
 
@@ -61,7 +61,7 @@ function isAboutAccount(status: number, said: ProviderError | null): boolean {
   return (status >= 401 && status <= 403) || ABOUT_ACCOUNT.test(`${said?.message} ${said?.type} ${said?.code}`);
 }
 
-async function errorOf({ body }: Dispatcher.ResponseData): Promise<ProviderError | null> {
+async function errorOf(body: IncomingMessage): Promise<ProviderError | null> {
   const giveUp = setTimeout(() => body.destroy(), ERROR_BODY_MS);
   try {
     const parts: Uint8Array[] = [];

@@ -1,5 +1,7 @@
-import { Agent, errors, request } from 'undici';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
 import type { Log } from '../lib/log.ts';
+import { post } from '../lib/post.ts';
 import { boundedBody } from './bounded-body.ts';
 import type { ChatRequest } from './chat-request.ts';
 import type { ModelProvider } from './model-provider.ts';
@@ -20,6 +22,8 @@ const LIMITS: UpstreamLimits = { thinkingMs: 600_000, silenceMs: 300_000 };
 const MAX_STREAM_BYTES = 128 * 1024 ** 2;
 const MAX_OBJECT_BYTES = 4 * 1024 ** 2;
 const MAX_TYPE_CHARACTERS = 200;
+/** How long a connection waits for the next call: less than most providers keep it. */
+const IDLE_MS = 4_000;
 
 /** The model provider behind this base URL (ending in /v1). It sees its own key and never a relay token. */
 export function createUpstream(
@@ -27,13 +31,15 @@ export function createUpstream(
   log: Log,
   { thinkingMs, silenceMs }: UpstreamLimits = LIMITS,
 ): ModelProvider {
-  const dispatcher = new Agent({ headersTimeout: thinkingMs, bodyTimeout: silenceMs });
-  const completions = `${url.replace(/\/+$/, '')}/chat/completions`;
+  const connections = { keepAlive: true, timeout: IDLE_MS };
+  const agents = { http: new HttpAgent(connections), https: new HttpsAgent(connections) };
+  const completions = new URL(`${url.replace(/\/+$/, '')}/chat/completions`);
   return {
     async complete({ request: chat, traceparent, signal }) {
-      const answer = await request(completions, {
-        dispatcher,
-        method: 'POST',
+      const thinking = new AbortController();
+      const late = setTimeout(() => thinking.abort(new LateError()), thinkingMs);
+      const answer = await post(completions, {
+        agents,
         headers: {
           'content-type': 'application/json',
           accept: chat.stream ? 'text/event-stream' : 'application/json',
@@ -41,22 +47,32 @@ export function createUpstream(
           ...(traceparent === undefined ? {} : { traceparent }),
         },
         body: JSON.stringify(withUsage(chat)),
-        signal,
-      }).catch((cause: unknown) => {
-        throw unreachable(cause);
-      });
-      if (answer.statusCode < 200 || answer.statusCode > 299) throw await refusalOf(answer, log);
+        signal: AbortSignal.any([signal, thinking.signal]),
+        silenceMs,
+      })
+        .catch((cause: unknown) => {
+          throw unreachable(cause);
+        })
+        .finally(() => clearTimeout(late));
+      const { statusCode = 0 } = answer;
+      if (statusCode < 200 || statusCode > 299) throw await refusalOf(answer, log);
       const contentType = typeOf(answer.headers['content-type']);
       const isStream = isEventStream(contentType);
-      return { contentType, isStream, body: boundedBody(answer.body, isStream ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES) };
+      return { contentType, isStream, body: boundedBody(answer, isStream ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES) };
     },
     // Not close(): at this point every call has ended or was cut.
-    close: () => dispatcher.destroy(),
+    async close() {
+      agents.http.destroy();
+      agents.https.destroy();
+    },
   };
 }
 
-function typeOf(given: string | string[] | undefined): string {
-  return typeof given === 'string' && given.length <= MAX_TYPE_CHARACTERS ? given : 'application/json';
+/** The provider did not begin to answer in time. */
+class LateError extends Error {}
+
+function typeOf(given: string | undefined): string {
+  return given !== undefined && given.length <= MAX_TYPE_CHARACTERS ? given : 'application/json';
 }
 
 function isEventStream(contentType: string): boolean {
@@ -69,7 +85,7 @@ function withUsage(chat: ChatRequest): ChatRequest {
 }
 
 function unreachable(cause: unknown): RelayError {
-  const isLate = cause instanceof errors.HeadersTimeoutError || (cause instanceof Error && cause.name === 'TimeoutError');
+  const isLate = cause instanceof LateError || (cause instanceof Error && cause.name === 'TimeoutError');
   return isLate
     ? new RelayError(504, 'The model provider did not begin to answer in time.', { cause })
     : new RelayError(502, 'The model provider could not be reached. Try again in a moment.', { cause });

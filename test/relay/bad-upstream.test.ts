@@ -55,7 +55,7 @@ const BAD: Record<string, BadUpstream> = {
     play: (_, socket) => void socket.write(`HTTP/1.1 200 OK\r\nx-huge: ${'x'.repeat(200 * 1024)}\r\n\r\n`),
   },
   'says for ever that it is at work': {
-    end: 'broken',
+    end: 'refused',
     play: (_, socket) => drip(socket, () => socket.write('HTTP/1.1 102 Processing\r\n\r\n')),
   },
   'refuses in words without end': {
@@ -143,6 +143,23 @@ const BAD: Record<string, BadUpstream> = {
     play(response) {
       stream(response);
       response.end(word('one') + usage('{"prompt_tokens":1e300,"completion_tokens":0.5}') + DONE);
+    },
+  },
+  'begins with informational answers that nobody asked for': {
+    end: 'whole',
+    counted: [3, 2],
+    play(response, socket) {
+      socket.write('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n');
+      stream(response);
+      response.end(word('one') + GOOD_USAGE + DONE);
+    },
+  },
+  'ends its lines with CR': {
+    end: 'whole',
+    counted: [3, 2],
+    play(response) {
+      stream(response);
+      response.end((word('one') + GOOD_USAGE + DONE).replaceAll('\n', '\r'));
     },
   },
   'goes on after its end': {
