@@ -2,6 +2,8 @@ import { utf8Length } from './file-path.ts';
 
 export const MAX_SECRETS = 100;
 export const MAX_SECRET_BYTES = 64 * 1024;
+/** Of all names and values of an instance. A program that gets more than 2 MiB as its environment cannot be started. */
+export const MAX_SECRETS_BYTES = 1024 * 1024;
 
 export const SECRET_KEY = /^[A-Z][A-Z0-9_]{0,127}$/;
 

@@ -18,6 +18,16 @@ export async function storeSecret(
   );
 }
 
+/** How many bytes the names and values of an instance's secrets have. An encrypted value is as long as it is in clear. */
+export async function countSecretBytes(em: EntityManager, instanceId: string): Promise<number> {
+  const [row] = await em.execute<{ bytes: number }[]>(
+    `select coalesce(sum(octet_length(key) + octet_length(split_part(value, '.', 4)) * 3 / 4), 0)::float8 as bytes
+       from instance_secrets where instance_id = ?`,
+    [instanceId],
+  );
+  return row?.bytes ?? 0;
+}
+
 /** False when there was none. */
 export async function deleteSecret(em: EntityManager, { instanceId, key }: OfSecret): Promise<boolean> {
   const rows = await em.execute<{ key: string }[]>(

@@ -26,7 +26,7 @@ export const secretsField = z
   .refine((secrets) => Object.keys(secrets).length > 0, 'Give at least one secret.')
   .meta({
     description:
-      'Values by key, of 1 byte to 64 KiB. They become environment variables of the instance and are never shown again.',
+      'Values by key, of 1 byte to 64 KiB, 1 MiB in all with their keys. They become environment variables of the instance and are never shown again.',
     example: { SLACK_TOKEN: 'xoxb-...' },
     override: { minProperties: 1, maxProperties: MAX_SECRETS },
   });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
 import { requestRestart } from '../../../database/queries/request-restart.ts';
-import { storeSecret } from '../../../database/queries/secrets.ts';
+import { countSecretBytes, storeSecret } from '../../../database/queries/secrets.ts';
 import { secretPlace } from '../../../database/secret-place.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { MAX_SECRETS } from '../../../domain/secrets.ts';
+import { MAX_SECRETS, MAX_SECRETS_BYTES } from '../../../domain/secrets.ts';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { encryptionOf } from '../../encryption-of.ts';
@@ -12,7 +12,7 @@ import { findInstance } from '../../find-instance.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { restarting, secretsField } from './secret.schema.ts';
 
-/** A hundred values of 64 KiB, some of whose characters are escaped in JSON. */
+/** A hundred values of 64 KiB, some of whose characters are escaped in JSON: what is too much is told in words. */
 const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
 export const storeSecrets = defineOperation({
@@ -50,10 +50,17 @@ export const storeSecrets = defineOperation({
         value: encryption.encrypt(value, secretPlace({ accountId, instanceId, key })),
         now,
       });
-    if ((await em.count(InstanceSecret, { instance: instanceId })) > MAX_SECRETS) {
-      const message = `An instance has at most ${MAX_SECRETS} secrets. Delete some first.`;
-      throw new AppError('invalid_request', `secrets: ${message}`, { details: [{ path: 'secrets', message }] });
-    }
+    if ((await em.count(InstanceSecret, { instance: instanceId })) > MAX_SECRETS)
+      throw tooMuch(`An instance has at most ${MAX_SECRETS} secrets. Delete some first.`);
+    const bytes = await countSecretBytes(em, instanceId);
+    if (bytes > MAX_SECRETS_BYTES)
+      throw tooMuch(
+        `The secrets of an instance have at most ${MAX_SECRETS_BYTES} bytes in all, names and values; with these they would have ${bytes}. Delete some first.`,
+      );
     return { stored: secrets.length, restarting: await requestRestart(em, { instanceId, now }) };
   },
 });
+
+function tooMuch(message: string): AppError {
+  return new AppError('invalid_request', `secrets: ${message}`, { details: [{ path: 'secrets', message }] });
+}

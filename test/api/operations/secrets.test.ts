@@ -109,6 +109,18 @@ describe('secrets.store', () => {
     expect((await store(id, { ONE_MORE: 'x' })).status).toBe(400);
   });
 
+  test('takes a mebibyte in all, names and values, and refuses a byte more with the numbers', async () => {
+    const id = await newInstance(account);
+    const value = 'x'.repeat(64 * 1024);
+    const fifteen = Object.fromEntries(Array.from({ length: 15 }, (_none, index) => [`S${10 + index}`, value]));
+    const left = 64 * 1024 - 15 * 3 - 1;
+    await account.ok('POST', path(id), { secrets: { ...fifteen, A: 'x'.repeat(left) } });
+    expect(await store(id, { A: 'x'.repeat(left + 1) })).toMatchObject({
+      status: 400,
+      body: { error: { message: expect.stringMatching(/at most 1048576 bytes .* would have 1048577\./) } },
+    });
+  });
+
   test('a value that was moved to another row cannot be read', async () => {
     const [one, other] = [await newInstance(account), await newInstance(account)];
     for (const id of [one, other]) await account.ok('POST', path(id), { secrets: { A: CANARY } });
