@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { GatewayConnectError } from '../../runtime/openclaw/gateway-errors.ts';
+import { eventually } from '../support/eventually.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
@@ -7,13 +8,14 @@ let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
   reconciler = await startReconciler();
+  reconciler.machine.isStarved = true;
 }, GATEWAY_MS);
 afterAll(() => reconciler?.close(), GATEWAY_MS);
 
 test(
   'on a starved machine a start goes on with the gateway that did not let us in, and counts no death',
   async () => {
-    const { deps, driver, machine } = reconciler;
+    const { deps, driver } = reconciler;
     const { instanceId, runtimeId } = await reconciler.newInstance();
     const letIn = deps.connections.get;
     const spawnedAt = new Set<number | undefined>();
@@ -24,12 +26,33 @@ test(
       if (refusals > 2) return letIn(...of);
       throw new GatewayConnectError('The gateway did not let us in within 10000 ms', { retryable: true });
     };
-    machine.isStarved = true;
     await reconciler.power(instanceId, 'start');
     await reconciler.reconcile(instanceId);
     expect(await reconciler.statusOf(instanceId)).toMatchObject({ status: 'running', transition: null, reason: null, deaths: 0 });
+    deps.connections.get = letIn;
     expect(refusals).toBeGreaterThan(2);
     expect(spawnedAt.size).toBe(1);
   },
   GATEWAY_MS,
+);
+
+test(
+  'on a starved machine one of two starts says that it is queued until the other one’s gateway is ready, then both run',
+  async () => {
+    const instances = [await reconciler.newInstance(), await reconciler.newInstance()];
+    const statuses = () => Promise.all(instances.map(({ instanceId }) => reconciler.statusOf(instanceId)));
+    for (const { instanceId } of instances) await reconciler.power(instanceId, 'start');
+    const runs = await Promise.all(instances.map(({ instanceId }) => reconciler.wake(instanceId)));
+    await eventually(async () => {
+      const gateways = await Promise.all(instances.map(({ runtimeId }) => reconciler.driver.inspect(runtimeId)));
+      const queued = (await statuses()).findIndex(({ step }) => step === 'queued');
+      expect(gateways[queued]).toMatchObject({ status: 'absent' });
+    }, GATEWAY_MS);
+    await Promise.all(runs.map((run) => reconciler.ended(run)));
+    expect(await statuses()).toMatchObject([
+      { status: 'running', transition: null, deaths: 0 },
+      { status: 'running', transition: null, deaths: 0 },
+    ]);
+  },
+  3 * GATEWAY_MS,
 );
