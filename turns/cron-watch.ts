@@ -20,6 +20,7 @@ import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-cl
 import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/run-text.ts';
 import type { RunText } from '../runtime/openclaw/run-text.ts';
 import { withinWriteLimit } from '../runtime/openclaw/write-limit.ts';
+import { conversationIdOf } from '../runtime/openclaw/session-key.ts';
 import { noteSeenCron } from './note-cron.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -174,6 +175,9 @@ function resultOf(
     gatewayAgentId: run.agentId,
     jobName: run.jobName,
     runAt: new Date(run.runAtMs),
+    saidAt: new Date(run.endedAtMs),
+    conversationId: conversationIdOf(run.sessionKey ?? ''),
+    isDelivered: run.isDelivered,
     content: text?.text ?? null,
     contentTruncated: text?.isTruncated ?? false,
     error,

@@ -9,6 +9,7 @@ import type { TurnDuty, WatchedInstance } from '../database/queries/watched-turn
 import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
 import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient, GatewayEvent, OfRun } from '../runtime/openclaw/gateway-client.ts';
+import { conversationIdOf } from '../runtime/openclaw/session-key.ts';
 import { abortDueTurn } from './abort-turn.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import { RecentSet } from './recent-set.ts';
@@ -241,8 +242,4 @@ function isDue(times: ReadonlyMap<string, number>, messageId: string): boolean {
 
 function isTurnKey(runId: string): boolean {
   return runId.startsWith('msg_');
-}
-
-function conversationIdOf(sessionKey: string): string | null {
-  return /^agent:[^:]+:conv:([a-z0-9_-]+)$/.exec(sessionKey)?.[1] ?? null;
 }

@@ -4,6 +4,7 @@ import { messagesReadTo, noteMessagesRead, recordUnprompted, runOccurrence } fro
 import { runTransaction } from '../database/run-transaction.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
+import { conversationIdOf } from '../runtime/openclaw/session-key.ts';
 import { listSessionsSince, unpromptedRuns } from '../runtime/openclaw/unprompted-runs.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -64,9 +65,11 @@ export class MessageWatch {
       instanceId,
       runs.map(({ runId }) => runOccurrence(runId)),
     );
-    for (const { runId, text, finishReason } of runs) {
+    const conversationId = conversationIdOf(sessionKey);
+    for (const { runId, text, finishReason, atMs } of runs) {
       if (recorded.has(runOccurrence(runId))) continue;
-      const message = { instanceId, gatewayAgentId, runId, content: text, finishReason };
+      const saidAt = atMs === null ? null : new Date(atMs);
+      const message = { instanceId, gatewayAgentId, runId, conversationId, saidAt, content: text, finishReason };
       await runTransaction(this.#deps.orm.em, (em) => recordUnprompted(em, message, { makeId, now: clock() }));
     }
   }

@@ -12,9 +12,21 @@ export async function noteSeenCron(
   { instanceId, makeId }: { instanceId: string; makeId: MakeId },
   job: CronJob,
 ): Promise<void> {
-  const { id: gatewayJobId, agentId: gatewayAgentId, cronId, name, message, enabled, schedule, nextRunAt, updatedAt } = job;
+  const {
+    id: gatewayJobId,
+    agentId: gatewayAgentId,
+    cronId,
+    name,
+    message,
+    enabled,
+    schedule,
+    nextRunAt,
+    conversationId,
+    updatedAt,
+  } = job;
   if (job.isInternal || gatewayAgentId === null) return;
   const text = schedule === null ? null : JSON.stringify(schedule);
-  const seen = { gatewayJobId, gatewayAgentId, cronId, name, message, enabled, schedule: text, nextRunAt, updatedAt };
+  const definition = { name, message, enabled, schedule: text, nextRunAt, conversationId, updatedAt };
+  const seen = { gatewayJobId, gatewayAgentId, cronId, ...definition };
   await noteCron(em, instanceId, seen, makeId('cron'));
 }

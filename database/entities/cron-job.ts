@@ -28,6 +28,8 @@ const CronJobSchema = defineEntity({
     lastRunAt: moment().strictNullable().default(null),
     lastRunStatus: p.text().$type<'ok' | 'error'>().strictNullable().default(null),
     lastEventId: p.text().strictNullable().default(null),
+    /** The conversation that the gateway adds its results to. */
+    conversationId: p.text().strictNullable().default(null),
     createdAt: moment(),
     /** When the gateway last showed it, by the database clock. */
     seenAt: moment(),

@@ -14,7 +14,11 @@ const MessageSchema = defineEntity({
     { name: 'messages_trace_unique', properties: ['traceId'] },
   ],
   indexes: [
-    { name: 'messages_history_index', properties: ['agent', 'createdAt', 'id'] },
+    {
+      name: 'messages_history_index',
+      expression:
+        'create index "messages_history_index" on "messages" ("agent_id", "created_at", "id") where conversation_id is not null',
+    },
     { name: 'messages_instance_index', properties: ['instance'] },
     { name: 'messages_account_index', properties: ['account'] },
     {
@@ -30,21 +34,44 @@ const MessageSchema = defineEntity({
     { name: 'messages_role_known', expression: "role in ('user', 'agent')" },
     { name: 'messages_status_known', expression: "status in ('pending', 'completed', 'failed', 'cancelled')" },
     { name: 'messages_turn_is_reply', expression: "(role = 'agent') = (status is not null)" },
+    { name: 'messages_source_known', expression: "source in ('cron', 'agent')" },
+    {
+      name: 'messages_place_known',
+      expression: '(conversation_id is null) = (number is null) and (conversation_id is not null or source is not null)',
+    },
+    {
+      name: 'messages_spoken_is_ended',
+      expression: "source is null or (role = 'agent' and status in ('completed', 'failed'))",
+    },
+    { name: 'messages_job_is_cron', expression: "coalesce(source = 'cron', false) = (job_name is not null)" },
   ],
   properties: {
     id: p.text().primary(),
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('messages_account_fk').index(false),
     instance: () => p.manyToOne(Instance).mapToPk().foreignKeyName('messages_instance_fk').index(false),
     agent: () => p.manyToOne(Agent).mapToPk().foreignKeyName('messages_agent_fk').index(false),
-    conversation: () => p.manyToOne(Conversation).mapToPk().foreignKeyName('messages_conversation_fk').index(false),
+    /** Null: the agent sent it by itself, and in none of the API's conversations. */
+    conversation: () =>
+      p
+        .manyToOne(Conversation)
+        .mapToPk()
+        .strictNullable()
+        .foreignKeyName('messages_conversation_fk')
+        .deleteRule('no action')
+        .index(false),
     /** The turn within its conversation; the message and its reply share it. */
-    number: counter(),
+    number: counter().strictNullable(),
     role: p.text().$type<'user' | 'agent'>(),
     content: p.text(),
     senderType: p.text(),
     senderId: p.text(),
     senderName: p.text(),
     createdAt: moment(),
+    /** Why the agent sent it by itself: as the result of a job, or otherwise. Null: it is one side of a turn. */
+    source: p.text().$type<'cron' | 'agent'>().strictNullable().default(null),
+    jobName: p.text().strictNullable().default(null),
+    /** The gateway had only a part of it left. */
+    contentTruncated: p.boolean().default(false),
 
     // The rest is the turn, and stands on the reply.
     status: p.text().$type<TurnStatus>().strictNullable(),
@@ -68,6 +95,6 @@ const MessageSchema = defineEntity({
   },
 });
 
-/** One side of a turn: what was said, or the reply that is made of it. */
+/** One side of a turn, what was said or the reply that is made of it; or what an agent sent by itself. */
 export class Message extends MessageSchema.class {}
 MessageSchema.setClass(Message);

@@ -6,6 +6,7 @@ import { ApiGuards } from './20261128-api-guards.ts';
 import { Crons } from './20261129-crons.ts';
 import { Ledger } from './20261130-ledger.ts';
 import { FinishReason } from './20261201-finish-reason.ts';
+import { SpokenMessages } from './20261202-spoken-messages.ts';
 import { GatewayRefusals } from './20261203-gateway-refusals.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -18,5 +19,6 @@ export const migrationsList = [
   { name: '20261129-crons', class: Crons },
   { name: '20261130-ledger', class: Ledger },
   { name: '20261201-finish-reason', class: FinishReason },
+  { name: '20261202-spoken-messages', class: SpokenMessages },
   { name: '20261203-gateway-refusals', class: GatewayRefusals },
 ];

@@ -13,13 +13,15 @@ export interface SeenCron {
   /** JSON as the API shows it. */
   schedule: string | null;
   nextRunAt: Date | null;
+  /** The conversation that its results are added to. */
+  conversationId: string | null;
   updatedAt: Date;
 }
 
-const DEFINITION = ['name', 'message', 'enabled', 'schedule', 'next_run_at', 'gateway_updated_at'] as const;
+const DEFINITION = ['name', 'message', 'enabled', 'schedule', 'next_run_at', 'conversation_id', 'gateway_updated_at'] as const;
 
-function definitionOf({ name, message, enabled, schedule, nextRunAt, updatedAt }: SeenCron): unknown[] {
-  return [name, message, enabled, schedule, nextRunAt, updatedAt];
+function definitionOf({ name, message, enabled, schedule, nextRunAt, conversationId, updatedAt }: SeenCron): unknown[] {
+  return [name, message, enabled, schedule, nextRunAt, conversationId, updatedAt];
 }
 
 /**
@@ -38,7 +40,7 @@ export async function noteCron(em: EntityManager, instanceId: string, cron: Seen
     );
   await em.execute(
     `insert into cron_jobs (id, instance_id, agent_id, gateway_job_id, created_by, ${DEFINITION.join(', ')}, created_at, seen_at)
-     select ?, instance_id, id, ?, 'agent', ?, ?, ?, ?, ?, ?, clock_timestamp(), clock_timestamp()
+     select ?, instance_id, id, ?, 'agent', ?, ?, ?, ?, ?, ?, ?, clock_timestamp(), clock_timestamp()
        from agents where instance_id = ? and gateway_agent_id = ?
      on conflict on constraint cron_jobs_gateway_job_unique do update
         set seen_at = excluded.seen_at, ${DEFINITION.map((column) => `${column} = excluded.${column}`).join(', ')}

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 
-/** One side of a turn with what the API shows of it. */
+/** One side of a turn, or what an agent sent by itself, with what the API shows of it. */
 export interface MessageView {
   id: string;
   role: 'user' | 'agent';
@@ -9,12 +9,13 @@ export interface MessageView {
   senderType: string;
   senderId: string;
   senderName: string;
-  conversationId: string;
-  /** As the client named it; empty for the conversation without a name. */
-  sessionId: string;
-  number: number;
+  /** As the client named it; empty for the conversation without a name, null outside of conversations. */
+  sessionId: string | null;
   createdAt: Date;
-  /** The rest is of a reply. */
+  /** The rest is of what an agent said. Null: it is a reply. */
+  source: 'cron' | 'agent' | null;
+  jobName: string | null;
+  contentTruncated: boolean;
   status: TurnStatus | null;
   finishReason: FinishReason | null;
   errorReason: TurnFailure | null;
@@ -25,18 +26,28 @@ export interface MessageView {
   outputTokens: number;
 }
 
-type Row = Omit<MessageView, 'createdAt' | 'endedAt'> & { createdAt: Date | string; endedAt: Date | string | null };
+/** A message of a conversation with its place in it. */
+export interface HistoryEntry extends MessageView {
+  conversationId: string;
+  number: number;
+}
+
+type Row<View extends MessageView> = Omit<View, 'createdAt' | 'endedAt'> & {
+  createdAt: Date | string;
+  endedAt: Date | string | null;
+};
 
 const COLUMNS = `
   message.id, message.role, message.content, message.sender_type as "senderType", message.sender_id as "senderId",
-  message.sender_name as "senderName", message.conversation_id as "conversationId", conversation.session_id as "sessionId",
-  message.number::float8 as number, message.created_at as "createdAt", message.status, message.finish_reason as "finishReason",
-  message.error_reason as "errorReason", message.error_message as "errorMessage", message.ended_at as "endedAt", request.id as "requestMessageId",
+  message.sender_name as "senderName", conversation.session_id as "sessionId", message.created_at as "createdAt",
+  message.source, message.job_name as "jobName", message.content_truncated as "contentTruncated",
+  message.status, message.finish_reason as "finishReason", message.error_reason as "errorReason", message.error_message as "errorMessage",
+  message.ended_at as "endedAt", request.id as "requestMessageId",
   usage.input as "inputTokens", usage.output as "outputTokens"`;
 
 const TABLES = `
   messages message
-  join conversations conversation on conversation.id = message.conversation_id
+  left join conversations conversation on conversation.id = message.conversation_id
   left join messages request on request.conversation_id = message.conversation_id and request.number = message.number
         and request.role = 'user' and message.role = 'agent'
   left join lateral (select coalesce(sum(input_tokens), 0)::float8 as input, coalesce(sum(output_tokens), 0)::float8 as output
@@ -44,11 +55,11 @@ const TABLES = `
 
 /** One message of an agent; null when it has no such message. */
 export async function findMessage(em: EntityManager, agentId: string, messageId: string): Promise<MessageView | null> {
-  const [row] = await em.execute<Row[]>(`select ${COLUMNS} from ${TABLES} where message.id = ? and message.agent_id = ?`, [
-    messageId,
-    agentId,
-  ]);
-  return row ? viewOf(row) : null;
+  const [row] = await em.execute<Row<MessageView>[]>(
+    `select ${COLUMNS} from ${TABLES} where message.id = ? and message.agent_id = ?`,
+    [messageId, agentId],
+  );
+  return row ? { ...row, ...timesOf(row) } : null;
 }
 
 /** Where a page of history ends: the newest comes first, of one turn the reply. */
@@ -60,10 +71,10 @@ interface HistoryPage {
   limit: number;
 }
 
-/** The last messages of an agent, the newest first. */
-export async function findHistory(em: EntityManager, agentId: string, page: HistoryPage): Promise<MessageView[]> {
+/** The last messages of an agent's conversations, or of one of them, the newest first. */
+export async function findHistory(em: EntityManager, agentId: string, page: HistoryPage): Promise<HistoryEntry[]> {
   const { sessionId, before, limit } = page;
-  const conditions = ['message.agent_id = ?'];
+  const conditions = ['message.agent_id = ?', 'message.conversation_id is not null'];
   const values: unknown[] = [agentId];
   if (sessionId !== undefined) {
     conditions.push('conversation.session_id = ?');
@@ -76,15 +87,16 @@ export async function findHistory(em: EntityManager, agentId: string, page: Hist
     );
     values.push(new Date(createdAtMs), ...rest);
   }
-  const rows = await em.execute<Row[]>(
-    `select ${COLUMNS} from ${TABLES} where ${conditions.join(' and ')}
+  const rows = await em.execute<Row<HistoryEntry>[]>(
+    `select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number
+       from ${TABLES} where ${conditions.join(' and ')}
       order by message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc
       limit ?`,
     [...values, limit],
   );
-  return rows.map(viewOf);
+  return rows.map((row) => ({ ...row, ...timesOf(row) }));
 }
 
-function viewOf(row: Row): MessageView {
-  return { ...row, createdAt: new Date(row.createdAt), endedAt: row.endedAt === null ? null : new Date(row.endedAt) };
+function timesOf({ createdAt, endedAt }: Row<MessageView>): Pick<MessageView, 'createdAt' | 'endedAt'> {
+  return { createdAt: new Date(createdAt), endedAt: endedAt === null ? null : new Date(endedAt) };
 }

@@ -7,17 +7,16 @@ interface LockedReply {
 }
 
 /**
- * Locks the turn that this message of the agent belongs to, so that it is not sent meanwhile; null when the agent has no
- * such message.
+ * Locks the turn that this message of the agent belongs to, so that it is not sent meanwhile; what the agent sent by
+ * itself stands for itself. Null when the agent has no such message.
  */
 export async function lockReply(em: EntityManager, agentId: string, messageId: string): Promise<LockedReply | null> {
   const [row] = await em.execute<LockedReply[]>(
-    `select reply.id, reply.attempt > 0 as "isSent"
-       from messages message
-       join messages reply on reply.conversation_id = message.conversation_id and reply.number = message.number
-      where message.id = ? and message.agent_id = ? and reply.role = 'agent'
-        for update of reply`,
-    [messageId, agentId],
+    `select id, attempt > 0 as "isSent" from messages
+      where role = 'agent' and agent_id = ?
+        and (id = ? or (conversation_id, number) = (select conversation_id, number from messages where id = ? and agent_id = ?))
+        for update`,
+    [agentId, messageId, messageId, agentId],
   );
   return row ?? null;
 }

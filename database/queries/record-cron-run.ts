@@ -1,6 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
-import { recordEvent } from './record-event.ts';
+import type { TurnFailure } from '../../domain/turn.ts';
+import { claimOccurrence } from './record-event.ts';
+import { recordSpoken } from './record-spoken.ts';
+import type { Speaker } from './record-spoken.ts';
 
 export interface CronResult {
   instanceId: string;
@@ -10,18 +13,22 @@ export interface CronResult {
   /** Null: the name that is known. */
   jobName: string | null;
   runAt: Date;
+  /** When it was over, by the gateway's clock. */
+  saidAt: Date;
+  /** The conversation in which it ran; null: the job's own session. */
+  conversationId: string | null;
+  /** What it said was added to the job's conversation, if it has one. */
+  isDelivered: boolean;
   /** Null where the run failed. */
   content: string | null;
   contentTruncated: boolean;
-  error: { code: string; message: string } | null;
+  error: { code: TurnFailure; message: string } | null;
 }
 
-interface Owner {
-  accountId: string;
-  agentId: string;
-  slug: string;
-  displayName: string;
+interface Owner extends Speaker {
+  /** Of the job, as far as it is known. */
   jobName: string | null;
+  conversationId: string | null;
 }
 
 const UNNAMED = 'cron job';
@@ -32,68 +39,41 @@ export function cronOccurrence(gatewayJobId: string, runAtMs: number): string {
 }
 
 /**
- * Records what a run of a job came to, with its event, in the caller's transaction, which must do nothing after it.
- * False, and nothing changed, when it was recorded before, or when its agent or
- * instance was deleted.
+ * Records what a run of a job came to, as a message with its event, in the caller's transaction, which must do nothing
+ * after it. False, and nothing changed, when it was recorded before, or when its agent or instance was deleted.
  */
 export async function recordCronRun(
   em: EntityManager,
   result: CronResult,
-  { makeId, now }: { makeId: MakeId; now: Date },
+  options: { makeId: MakeId; now: Date },
 ): Promise<boolean> {
-  const { instanceId, gatewayJobId, runAt, content, error } = result;
-  // Whoever records another run of this job waits here, and then sees what was recorded.
-  await em.execute('select id from cron_jobs where instance_id = ? and gateway_job_id = ? for update', [
-    instanceId,
-    gatewayJobId,
-  ]);
+  const { instanceId, gatewayJobId, runAt, error } = result;
   const owner = await findOwner(em, result);
-  const occurrenceKey = cronOccurrence(gatewayJobId, runAt.getTime());
-  if (!owner || (await isRecorded(em, instanceId, occurrenceKey))) return false;
-  const eventId = makeId('evt');
+  if (!owner || !(await claimOccurrence(em, instanceId, cronOccurrence(gatewayJobId, runAt.getTime())))) return false;
+  const eventId = options.makeId('evt');
   await em.execute(
     `update cron_jobs set last_run_at = ?, last_run_status = ?, last_event_id = ?
       where instance_id = ? and gateway_job_id = ? and coalesce(last_run_at < ?, true)`,
     [runAt, error === null ? 'ok' : 'error', eventId, instanceId, gatewayJobId, runAt],
     'run',
   );
-  const seq = await recordEvent(em, {
-    id: eventId,
-    accountId: owner.accountId,
-    instanceId,
-    type: error === null ? 'cron.completed' : 'agent.error',
-    agentId: owner.agentId,
-    agentSlug: owner.slug,
-    agentName: owner.displayName,
-    source: 'cron',
-    messageId: null,
-    content,
-    contentTruncated: result.contentTruncated,
-    jobName: result.jobName ?? owner.jobName ?? UNNAMED,
-    error,
-    createdAt: now,
-    occurrenceKey,
-  });
-  return seq !== null;
+  const jobName = result.jobName ?? owner.jobName ?? UNNAMED;
+  const conversationId = result.conversationId ?? (result.isDelivered ? owner.conversationId : null);
+  await recordSpoken(em, { ...result, eventId, speaker: owner, jobName, conversationId, finishReason: null }, options);
+  return true;
 }
 
-async function isRecorded(em: EntityManager, instanceId: string, key: string): Promise<boolean> {
-  const rows = await em.execute<{ key: string }[]>('select key from event_occurrences where instance_id = ? and key = ?', [
-    instanceId,
-    key,
-  ]);
-  return rows.length > 0;
-}
-
+/** Keeps the instance from being deleted until the transaction ends. */
 async function findOwner(em: EntityManager, { instanceId, gatewayJobId, gatewayAgentId }: CronResult): Promise<Owner | null> {
   const [owner] = await em.execute<Owner[]>(
-    `select agents.account_id as "accountId", agents.id as "agentId", agents.slug, agents.display_name as "displayName",
-            job.name as "jobName"
+    `select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId",
+            agents.slug, agents.display_name as "displayName", job.name as "jobName", job.conversation_id as "conversationId"
        from agents
        join instances on instances.id = agents.instance_id and instances.desired_status <> 'destroyed'
        left join cron_jobs job on job.instance_id = agents.instance_id and job.gateway_job_id = ?
       where agents.instance_id = ? and agents.deleted_at is null
-        and (agents.gateway_agent_id = ? or (?::text is null and agents.id = job.agent_id))`,
+        and (agents.gateway_agent_id = ? or (?::text is null and agents.id = job.agent_id))
+        for share of instances`,
     [gatewayJobId, instanceId, gatewayAgentId, gatewayAgentId],
   );
   return owner ?? null;

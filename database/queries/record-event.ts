@@ -26,8 +26,23 @@ export interface NewEvent {
   /** What a notice says. */
   data?: Record<string, unknown> | null;
   createdAt: Date;
-  /** What happened, in the gateway's own names: the same key of an instance is recorded once, for ever. */
-  occurrenceKey: string;
+  /**
+   * What happened, in the gateway's own names: the same key of an instance is recorded once, for ever. Null: the
+   * transaction has claimed it with claimOccurrence.
+   */
+  occurrenceKey: string | null;
+}
+
+/**
+ * Claims what happened for this transaction, before it writes anything about it. False when it was recorded before; waits
+ * for another transaction that is recording it.
+ */
+export async function claimOccurrence(em: EntityManager, instanceId: string, key: string): Promise<boolean> {
+  const rows = await em.execute<{ key: string }[]>(
+    'insert into event_occurrences (instance_id, key) values (?, ?) on conflict do nothing returning key',
+    [instanceId, key],
+  );
+  return rows.length > 0;
 }
 
 /**
@@ -36,6 +51,7 @@ export interface NewEvent {
  * that a transaction does: numbers become visible in order.
  */
 export async function recordEvent(em: EntityManager, event: NewEvent): Promise<number | null> {
+  const claims = event.instanceId !== null && event.occurrenceKey !== null;
   const [row] = await em.execute<{ seq: string; hasWebhooks: boolean }[]>(
     `with occurrence as (
        insert into event_occurrences (instance_id, key) select ?, ? where ?::boolean on conflict do nothing returning key
@@ -45,7 +61,7 @@ export async function recordEvent(em: EntityManager, event: NewEvent): Promise<n
      on conflict (account_id) do update set last_seq = event_counters.last_seq + 1
      returning last_seq::text as seq,
                exists (select from webhooks where account_id = event_counters.account_id and enabled and deleted_at is null) as "hasWebhooks"`,
-    [event.instanceId, event.occurrenceKey, event.instanceId !== null, event.accountId, event.instanceId !== null],
+    [event.instanceId, event.occurrenceKey, claims, event.accountId, claims],
   );
   if (!row) return null;
   const seq = Number(row.seq);

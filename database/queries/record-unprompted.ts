@@ -1,13 +1,19 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
 import type { FinishReason } from '../../domain/turn.ts';
-import { recordEvent } from './record-event.ts';
+import { claimOccurrence } from './record-event.ts';
+import { recordSpoken } from './record-spoken.ts';
+import type { Speaker } from './record-spoken.ts';
 
 export interface UnpromptedMessage {
   instanceId: string;
   /** The agent's name inside the gateway. */
   gatewayAgentId: string;
   runId: string;
+  /** The conversation in which it was said; null: the gateway's own session of the agent. */
+  conversationId: string | null;
+  /** By the gateway's clock; null: not known. */
+  saidAt: Date | null;
   content: string;
   finishReason: FinishReason;
 }
@@ -18,39 +24,27 @@ export function runOccurrence(runId: string): string {
 }
 
 /**
- * Records what an agent said by itself as its event, in the caller's transaction, which must do nothing after it. False,
- * and nothing changed, when it was recorded before, or when its agent or instance was deleted.
+ * Records what an agent said by itself as a message with its event, in the caller's transaction, which must do nothing
+ * after it. False, and nothing changed, when it was recorded before, or when its agent or instance was deleted.
  */
 export async function recordUnprompted(
   em: EntityManager,
-  { instanceId, gatewayAgentId, runId, content, finishReason }: UnpromptedMessage,
-  { makeId, now }: { makeId: MakeId; now: Date },
+  { instanceId, gatewayAgentId, runId, conversationId, saidAt, content, finishReason }: UnpromptedMessage,
+  options: { makeId: MakeId; now: Date },
 ): Promise<boolean> {
-  const [agent] = await em.execute<{ accountId: string; agentId: string; slug: string; displayName: string }[]>(
-    `select agents.account_id as "accountId", agents.id as "agentId", agents.slug, agents.display_name as "displayName"
+  const [speaker] = await em.execute<Speaker[]>(
+    `select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId", agents.slug,
+            agents.display_name as "displayName"
        from agents join instances on instances.id = agents.instance_id and instances.desired_status <> 'destroyed'
-      where agents.instance_id = ? and agents.gateway_agent_id = ? and agents.deleted_at is null`,
+      where agents.instance_id = ? and agents.gateway_agent_id = ? and agents.deleted_at is null
+        for share of instances`,
     [instanceId, gatewayAgentId],
   );
-  if (!agent) return false;
-  const seq = await recordEvent(em, {
-    id: makeId('evt'),
-    accountId: agent.accountId,
-    instanceId,
-    type: 'agent.message',
-    agentId: agent.agentId,
-    agentSlug: agent.slug,
-    agentName: agent.displayName,
-    source: 'agent',
-    messageId: null,
-    content,
-    finishReason,
-    jobName: null,
-    error: null,
-    createdAt: now,
-    occurrenceKey: runOccurrence(runId),
-  });
-  return seq !== null;
+  if (!speaker || !(await claimOccurrence(em, instanceId, runOccurrence(runId)))) return false;
+  const eventId = options.makeId('evt');
+  const facts = { jobName: null, contentTruncated: false, finishReason, error: null };
+  await recordSpoken(em, { eventId, speaker, conversationId, saidAt: saidAt ?? options.now, content, ...facts }, options);
+  return true;
 }
 
 /** Until when everything that the instance's agents said by themselves is recorded; null: not known. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { conversationIdOf } from './session-key.ts';
 
 /** When a job runs. Null stands for a kind that only agents make: when a command ends, when it prints a line. */
 export type CronSchedule =
@@ -16,6 +17,8 @@ export interface CronJob {
   enabled: boolean;
   schedule: CronSchedule | null;
   nextRunAt: Date | null;
+  /** The conversation that the gateway adds its results to; null for all but jobs that an agent made in one. */
+  conversationId: string | null;
   /** Of its definition and of what it did, by the gateway's clock. */
   updatedAt: Date;
   /** The id under which the API made it; null for a job that an agent made. */
@@ -36,6 +39,8 @@ export interface CronRun {
   summary: string;
   /** Why the model provider refused, in the gateway's terms. */
   errorReason: string | null;
+  /** The gateway has added what it said to the job's conversation, if it has one. */
+  isDelivered: boolean;
   sessionKey: string | null;
   sessionId: string | null;
   runAtMs: number;
@@ -67,6 +72,8 @@ const cronJob = z
     enabled: z.boolean().catch(true),
     updatedAtMs: z.number().catch(0),
     declarationKey: text,
+    sessionTarget: text,
+    sessionKey: text,
     schedule: schedule.nullish().catch(null),
     payload: z.looseObject({ message: text, text }).nullish().catch(null),
     state: z.looseObject({ nextRunAtMs: millis }).nullish().catch(null),
@@ -81,6 +88,7 @@ const cronJob = z
       message: raw.payload?.message ?? raw.payload?.text ?? '',
       schedule: raw.schedule ? scheduleOf(raw.schedule) : null,
       nextRunAt: next === null ? null : new Date(next),
+      conversationId: raw.sessionTarget === 'current' ? conversationIdOf(raw.sessionKey ?? '') : null,
       updatedAt: new Date(raw.updatedAtMs),
       cronId: isOurs ? (declarationKey?.slice(DECLARED_BY_US.length) ?? null) : null,
       isInternal: typeof declarationKey === 'string' && !isOurs,
@@ -105,6 +113,7 @@ const cronRun = z
     status: z.enum(['ok', 'error', 'skipped']),
     summary: text,
     errorReason: text,
+    delivered: z.boolean().nullish().catch(null),
     sessionKey: text,
     sessionId: text,
     runAtMs: z.number(),
@@ -120,6 +129,7 @@ const cronRun = z
       agentId: /^agent:([^:]+):/.exec(sessionKey ?? '')?.[1] ?? null,
       summary: raw.summary ?? '',
       errorReason: raw.errorReason ?? null,
+      isDelivered: raw.delivered ?? false,
       sessionId: raw.sessionId ?? null,
       endedAtMs: raw.ts ?? runAtMs + (raw.durationMs ?? 0),
     };

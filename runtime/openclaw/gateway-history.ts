@@ -41,6 +41,8 @@ export interface HistoryRow {
   startsJob: boolean;
   customType: string | null;
   id: string | null;
+  /** When it was written, by the gateway's clock. */
+  atMs: number | null;
   /** It is too large for a page of history (128 KiB), which has its place and its key only. */
   omitted: boolean;
 }
@@ -65,7 +67,16 @@ const row = z
     customType: text,
     openclawAbort: z.looseObject({ aborted: z.boolean() }).nullish().catch(null),
     provenance: z.looseObject({ sourceTool: text }).nullish().catch(null),
-    __openclaw: z.looseObject({ id: text, runId: text, idempotencyKey: text, reason: text }).nullish().catch(null),
+    __openclaw: z
+      .looseObject({
+        id: text,
+        runId: text,
+        idempotencyKey: text,
+        reason: text,
+        recordTimestampMs: z.number().nullish().catch(null),
+      })
+      .nullish()
+      .catch(null),
   })
   .transform((raw): HistoryRow => {
     const { content, __openclaw: origin } = raw;
@@ -73,6 +84,7 @@ const row = z
       role: raw.role,
       text: textOfContent(content),
       id: origin?.id ?? null,
+      atMs: origin?.recordTimestampMs ?? null,
       key: raw.idempotencyKey ?? origin?.idempotencyKey ?? null,
       runId: origin?.runId ?? null,
       stopReason: raw.stopReason ?? null,

@@ -8,7 +8,12 @@ export function sessionKeyOf(gatewayAgentId: string, conversationId: string): st
   return `agent:${gatewayAgentId}:conv:${conversationId}`;
 }
 
-/** Of the agent's own conversation, in which its reminders come up. */
+/** The id of the conversation whose session this is; null for every other session of a gateway. */
+export function conversationIdOf(sessionKey: string): string | null {
+  return /^agent:[^:]+:conv:([a-z0-9_-]+)$/.exec(sessionKey)?.[1] ?? null;
+}
+
+/** Of the session that a gateway keeps for the agent itself, in which its reminders come up. It is no conversation. */
 export function mainSessionOf(gatewayAgentId: string): string {
   return `agent:${gatewayAgentId}:main`;
 }

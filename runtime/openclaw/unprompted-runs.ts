@@ -2,13 +2,15 @@ import { z } from 'zod';
 import type { FinishReason } from '../../domain/turn.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { GatewayHistory } from './gateway-history.ts';
-import { decideRecovery } from './recovery.ts';
+import { decideRecovery, rerunsOf } from './recovery.ts';
 
 /** What an agent said by itself: in a run that nobody's message began. */
 export interface UnpromptedRun {
   runId: string;
   text: string;
   finishReason: FinishReason;
+  /** When its last words were written, by the gateway's clock; null: not known. */
+  atMs: number | null;
 }
 
 export interface SessionSeen {
@@ -34,8 +36,15 @@ export function unpromptedRuns(history: GatewayHistory, isOurs: (runId: string) 
     const runId = key.slice(0, -':user'.length);
     if (isOurs(runId)) return [];
     const end = decideRecovery(history, runId);
-    return end.kind === 'finished' && end.text !== '' ? [{ runId, text: end.text, finishReason: end.finishReason }] : [];
+    return end.kind === 'finished' && end.text !== ''
+      ? [{ runId, text: end.text, finishReason: end.finishReason, atMs: endOf(history, runId) }]
+      : [];
   });
+}
+
+function endOf(history: GatewayHistory, runId: string): number | null {
+  const runs = [runId, ...rerunsOf(history, runId)];
+  return history.rows.findLast((row) => row.role === 'assistant' && row.runId !== null && runs.includes(row.runId))?.atMs ?? null;
 }
 
 /** The conversations in which something happened since then, jobs' own and helpers of agents left out. Throws GatewayRequestError. */

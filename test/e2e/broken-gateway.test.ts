@@ -67,7 +67,10 @@ async function reasonsUntil(account: ApiClient, instanceId: string, isOver: () =
 async function lockOutOnce(round: number): Promise<void> {
   const account = await stack.newAccount();
   const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: `round ${round}` });
-  await eventually(async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running' }), LONG_MS);
+  await eventually(
+    async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running' }),
+    LONG_MS,
+  );
   const say = async (agentId: string, text: string) => {
     const begun = performance.now();
     const answer = await account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, {

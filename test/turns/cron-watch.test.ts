@@ -80,6 +80,18 @@ const eventsOf = (jobName: string | null): Promise<EventRow[]> =>
        from events where instance_id = ? and job_name is not distinct from ? order by seq`,
     [instance.instanceId, jobName],
   );
+/** Each event of the instance from there has a message, which says the same, and there are no others. */
+async function expectMessages(source: 'cron' | 'agent', count: number): Promise<void> {
+  const messages = await turns.rows(
+    `select messages.content from messages
+       join events on events.message_id = messages.id and events.content = messages.content and events.source = messages.source
+      where messages.instance_id = ? and messages.source = ?`,
+    [instance.instanceId, source],
+  );
+  const all = await turns.rows('select id from messages where instance_id = ? and source = ?', [instance.instanceId, source]);
+  expect([messages.length, all.length]).toEqual([count, count]);
+}
+
 const jobsOf = () =>
   turns.rows<{ name: string; createdBy: string; removed: boolean; lastEventId: string | null }>(
     `select name, created_by as "createdBy", removed_at is not null as removed, last_event_id as "lastEventId"
@@ -98,7 +110,7 @@ async function runsOf(jobId: string): Promise<number> {
   return JSON.stringify(answer).split('"runAtMs"').length - 1;
 }
 
-test('every result of a job is one event with its full text, whoever watches, and however often they connect', async () => {
+test('every result of a job is one event and one message with its full text, whoever watches, and however often they connect', async () => {
   const first = await watch();
   const { id } = await addCron(client, newCron('cron_live', { name: 'Live', message: `[[SAY ${LONG}]]` }));
   await atLeast(2, 'Live');
@@ -113,6 +125,7 @@ test('every result of a job is one event with its full text, whoever watches, an
   for (const event of events)
     expect(event).toMatchObject({ type: 'cron.completed', content: LONG, source: 'cron', truncated: false });
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1));
+  await expectMessages('cron', events.length);
 });
 
 test('a job of an agent whose name, message and result hold NUL or half a character is shown and recorded', async () => {
@@ -282,6 +295,7 @@ test('what an agent says without being asked is one event, heard or read back; w
   await watch();
 
   await atLeast(2, null);
+  await expectMessages('agent', 2);
   const api = await startApi(turns, gateway);
   open.push(api);
   const { followed } = await api.say(instance, { text: 'asked [[SAY Asked.]]' });

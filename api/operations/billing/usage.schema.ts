@@ -27,7 +27,7 @@ export const usageSchema = z
         key: z.string().meta({ description: 'An instance, an agent or a day (`YYYY-MM-DD`, UTC).' }),
         runtimeMs: z.int().meta({ description: 'Paid running time; 0 in rows of agents.' }),
         chargedNanoUsd: z.string(),
-        messages: z.int(),
+        messages: z.int().meta({ description: 'Sent to agents, or by agents themselves; replies are not counted apart.' }),
         inputTokens: z.int(),
         outputTokens: z.int(),
       }),

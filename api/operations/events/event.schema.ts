@@ -9,7 +9,10 @@ const facts = {
   eventId: idField('evt'),
   seq,
   eventType: z.enum([...AGENT_EVENTS, ...NOTICE_EVENTS]),
-  messageId: z.string().nullable(),
+  messageId: z.string().nullable().meta({
+    description:
+      'Of the reply, or of the message that a cron job or the agent itself sent. Null for notices and for events of earlier versions.',
+  }),
   content: z.string().meta({
     description:
       'In full, unless `contentTruncated` says otherwise. Empty for errors and notices. An attachment of the agent is a line `MEDIA:` with its URL, or its path inside the instance.',

@@ -13,7 +13,7 @@ export const cancelMessage = defineOperation({
   path: '/instances/:instanceId/agents/:agentId/messages/:messageId/cancel',
   operationId: 'messages.cancel',
   summary: 'End a waiting or running turn',
-  description: 'Names the reply, or the message that it is the reply to.',
+  description: 'Names the reply, or the message that it is the reply to. What an agent sent by itself has ended already: 409.',
   tag: 'messages',
   auth: 'account',
   audit: 'messages.cancel',

@@ -9,7 +9,8 @@ export const getMessage = defineOperation({
   path: '/instances/:instanceId/agents/:agentId/messages/:messageId',
   operationId: 'messages.get',
   summary: 'Get one message',
-  description: 'What to call after a 504: a reply has a status, and its content once it is `completed`.',
+  description:
+    'What to call after a 504: a reply has a status, and its content once it is `completed`. Finds the `messageId` of every event too: each result of a cron job, and each message that an agent sent by itself, is a message without a request.',
   tag: 'messages',
   auth: 'account',
   audit: 'none',

@@ -14,7 +14,8 @@ export const listMessages = defineOperation({
   path: '/instances/:instanceId/agents/:agentId/messages',
   operationId: 'messages.list',
   summary: 'Get the last messages of an agent, both sides, in time order',
-  description: 'A turn that has not ended shows as its reply with the status `pending`. `nextCursor` leads to earlier ones.',
+  description:
+    'Of all conversations of the agent, or of one. A turn that has not ended shows as its reply with the status `pending`. What the agent said by itself in a conversation is in its history. A result of a cron job is in the history of a conversation when the gateway has added it there, as it does for a job that the agent made in that conversation. Get every other result by its id. `nextCursor` leads to earlier messages.',
   tag: 'messages',
   auth: 'account',
   audit: 'none',

@@ -49,14 +49,18 @@ const KEYS: Record<UsageGroup, (at: string) => string> = {
   day: (at) => `to_char(${at} at time zone 'UTC', 'YYYY-MM-DD')`,
 };
 
-/** How many messages were sent, and how many tokens the models took and gave, within this range. */
+/**
+ * How many messages were sent, by customers or by agents themselves, and how many tokens the models took and gave,
+ * within this range.
+ */
 export async function sumModelUsage(em: EntityManager, group: UsageGroup, range: Range): Promise<ModelUsage[]> {
   const { accountId, instanceId, from, to } = range;
   const values = [accountId, from, to, instanceId, instanceId];
   return em.execute<ModelUsage[]>(
     `select key, sum(messages)::float8 as messages, sum(input)::float8 as "inputTokens", sum(output)::float8 as "outputTokens"
        from (select ${KEYS[group]('created_at')} as key, count(*) as messages, 0 as input, 0 as output from messages
-              where account_id = ? and created_at >= ? and created_at < ? and role = 'user' and (?::text is null or instance_id = ?)
+              where account_id = ? and created_at >= ? and created_at < ? and (role = 'user' or source is not null)
+                and (?::text is null or instance_id = ?)
               group by 1
              union all
              select ${KEYS[group]('at')}, 0, sum(input_tokens), sum(output_tokens) from model_calls

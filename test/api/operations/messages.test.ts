@@ -82,6 +82,8 @@ describe('messages.send', () => {
       sessionId: 'Case',
       status: 'completed',
       finishReason: 'stop',
+      source: 'agent',
+      jobName: null,
       error: null,
       requestMessageId: expect.stringMatching(/^msg_/),
       usage: { inputTokens: 30, outputTokens: 12 },

@@ -181,6 +181,7 @@ test('of a run that the gateway has forgotten the summary is left, and said to b
     jobName: null,
     agentId: 'alpha',
     errorReason: null,
+    isDelivered: false,
     runAtMs: 1,
     endedAtMs: 2,
   } as const;
