@@ -71,7 +71,7 @@ export function createOpenapi(operations: readonly Operation[], basePath: string
         title: 'Thermidora API',
         version: '1',
         summary: 'Launch managed AI agents, send messages and receive events.',
-        license: { name: 'UNLICENSED', url: 'https://core.thermidora.com' },
+        license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
       servers: [{ url: basePath }],
       tags: [...new Set(operations.map(({ tag }) => tag))].map((name) => ({ name })),
