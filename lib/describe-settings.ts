@@ -37,10 +37,19 @@ export function envExample(): string {
   return `# Copy to .env and set what should differ. The environment wins over .env; an empty value counts as unset.\n# Each may stand in a file instead: NAME_FILE names it. For secrets.\n\n${entries.join('\n')}`;
 }
 
-/** The table of README.md. */
-export function settingsTable(): string {
+const PAGE = `# Settings
+
+Written by \`npm run settings\` from \`lib/config.ts\`; change the descriptions there.
+
+Each process reads its settings once, at the start: from the environment, then from \`.env\` (see \`.env.example\`). An empty value counts as
+unset. A wrong value stops the start with the name of the setting and the reason. Any setting may stand in a file instead, whose name
+\`NAME_FILE\` gives: \`MODEL_UPSTREAM_KEY_FILE=/run/secrets/model-key\`.
+`;
+
+/** The text of `docs/SETTINGS.md`. */
+export function settingsPage(): string {
   const rows = settings().map(
     ({ name, fallback, description }) => `| \`${name}\` | ${fallback ?? 'none'} | ${description.replaceAll('|', '\\|')} |`,
   );
-  return ['| name | default | what |', '|---|---|---|', ...rows, ''].join('\n');
+  return [PAGE, '| name | default | what |', '|---|---|---|', ...rows, ''].join('\n');
 }
