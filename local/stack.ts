@@ -9,6 +9,7 @@ import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
 import { allOrAbort } from './all-or-abort.ts';
 import { checkDisk } from './disk.ts';
 import { createInvite } from './invite.ts';
+import { ensureLocalKey, mayHaveLocalAccount } from './local-account.ts';
 import { messageOf } from './log-end.ts';
 import { endLeftover } from './pid-file.ts';
 import type { Place } from './place.ts';
@@ -206,10 +207,15 @@ async function welcomeOf({ place, settings }: Stack, temporalUi: string | null):
   const { config, operatorToken, isOperatorTokenNew } = settings;
   const apiOrigin = originOf(config.HOST, config.PORT);
   const shown = (path: string) => (relative(place.projectDir, path).startsWith('..') ? path : relative(place.projectDir, path));
+  const [inviteCode, localKey] = await Promise.all([
+    createInvite(apiOrigin, operatorToken),
+    mayHaveLocalAccount(config) ? ensureLocalKey(place.dataDir, apiOrigin, operatorToken) : null,
+  ]);
   return welcome({
     apiOrigin,
     temporalUi,
-    inviteCode: await createInvite(apiOrigin, operatorToken),
+    apiKey: localKey && { file: shown(localKey.file), value: localKey.isNew ? localKey.apiKey : null },
+    inviteCode,
     operatorToken: isOperatorTokenNew ? operatorToken : shown(join(place.dataDir, 'operator-token')),
     modelUpstream: config.MODEL_UPSTREAM_URL ?? null,
     logDir: shown(place.logDir),
