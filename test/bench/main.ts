@@ -1,3 +1,4 @@
+import { keepResult } from '../../scripts/results.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import { closeTestRun, openTestRun } from '../support/test-run.ts';
 import { benchApi } from './api.ts';
@@ -9,7 +10,7 @@ import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
 import { benchReads } from './reads.ts';
 import { benchStreams } from './streams.ts';
-import { renderTable } from './table.ts';
+import { renderTable, summarize } from './table.ts';
 import type { Row } from './table.ts';
 import { benchWebhooks } from './webhooks.ts';
 import { benchWorkerKill } from './worker-kill.ts';
@@ -18,6 +19,8 @@ import { benchWorkerKill } from './worker-kill.ts';
 const ONLY = process.env['ONLY']?.split(',');
 /** How often the slow measurements are made. */
 const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
+/** Where to keep what was measured, as JSON; without it the table is all there is. */
+const { RESULTS_DIR } = process.env;
 
 const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
 
@@ -42,7 +45,11 @@ try {
     for (const [name, bench] of Object.entries(parts)) {
       if (ONLY && !ONLY.includes(name)) continue;
       say(`Measuring: ${name} ...`);
-      rows.push(...(await bench({ stack, rounds: ROUNDS, say })));
+      const measured = await bench({ stack, rounds: ROUNDS, say });
+      rows.push(...measured);
+      if (RESULTS_DIR === undefined) continue;
+      const command = `ONLY='${name}' ROUNDS=${ROUNDS} npm run bench`;
+      await keepResult(RESULTS_DIR, { kind: 'bench', name, command, rows: measured.map(summarize) }, new Date());
     }
   } finally {
     await stack.close();

@@ -1,4 +1,5 @@
-import { cpus, totalmem } from 'node:os';
+import { describeMachine } from '../../scripts/results.ts';
+import type { ResultRow } from '../../scripts/results.ts';
 
 export interface Row {
   what: string;
@@ -20,10 +21,18 @@ export function percentile(values: readonly number[], share: number): number {
 
 export const median = (values: readonly number[]): number => percentile(values, 0.5);
 
+/** The same row with its percentiles, as a result keeps it. */
+export function summarize({ what, values, p99, unit, goal, reached }: Row): ResultRow {
+  const only = p99 === undefined && values.length === 1;
+  return {
+    ...{ what, unit, goal, reached, p50: median(values) },
+    p99: only ? null : (p99 ?? percentile(values, 0.99)),
+    count: p99 === undefined ? values.length : null,
+  };
+}
+
 /** The table of a run, with the machine it ran on. */
 export function renderTable(rows: readonly Row[]): string {
-  const [cpu] = cpus();
-  const machine = `${cpus().length} x ${cpu?.model.trim() ?? 'unknown processor'}, ${Math.round(totalmem() / 1024 ** 3)} GiB, Node ${process.version}`;
   const format = (value: number) => (value >= 100 ? value.toFixed(0) : value.toFixed(1));
   const lines = rows.map(({ what, values, p99 = percentile(values, 0.99), unit, goal, reached }) => [
     what,
@@ -41,5 +50,5 @@ export function renderTable(rows: readonly Row[]): string {
       .join('  ')
       .trimEnd(),
   );
-  return [machine, ...text].join('\n');
+  return [describeMachine(), ...text].join('\n');
 }

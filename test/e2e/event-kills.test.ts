@@ -11,7 +11,7 @@ import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { temporaryDir } from '../local/temporary-dir.ts';
 import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient, Json } from '../support/api-client.ts';
-import { campaignRounds, createDice } from '../support/campaign.ts';
+import { campaignRounds, createDice, describeCounts, reportCampaign } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
@@ -187,8 +187,8 @@ function summaryOf(events: Json[]): string {
   const jobs = countByName(events.filter(isOfJob).map(({ jobName }) => jobName.split(' ')[0]));
   const repeated = receiver.received.length - webhooks.size * events.length;
   return [
-    `${ROUNDS} rounds, killed ${JSON.stringify(kills)}`,
-    `${events.length} events (${stream.told.length} turns, runs of jobs: ${JSON.stringify(jobs)}) x ${webhooks.size} endpoints`,
+    `${ROUNDS} rounds, killed: ${describeCounts(kills)}`,
+    `${events.length} events (${stream.told.length} turns, runs of jobs: ${describeCounts(jobs)}) x ${webhooks.size} endpoints`,
     `${receiver.received.length} requests (${repeated} repeated or refused)`,
     'none lost, none double, no gap',
   ].join('; ');
@@ -214,7 +214,8 @@ test(
     provesRuns(events);
     provesTurns(events);
     await provesDeliveries(events);
-    process.stderr.write(`event kills: ${summaryOf(events)}\n`);
+    const outcome = summaryOf(events);
+    await reportCampaign({ name: 'event kills', seed: dice.seed, outcome, file: import.meta.filename });
   },
   PATIENCE_MS * (ROUNDS + 4),
 );

@@ -8,7 +8,7 @@ import { createOrm } from '../../database/orm.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import type { ApiClient } from '../support/api-client.ts';
-import { campaignRounds, createDice } from '../support/campaign.ts';
+import { campaignRounds, createDice, reportCampaign } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';
 import { eventually } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
@@ -178,9 +178,9 @@ test(
       expect([round, reason, found]).toEqual([round, null, wanted]);
     }
     const { changes, gateways, workers } = done;
-    process.stderr.write(
-      `instance content: ${campaignRounds()} rounds, ${changes} changes, killed ${gateways} gateways, ${workers} workers: both sides equal\n`,
-    );
+    const killed = `${gateways} gateways and ${workers} workers killed`;
+    const outcome = `${campaignRounds()} rounds, ${changes} changes, ${killed}: both sides equal`;
+    await reportCampaign({ name: 'instance content', seed: dice.seed, outcome, file: import.meta.filename });
   },
   ROUND_MS * campaignRounds(),
 );

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
 import { verifyBilling } from '../../database/queries/billing/verify-billing.ts';
-import { createDice } from '../support/campaign.ts';
+import { createDice, describeCounts, reportCampaign } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';
 import { residentMiB } from '../support/resident-memory.ts';
 import { startStack } from '../support/stack-under-test.ts';
@@ -35,6 +35,8 @@ async function footprint(stack: StackUnderTest, orm: MikroORM): Promise<Footprin
   return { mebibytes, files: (await readdir(`/proc/${pid}/fd`)).length, connections: row?.count ?? Number.NaN };
 }
 
+type Summary = Awaited<ReturnType<typeof judge>>['summary'];
+
 /** Kills one part after the other at random moments and starts it again. */
 async function killParts(
   stack: StackUnderTest,
@@ -57,8 +59,7 @@ async function killParts(
   }
 }
 
-async function run(stack: StackUnderTest, orm: MikroORM): Promise<{ summary: object; problems: string[] }> {
-  const dice = createDice('mixed load');
+async function run(stack: StackUnderTest, orm: MikroORM, dice: Dice) {
   const recording = new Recording();
   const world = await makeWorld(await stack.newAccount('1000'));
   const durationMs = MINUTES * 60_000;
@@ -111,16 +112,28 @@ async function judge(
   return { summary, problems };
 }
 
+async function report({ kills, answers, readsOutsideKills: reads, messagesAnswered, ledgerLines }: Summary, { seed }: Dice) {
+  const calls = Object.values(answers).reduce((sum, count) => sum + count, 0);
+  const outcome = [
+    `${MINUTES} minutes, killed: ${describeCounts(kills)}; ${calls} calls, ${messagesAnswered} messages answered`,
+    `reads outside kills p99 ${reads.p99.toFixed(1)} ms; ${ledgerLines} ledger lines, 0 differences`,
+  ].join('; ');
+  const command = `MINUTES=${MINUTES} SEED=${seed} npm run campaign:load`;
+  await reportCampaign({ name: 'mixed load', seed, outcome, command });
+}
+
 await openTestRun();
 try {
   const stack = await startStack();
   const orm = await createOrm(stack.databaseUrl);
   try {
-    const { summary, problems } = await run(stack, orm);
+    const dice = createDice('mixed load');
+    const { summary, problems } = await run(stack, orm, dice);
     process.stdout.write(`${JSON.stringify(summary, null, 2)}\n`);
     for (const problem of problems.slice(0, 50)) process.stderr.write(`${problem}\n`);
     process.stdout.write(problems.length === 0 ? 'As it must be.\n' : `${problems.length} problems.\n`);
     process.exitCode = problems.length === 0 ? 0 : 1;
+    if (problems.length === 0) await report(summary, dice);
   } finally {
     await orm.close();
     await stack.close();

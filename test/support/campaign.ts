@@ -1,4 +1,8 @@
 import { randomInt } from 'node:crypto';
+import { join, relative } from 'node:path';
+import { keepResult } from '../../scripts/results.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
 
 /** How many rounds a random campaign runs: three, or ROUNDS of them. */
 export function campaignRounds(): number {
@@ -37,4 +41,30 @@ export function createDice(campaign: string): Dice {
       return choice;
     },
   };
+}
+
+interface Passed {
+  name: string;
+  seed: number;
+  /** What was done and found, as one clause. */
+  outcome: string;
+  /** The file of the campaign's test, from which its command is made; or the command itself. */
+  file?: string;
+  command?: string;
+}
+
+/** How many there were of each, as text: "api 7, worker 13". */
+export function describeCounts(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .map(([name, count]) => `${name} ${count}`)
+    .join(', ');
+}
+
+/** Prints what a campaign that has passed did; with RESULTS_DIR set, keeps it there as JSON too. */
+export async function reportCampaign({ name, seed, outcome, file = '', command }: Passed): Promise<void> {
+  process.stderr.write(`${name}: ${outcome}\n`);
+  const { RESULTS_DIR } = process.env;
+  if (RESULTS_DIR === undefined) return;
+  const again = command ?? `ROUNDS=${campaignRounds()} SEED=${seed} npm test -- ${relative(ROOT, file)}`;
+  await keepResult(RESULTS_DIR, { kind: 'campaign', name, seed, outcome, command: again }, new Date());
 }

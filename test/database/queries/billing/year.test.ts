@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { verifyBilling } from '../../../../database/queries/billing/verify-billing.ts';
 import { createIdMaker } from '../../../../domain/ids.ts';
-import { campaignRounds, createDice } from '../../../support/campaign.ts';
+import { campaignRounds, createDice, describeCounts, reportCampaign } from '../../../support/campaign.ts';
 import { openTestOrm } from '../../../support/test-database.ts';
 import type { TestOrm } from '../../../support/test-database.ts';
 import { accountCost, naiveShortage, runCost } from './naive-bill.ts';
@@ -52,14 +52,12 @@ describe('a year of 500 instances', () => {
           absolute((book?.balance ?? 0n) - (paidIn + lost - accountCost(prices, account, END)));
       }
       const verified = await verifyBilling(orm.em.fork());
-      process.stderr.write(
-        `a year of bills, seed ${dice.seed}: ${JSON.stringify(counts)}, ${prices.length} prices, ${verified.intervals} intervals, ${verified.lines} lines, ` +
-          `debited ${verified.debitedNanoUsd}, credited ${verified.creditedNanoUsd}, written off ${verified.writtenOffNanoUsd}, ` +
-          `left ${verified.balanceNanoUsd}; difference ${difference} nano-dollars; ${seconds.toFixed(1)} s\n`,
-      );
       expect(verified.problems).toEqual([]);
       expect(difference).toBe(0n);
       expect(await unsettled()).toBe(0);
+      const ledger = `${verified.lines} ledger lines of ${verified.intervals} intervals at ${prices.length} prices`;
+      const outcome = `${describeCounts(counts)}: ${ledger}, difference ${difference} nano-dollars, ${seconds.toFixed(1)} s`;
+      await reportCampaign({ name: 'a year of bills', seed: dice.seed, outcome, file: import.meta.filename });
     },
     300_000,
   );
