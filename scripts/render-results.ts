@@ -50,37 +50,56 @@ function sentenceCase(name: string): string {
   return name.charAt(0).toUpperCase() + name.slice(1);
 }
 
-/** A row of README.md: its label, and the result that it quotes. For a bench, the row of that name as well. */
-interface Quote {
-  label: string;
-  result: string;
-  row?: string;
-}
-
-const QUOTES: readonly Quote[] = [
-  { label: 'A new instance to its first answer', result: 'cold start', row: 'create to first answer' },
+/** A row of README.md: its label, and the row of a bench that it quotes. */
+const QUOTES: readonly { label: string; bench: string; row: string }[] = [
+  { label: 'A new instance to its first answer', bench: 'cold start', row: 'create to first answer' },
   {
-    label: 'The same of a bare OpenClaw gateway, started by hand',
-    result: 'cold start',
+    label: 'A bare OpenClaw gateway, started by hand, to its first answer',
+    bench: 'cold start',
     row: 'bare gateway: start to first answer',
   },
-  { label: '`GET /instances/:id`, one process', result: 'reads', row: 'GET /instances/:id, per second' },
-  { label: 'Processes killed while agents talk and jobs run', result: 'event kills' },
-  { label: 'The database killed in the middle of billing', result: 'billing crashes' },
-  { label: 'Twenty minutes of mixed load while parts are killed', result: 'mixed load' },
+  {
+    label: 'A worker is killed during a start: the start goes on after',
+    bench: 'worker kill',
+    row: 'worker killed during a provision: goes on',
+  },
+  { label: '`GET /instances/:id` on one API process', bench: 'reads', row: 'GET /instances/:id, per second' },
+  { label: 'An hour of 100,000 running instances is billed in', bench: 'billing', row: 'sweep of 100000 running instances' },
+  { label: 'Resident memory of an API process', bench: 'memory', row: 'resident memory: api' },
 ];
 
-/** The rows of README.md. Throws when a result that it quotes is missing. */
-export function readmeRows(results: readonly Result[]): string {
-  const lines = QUOTES.map((quote) => `| ${quote.label} | ${quoted(quote, results)} |`);
-  return ['| what | measured |', '|---|---|', ...lines, ''].join('\n');
+/**
+ * README.md with today's results: the table between its markers, and each number that stands in `<!--= name: count -->` of a
+ * campaign. Throws when a result that it quotes is missing.
+ */
+export function withResults(readme: string, results: readonly Result[]): string {
+  return readme
+    .replace(/(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/, (_, begin: string, end: string) => begin + rows(results) + end)
+    .replaceAll(
+      /(<!--= ([a-z ]+): ([a-z]+) -->)[\d,]*(<!--\/-->)/g,
+      (_, begin: string, name: string, count: string, end: string) => begin + countOf(results, name, count) + end,
+    );
 }
 
-function quoted({ result: name, row: what }: Quote, results: readonly Result[]): string {
+function rows(results: readonly Result[]): string {
+  const lines = QUOTES.map(({ label, bench, row }) => `| ${label} | ${valueOf(results, bench, row)} |`);
+  return ['| what | p50 |', '|---|---|', ...lines, ''].join('\n');
+}
+
+function valueOf(results: readonly Result[], bench: string, what: string): string {
+  const result = results.find(({ name }) => name === bench);
+  const row = result?.kind === 'bench' ? result.rows.find((one) => one.what === what) : undefined;
+  if (!row) throw missing(`the row "${what}" of "${bench}"`);
+  return row.unit === 'ms' && row.p50 >= 1000 ? `${(row.p50 / 1000).toFixed(1)} s` : amount(row.p50, row.unit);
+}
+
+function countOf(results: readonly Result[], name: string, count: string): string {
   const result = results.find((one) => one.name === name);
-  if (result?.kind === 'campaign') return result.outcome;
-  const row = result?.rows.find((one) => one.what === what);
-  if (!row)
-    throw new Error(`README.md quotes "${what ?? name}", which no result in docs/results has. Measure it, or change QUOTES.`);
-  return `${amount(row.p50, row.unit)}${row.p99 === null ? '' : ` (p99 ${amount(row.p99, row.unit)})`}`;
+  const value = result?.kind === 'campaign' ? result.counts[count] : undefined;
+  if (value === undefined) throw missing(`the count "${count}" of "${name}"`);
+  return value.toLocaleString('en-US');
+}
+
+function missing(what: string): Error {
+  return new Error(`README.md quotes ${what}, which no file of docs/results has. Measure it, or change what README.md quotes.`);
 }

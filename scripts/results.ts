@@ -34,7 +34,14 @@ const circumstances = {
 
 const result = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('bench'), ...circumstances, rows: z.array(row) }),
-  z.strictObject({ kind: z.literal('campaign'), ...circumstances, seed: z.int(), outcome: z.string() }),
+  z.strictObject({
+    kind: z.literal('campaign'),
+    ...circumstances,
+    seed: z.int(),
+    /** What was counted, by name. */
+    counts: z.record(z.string(), z.int()),
+    outcome: z.string(),
+  }),
 ]);
 
 export type Result = z.infer<typeof result>;

@@ -215,7 +215,9 @@ test(
     provesTurns(events);
     await provesDeliveries(events);
     const outcome = summaryOf(events);
-    await reportCampaign({ name: 'event kills', seed: dice.seed, outcome, file: import.meta.filename });
+    const killed = Object.values(kills).reduce((sum, count) => sum + count, 0);
+    const counts = { kills: killed, turns: stream.told.length, events: events.length, endpoints: webhooks.size };
+    await reportCampaign({ name: 'event kills', seed: dice.seed, counts, outcome, file: import.meta.filename });
   },
   PATIENCE_MS * (ROUNDS + 4),
 );

@@ -180,7 +180,8 @@ test(
     const { changes, gateways, workers } = done;
     const killed = `${gateways} gateways and ${workers} workers killed`;
     const outcome = `${campaignRounds()} rounds, ${changes} changes, ${killed}: both sides equal`;
-    await reportCampaign({ name: 'instance content', seed: dice.seed, outcome, file: import.meta.filename });
+    const counts = { changes, gateways, workers };
+    await reportCampaign({ name: 'instance content', seed: dice.seed, counts, outcome, file: import.meta.filename });
   },
   ROUND_MS * campaignRounds(),
 );

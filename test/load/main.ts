@@ -119,7 +119,13 @@ async function report({ kills, answers, readsOutsideKills: reads, messagesAnswer
     `reads outside kills p99 ${reads.p99.toFixed(1)} ms; ${ledgerLines} ledger lines, 0 differences`,
   ].join('; ');
   const command = `MINUTES=${MINUTES} SEED=${seed} npm run campaign:load`;
-  await reportCampaign({ name: 'mixed load', seed, outcome, command });
+  await reportCampaign({
+    name: 'mixed load',
+    seed,
+    counts: { calls, messages: messagesAnswered, lines: ledgerLines },
+    outcome,
+    command,
+  });
 }
 
 await openTestRun();

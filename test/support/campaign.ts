@@ -46,6 +46,8 @@ export function createDice(campaign: string): Dice {
 interface Passed {
   name: string;
   seed: number;
+  /** What was counted, by a name of one word in lower case. */
+  counts: Record<string, number>;
   /** What was done and found, as one clause. */
   outcome: string;
   /** The file of the campaign's test, from which its command is made; or the command itself. */
@@ -61,10 +63,10 @@ export function describeCounts(counts: Readonly<Record<string, number>>): string
 }
 
 /** Prints what a campaign that has passed did; with RESULTS_DIR set, keeps it there as JSON too. */
-export async function reportCampaign({ name, seed, outcome, file = '', command }: Passed): Promise<void> {
+export async function reportCampaign({ name, seed, counts, outcome, file = '', command }: Passed): Promise<void> {
   process.stderr.write(`${name}: ${outcome}\n`);
   const { RESULTS_DIR } = process.env;
   if (RESULTS_DIR === undefined) return;
   const again = command ?? `ROUNDS=${campaignRounds()} SEED=${seed} npm test -- ${relative(ROOT, file)}`;
-  await keepResult(RESULTS_DIR, { kind: 'campaign', name, seed, outcome, command: again }, new Date());
+  await keepResult(RESULTS_DIR, { kind: 'campaign', name, seed, counts, outcome, command: again }, new Date());
 }

@@ -65,7 +65,8 @@ test('sweeps whose process and whose database are killed in the middle leave eve
       expect(totals.debitedNanoUsd).toBe(BigInt(INSTANCES * campaignRounds() * HOURS) * 30_000_000n - deviation(INSTANCES));
       const rounds = `${campaignRounds()} sweeps killed, ${crashes} of them with the database`;
       const outcome = `${rounds}: ${totals.lines} ledger lines, 0 differences`;
-      await reportCampaign({ name: 'billing crashes', seed: dice.seed, outcome, file: import.meta.filename });
+      const counts = { sweeps: campaignRounds(), databases: crashes, lines: totals.lines };
+      await reportCampaign({ name: 'billing crashes', seed: dice.seed, counts, outcome, file: import.meta.filename });
     });
   } finally {
     await postgres.stop();
