@@ -41,9 +41,13 @@ export interface StackDeps {
 interface Stack extends StackDeps {
   place: Place;
   settings: LocalSettings;
-  /** What to stop at the end, the last one first. Each is there before what it stops can run. */
-  stops: (() => Promise<void>)[];
+  /** What to stop at the end, by stage. Each is there before what it stops can run. */
+  stops: { stage: Stage; stop: () => Promise<void> }[];
 }
+
+/** In the order in which they are stopped: each before those that it needs. */
+const STAGES = ['worker', 'parts', 'temporal', 'database'] as const;
+type Stage = (typeof STAGES)[number];
 
 /** Runs the whole stack until it is asked to stop, and leaves nothing running. The place must be locked. */
 export async function runStack(place: Place, deps: StackDeps): Promise<void> {
@@ -53,10 +57,9 @@ export async function runStack(place: Place, deps: StackDeps): Promise<void> {
   await checkPorts(settings.config);
   const stack: Stack = { ...deps, place, settings, stops: [] };
   try {
-    const found = await prepare(stack);
-    const temporal = await startTemporal(stack, found.temporalBinary);
-    await startParts(stack, { ...settings.env, DATABASE_URL: found.databaseUrl, TEMPORAL_ADDRESS: temporal.address });
-    deps.progress.say(await welcomeOf(stack, temporal.ui));
+    const temporal = await placeTemporal(stack);
+    const env = await prepare(stack, temporal);
+    deps.progress.say(await goLive(stack, env, temporal.ui));
     await aborted(deps.request.stop);
   } catch (error) {
     // What is interrupted fails in its own way; whoever asked for the stop needs no explanation.
@@ -66,10 +69,11 @@ export async function runStack(place: Place, deps: StackDeps): Promise<void> {
   }
 }
 
-/** Stops everything, the last one first, also when one of them cannot be stopped. */
+/** Stops everything, stage by stage, also when one of them cannot be stopped. */
 async function stopAll({ stops }: Stack): Promise<void> {
   const failures: unknown[] = [];
-  for (const stop of stops.toReversed()) await stop().catch((error: unknown) => failures.push(error));
+  const inOrder = stops.toReversed().toSorted((a, b) => STAGES.indexOf(a.stage) - STAGES.indexOf(b.stage));
+  for (const { stop } of inOrder) await stop().catch((error: unknown) => failures.push(error));
   if (failures.length > 0) throw failures[0];
 }
 
@@ -82,45 +86,60 @@ function postgresDirOf({ dataDir }: Place): string {
   return join(dataDir, 'postgres');
 }
 
-interface Found {
-  databaseUrl: string;
-  /** Null when the Temporal in use is not ours. */
-  temporalBinary: string | null;
-}
+type Env = Record<string, string>;
 
-/** What takes long the first time, all at once: OpenClaw and Temporal are fetched while the database is made. */
-async function prepare(stack: Stack): Promise<Found> {
+/**
+ * All at once: OpenClaw is fetched, Temporal is fetched and started, and the API and the relay start as soon as there is a
+ * database. Returns the environment of all parts.
+ */
+async function prepare(stack: Stack, temporal: PlacedTemporal): Promise<Env> {
   const { progress, settings, request } = stack;
   const cacheDir = cacheDirOf(settings.env);
   const common = { cacheDir, env: settings.env, onProgress: (sentence: string) => progress.say(sentence) };
-  const found: Found = { databaseUrl: '', temporalBinary: null };
+  let env: Env = {};
   await allOrAbort(request.stop, [
     async (signal) => {
       const work = () => ensureOpenClaw({ ...common, signal });
       await progress.step('Preparing OpenClaw', work, ({ version }) => `OpenClaw ${version} is there`);
     },
     async (signal) => {
-      if (settings.temporalAddress !== undefined) return;
-      found.temporalBinary = await ensureTemporal({ ...common, signal });
+      if (temporal.ports === null) await reachTemporal(settings);
+      else await startTemporal(stack, temporal.ports, { binary: await ensureTemporal({ ...common, signal }), signal });
     },
-    async () => {
-      found.databaseUrl = settings.databaseUrl ?? (await startDatabase(stack));
-      const work = () => migrateDatabase(found.databaseUrl, settings);
+    async (signal) => {
+      const databaseUrl = settings.databaseUrl ?? (await startDatabase(stack));
+      const work = () => migrateDatabase(databaseUrl, settings);
       await progress.step('Bringing the database up to date', work, () => 'The database is up to date');
+      env = { ...settings.env, DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: temporal.address };
+      await startParts(stack, env, signal);
     },
   ]);
-  return found;
+  return env;
+}
+
+/** Starts the worker, which needs all the rest, and makes the credentials of the box meanwhile. Returns the box. */
+async function goLive(stack: Stack, env: Env, temporalUi: string | null): Promise<string> {
+  let box = '';
+  await allOrAbort(stack.request.stop, [
+    (signal) => startServices(stack, 'worker', { specs: [partOf(stack, 'worker', env)], signal }),
+    async () => {
+      box = await welcomeOf(stack, temporalUi);
+    },
+  ]);
+  return box;
 }
 
 async function startDatabase({ place, progress, now, stops }: Stack): Promise<string> {
   const postgres = createPostgresService(postgresDirOf(place), { say: progress.say, now });
-  stops.push(() =>
-    progress.step(
-      'Stopping PostgreSQL',
-      () => postgres.stop(),
-      () => 'PostgreSQL is stopped',
-    ),
-  );
+  stops.push({
+    stage: 'database',
+    stop: () =>
+      progress.step(
+        'Stopping PostgreSQL',
+        () => postgres.stop(),
+        () => 'PostgreSQL is stopped',
+      ),
+  });
   return progress.step(
     'Starting PostgreSQL',
     () => postgres.start(),
@@ -139,58 +158,87 @@ async function migrateDatabase(url: string, { databaseUrl }: LocalSettings): Pro
   }
 }
 
-async function startTemporal(stack: Stack, binary: string | null): Promise<{ address: string; ui: string | null }> {
+interface TemporalPorts {
+  port: number;
+  uiPort: number;
+}
+
+interface PlacedTemporal {
+  address: string;
+  ui: string | null;
+  /** Null when the Temporal in use is not ours. */
+  ports: TemporalPorts | null;
+}
+
+/** Where Temporal answers, or will answer once it is started. */
+async function placeTemporal({ place, settings }: Stack): Promise<PlacedTemporal> {
+  if (settings.temporalAddress !== undefined) return { address: settings.config.TEMPORAL_ADDRESS, ui: null, ports: null };
+  const kept = new KeptPorts(join(place.dataDir, 'ports.json'));
+  const port = await kept.take('temporal', TEMPORAL_PORT);
+  const uiPort = await kept.take('temporalUi', TEMPORAL_UI_PORT);
+  return { address: `127.0.0.1:${port}`, ui: originOf('127.0.0.1', uiPort), ports: { port, uiPort } };
+}
+
+async function startTemporal(
+  stack: Stack,
+  ports: TemporalPorts,
+  { binary, signal }: { binary: string; signal: AbortSignal },
+): Promise<void> {
   const { place, settings } = stack;
-  if (binary === null) return { address: await reachTemporal(settings), ui: null };
-  const ports = new KeptPorts(join(place.dataDir, 'ports.json'));
-  const port = await ports.take('temporal', TEMPORAL_PORT);
-  const uiPort = await ports.take('temporalUi', TEMPORAL_UI_PORT);
   const dataDir = join(place.dataDir, 'temporal');
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const namespace = settings.config.TEMPORAL_NAMESPACE;
-  await startServices(stack, [temporalService(place, { binary, dataDir, port, uiPort, namespace, env: settings.env })]);
-  return { address: originOf('127.0.0.1', port).slice('http://'.length), ui: originOf('127.0.0.1', uiPort) };
+  const spec = temporalService(place, { binary, dataDir, ...ports, namespace, env: settings.env });
+  await startServices(stack, 'temporal', { specs: [spec], signal });
 }
 
-/** The address of the Temporal that was given. Throws Refusal when it is known not to serve. */
-async function reachTemporal({ config }: LocalSettings): Promise<string> {
+/** Throws Refusal when the Temporal that was given is known not to serve. */
+async function reachTemporal({ config }: LocalSettings): Promise<void> {
   const state = await createTemporalProbe(config.TEMPORAL_ADDRESS, config.temporalEnv)();
   if (state === 'down')
     throw new Refusal(
       'The Temporal of TEMPORAL_ADDRESS does not answer. Start it, correct the setting, or remove it: then npm start brings its own.',
     );
-  return config.TEMPORAL_ADDRESS;
 }
 
-async function startParts(stack: Stack, env: Record<string, string>): Promise<void> {
-  const { place, settings, progress, stops } = stack;
-  const spec = (name: 'api' | 'relay' | 'worker') => nodeService(name, place, { config: settings.config, env });
+/** What else writes a log is looked after from here on, too. */
+async function startParts(stack: Stack, env: Env, signal: AbortSignal): Promise<void> {
+  const { place, progress, stops } = stack;
   const stopWatching = await watchLogs([
     { file: logFileOf(place, 'api'), onLine: (line) => showMail(line, progress) },
     ...(['relay', 'worker', 'temporal'] as const).map((name) => ({ file: logFileOf(place, name) })),
   ]);
-  stops.push(stopWatching);
-  await startServices(stack, [spec('api'), spec('relay')]);
-  await startServices(stack, [spec('worker')]);
+  stops.push({ stage: 'parts', stop: stopWatching });
+  await startServices(stack, 'parts', { specs: [partOf(stack, 'api', env), partOf(stack, 'relay', env)], signal });
+}
+
+function partOf({ place, settings: { config } }: Stack, name: 'api' | 'relay' | 'worker', env: Env): ServiceSpec {
+  return nodeService(name, place, { config, env });
 }
 
 /** Starts these at once and waits until they are ready; they are stopped at once too, after all that came later. */
-async function startServices({ request, stops, progress, now }: Stack, specs: ServiceSpec[]): Promise<void> {
+async function startServices(
+  { request, stops, progress, now }: Stack,
+  stage: Stage,
+  { specs, signal }: { specs: ServiceSpec[]; signal: AbortSignal },
+): Promise<void> {
+  signal.throwIfAborted();
   const services = specs.map((spec) => ({ spec, service: createService(spec, { say: progress.say, now }) }));
-  stops.push(async () => {
+  const stop = async () => {
     await Promise.all(
       services.map(({ spec, service }) => {
         const work = () => service.stop(request.hurry);
         return progress.step(`Stopping ${inSentence(spec.title)}`, work, () => `${spec.title} is stopped`);
       }),
     );
-  });
+  };
+  stops.push({ stage, stop });
   await allOrAbort(
-    request.stop,
-    services.map(({ spec, service }) => (signal) => {
+    signal,
+    services.map(({ spec, service }) => (both) => {
       return progress.step(
         `Starting ${inSentence(spec.title)}`,
-        () => service.start(signal),
+        () => service.start(both),
         () => `${spec.title} runs`,
       );
     }),

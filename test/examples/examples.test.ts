@@ -87,6 +87,6 @@ test(
 
 test('every example is in the list of examples/README.md', async () => {
   const list = await readFile(join(EXAMPLES, 'README.md'), 'utf8');
-  const files = (await readdir(EXAMPLES)).filter((file) => file !== 'README.md');
-  expect([...list.matchAll(/^\| \[(\S+)\]\(\1\)/gm)].map(([, file]) => file).toSorted()).toEqual(files.toSorted());
+  const listed = [...list.matchAll(/^\| \[(\S+)\]\(\1\)/gm)].map(([, file]) => file);
+  expect(new Set([...listed, 'README.md'])).toEqual(new Set(await readdir(EXAMPLES)));
 });
