@@ -74,7 +74,10 @@ const QUOTES: readonly { label: string; bench: string; row: string }[] = [
  */
 export function withResults(readme: string, results: readonly Result[]): string {
   return readme
-    .replace(/(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/, (_, begin: string, end: string) => begin + readmeTable(results) + end)
+    .replace(
+      /(<!-- results -->\n)[\s\S]*?(<!-- \/results -->)/,
+      (_, begin: string, end: string) => begin + readmeTable(results) + end,
+    )
     .replaceAll(
       /(<!--= ([a-z ]+): ([a-z]+) -->)[\d,]*(<!--\/-->)/g,
       (_, begin: string, name: string, count: string, end: string) => begin + countOf(results, name, count) + end,

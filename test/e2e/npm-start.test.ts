@@ -1,5 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { temporaryDir } from '../local/temporary-dir.ts';
 import { eventually } from '../support/eventually.ts';
@@ -19,8 +21,8 @@ afterEach(async () => {
 }, PATIENCE_MS);
 
 /** Ended after the test, however that ends. */
-async function start(dataDir: string): Promise<Start> {
-  const begun = await npmStart(dataDir);
+async function start(dataDir: string, env: Record<string, string> = {}): Promise<Start> {
+  const begun = await npmStart(dataDir, env);
   started.push(begun.child);
   return begun;
 }
@@ -52,6 +54,10 @@ test(
         body: JSON.stringify({ name: 'Ada', email: 'ada@example.com', inviteCode: code }),
       });
     expect((await register(first.port)).status).toBe(201);
+    const apiKey = /API key +(\S+)/.exec(first.output())?.[1] ?? '';
+    expect(await readFile(join(dataDir, 'api-key'), 'utf8')).toBe(`${apiKey}\n`);
+    const me = (port: number) => fetch(`http://127.0.0.1:${port}/v1/auth/me`, { headers: { 'x-api-key': apiKey } });
+    expect((await me(first.port)).status).toBe(200);
     expect(Object.keys(await pidsOf(dataDir)).toSorted()).toEqual(['api', 'relay', 'temporal', 'worker']);
 
     const exit = once(first.child, 'exit');
@@ -65,6 +71,8 @@ test(
     await untilItRuns(second);
     // The invite is used up: the account is still there.
     expect((await register(second.port)).status).toBe(403);
+    expect((await me(second.port)).status).toBe(200);
+    expect(second.output()).not.toContain(apiKey);
   },
   FIRST_START_MS + 2 * PATIENCE_MS,
 );
@@ -88,6 +96,18 @@ test(
     for (const [name, pid] of Object.entries(before)) expect(after[name]).not.toBe(pid);
   },
   FIRST_START_MS + 2 * PATIENCE_MS,
+);
+
+test(
+  'an API that other machines can reach comes without a local account',
+  async () => {
+    const dataDir = dir.path('open');
+    const stack = await start(dataDir, { HOST: '0.0.0.0' });
+    await untilItRuns(stack);
+    expect(await readdir(dataDir)).not.toContain('api-key');
+    expect(stack.output()).not.toContain('API key');
+  },
+  FIRST_START_MS + PATIENCE_MS,
 );
 
 test(

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -25,6 +26,13 @@ beforeAll(async () => {
   env = { PATH: process.env['PATH'] ?? '', API_URL: `${stack.url}/v1`, API_KEY: apiKey };
 }, LONG_MS);
 afterAll(() => stack?.close(), LONG_MS);
+
+/** The shell commands of this section of README.md. */
+async function commandsOf(heading: string): Promise<string> {
+  const readme = await readFile(join(EXAMPLES, '../README.md'), 'utf8');
+  const section = readme.split(`## ${heading}\n`)[1]!.split('\n## ')[0]!;
+  return [...section.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, commands]) => commands).join('\n');
+}
 
 function start(command: string, file: string, more: Record<string, string> = {}): ChildProcess {
   return spawn(command, [join(EXAMPLES, file)], { env: { ...env, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -80,6 +88,35 @@ test(
     } finally {
       receiver.kill();
       await closed;
+    }
+  },
+  LONG_MS,
+);
+
+test(
+  'the conversation of README.md prints a reply and a stream, and its second account gets a key, as they stand there',
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'readme-'));
+    try {
+      await mkdir(join(directory, '.thermidora'));
+      await writeFile(join(directory, '.thermidora/api-key'), `${env['API_KEY']}\n`);
+      const conversation = (await commandsOf('A first conversation')).split('MODEL_UPSTREAM_URL=')[0]!;
+      const { code } = await stack.operator.ok('POST', '/admin/invites', {});
+      const script = `${conversation}${await commandsOf("A customer's account")}`;
+      const placed = script.replace('http://127.0.0.1:3000', stack.url).replace('PASTE_THE_CODE', code);
+      const child = spawn('sh', ['-eu', '-c', placed], {
+        cwd: directory,
+        env: { PATH: env['PATH'] },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+      expect([problems, child.exitCode]).toEqual(['', 0]);
+      const [reply, ...rest] = output.trim().split('\n');
+      expect(reply).toContain('"content":"You said: Good morning!');
+      expect(rest).toContain('data: [DONE]');
+      expect(rest.at(-1)).toMatch(/^tc_live_\w+$/);
+    } finally {
+      await rm(directory, { recursive: true });
     }
   },
   LONG_MS,
