@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { DECISION, numberDecisions } from '../scripts/decisions.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
@@ -34,4 +35,31 @@ test('docs/OPERATIONS.md names metrics that exist, and all of our own', () => {
   const names = (text: string) => new Set([...text.matchAll(/thermidora_[a-z_]+/g)].map(([name]) => name));
   const code = execFileSync('grep', ['-rhoE', "'thermidora_[a-z_]+'", 'api', 'worker', 'relay'], { cwd: ROOT, encoding: 'utf8' });
   expect([...names(read('docs/OPERATIONS.md'))].toSorted()).toEqual([...names(code)].toSorted());
+});
+
+describe('docs/decisions.md', () => {
+  const entries = read('docs/decisions.md')
+    .split('\n')
+    .filter((line) => line.startsWith('- '));
+
+  test('gives each decision a number of its own, a day and a state (npm run decisions)', () => {
+    expect(entries.filter((entry) => !DECISION.test(entry))).toEqual([]);
+    const numbers = entries.map((entry) => DECISION.exec(entry)?.[1]);
+    expect(new Set(numbers).size).toBe(numbers.length);
+  });
+
+  test('replaces decisions only by ones that exist', () => {
+    const numbers = new Set(entries.map((entry) => DECISION.exec(entry)?.[1]));
+    const replacing = entries.flatMap((entry) => /replaced by D(\d+)/.exec(DECISION.exec(entry)?.[3] ?? '')?.[1] ?? []);
+    expect(replacing.filter((number) => !numbers.has(number))).toEqual([]);
+  });
+
+  test('new entries get the next numbers, wherever they stand; what has a number keeps it', () => {
+    const text =
+      '- **D7** (2026-01-01, replaced by D8) Old.\n  - a detail\n- New.\n## More\n- **D2** (2026-01-01, accepted) Kept.\n- Newer.';
+    expect(numberDecisions(text, () => '2026-02-02')).toBe(
+      '- **D7** (2026-01-01, replaced by D8) Old.\n  - a detail\n- **D8** (2026-02-02, accepted) New.\n## More\n' +
+        '- **D2** (2026-01-01, accepted) Kept.\n- **D9** (2026-02-02, accepted) Newer.',
+    );
+  });
 });
