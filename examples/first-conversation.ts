@@ -1,5 +1,5 @@
 // A conversation with nothing but Node: an instance, an agent, and a reply as it is written.
-// Usage: API_KEY=$(cat .thermidora/api-key) node examples/first-conversation.ts
+// Usage: API_KEY=$(cat .thermidora/api-key) npx node examples/first-conversation.ts
 import { randomUUID } from 'node:crypto';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -8,6 +8,7 @@ const { API_URL = 'http://127.0.0.1:3000/v1', API_KEY = '' } = process.env;
 
 interface Instance {
   instanceId: string;
+  status: string;
 }
 interface Agent {
   agentId: string;
@@ -37,7 +38,19 @@ async function* wordsOf(response: Response): AsyncGenerator<string> {
   }
 }
 
-const { instanceId } = (await (await send('POST', '/instances?wait=60', { name: 'typescript' })).json()) as Instance;
+/** An instance is a gateway of your own. It starts in about fifteen seconds; `wait` answers when it runs, or after a minute. */
+async function startInstance(): Promise<string> {
+  const { instanceId } = (await (await send('POST', '/instances', { name: 'typescript' })).json()) as Instance;
+  let status = 'provisioning';
+  for (let minute = 0; minute < 5 && status === 'provisioning'; minute += 1) {
+    const answer = await send('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
+    ({ status } = (await answer.json()) as Instance);
+  }
+  if (status !== 'running') throw new Error(`${instanceId} is ${status}`);
+  return instanceId;
+}
+
+const instanceId = await startInstance();
 const agents = `/instances/${instanceId}/agents`;
 const { agentId } = (await (
   await send('POST', agents, { name: 'helper', slug: 'helper', displayName: 'Helper' })

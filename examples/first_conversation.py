@@ -27,7 +27,15 @@ def call(method, path, body=None):
         return json.load(response)
 
 
-instance = call("POST", "/instances?wait=60", {"name": "python"})["instanceId"]
+# An instance is a gateway of your own. It starts in about fifteen seconds; `wait` answers when it runs, or after a minute.
+instance = call("POST", "/instances", {"name": "python"})["instanceId"]
+for minute in range(5):
+    status = call("GET", f"/instances/{instance}/wait?status=running&timeout=60")["status"]
+    if status != "provisioning":
+        break
+if status != "running":
+    raise SystemExit(f"{instance} is {status}")
+
 agents = f"/instances/{instance}/agents"
 agent = call("POST", agents, {"name": "helper", "slug": "helper", "displayName": "Helper"})["agentId"]
 

@@ -1,5 +1,5 @@
 // Receives events and verifies that they come from your Thermidora and are not older than five minutes.
-// Usage: API_KEY=$(cat .thermidora/api-key) node examples/webhook-receiver.ts
+// Usage: API_KEY=$(cat .thermidora/api-key) npx node examples/webhook-receiver.ts
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';

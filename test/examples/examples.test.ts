@@ -13,7 +13,8 @@ import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../examples');
-const LONG_MS = 180_000;
+/** Each example starts a gateway, which waits for its turn on a busy machine. */
+const LONG_MS = 400_000;
 
 let stack: StackUnderTest;
 let account: ApiClient;
@@ -103,7 +104,12 @@ test(
       const conversation = (await commandsOf('A first conversation')).split('MODEL_UPSTREAM_URL=')[0]!;
       const { code } = await stack.operator.ok('POST', '/admin/invites', {});
       const script = `${conversation}${await commandsOf("A customer's account")}`;
-      const placed = script.replace('http://127.0.0.1:3000', stack.url).replace('PASTE_THE_CODE', code);
+      // What the text below the commands says for a slow machine.
+      const wait = `until curl -s "$api/instances/$instance/wait?status=running&timeout=60" -H "$auth" | grep -q '"status":"running"'; do :; done\n`;
+      const placed = script
+        .replace('http://127.0.0.1:3000', stack.url)
+        .replace('PASTE_THE_CODE', code)
+        .replace('# 3. A message', `${wait}$&`);
       const child = spawn('sh', ['-eu', '-c', placed], {
         cwd: directory,
         env: { PATH: env['PATH'] },
