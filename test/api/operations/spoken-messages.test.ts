@@ -95,7 +95,14 @@ describe('a result of a job', () => {
     expect(await account.ok('GET', `${path}/${messageId}`)).toEqual({
       ...{ messageId, role: 'agent', content: 'Bitcoin price: $69,327', status: 'completed', error: null },
       sender: { type: 'agent', id: 'support-bot', name: 'Support Bot' },
-      ...{ source: 'cron', jobName: 'price-check', finishReason: null, sessionId: null, latencyMs: null, timestamp: '2026-04-07T09:00:00.000Z' },
+      ...{
+        source: 'cron',
+        jobName: 'price-check',
+        finishReason: null,
+        sessionId: null,
+        latencyMs: null,
+        timestamp: '2026-04-07T09:00:00.000Z',
+      },
     });
     expect(await bodies()).toMatchObject([
       { eventType: 'cron.completed', data: { content: 'Bitcoin price: $69,327', jobName: 'price-check', messageId } },
