@@ -4,7 +4,8 @@ import proto from '@temporalio/proto';
 import { closeTestRun, openTestRun } from '../test/support/test-run.ts';
 import { runDeliveryShapes } from '../test/workflows/delivery-shapes.ts';
 import type { RecordRun } from '../test/workflows/delivery-shapes.ts';
-import { HISTORIES_DIR, runShapes } from '../test/workflows/shapes.ts';
+import { HISTORIES_DIR } from '../test/workflows/recorded-shapes.ts';
+import { runShapes } from '../test/workflows/shapes.ts';
 
 // Records the history of every control flow anew, from real runs (PostgreSQL, Temporal, an OpenClaw gateway). Record
 // only when a workflow's commands were changed on purpose: a history that does not replay any more means that runs

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freeSlot } from '../../database/queries/slots.ts';
 import type { StepFailure } from '../../domain/failures.ts';
-import { startReconciler } from '../workflows/reconciler-under-test.ts';
+import { dyingGateway, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { attempt } from './kill-points.ts';
 
@@ -10,7 +10,7 @@ let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
   // No gateway is ever spawned here.
-  reconciler = await startReconciler({ withWorkers: false, exitCode: 1, maxRunning: MAX_RUNNING });
+  reconciler = await startReconciler({ withWorkers: false, program: dyingGateway(1), maxRunning: MAX_RUNNING });
 }, 60_000);
 afterAll(() => reconciler.close(), 60_000);
 

@@ -6,6 +6,7 @@ import { loadGatewayContent } from '../../database/queries/gateway-content.ts';
 import { secretNames } from '../../runtime/openclaw/secret-store.ts';
 import { contentOf } from './content-under-test.ts';
 import { eventually } from '../support/eventually.ts';
+import { openClaw } from '../support/open-claw.ts';
 import { GATEWAY_MS, MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
@@ -19,7 +20,7 @@ let content: ReturnType<typeof contentOf>;
 let workspace: string;
 
 beforeAll(async () => {
-  world = await startReconciler();
+  world = await startReconciler({ program: openClaw });
   instance = await world.newInstance();
   content = contentOf(world, instance);
   workspace = world.driver.paths(instance.runtimeId).workspaceOf(instance.gatewayAgentId);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { openClaw } from '../support/open-claw.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { bump, changeContent } from '../workflows/shapes.ts';
@@ -13,7 +14,7 @@ let reconciler: ReconcilerUnderTest;
 let instance: NewInstance;
 
 beforeAll(async () => {
-  reconciler = await startReconciler({ withWorkers: false });
+  reconciler = await startReconciler({ program: openClaw, withWorkers: false });
   instance = await reconciler.newInstance();
 }, GATEWAY_MS);
 afterAll(() => reconciler.close(), GATEWAY_MS);

@@ -2,14 +2,14 @@ import { mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createActivities } from '../../activities/create-activities.ts';
-import { startReconciler } from '../workflows/reconciler-under-test.ts';
+import { dyingGateway, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { attempt } from './kill-points.ts';
 
 let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
-  reconciler = await startReconciler({ withWorkers: false, exitCode: 1 });
+  reconciler = await startReconciler({ withWorkers: false, program: dyingGateway(1) });
 }, 60_000);
 afterAll(() => reconciler.close(), 60_000);
 beforeEach(async () => {

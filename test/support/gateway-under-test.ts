@@ -5,7 +5,6 @@ import { cacheDirOf } from '../../lib/cache-dir.ts';
 import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec } from '../../runtime/driver.ts';
 import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
 import { waitUntilReady } from '../../runtime/openclaw/readiness.ts';
 import { renderConfig } from '../../runtime/openclaw/render-config.ts';
 import { gatewayToken } from '../../runtime/openclaw/tokens.ts';
@@ -16,6 +15,7 @@ import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { eventually } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
+import { openClaw } from './open-claw.ts';
 
 /** For one start of a gateway on a busy machine; also for tests that restart one. */
 export const GATEWAY_START_MS = 180_000;
@@ -51,7 +51,7 @@ export interface GatewayUnderTest {
 /** Starts a gateway with these agents, ready, in a directory of its own. Takes about ten seconds. */
 export async function startGateway(gatewayAgentIds: readonly string[] = ['alpha']): Promise<GatewayUnderTest> {
   const cacheDir = cacheDirOf(process.env);
-  const { entry } = await ensureOpenClaw({ cacheDir, env: process.env });
+  const entry = await openClaw();
   const dataDir = await mkdtemp(join(tmpdir(), 'gateway-under-test-'));
   const model = await startFakeModel();
   const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };

@@ -13,7 +13,7 @@ import { answering, startWebhookReceiver } from '../support/webhook-receiver.ts'
 import { startWebhooks } from '../support/webhooks-under-test.ts';
 import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
 import type { Run } from './reconciler-under-test.ts';
-import type { Shape } from './shapes.ts';
+import type { Shape } from './recorded-shapes.ts';
 
 export type RecordRun = (shape: Shape, run: Run, at: { client: Client }) => Promise<void>;
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { startReconciler } from './reconciler-under-test.ts';
+import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
 
 let reconciler: ReconcilerUnderTest;
@@ -35,7 +35,7 @@ test.each([
 ])(
   'a gateway that ends with code $exitCode ends in error after $deaths starts, and so do its turns',
   async ({ exitCode, reason, deaths }) => {
-    reconciler = await startReconciler({ exitCode });
+    reconciler = await startReconciler({ program: dyingGateway(exitCode) });
     const instance = await reconciler.newInstance();
     const messageId = await insertTurn(reconciler, instance);
     await reconciler.power(instance.instanceId, 'start');

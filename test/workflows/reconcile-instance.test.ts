@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { instanceWorkflowId } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
+import { openClaw } from '../support/open-claw.ts';
 import { GATEWAY_MS, insertAgent, startReconciler } from './reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
 
@@ -10,7 +11,7 @@ describe('the life of an instance', () => {
   let instance: NewInstance;
 
   beforeAll(async () => {
-    reconciler = await startReconciler();
+    reconciler = await startReconciler({ program: openClaw });
     instance = await reconciler.newInstance();
   }, GATEWAY_MS);
   afterAll(() => reconciler.close(), GATEWAY_MS);

@@ -20,7 +20,6 @@ import type { PowerAction } from '../../domain/lifecycle.ts';
 import { TASK_QUEUES } from '../../domain/task-queues.ts';
 import { instanceWorkflowId, instanceWorkflowSummary, RECONCILE_INSTANCE, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
@@ -96,16 +95,19 @@ export interface StatusRow {
   deaths: number;
 }
 
+/** Answers the file that Node runs as a gateway; it may write it into the data directory. */
+export type GatewayProgram = (dataDir: string) => Promise<string>;
+
 interface Options {
-  /** With it, gateways end at once with this code instead of being OpenClaw. */
-  exitCode?: number;
+  /** `openClaw` or `dyingGateway(exitCode)`. */
+  program: GatewayProgram;
   maxRunning?: number;
   workflowBundle?: WorkflowBundle;
   withWorkers?: boolean;
 }
 
 /** Brings it up on a database, a namespace and a data directory of its own. */
-export async function startReconciler(options: Options = {}): Promise<ReconcilerUnderTest> {
+export async function startReconciler(options: Options): Promise<ReconcilerUnderTest> {
   const cacheDir = cacheDirOf(process.env);
   const [database, { address, namespace }, model, dataDir] = await Promise.all([
     createTestDatabase(),
@@ -113,10 +115,7 @@ export async function startReconciler(options: Options = {}): Promise<Reconciler
     startFakeModel(),
     mkdtemp(join(tmpdir(), 'reconciler-under-test-')),
   ]);
-  const entry =
-    options.exitCode === undefined
-      ? (await ensureOpenClaw({ cacheDir, env: process.env })).entry
-      : await writeDyingGateway(dataDir, options.exitCode);
+  const entry = await options.program(dataDir);
   const orm = await createOrm(database.url);
   const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };
   const driver = new ProcessDriver({ dataDir, relayUrl: model.url, program });
@@ -220,11 +219,13 @@ export async function startReconciler(options: Options = {}): Promise<Reconciler
   };
 }
 
-/** A program that ends at once, in the place of OpenClaw. */
-async function writeDyingGateway(directory: string, exitCode: number): Promise<string> {
-  const file = join(directory, 'dying-gateway.cjs');
-  await writeFile(file, `process.exit(${exitCode});\n`);
-  return file;
+/** A program that ends at once with this code, in the place of OpenClaw. */
+export function dyingGateway(exitCode: number): GatewayProgram {
+  return async (dataDir) => {
+    const file = join(dataDir, 'dying-gateway.cjs');
+    await writeFile(file, `process.exit(${exitCode});\n`);
+    return file;
+  };
 }
 
 async function insertInstance(orm: MikroORM, makeId: ReturnType<typeof createIdMaker>): Promise<NewInstance> {

@@ -7,7 +7,7 @@ import { pino } from 'pino';
 import { quietTemporal } from './quiet-temporal.ts';
 import { bundleWorkflows } from '../../worker/temporal-workers.ts';
 import { customerDataIn } from './customer-data.ts';
-import { HISTORIES_DIR, SHAPES } from './shapes.ts';
+import { HISTORIES_DIR, SHAPES } from './recorded-shapes.ts';
 
 const { History } = proto.temporal.api.history.v1;
 const { EventType } = proto.temporal.api.enums.v1;

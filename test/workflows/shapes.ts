@@ -1,38 +1,16 @@
-import { join } from 'node:path';
 import { TASK_QUEUES } from '../../domain/task-queues.ts';
 import { SWEEP_BILLING, SWEEP_BILLING_ID, SWEEP_DRIFT, SWEEP_DRIFT_ID } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
-import { insertAgent, startReconciler } from './reconciler-under-test.ts';
-import type { NewInstance, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
-
-/** The control flows of the workflows, each with a recorded history of its own. */
-export const SHAPES = [
-  'apply',
-  'deliver',
-  'deliver-retry',
-  'deliver-wake',
-  'destroy',
-  'destroy-during-start',
-  'drift-repair',
-  'failing-start-to-error',
-  'newer-generation-during-a-step',
-  'restart',
-  'start',
-  'stop',
-  'sweep-billing',
-  'sweep-retention',
-  'sweep-webhooks',
-] as const;
-
-export type Shape = (typeof SHAPES)[number];
-
-export const HISTORIES_DIR = join(import.meta.dirname, 'histories');
+import { openClaw } from '../support/open-claw.ts';
+import type { Shape } from './recorded-shapes.ts';
+import { dyingGateway, insertAgent, startReconciler } from './reconciler-under-test.ts';
+import type { GatewayProgram, NewInstance, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 
 /** Runs every shape for real and hands its run to the recorder, while its history can still be fetched. */
 export async function runShapes(
   record: (shape: Shape, run: Run, reconciler: ReconcilerUnderTest) => Promise<void>,
 ): Promise<void> {
-  await withReconciler({}, async (reconciler) => {
+  await withReconciler(openClaw, async (reconciler) => {
     const instance = await reconciler.newInstance();
     const { instanceId } = instance;
     const keep = async (shape: Shape, run: Run) => record(shape, run, reconciler);
@@ -54,7 +32,7 @@ export async function runShapes(
     await reconciler.power((await reconciler.newInstance()).instanceId, 'start');
     await keep('drift-repair', await sweep(reconciler));
   });
-  await withReconciler({ exitCode: 1 }, async (reconciler) => {
+  await withReconciler(dyingGateway(1), async (reconciler) => {
     const { instanceId } = await reconciler.newInstance();
     await reconciler.power(instanceId, 'start');
     await record('failing-start-to-error', await reconciler.reconcile(instanceId), reconciler);
@@ -62,8 +40,8 @@ export async function runShapes(
   });
 }
 
-async function withReconciler({ exitCode }: { exitCode?: number }, work: (reconciler: ReconcilerUnderTest) => Promise<void>) {
-  const reconciler = await startReconciler(exitCode === undefined ? {} : { exitCode });
+async function withReconciler(program: GatewayProgram, work: (reconciler: ReconcilerUnderTest) => Promise<void>) {
+  const reconciler = await startReconciler({ program });
   try {
     await work(reconciler);
   } finally {

@@ -5,7 +5,7 @@ import { setPrice } from '../../database/queries/billing/set-price.ts';
 import { TASK_QUEUES } from '../../domain/task-queues.ts';
 import { SWEEP_BILLING } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
-import { startReconciler } from './reconciler-under-test.ts';
+import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from './reconciler-under-test.ts';
 
 const HOUR = 3_600_000;
@@ -13,7 +13,7 @@ const HOUR = 3_600_000;
 let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
-  reconciler = await startReconciler({ exitCode: 1 });
+  reconciler = await startReconciler({ program: dyingGateway(1) });
 }, 240_000);
 
 afterAll(() => reconciler.close());

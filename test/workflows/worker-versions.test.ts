@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { bundleWorkflows, createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../../worker/worker-versions.ts';
 import { eventually } from '../support/eventually.ts';
-import { startReconciler } from './reconciler-under-test.ts';
+import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 
 const log = pino({ level: 'silent' });
@@ -17,7 +17,7 @@ let workflowBundle: WorkflowBundle;
 beforeAll(async () => {
   workflowBundle = await bundleWorkflows(log);
   // Its gateways end with what no later start would mend, so that a step is short.
-  reconciler = await startReconciler({ exitCode: 78, withWorkers: false, workflowBundle });
+  reconciler = await startReconciler({ program: dyingGateway(78), withWorkers: false, workflowBundle });
 }, LIMIT_MS);
 afterAll(() => reconciler.close(), LIMIT_MS);
 
