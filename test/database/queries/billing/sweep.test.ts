@@ -1,8 +1,4 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../../../database/orm.ts';
@@ -17,7 +13,6 @@ import { releaseGateway } from '../../../../database/queries/finish-stop.ts';
 import { viewInstances } from '../../../../database/queries/view-instances.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import { createIdMaker } from '../../../../domain/ids.ts';
-import { campaignRounds, createDice } from '../../../support/campaign.ts';
 import type { TestOrm } from '../../../support/test-database.ts';
 import { HOUR, MINUTE, openPriced, pings, PRICE, SECOND, startRunning } from './bill-rows.ts';
 
@@ -221,36 +216,6 @@ describe('a sweep', () => {
     expect([view?.totalRuntimeMs, view?.billedMs]).toEqual([HOUR, HOUR]);
     expect(await problems()).toEqual([]);
   });
-
-  test('that is killed at any moment, with its process or its connection, leaves every bill right', async () => {
-    const dice = createDice('killed sweeps');
-    for (let count = 0; count < 40; count += 1) await startRunning(orm, makeId, { at: T0 + count, creditNanoUsd: 10n ** 12n });
-    const sweeper = fileURLToPath(new URL('sweeper.ts', import.meta.url));
-    for (let round = 1; round <= campaignRounds(); round += 1) {
-      await pings(orm, T0 + round * 20 * HOUR);
-      const child = spawn(process.execPath, [sweeper, database.url, String(T0 + round * 20 * HOUR)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      });
-      const ended = once(child, 'close');
-      await once(child.stdout, 'data');
-      // Where in its work it is hit is what the campaign is about.
-      await sleep(dice.below(60));
-      if (dice.below(2) === 0) child.kill('SIGKILL');
-      else
-        await orm.em
-          .fork()
-          .execute(
-            `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`,
-          )
-          .catch(() => undefined);
-      await ended;
-      expect(await problems()).toEqual([]);
-    }
-    await sweep(campaignRounds() * 20 * HOUR);
-    expect(await problems()).toEqual([]);
-    const { lines } = await verifyBilling(orm.em.fork());
-    expect(lines).toBe(40 + 40 * campaignRounds() * 20);
-  }, 300_000);
 });
 
 /** A stop that was accepted at this moment and met the gateway alive. */
