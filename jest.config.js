@@ -1,16 +1,37 @@
-/** Jest strips the types itself: no transform. Servers start when a test asks for one, once per run. */
+import { readdirSync } from 'node:fs';
+import { LANES, laneOf, testFiles } from './test/support/lanes.ts';
+
+const rootDir = import.meta.dirname;
+const lanes = Map.groupBy(testFiles(rootDir).entries(), ([, needs]) => laneOf(needs));
+const chosen = process.env['LANES']?.split(',') ?? LANES;
+const unknown = chosen.filter((lane) => !LANES.includes(lane));
+if (unknown.length > 0) throw new Error(`LANES names ${unknown.join(', ')}. There are ${LANES.join(', ')}.`);
+
+/** Not what is installed or kept. */
+const roots = readdirSync(rootDir, { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+  .map(({ name }) => `<rootDir>/${name}`);
+
+/**
+ * A project per lane (test/support/lanes.ts), or those of LANES. Jest strips the types itself: no transform. Servers start
+ * when a test asks for one, once per run.
+ */
 export default {
-  rootDir: '.',
-  testMatch: ['<rootDir>/test/**/*.test.ts'],
-  extensionsToTreatAsEsm: ['.ts'],
-  transform: {},
-  testEnvironment: 'node',
+  projects: chosen.map((lane) => ({
+    displayName: lane,
+    rootDir,
+    roots,
+    testMatch: (lanes.get(lane) ?? []).map(([file]) => `<rootDir>/${file}`),
+    extensionsToTreatAsEsm: ['.ts'],
+    transform: {},
+    testEnvironment: 'node',
+    runner: '<rootDir>/test/support/lane-runner.ts',
+  })),
   testTimeout: 30_000,
-  globalSetup: '<rootDir>/test/support/global-setup.ts',
-  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   reporters: ['default', '<rootDir>/test/support/totals-reporter.ts'],
-  // One file after the other: a gateway takes a whole core and half a gigabyte while it starts. Each in a new process
-  // (any Node is over this limit): Temporal's native library keeps its runtime for as long as the process lives.
-  maxWorkers: 1,
+  // As many as there are processors; the runner divides them among the lanes.
+  maxWorkers: '100%',
+  // Each file in a new process (any Node is over this limit): Temporal's native library keeps its runtime for as long as
+  // the process lives. The runner lets unit and database tests share processes.
   workerIdleMemoryLimit: '32MB',
 };

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ApiClient } from '../support/api-client.ts';
 import { prepareCompose } from '../support/compose-under-test.ts';
 import type { ComposeUnderTest } from '../support/compose-under-test.ts';
-import { docker, hasEngine } from '../support/docker-under-test.ts';
+import { docker } from '../support/docker-under-test.ts';
 import { eventually } from '../support/eventually.ts';
 import { registerAccount } from '../support/register-account.ts';
 
@@ -11,7 +11,7 @@ const LONG_MS = 300_000;
 const PATIENCE_MS = 120_000;
 
 /** One deployment, in order: each case goes on where the one before ended. */
-(hasEngine ? describe : describe.skip)('docker-compose.yml', () => {
+describe('docker-compose.yml', () => {
   let stack: ComposeUnderTest;
   let account: ApiClient;
   let messages: string;

@@ -1,5 +1,5 @@
 import { describe } from '@jest/globals';
-import { docker, hasEngine, openDocker } from '../support/docker-under-test.ts';
+import { docker, openDocker } from '../support/docker-under-test.ts';
 import { describeDriver } from './driver-contract.ts';
 import type { DriverHarness } from './driver-contract.ts';
 
@@ -8,7 +8,7 @@ const GATEWAY_PID = '$(pgrep -P 1 -o)';
 
 const DISK_MB = 256;
 
-(hasEngine ? describe : describe.skip)('on the engine', () => {
+describe('on the engine', () => {
   describeDriver('docker', { areSkillsMounted: true }, () => createHarness({}));
   describeDriver('docker, with a disk each', { areSkillsMounted: true }, () => createHarness({ INSTANCE_DISK_MB: DISK_MB }));
 });

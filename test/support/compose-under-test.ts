@@ -14,13 +14,12 @@ import { freePort } from '../../runtime/process/free-port.ts';
 import { createApiClient } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { runCompose } from './docker-compose.ts';
-import { docker } from './docker-under-test.ts';
+import { docker, ENGINE_SOCKET } from './docker-under-test.ts';
 import { eventually } from './eventually.ts';
 import { createEmptyDatabase } from './test-database.ts';
 import { productionTemporal } from './temporal-programs.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const SOCKET = process.env['DOCKER_SOCKET'] ?? '/var/run/docker.sock';
 const OURS = ['set-up', 'relay', 'api', 'worker', 'worker-before', 'worker-version'];
 /** Apart from the networks of other installations on this engine. */
 const SUBNETS = '10.207.16.0/20';
@@ -75,11 +74,11 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
     const env = {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
-      DOCKER_HOST: `unix://${SOCKET}`,
+      DOCKER_HOST: `unix://${ENGINE_SOCKET}`,
       VERSION: imageOf(version),
       ...(before === undefined ? {} : { VERSION_BEFORE: imageOf(before) }),
       DATA_DIR: dataDir,
-      DOCKER_GID: String((await stat(SOCKET)).gid),
+      DOCKER_GID: String((await stat(ENGINE_SOCKET)).gid),
       TEMPORAL_ADDRESS: temporal.address,
       HOST: '127.0.0.1',
       METRICS_PORT_BEFORE: String(ports.before),
@@ -98,7 +97,7 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
     },
     async close() {
       await compose({ version: versions[0] ?? '' }, '--profile', 'upgrade', 'down', '--volumes', '--timeout', '20');
-      const engine = new Engine(SOCKET);
+      const engine = new Engine(ENGINE_SOCKET);
       await removeWalls(engine, namesOf(dataDir));
       await temporal.end();
       for (const version of versions) await docker('rmi', '--no-prune', `thermidora:${imageOf(version)}`);

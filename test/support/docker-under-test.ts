@@ -14,10 +14,10 @@ import type { Names } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 
-const SOCKET = process.env['DOCKER_SOCKET'] ?? '/var/run/docker.sock';
+export const ENGINE_SOCKET = process.env['DOCKER_SOCKET'] ?? '/var/run/docker.sock';
 
-/** A machine without an engine leaves these tests out; the one that gives the verdict may not. */
-export const hasEngine = process.env['CI'] !== undefined || (await answers(SOCKET));
+/** A machine without an engine leaves out what needs one (test/support/prepare-tests.ts); the one that gives the verdict may not. */
+export const hasEngine = process.env['CI'] !== undefined || (await answers(ENGINE_SOCKET));
 
 /** Only an engine that our own script has started is killed. */
 export const hasOwnEngine = hasEngine && (await isOwnEngine());
@@ -52,9 +52,9 @@ export async function openDocker(
       INSTANCE_SUBNETS: true,
       INSTANCE_DNS: true,
     })
-    .parse({ DOCKER_SOCKET: SOCKET });
+    .parse({ DOCKER_SOCKET: ENGINE_SOCKET });
   const settings = { ...defaults, RUNTIME: 'docker', DATA_DIR: dataDir, RELAY_HOST, RELAY_PORT: 9, ...changes } as const;
-  const engine = new Engine(SOCKET);
+  const engine = new Engine(ENGINE_SOCKET);
   const names = namesOf(settings.DATA_DIR);
   return {
     engine,
@@ -74,7 +74,7 @@ export async function openDocker(
 
 /** What Docker's own command prints. */
 export async function docker(...words: string[]): Promise<string> {
-  const env = { ...process.env, DOCKER_HOST: `unix://${SOCKET}` };
+  const env = { ...process.env, DOCKER_HOST: `unix://${ENGINE_SOCKET}` };
   return (await promisify(execFile)('docker', words, { env, maxBuffer: 64 * 1024 ** 2 })).stdout;
 }
 

@@ -1,6 +1,8 @@
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
+import { writeDurations } from './durations.ts';
+import { count } from './test-plan.ts';
 
 const SLOWEST = 10;
 
@@ -9,14 +11,19 @@ interface RunResults {
   numPassedTests: number;
   numFailedTests: number;
   numRuntimeErrorTestSuites: number;
+  numTotalTestSuites: number;
   testResults: {
     testFilePath: string;
+    perfStats: { runtime: number };
     failureMessage?: string | null;
     testResults: { fullName: string; status: string; duration?: number | null; failureMessages: string[] }[];
   }[];
 }
 
-/** Ends a run with its slowest tests, what failed and one line of totals. TEST_TOTALS_FILE, when set, gets the totals as JSON. */
+/**
+ * Ends a run with its slowest files and tests, what failed, how that is run alone, and one line of totals.
+ * TEST_TOTALS_FILE, when set, gets the totals as JSON; RECORD_DURATIONS lets the durations of the files be recorded.
+ */
 export default class TotalsReporter {
   onRunComplete(_contexts: unknown, results: RunResults): void {
     const passed = results.numPassedTests;
@@ -24,24 +31,46 @@ export default class TotalsReporter {
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     const lines = [
       '',
+      'The slowest files:',
+      ...slowest(filesOf(results)),
+      '',
       'The slowest tests:',
-      ...slowest(results),
+      ...slowest(testsOf(results)),
       '',
       ...failures(results),
+      ...alone(results),
+      ...leftOut(results),
       `${passed} passed, ${failed} failed`,
       '',
     ];
     process.stdout.write(lines.join('\n'));
     const file = process.env['TEST_TOTALS_FILE'];
     if (file) writeFileSync(file, JSON.stringify({ passed, failed }));
+    if (process.env['RECORD_DURATIONS']) {
+      const whole = { ...results, testResults: results.testResults.filter(({ failureMessage }) => !failureMessage) };
+      const measured = filesOf(whole).map(({ name, seconds }) => [name, Math.round(seconds * 10) / 10] as const);
+      writeDurations(Object.fromEntries(measured), existsSync);
+    }
   }
 }
 
-function slowest({ testResults }: RunResults): string[] {
-  const tests = testResults.flatMap((file) =>
+interface Timed {
+  name: string;
+  seconds: number;
+}
+
+function filesOf({ testResults }: RunResults): Timed[] {
+  return testResults.map(({ testFilePath, perfStats }) => ({ name: pathOf(testFilePath), seconds: perfStats.runtime / 1000 }));
+}
+
+function testsOf({ testResults }: RunResults): Timed[] {
+  return testResults.flatMap((file) =>
     file.testResults.map(({ fullName, duration }) => ({ name: fullName, seconds: (duration ?? 0) / 1000 })),
   );
-  return tests
+}
+
+function slowest(timed: readonly Timed[]): string[] {
+  return timed
     .toSorted((one, other) => other.seconds - one.seconds)
     .slice(0, SLOWEST)
     .map(({ name, seconds }) => `${seconds.toFixed(1).padStart(7)} s  ${name}`);
@@ -50,11 +79,25 @@ function slowest({ testResults }: RunResults): string[] {
 /** A long log is often read from its end, so what failed stands there once more: the test and the first line of why. */
 function failures({ testResults }: RunResults): string[] {
   return testResults.flatMap(({ testFilePath, failureMessage, testResults: tests }) => {
-    const path = relative(process.cwd(), testFilePath);
+    const path = pathOf(testFilePath);
     const failed = tests.filter(({ status }) => status === 'failed');
     if (tests.length === 0 && failureMessage) return [`FAILED: ${path}: ${firstLine(failureMessage)}`];
     return failed.map(({ fullName, failureMessages }) => `FAILED: ${path}: ${fullName}: ${firstLine(failureMessages[0])}`);
   });
+}
+
+function alone({ testResults }: RunResults): string[] {
+  const failed = testResults.filter(({ failureMessage }) => failureMessage).map(({ testFilePath }) => pathOf(testFilePath));
+  return failed.length === 0 ? [] : ['', ...failed.map((path) => `To run it alone: npm test -- ${path}`), ''];
+}
+
+function leftOut({ numTotalTestSuites, testResults }: RunResults): string[] {
+  const files = numTotalTestSuites - testResults.length;
+  return files === 0 ? [] : [`${count(files, 'test file')} did not run.`, ''];
+}
+
+function pathOf(testFilePath: string): string {
+  return relative(process.cwd(), testFilePath);
 }
 
 function firstLine(message = ''): string {

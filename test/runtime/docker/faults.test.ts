@@ -8,7 +8,7 @@ import type { RuntimeDriver } from '../../../runtime/driver.ts';
 import { EngineAwayError } from '../../../runtime/docker/engine.ts';
 import { StorageError } from '../../../runtime/process/storage-error.ts';
 import { campaignRounds, createDice } from '../../support/campaign.ts';
-import { docker, hasEngine, hasOwnEngine, openDocker, ownEngine, remnants } from '../../support/docker-under-test.ts';
+import { docker, hasOwnEngine, openDocker, ownEngine, remnants } from '../../support/docker-under-test.ts';
 import { eventually } from '../../support/eventually.ts';
 import { cutAfter } from './cut-socket.ts';
 import { openInstances, specOf, START_MS } from './instances-under-test.ts';
@@ -20,10 +20,9 @@ const MOST_CALLS = 35;
 const DISK_MB = 256;
 const ID = 'faulty';
 
-const onEngine = hasEngine ? describe : describe.skip;
 const onOurEngine = hasOwnEngine ? describe : describe.skip;
 
-onEngine('what somebody does to the engine’s things by hand is mended by the next start', () => {
+describe('what somebody does to the engine’s things by hand is mended by the next start', () => {
   let instances: InstancesUnderTest;
   let driver: RuntimeDriver;
   const id = ID;
@@ -100,7 +99,7 @@ onEngine('what somebody does to the engine’s things by hand is mended by the n
   });
 });
 
-onEngine('a worker that is killed between two calls of the engine', () => {
+describe('a worker that is killed between two calls of the engine', () => {
   test.each([
     ['volumes', {}],
     ['disks', { INSTANCE_DISK_MB: DISK_MB }],
@@ -137,7 +136,7 @@ onEngine('a worker that is killed between two calls of the engine', () => {
   );
 });
 
-onEngine('a full disk', () => {
+describe('a full disk', () => {
   test(
     'under what is ours refuses a create in words, leaves nothing on the engine, and passes',
     async () => {

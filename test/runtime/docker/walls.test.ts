@@ -6,12 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ensureWalls } from '../../../runtime/docker/walls.ts';
 import { IMAGE_PROGRAMS } from '../../../runtime/docker/image-programs.ts';
 import { imageName } from '../../../runtime/docker/image.ts';
-import { docker, hasEngine, RELAY_HOST } from '../../support/docker-under-test.ts';
+import { docker, RELAY_HOST } from '../../support/docker-under-test.ts';
 import { openInstances, START_MS } from './instances-under-test.ts';
 import type { InstancesUnderTest } from './instances-under-test.ts';
 import { openOutsideWorld, OUTSIDE, OUTSIDE_PORT } from './outside-world.ts';
 
-(hasEngine ? describe : describe.skip)('from inside an instance, by the exec of its agent', () => {
+describe('from inside an instance, by the exec of its agent', () => {
   const [inside, other] = ['inside', 'other'];
   let instances: InstancesUnderTest;
   let closeOutside: () => Promise<void>;

@@ -1,3 +1,0 @@
-import { closeTestRun } from './test-run.ts';
-
-export default closeTestRun;

@@ -1,0 +1,97 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { Need } from './lanes.ts';
+import { prepareTests } from './prepare-tests.ts';
+import { describePlan, poolsOf, secondsOf } from './test-plan.ts';
+import type { PlannedFile } from './test-plan.ts';
+
+const fileOf = (path: string, seconds: number, ...needs: Need[]): PlannedFile => ({ path, seconds, needs: new Set(needs) });
+const pure = fileOf('pure', 1);
+const rows = fileOf('rows', 20, 'postgres');
+const gateway = fileOf('gateway', 100, 'postgres', 'openclaw');
+const kills = fileOf('kills', 200, 'openclaw', 'rounds');
+const container = fileOf('container', 60, 'engine');
+const faults = fileOf('faults', 50, 'engine', 'rounds');
+const all = [pure, rows, gateway, kills, container, faults];
+
+const shapes = (files: readonly PlannedFile[], workers: number) =>
+  poolsOf(files, workers).map((pool) => [pool.workers, ...pool.files.map(({ path }) => path)]);
+
+describe('the pools of a run', () => {
+  test('let unit and database tests compute beside those that wait, and one file at a time have the engine', () => {
+    expect(shapes(all, 2)).toEqual([
+      [1, 'rows', 'pure'],
+      [2, 'kills', 'gateway'],
+      [1, 'container', 'faults'],
+    ]);
+  });
+
+  test('give all workers to unit and database tests that are alone', () => {
+    expect(shapes([pure, rows], 4)).toEqual([[4, 'rows', 'pure']]);
+  });
+
+  test('are one with one worker, the longest file first', () => {
+    expect(shapes(all, 1)).toEqual([[1, 'kills', 'gateway', 'container', 'faults', 'rows', 'pure']]);
+  });
+
+  test('let no process run two files that load what never ends', () => {
+    const reusing = poolsOf([...all, fileOf('bundle', 9, 'temporalLibrary')], 2).filter((pool) => pool.reusesProcesses);
+    expect(reusing.flatMap((pool) => pool.files)).toEqual([rows, pure]);
+  });
+});
+
+describe('what is said of a run', () => {
+  test('names each lane that runs, and the time of the slowest pool', () => {
+    expect(describePlan(poolsOf(all, 2), 2)).toEqual([
+      '6 test files with 2 workers, usually 3 minutes:',
+      '  unit       1  starts no server',
+      '  database   1  PostgreSQL',
+      '  gateway    1  OpenClaw gateways, some with the whole platform',
+      '  campaign   1  random kills and inputs, in rounds',
+      '  docker     2  containers on the Docker engine',
+    ]);
+    expect(describePlan(poolsOf([pure], 2), 2)[0]).toBe('1 test file with 2 workers, usually 1 second:');
+  });
+
+  test('takes for a file that was never measured what is usual in its lane', () => {
+    expect(secondsOf('new', new Set(['engine']), { old: 3 })).toBe(60);
+    expect(secondsOf('old', new Set(['engine']), { old: 3 })).toBe(3);
+  });
+});
+
+describe('what a run has prepared', () => {
+  const fails = (sentence: string) => async () => {
+    throw new Error(sentence);
+  };
+  const noted: Need[] = [];
+  const works = (need: Need): [Need, () => Promise<unknown>] => [need, async () => noted.push(need)];
+  const before = process.env['CI'];
+  const setCi = (value: string | undefined): void => {
+    if (value === undefined) delete process.env['CI'];
+    else process.env['CI'] = value;
+  };
+  beforeEach(() => setCi(undefined));
+  afterEach(() => setCi(before));
+
+  test('is what its files need and nothing else', async () => {
+    noted.length = 0;
+    const { files, leftOut } = await prepareTests([pure, gateway], [works('temporal'), works('compose'), works('openclaw')]);
+    expect([files, leftOut, noted]).toEqual([[pure, gateway], [], ['openclaw']]);
+  });
+
+  test('leaves out what this machine cannot run, with the reason, and then installs nothing for it', async () => {
+    noted.length = 0;
+    const composed = fileOf('composed', 1, 'engine', 'compose');
+    const { files, leftOut } = await prepareTests(
+      [rows, container, composed],
+      [['engine', fails('No engine.')], works('compose')],
+    );
+    expect([files, leftOut, noted]).toEqual([[rows], [{ files: [container, composed], reason: 'No engine.' }], []]);
+  });
+
+  test('is an error where nothing can do without it, and where the verdict is given', async () => {
+    await expect(prepareTests([gateway], [['openclaw', fails('No npm.')]])).rejects.toThrow('No npm.');
+    setCi('true');
+    const given = prepareTests([container], [['engine', fails('No engine.')]]);
+    await expect(given).rejects.toThrow('No engine.');
+  });
+});
