@@ -27,7 +27,8 @@ export default {
     testEnvironment: 'node',
     runner: '<rootDir>/test/support/lane-runner.ts',
   })),
-  testTimeout: 30_000,
+  // Only a test that fails takes so long: longer than `eventually` waits, so that its own words are heard.
+  testTimeout: 120_000,
   reporters: ['default', '<rootDir>/test/support/totals-reporter.ts'],
   // As many as there are processors; the runner divides them among the lanes.
   maxWorkers: '100%',

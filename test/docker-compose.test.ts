@@ -43,7 +43,7 @@ describe('docker compose config', () => {
     const env = { VERSION: '2', VERSION_BEFORE: '1', DATA_DIR: '/var/lib/thermidora', DOCKER_GID: '999' };
     services = await render(env, '--profile', 'upgrade');
     entries = Object.entries(services);
-  }, 60_000);
+  });
 
   test('takes the file, and says what is missing in one that was not prepared', async () => {
     expect(Object.keys(services).toSorted()).toEqual(

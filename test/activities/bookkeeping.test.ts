@@ -11,8 +11,8 @@ let reconciler: ReconcilerUnderTest;
 beforeAll(async () => {
   // No gateway is ever spawned here.
   reconciler = await startReconciler({ withWorkers: false, program: dyingGateway(1), maxRunning: MAX_RUNNING });
-}, 60_000);
-afterAll(() => reconciler.close(), 60_000);
+});
+afterAll(() => reconciler.close());
 
 async function wanted(): Promise<string> {
   const { instanceId } = await reconciler.newInstance();

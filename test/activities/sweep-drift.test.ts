@@ -10,8 +10,8 @@ let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
   reconciler = await startReconciler({ withWorkers: false, program: dyingGateway(1) });
-}, 60_000);
-afterAll(() => reconciler.close(), 60_000);
+});
+afterAll(() => reconciler.close());
 beforeEach(async () => {
   await sql(`update instances set deleted_at = now(), boot_id = null`);
   await sql('delete from outbox');

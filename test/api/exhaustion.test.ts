@@ -56,7 +56,7 @@ beforeAll(async () => {
   const url = `http://127.0.0.1:${port}`;
   await eventually(async () => {
     if ((await fetch(`${url}/readyz`)).status !== 200) throw new Error('the API is not ready');
-  }, 60_000);
+  });
   operator = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });
   account = await registerAccount(url, operator);
   key = (await account.ok('POST', '/auth/keys', { name: 'raw' })).apiKey;

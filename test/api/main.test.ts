@@ -63,7 +63,7 @@ async function startReady(): Promise<ApiProcess> {
   child.stdout?.resume();
   child.stderr?.resume();
   const url = `http://127.0.0.1:${port}`;
-  await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200), 20_000);
+  await eventually(async () => expect((await fetch(`${url}/readyz`)).status).toBe(200));
   return { child, url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics` };
 }
 

@@ -131,7 +131,7 @@ test(
     await eventually(async () => {
       const { messages } = await account.ok('GET', `${path}?limit=1`);
       expect(messages[0]).toMatchObject({ status: 'completed', content: 'You said: I leave [[HOLD left]]' });
-    }, 30_000);
+    });
   },
   LONG_MS,
 );
@@ -207,7 +207,7 @@ test(
         status: 'completed',
         content: 'You said: late [[HOLD late]]',
       });
-    }, 30_000);
+    });
   },
   LONG_MS,
 );
@@ -223,7 +223,7 @@ test(
     const { messageId } = messages[0];
     expect(await account.call('POST', `${path}/${messageId}/cancel`)).toMatchObject({ status: 200 });
     expect(await waiting).toMatchObject({ status: 502, body: { error: { code: 'agent_error', reason: 'cancelled' } } });
-    await eventually(() => expect(call.aborted).toBe(true), 30_000);
+    await eventually(() => expect(call.aborted).toBe(true));
     expect(await account.call('POST', `${path}/${messageId}/cancel`)).toMatchObject({ status: 409 });
   },
   LONG_MS,
@@ -257,11 +257,8 @@ test(
       status: 200,
       body: { instanceId, status: 'destroying' },
     });
-    await eventually(
-      async () => expect(await account.call('GET', `/instances/${instanceId}`)).toMatchObject({ status: 404 }),
-      30_000,
-    );
-    await eventually(async () => expect(await stack.driver.list()).toEqual([]), 30_000);
+    await eventually(async () => expect(await account.call('GET', `/instances/${instanceId}`)).toMatchObject({ status: 404 }));
+    await eventually(async () => expect(await stack.driver.list()).toEqual([]));
   },
   LONG_MS,
 );

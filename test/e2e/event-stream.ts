@@ -143,7 +143,7 @@ export async function runsOfGateway({ dataDir, driver }: { dataDir: string; driv
       const busy = listed.jobs.find(({ state }) => state?.runningAtMs !== undefined);
       if (busy) throw new Error(`a run of ${busy.name} is under way`);
       return await readRuns((params) => client.request('cron.runs', params));
-    }, 60_000);
+    });
   } finally {
     connections.closeAll();
   }

@@ -28,7 +28,7 @@ afterAll(() => stack?.close(), LONG_MS);
 test(
   'a worker that is killed between the spawn and its record of it leaves one gateway, which its successor takes up',
   async () => {
-    await eventually(async () => expect((await stack.driver.list()).map(({ status }) => status)).toEqual(['running']), 30_000);
+    await eventually(async () => expect((await stack.driver.list()).map(({ status }) => status)).toEqual(['running']));
     await stack.kill('worker');
     const gateway = await gatewayPid();
     await stack.start('worker');
@@ -98,7 +98,7 @@ test.each([
         status: 'provisioning',
         transition: { kind: 'recovering' },
       });
-    }, 30_000);
+    });
     stack.model.release(name);
     expect(await answer).toMatchObject({ content: 'w1 w2 w3 w4 w5 w6' });
     await isRunning();
@@ -157,5 +157,5 @@ async function replyIs(text: string, content: string): Promise<void> {
     const { messages } = await account.ok('GET', `${path}?limit=200`);
     const asked = messages.findIndex((message: { content: string }) => message.content.includes(text));
     expect(messages[asked + 1]).toMatchObject({ status: 'completed', content });
-  }, 60_000);
+  });
 }

@@ -144,7 +144,7 @@ async function startTemporal(): Promise<{ address: string; end(): Promise<void> 
   const { command, args, env } = await productionTemporal(port);
   const child = spawn(command, args, { env, stdio: 'ignore' });
   const address = `127.0.0.1:${port}`;
-  await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close(), 30_000);
+  await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close());
   return {
     address,
     async end() {

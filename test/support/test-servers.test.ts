@@ -26,7 +26,7 @@ describe('createTestNamespace', () => {
     const { address, namespace } = await createTestNamespace();
     connection = await Connection.connect({ address });
     client = new TemporalClient({ connection, namespace });
-  }, 60_000);
+  });
 
   afterAll(() => connection.close());
 

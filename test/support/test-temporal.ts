@@ -39,6 +39,6 @@ async function startServer(): Promise<{ address: string }> {
   child.unref();
   await Promise.all([output.close(), writeFile(join(testRunDir(), 'temporal.pid'), String(child.pid))]);
   const address = `127.0.0.1:${port}`;
-  await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close(), 60_000);
+  await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close());
   return { address };
 }

@@ -31,7 +31,7 @@ export async function createTemporal(): Promise<TemporalUnderTest> {
     address,
     async start() {
       child = spawn(program.command, program.args, { env: program.env, stdio: 'ignore' });
-      await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close(), 30_000);
+      await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close());
     },
     async kill() {
       if (!child || child.exitCode !== null || child.signalCode !== null) return;

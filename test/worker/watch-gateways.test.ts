@@ -162,7 +162,7 @@ test(
     await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null }]));
     worker.jump(120_000);
     const proofBefore = await aliveUntil(7);
-    await eventually(async () => expect(await aliveUntil(7)).toBeGreaterThan(proofBefore!), 20_000);
+    await eventually(async () => expect(await aliveUntil(7)).toBeGreaterThan(proofBefore!));
     await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null, endedAt: null }]));
     expect(await instanceState(orm, instanceId)).toMatchObject({ bootId, deaths: 0 });
   },
@@ -179,7 +179,7 @@ test(
     const pid = await gateway.pid();
     process.kill(pid, 'SIGSTOP');
     try {
-      await eventually(async () => expect((await intervalsOf(orm, instanceId))[0]?.lostAt).not.toBeNull(), 20_000);
+      await eventually(async () => expect((await intervalsOf(orm, instanceId))[0]?.lostAt).not.toBeNull());
       expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 0 });
       await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull(), 120_000);
       expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, killFirst: true });

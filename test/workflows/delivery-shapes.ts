@@ -69,12 +69,12 @@ async function sleepingOn(webhooks: WebhooksUnderTest, webhookId: string): Promi
       [webhookId],
     );
     if (!row?.sleeps) throw new Error('it does not sleep yet');
-  }, 30_000);
+  });
 }
 
 async function endedRun({ client }: WebhooksUnderTest, workflowId: string): Promise<Run> {
   const handle = client.workflow.getHandle(workflowId);
-  const { runId } = await eventually(() => handle.describe(), 20_000);
+  const { runId } = await eventually(() => handle.describe());
   await client.workflow.getHandle(workflowId, runId).result();
   return { workflowId, runId };
 }

@@ -3,7 +3,7 @@ import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
 
 let reconciler: ReconcilerUnderTest;
-afterEach(() => reconciler.close(), 60_000);
+afterEach(() => reconciler.close());
 
 /** A turn that waits for its gateway. */
 async function insertTurn(

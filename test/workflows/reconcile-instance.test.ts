@@ -103,7 +103,7 @@ describe('the life of an instance', () => {
     async () => {
       await reconciler.power(instance.instanceId, 'start');
       const run = await reconciler.wake(instance.instanceId);
-      await eventually(async () => expect((await status()).step).toBe('waiting_for_gateway'), 60_000);
+      await eventually(async () => expect((await status()).step).toBe('waiting_for_gateway'));
       await reconciler.power(instance.instanceId, 'stop');
       await reconciler.wake(instance.instanceId);
       await reconciler.ended(run);
@@ -118,7 +118,7 @@ describe('the life of an instance', () => {
     async () => {
       await reconciler.power(instance.instanceId, 'start');
       const run = await reconciler.wake(instance.instanceId);
-      await eventually(async () => expect((await status()).step).toBe('waiting_for_gateway'), 60_000);
+      await eventually(async () => expect((await status()).step).toBe('waiting_for_gateway'));
       await reconciler.power(instance.instanceId, 'destroy');
       await reconciler.wake(instance.instanceId);
       await reconciler.ended(run);

@@ -40,7 +40,7 @@ describe('the present workflows', () => {
   let workflowBundle: { code: string };
   beforeAll(async () => {
     workflowBundle = await bundleWorkflows(log);
-  }, 60_000);
+  });
 
   test.each(SHAPES)('replay the history of %s', async (shape) => {
     await Worker.runReplayHistory({ workflowBundle }, await historyOf(shape));

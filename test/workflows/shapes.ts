@@ -56,7 +56,7 @@ export async function overtakeStart(reconciler: ReconcilerUnderTest, instanceId:
   await eventually(async () => {
     const { step } = await reconciler.statusOf(instanceId);
     if (step !== 'waiting_for_gateway') throw new Error(`the start is at ${step}`);
-  }, 60_000);
+  });
   await reconciler.power(instanceId, by);
   await reconciler.wake(instanceId);
   await reconciler.ended(run);

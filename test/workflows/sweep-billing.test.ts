@@ -46,6 +46,6 @@ test('a sweep debits what is due, stops what has run out of money, and ends befo
       [instanceId],
     );
     expect(row).toEqual({ desired: 'stopped', balance: '0', debits: 2, told: 1 });
-  }, 30_000);
+  });
   await run.result();
 }, 150_000);

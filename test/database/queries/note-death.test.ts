@@ -16,7 +16,7 @@ let lease: GatewayDeath['lease'];
 beforeAll(async () => {
   database = await createTestDatabase();
   orm = await createOrm(database.url);
-}, 60_000);
+});
 
 afterAll(async () => {
   await orm.close();

@@ -15,7 +15,7 @@ let lease: ShardLease;
 beforeAll(async () => {
   database = await createTestDatabase();
   orm = await createOrm(database.url);
-}, 60_000);
+});
 
 afterAll(async () => {
   await orm.close();

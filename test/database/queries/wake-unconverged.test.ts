@@ -14,7 +14,7 @@ let orm: MikroORM;
 beforeAll(async () => {
   database = await createTestDatabase();
   orm = await createOrm(database.url);
-}, 60_000);
+});
 
 afterAll(async () => {
   await orm.close();
