@@ -1,3 +1,4 @@
+import { createSocket } from 'node:dgram';
 import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
@@ -9,15 +10,45 @@ const LOOPBACK = '127.0.0.1';
  */
 const PORTS = { from: 20_000, to: 30_000 };
 const TRIES = 200;
+/** Longer than a gateway takes to listen on a busy machine. */
+const RESERVED_MS = 120_000;
 
-/** The wanted loopback port when nobody listens on it, else any free one. */
+/**
+ * The wanted loopback port when nobody listens on it, else any free one. No other call answers that one for two minutes, in
+ * this process or another, for as long as this process lives.
+ */
 export async function freePort(wanted: number | null): Promise<number> {
-  if (wanted !== null && (await isFree(wanted))) return wanted;
+  if (wanted !== null && (await isFree(wanted))) {
+    await reserve(wanted);
+    return wanted;
+  }
   for (let tries = 0; tries < TRIES; tries += 1) {
     const port = randomInt(PORTS.from, PORTS.to);
-    if (await isFree(port)) return port;
+    if (await takePort(port)) return port;
   }
   throw new Error(`No free port on ${LOOPBACK} among ${TRIES} tried from ${PORTS.from} to ${PORTS.to}.`);
+}
+
+/** Reserves a port as `freePort` does, unless somebody listens on it or has reserved it. */
+export async function takePort(port: number): Promise<boolean> {
+  return (await isFree(port)) && (await reserve(port));
+}
+
+/** Held by a UDP socket of the same number, which is in the way of nobody and goes with its process. */
+function reserve(port: number): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket('udp4');
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      socket.close();
+      if (error.code === 'EADDRINUSE') resolve(false);
+      else reject(error);
+    });
+    socket.bind({ port, address: LOOPBACK, exclusive: true }, () => {
+      socket.unref();
+      setTimeout(() => socket.close(), RESERVED_MS).unref();
+      resolve(true);
+    });
+  });
 }
 
 function isFree(port: number): Promise<boolean> {
