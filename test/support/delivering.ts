@@ -17,6 +17,8 @@ export interface DeliveringOptions {
   temporal: { address: string; namespace: string };
   masterKey: Buffer;
   busyMs?: number;
+  /** How long an endpoint may take to answer. */
+  answerMs?: number;
   workflowBundle?: { code: string };
 }
 
@@ -27,7 +29,7 @@ export interface Delivering {
 
 /** The part of a worker process that delivers to webhooks: the outbox relay and the workers of Temporal. */
 export async function startDelivering(options: DeliveringOptions): Promise<Delivering> {
-  const { databaseUrl, temporal, masterKey, workflowBundle } = options;
+  const { databaseUrl, temporal, masterKey, workflowBundle, answerMs } = options;
   const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
   quietTemporal(log);
   const orm = await createOrm(databaseUrl);
@@ -36,7 +38,7 @@ export async function startDelivering(options: DeliveringOptions): Promise<Deliv
   const link = openTemporalLink(settings, log);
   const monotonicMs = (): number => performance.now();
   const drain = new AbortController();
-  const safeFetch = createSafeFetch({ allowPrivate: true });
+  const safeFetch = createSafeFetch({ allowPrivate: true, ...(answerMs === undefined ? {} : { timeoutMs: answerMs }) });
   const encryption = createEncryption({ masterKeys: [{ id: 'test', key: masterKey }], randomBytes });
   const webhookActivities = createWebhookActivities({
     ...{ orm, notifications, encryption, safeFetch, log, monotonicMs, drain: drain.signal },

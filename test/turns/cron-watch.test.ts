@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
-import { addCron, listCrons, removeCron } from '../../runtime/openclaw/crons.ts';
+import { addCron, listCrons, removeCron, runCron } from '../../runtime/openclaw/crons.ts';
 import type { NewCron } from '../../runtime/openclaw/crons.ts';
 import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
 import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
@@ -55,10 +55,15 @@ const newCron = (cronId: string, changes: Partial<NewCron> = {}): NewCron => ({
   ...changes,
 });
 
+const HOUR_MS = 3_600_000;
+/** Runs when a test says so, so that none is under way when the job is removed. */
+const NEVER = { kind: 'every', everyMs: HOUR_MS } as const;
+
 /** As an agent adds one: it deletes itself when it has run. */
-async function addFleeting(name: string, schedule: object, message: string): Promise<void> {
+async function addFleeting(name: string, schedule: object, message: string): Promise<string> {
   const how = { sessionTarget: 'isolated', wakeMode: 'now', delivery: { mode: 'none' } };
-  await client.request('cron.add', { name, agentId: 'alpha', schedule, payload: { kind: 'agentTurn', message }, ...how });
+  const job = { name, agentId: 'alpha', schedule, payload: { kind: 'agentTurn', message }, ...how };
+  return idOf.parse(await client.request('cron.add', job)).id;
 }
 
 const idOf = z.looseObject({ id: z.string() });
@@ -112,16 +117,23 @@ async function runsOf(jobId: string): Promise<number> {
 
 test('every result of a job is one event and one message with its full text, whoever watches, and however often they connect', async () => {
   const first = await watch();
-  const { id } = await addCron(client, newCron('cron_live', { name: 'Live', message: `[[SAY ${LONG}]]` }));
-  await atLeast(2, 'Live');
+  const { id } = await addCron(client, newCron('cron_live', { name: 'Live', schedule: NEVER, message: `[[SAY ${LONG}]]` }));
+  await runCron(client, id);
+  await atLeast(1, 'Live');
   await watch();
+  await runCron(client, id);
+  await atLeast(2, 'Live');
+  await runCron(client, id);
   await first.close();
   await watch();
+  await atLeast(3, 'Live');
+  await runCron(client, id);
   await atLeast(4, 'Live');
   await removeCron(client, id);
 
-  await eventually(async () => expect((await eventsOf('Live')).length).toBe(await runsOf(id)), RUN_MS);
+  await eventually(async () => expect(await runsOf(id)).toBe(4), RUN_MS);
   const events = await eventsOf('Live');
+  expect(events).toHaveLength(4);
   for (const event of events)
     expect(event).toMatchObject({ type: 'cron.completed', content: LONG, source: 'cron', truncated: false });
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1));
@@ -147,21 +159,29 @@ test('an attachment in the result of a job is a line at its end', async () => {
 
 test('what jobs did while nobody was connected is read back, also of a job that is gone', async () => {
   const before = await watch();
-  const soon = { kind: 'at', at: new Date(Date.now() + 15_000).toISOString() } as const;
-  const once = await addCron(client, newCron('cron_once', { name: 'Once', schedule: soon, message: `[[SAY ${LONG}]]` }));
-  const often = await addCron(client, newCron('cron_often', { name: 'Often', message: '[[SAY Again.]]' }));
-  const failing = await addCron(client, newCron('cron_failing', { name: 'Failing', message: '[[FAIL 400]]' }));
-  await addFleeting('Fleeting', soon, `[[SAY ${LONG}]]`);
+  const later = { kind: 'at', at: new Date(Date.now() + HOUR_MS).toISOString() } as const;
+  const once = await addCron(client, newCron('cron_once', { name: 'Once', schedule: later, message: `[[SAY ${LONG}]]` }));
+  const often = await addCron(client, newCron('cron_often', { name: 'Often', schedule: NEVER, message: '[[SAY Again.]]' }));
+  const failing = await addCron(client, newCron('cron_failing', { name: 'Failing', schedule: NEVER, message: '[[FAIL 400]]' }));
+  const fleeting = await addFleeting('Fleeting', later, `[[SAY ${LONG}]]`);
   await eventually(async () => expect(await jobsOf()).toHaveLength(4));
   await before.close();
   expect(await eventsOf('Once')).toEqual([]);
 
+  const soon = { kind: 'at', at: new Date(Date.now() + 2_000).toISOString() };
+  await client.request('cron.update', { id: once.id, patch: { schedule: soon, deleteAfterRun: false } });
+  await client.request('cron.update', { id: fleeting, patch: { schedule: soon, deleteAfterRun: true } });
+  for (let runs = 1; runs <= 3; runs += 1) {
+    await runCron(client, often.id);
+    await eventually(async () => expect(await runsOf(often.id)).toBe(runs), RUN_MS);
+  }
+  await runCron(client, failing.id);
   await eventually(async () => expect((await listCrons(client)).some(({ name }) => name === 'Fleeting')).toBe(false), RUN_MS);
-  for (const { id } of [once, often, failing]) await eventually(async () => expect(await runsOf(id)).toBeGreaterThan(0), RUN_MS);
+  for (const { id } of [once, failing]) await eventually(async () => expect(await runsOf(id)).toBe(1), RUN_MS);
   for (const { id } of [often, failing]) await removeCron(client, id);
   await watch();
 
-  await eventually(async () => expect((await eventsOf('Often')).length).toBe(await runsOf(often.id)), RUN_MS);
+  await eventually(async () => expect(await eventsOf('Often')).toHaveLength(3), RUN_MS);
   expect(await atLeast(1, 'Once')).toMatchObject([{ type: 'cron.completed', content: LONG, truncated: false }]);
   expect(await atLeast(1, 'Fleeting')).toMatchObject([{ type: 'cron.completed', content: LONG, truncated: false }]);
   const failed = await atLeast(1, 'Failing');

@@ -1,13 +1,13 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client, Connection } from '@temporalio/client';
+import { pino } from 'pino';
 import { listenToNotifications } from '../../database/notifications.ts';
 import type { Notifications } from '../../database/notifications.ts';
 import { createOrm } from '../../database/orm.ts';
 import { outboxLag } from '../../database/queries/claim-outbox.ts';
 import { wakeInstance } from '../../database/queries/wake-instance.ts';
 import { instanceWorkflowId, SWEEP_DRIFT_ID, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
-import { createLog } from '../../lib/log.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { openTemporalLink } from '../../worker/temporal-link.ts';
 import { eventually } from '../support/eventually.ts';
@@ -17,7 +17,12 @@ import { countOutbox, insertInstance, makeId } from './instance-rows.ts';
 import { createTemporal } from './temporal-under-test.ts';
 import type { TemporalUnderTest } from './temporal-under-test.ts';
 
-const log = createLog('test', 'silent');
+/** The workflows of the wake-ups that failed, as relays say it. */
+const failed: string[] = [];
+const log = pino(
+  { level: 'warn' },
+  { write: (line: string) => void failed.push(String((JSON.parse(line) as { workflowId?: string }).workflowId)) },
+);
 const START_MS = 120_000;
 /** A Temporal that has just started knows its search attributes only after a while. */
 const SENT_MS = 60_000;
@@ -77,6 +82,14 @@ const wakesOf = (instanceId: string): Promise<number> =>
 
 const wake = (instanceId: string): Promise<void> => wakeInstance(orm.em.fork(), instanceId);
 
+/** Once for each batch of its rows at most; a wake-up that failed may have been one all the same, and is repeated. */
+async function expectWoken(instanceId: string, { batches }: { batches: number }): Promise<void> {
+  const wakes = await wakesOf(instanceId);
+  const repeated = failed.filter((workflowId) => workflowId === instanceWorkflowId(instanceId)).length;
+  expect(wakes).toBeGreaterThanOrEqual(1);
+  expect(wakes).toBeLessThanOrEqual(batches + repeated);
+}
+
 test(
   'ten wake-ups of one instance make one signal; each instance has a workflow of its own that operators can find',
   async () => {
@@ -87,8 +100,8 @@ test(
     });
     startRelay();
     await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
-    expect(await wakesOf(one.instanceId)).toBe(1);
-    expect(await wakesOf(other.instanceId)).toBe(1);
+    await expectWoken(one.instanceId, { batches: 1 });
+    await expectWoken(other.instanceId, { batches: 1 });
     await withClient(async (client) => {
       await eventually(async () => {
         const found: string[] = [];
@@ -109,9 +122,9 @@ test(
     startRelay();
     const others = await Promise.all(Array.from({ length: 20 }, () => insertInstance(orm)));
     for (const { instanceId } of others) await wake(instanceId);
-    await eventually(async () => expect(await countOutbox(orm)).toBe(1), 20_000);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(1));
     expect(await countOutbox(orm, unwakeable.instanceId)).toBe(1);
-    for (const { instanceId } of others) expect(await wakesOf(instanceId)).toBe(1);
+    for (const { instanceId } of others) await expectWoken(instanceId, { batches: 1 });
     await orm.em.fork().execute('delete from outbox');
   },
   START_MS,
@@ -128,11 +141,7 @@ test(
       await wake(instanceId);
     }
     await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
-    for (const { instanceId } of instances) {
-      const wakes = await wakesOf(instanceId);
-      expect(wakes).toBeGreaterThanOrEqual(1);
-      expect(wakes).toBeLessThanOrEqual(2);
-    }
+    for (const { instanceId } of instances) await expectWoken(instanceId, { batches: 2 });
   },
   START_MS,
 );
@@ -149,7 +158,7 @@ test(
       );
     startRelay();
     await eventually(async () => expect(await countOutbox(orm)).toBe(0));
-    expect(await wakesOf(instanceId)).toBe(1);
+    await expectWoken(instanceId, { batches: 1 });
   },
   START_MS,
 );
@@ -176,7 +185,8 @@ test(
 
     await temporal.start();
     await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
-    expect(await wakesOf(instanceId)).toBe(1);
+    // The relay may have taken the first row before the second one was there.
+    await expectWoken(instanceId, { batches: 2 });
     await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
   },
   2 * START_MS,
@@ -193,7 +203,7 @@ test(
     const { instanceId } = await insertInstance(orm, { id: makeId('inst') });
     await wake(instanceId);
     await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
-    expect(await wakesOf(instanceId)).toBe(1);
+    await expectWoken(instanceId, { batches: 1 });
     await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
   },
   2 * START_MS,

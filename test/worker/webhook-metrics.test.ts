@@ -40,7 +40,8 @@ test('attempts are counted by how they went; what waits is told apart, and its a
   expect(await value('thermidora_webhook_deliveries_waiting{webhook="disabled"}')).toBe(2);
   expect(await value('thermidora_webhook_oldest_seconds')).toBeLessThan(600);
   await ageOf(sent, '10 minutes');
-  expect(await value('thermidora_webhook_oldest_seconds')).toBeGreaterThanOrEqual(600);
+  // Not 600: between two statements the clock of a machine may be set back a little.
+  expect(await value('thermidora_webhook_oldest_seconds')).toBeGreaterThan(599);
   expect(await value('thermidora_webhook_oldest_seconds')).toBeLessThan(3_600);
 
   for (const result of ['succeeded', 'failed', 'failed', 'gone'] as const) count(result);

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => api.close());
 
 beforeEach(async () => {
-  hour = Math.floor(Date.now() / HOUR) * HOUR - 5 * HOUR;
+  hour = Math.floor(Date.now() / HOUR) * HOUR - 6 * HOUR;
   account = await newEarlier();
 });
 
@@ -35,8 +35,8 @@ async function newEarlier(options: { creditUsd?: string } = {}): Promise<Account
   return client;
 }
 
-/** An instance that has run since then and is proven to run until now. */
-async function newRunning(startedAt: number, client = account): Promise<string> {
+/** An instance that has run since then and is proven to have run until now, or until another time. */
+async function newRunning(startedAt: number, { client = account, provenUntil = 0 } = {}): Promise<string> {
   const instanceId = await newInstance(client);
   await makeRunning(api, instanceId);
   const interval = {
@@ -48,7 +48,8 @@ async function newRunning(startedAt: number, client = account): Promise<string> 
   };
   await runTransaction(api.orm.em, (em) => openInterval(em, interval));
   await api.sql('update runtime_intervals set lost_at = null where instance_id = ? returning id', [instanceId]);
-  await api.sql('update watch_shards set alive_until = clock_timestamp() returning shard');
+  const proven = provenUntil === 0 ? null : new Date(provenUntil);
+  await api.sql('update watch_shards set alive_until = coalesce(?::timestamptz, clock_timestamp()) returning shard', [proven]);
   return instanceId;
 }
 
@@ -73,7 +74,8 @@ describe('the money of a running instance', () => {
 
 describe('billing.ledger', () => {
   test('lists the lines, the latest first, in pages, and adds up to the balance with what has accrued', async () => {
-    const instanceId = await newRunning(hour + HOUR / 2);
+    // Not until now: a full hour may pass during the test.
+    const instanceId = await newRunning(hour + HOUR / 2, { provenUntil: hour + 5.75 * HOUR });
     await sweep(Date.now());
     const first = await account.ok('GET', '/billing/ledger?limit=3');
     const second = await account.ok('GET', `/billing/ledger?limit=3&cursor=${first.nextCursor}`);
@@ -179,7 +181,7 @@ describe('an account whose money has accrued away', () => {
     const poor = await newEarlier({ creditUsd: '0.05' });
     const idle = await newInstance(poor);
     await poor.ok('POST', `/instances/${idle}/stop`);
-    await newRunning(hour, poor);
+    await newRunning(hour, { client: poor });
     expect((await poor.ok('GET', '/auth/me')).balanceNanoUsd).toBe('0');
     expect((await poor.call('POST', '/instances', { name: 'one more' })).status).toBe(402);
     expect((await poor.call('POST', `/instances/${idle}/start`)).status).toBe(402);
