@@ -31,9 +31,11 @@ test(
   'a turn is accepted, streams, ends, and its model call carries its trace id',
   async () => {
     const heard = listen(client);
-    const turn = turnOf('conv_one', 'msg_one', '[[WORDS 3]] [[DELAY 100]] one');
+    const turn = turnOf('conv_one', 'msg_one', '[[WORDS 3]] [[HOLD words 1]] one');
     const { first, result } = await send(client, turn);
     expect(first).toEqual({ kind: 'accepted' });
+    await heard.seen(turn.key, (event) => event.kind === 'delta');
+    gateway.model.release('words');
     expect(await heard.endOf(turn.key)).toEqual(completed('w1 w2 w3'));
     expect(await result).toEqual(completed('w1 w2 w3'));
 
