@@ -1,13 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { GatewayConnectError } from '../../runtime/openclaw/gateway-errors.ts';
 import { eventually } from '../support/eventually.ts';
+import { openClaw } from '../support/open-claw.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
 let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
-  reconciler = await startReconciler();
+  reconciler = await startReconciler({ program: openClaw });
   reconciler.machine.isStarved = true;
 }, GATEWAY_MS);
 afterAll(() => reconciler?.close(), GATEWAY_MS);
