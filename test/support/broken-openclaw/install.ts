@@ -2,10 +2,10 @@ import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { OpenClawInstallation } from '../../../runtime/openclaw/installation.ts';
 
-const PROGRAM = join(import.meta.dirname, 'forced-deadlock.mjs');
+const PROGRAM = join(import.meta.dirname, 'forced-deadlock.ts');
 
 /**
- * Puts an OpenClaw into this cache directory that is the real one with the timing of forced-deadlock.mjs. With `enforce`
+ * Puts an OpenClaw into this cache directory that is the real one with the timing of forced-deadlock.ts. With `enforce`
  * it maintains its databases as it would without our configuration.
  */
 export async function installDeadlockingOpenClaw(

@@ -1,6 +1,20 @@
 import { existsSync } from 'node:fs';
 import { registerHooks } from 'node:module';
+import type { ModuleSource } from 'node:module';
 import { dirname, join } from 'node:path';
+
+interface Deadlock {
+  arm(): void;
+  beforeLock(): Promise<void>;
+  sender(request: { type: string; stateLifecycle?: object }, send: Send): Send;
+}
+
+type Send = (message: object, ports: readonly object[]) => void;
+
+declare global {
+  var realOpenClaw: { entry: string; maintenance: string };
+  var forcedDeadlock: Deadlock;
+}
 
 // Runs the real gateway with nothing but its timing changed, so that a race which it loses about once in a hundred first
 // turns is lost every time: the maintenance of an agent's database takes the lock of the whole state in the moment in
@@ -11,7 +25,7 @@ const WAIT_MS = 4_000;
 /** How long the close of a connection is on its way to its thread, which has no lock with it. */
 const CLOSE_MS = 400;
 
-let closing = null;
+let closing: PromiseWithResolvers<void> | null = null;
 let isArmed = false;
 
 globalThis.forcedDeadlock = {
@@ -23,9 +37,10 @@ globalThis.forcedDeadlock = {
   async beforeLock() {
     if (!isArmed) return;
     isArmed = false;
-    closing = Promise.withResolvers();
-    const timer = setTimeout(closing.resolve, WAIT_MS);
-    await closing.promise;
+    const waiting = Promise.withResolvers<void>();
+    closing = waiting;
+    const timer = setTimeout(() => waiting.resolve(), WAIT_MS);
+    await waiting.promise;
     clearTimeout(timer);
     closing = null;
   },
@@ -33,7 +48,7 @@ globalThis.forcedDeadlock = {
   sender(request, send) {
     if (closing === null || request.type !== 'close' || request.stateLifecycle !== undefined) return send;
     closing.resolve();
-    return (message, ports) => void setTimeout(send, CLOSE_MS, message, ports);
+    return (message, ports) => void setTimeout(() => send(message, ports), CLOSE_MS);
   },
 };
 
@@ -65,15 +80,20 @@ const PATCHES = [
     : []),
 ];
 
-const changed = (file) => new Error(`${file} of OpenClaw is not the code that this test was written for`);
+const changed = (file: string) => new Error(`${file} of OpenClaw is not the code that this test was written for`);
 for (const { file } of PATCHES) if (!existsSync(join(dirname(entry), file))) throw changed(file);
+
+function textOf(source: ModuleSource | undefined): string {
+  if (typeof source === 'string') return source;
+  return source ? new TextDecoder().decode(source) : '';
+}
 
 registerHooks({
   load(url, context, nextLoad) {
     const loaded = nextLoad(url, context);
     const patches = PATCHES.filter(({ file }) => url.endsWith(`/${file}`));
     if (patches.length === 0) return loaded;
-    let source = String(loaded.source);
+    let source = textOf(loaded.source);
     for (const { file, from, to } of patches) {
       if (!source.includes(from)) throw changed(file);
       source = source.replace(from, to);
