@@ -16,6 +16,8 @@ import { eventually } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 import { openClaw } from './open-claw.ts';
+import { controlScripted, SCRIPTED_GATEWAY } from './scripted-gateway/scripted-control.ts';
+import type { ScriptedControl } from './scripted-gateway/scripted-control.ts';
 
 /** For one start of a gateway on a busy machine; also for tests that restart one. */
 export const GATEWAY_START_MS = 180_000;
@@ -50,8 +52,19 @@ export interface GatewayUnderTest {
 
 /** Starts a gateway with these agents, ready, in a directory of its own. Takes about ten seconds. */
 export async function startGateway(gatewayAgentIds: readonly string[] = ['alpha']): Promise<GatewayUnderTest> {
+  return startGatewayProgram(await openClaw(), gatewayAgentIds);
+}
+
+/** The same with a scripted gateway in the place of the real one, which calls no model. Takes less than a second. */
+export async function startScriptedProgram(
+  gatewayAgentIds: readonly string[] = ['alpha'],
+): Promise<{ gateway: GatewayUnderTest; control: ScriptedControl }> {
+  const gateway = await startGatewayProgram(SCRIPTED_GATEWAY, gatewayAgentIds);
+  return { gateway, control: controlScripted(gateway.driver.paths(gateway.runtimeId).stateDir) };
+}
+
+async function startGatewayProgram(entry: string, gatewayAgentIds: readonly string[]): Promise<GatewayUnderTest> {
   const cacheDir = cacheDirOf(process.env);
-  const entry = await openClaw();
   const dataDir = await mkdtemp(join(tmpdir(), 'gateway-under-test-'));
   const model = await startFakeModel();
   const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };
