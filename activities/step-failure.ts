@@ -27,7 +27,7 @@ export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
   if (error instanceof GivenUpError) return error.failure;
   if (error instanceof GatewayBrokenError) return 'gateway_broken';
   if (error instanceof GatewayDiedError) return error.retryable ? 'gateway_died' : 'gateway_config_refused';
-  if (error instanceof GatewayNotReadyError) return 'gateway_not_ready';
+  if (error instanceof GatewayNotReadyError) return error.isDamaged ? 'gateway_damaged' : 'gateway_not_ready';
   if (error instanceof AgentsNotLiveError) return 'agents_not_live';
   if (error instanceof GatewayConnectError || error instanceof GatewayRequestError) return 'gateway_unreachable';
   if (error instanceof StorageError) return 'storage_refused';

@@ -6,6 +6,7 @@
  * - `draining`, `preparing`, `start_changed`: it takes no turns for a reason that should pass soon.
  * - `not_begun`: it accepted a turn and has not begun it, though it has room to run it.
  * - `not_ready`: its own readiness check says that it takes no work.
+ * - `tools_closed`: the tools of its agents fail, though turns are answered.
  */
 export type RefusalSign =
   | 'cleanup_failed'
@@ -15,7 +16,8 @@ export type RefusalSign =
   | 'preparing'
   | 'start_changed'
   | 'not_begun'
-  | 'not_ready';
+  | 'not_ready'
+  | 'tools_closed';
 
 interface Patience {
   /** So many refusals at least. */
@@ -36,7 +38,11 @@ const PATIENCE: Record<RefusalSign, Patience> = {
   start_changed: LATER,
   not_begun: LATER,
   not_ready: { times: 3, spanMs: 60_000 },
+  tools_closed: SOON,
 };
+
+/** Signs that are about the process as a whole, whatever its conversations do. */
+const OF_THE_PROCESS: readonly RefusalSign[] = ['cleanup_failed', 'not_ready', 'tools_closed'];
 
 /** How many turns a gateway runs at once: `maxConcurrent` in its configuration. */
 export const GATEWAY_RUNS_AT_ONCE = 8;
@@ -72,8 +78,10 @@ export function judgeGateway(evidence: RefusalEvidence): GatewayVerdict {
   const patience = PATIENCE[sign];
   if (times < patience.times || spanMs < patience.spanMs) return 'wait';
   if (sign === 'not_begun' && othersInFlight >= GATEWAY_RUNS_AT_ONCE) return 'wait';
-  const isOfAll = patience.times === 1 || sign === 'not_ready' || conversations > 1;
-  if (isOfAll || (!othersAnswered && othersInFlight === 0)) return 'restart';
+  if (OF_THE_PROCESS.includes(sign) || conversations > 1) return 'restart';
+  // It stands in the conversation itself, where the next process would find it again.
+  if (sign === 'start_changed') return 'end_turn';
+  if (!othersAnswered && othersInFlight === 0) return 'restart';
   if (othersAnswered && timesHere >= REFUSALS_OF_ONE_CONVERSATION) return 'end_turn';
   // Whether those turns come to their end tells which of the two it is; they may run for long.
   return spanMs < LATER.spanMs ? 'wait' : 'end_turn';

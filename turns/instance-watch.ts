@@ -10,11 +10,14 @@ import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts
 import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient, GatewayEvent, OfRun } from '../runtime/openclaw/gateway-client.ts';
 import { conversationIdOf } from '../runtime/openclaw/session-key.ts';
+import type { CronRun } from '../runtime/openclaw/crons.ts';
+import { refusalIn } from '../runtime/openclaw/turn-outcome.ts';
+import type { RefusalReason } from '../runtime/openclaw/turn-outcome.ts';
 import { abortDueTurn } from './abort-turn.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import { RecentSet } from './recent-set.ts';
-import { reportRefusal, reportSign, signOf } from './report-refusal.ts';
-import { sendFirst, settleTurn } from './settle-turn.ts';
+import { pauseAfter, reportRefusedRun, reportSign } from './report-refusal.ts';
+import { afterRefusal, sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled, SettleOptions } from './settle-turn.ts';
 import { TurnTasks } from './turn-tasks.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -97,7 +100,9 @@ export class InstanceWatch {
   }
 
   #onEvent(event: GatewayEvent): void {
+    if (event.kind === 'cron-run') return this.#onCronRun(event.run);
     if (!('runId' in event)) return;
+    if (event.kind === 'tools-closed') return this.#reportToolsClosed(event);
     const result = resultOfEvent(event);
     if (!result) {
       if (event.kind === 'run-started' || event.kind === 'delta') this.#noticeRun(event);
@@ -108,10 +113,10 @@ export class InstanceWatch {
   /** A reply is stored as it is; everything else is looked up first. */
   #onResult(messageId: string, result: TurnResult): void {
     if (result.kind === 'refused') {
-      this.#lookAt.delete(messageId);
+      this.#lookAt.set(messageId, performance.now() + pauseAfter(result.why));
       this.#run(messageId, async () => {
         const turn = await findPendingTurn(this.#em(), messageId);
-        if (turn) await reportRefusal(this.#deps, turn, this.#client.bootId, result.why);
+        if (turn && (await afterRefusal(this.#deps, this.#client, turn, result.why))) this.#noteRefusal(messageId);
       });
     } else if (result.outcome.kind === 'completed' && result.outcome.text !== '') {
       const end = endOfOutcome(result.outcome);
@@ -121,12 +126,28 @@ export class InstanceWatch {
     }
   }
 
+  /** A run of a job is refused like a turn, but may end without an event of its own. */
+  #onCronRun({ jobId, status, error, sessionKey }: CronRun): void {
+    const why = status === 'error' && error !== null ? refusalIn(error) : null;
+    if (why) this.#reportRefusedRun(sessionKey ?? jobId, why);
+  }
+
   /** Of a run that is none of our turns: the gateway's repetition of one, or a run of a job. */
   #onResultOfOther(sessionKey: string, result: TurnResult): void {
-    const sign = result.kind === 'refused' ? signOf(result.why) : null;
-    if (sign === null) return this.#settleRerun(sessionKey);
+    if (result.kind === 'refused') this.#reportRefusedRun(sessionKey, result.why);
+    this.#settleRerun(sessionKey);
+  }
+
+  #reportRefusedRun(sessionKey: string, why: RefusalReason): void {
     const { instanceId } = this.instance;
-    const refusal = { instanceId, bootId: this.#client.bootId, conversationId: conversationIdOf(sessionKey) ?? sessionKey, sign };
+    const run = { instanceId, bootId: this.#client.bootId, conversationId: sourceOf(sessionKey) };
+    this.#run(sessionKey, async () => void (await reportRefusedRun(this.#deps, run, why)));
+  }
+
+  /** The turn goes on without its tool, so it is not its conversation that is refused. */
+  #reportToolsClosed({ sessionKey }: OfRun): void {
+    const { instanceId } = this.instance;
+    const refusal = { instanceId, bootId: this.#client.bootId, conversationId: null, sign: 'tools_closed' } as const;
     this.#run(sessionKey, async () => void (await reportSign(this.#deps, refusal)));
   }
 
@@ -242,4 +263,9 @@ function isDue(times: ReadonlyMap<string, number>, messageId: string): boolean {
 
 function isTurnKey(runId: string): boolean {
   return runId.startsWith('msg_');
+}
+
+/** What a refusal is counted for: a conversation, or a job with all its runs. */
+function sourceOf(sessionKey: string): string {
+  return conversationIdOf(sessionKey) ?? sessionKey.replace(/:run:[^:]+$/, '');
 }

@@ -5,6 +5,7 @@ import type { Refusal } from '../database/queries/note-refusal.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { InstanceNote } from '../domain/failures.ts';
 import type { GatewayVerdict, RefusalSign } from '../domain/gateway-verdict.ts';
+import { AGENT_DATABASE, STATE_DATABASE } from '../runtime/openclaw/readiness.ts';
 import type { RefusalReason } from '../runtime/openclaw/turn-outcome.ts';
 import { endTurnFirst } from './end-turns.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -19,6 +20,7 @@ export interface RefusedTurn {
 
 type ReportDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
 
+/** What a refusal says of the gateway process; null when it is about one turn only. */
 const SIGNS: Record<RefusalReason, RefusalSign | null> = {
   'cleanup-failed': 'cleanup_failed',
   unsettled: 'unsettled',
@@ -35,15 +37,19 @@ const SIGNS: Record<RefusalReason, RefusalSign | null> = {
   'state-damaged': null,
 };
 
+const PASSES_SOON: readonly RefusalReason[] = ['input-ended', 'start-changed', 'draining', 'archived'];
+const SOON_MS = 500;
+const LATER_MS = 5_000;
+
 /** What another process of the gateway would refuse as well: the turn ends, and the instance says why. */
 const NOTES: Partial<Record<RefusalReason, Extract<InstanceNote, 'disk_full' | 'agent_damaged'>>> = {
   'disk-full': 'disk_full',
   'agent-damaged': 'agent_damaged',
 };
 
-/** What a refusal says of the gateway process; null when it is about one turn only. */
-export function signOf(why: RefusalReason): RefusalSign | null {
-  return SIGNS[why];
+/** How long to wait before a turn that was refused so is brought further. */
+export function pauseAfter(why: RefusalReason): number {
+  return PASSES_SOON.includes(why) ? SOON_MS : LATER_MS;
 }
 
 /**
@@ -52,17 +58,46 @@ export function signOf(why: RefusalReason): RefusalSign | null {
  */
 export async function reportRefusal(deps: ReportDeps, turn: RefusedTurn, bootId: string, why: RefusalReason): Promise<void> {
   const { instanceId, conversationId, messageId } = turn;
+  const verdict = await reportRefusedRun(deps, { instanceId, bootId, conversationId }, why);
+  if (verdict === 'end_turn') await endTurnFirst(deps, messageId, failedEnd('agent_failed', NOTES[why]));
+}
+
+/** The same for a run that is none of our turns: `conversationId` is what its refusals are counted for. */
+export async function reportRefusedRun(
+  deps: ReportDeps,
+  run: Omit<Refusal, 'sign'>,
+  why: RefusalReason,
+): Promise<GatewayVerdict> {
+  const { instanceId, bootId } = run;
   const note = NOTES[why];
   if (note) {
     await noteInstance(deps.orm.em.fork(), { instanceId, note });
-    await endTurnFirst(deps, messageId, failedEnd('agent_failed', note));
-    return;
+    return 'end_turn';
   }
-  if (why === 'state-damaged') return replaceGateway(deps, { instanceId, bootId, failure: 'gateway_damaged' });
-  const sign = signOf(why);
-  if (sign === null) return;
-  const verdict = await reportSign(deps, { instanceId, bootId, conversationId, sign });
-  if (verdict === 'end_turn') await endTurnFirst(deps, messageId, failedEnd('agent_failed'));
+  const sign = SIGNS[why];
+  if (sign) return reportSign(deps, { ...run, sign });
+  if (why === 'state-damaged') await replaceGateway(deps, { instanceId, bootId, failure: 'gateway_damaged' });
+  return 'wait';
+}
+
+interface Unready {
+  instanceId: string;
+  bootId: string;
+  /** What its readiness check names, where it names anything. */
+  failing: readonly string[];
+}
+
+/**
+ * Reports that a gateway process said once more that it is not ready. For longer than a minute it is replaced, or given
+ * up where that would not mend it; the data of one agent is a matter of that agent.
+ */
+export async function reportNotReady(deps: ReportDeps, { instanceId, bootId, failing }: Unready): Promise<void> {
+  if (failing.length > 0 && failing.every((name) => name.startsWith(AGENT_DATABASE)))
+    return noteInstance(deps.orm.em.fork(), { instanceId, note: 'agent_damaged' });
+  const refusal: Refusal = { instanceId, bootId, conversationId: null, sign: 'not_ready' };
+  if ((await runTransaction(deps.orm.em, (em) => noteRefusal(em, refusal))) !== 'restart') return;
+  const failure = failing.includes(STATE_DATABASE) ? 'gateway_damaged' : 'gateway_broken';
+  await replaceGateway(deps, { instanceId, bootId, failure });
 }
 
 /** Reports what was seen of a gateway process, and has it replaced when it is broken. */

@@ -6,11 +6,10 @@ import type { PendingTurn } from '../database/queries/pending-turns.ts';
 import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
 import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
-import type { RefusalReason } from '../runtime/openclaw/turn-outcome.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import type { GatewayConnections } from './gateway-connections.ts';
-import { reportRefusal, reportSign } from './report-refusal.ts';
-import { sendFirst, settleTurn } from './settle-turn.ts';
+import { pauseAfter, reportSign } from './report-refusal.ts';
+import { afterRefusal, sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
@@ -30,10 +29,8 @@ export interface SentTurnDeps extends TurnDeps {
 const LOOK_AGAIN_MS = 30_000;
 const LOOK_AGAIN_UNBEGUN_MS = 10_000;
 const RETRY_MS = 500;
-const BROKEN_RETRY_MS = 5_000;
 const FRESH_MS = 1_000;
 const MAX_REFUSALS = 6;
-const PASSES_SOON: readonly RefusalReason[] = ['input-ended', 'start-changed', 'draining', 'archived'];
 
 /** Brings one turn that this process has claimed to its end, over whatever connections that takes. */
 export class SentTurn {
@@ -178,14 +175,14 @@ export class SentTurn {
   }
 
   /** A reply is stored as it is; of everything else the history is asked. */
-  async #takeHeard({ bootId }: GatewayClient): Promise<TurnOutcome | 'ended' | undefined> {
+  async #takeHeard(client: GatewayClient): Promise<TurnOutcome | 'ended' | undefined> {
     const heard = this.#heard;
     if (heard?.kind !== 'done') {
       this.#heard = null;
-      if (heard) {
-        await reportRefusal(this.#deps, this.#turn, bootId, heard.why);
-        await this.#pause(PASSES_SOON.includes(heard.why) ? RETRY_MS : BROKEN_RETRY_MS);
-      }
+      if (!heard) return undefined;
+      if ((await afterRefusal(this.#deps, client, this.#turn, heard.why)) && (await this.#giveUp())) return 'ended';
+      await this.#pause(pauseAfter(heard.why));
+      this.#forgetRefusal();
       return undefined;
     }
     if (heard.outcome.kind !== 'completed' || heard.outcome.text === '') {
@@ -195,6 +192,11 @@ export class SentTurn {
     // When this fails it was not taken: it is tried again.
     await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
     return 'ended';
+  }
+
+  /** The gateway says it twice: by an event and by its second answer. */
+  #forgetRefusal(): void {
+    if (this.#heard?.kind === 'refused') this.#heard = null;
   }
 
   async #giveUp(): Promise<boolean> {

@@ -3,12 +3,13 @@ import { claimAttempt } from '../database/queries/claim-turn.ts';
 import type { Claimant } from '../database/queries/claim-turn.ts';
 import type { PendingTurn } from '../database/queries/pending-turns.ts';
 import { wasFiltered } from '../database/queries/was-filtered.ts';
-import { sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
+import { isClosedSession, reopenSession, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
 import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
 import { decideRecovery } from '../runtime/openclaw/recovery.ts';
 import type { Recovery } from '../runtime/openclaw/recovery.ts';
+import type { RefusalReason } from '../runtime/openclaw/turn-outcome.ts';
 import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
@@ -173,6 +174,21 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
       await reportRefusal(deps, turn, client.bootId, result.why);
       return settledByRefusal(result);
   }
+}
+
+/**
+ * Does what there is to do about a turn that its gateway accepted and then refused: reports the gateway, or opens the
+ * conversation again. True when the fault may lie in the request, so that it counts towards giving the turn up.
+ */
+export async function afterRefusal(
+  deps: TurnDeps,
+  client: GatewayClient,
+  turn: PendingTurn,
+  why: RefusalReason,
+): Promise<boolean> {
+  if (isClosedSession(why)) await reopenSession(client, sessionKeyOfTurn(turn), why);
+  await reportRefusal(deps, turn, client.bootId, why);
+  return isClosedSession(why) || why === 'invalid';
 }
 
 function settledByRefusal({ why, retryAfterMs = 0 }: Extract<TurnResult, { kind: 'refused' }>): Settled | Look {

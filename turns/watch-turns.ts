@@ -6,6 +6,7 @@ import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { CronWatch } from './cron-watch.ts';
 import { InstanceWatch } from './instance-watch.ts';
 import { MessageWatch } from './message-watch.ts';
+import { reportNotReady } from './report-refusal.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
 export type { WatchedInstance } from '../database/queries/watched-turns.ts';
@@ -13,6 +14,8 @@ export type { WatchedInstance } from '../database/queries/watched-turns.ts';
 export interface TurnWatch {
   /** Follows the instance over this connection from now on, instead of the one before. */
   attach(client: GatewayClient): void;
+  /** Reports that the gateway process said once more that it is not ready; without a connection too. */
+  noteUnready(bootId: string, failing: readonly string[]): void;
   /** Ends it. Resolves when nothing of it is under way any more. */
   detach(): Promise<void>;
 }
@@ -76,6 +79,12 @@ class Watches {
         const { instanceId } = instance;
         entry.current = new InstanceWatch(this.#deps, instance, client);
         entry.beside = [new CronWatch(this.#deps, instanceId, client), new MessageWatch(this.#deps, instanceId, client)];
+      },
+      noteUnready: (bootId, failing) => {
+        const { instanceId } = instance;
+        reportNotReady(this.#deps, { instanceId, bootId, failing }).catch((err: unknown) =>
+          this.#deps.log.warn({ err, instanceId }, 'could not report a gateway that is not ready; trying again'),
+        );
       },
       detach: () => {
         this.#entries.delete(entry);

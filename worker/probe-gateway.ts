@@ -1,12 +1,16 @@
+import { probeReadiness } from '../runtime/openclaw/readiness.ts';
 import type { Endpoint } from '../runtime/driver.ts';
 
-/** Whether something answers at this gateway's /readyz within the time. What it answers does not matter: it lives. */
-export async function answersProbe({ httpUrl }: Endpoint, timeoutMs: number): Promise<boolean> {
-  try {
-    const response = await fetch(`${httpUrl}/readyz`, { signal: AbortSignal.timeout(timeoutMs) });
-    await response.body?.cancel();
-    return true;
-  } catch {
-    return false;
-  }
+/**
+ * Whether something answers at this gateway's /readyz within the time. Whatever it answers, it lives; when that is that
+ * it is not ready, `onUnready` gets what it says is failing.
+ */
+export async function answersProbe(
+  endpoint: Endpoint,
+  timeoutMs: number,
+  onUnready: (failing: readonly string[]) => void,
+): Promise<boolean> {
+  const seen = await probeReadiness(endpoint, timeoutMs);
+  if (seen?.failing) onUnready(seen.failing);
+  return seen !== null;
 }

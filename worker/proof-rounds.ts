@@ -84,7 +84,7 @@ async function probe(watch: GatewayWatch, { driver, monotonicMs }: Deps): Promis
   const wasConnected = watch.isConnected();
   const endpoint = await driver.endpoint(watch.gateway.runtimeId).catch(() => 'unknown' as const);
   if (endpoint === 'unknown') return { watch, answer: null, proves: false };
-  const isAnswered = endpoint !== null && (await answersProbe(endpoint, PROBE_MS));
+  const isAnswered = endpoint !== null && (await answersProbe(endpoint, PROBE_MS, watch.noteUnready));
   if (isAnswered) return { watch, answer: 'answered', proves: wasConnected && watch.isConnected() };
   const isLate = monotonicMs() - begunAt > PROBE_MS + LATE_MS;
   // Read in any case, so that the next reading begins here.

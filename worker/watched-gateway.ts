@@ -35,6 +35,8 @@ export interface GatewayWatch {
   readSlowness(): Promise<Slowness | null>;
   /** Takes in how one probe went. Too many in a row without an answer are a death. */
   countProbe(answer: ProbeAnswer): void;
+  /** It answered a probe that it is not ready, and what is failing. */
+  noteUnready(failing: readonly string[]): void;
   /** Resolves when nothing of it is under way any more. */
   stop(): Promise<void>;
 }
@@ -124,6 +126,7 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
       if (verdict === 'dead') void report({ endedAt: null, killFirst: true });
       else saySlow(verdict === 'slow', answer);
     },
+    noteUnready: (failing) => turnWatch.noteUnready(bootId, failing),
     stop,
   };
 }

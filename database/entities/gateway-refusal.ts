@@ -10,7 +10,7 @@ const GatewayRefusalSchema = defineEntity({
     instance: () => p.manyToOne(Instance).mapToPk().primary().foreignKeyName('gateway_refusals_instance_fk'),
     /** The gateway process that refused. */
     bootId: p.text().primary(),
-    /** Empty: the process as a whole took no turns. */
+    /** Its conversation, or the session of a job; the sign itself where it is about the process as a whole. */
     conversationId: p.text().primary(),
     /** Of the last refusal. */
     sign: p.text().$type<RefusalSign>(),

@@ -13,8 +13,6 @@ export interface Refusal {
   forMs?: number;
 }
 
-const OF_ALL = '';
-
 /**
  * Notes that a gateway process refused a turn that it should have taken, stops its meter for as long as that lasts, and
  * judges the process by all that is noted of it. Nothing is noted, and the verdict is `wait`, when the process is not
@@ -22,7 +20,7 @@ const OF_ALL = '';
  */
 export async function noteRefusal(em: EntityManager, refusal: Refusal): Promise<GatewayVerdict> {
   const { instanceId, bootId, sign, forMs = 0 } = refusal;
-  const conversationId = refusal.conversationId ?? OF_ALL;
+  const conversationId = refusal.conversationId ?? sign;
   if (!(await takesMessages(em, { instanceId, bootId }))) return 'wait';
   // Whoever hears of the same refusal, by its event and by the answer to its call, counts it once.
   await em.execute(
@@ -86,7 +84,8 @@ async function readEvidence(em: EntityManager, { instanceId, bootId, conversatio
 
 /**
  * Forgets refusals of these instances that came to nothing: of a process that was replaced, of a conversation that was
- * answered since, or of one that was not refused for two minutes. Where none is left the meter runs again, as if it had
+ * answered since, or of one that was not refused for two minutes; a process that was not ready is asked every three
+ * seconds, so ten are enough. Where none is left the meter runs again, as if it had
  * never stopped.
  */
 export async function forgetRefusals(em: EntityManager, instanceIds: readonly string[]): Promise<void> {
@@ -98,7 +97,7 @@ export async function forgetRefusals(em: EntityManager, instanceIds: readonly st
      ), forgotten as (
        delete from gateway_refusals refusal using instance
         where refusal.instance_id = instance.id
-          and (refusal.boot_id is distinct from instance.boot_id or refusal.last_at < now() - interval '2 minutes'
+          and (refusal.boot_id is distinct from instance.boot_id or refusal.last_at < now() - case sign when 'not_ready' then interval '10 seconds' else interval '2 minutes' end
                or exists (select from messages m
                            where m.conversation_id = refusal.conversation_id and m.status = 'completed' and m.ended_at > refusal.last_at))
        returning refusal.instance_id, refusal.boot_id, refusal.conversation_id

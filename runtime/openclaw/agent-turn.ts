@@ -86,11 +86,26 @@ export function traceparentOf(traceId: string): string {
  */
 export async function sendTurn(client: GatewayClient, turn: TurnRequest, options: SendOptions = {}): Promise<SendResult> {
   const first = await sendOnce(client, turn, options);
-  if (first.kind !== 'refused') return first;
-  if (first.why !== 'archived' && first.why !== 'session-lost') return first;
-  const open = first.why === 'archived' ? restore : beginAnew;
-  const failed = await open(client, turn.sessionKey, options.signal);
+  if (first.kind !== 'refused' || !isClosedSession(first.why)) return first;
+  const failed = await reopenSession(client, turn.sessionKey, first.why, options.signal);
   return failed ?? sendOnce(client, turn, options);
+}
+
+type ClosedSession = Extract<RefusalReason, 'archived' | 'session-lost'>;
+
+/** Whether a turn was refused because of what became of its conversation, which we can mend. */
+export function isClosedSession(why: RefusalReason): why is ClosedSession {
+  return why === 'archived' || why === 'session-lost';
+}
+
+/** Has a gateway take turns of this conversation again; null when it will. Throws the signal's reason. */
+export async function reopenSession(
+  client: GatewayClient,
+  sessionKey: string,
+  why: ClosedSession,
+  signal?: AbortSignal,
+): Promise<SendResult | null> {
+  return why === 'archived' ? restore(client, sessionKey, signal) : beginAnew(client, sessionKey, signal);
 }
 
 /** Stops a running or waiting turn. False when the gateway has none under this key. Throws GatewayRequestError. */

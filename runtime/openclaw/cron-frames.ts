@@ -37,6 +37,8 @@ export interface CronRun {
   agentId: string | null;
   /** What the agent said, cut at 2,000 characters. */
   summary: string;
+  /** What the gateway says went wrong. Not for customers. */
+  error: string | null;
   /** Why the model provider refused, in the gateway's terms. */
   errorReason: string | null;
   /** The gateway has added what it said to the job's conversation, if it has one. */
@@ -112,6 +114,7 @@ const cronRun = z
     jobName: text,
     status: z.enum(['ok', 'error', 'skipped']),
     summary: text,
+    error: text,
     errorReason: text,
     delivered: z.boolean().nullish().catch(null),
     sessionKey: text,
@@ -128,6 +131,7 @@ const cronRun = z
       jobName: raw.jobName ?? null,
       agentId: /^agent:([^:]+):/.exec(sessionKey ?? '')?.[1] ?? null,
       summary: raw.summary ?? '',
+      error: raw.error ?? null,
       errorReason: raw.errorReason ?? null,
       isDelivered: raw.delivered ?? false,
       sessionId: raw.sessionId ?? null,

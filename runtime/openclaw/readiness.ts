@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
 import type { Endpoint, RuntimeExit } from '../driver.ts';
 
 const POLL_MS = 75;
@@ -7,6 +8,9 @@ const PROBE_MS = 5_000;
 const EXTENSION_MS = 10_000;
 /** OpenClaw's exit code for a configuration or state that it cannot run with (EX_CONFIG). */
 const EXIT_CONFIGURATION = 78;
+/** A gateway's own names of what keeps it from being ready. */
+export const STATE_DATABASE = 'state-database';
+export const AGENT_DATABASE = 'agent-database:';
 
 /** The gateway process ended before it was ready. */
 export class GatewayDiedError extends Error {
@@ -23,7 +27,15 @@ export class GatewayDiedError extends Error {
 }
 
 /** The gateway runs but was not ready in time. */
-export class GatewayNotReadyError extends Error {}
+export class GatewayNotReadyError extends Error {
+  /** What all its agents share cannot be read: another start would not mend that. */
+  readonly isDamaged: boolean;
+
+  constructor(message: string, failing: readonly string[]) {
+    super(message);
+    this.isDamaged = failing.includes(STATE_DATABASE);
+  }
+}
 
 export interface ReadinessOptions {
   signal: AbortSignal;
@@ -49,24 +61,46 @@ export async function waitUntilReady(endpoint: Pick<Endpoint, 'httpUrl'>, option
   const { signal, deadlineMs, isAlive, exitOf, whenSlow } = options;
   const limit = AbortSignal.timeout(whenSlow?.limitMs ?? deadlineMs);
   let deadline = AbortSignal.timeout(deadlineMs);
-  while (!(await isReady(endpoint, AbortSignal.any([signal, deadline])))) {
+  let failing: readonly string[] = [];
+  for (;;) {
+    const seen = await probeReadiness(endpoint, PROBE_MS, AbortSignal.any([signal, deadline]));
+    if (seen?.failing === null) return;
+    failing = seen?.failing ?? failing;
     signal.throwIfAborted();
     if (!(await isAlive())) throw new GatewayDiedError(await exitOf());
     if (deadline.aborted) {
-      if (limit.aborted || !(await whenSlow?.isSlow())) throw new GatewayNotReadyError('The gateway was not ready in time.');
+      if (limit.aborted || !(await whenSlow?.isSlow())) throw new GatewayNotReadyError('The gateway was not ready in time.', failing);
       deadline = AbortSignal.any([AbortSignal.timeout(EXTENSION_MS), limit]);
     }
     await sleep(POLL_MS, undefined, { signal });
   }
 }
 
-/** One look at /readyz; no answer within five seconds counts as no. */
-export async function isReady({ httpUrl }: Pick<Endpoint, 'httpUrl'>, signal: AbortSignal): Promise<boolean> {
+const readyzAnswer = z.looseObject({ failing: z.array(z.string()).catch([]) });
+
+/**
+ * What a gateway's /readyz answers within the time: `failing` is null when it is ready, else what it names. Null when
+ * nothing answers. Whatever it answers, it lives.
+ */
+export async function probeReadiness(
+  { httpUrl }: Pick<Endpoint, 'httpUrl'>,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<{ failing: readonly string[] | null } | null> {
+  const timeout = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(`${httpUrl}/readyz`, { signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]) });
-    await response.body?.cancel();
-    return response.status === 200;
+    const response = await fetch(`${httpUrl}/readyz`, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
+    const body = await response.text();
+    return { failing: response.status === 200 ? null : failingIn(body) };
   } catch {
-    return false;
+    return null;
+  }
+}
+
+function failingIn(body: string): readonly string[] {
+  try {
+    return readyzAnswer.safeParse(JSON.parse(body)).data?.failing ?? [];
+  } catch {
+    return [];
   }
 }

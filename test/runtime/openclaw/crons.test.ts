@@ -180,6 +180,7 @@ test('of a run that the gateway has forgotten the summary is left, and said to b
     status: 'ok',
     jobName: null,
     agentId: 'alpha',
+    error: null,
     errorReason: null,
     isDelivered: false,
     runAtMs: 1,
