@@ -6,8 +6,8 @@ import type { Claimant } from '../database/queries/claim-turn.ts';
 import { findPendingTurn, findTurnInFlight, listTurnsInFlight, SHARD_OWNER } from '../database/queries/pending-turns.ts';
 import type { PendingTurn } from '../database/queries/pending-turns.ts';
 import type { TurnDuty, WatchedInstance } from '../database/queries/watched-turns.ts';
-import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
-import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
+import { isClosedSession, messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
+import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient, GatewayEvent, OfRun } from '../runtime/openclaw/gateway-client.ts';
 import { conversationIdOf } from '../runtime/openclaw/session-key.ts';
 import type { CronRun } from '../runtime/openclaw/crons.ts';
@@ -16,8 +16,8 @@ import type { RefusalReason } from '../runtime/openclaw/turn-outcome.ts';
 import { abortDueTurn } from './abort-turn.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import { RecentSet } from './recent-set.ts';
-import { pauseAfter, reportRefusedRun, reportSign } from './report-refusal.ts';
-import { afterRefusal, sendFirst, settleTurn } from './settle-turn.ts';
+import { pauseAfter, reportRefusal, reportRefusedRun, reportSign, reportUnbegun } from './report-refusal.ts';
+import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled, SettleOptions } from './settle-turn.ts';
 import { TurnTasks } from './turn-tasks.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -48,6 +48,8 @@ export class InstanceWatch {
   readonly #lookAt = new Map<string, number>();
   readonly #abortAt = new Map<string, number>();
   readonly #refusals = new Map<string, number>();
+  /** What the conversation of a turn was refused for after the gateway had accepted it. */
+  readonly #reopen = new Map<string, ClosedSession>();
   /** Since when a turn is known to be accepted and not begun. */
   readonly #unbegunSince = new Map<string, number>();
 
@@ -70,7 +72,7 @@ export class InstanceWatch {
   /** Does what the database says is to be done. */
   attend(duties: readonly TurnDuty[]): void {
     const listed = new Set(duties.map(({ messageId }) => messageId));
-    for (const known of [this.#lookAt, this.#abortAt, this.#refusals, this.#unbegunSince])
+    for (const known of [this.#lookAt, this.#abortAt, this.#refusals, this.#reopen, this.#unbegunSince])
       for (const messageId of known.keys()) if (!listed.has(messageId)) known.delete(messageId);
     for (const { messageId, duty } of duties) {
       if (this.#tasks.has(messageId)) continue;
@@ -116,7 +118,7 @@ export class InstanceWatch {
       this.#lookAt.set(messageId, performance.now() + pauseAfter(result.why));
       this.#run(messageId, async () => {
         const turn = await findPendingTurn(this.#em(), messageId);
-        if (turn && (await afterRefusal(this.#deps, this.#client, turn, result.why))) this.#noteRefusal(messageId);
+        if (turn) await this.#takeRefusal(turn, result.why);
       });
     } else if (result.outcome.kind === 'completed' && result.outcome.text !== '') {
       const end = endOfOutcome(result.outcome);
@@ -124,6 +126,14 @@ export class InstanceWatch {
     } else {
       this.#settle(messageId, result.outcome);
     }
+  }
+
+  async #takeRefusal(turn: PendingTurn, why: RefusalReason): Promise<void> {
+    const { messageId, owner } = turn;
+    await reportRefusal(this.#deps, turn, this.#client.bootId, why);
+    if (isClosedSession(why)) this.#reopen.set(messageId, why);
+    // A turn of another owner is given up by that one.
+    if (owner === SHARD_OWNER && (isClosedSession(why) || why === 'invalid')) this.#noteRefusal(messageId);
   }
 
   /** A run of a job is refused like a turn, but may end without an event of its own. */
@@ -156,7 +166,8 @@ export class InstanceWatch {
     this.#run(messageId, async () => {
       const turn = await findPendingTurn(this.#em(), messageId);
       if (!turn || turn.attempt === 0 || turn.bootId !== this.#client.bootId) return;
-      const options = { ...this.#options(turn), ...(reported && { reported }) };
+      const options = { ...this.#options(turn), reopen: this.#reopen.get(messageId), ...(reported && { reported }) };
+      this.#reopen.delete(messageId);
       await this.#noteSettled(turn, await settleTurn(this.#deps, this.#client, turn, options));
     });
   }
@@ -202,13 +213,11 @@ export class InstanceWatch {
     this.#run(messageId, async () => void (await endTurnFirst(this.#deps, messageId, failedEnd('agent_failed'))));
   }
 
-  async #reportUnbegun({ messageId, conversationId }: PendingTurn): Promise<void> {
+  async #reportUnbegun(turn: PendingTurn): Promise<void> {
     const now = performance.now();
-    const since = this.#unbegunSince.get(messageId);
-    if (since === undefined) return void this.#unbegunSince.set(messageId, now);
-    const { instanceId } = this.instance;
-    const { bootId } = this.#client;
-    await reportSign(this.#deps, { instanceId, bootId, conversationId, sign: 'not_begun', forMs: now - since });
+    const since = this.#unbegunSince.get(turn.messageId);
+    if (since === undefined) this.#unbegunSince.set(turn.messageId, now);
+    else await reportUnbegun(this.#deps, turn, this.#client.bootId, now - since);
   }
 
   #timeOut(messageId: string): void {

@@ -100,6 +100,13 @@ export async function reportNotReady(deps: ReportDeps, { instanceId, bootId, fai
   await replaceGateway(deps, { instanceId, bootId, failure });
 }
 
+/** Reports that a turn that this gateway process accepted so long ago, in milliseconds, is not begun. See reportRefusal. */
+export async function reportUnbegun(deps: ReportDeps, turn: RefusedTurn, bootId: string, forMs: number): Promise<void> {
+  const { instanceId, conversationId, messageId } = turn;
+  const verdict = await reportSign(deps, { instanceId, bootId, conversationId, sign: 'not_begun', forMs });
+  if (verdict === 'end_turn') await endTurnFirst(deps, messageId, failedEnd('agent_failed'));
+}
+
 /** Reports what was seen of a gateway process, and has it replaced when it is broken. */
 export async function reportSign(deps: ReportDeps, refusal: Refusal): Promise<GatewayVerdict> {
   const verdict = await runTransaction(deps.orm.em, (em) => noteRefusal(em, refusal));

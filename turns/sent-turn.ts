@@ -3,13 +3,13 @@ import { isDatabaseRefusal } from '../database/failure-kind.ts';
 import type { Claimant } from '../database/queries/claim-turn.ts';
 import { findPendingTurn } from '../database/queries/pending-turns.ts';
 import type { PendingTurn } from '../database/queries/pending-turns.ts';
-import { messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
-import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
+import { isClosedSession, messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
+import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import type { GatewayConnections } from './gateway-connections.ts';
-import { pauseAfter, reportSign } from './report-refusal.ts';
-import { afterRefusal, sendFirst, settleTurn } from './settle-turn.ts';
+import { pauseAfter, reportRefusal, reportUnbegun } from './report-refusal.ts';
+import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
@@ -44,6 +44,8 @@ export class SentTurn {
   #acceptedAt: number | null = null;
   /** The gateway has begun to work on it. */
   #hasBegun = false;
+  /** What its conversation was refused for after the gateway had accepted the turn. */
+  #reopen: ClosedSession | undefined;
   /** What was heard since the last look. */
   #heard: TurnResult | null = null;
   #wake = Promise.withResolvers<void>();
@@ -123,15 +125,14 @@ export class SentTurn {
     const isNew = this.#acceptedAt === null;
     this.#acceptedAt ??= now;
     if (isNew || this.#hasBegun) return;
-    const { instanceId, conversationId } = this.#turn;
-    const forMs = now - this.#acceptedAt;
-    await reportSign(this.#deps, { instanceId, bootId, conversationId, sign: 'not_begun', forMs });
+    await reportUnbegun(this.#deps, this.#turn, bootId, now - this.#acceptedAt);
   }
 
   async #settle(client: GatewayClient, reported?: TurnOutcome): Promise<Settled> {
     const { claimant, signal } = this.#deps;
     const onResult = (result: TurnResult): void => this.#hear(result);
-    const options = { claimant, signal, onResult, ...(reported && { reported }) };
+    const options = { claimant, signal, onResult, reopen: this.#reopen, ...(reported && { reported }) };
+    this.#reopen = undefined;
     const isFresh = this.#isFresh && performance.now() - this.#claimedAt < FRESH_MS;
     this.#isFresh = false;
     if (isFresh) return sendFirst(this.#deps, client, this.#turn, options);
@@ -180,7 +181,9 @@ export class SentTurn {
     if (heard?.kind !== 'done') {
       this.#heard = null;
       if (!heard) return undefined;
-      if ((await afterRefusal(this.#deps, client, this.#turn, heard.why)) && (await this.#giveUp())) return 'ended';
+      await reportRefusal(this.#deps, this.#turn, client.bootId, heard.why);
+      this.#reopen = isClosedSession(heard.why) ? heard.why : undefined;
+      if ((this.#reopen || heard.why === 'invalid') && (await this.#giveUp())) return 'ended';
       await this.#pause(pauseAfter(heard.why));
       this.#forgetRefusal();
       return undefined;

@@ -3,13 +3,12 @@ import { claimAttempt } from '../database/queries/claim-turn.ts';
 import type { Claimant } from '../database/queries/claim-turn.ts';
 import type { PendingTurn } from '../database/queries/pending-turns.ts';
 import { wasFiltered } from '../database/queries/was-filtered.ts';
-import { isClosedSession, reopenSession, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
-import type { TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
+import { reopenSession, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
+import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
 import { decideRecovery } from '../runtime/openclaw/recovery.ts';
 import type { Recovery } from '../runtime/openclaw/recovery.ts';
-import type { RefusalReason } from '../runtime/openclaw/turn-outcome.ts';
 import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
@@ -34,6 +33,8 @@ export interface SettleOptions {
   signal: AbortSignal;
   /** How the gateway said that the turn ended; the history is believed first. */
   reported?: TurnOutcome;
+  /** Its conversation was refused for this, and is opened again before the turn is sent again. */
+  reopen?: ClosedSession | undefined;
   /** Gets what a second answer of the gateway says about a turn that was sent here. Must not throw. */
   onResult?: (result: TurnResult) => void;
 }
@@ -87,6 +88,8 @@ export async function settleTurn(
     const { messageId, attempt } = current;
     const claimed = await claimAttempt(deps.orm.em.fork(), { messageId, attempt, next, claimant });
     if (!claimed) return { kind: 'not-ours' };
+    // After the history was read: a conversation that begins anew has forgotten which keys are spent.
+    if (options.reopen) await reopenSession(client, sessionKeyOfTurn(claimed), options.reopen, signal);
     const sent = await send(deps, client, claimed, options);
     if (sent.kind !== 'look') return sent;
     reported = sent.reported;
@@ -174,21 +177,6 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
       await reportRefusal(deps, turn, client.bootId, result.why);
       return settledByRefusal(result);
   }
-}
-
-/**
- * Does what there is to do about a turn that its gateway accepted and then refused: reports the gateway, or opens the
- * conversation again. True when the fault may lie in the request, so that it counts towards giving the turn up.
- */
-export async function afterRefusal(
-  deps: TurnDeps,
-  client: GatewayClient,
-  turn: PendingTurn,
-  why: RefusalReason,
-): Promise<boolean> {
-  if (isClosedSession(why)) await reopenSession(client, sessionKeyOfTurn(turn), why);
-  await reportRefusal(deps, turn, client.bootId, why);
-  return isClosedSession(why) || why === 'invalid';
 }
 
 function settledByRefusal({ why, retryAfterMs = 0 }: Extract<TurnResult, { kind: 'refused' }>): Settled | Look {

@@ -91,7 +91,7 @@ export async function sendTurn(client: GatewayClient, turn: TurnRequest, options
   return failed ?? sendOnce(client, turn, options);
 }
 
-type ClosedSession = Extract<RefusalReason, 'archived' | 'session-lost'>;
+export type ClosedSession = Extract<RefusalReason, 'archived' | 'session-lost'>;
 
 /** Whether a turn was refused because of what became of its conversation, which we can mend. */
 export function isClosedSession(why: RefusalReason): why is ClosedSession {

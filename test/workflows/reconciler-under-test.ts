@@ -48,6 +48,7 @@ export interface Run {
 /** An instance of the reconciler with everything real around it but the worker process's own loops. */
 export interface ReconcilerUnderTest {
   orm: MikroORM;
+  databaseUrl: string;
   deps: StepDeps;
   /** What the activities take it for, whatever it is. */
   machine: { isStarved: boolean };
@@ -170,6 +171,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
 
   return {
     orm,
+    databaseUrl: database.url,
     deps,
     machine,
     driver,

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { messageIdOfKey, turnKey } from '../../../runtime/openclaw/turn-key.ts';
-import { resultOfEvent, resultOfFailure } from '../../../runtime/openclaw/turn-outcome.ts';
+import { refusalIn, resultOfEvent, resultOfFailure } from '../../../runtime/openclaw/turn-outcome.ts';
 import { sessionKeyOf } from '../../../runtime/openclaw/session-key.ts';
 import { traceparentOf } from '../../../runtime/openclaw/agent-turn.ts';
 import { defaultFiles } from '../../../runtime/openclaw/default-files.ts';
@@ -39,6 +39,45 @@ test.each([
   ['Session "agent:a:conv:c" is archived. Restore it before starting new work.', 'archived'],
 ])('%j never ends a turn', (text, why) => {
   expect(resultOfFailure(text, provider)).toEqual({ kind: 'refused', why, message: text });
+});
+
+test.each([
+  ['Agent database cleanup failed', 'cleanup-failed'],
+  ['Agent native close and lease cleanup failed', 'cleanup-failed'],
+  ['Agent operation and cleanup failed', 'cleanup-failed'],
+  ['Agent database executor cleanup is uncertain, restart OpenClaw', 'cleanup-failed'],
+  ['another OpenClaw process owns state-lifecycle', 'unsettled'],
+  ['SQLite worker queue capacity reached', 'unsettled'],
+  ['SQLite worker cleanup is pending; retry close before reopening', 'unsettled'],
+  ['State database coordinator cleanup is pending; retry its close', 'unsettled'],
+  ['state database native borrower cleanup is pending', 'unsettled'],
+  ['Shared-state actor cleanup is pending', 'unsettled'],
+  ['Agent database execution admission is closed', 'unsettled'],
+  ['Async work scope is closed', 'unsettled'],
+  ['gateway-restarting agent unavailable during gateway restart', 'draining'],
+  ['Gateway is draining; new tasks are not accepted', 'draining'],
+  ['Refused agent alpha: agent-database-ownership-mismatch', 'agent-damaged'],
+  ['agent-database-inspection-failed Refused agent alpha', 'agent-damaged'],
+  ['Sessions remain unavailable. Stop OpenClaw and run doctor.', 'agent-damaged'],
+  ['agent-database-inspection-pending', 'preparing'],
+  ['Sessions remain unavailable until the inspection ends.', 'preparing'],
+  ['OpenClaw agent database /s/a.sqlite is quarantined after integrity verification failed', 'agent-damaged'],
+  ['OpenClaw state database /s/s.sqlite is quarantined after integrity verification failed', 'state-damaged'],
+  ['database disk image is malformed', 'agent-damaged'],
+  ['OpenClaw state database disk image is malformed', 'state-damaged'],
+  ['file is not a database', 'agent-damaged'],
+  ['The database has a newer schema than this OpenClaw', 'agent-damaged'],
+  ['Session "agent:a:conv:c" ended during restart recovery. Use /new or /reset.', 'session-lost'],
+  ['Session was quarantined after restart recovery exhaustion', 'session-lost'],
+  ['recovery claim changed before agent adoption', 'start-changed'],
+  ['Session changed while starting work. Retry. | SESSION_WORK_START_CHANGED', 'start-changed'],
+  ['Session "agent:a:conv:c" is archived. Restore it before starting new work.', 'archived'],
+  ['database or disk is full', 'disk-full'],
+  ['ENOSPC: no space left on device, write', 'disk-full'],
+  ['Provider relay-alpha is in cooldown (billing)', null],
+  ['LLM request timed out.', null],
+])('%j is recognised as %s', (text, why) => {
+  expect(refusalIn(text)).toBe(why);
 });
 
 test('a run that its gateway stopped to restart has not ended its turn', () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Faults } from './faults.ts';
 import { draining, errorOf } from './runs.ts';
-import type { Run, Runs } from './runs.ts';
+import type { Runs } from './runs.ts';
 import type { Session, Store } from './store.ts';
 import { invalid, Refusal, refused } from './wire.ts';
 import type { Answer } from './wire.ts';
@@ -121,12 +121,14 @@ export class Conversations {
   /** Some seconds after the start, as a gateway does it by itself: what a dead process had begun goes on under another id. */
   #repeatInterrupted(): void {
     const { store, runs } = this.#deps;
-    for (const { key, status } of store.data.sessions) {
+    for (const { key, status, rows } of store.data.sessions) {
       if (status !== 'running' || runs.inFlight(key)) continue;
       const agentId = /^agent:([^:]+):conv:/.exec(key)?.[1];
       const provenance = { kind: 'internal_system', sourceTool: 'main_session_restart_recovery' };
-      const run: Run = { runId: randomUUID(), agentId: agentId ?? '', sessionKey: key, message: GO_ON, provenance, onEnd: () => {} };
-      if (agentId !== undefined) runs.add(run);
+      const asked = rows.findLast(({ role, provenance: by }) => role === 'user' && by?.sourceTool !== provenance.sourceTool);
+      const prompt = typeof asked?.content === 'string' ? asked.content : '';
+      const run = { runId: randomUUID(), sessionKey: key, message: GO_ON, prompt, provenance, onEnd: () => {} };
+      if (agentId !== undefined) runs.add({ ...run, agentId });
     }
   }
 }

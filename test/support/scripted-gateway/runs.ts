@@ -13,6 +13,8 @@ export interface Run {
   agentId: string;
   sessionKey: string;
   message: string;
+  /** What is answered, where that is not the message. */
+  prompt?: string;
   /** Of a job, or the gateway's own repetition of an interrupted turn: nobody waits for its second answer. */
   provenance?: { sourceTool: string; kind: string };
   /** Gets the second answer. */
@@ -126,7 +128,7 @@ export class Runs {
     const broken = this.#faults.take('tool-fails', run);
     if (broken) this.#callTool(run, session, { name: 'exec', text: broken.text, isError: true });
     for (;;) {
-      const prompt = { system: '', lastUserText: run.message, toolResults };
+      const prompt = { system: '', lastUserText: run.prompt ?? run.message, toolResults };
       const script = scriptOf({ model: 'scripted', messages: [] }, prompt, (text) => `You said: ${text}`);
       if (script.kind === 'fail') return this.#failAtModel(run, session, script.status);
       if (script.kind === 'text') return this.#answer(run, session, script);

@@ -1,0 +1,273 @@
+import { abortTurn, sendTurn } from '../../../runtime/openclaw/agent-turn.ts';
+import type { TurnRequest } from '../../../runtime/openclaw/agent-turn.ts';
+import { getAgentFiles, setAgentFile } from '../../../runtime/openclaw/agent-files.ts';
+import { waitForAgents } from '../../../runtime/openclaw/agent-liveness.ts';
+import { addCron, listCronRuns, listCrons, removeCron, runCron, updateCron } from '../../../runtime/openclaw/crons.ts';
+import type { CronJob, CronRun, NewCron } from '../../../runtime/openclaw/crons.ts';
+import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/gateway-client.ts';
+import { GatewayRequestError } from '../../../runtime/openclaw/gateway-errors.ts';
+import { readHistory } from '../../../runtime/openclaw/gateway-history.ts';
+import type { HistoryRow } from '../../../runtime/openclaw/gateway-history.ts';
+import { probeReadiness } from '../../../runtime/openclaw/readiness.ts';
+import { decideRecovery } from '../../../runtime/openclaw/recovery.ts';
+import { syncSecrets } from '../../../runtime/openclaw/secret-store.ts';
+import { readSkills } from '../../../runtime/openclaw/skill-liveness.ts';
+import { proveTurns } from '../../../runtime/openclaw/turn-proof.ts';
+import { listSessionsSince, unpromptedRuns } from '../../../runtime/openclaw/unprompted-runs.ts';
+import { eventually } from '../../support/eventually.ts';
+import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
+import { listen, send, turnOf, WAIT_MS } from './turns-under-test.ts';
+
+/** One of the two gateways that are compared. */
+export interface Subject {
+  gateway: GatewayUnderTest;
+  client: GatewayClient;
+  /** Lets every answer that is held under this name go on. */
+  release(name: string): void;
+}
+
+/** What our own code reads of a gateway, without what differs from one run to the next. */
+export type Observe = (subject: Subject) => Promise<unknown>;
+
+const never = new AbortController().signal;
+
+export async function refusalOf(call: Promise<unknown>): Promise<unknown> {
+  try {
+    return { answered: await call };
+  } catch (error) {
+    if (error instanceof GatewayRequestError) return { code: error.code, retryable: error.retryable };
+    throw error;
+  }
+}
+
+/** Rows of the gateway's own, such as notices, are not compared: nobody reads them. */
+export async function historyOf(client: GatewayClient, { sessionKey }: TurnRequest, ...keys: string[]): Promise<unknown> {
+  const history = await readHistory(client, { sessionKey, keys });
+  return {
+    isKnown: history.sessionId !== null,
+    rows: history.rows.filter(({ role }) => role === 'user' || role === 'assistant').map(rowOf),
+    inFlightRun: history.inFlightRun,
+    status: history.status,
+    lastRunId: history.lastRunId,
+    pendingInputs: history.pendingInputs.filter(({ runId }) => keys.includes(runId)),
+    inputReceipts: history.inputReceipts,
+    decisions: keys.map((key) => decisionOf(decideRecovery(history, key))),
+    unprompted: unpromptedRuns(history, (runId) => runId.startsWith('msg_')).length,
+  };
+}
+
+export function decisionOf(recovery: ReturnType<typeof decideRecovery>): unknown {
+  if (recovery.kind === 'failed') return { kind: 'failed', reason: recovery.reason };
+  return recovery.kind === 'running' ? { ...recovery, runKey: isOurs(recovery.runKey) ? recovery.runKey : 'its own' } : recovery;
+}
+
+const isOurs = (runId: string | null): boolean => runId?.startsWith('msg_') ?? false;
+
+function rowOf({ role, text, key, runId, stopReason, callsTool, aborted, restartsRun, customType }: HistoryRow): unknown {
+  const isError = stopReason === 'error';
+  const own = (id: string | null): string | null => (id === null || isOurs(id) ? id : 'its own');
+  return {
+    ...{ role, stopReason, callsTool, aborted, restartsRun, customType },
+    text: isError || restartsRun ? '' : text,
+    key: own(key),
+    runId: own(runId),
+  };
+}
+
+/** The kinds of events of a run, each once per stretch: how many deltas there are depends on the time. */
+function kindsOf(events: readonly GatewayEvent[]): string[] {
+  const kinds = events.map(({ kind }) => kind).filter((kind) => kind !== 'other');
+  return kinds.filter((kind, index) => kind !== kinds[index - 1]);
+}
+
+const withoutText = (result: unknown): unknown =>
+  JSON.parse(JSON.stringify(result, (name, value: unknown) => (name === 'message' ? undefined : value)));
+
+async function settled(client: GatewayClient, turn: TurnRequest): Promise<void> {
+  await eventually(async () => {
+    const { status } = await readHistory(client, { sessionKey: turn.sessionKey, keys: [] });
+    if (status === null || status === 'running') throw new Error('It still runs');
+  }, WAIT_MS);
+}
+
+async function observeTurn(client: GatewayClient, turn: TurnRequest): Promise<unknown> {
+  const heard = listen(client);
+  const { first, result } = await send(client, turn);
+  const end = await result;
+  const live = await heard.endOf(turn.key);
+  await settled(client, turn);
+  const events = heard.of(turn.key);
+  const ended = events.findIndex(({ kind }) => kind === 'final' || kind === 'error');
+  return {
+    ...{ first, end: withoutText(end), live: withoutText(live), kinds: kindsOf(events.slice(0, ended + 1)) },
+    sessionKeys: [...new Set(events.flatMap((event) => ('sessionKey' in event ? [event.sessionKey] : [])))],
+    texts: events.flatMap((event) => (event.kind === 'delta' ? [event.text] : [])).at(-1),
+    phases: [...new Set(events.flatMap((event) => (event.kind === 'other' && event.stream === 'tool' ? [event.phase] : [])))]
+      .filter((phase) => phase !== 'update')
+      .toSorted(),
+    history: await historyOf(client, turn, turn.key),
+    again: withoutText(await sendTurn(client, turn)),
+  };
+}
+
+const CRON: NewCron = {
+  ...{ cronId: 'cron_same', agentId: 'alpha', name: 'Digest', enabled: true },
+  ...{ schedule: { kind: 'every', everyMs: 3_600_000 }, message: '[[SAY Nothing new.]]' },
+};
+
+const jobOf = ({ id, nextRunAt, updatedAt, ...job }: CronJob): unknown => ({
+  ...job,
+  has: [id !== '', nextRunAt !== null, updatedAt.getTime() > 0],
+});
+const runOf = ({ jobId, sessionKey, sessionId, runAtMs, endedAtMs, error, summary, ...run }: CronRun): unknown => ({
+  ...run,
+  has: [sessionKey?.startsWith(`agent:alpha:cron:${jobId}`), sessionId !== null, runAtMs > 0, endedAtMs >= runAtMs, error !== null],
+  ...(run.status === 'ok' && { summary }),
+});
+
+async function observeRun(client: GatewayClient, jobId: string): Promise<unknown> {
+  const runs: CronRun[] = [];
+  const finals: string[] = [];
+  const stop = client.onEvent((event) => {
+    if (event.kind === 'cron-run' && event.run.jobId === jobId) runs.push(event.run);
+    if (event.kind === 'final' && event.sessionKey.includes(`:cron:${jobId}`)) finals.push(event.text);
+  });
+  const begun = await runCron(client, jobId);
+  const run = await eventually(() => {
+    if (!runs[0]) throw new Error('The run has not ended');
+    return runs[0];
+  }, WAIT_MS);
+  const listed = await eventually(async () => {
+    const found = (await listCronRuns(client, 0)).runs.find((one) => one.runAtMs === run.runAtMs);
+    if (!found) throw new Error('The run is not listed');
+    return found;
+  }, WAIT_MS);
+  stop();
+  return { begun, heard: runOf(run), listed: runOf({ ...listed, jobName: run.jobName, agentId: run.agentId }), finals };
+}
+
+/** In order: each goes on where the one before ended. */
+export const CASES: ReadonlyArray<readonly [string, Observe]> = [
+  [
+    'readiness and agents',
+    async ({ gateway, client }) => {
+      const endpoint = await gateway.endpoint();
+      await waitForAgents(endpoint, gateway.token, { present: ['alpha'], absent: ['beta'] }, { signal: never, deadlineMs: WAIT_MS });
+      await gateway.setAgents(['alpha', 'beta']);
+      await waitForAgents(endpoint, gateway.token, { present: ['beta'], absent: [] }, { signal: never, deadlineMs: WAIT_MS });
+      const health = await fetch(`${endpoint.httpUrl}/healthz`);
+      const unknown = await fetch(`${endpoint.httpUrl}/v1/models/openclaw%2Falpha`);
+      const { bundled, custom } = await readSkills(client, 'alpha');
+      return { ready: await probeReadiness(endpoint, WAIT_MS), statuses: [health.status, unknown.status], bundled, custom };
+    },
+  ],
+  ['a conversation that is not known', ({ client }) => historyOf(client, turnOf('conv_none', 'msg_none', ''), 'msg_none')],
+  ['a turn', ({ client }) => observeTurn(client, turnOf('conv_turn', 'msg_turn', '[[WORDS 3]] [[DELAY 100]] one'))],
+  ['the next turn', ({ client }) => observeTurn(client, turnOf('conv_turn', 'msg_next', '[[SAY two words]]'))],
+  [
+    'a turn with a tool',
+    ({ client }) =>
+      observeTurn(client, turnOf('conv_tool', 'msg_tool', '[[FIRST Let me look.]] [[TOOL exec {"command":"echo found"}]] look')),
+  ],
+  ['a turn that fails at the model', ({ client }) => observeTurn(client, turnOf('conv_fail', 'msg_fail', '[[FAIL 400]] fails'))],
+  [
+    'a turn that runs, one that waits behind it, and their aborts',
+    async ({ client }) => {
+      const heard = listen(client);
+      const running = turnOf('conv_queue', 'msg_running', '[[WORDS 4]] [[HOLD queue 2]] held');
+      const waiting = turnOf('conv_queue', 'msg_waiting', '[[SAY never]]');
+      const first = await send(client, running);
+      await heard.seen(running.key, (event) => event.kind === 'delta' && event.text === 'w1 w2');
+      const again = await sendTurn(client, running);
+      const second = await send(client, waiting);
+      const keys = [running.key, waiting.key];
+      const atWork = await historyOf(client, running, ...keys);
+      const unknown = await abortTurn(client, { ...running, key: 'msg_unknown' });
+      const abortedWaiting = await abortTurn(client, waiting);
+      const endOfWaiting = await second.result;
+      const abortedRunning = await abortTurn(client, running);
+      const endOfRunning = [await first.result, await heard.endOf(running.key)];
+      await settled(client, running);
+      return {
+        ...{ first: first.first, again, second: second.first, atWork, unknown, abortedWaiting, abortedRunning },
+        ...{ endOfWaiting, endOfRunning: withoutText(endOfRunning), after: await historyOf(client, running, ...keys) },
+        spent: [withoutText(await sendTurn(client, running)), withoutText(await sendTurn(client, waiting))],
+      };
+    },
+  ],
+  [
+    'requests that are not taken',
+    async ({ client }) => ({
+      agent: withoutText(await sendTurn(client, { ...turnOf('conv_x', 'msg_x', 'Hello'), agentId: 'nope', sessionKey: 'agent:nope:conv:x' })),
+      params: await refusalOf(client.request('agent', { nope: 1 })),
+      method: await refusalOf(client.request('no.such.method', {})),
+    }),
+  ],
+  [
+    'jobs',
+    async ({ client }) => {
+      const job = await addCron(client, CRON);
+      const again = await addCron(client, CRON);
+      const run = await observeRun(client, job.id);
+      const changes = { name: 'Morning', schedule: { kind: 'cron', expr: '0 9 * * 1-5', timeZone: 'Europe/Berlin' } } as const;
+      const changed = await updateCron(client, job.id, { ...changes, message: '[[FAIL 400]] fails', enabled: false });
+      const failed = await observeRun(client, job.id);
+      const listed = (await listCrons(client)).filter(({ isInternal }) => !isInternal);
+      const internal = (await listCrons(client)).filter(({ isInternal, enabled }) => isInternal && enabled);
+      await removeCron(client, job.id);
+      await removeCron(client, job.id);
+      return {
+        ...{ job: jobOf(job), isSame: again.id === job.id, run, changed: changed && jobOf(changed), failed, listed: listed.map(jobOf) },
+        left: (await listCrons(client)).filter(({ isInternal }) => !isInternal).length + 0 * internal.length,
+        unknown: [await updateCron(client, job.id, { enabled: true }), await runCron(client, job.id)],
+        wrong: await refusalOf(addCron(client, { ...CRON, cronId: 'cron_wrong', schedule: { kind: 'cron', expr: 'nope', timeZone: null } })),
+        nobody: await refusalOf(addCron(client, { ...CRON, cronId: 'cron_nobody', agentId: 'nope' })),
+      };
+    },
+  ],
+  [
+    'secrets',
+    async ({ client }) => {
+      await syncSecrets(client, new Map([['A_KEY', 'one'], ['B_KEY', 'two']]));
+      await syncSecrets(client, new Map([['B_KEY', 'three']]));
+      const wrong = await refusalOf(client.request('secrets.store.set', { name: 'no name', value: 'x', kind: 'env' }));
+      const { entries } = (await client.request('secrets.store.list', {})) as { entries: { name: string; kind: string; value?: string }[] };
+      return { entries: entries.map(({ name, kind, value }) => ({ name, kind, value })), wrong };
+    },
+  ],
+  [
+    'files of agents',
+    async ({ client }) => {
+      const before = [...(await getAgentFiles(client, 'beta')).keys()].filter((name) => name === 'MEMORY.md');
+      await setAgentFile(client, { agentId: 'beta', name: 'SOUL.md', content: 'calm' });
+      return {
+        before,
+        after: (await getAgentFiles(client, 'beta')).get('SOUL.md'),
+        other: await refusalOf(client.request('agents.files.set', { agentId: 'beta', name: 'other.md', content: 'x' })),
+        nobody: await refusalOf(client.request('agents.files.set', { agentId: 'nope', name: 'SOUL.md', content: 'x' })),
+      };
+    },
+  ],
+  [
+    'conversations that are archived, reset, listed and grouped',
+    async ({ client }) => {
+      const turn = turnOf('conv_shelf', 'msg_shelf', '[[SAY kept]]');
+      await (await send(client, turn)).result;
+      await settled(client, turn);
+      const { sessionId } = await readHistory(client, { sessionKey: turn.sessionKey, keys: [] });
+      await client.request('sessions.patch', { key: turn.sessionKey, archived: true, expectedSessionId: sessionId });
+      const raw = { agentId: 'alpha', sessionKey: turn.sessionKey, message: 'x', idempotencyKey: 'msg_raw', deliver: false };
+      const archived = await refusalOf(client.request('agent', raw));
+      const restored = await send(client, turnOf('conv_shelf', 'msg_restored', '[[SAY restored]]'));
+      const answer = await restored.result;
+      await settled(client, turn);
+      const since = (await listSessionsSince(client, 0)).map(({ sessionKey }) => sessionKey).filter((key) => key.includes(':conv:'));
+      await client.request('sessions.reset', { key: turn.sessionKey });
+      return {
+        ...{ archived, restored: restored.first, answer, since: since.toSorted() },
+        reset: await historyOf(client, turn, turn.key),
+        proof: [await proveTurns(client, never), await proveTurns(client, never)],
+      };
+    },
+  ],
+];

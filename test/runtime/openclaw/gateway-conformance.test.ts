@@ -1,0 +1,49 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { GATEWAY_START_MS, startGateway, startScriptedProgram } from '../../support/gateway-under-test.ts';
+import { CASES } from './conformance-cases.ts';
+import type { Observe, Subject } from './conformance-cases.ts';
+import { observeDrain, observeKill } from './conformance-ends.ts';
+import { WAIT_MS } from './turns-under-test.ts';
+
+// What our tests say of a scripted gateway holds for a real one as far as the two show the same to our code.
+
+let real: Subject;
+let scripted: Subject;
+
+beforeAll(async () => {
+  const [gateway, program] = await Promise.all([startGateway(['alpha']), startScriptedProgram(['alpha'])]);
+  real = { gateway, client: await gateway.connect(), release: (name) => gateway.model.release(name) };
+  scripted = {
+    gateway: program.gateway,
+    client: await program.gateway.connect(),
+    release: (name) => program.control.release(name),
+  };
+}, GATEWAY_START_MS);
+afterAll(async () => {
+  await Promise.all([real.gateway.close(), scripted.gateway.close()]);
+}, GATEWAY_START_MS);
+
+async function expectSame(observe: Observe): Promise<void> {
+  const [ofScripted, ofReal] = [await observe(scripted), await observe(real)];
+  expect(ofScripted).toEqual(ofReal);
+}
+
+test.each(CASES)(
+  '%s: the scripted gateway shows what the real one shows',
+  async (_, observe) => {
+    await expectSame(observe);
+  },
+  2 * WAIT_MS,
+);
+
+test(
+  'killed: what ran is taken up under its key or goes on by itself, and what waited has spent its key',
+  () => expectSame(observeKill),
+  2 * GATEWAY_START_MS,
+);
+
+test(
+  'told to end: what runs ends, what waits and what comes is refused, and the process ends well',
+  () => expectSame(observeDrain),
+  2 * GATEWAY_START_MS,
+);

@@ -1,0 +1,159 @@
+import { listenToNotifications } from '../../database/notifications.ts';
+import { viewInstances } from '../../database/queries/view-instances.ts';
+import type { InstanceRow } from '../../database/queries/view-instances.ts';
+import { getTurn } from '../../database/queries/find-turn.ts';
+import type { TurnView } from '../../database/queries/find-turn.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
+import { systemClock } from '../../lib/clock.ts';
+import { acceptTurn } from '../../turns/accept-turn.ts';
+import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createProcessLease } from '../../turns/process-lease.ts';
+import { createTurnSender } from '../../turns/turn-sender.ts';
+import { createTurnWatches } from '../../turns/watch-turns.ts';
+import { startOutboxRelay } from '../../worker/outbox-relay.ts';
+import { startShardLeases } from '../../worker/shard-leases.ts';
+import { startWatchingGateways } from '../../worker/watch-gateways.ts';
+import { turnDepsOf } from '../../activities/step-deps.ts';
+import { eventually } from '../support/eventually.ts';
+import { gateOf } from '../support/gate-of.ts';
+import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
+import type { ScriptedControl } from '../support/scripted-gateway/scripted-control.ts';
+import { startReconciler } from './reconciler-under-test.ts';
+import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
+
+/** Everything that a message passes through but HTTP: a reconciler, a watcher and the sender of an API, on one database. */
+export interface ProductUnderTest {
+  reconciler: ReconcilerUnderTest;
+  /** A running instance with one agent, whose gateway is a scripted one. */
+  newInstance(): Promise<InstanceUnderTest>;
+  close(): Promise<void>;
+}
+
+export interface InstanceUnderTest extends NewInstance {
+  control: ScriptedControl;
+  /** Accepts a message in this conversation as a message call does. Answers the id of the reply. */
+  say(text: string, conversation?: string): Promise<string>;
+  /** The turn once it has ended. */
+  end(messageId: string): Promise<TurnView>;
+  /** As the API shows it. */
+  view(): Promise<InstanceRow>;
+  /** Runs a statement with the id of the instance as its one parameter. */
+  sql<T>(statement: string): Promise<T[]>;
+  bootId(): Promise<string | null>;
+  /** How many gateway processes it has had, and how often a turn of this message was carried out to its end. */
+  starts(): number;
+  answersTo(messageId: string): number;
+  /** Waits until its gateway was noted to refuse, and has that have lasted for so long. */
+  ageRefusals(seconds: number, times?: number): Promise<void>;
+  sessionKey(messageId: string): Promise<string>;
+}
+
+const START_MS = 60_000;
+export const REPAIR_MS = 120_000;
+
+export async function startProduct(): Promise<ProductUnderTest> {
+  const reconciler = await startReconciler({ gatewayEntry: SCRIPTED_GATEWAY, maxRunning: 64 });
+  const { orm, driver, deps, client, connection, makeId } = reconciler;
+  const { log } = deps;
+  const masterKeys = deps.config.MASTER_KEYS;
+  const monotonicMs = (): number => performance.now();
+  const notifications = listenToNotifications(reconciler.databaseUrl, log);
+  const temporal = { client: () => client, connection: () => connection, namespace: client.options.namespace };
+  const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
+
+  const ofWorker = createGatewayConnections({ driver, masterKeys, log });
+  const worker = createProcessLease({ orm, kind: 'worker', makeId, log });
+  await worker.start();
+  const turnWatches = createTurnWatches({ ...turnDepsOf(deps), notifications });
+  const leases = startShardLeases({ orm, processId: () => worker.id(), monotonicMs, onChange: () => watches.wake(), log });
+  const watches = startWatchingGateways({
+    ...{ orm, driver, connections: ofWorker, leases, notifications, turnWatches, monotonicMs, log },
+    ...{ clock: systemClock, random: Math.random },
+  });
+
+  const ofApi = createGatewayConnections({ driver, masterKeys, log });
+  const api = createProcessLease({ orm, kind: 'api', makeId, log });
+  await api.start();
+  const sender = createTurnSender({ ...turnDepsOf(deps), connections: ofApi, lease: api, notifications });
+
+  function underTest(instance: NewInstance): InstanceUnderTest {
+    const { instanceId, agentId, runtimeId, gatewayAgentId } = instance;
+    const control = controlScripted(driver.paths(runtimeId).stateDir);
+    const sql = <T>(statement: string): Promise<T[]> => orm.em.fork().execute<T[]>(statement, [instanceId]);
+    const view = async (): Promise<InstanceRow> => {
+      const [found] = await viewInstances(orm.em.fork(), [instanceId]);
+      if (!found) throw new Error('There is no such instance');
+      return found;
+    };
+    return {
+      ...instance,
+      control,
+      sql,
+      view,
+      async say(text, conversation = '') {
+        const said = { instanceId, agentId, sessionId: conversation, text, sender: { type: 'user', id: 'u1', name: 'Somebody' } };
+        const accepted = await runTransaction(orm.em, async (em) =>
+          acceptTurn(em, await gateOf(em, { instanceId, agentId }), {
+            ...said,
+            owner: sender.owner(),
+            makeId,
+            now: systemClock(),
+          }),
+        );
+        sender.kick(accepted.messageId, accepted);
+        return accepted.messageId;
+      },
+      end: (messageId) =>
+        eventually(async () => {
+          const turn = await getTurn(orm.em.fork(), messageId);
+          if (!turn || turn.status === 'pending')
+            throw new Error(`The turn has not ended; the instance: ${JSON.stringify(await view())}`);
+          return turn;
+        }, REPAIR_MS),
+      async bootId() {
+        const [row] = await sql<{ bootId: string | null }>('select boot_id as "bootId" from instances where id = ?');
+        return row?.bootId ?? null;
+      },
+      starts: () => control.journal().filter(({ what }) => what === 'started').length,
+      answersTo: (messageId) =>
+        control.journal().filter(({ what, runId }) => what === 'answered' && runId?.replace(/~\d+$/, '') === messageId).length,
+      async ageRefusals(seconds, times = 2) {
+        await eventually(async () => {
+          const aged = await sql(
+            `update gateway_refusals set first_at = first_at - interval '${seconds} seconds', times = times + ${times}
+              where instance_id = ? and first_at > now() - interval '${seconds} seconds' returning sign`,
+          );
+          if (aged.length === 0) throw new Error('It was not noted to refuse');
+        }, START_MS);
+      },
+      async sessionKey(messageId) {
+        const [row] = await orm.em
+          .fork()
+          .execute<{ id: string }[]>('select conversation_id as id from messages where id = ?', [messageId]);
+        return `agent:${gatewayAgentId}:conv:${row?.id}`;
+      },
+    };
+  }
+
+  return {
+    reconciler,
+    async newInstance() {
+      const instance = await reconciler.newInstance();
+      await orm.em.fork().execute('update accounts set balance_nano_usd = 50000000000 where id = ?', [instance.accountId], 'run');
+      await reconciler.power(instance.instanceId, 'start');
+      const started = underTest(instance);
+      await eventually(async () => {
+        if ((await started.view()).status !== 'running') throw new Error('It does not run');
+      }, START_MS);
+      return started;
+    },
+    async close() {
+      await sender.stop();
+      await Promise.all([leases.stop(), watches.stop(), turnWatches.stop(), relay.stop()]);
+      await Promise.all([worker.stop(), api.stop()]);
+      for (const connections of [ofWorker, ofApi]) connections.closeAll();
+      await notifications.close();
+      await reconciler.close();
+    },
+  };
+}
