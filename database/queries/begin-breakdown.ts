@@ -34,6 +34,7 @@ export async function beginBreakdown(em: EntityManager, breakdown: Breakdown): P
   const row = await lockRow(em, breakdown);
   if (!row) return false;
   const { recent, pauseMs, giveUp } = afterBreakdown([...row.breakdowns.map((at) => new Date(at)), now], now);
+  const isLast = giveUp || failure === 'gateway_damaged';
   const { code, message, retryable } = STEP_FAILURES[failure];
   await em.execute(
     `update instances
@@ -45,9 +46,10 @@ export async function beginBreakdown(em: EntityManager, breakdown: Breakdown): P
     [
       now,
       now,
-      pauseMs,
+      // Giving up waits for nothing.
+      isLast ? 0 : pauseMs,
       `{${recent.map((at) => at.toISOString()).join(',')}}`,
-      giveUp || failure === 'gateway_damaged' ? failure : null,
+      isLast ? failure : null,
       code,
       message,
       now,

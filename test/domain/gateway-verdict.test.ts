@@ -44,9 +44,12 @@ describe('one conversation of several', () => {
     expect(judgeGateway(evidence)).toBe(verdict);
   });
 
-  test.each<RefusalSign>(['cleanup_failed', 'not_ready', 'tools_closed'])('%s is about the process, whatever others do', (sign) => {
-    expect(judgeGateway(seen(sign, 3, 60, { othersAnswered: true, othersInFlight: 5 }))).toBe('restart');
-  });
+  test.each<RefusalSign>(['cleanup_failed', 'not_ready', 'tools_closed'])(
+    '%s is about the process, whatever others do',
+    (sign) => {
+      expect(judgeGateway(seen(sign, 3, 60, { othersAnswered: true, othersInFlight: 5 }))).toBe('restart');
+    },
+  );
 });
 
 test('a turn that is not begun waits for as long as the gateway runs as many as it can', () => {

@@ -195,7 +195,9 @@ describe('a breakdown', () => {
     expect(await sql('select boot_id, owner, attempt, deaths from messages where id = ?', turn)).toEqual([
       { boot_id: null, owner: 'shard', attempt: 1, deaths: 0 },
     ]);
-    expect(await sql(`select action from audit_entries where instance_id = ?`)).toEqual([{ action: 'instances.replace-gateway' }]);
+    expect(await sql(`select action from audit_entries where instance_id = ?`)).toEqual([
+      { action: 'instances.replace-gateway' },
+    ]);
   });
 
   test('of another process than the one that takes messages changes nothing', async () => {

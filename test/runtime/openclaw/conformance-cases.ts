@@ -121,7 +121,13 @@ const jobOf = ({ id, nextRunAt, updatedAt, ...job }: CronJob): unknown => ({
 });
 const runOf = ({ jobId, sessionKey, sessionId, runAtMs, endedAtMs, error, summary, ...run }: CronRun): unknown => ({
   ...run,
-  has: [sessionKey?.startsWith(`agent:alpha:cron:${jobId}`), sessionId !== null, runAtMs > 0, endedAtMs >= runAtMs, error !== null],
+  has: [
+    sessionKey?.startsWith(`agent:alpha:cron:${jobId}`),
+    sessionId !== null,
+    runAtMs > 0,
+    endedAtMs >= runAtMs,
+    error !== null,
+  ],
   ...(run.status === 'ok' && { summary }),
 });
 
@@ -152,7 +158,12 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
     'readiness and agents',
     async ({ gateway, client }) => {
       const endpoint = await gateway.endpoint();
-      await waitForAgents(endpoint, gateway.token, { present: ['alpha'], absent: ['beta'] }, { signal: never, deadlineMs: WAIT_MS });
+      await waitForAgents(
+        endpoint,
+        gateway.token,
+        { present: ['alpha'], absent: ['beta'] },
+        { signal: never, deadlineMs: WAIT_MS },
+      );
       await gateway.setAgents(['alpha', 'beta']);
       await waitForAgents(endpoint, gateway.token, { present: ['beta'], absent: [] }, { signal: never, deadlineMs: WAIT_MS });
       const health = await fetch(`${endpoint.httpUrl}/healthz`);
@@ -198,7 +209,9 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
   [
     'requests that are not taken',
     async ({ client }) => ({
-      agent: withoutText(await sendTurn(client, { ...turnOf('conv_x', 'msg_x', 'Hello'), agentId: 'nope', sessionKey: 'agent:nope:conv:x' })),
+      agent: withoutText(
+        await sendTurn(client, { ...turnOf('conv_x', 'msg_x', 'Hello'), agentId: 'nope', sessionKey: 'agent:nope:conv:x' }),
+      ),
       params: await refusalOf(client.request('agent', { nope: 1 })),
       method: await refusalOf(client.request('no.such.method', {})),
     }),
@@ -217,10 +230,19 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       await removeCron(client, job.id);
       await removeCron(client, job.id);
       return {
-        ...{ job: jobOf(job), isSame: again.id === job.id, run, changed: changed && jobOf(changed), failed, listed: listed.map(jobOf) },
+        ...{
+          job: jobOf(job),
+          isSame: again.id === job.id,
+          run,
+          changed: changed && jobOf(changed),
+          failed,
+          listed: listed.map(jobOf),
+        },
         left: (await listCrons(client)).filter(({ isInternal }) => !isInternal).length + 0 * internal.length,
         unknown: [await updateCron(client, job.id, { enabled: true }), await runCron(client, job.id)],
-        wrong: await refusalOf(addCron(client, { ...CRON, cronId: 'cron_wrong', schedule: { kind: 'cron', expr: 'nope', timeZone: null } })),
+        wrong: await refusalOf(
+          addCron(client, { ...CRON, cronId: 'cron_wrong', schedule: { kind: 'cron', expr: 'nope', timeZone: null } }),
+        ),
         nobody: await refusalOf(addCron(client, { ...CRON, cronId: 'cron_nobody', agentId: 'nope' })),
       };
     },
@@ -228,10 +250,18 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
   [
     'secrets',
     async ({ client }) => {
-      await syncSecrets(client, new Map([['A_KEY', 'one'], ['B_KEY', 'two']]));
+      await syncSecrets(
+        client,
+        new Map([
+          ['A_KEY', 'one'],
+          ['B_KEY', 'two'],
+        ]),
+      );
       await syncSecrets(client, new Map([['B_KEY', 'three']]));
       const wrong = await refusalOf(client.request('secrets.store.set', { name: 'no name', value: 'x', kind: 'env' }));
-      const { entries } = (await client.request('secrets.store.list', {})) as { entries: { name: string; kind: string; value?: string }[] };
+      const { entries } = (await client.request('secrets.store.list', {})) as {
+        entries: { name: string; kind: string; value?: string }[];
+      };
       return { entries: entries.map(({ name, kind, value }) => ({ name, kind, value })), wrong };
     },
   ],
@@ -252,7 +282,9 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
     'conversations that are archived, reset, listed and grouped',
     async ({ client }) => {
       const turn = turnOf('conv_shelf', 'msg_shelf', '[[SAY kept]]');
-      await (await send(client, turn)).result;
+      await (
+        await send(client, turn)
+      ).result;
       await settled(client, turn);
       const { sessionId } = await readHistory(client, { sessionKey: turn.sessionKey, keys: [] });
       await client.request('sessions.patch', { key: turn.sessionKey, archived: true, expectedSessionId: sessionId });
@@ -261,7 +293,9 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       const restored = await send(client, turnOf('conv_shelf', 'msg_restored', '[[SAY restored]]'));
       const answer = await restored.result;
       await settled(client, turn);
-      const since = (await listSessionsSince(client, 0)).map(({ sessionKey }) => sessionKey).filter((key) => key.includes(':conv:'));
+      const since = (await listSessionsSince(client, 0))
+        .map(({ sessionKey }) => sessionKey)
+        .filter((key) => key.includes(':conv:'));
       await client.request('sessions.reset', { key: turn.sessionKey });
       return {
         ...{ archived, restored: restored.first, answer, since: since.toSorted() },

@@ -24,7 +24,11 @@ export function readConfig(file: string): GatewayConfig {
   return config.parse(JSON.parse(readFileSync(file, 'utf8')));
 }
 
-const secretParams = z.looseObject({ name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/), value: z.string(), kind: z.literal('env') });
+const secretParams = z.looseObject({
+  name: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/),
+  value: z.string(),
+  kind: z.literal('env'),
+});
 const nameParams = z.looseObject({ name: z.string() });
 const fileParams = z.looseObject({ agentId: z.string(), name: z.string() });
 const setParams = z.looseObject({ agentId: z.string(), name: z.string(), content: z.string() });
@@ -86,7 +90,9 @@ export class Content {
     const { agents, skills } = this.#deps.config();
     if (!Object.hasOwn(agents.entries, agentId)) throw invalid(`unknown agent id "${agentId}"`);
     const bundled = skills.allowBundled.filter((name) => name !== '-');
-    return { skills: bundled.map((name) => ({ name, source: 'openclaw-bundled', blockedByAllowlist: false, missing: { env: [] } })) };
+    return {
+      skills: bundled.map((name) => ({ name, source: 'openclaw-bundled', blockedByAllowlist: false, missing: { env: [] } })),
+    };
   }
 
   #removeSecret(name: string): void {

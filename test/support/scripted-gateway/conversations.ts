@@ -4,7 +4,7 @@ import type { Faults } from './faults.ts';
 import { draining, errorOf } from './runs.ts';
 import type { Runs } from './runs.ts';
 import type { Session, Store } from './store.ts';
-import { invalid, Refusal, refused } from './wire.ts';
+import { invalid, Refusal, refused, unavailable } from './wire.ts';
 import type { Answer } from './wire.ts';
 
 const agentParams = z.looseObject({
@@ -56,16 +56,15 @@ export class Conversations {
       return refused(new Refusal(errorOf(refusal)));
     }
     const session = store.open(sessionKey);
-    if (session.isArchived)
-      return refused(invalid(`Session "${sessionKey}" is archived. Restore it before starting new work.`));
+    if (session.isArchived) return refused(invalid(`Session "${sessionKey}" is archived. Restore it before starting new work.`));
+    if (isSpent(session, runId)) return refused(spent());
     this.#known.set(runId, null);
     const run = { runId, agentId, sessionKey, message };
     const onEnd = (answer: Answer): void => {
       this.#known.set(runId, answer);
       second(answer);
     };
-    if (isSpent(session, runId)) setImmediate(() => runs.refuse({ ...run, onEnd }, spent()));
-    else runs.add({ ...run, onEnd });
+    runs.add({ ...run, onEnd });
     return { ok: true, payload: { runId, sessionKey, agentId, status: 'accepted', acceptedAt: Date.now() } };
   }
 
@@ -138,12 +137,13 @@ function isSpent({ inputs }: Session, runId: string): boolean {
   return inputs.some((input) => input.runId === runId && input.state !== 'pending');
 }
 
-function spent() {
-  return { code: 'UNAVAILABLE', message: 'Pending input ownership ended; submit a new turn to continue' };
+function spent(): Refusal {
+  return unavailable('Pending input ownership ended; submit a new turn to continue');
 }
 
 export function parse<T>(schema: z.ZodType<T>, raw: object, method: string): T {
   const parsed = schema.safeParse(raw);
-  if (!parsed.success) throw invalid(`invalid ${method} params: ${parsed.error.issues.map(({ path }) => path.join('.')).join(', ')}`);
+  if (!parsed.success)
+    throw invalid(`invalid ${method} params: ${parsed.error.issues.map(({ path }) => path.join('.')).join(', ')}`);
   return parsed.data;
 }

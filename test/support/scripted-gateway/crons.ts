@@ -125,7 +125,14 @@ export class Crons {
     const runAtMs = Date.now();
     const runId = `${how}:${id}:${runAtMs}:1`;
     const onEnd = (answer: Answer): void => this.#finish(id, { sessionId, sessionKey, runAtMs, runId }, answer);
-    this.#deps.runs.add({ runId: sessionId, agentId, sessionKey, message, provenance: { kind: 'internal_system', sourceTool: 'cron' }, onEnd });
+    this.#deps.runs.add({
+      runId: sessionId,
+      agentId,
+      sessionKey,
+      message,
+      provenance: { kind: 'internal_system', sourceTool: 'cron' },
+      onEnd,
+    });
     return runId;
   }
 

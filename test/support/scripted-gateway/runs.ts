@@ -84,7 +84,7 @@ export class Runs {
     while (!this.isIdle()) await sleep(STEP_MS);
     for (const run of this.#waiting.splice(0)) {
       const error = { code: 'UNAVAILABLE', message: 'Gateway is draining; new tasks are not accepted' };
-      this.refuse(run, error);
+      this.#refuse(run, error);
     }
   }
 
@@ -103,7 +103,7 @@ export class Runs {
   }
 
   /** A gateway that was refused by what keeps its data ends the turn before it began. */
-  refuse(run: Run, error: WireError): void {
+  #refuse(run: Run, error: WireError): void {
     const { runId, sessionKey } = run;
     const session = this.#store.open(sessionKey);
     this.#store.setInput(session, runId, 'interrupted');
@@ -115,7 +115,7 @@ export class Runs {
 
   async #play(run: AtWork): Promise<void> {
     const refusal = this.#faults.take('refuse', run);
-    if (refusal) return this.refuse(run, errorOf(refusal));
+    if (refusal) return this.#refuse(run, errorOf(refusal));
     const session = this.#begin(run);
     if (this.#faults.take('die', run)) process.kill(process.pid, 'SIGKILL');
     const failure = this.#faults.take('fail', run);
@@ -133,7 +133,9 @@ export class Runs {
       if (script.kind === 'fail') return this.#failAtModel(run, session, script.status);
       if (script.kind === 'text') return this.#answer(run, session, script);
       if (script.says.length > 0) await this.#say(run, script.says, 0);
-      toolResults.push(this.#callTool(run, session, { name: script.name, text: toolOutput(script.argumentsJson), isError: false }));
+      toolResults.push(
+        this.#callTool(run, session, { name: script.name, text: toolOutput(script.argumentsJson), isError: false }),
+      );
     }
   }
 
