@@ -1,7 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { availableParallelism } from 'node:os';
+import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
@@ -12,10 +9,10 @@ import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { starveMachine } from '../support/starve-machine.ts';
+import type { Starvation } from '../support/starve-machine.ts';
 
-/** A machine on which everything takes ten times as long, and more. */
 const GATEWAYS = 8;
-const BUSY_PROCESSES = 12 * availableParallelism();
 const LONG_MS = 1_200_000;
 
 interface Running {
@@ -28,7 +25,7 @@ let stack: StackUnderTest;
 let orm: MikroORM;
 let account: ApiClient & { accountId: string };
 let running: Running[];
-const busy: ChildProcess[] = [];
+let starvation: Starvation | null = null;
 
 beforeAll(async () => {
   stack = await startStack({ env: { MAX_RUNNING: String(GATEWAYS) } });
@@ -41,9 +38,7 @@ beforeAll(async () => {
   }, LONG_MS);
 }, LONG_MS);
 
-afterEach(() => {
-  for (const child of busy.splice(0)) child.kill('SIGKILL');
-});
+afterEach(() => starvation?.end());
 
 afterAll(async () => {
   await orm?.close();
@@ -73,14 +68,6 @@ function gateways(): Promise<Gateway[]> {
   );
 }
 
-/** Starts processes that want every core all the time, and end by themselves. Resolves when they have. */
-async function starve(forMs: number): Promise<void> {
-  const code = `const end = Date.now() + ${forMs}; while (Date.now() < end);`;
-  const children = Array.from({ length: BUSY_PROCESSES }, () => spawn(process.execPath, ['-e', code], { stdio: 'ignore' }));
-  busy.push(...children);
-  await Promise.all(children.map((child) => once(child, 'exit')));
-}
-
 const answerOf = async ({ path }: Running, word: string): Promise<unknown> =>
   (await account.ok('POST', path, { message: `[[SAY ${word}]]` })).content;
 
@@ -88,7 +75,8 @@ test(
   'half a minute in which ten processes want each core kills no gateway, and each answers afterwards',
   async () => {
     const before = await gateways();
-    await starve(30_000);
+    starvation = starveMachine(30_000);
+    await starvation.over;
     for (const [index, one] of running.entries()) expect(await answerOf(one, `well-${index}`)).toBe(`well-${index}`);
     expect(await gateways()).toEqual(before);
     expect(before.every(({ deaths }) => deaths === 0)).toBe(true);
@@ -106,7 +94,7 @@ test(
     // All its threads run only when nothing else wants the core.
     await promisify(execFile)('chrt', ['--all-tasks', '--idle', '--pid', '0', String(record!.pid)]);
     const view = () => account.ok('GET', `/instances/${one!.instanceId}`);
-    void starve(170_000);
+    starvation = starveMachine(170_000);
     const slow = await eventually(async () => {
       const seen = await view();
       expect(seen).toMatchObject({ status: 'running', statusReason: { code: 'gateway_slow' } });
@@ -114,7 +102,7 @@ test(
     }, 150_000);
     expect(await (await fetch(stack.metricsUrlOf('worker'))).text()).toContain('thermidora_gateways_slow{process="worker"} 1');
     expect((await view()).billedMs).toBe(slow.billedMs);
-    for (const child of busy.splice(0)) child.kill('SIGKILL');
+    starvation.end();
     await eventually(async () => expect(await view()).toMatchObject({ status: 'running', statusReason: null }), 60_000);
     expect(await answerOf(one!, 'well')).toBe('well');
     expect(await gateways()).toEqual(before);

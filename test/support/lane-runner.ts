@@ -30,7 +30,10 @@ interface LanedTest extends PlannedFile {
 
 type Subscribe = (runner: EmittingTestRunner) => void;
 
-/** Jest's runner, for each pool of the plan: says what it runs, installs what that needs, and runs the pools at the same time. */
+/**
+ * Jest's runner, for each pool of the plan: says what it runs, installs what that needs, and runs the pools at the same
+ * time, but for those that come last.
+ */
 export default class LaneRunner implements EmittingTestRunnerInterface {
   readonly supportsEventEmitters = true;
   readonly #config: Config.GlobalConfig;
@@ -58,7 +61,8 @@ export default class LaneRunner implements EmittingTestRunnerInterface {
     if (files.length === 0) throw new Error('None of the chosen tests can run on this machine.');
     await openTestRun();
     try {
-      await Promise.all(pools.map((pool) => this.#runPool(pool, watcher)));
+      for (const isLast of [false, true])
+        await Promise.all(pools.filter(({ runsLast }) => runsLast === isLast).map((pool) => this.#runPool(pool, watcher)));
     } finally {
       await closeTestRun();
     }

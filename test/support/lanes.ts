@@ -4,6 +4,7 @@ import { join, posix } from 'node:path';
 /**
  * What a test file has installed or answering before it runs. `rounds`: it is repeated at random moments.
  * `temporalLibrary`: the native part of Temporal's worker, which runs for as long as the process that has loaded it.
+ * `wholeMachine`: it leaves no processor time to anything else.
  */
 export type Need =
   | 'postgres'
@@ -15,6 +16,7 @@ export type Need =
   | 'compose'
   | 'chromium'
   | 'schemathesis'
+  | 'wholeMachine'
   | 'rounds';
 
 /** Of the lightest first. A file is in the last lane that one of its needs names. */
@@ -27,6 +29,7 @@ const LANE_OF: Record<Need, Lane> = {
   temporalLibrary: 'temporal',
   temporalServer: 'temporal',
   openclaw: 'gateway',
+  wholeMachine: 'gateway',
   chromium: 'gateway',
   schemathesis: 'campaign',
   rounds: 'campaign',
@@ -46,6 +49,7 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   // It installs for the files that a run has chosen.
   'test/support/prepare-tests.ts': {},
   'test/support/schemathesis.ts': { '*': ['schemathesis'] },
+  'test/support/starve-machine.ts': { '*': ['wholeMachine'] },
   'test/support/temporal-programs.ts': { newTemporal: ['temporal'], productionTemporal: ['temporalServer'] },
   'worker/temporal-workers.ts': { '*': ['temporalLibrary'] },
 };

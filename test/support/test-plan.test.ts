@@ -33,6 +33,13 @@ describe('the pools of a run', () => {
     expect(shapes(all, 1)).toEqual([[1, 'kills', 'gateway', 'container', 'faults', 'rows', 'pure']]);
   });
 
+  test('leave the whole machine to a file that needs it, once the others are done', () => {
+    const starving = fileOf('starving', 300, 'openclaw', 'wholeMachine');
+    expect(shapes([...all, starving], 2)).toEqual([...shapes(all, 2), [1, 'starving']]);
+    expect(poolsOf([...all, starving], 2).map(({ runsLast }) => runsLast)).toEqual([false, false, false, true]);
+    expect(describePlan(poolsOf([pure, starving], 2), 2)[0]).toBe('2 test files with 2 workers, usually 5 minutes:');
+  });
+
   test('let no process run two files that load what never ends', () => {
     const reusing = poolsOf([...all, fileOf('bundle', 9, 'temporalLibrary')], 2).filter((pool) => pool.reusesProcesses);
     expect(reusing.flatMap((pool) => pool.files)).toEqual([rows, pure]);

@@ -7,6 +7,8 @@ export interface Pool<File> {
   workers: number;
   /** Whether a process runs several files. */
   reusesProcesses: boolean;
+  /** Whether it runs once all others are done. */
+  runsLast: boolean;
 }
 
 /** What is known of a chosen file. */
@@ -38,26 +40,29 @@ export function secondsOf(path: string, needs: ReadonlySet<Need>, measured: Read
 /**
  * Divides files among pools that run beside each other. Unit and database tests compute, so they get the processors; the
  * rest mostly waits for what it has started and runs beside them; the engine is for one file at a time, because some
- * kill it. The longest goes first. With one worker everything is one pool.
+ * kill it. What takes the whole machine comes last. The longest goes first. With one worker everything is one pool.
  */
 export function poolsOf<File extends PlannedFile>(files: readonly File[], workers: number): Pool<File>[] {
-  const laned = files.toSorted((one, other) => other.seconds - one.seconds).map((file) => ({ file, lane: laneOf(file.needs) }));
-  const of = (...lanes: Lane[]): File[] => laned.filter(({ lane }) => lanes.includes(lane)).map(({ file }) => file);
-  if (workers === 1) return [{ files: of(...LANES), workers, reusesProcesses: false }];
+  const sorted = files.toSorted((one, other) => other.seconds - one.seconds);
+  if (workers === 1) return [{ files: sorted, workers, reusesProcesses: false, runsLast: false }];
+  const alone = sorted.filter(({ needs }) => needs.has('wholeMachine'));
+  const of = (...lanes: Lane[]): File[] => sorted.filter((file) => !alone.includes(file) && lanes.includes(laneOf(file.needs)));
   const waiting = of('temporal', 'gateway', 'campaign');
   const onEngine = of('docker');
   const besides = waiting.length + onEngine.length > 0 ? 1 : 0;
   return [
-    { files: of('unit', 'database'), workers: workers - besides, reusesProcesses: true },
-    { files: waiting, workers, reusesProcesses: false },
-    { files: onEngine, workers: 1, reusesProcesses: false },
+    { files: of('unit', 'database'), workers: workers - besides, reusesProcesses: true, runsLast: false },
+    { files: waiting, workers, reusesProcesses: false, runsLast: false },
+    { files: onEngine, workers: 1, reusesProcesses: false, runsLast: false },
+    { files: alone, workers: 1, reusesProcesses: false, runsLast: true },
   ].filter((pool) => pool.files.length > 0);
 }
 
 /** Says what runs, in which lanes, and how long it usually takes. */
 export function describePlan(pools: readonly Pool<PlannedFile>[], workers: number): string[] {
   const files = pools.flatMap((pool) => pool.files);
-  const duration = Math.max(0, ...pools.map(durationOf));
+  const [beside, last] = [false, true].map((isLast) => pools.filter(({ runsLast }) => runsLast === isLast).map(durationOf));
+  const duration = Math.max(0, ...(beside ?? [])) + Math.max(0, ...(last ?? []));
   return [
     `${count(files.length, 'test file')} with ${count(workers, 'worker')}, usually ${inWords(duration)}:`,
     ...LANES.flatMap((lane) => {
