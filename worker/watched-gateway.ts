@@ -63,8 +63,7 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
   const { turnWatch, log } = deps;
   const { instanceId, bootId } = gateway;
   const over = new AbortController();
-  const silence = new Silence();
-  const slowness = createSlownessMeter(deps, gateway.runtimeId);
+  const [silence, slowness] = [new Silence(), createSlownessMeter(deps, gateway.runtimeId)];
   let connected: GatewayClient | null = null;
   let isSlow = false;
 

@@ -69,7 +69,8 @@ export async function waitUntilReady(endpoint: Pick<Endpoint, 'httpUrl'>, option
     signal.throwIfAborted();
     if (!(await isAlive())) throw new GatewayDiedError(await exitOf());
     if (deadline.aborted) {
-      if (limit.aborted || !(await whenSlow?.isSlow())) throw new GatewayNotReadyError('The gateway was not ready in time.', failing);
+      if (limit.aborted || !(await whenSlow?.isSlow()))
+        throw new GatewayNotReadyError('The gateway was not ready in time.', failing);
       deadline = AbortSignal.any([AbortSignal.timeout(EXTENSION_MS), limit]);
     }
     await sleep(POLL_MS, undefined, { signal });

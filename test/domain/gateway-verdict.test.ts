@@ -24,8 +24,8 @@ test.each<[RefusalSign, number, number]>([
   ['not_begun', 3, 120],
 ])('%s: a process is broken from the %dth time on, when that lasted %d s', (sign, times, seconds) => {
   expect(judgeGateway(seen(sign, times, seconds))).toBe('restart');
-  if (times > 1) expect(judgeGateway(seen(sign, times - 1, seconds))).toBe('wait');
-  if (seconds > 0) expect(judgeGateway(seen(sign, times, seconds - 0.001))).toBe('wait');
+  expect(times === 1 ? 'wait' : judgeGateway(seen(sign, times - 1, seconds))).toBe('wait');
+  expect(seconds === 0 ? 'wait' : judgeGateway(seen(sign, times, seconds - 0.001))).toBe('wait');
 });
 
 describe('one conversation of several', () => {

@@ -53,6 +53,7 @@ async function roundCounts({ endpoint = listening, slowness, pausedMs = 0 }: Wor
         isSlow: () => false,
         readSlowness: async () => slowness ?? null,
         countProbe: (answer) => void counted.push(answer),
+        noteUnready: () => undefined,
         stop: async () => undefined,
       },
     ],

@@ -52,7 +52,7 @@ const START_MS = 60_000;
 export const REPAIR_MS = 120_000;
 
 export async function startProduct(): Promise<ProductUnderTest> {
-  const reconciler = await startReconciler({ gatewayEntry: SCRIPTED_GATEWAY, maxRunning: 64 });
+  const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64 });
   const { orm, driver, deps, client, connection, makeId } = reconciler;
   const { log } = deps;
   const masterKeys = deps.config.MASTER_KEYS;
@@ -68,7 +68,7 @@ export async function startProduct(): Promise<ProductUnderTest> {
   const leases = startShardLeases({ orm, processId: () => worker.id(), monotonicMs, onChange: () => watches.wake(), log });
   const watches = startWatchingGateways({
     ...{ orm, driver, connections: ofWorker, leases, notifications, turnWatches, monotonicMs, log },
-    ...{ clock: systemClock, random: Math.random },
+    ...{ load: { isStarved: () => false }, clock: systemClock, random: Math.random },
   });
 
   const ofApi = createGatewayConnections({ driver, masterKeys, log });

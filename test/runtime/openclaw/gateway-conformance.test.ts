@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { GATEWAY_START_MS, startGateway, startScriptedProgram } from '../../support/gateway-under-test.ts';
+import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
+import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { CASES } from './conformance-cases.ts';
 import type { Observe, Subject } from './conformance-cases.ts';
 import { observeDrain, observeKill } from './conformance-ends.ts';
@@ -11,7 +12,7 @@ let real: Subject;
 let scripted: Subject;
 
 beforeAll(async () => {
-  const [gateway, program] = await Promise.all([startGateway(['alpha']), startScriptedProgram(['alpha'])]);
+  const [gateway, program] = await Promise.all([startGateway(['alpha']), startScripted(['alpha'])]);
   real = { gateway, client: await gateway.connect(), release: (name) => gateway.model.release(name) };
   scripted = {
     gateway: program.gateway,

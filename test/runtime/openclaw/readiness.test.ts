@@ -8,14 +8,16 @@ import type { ReadinessOptions } from '../../../runtime/openclaw/readiness.ts';
 
 let server: Server;
 let status: number;
+let body: string;
 let probes: number;
 
 beforeEach(async () => {
   probes = 0;
   status = 503;
+  body = '{}';
   server = createServer((_request, response) => {
     probes += 1;
-    response.writeHead(status).end('{}');
+    response.writeHead(status).end(body);
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
 });
@@ -58,6 +60,16 @@ test('a gateway that cannot run with its configuration is not worth a retry', as
 
 test('time runs out for one that runs but is never ready', async () => {
   await expect(waiting({ deadlineMs: 50 })).rejects.toThrow(GatewayNotReadyError);
+});
+
+test.each([
+  ['{"ready":false,"failing":["plugin-reload","state-database"]}', true],
+  ['{"ready":false,"failing":["plugin-reload"]}', false],
+  ['{"ready":false}', false],
+  ['not JSON', false],
+])('one that is never ready and says %s: damaged is %s', async (said, isDamaged) => {
+  body = said;
+  await expect(waiting({ deadlineMs: 1_000 })).rejects.toMatchObject({ isDamaged });
 });
 
 test('one that is slow gets more time, for as long as it is slow', async () => {

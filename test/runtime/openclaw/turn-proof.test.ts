@@ -2,8 +2,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { GatewayRequestError } from '../../../runtime/openclaw/gateway-errors.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
 import { GatewayBrokenError, proveTurns } from '../../../runtime/openclaw/turn-proof.ts';
-import { startScriptedProgram } from '../../support/gateway-under-test.ts';
-import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
+import type { GatewayUnderTest } from '../../support/gateway-program.ts';
+import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import type { ScriptedControl } from '../../support/scripted-gateway/scripted-control.ts';
 
 let gateway: GatewayUnderTest;
@@ -11,7 +11,7 @@ let control: ScriptedControl;
 let client: GatewayClient;
 
 beforeAll(async () => {
-  ({ gateway, control } = await startScriptedProgram());
+  ({ gateway, control } = await startScripted());
 });
 afterAll(() => gateway.close());
 beforeEach(async () => {

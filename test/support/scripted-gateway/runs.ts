@@ -122,8 +122,7 @@ export class Runs {
     if (failure) return this.#fail(run, session, failure.message, null);
     if (this.#faults.take('hang', run)) await this.#until(run, () => false);
     const flood = this.#faults.take('flood', run);
-    for (let frame = 0; flood && frame < flood.frames; frame += 1)
-      this.#agent(run, 'assistant', { text: '', delta: '', noise: 'x'.repeat(flood.bytes) });
+    if (flood) this.#flood(run, flood);
     const toolResults: string[] = [];
     const broken = this.#faults.take('tool-fails', run);
     if (broken) this.#callTool(run, session, { name: 'exec', text: broken.text, isError: true });
@@ -152,6 +151,11 @@ export class Runs {
     this.#faults.note({ what: 'began', runId, sessionKey });
     this.#agent(run, 'lifecycle', { phase: 'start', startedAt: Date.now() });
     return session;
+  }
+
+  #flood(run: AtWork, { frames, bytes }: { frames: number; bytes: number }): void {
+    const noise = 'x'.repeat(bytes);
+    for (let frame = 0; frame < frames; frame += 1) this.#agent(run, 'assistant', { text: '', delta: '', noise });
   }
 
   async #answer(run: AtWork, session: Session, script: Extract<Script, { kind: 'text' }>): Promise<void> {

@@ -21,10 +21,10 @@ export interface ScriptedControl {
 }
 
 export function controlScripted(stateDir: string): ScriptedControl {
-  const change = (change: (before: Orders) => Orders): void => {
+  const change = (next: (before: Orders) => Orders): void => {
     const file = ordersFile(stateDir);
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(`${file}.new`, JSON.stringify(change(readOrders(stateDir))));
+    writeFileSync(`${file}.new`, JSON.stringify(next(readOrders(stateDir))));
     renameSync(`${file}.new`, file);
   };
   return {

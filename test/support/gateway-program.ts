@@ -1,0 +1,148 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec } from '../../runtime/driver.ts';
+import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
+import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import { waitUntilReady } from '../../runtime/openclaw/readiness.ts';
+import { renderConfig } from '../../runtime/openclaw/render-config.ts';
+import { gatewayToken } from '../../runtime/openclaw/tokens.ts';
+import { readRecord } from '../../runtime/process/gateway-record.ts';
+import { killPid } from '../../runtime/process/process-identity.ts';
+import { ProcessDriver } from '../../runtime/process/process-driver.ts';
+import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { eventually } from './eventually.ts';
+import { startFakeModel } from './fake-model.ts';
+import type { FakeModel } from './fake-model.ts';
+
+/** For one start of a gateway on a busy machine; also for tests that restart one. */
+export const GATEWAY_START_MS = 180_000;
+/** Makes the token of the gateway under test. */
+export const GATEWAY_MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
+const RUNTIME_ID = 'under_test';
+export const GATEWAY_TOKEN = gatewayToken(GATEWAY_MASTER_KEY, RUNTIME_ID);
+
+/** One gateway as a process of this machine, with the fake model as its only provider. */
+export interface GatewayUnderTest {
+  model: FakeModel;
+  driver: RuntimeDriver;
+  runtimeId: string;
+  token: string;
+  /** Of the running gateway. */
+  endpoint(): Promise<Endpoint>;
+  /** A connection of its own; closed with the gateway under test at the latest. */
+  connect(): Promise<GatewayClient>;
+  /** Makes these its agents, while it runs too. */
+  setAgents(gatewayAgentIds: readonly string[]): Promise<void>;
+  /** Starts it and waits until it is ready. It runs already after startGateway. */
+  start(): Promise<void>;
+  /** SIGTERM, and SIGKILL after graceMs. Returns when it is gone. */
+  stop(graceMs: number): Promise<void>;
+  /** SIGKILL. Returns when it is gone, and at once when it is gone already. */
+  kill(): Promise<void>;
+  /** Of the gateway itself, for a test that must kill it at one instant. */
+  pid(): Promise<number>;
+  /** Ends everything and removes what it stored. */
+  close(): Promise<void>;
+}
+
+/** Starts this program as a gateway with these agents, ready, in a directory of its own. */
+export async function startGatewayProgram(entry: string, gatewayAgentIds: readonly string[]): Promise<GatewayUnderTest> {
+  const cacheDir = cacheDirOf(process.env);
+  const dataDir = await mkdtemp(join(tmpdir(), 'gateway-under-test-'));
+  const model = await startFakeModel();
+  const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };
+  const driver = new ProcessDriver({ dataDir, relayUrl: model.url, program });
+  const gateway = gatewayOf({ driver, dataDir, model, agents: gatewayAgentIds });
+  try {
+    await gateway.start();
+  } catch (error) {
+    await gateway.close();
+    throw error;
+  }
+  return gateway;
+}
+
+interface Parts {
+  driver: ProcessDriver;
+  dataDir: string;
+  model: FakeModel;
+  agents: readonly string[];
+}
+
+function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest {
+  const runtimeId = RUNTIME_ID;
+  const clients: GatewayClient[] = [];
+  let epoch = 0;
+  let spec = specOf(driver, runtimeId, agents);
+  const call = (): MutationCall => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(GATEWAY_START_MS) });
+  const endpoint = async (): Promise<Endpoint> => {
+    const found = await driver.endpoint(runtimeId);
+    if (!found) throw new Error('The gateway under test does not run');
+    return found;
+  };
+  const pid = async (): Promise<number> => {
+    const record = await readRecord(layoutOf(dataDir, runtimeId));
+    if (!record) throw new Error('The gateway under test was never started');
+    return record.pid;
+  };
+
+  return {
+    model,
+    driver,
+    runtimeId,
+    token: GATEWAY_TOKEN,
+    endpoint,
+    async connect() {
+      const { wsUrl } = await endpoint();
+      const signal = new AbortController().signal;
+      const client = await connectGateway({ wsUrl, token: GATEWAY_TOKEN, signal, timeoutMs: 30_000 });
+      clients.push(client);
+      return client;
+    },
+    async setAgents(gatewayAgentIds) {
+      spec = specOf(driver, runtimeId, gatewayAgentIds);
+      await driver.writeConfig(spec, call());
+    },
+    async start() {
+      await driver.ensureRunning(spec, call());
+      await waitUntilReady(await endpoint(), {
+        signal: AbortSignal.timeout(GATEWAY_START_MS),
+        deadlineMs: GATEWAY_START_MS,
+        isAlive: async () => (await driver.inspect(runtimeId)).status === 'running',
+        exitOf: () => driver.exitOf(runtimeId),
+      });
+    },
+    stop: (graceMs) => driver.stop(runtimeId, { graceMs }, call()),
+    pid,
+    async kill() {
+      killPid(await pid(), 'SIGKILL');
+      await eventually(async () => {
+        if ((await driver.inspect(runtimeId)).status === 'running') throw new Error('It still runs after SIGKILL');
+      });
+    },
+    async close() {
+      for (const client of clients) client.close();
+      await driver.destroy(runtimeId, call());
+      await model.close();
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    },
+  };
+}
+
+function specOf(driver: RuntimeDriver, runtimeId: string, agents: readonly string[]): RuntimeSpec {
+  const content = {
+    gatewayToken: GATEWAY_TOKEN,
+    relayUrl: driver.relayUrl(),
+    paths: driver.paths(runtimeId),
+    turnTimeoutSeconds: 600,
+    agents: agents.map((gatewayAgentId) => ({
+      gatewayAgentId,
+      displayName: gatewayAgentId,
+      model: { id: 'fake-model', contextWindow: 256_000, maxTokens: 8_192 },
+      relayToken: `relay-token-of-${gatewayAgentId}`,
+    })),
+  };
+  return { runtimeId, renderConfig: (placement) => renderConfig(content, placement) };
+}
