@@ -319,6 +319,19 @@ describe('the meter', () => {
   });
 });
 
+test('a refusal is counted once, though the gateway says it twice and two processes hear it', async () => {
+  instance.control.misbehave(refuses('another OpenClaw process owns state-lifecycle'), { times: 3 });
+  const messageId = await instance.say('Hello');
+  const refusals = (): number => instance.control.journal().filter(({ what }) => what === 'misbehaved').length;
+  const most: number[] = [];
+  while (refusals() < 3) {
+    const before = await instance.sql<{ times: number }>('select times from gateway_refusals where instance_id = ?');
+    most.push((before[0]?.times ?? 0) - refusals());
+  }
+  expect(Math.max(...most)).toBeLessThanOrEqual(0);
+  expect(await instance.end(messageId)).toMatchObject({ status: 'completed' });
+});
+
 describe('the restarts of a gateway that stays broken', () => {
   test('are one in two minutes and three in an hour; then the instance is in error and the message has failed', async () => {
     instance.control.misbehave(refuses(WEDGED), { survivesRestart: true });
