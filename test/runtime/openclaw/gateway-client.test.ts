@@ -212,7 +212,7 @@ test(
 
 test('an agent that does not exist is a refusal', async () => {
   const turn = { ...turnOf('conv_one', 'msg_nobody', 'x'), agentId: 'nobody', sessionKey: 'agent:nobody:conv:conv_one' };
-  expect(await sendTurn(client, turn)).toMatchObject({ kind: 'refused', why: 'unknown' });
+  expect(await sendTurn(client, turn)).toMatchObject({ kind: 'refused', why: 'invalid' });
 });
 
 test(
