@@ -86,9 +86,10 @@ test('a message and the message of a job', async () => {
   for (const mark of marksOf('job')) expect(JSON.stringify(messages)).toContain(mark);
 });
 
-test('the names of as many skills as an instance may have, with the longest names and descriptions', async () => {
+test('the names of as many skills as an instance may have, as long as they may be, and how their descriptions begin', async () => {
   const names = Array.from({ length: MAX_SKILLS }, (_none, index) => `skill-${index}-`.padEnd(MAX_SKILL_NAME_LENGTH, 'x'));
-  const description = 'Tells "this" & that. '.repeat(49).slice(0, 1_024);
+  const begins = 'Tells the tides of all harbours from Bergen to Bilbao';
+  const description = `${begins}, ${'in "clear" & simple words, '.repeat(40)}`.slice(0, 1_024);
   const files = names.map((name) => {
     const content = Buffer.from(`---\nname: ${name}\ndescription: ${JSON.stringify(description)}\n---\nText.\n`);
     return [`${name}/SKILL.md`, { content, executable: false }] as const;
@@ -97,4 +98,5 @@ test('the names of as many skills as an instance may have, with the longest name
   await gateway.driver.replaceSkills(gateway.runtimeId, new Map(files), call);
   const prompt = await promptOf();
   expect(names.filter((name) => !prompt.includes(`<name>${name}</name>`))).toEqual([]);
+  expect(prompt.split(`<description>${begins}`)).toHaveLength(1 + MAX_SKILLS);
 });
