@@ -110,7 +110,11 @@ describe('a gateway that refuses for long enough is replaced, and the message is
     const before = await instance.bootId();
     const text = JSON.stringify({ status: 'error', tool: 'exec', error: 'Async work scope is closed' });
     instance.control.misbehave({ kind: 'tool-fails', text });
-    expect(await instance.end(await instance.say('First'))).toMatchObject({ status: 'completed' });
+    // A watcher that is not connected yet does not hear of the first ones.
+    await eventually(async () => {
+      expect(await instance.end(await instance.say('First'))).toMatchObject({ status: 'completed' });
+      expect(await instance.sql('select sign from gateway_refusals where instance_id = ?')).toEqual([{ sign: 'tools_closed' }]);
+    });
     await instance.ageRefusals(60);
     expect(await instance.end(await instance.say('Second'))).toMatchObject({ status: 'completed' });
     await eventually(() => expect(instance.starts()).toBe(2), REPAIR_MS);
