@@ -162,13 +162,22 @@ describe('a result of a job', () => {
 describe('what an agent says by itself', () => {
   test('is a message, which its event and its webhook name', async () => {
     const bodies = await subscribe();
-    await recordOwn();
+    await recordOwn({ finishReason: 'length' });
     const [event] = await events();
     const { messageId } = event;
     const sender = { type: 'agent', id: 'support-bot', name: 'Support Bot' };
     expect(event).toMatchObject({ messageId: expect.stringMatching(/^msg_/), eventType: 'agent.message', source: 'agent' });
     expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({
-      ...{ messageId, role: 'agent', content: 'By the way.', sender, status: 'completed', source: 'agent', jobName: null },
+      ...{
+        messageId,
+        role: 'agent',
+        content: 'By the way.',
+        sender,
+        status: 'completed',
+        finishReason: 'length',
+        source: 'agent',
+        jobName: null,
+      },
     });
     expect(await bodies()).toMatchObject([{ eventType: 'agent.message', data: { content: 'By the way.', messageId, sender } }]);
   });
