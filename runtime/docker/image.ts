@@ -7,19 +7,26 @@ const ROOT = join(import.meta.dirname, '..', '..');
 
 /** What the image is made of, beside its base: files and whole folders of this project. */
 export const IMAGE_INPUTS = [
+  'domain/gateway-verdict.ts',
   'lib/errno.ts',
   'package.json',
   'runtime/docker/in-container.ts',
   'runtime/driver.ts',
   'runtime/image',
   'runtime/openclaw/package',
+  'runtime/openclaw/persona-settings.ts',
   'runtime/openclaw/render-config.ts',
   'runtime/process/gateway-environment.ts',
   'runtime/process/safe-files.ts',
 ];
 
 /** They change often, and what that changes in an image is nothing: how sources are read, what its first gateway was given. */
-const WITHOUT_MEANING = new Set(['package.json', 'runtime/openclaw/render-config.ts']);
+const WITHOUT_MEANING = new Set([
+  'package.json',
+  'domain/gateway-verdict.ts',
+  'runtime/openclaw/persona-settings.ts',
+  'runtime/openclaw/render-config.ts',
+]);
 
 /**
  * The name of the image that belongs to this state of the project: another OpenClaw, another Dockerfile or another

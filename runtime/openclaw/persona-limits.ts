@@ -1,4 +1,5 @@
 import { isPersonaFile } from './agent-files.ts';
+import { maxPersonaChars } from './persona-settings.ts';
 
 /** What a gateway shows an agent of a longer USER.md are its beginning and its end; no setting changes that. */
 export const MAX_USER_FILE_CHARS = 4_000;
@@ -6,23 +7,6 @@ export const MAX_USER_FILE_CHARS = 4_000;
 interface Problem {
   path: string;
   message: string;
-}
-
-/**
- * How many characters of persona files an agent may be given: half as many as its model has tokens of context, so that
- * in any language there is room for the conversation.
- */
-export function maxPersonaChars(contextWindow: number): number {
-  return Math.floor(contextWindow / 2);
-}
-
-/**
- * How much of the persona files a gateway puts into the prompt, in characters: whatever an agent may be given is there
- * whole, and as much again of what the agent writes into these files itself.
- */
-export function personaSettings(contextWindow: number): { bootstrapMaxChars: number; bootstrapTotalMaxChars: number } {
-  const most = maxPersonaChars(contextWindow);
-  return { bootstrapMaxChars: most, bootstrapTotalMaxChars: 2 * most };
 }
 
 /** What of these files an agent whose model has this context, in tokens, would not be shown whole. */

@@ -1,6 +1,6 @@
 import { GATEWAY_RUNS_AT_ONCE } from '../../domain/gateway-verdict.ts';
 import type { Placement, RuntimePaths } from '../driver.ts';
-import { personaSettings } from './persona-limits.ts';
+import { personaSettings } from './persona-settings.ts';
 
 export interface GatewayContent {
   /** The bearer token of the gateway's own HTTP and WebSocket interface. */
