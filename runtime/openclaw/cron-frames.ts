@@ -141,6 +141,9 @@ const cronRun = z
 
 const cronEvent = z.looseObject({ action: z.string(), jobId: z.string(), job: cronJob.nullish().catch(null) });
 
+/** Where the event of a run says why it failed; a listed run says it itself. */
+const failedJob = z.looseObject({ job: z.looseObject({ state: z.looseObject({ lastErrorReason: text }) }) });
+
 /** What a gateway says about its jobs by itself. */
 export type CronEvent =
   | { kind: 'cron-job'; jobId: string; job: CronJob | null; isRemoved: boolean }
@@ -157,9 +160,18 @@ export function parseCronEvent(payload: unknown): CronEvent | null {
   if (!run) return null;
   return {
     kind: 'cron-run',
-    run: { ...run, jobName: run.jobName ?? job?.name ?? null, agentId: run.agentId ?? job?.agentId ?? null },
+    run: {
+      ...run,
+      jobName: run.jobName ?? job?.name ?? null,
+      agentId: run.agentId ?? job?.agentId ?? null,
+      errorReason: run.errorReason ?? (run.status === 'error' ? reasonOf(payload) : null),
+    },
     job,
   };
+}
+
+function reasonOf(payload: unknown): string | null {
+  return failedJob.safeParse(payload).data?.job.state.lastErrorReason ?? null;
 }
 
 /** An answer to cron.list: jobs of forms that we do not know are left out. */

@@ -74,10 +74,9 @@ function rowOf({ role, text, key, runId, stopReason, callsTool, aborted, restart
   };
 }
 
-/** The kinds of events of a run, each once per stretch: how many deltas there are depends on the time. */
+/** The kinds of events of a run as they first came: how many deltas there are, and between what, depends on the time. */
 function kindsOf(events: readonly GatewayEvent[]): string[] {
-  const kinds = events.map(({ kind }) => kind).filter((kind) => kind !== 'other');
-  return kinds.filter((kind, index) => kind !== kinds[index - 1]);
+  return [...new Set(events.map(({ kind }) => kind).filter((kind) => kind !== 'other'))];
 }
 
 const withoutText = (result: unknown): unknown =>

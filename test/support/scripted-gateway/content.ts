@@ -74,7 +74,8 @@ export class Content {
     const { agentId, name } = parse(fileParams, raw, 'agents.files.get');
     const path = this.#path(agentId, name);
     const content = textOf(path);
-    return { agentId, file: { name, path, missing: content === null, ...(content !== null && { content }) } };
+    const found = content === null ? null : { size: Buffer.byteLength(content), content };
+    return { agentId, file: { name, path, missing: content === null, ...found } };
   }
 
   setFile(raw: object): object {

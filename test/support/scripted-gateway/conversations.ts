@@ -134,7 +134,7 @@ export class Conversations {
 
 /** A turn of an earlier process that never began. */
 function isSpent({ inputs }: Session, runId: string): boolean {
-  return inputs.some((input) => input.runId === runId && input.state !== 'pending');
+  return inputs.some((input) => input.runId === runId && input.state !== 'queued');
 }
 
 function spent(): Refusal {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parse } from './conversations.ts';
 import type { Runs } from './runs.ts';
 import type { CronJobRow, Store } from './store.ts';
-import { invalid } from './wire.ts';
+import { invalid, unavailable } from './wire.ts';
 import type { Answer, Peers } from './wire.ts';
 
 const schedule = z.discriminatedUnion('kind', [
@@ -57,7 +57,7 @@ export class Crons {
     const { store, agents } = this.#deps;
     const known = store.data.jobs.find(({ declarationKey }) => declarationKey === params.declarationKey);
     if (known) return { ...known, job: known, created: false };
-    if (!agents().includes(params.agentId)) throw invalid(`unknown agent id "${params.agentId}"`);
+    if (!agents().includes(params.agentId)) throw unavailable(`Error: cron job agent is unavailable: ${params.agentId}`);
     const now = Date.now();
     const job: CronJobRow = { ...params, id: randomUUID(), createdAtMs: now, updatedAtMs: now, state: {} };
     plan(job, now);
@@ -141,11 +141,13 @@ export class Crons {
     const job = store.data.jobs.find(({ id }) => id === jobId);
     const now = Date.now();
     const outcome = outcomeOf(answer);
-    const entry = { ...run, ...outcome, jobId, ...(job && { jobName: job.name }), durationMs: now - run.runAtMs, ts: now };
-    store.data.runs.unshift({ ...entry, action: 'finished' });
-    if (job) job.updatedAtMs = now;
+    const { errorReason, ...told } = outcome;
+    const entry = { ...run, ...told, action: 'finished', jobId, durationMs: now - run.runAtMs };
+    store.data.runs.unshift({ ...entry, ts: now, ...(errorReason && { errorReason }), ...(job && { jobName: job.name }) });
+    // The event says why a run failed in its job only.
+    if (job) Object.assign(job, { updatedAtMs: now, state: { ...job.state, lastErrorReason: errorReason } });
     store.save();
-    peers.emit('cron', { ...entry, action: 'finished', ...(job && { job }) });
+    peers.emit('cron', { ...entry, ...(job && { job }) });
   }
 
   #tell(action: string, job: CronJobRow): void {
@@ -155,8 +157,19 @@ export class Crons {
 
 const payloads = z.looseObject({ result: z.looseObject({ payloads: z.array(z.looseObject({ text: z.string() })) }) });
 
-function outcomeOf(answer: Answer) {
-  if (!answer.ok) return { status: 'error', error: answer.error.message, summary: answer.error.message };
+interface Outcome {
+  status: string;
+  summary: string;
+  error?: string;
+  errorReason?: string;
+}
+
+function outcomeOf(answer: Answer): Outcome {
+  if (!answer.ok) {
+    const { message, details } = answer.error;
+    const reason = details?.['failoverReason'];
+    return { status: 'error', error: message, summary: message, ...(typeof reason === 'string' && { errorReason: reason }) };
+  }
   const said = payloads.safeParse(answer.payload).data?.result.payloads.map(({ text }) => text) ?? [];
   const summary = said.join('\n\n');
   return { status: 'ok', summary: summary.length > SUMMARY_CHARS ? `${summary.slice(0, SUMMARY_CHARS - 1)}…` : summary };

@@ -49,7 +49,7 @@ export class Runs {
 
   /** Takes a turn that was accepted. */
   add(run: Run): void {
-    this.#store.setInput(this.#store.open(run.sessionKey), run.runId, 'pending');
+    this.#store.setInput(this.#store.open(run.sessionKey), run.runId, 'queued');
     this.#waiting.push(run);
     setImmediate(() => this.#next());
   }
@@ -150,6 +150,7 @@ export class Runs {
     } else this.#store.save();
     this.#faults.note({ what: 'began', runId, sessionKey });
     this.#agent(run, 'lifecycle', { phase: 'start', startedAt: Date.now() });
+    this.#agent(run, 'lifecycle', { phase: 'model', provider: `relay-${run.agentId}`, model: 'fake-model' });
     return session;
   }
 
@@ -197,7 +198,8 @@ export class Runs {
   #callTool(run: AtWork, session: Session, { name, text, isError }: { name: string; text: string; isError: boolean }): string {
     const toolCallId = `call_${randomUUID()}`;
     const spoken = run.text.slice(run.beforeTool);
-    const content = [...(spoken === '' ? [] : said(spoken)), { type: 'toolCall', id: toolCallId, name, arguments: {} }];
+    if (spoken !== '') this.#store.add(session, { role: 'assistant', content: said(spoken), runId: run.runId });
+    const content = [{ type: 'toolCall', id: toolCallId, name, arguments: {} }];
     this.#store.add(session, { role: 'assistant', content, stopReason: 'toolUse', runId: run.runId });
     this.#agent(run, 'tool', { phase: 'start', name, toolCallId, args: {} });
     const result = { content: said(text), ...(isError && { details: { status: 'error' } }) };
@@ -214,22 +216,23 @@ export class Runs {
     this.#fail(run, session, message, detail);
   }
 
-  #fail(run: AtWork, session: Session, message: string, errorDetail: object | null): void {
+  #fail(run: AtWork, session: Session, message: string, errorDetail: Record<string, unknown> | null): void {
     const { runId } = run;
     const fields = { content: said(message), stopReason: 'error', errorMessage: message };
-    this.#store.add(session, { role: 'assistant', ...fields, idempotencyKey: `${runId}:terminal-error` });
+    this.#store.add(session, { role: 'assistant', ...fields, idempotencyKey: `${runId}:terminal-error`, runId });
     this.#end(session, runId, 'failed');
     this.#agent(run, 'lifecycle', { phase: 'error', error: message });
     this.#chat(run, { state: 'error', errorMessage: message, ...(errorDetail && { errorDetail }) });
     const payload = { runId, status: 'error', summary: message };
-    run.onEnd({ ok: false, payload, error: { code: 'UNAVAILABLE', message } });
+    run.onEnd({ ok: false, payload, error: { code: 'UNAVAILABLE', message, ...(errorDetail && { details: errorDetail }) } });
   }
 
   #cancel(run: AtWork, session: Session): void {
     const { runId, text } = run;
     const fields = { content: said(text), stopReason: 'stop', openclawAbort: { aborted: true } };
     this.#store.add(session, { role: 'assistant', ...fields, idempotencyKey: `${runId}:assistant`, runId });
-    this.#end(session, runId, 'killed');
+    // What waited behind it and was aborted first counts as the later one.
+    this.#end(session, session.inputs.findLast(({ state }) => state === 'cancelled')?.runId ?? runId, 'killed');
     this.#chat(run, { state: 'aborted', stopReason: 'rpc', message: { role: 'assistant', content: said(text) } });
     run.onEnd(aborted(runId));
   }

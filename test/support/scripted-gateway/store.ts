@@ -79,7 +79,7 @@ export class Store {
     this.#file = join(stateDir, 'scripted-store.json');
     this.data = readContent(this.#file);
     for (const { inputs } of this.data.sessions)
-      for (const input of inputs) if (input.state === 'pending') input.state = 'interrupted';
+      for (const input of inputs) if (input.state === 'queued') input.state = 'interrupted';
   }
 
   save(): void {
