@@ -30,7 +30,7 @@ interface AtWork extends Run {
 
 const RUNS_AT_ONCE = 8;
 const HOLD_POLL_MS = 20;
-const STEP_MS = 5;
+const STEP_MS = 20;
 
 /** How turns run: one after the other in a conversation, eight conversations at once. */
 export class Runs {
@@ -84,7 +84,7 @@ export class Runs {
     while (!this.isIdle()) await sleep(STEP_MS);
     for (const run of this.#waiting.splice(0)) {
       const error = { code: 'UNAVAILABLE', message: 'Gateway is draining; new tasks are not accepted' };
-      this.#refuse(run, error);
+      await this.#refuse(run, error);
     }
   }
 
@@ -103,13 +103,15 @@ export class Runs {
   }
 
   /** A gateway that was refused by what keeps its data ends the turn before it began. */
-  #refuse(run: Run, error: WireError): void {
+  async #refuse(run: Run, error: WireError): Promise<void> {
     const { runId, sessionKey } = run;
     const session = this.#store.open(sessionKey);
     this.#store.setInput(session, runId, 'interrupted');
     const text = `This turn ended before a reply: ${error.message}`;
     this.#store.add(session, { role: 'custom', customType: 'run-failed-before-reply', content: text, runId });
     this.#chat(run, { state: 'error', errorMessage: error.message });
+    // Its second answer comes apart from the event.
+    await sleep(STEP_MS);
     run.onEnd({ ok: false, payload: { runId, status: 'error', summary: error.message }, error });
   }
 
