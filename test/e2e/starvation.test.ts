@@ -1,9 +1,11 @@
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
-import { readRecord } from '../../runtime/process/gateway-record.ts';
+import { replaceFile } from '../../runtime/process/replace-file.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
@@ -84,17 +86,29 @@ test(
   LONG_MS,
 );
 
+/** Lets the probes of this runtime reach something that never answers, until the returned function is called. */
+async function silence(runtimeId: string): Promise<() => Promise<void>> {
+  const { portFile } = layoutOf(stack.dataDir, runtimeId);
+  const port = await readFile(portFile, 'utf8');
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  // A listening TCP server has an AddressInfo.
+  await replaceFile(portFile, `${(silent.address() as AddressInfo).port}\n`, 0o600);
+  return async () => {
+    await replaceFile(portFile, port, 0o600);
+    silent.closeAllConnections();
+    silent.close();
+  };
+}
+
 test(
-  'a gateway that gets no CPU time on such a machine is called slow, not charged and not killed, and answers afterwards',
+  'a gateway that does not answer on such a machine is called slow, not charged and not killed, and answers afterwards',
   async () => {
     const [one] = running;
     const before = await gateways();
-    const { runtimeId } = before.find(({ instanceId }) => instanceId === one!.instanceId)!;
-    const record = await readRecord(layoutOf(stack.dataDir, runtimeId));
-    // All its threads run only when nothing else wants the core.
-    await promisify(execFile)('chrt', ['--all-tasks', '--idle', '--pid', '0', String(record!.pid)]);
     const view = () => account.ok('GET', `/instances/${one!.instanceId}`);
     starvation = starveMachine(170_000);
+    const letAnswer = await silence(before.find(({ instanceId }) => instanceId === one!.instanceId)!.runtimeId);
     const slow = await eventually(async () => {
       const seen = await view();
       expect(seen).toMatchObject({ status: 'running', statusReason: { code: 'gateway_slow' } });
@@ -102,6 +116,7 @@ test(
     }, 150_000);
     expect(await (await fetch(stack.metricsUrlOf('worker'))).text()).toContain('thermidora_gateways_slow{process="worker"} 1');
     expect((await view()).billedMs).toBe(slow.billedMs);
+    await letAnswer();
     starvation.end();
     await eventually(async () => expect(await view()).toMatchObject({ status: 'running', statusReason: null }), 60_000);
     expect(await answerOf(one!, 'well')).toBe('well');

@@ -12,11 +12,14 @@ export interface Starvation {
   end(): void;
 }
 
-/** Starts processes that want every core all the time and end by themselves after forMs. Whatever else runs here suffers. */
+/**
+ * Starts processes that want every core all the time and end by themselves after forMs. Whatever else runs here suffers:
+ * each has a session of its own, because Linux may share out its cores among sessions.
+ */
 export function starveMachine(forMs: number): Starvation {
   const code = `const end = Date.now() + ${forMs}; while (Date.now() < end);`;
   const children = Array.from({ length: PER_CORE * availableParallelism() }, () =>
-    spawn(process.execPath, ['-e', code], { stdio: 'ignore' }),
+    spawn(process.execPath, ['-e', code], { stdio: 'ignore', detached: true }),
   );
   return {
     over: Promise.all(children.map((child) => once(child, 'exit'))),
