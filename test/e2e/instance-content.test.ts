@@ -15,7 +15,7 @@ import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { bothSides, settled } from './content-of-stack.ts';
 
-const LONG_MS = 240_000;
+const LONG_MS = 600_000;
 const ROUND_MS = 240_000;
 
 let stack: StackUnderTest;

@@ -2,10 +2,12 @@ import { existsSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import type { ModuleSource } from 'node:module';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 interface Deadlock {
   arm(): void;
   beforeLock(): Promise<void>;
+  afterLock(): Promise<void>;
   sender(request: { type: string; stateLifecycle?: object }, send: Send): Send;
 }
 
@@ -25,8 +27,13 @@ const WAIT_MS = 4_000;
 /** How long the close of a connection is on its way to its thread, which has no lock with it. */
 const CLOSE_MS = 400;
 
+/** For how long the lock is held then: longer than a connection that is being closed tries to get it, twice. */
+const HOLD_MS = 12_000;
+
 let closing: PromiseWithResolvers<void> | null = null;
 let isArmed = false;
+/** A connection is being closed while the lock is about to be taken. */
+let isClosing = false;
 
 globalThis.forcedDeadlock = {
   /** The maintenance of a database is about to take the lock. */
@@ -44,9 +51,16 @@ globalThis.forcedDeadlock = {
     clearTimeout(timer);
     closing = null;
   },
+  /** Holds the lock that was taken while a connection is being closed. */
+  async afterLock() {
+    if (!isClosing) return;
+    isClosing = false;
+    await sleep(HOLD_MS);
+  },
   /** How a request reaches its thread: the close of a connection takes a while if the maintenance waits for it. */
   sender(request, send) {
     if (closing === null || request.type !== 'close' || request.stateLifecycle !== undefined) return send;
+    isClosing = true;
     closing.resolve();
     return (message, ports) => void setTimeout(() => send(message, ports), CLOSE_MS);
   },
@@ -62,6 +76,11 @@ const PATCHES = [
     file: 'session-accessor.sqlite-worker-coordination-wh6w_NYn.mjs',
     from: 'async function prepareLifecycleDelegate(context, actorId) {',
     to: 'async function prepareLifecycleDelegate(context, actorId) { await globalThis.forcedDeadlock.beforeLock();',
+  },
+  {
+    file: 'session-accessor.sqlite-worker-coordination-wh6w_NYn.mjs',
+    from: 'delegate = await prepareLifecycleDelegate(context, actorId);',
+    to: 'delegate = await prepareLifecycleDelegate(context, actorId); await globalThis.forcedDeadlock.afterLock();',
   },
   {
     file: 'session-accessor.sqlite-entry-UCl9kr-O.mjs',
