@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { registerHooks } from 'node:module';
 import type { ModuleSource } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -30,6 +30,9 @@ const CLOSE_MS = 400;
 /** For how long the lock is held then: longer than a connection that is being closed tries to get it, twice. */
 const HOLD_MS = 12_000;
 
+/** There once it was done: what comes after the restart of the gateway is left alone. */
+const MARK = join(process.env['OPENCLAW_STATE_DIR'] ?? '', 'was-locked-out');
+
 let closing: PromiseWithResolvers<void> | null = null;
 let isArmed = false;
 /** A connection is being closed while the lock is about to be taken. */
@@ -42,7 +45,7 @@ globalThis.forcedDeadlock = {
   },
   /** Lets the maintenance wait until a connection is being closed. */
   async beforeLock() {
-    if (!isArmed) return;
+    if (!isArmed || existsSync(MARK)) return;
     isArmed = false;
     const waiting = Promise.withResolvers<void>();
     closing = waiting;
@@ -55,6 +58,7 @@ globalThis.forcedDeadlock = {
   async afterLock() {
     if (!isClosing) return;
     isClosing = false;
+    writeFileSync(MARK, '');
     await sleep(HOLD_MS);
   },
   /** How a request reaches its thread: the close of a connection takes a while if the maintenance waits for it. */
