@@ -58,7 +58,7 @@ const METHODS: Record<string, (params: object) => object> = {
 const server = createServer((incoming, response) => {
   if (!faults.find('silent')) answerHttp(incoming, response);
 });
-const sockets = new WebSocketServer({ server, verifyClient: () => !runs.isDraining });
+const sockets = new WebSocketServer({ server, verifyClient: (_, answer) => answer(!runs.isDraining, 503) });
 sockets.on('connection', (socket) => {
   if (faults.find('silent')) return;
   socket.on('error', () => {});
