@@ -44,7 +44,7 @@ export async function failedForSlowness(deps: Deps, of: OfGateway, error: unknow
   const ageMs = await gatewayAgeMs(deps, of.runtimeId);
   if (ageMs === null || ageMs >= LONGEST_START_MS) return false;
   const slowness = await slownessOf(deps, of);
-  // A gateway that is busy with something else may have refused its agents; for one that is starved nobody can tell.
+  // A gateway that is busy with something else may have refused its agents; for one that is starved it is not known.
   return error instanceof AgentsNotLiveError ? slowness === 'starved' : slowness !== null;
 }
 

@@ -22,7 +22,7 @@ export async function noteRefusal(em: EntityManager, refusal: Refusal): Promise<
   const { instanceId, bootId, sign, forMs = 0 } = refusal;
   const conversationId = refusal.conversationId ?? sign;
   if (!(await takesMessages(em, { instanceId, bootId }))) return 'wait';
-  // Whoever hears of the same refusal, by its event and by the answer to its call, counts it once.
+  // A refusal that is heard twice, by its event and by the answer to its call, counts once.
   await em.execute(
     `insert into gateway_refusals as known (instance_id, boot_id, conversation_id, sign, times, first_at, last_at)
      values (?, ?, ?, ?, 1, now() - ?::float8 * interval '1 millisecond', now())
