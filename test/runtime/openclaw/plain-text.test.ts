@@ -39,7 +39,10 @@ test('every command of the gateway is text for the agent, and none ends its conv
   expect(texts).toContain('/status');
   for (const [index, text] of texts.entries()) {
     const { result } = await send(client, turnOf('commands', `msg_${index}`, text));
-    expect(await result).toEqual({ kind: 'done', outcome: { kind: 'completed', text: `You said: ${text}` } });
+    expect(await result).toEqual({
+      kind: 'done',
+      outcome: { kind: 'completed', text: `You said: ${text}`, finishReason: 'stop' },
+    });
   }
   expect(gateway.model.calls.map(({ lastUserText }) => lastUserText)).toEqual(texts);
   const said = (gateway.model.calls.at(-1)?.messages ?? []).filter(({ role }) => role === 'user').map(({ content }) => content);
