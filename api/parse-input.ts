@@ -48,7 +48,7 @@ function parsePart(schema: z.ZodType | undefined, value: unknown, name: string, 
 
 /** What is wrong with the bytes of parameters that the operation reads. */
 function undecodable(operation: Operation, given: URLSearchParams, raw: string): ErrorDetail[] {
-  // In the place of bytes that are no UTF-8 there is this character now, which nobody sent.
+  // Decoding puts this character in the place of bytes that are not UTF-8; the client did not send it.
   const isReplaced = (value: string) => value.includes('\uFFFD') && !/%EF%BF%BD/i.test(raw);
   return [...given].flatMap(([path, value]) => {
     if (!Object.hasOwn(operation.query?.shape ?? {}, path)) return [];
