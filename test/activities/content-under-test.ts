@@ -8,12 +8,13 @@ import { runTransaction } from '../../database/run-transaction.ts';
 import { createEncryption } from '../../lib/encryption.ts';
 import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
 import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
-import type { NewInstance, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+import { makeId, newAgent } from '../factories.ts';
+import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
 const TURN_MS = 60_000;
 
 /** What the API does to the content of an instance, without the API, and what its agents then see. */
-export function contentOf(world: ReconcilerUnderTest, instance: NewInstance) {
+export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgent) {
   const { instanceId, accountId, agentId, gatewayAgentId, runtimeId } = instance;
   const { orm, deps } = world;
   const encryption = createEncryption({ masterKeys: deps.config.MASTER_KEYS, randomBytes });
@@ -55,13 +56,10 @@ export function contentOf(world: ReconcilerUnderTest, instance: NewInstance) {
       }),
     /** A new agent of this model; answers its id. */
     async addAgent(model: string): Promise<string> {
-      const id = world.makeId('agt');
+      const id = makeId('agt');
       await change(async (em, generation) => {
-        await em.execute(
-          `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
-           values (?, ?, ?, ?, 'Agent', 'Agent', ?, ?, 'pending', ?, now())`,
-          [id, instanceId, accountId, id, model, `a${id.slice(4)}`, generation],
-        );
+        const within = { em: { fork: () => em } };
+        await newAgent(within, { id, instance: instanceId, account: accountId, model, status: 'pending', generation });
       });
       return id;
     },

@@ -8,14 +8,14 @@ import { contentOf } from './content-under-test.ts';
 import { eventually } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
 import { GATEWAY_MS, MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
-import type { NewInstance, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
 const LONG_MS = 2 * GATEWAY_MS;
 const SKILL = `---\nname: my-skill\ndescription: Tells the time of day.\nmetadata: { "openclaw": { "requires": { "env": ["MY_TOKEN"] } } }\n---\nRun {baseDir}/scripts/run.sh\n`;
 const SCRIPT = '#!/bin/sh\necho "script says $MY_TOKEN"\n';
 
 let world: ReconcilerUnderTest;
-let instance: NewInstance;
+let instance: InstanceWithAgent;
 let content: ReturnType<typeof contentOf>;
 let workspace: string;
 

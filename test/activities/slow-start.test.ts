@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { GatewayConnectError } from '../../runtime/openclaw/gateway-errors.ts';
 import { eventually } from '../support/eventually.ts';
-import { openClaw } from '../support/open-claw.ts';
+import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
 let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
-  reconciler = await startReconciler({ program: openClaw });
+  reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY });
   reconciler.machine.isStarved = true;
 }, GATEWAY_MS);
 afterAll(() => reconciler?.close(), GATEWAY_MS);
@@ -42,7 +42,11 @@ test(
   async () => {
     const instances = [await reconciler.newInstance(), await reconciler.newInstance()];
     const statuses = () => Promise.all(instances.map(({ instanceId }) => reconciler.statusOf(instanceId)));
-    for (const { instanceId } of instances) await reconciler.power(instanceId, 'start');
+    for (const { instanceId, runtimeId } of instances) {
+      const { stateDir } = reconciler.driver.paths(runtimeId);
+      controlScripted(stateDir).misbehave({ kind: 'start-late', afterMs: 3_000 });
+      await reconciler.power(instanceId, 'start');
+    }
     const runs = await Promise.all(instances.map(({ instanceId }) => reconciler.wake(instanceId)));
     await eventually(async () => {
       const gateways = await Promise.all(instances.map(({ runtimeId }) => reconciler.driver.inspect(runtimeId)));

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { openClaw } from '../support/open-claw.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
-import type { NewInstance, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { bump, changeContent } from '../workflows/shapes.ts';
 import { attempt, surviveKills } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
@@ -11,7 +11,7 @@ import type { StepName } from './kill-points.ts';
  * instance, in order.
  */
 let reconciler: ReconcilerUnderTest;
-let instance: NewInstance;
+let instance: InstanceWithAgent;
 
 beforeAll(async () => {
   reconciler = await startReconciler({ program: openClaw, withWorkers: false });

@@ -8,6 +8,7 @@ import {
   removeOldDeliveries,
   removeOldEvents,
 } from '../../database/queries/remove-old.ts';
+import { newAgent, newInstance } from '../factories.ts';
 import { startWebhooks } from '../support/webhooks-under-test.ts';
 import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
 
@@ -21,18 +22,8 @@ const wakeUps = async (webhookId: string): Promise<number> =>
   (await webhooks.sql('select id from outbox where subject_id = ?', [webhookId])).length;
 
 async function instanceWithAgent(accountId: string): Promise<{ instanceId: string; agentId: string }> {
-  const [instanceId, agentId] = [webhooks.makeId('inst'), webhooks.makeId('agt')];
-  await webhooks.sql(
-    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard)
-     values (?, ?, 'Test', ?, now(), 'running', 'running', 0) returning id`,
-    [instanceId, accountId, webhooks.makeId('run')],
-  );
-  await webhooks.sql(
-    `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
-     values (?, ?, ?, ?, 'a', 'A', 'm', ?, 'active', 1, now()) returning id`,
-    [agentId, instanceId, accountId, agentId.slice(4, 14), agentId],
-  );
-  return { instanceId, agentId };
+  const { instanceId } = await newInstance(webhooks.orm, { account: accountId });
+  return newAgent(webhooks.orm, { instance: instanceId, account: accountId });
 }
 
 describe('recordEvent', () => {

@@ -1,16 +1,12 @@
-import { mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createOrm } from '../../database/orm.ts';
-import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
 import type { ApiClient } from '../support/api-client.ts';
-import { installDeadlockingOpenClaw } from '../support/broken-openclaw/install.ts';
 import { campaignRounds } from '../support/campaign.ts';
 import { eventually } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { installDeadlockingOpenClaw } from '../support/stand-in-openclaw.ts';
+import type { StandIn } from '../support/stand-in-openclaw.ts';
 
 type Orm = Awaited<ReturnType<typeof createOrm>>;
 
@@ -20,23 +16,19 @@ const AGENTS = 3;
 /** The forced order locks a gateway out in about every third turn; in so many it surely does. */
 const TURNS = 15;
 
-let cacheHome: string;
+let openClaw: StandIn;
 let stack: StackUnderTest;
 let orm: Orm;
 
 beforeAll(async () => {
-  cacheHome = await mkdtemp(join(tmpdir(), 'deadlocking-openclaw-'));
-  const [realCache, cacheDir] = [cacheDirOf(process.env), cacheDirOf({ XDG_CACHE_HOME: cacheHome })];
-  const real = await ensureOpenClaw({ cacheDir: realCache, env: process.env });
-  await installDeadlockingOpenClaw(cacheDir, real, 'enforce');
-  await symlink(join(realCache, 'compile-cache'), join(cacheDir, 'compile-cache'));
-  stack = await startStack({ env: { XDG_CACHE_HOME: cacheHome } });
+  openClaw = await installDeadlockingOpenClaw('enforce');
+  stack = await startStack({ openClaw });
   orm = await createOrm(stack.databaseUrl);
 }, LONG_MS);
 afterAll(async () => {
   await orm?.close();
   await stack?.close();
-  await rm(cacheHome, { recursive: true, force: true });
+  await openClaw?.remove();
 }, LONG_MS);
 
 interface Interval {

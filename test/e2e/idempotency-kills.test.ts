@@ -2,27 +2,42 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ApiClient } from '../support/api-client.ts';
 import { campaignRounds, createDice } from '../support/campaign.ts';
 import { eventually } from '../support/eventually.ts';
+import { controlScripted, countAnswers } from '../support/scripted-gateway/scripted-control.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
+import type { StandIn } from '../support/stand-in-openclaw.ts';
 
 const START_MS = 180_000;
 const ROUND_MS = 120_000;
 /** About as long as the turn takes that is killed in. */
 const KILL_WITHIN_MS = 600;
 
+let openClaw: StandIn;
 let stack: StackUnderTest;
 let account: ApiClient & { accountId: string };
 let path: string;
 
 beforeAll(async () => {
-  stack = await startStack();
+  openClaw = await installScriptedOpenClaw();
+  stack = await startStack({ openClaw });
   account = await stack.newAccount();
   const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'kills' });
   const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
   const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
   path = `/instances/${instanceId}/agents/${agentId}/messages`;
 }, START_MS);
-afterAll(() => stack?.close(), START_MS);
+afterAll(async () => {
+  await stack?.close();
+  await openClaw?.remove();
+}, START_MS);
+
+/** How often its gateway has answered this turn. */
+async function answersTo(messageId: string): Promise<number> {
+  const [runtime] = await stack.driver.list();
+  if (!runtime) throw new Error('No gateway was started');
+  return countAnswers(controlScripted(stack.driver.paths(runtime.runtimeId).stateDir), messageId);
+}
 
 interface Call {
   path: string;
@@ -66,7 +81,7 @@ test(
       const [said, ...others] = messages.filter(({ content }: { content: string }) => content.includes(text));
       expect(others).toEqual([]);
       expect(said.messageId).toBe(again?.body.requestMessageId);
-      expect(stack.model.calls.filter(({ lastUserText }) => lastUserText.includes(text))).toHaveLength(1);
+      expect(await answersTo(again?.body.messageId)).toBe(1);
       const { keys } = await account.ok('GET', '/auth/keys?limit=200');
       expect(keys.filter(({ name }: { name: string }) => name === text)).toHaveLength(1);
     }

@@ -115,27 +115,28 @@ test(
   async () => {
     const dice = createDice('worker kills');
     for (let round = 1; round <= campaignRounds(); round += 1) {
-      const action = round % 2 === 0 ? 'start' : 'stop';
-      await account.ok('POST', `/instances/${instanceId}/${action}`);
-      await new Promise((resolve) => setTimeout(resolve, dice.below(action === 'start' ? 10_000 : 2_000)));
-      await stack.kill('worker');
-      await stack.start('worker');
-      const status = action === 'start' ? 'running' : 'stopped';
-      await eventually(
-        async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status, transition: null }),
-        120_000,
-      );
-      const running = (await stack.driver.list()).filter((runtime) => runtime.status === 'running');
-      expect(running).toHaveLength(action === 'start' ? 1 : 0);
+      await killWorkerDuring('stop', dice.below(2_000));
+      await killWorkerDuring('start', dice.below(10_000));
     }
   },
   LONG_MS * campaignRounds(),
 );
 
-async function isRunning(): Promise<void> {
+async function killWorkerDuring(action: 'start' | 'stop', afterMs: number): Promise<void> {
+  await account.ok('POST', `/instances/${instanceId}/${action}`);
+  await new Promise((resolve) => setTimeout(resolve, afterMs));
+  await stack.kill('worker');
+  await stack.start('worker');
+  await settlesAs(action === 'start' ? 'running' : 'stopped');
+  const running = (await stack.driver.list()).filter((runtime) => runtime.status === 'running');
+  expect(running).toHaveLength(action === 'start' ? 1 : 0);
+}
+
+const isRunning = (): Promise<void> => settlesAs('running');
+
+async function settlesAs(status: string): Promise<void> {
   await eventually(
-    async () =>
-      expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running', transition: null }),
+    async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status, transition: null }),
     120_000,
   );
 }

@@ -5,19 +5,26 @@ import type { Dice } from '../support/campaign.ts';
 import { eventually } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
+import type { StandIn } from '../support/stand-in-openclaw.ts';
 
 const LONG_MS = 180_000;
 const ROUND_MS = 240_000;
 const SETTLED_MS = 120_000;
 const ACTIONS = ['start', 'stop'] as const;
 
+let openClaw: StandIn;
 let stack: StackUnderTest;
 let account: ApiClient;
 beforeAll(async () => {
-  stack = await startStack();
+  openClaw = await installScriptedOpenClaw();
+  stack = await startStack({ openClaw });
   account = await stack.newAccount();
 }, LONG_MS);
-afterAll(() => stack?.close(), LONG_MS);
+afterAll(async () => {
+  await stack?.close();
+  await openClaw?.remove();
+}, LONG_MS);
 
 test(
   'starts, stops and deletes fired at once end as the last accepted one says',

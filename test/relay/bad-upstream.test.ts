@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Client } from 'pg';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createOrm } from '../../database/orm.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import { addAgent, ask, callsOf, contentOf, readerOf, readUntil, startRelay } from './relay-under-test.ts';
@@ -174,14 +175,13 @@ const BAD: Record<string, BadUpstream> = {
 };
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let client: Client;
+let orm: MikroORM;
 let upstream: Awaited<ReturnType<typeof startScriptedUpstream>>;
 let relay: RelayUnderTest;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  client = new Client({ connectionString: database.url });
-  await client.connect();
+  orm = await createOrm(database.url);
   upstream = await startScriptedUpstream((request, response) => {
     void textOf(request).then((body) => {
       const bad = /\[\[BAD (.*?)\]\]/.exec(body)?.[1];
@@ -196,7 +196,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await relay.close();
   await upstream.close();
-  await client.end();
+  await orm.close();
   await database.drop();
 });
 
@@ -213,9 +213,9 @@ test(
   'whatever a provider does to some calls, each of them ends and is counted once, and the others get their whole answers meanwhile',
   async () => {
     const bad: { name: string; end: End; counted: [number, number] | undefined; agent: TestAgent }[] = [];
-    for (const [name, { end, counted }] of Object.entries(BAD)) bad.push({ name, end, counted, agent: await addAgent(client) });
+    for (const [name, { end, counted }] of Object.entries(BAD)) bad.push({ name, end, counted, agent: await addAgent(orm) });
     const ends = Promise.all(bad.map(async ({ name, agent }) => [name, (await endOf(agent, `[[BAD ${name}]]`)).end]));
-    const good = await addAgent(client);
+    const good = await addAgent(orm);
     for (let call = 0; call < 10; call += 1) {
       const { end, content } = await endOf(good, 'hello');
       expect([end, contentOf(content)]).toEqual(['whole', 'all is well']);
@@ -223,9 +223,9 @@ test(
     expect(await ends).toEqual(bad.map(({ name, end }) => [name, end]));
     for (const { name, agent, counted } of bad) {
       const wanted = counted ? [{ input_tokens: counted[0], output_tokens: counted[1] }] : [];
-      await eventually(async () => expect([name, await callsOf(client, agent)]).toMatchObject([name, wanted]));
+      await eventually(async () => expect([name, await callsOf(orm, agent)]).toMatchObject([name, wanted]));
     }
-    expect(await callsOf(client, good)).toHaveLength(10);
+    expect(await callsOf(orm, good)).toHaveLength(10);
     await eventually(async () => expect(await relay.metrics()).toMatch(/open_calls(?:\{[^}]*\})? 0\n/));
   },
   TEST_MS,
@@ -247,11 +247,11 @@ test(
       pour();
     });
     const through = await startRelay(database.url, endless.url, { limits: LIMITS, callMs: 4_000 });
-    const agent = await addAgent(client);
+    const agent = await addAgent(orm);
     const reader = readerOf(await ask(through, { token: agent.token }));
     await readUntil(reader, 'xxx');
     // Until its time is up it waits for the caller; what is under way fits into the buffers of three sockets.
-    await eventually(async () => expect(await callsOf(client, agent)).toHaveLength(1), TEST_MS);
+    await eventually(async () => expect(await callsOf(orm, agent)).toHaveLength(1), TEST_MS);
     expect(sent).toBeLessThan(32 * 1024 ** 2);
     await reader.cancel().catch(() => {});
     await through.close();

@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
+import { createOrm } from '../../database/orm.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import { newTurn } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import {
   addAgent,
-  addTurn,
   ask,
   callsOf,
   contentOf,
@@ -24,24 +26,23 @@ import { startScriptedUpstream } from './scripted-upstream.ts';
 import { startSeverableProxy } from './severable-proxy.ts';
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let client: Client;
+let orm: MikroORM;
 let model: FakeModel;
 let relay: RelayUnderTest;
 let agent: TestAgent;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  client = new Client({ connectionString: database.url });
-  await client.connect();
+  orm = await createOrm(database.url);
   model = await startFakeModel();
   relay = await startRelay(database.url, model.url);
-  agent = await addAgent(client);
+  agent = await addAgent(orm);
 });
 
 afterAll(async () => {
   await relay.close();
   await model.close();
-  await client.end();
+  await orm.close();
   await database.drop();
 });
 
@@ -124,14 +125,14 @@ describe('what the caller gets', () => {
   });
 
   test('one object when no stream was asked for', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     const response = await ask(relay, {
       token: own.token,
       text: '[[SAY fine]]',
       fields: { stream: false, stream_options: undefined },
     });
     expect(await response.json()).toMatchObject({ choices: [{ message: { content: 'fine' } }] });
-    expect(await callsOf(client, own)).toMatchObject([{ input_tokens: 2, output_tokens: 1 }]);
+    expect(await callsOf(orm, own)).toMatchObject([{ input_tokens: 2, output_tokens: 1 }]);
   });
 
   test.each([429, 500, 503])('the status %s of a provider that cannot answer now', async (status) => {
@@ -177,23 +178,23 @@ describe('what the caller gets', () => {
   });
 
   test('a cut stream when the provider cuts its own, and the call counts', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     const response = await ask(relay, { token: own.token, text: '[[WORDS 3]] [[BREAK]]' });
     await expect(response.text()).rejects.toThrow();
-    await eventually(async () => expect(await callsOf(client, own)).toMatchObject([{ input_tokens: 0, output_tokens: 0 }]));
+    await eventually(async () => expect(await callsOf(orm, own)).toMatchObject([{ input_tokens: 0, output_tokens: 0 }]));
   });
 });
 
 describe('a caller that leaves', () => {
   test('ends the call at the provider in the middle of the answer, and the call counts', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     const text = unique('[[WORDS 3]] [[HOLD forever 1]]');
     const leave = new AbortController();
     const reader = readerOf(await ask(relay, { token: own.token, text, signal: leave.signal }));
     await readUntil(reader, '"w1"');
     leave.abort();
     await model.waitForCall((call) => call.lastUserText === text && call.aborted, 5_000);
-    await eventually(async () => expect(await callsOf(client, own)).toHaveLength(1));
+    await eventually(async () => expect(await callsOf(orm, own)).toHaveLength(1));
     await eventually(async () => expect(await relay.metrics()).toMatch(/calls_total\{outcome="abandoned"[^}]*\} 1/));
   });
 
@@ -220,7 +221,7 @@ describe('a caller that leaves', () => {
 
 describe('usage', () => {
   test('is in the database before [DONE] leaves, and all before it left already', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     const locker = new Client({ connectionString: database.url });
     await locker.connect();
     await locker.query('begin; lock table model_calls in exclusive mode');
@@ -228,7 +229,7 @@ describe('usage', () => {
     const reader = readerOf(await ask(relay, { token: own.token, text: '[[WORDS 4]]' }));
     const before = await readUntil(reader, '"usage"');
     await eventually(async () => {
-      const { rows } = await client.query("select 1 from pg_locks where relation = 'model_calls'::regclass and not granted");
+      const rows = await orm.em.fork().execute("select 1 from pg_locks where relation = 'model_calls'::regclass and not granted");
       expect(rows).toHaveLength(1);
     });
     expect(contentOf(before)).toBe('w1 w2 w3 w4');
@@ -236,7 +237,7 @@ describe('usage', () => {
 
     await locker.query('commit');
     await readUntil(reader, '[DONE]');
-    expect(await callsOf(client, own)).toEqual([
+    expect(await callsOf(orm, own)).toEqual([
       {
         account_id: own.accountId,
         instance_id: own.instanceId,
@@ -251,27 +252,27 @@ describe('usage', () => {
   });
 
   test('belongs to the message whose trace it carries, every call of its turn', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     const messageId = unique('msg');
     const traceId = randomBytes(16).toString('hex');
-    await addTurn(client, own, { messageId, traceId });
+    await newTurn(orm, own, { id: messageId, traceId });
     for (const text of ['[[SAY one]]', '[[SAY two]]']) await (await ask(relay, { token: own.token, text, traceId })).text();
-    expect(await callsOf(client, own)).toMatchObject([{ message_id: messageId }, { message_id: messageId }]);
+    expect(await callsOf(orm, own)).toMatchObject([{ message_id: messageId }, { message_id: messageId }]);
   });
 
   test('belongs to no message when the trace is unknown: a scheduled job, a repeated turn', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     await (await ask(relay, { token: own.token, traceId: randomBytes(16).toString('hex') })).text();
-    expect(await callsOf(client, own)).toMatchObject([{ message_id: null }]);
+    expect(await callsOf(orm, own)).toMatchObject([{ message_id: null }]);
   });
 
   test('says why the provider ended its answer, or refused a prompt', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     for (const reason of ['length', 'content_filter'])
       await (await ask(relay, { token: own.token, text: `[[SAY Some text]] [[FINISH ${reason}]]` })).text();
     await refusedWith(400, { message: 'The prompt was filtered', code: 'content_filter' }, own);
 
-    expect(await callsOf(client, own)).toMatchObject([
+    expect(await callsOf(orm, own)).toMatchObject([
       { finish_reason: 'length', output_tokens: 2 },
       { finish_reason: 'content_filter', output_tokens: 2 },
       { finish_reason: 'content_filter', input_tokens: 0, output_tokens: 0 },
@@ -279,9 +280,9 @@ describe('usage', () => {
   });
 
   test('of a refused call is not counted', async () => {
-    const own = await addAgent(client);
+    const own = await addAgent(orm);
     await (await ask(relay, { token: own.token, text: '[[FAIL 500]]' })).text();
-    expect(await callsOf(client, own)).toEqual([]);
+    expect(await callsOf(orm, own)).toEqual([]);
   });
 
   test('that the database cannot take does not spoil the answer, and is metered', async () => {
@@ -311,7 +312,7 @@ describe('who may call', () => {
   });
 
   test('400 for an agent that has been deleted, so that its gateway gives up at once', async () => {
-    const gone = await addAgent(client, { deleted: true });
+    const gone = await addAgent(orm, { deleted: true });
     const response = await ask(relay, { token: gone.token });
     expect(response.status).toBe(400);
     expect(await response.text()).toContain('deleted');

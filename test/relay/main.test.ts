@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Client } from 'pg';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { createOrm } from '../../database/orm.ts';
 import { freePorts } from '../local/free-ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
@@ -25,16 +26,15 @@ const MAIN = join(import.meta.dirname, '../../relay/main.ts');
 const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
-let client: Client;
+let orm: MikroORM;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-  client = new Client({ connectionString: database.url });
-  await client.connect();
+  orm = await createOrm(database.url);
 });
 
 afterAll(async () => {
-  await client.end();
+  await orm.close();
   await database.drop();
 });
 
@@ -66,11 +66,11 @@ async function startProcess(settings: Record<string, string> = {}): Promise<Rela
 }
 
 test('without a provider the process answers as the echo model, counts it, shows metrics, and stops when told to', async () => {
-  const agent = await addAgent(client);
+  const agent = await addAgent(orm);
   const { url, metricsUrl, child } = await startProcess();
   const answer = await (await ask({ url }, { token: agent.token, text: 'good morning' })).text();
   expect(contentOf(answer)).toMatch(/^You said: good morning/);
-  expect(await callsOf(client, agent)).toMatchObject([{ input_tokens: 2 }]);
+  expect(await callsOf(orm, agent)).toMatchObject([{ input_tokens: 2 }]);
   expect(await (await fetch(metricsUrl)).text()).toContain('thermidora_relay_calls_total{outcome="completed",process="relay"} 1');
 
   const exit = once(child, 'exit');
@@ -79,7 +79,7 @@ test('without a provider the process answers as the echo model, counts it, shows
 });
 
 test('a model call that is under way at SIGTERM ends whole and is counted before the process leaves', async () => {
-  const agent = await addAgent(client);
+  const agent = await addAgent(orm);
   const model = await startFakeModel();
   const { url, child } = await startProcess({ MODEL_UPSTREAM_URL: model.url });
   const reader = readerOf(await ask({ url }, { token: agent.token, text: '[[WORDS 3]] [[HOLD stop 1]]' }));
@@ -92,7 +92,7 @@ test('a model call that is under way at SIGTERM ends whole and is counted before
   model.release('stop');
   await readUntil(reader, '[DONE]');
   expect(await exit).toEqual([0, null]);
-  expect(await callsOf(client, agent)).toHaveLength(1);
+  expect(await callsOf(orm, agent)).toHaveLength(1);
   await model.close();
 });
 

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Client } from 'pg';
+import type { MikroORM } from '@mikro-orm/postgresql';
 import { createBackground } from '../../lib/background.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { startHttpServer } from '../../lib/http-server.ts';
@@ -16,6 +16,8 @@ import { createRelayStore } from '../../relay/store.ts';
 import { createUpstream } from '../../relay/upstream.ts';
 import type { UpstreamLimits } from '../../relay/upstream.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import { newAgent } from '../factories.ts';
+import type { NewAgent } from '../factories.ts';
 
 export const MASTER_KEYS = [{ id: 'test', key: randomBytes(32) }];
 export const MODEL = 'public-model';
@@ -73,43 +75,14 @@ function providerAt(url: string, log: Log, { limits, budgetMs }: { limits?: Upst
   return createPatientProvider(upstream, patience, log);
 }
 
-export interface TestAgent {
-  agentId: string;
-  instanceId: string;
-  accountId: string;
+export interface TestAgent extends NewAgent {
   token: string;
 }
 
-/** Adds an agent of an instance and an account of their own. */
-export async function addAgent(client: Client, { deleted = false } = {}): Promise<TestAgent> {
-  const suffix = randomBytes(8).toString('hex');
-  const [agentId, instanceId, accountId] = [`agt_${suffix}`, `inst_${suffix}`, `acc_${suffix}`];
-  await client.query(
-    `with account as (
-       insert into accounts (id, email, name, created_at) values ($3, $3 || '@example.com', 'Account', now())
-     ), instance as (
-       insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard)
-       values ($2, $3, 'Instance', $2, now(), 'running', 'running', 0)
-     )
-     insert into agents (id, instance_id, account_id, slug, name, display_name, gateway_agent_id, model, status, generation,
-       created_at, deleted_at)
-     values ($1, $2, $3, 'agent', 'Agent', 'Agent', $1, $4, 'active', 1, now(), case when $5 then now() end)`,
-    [agentId, instanceId, accountId, MODEL, deleted],
-  );
-  return { agentId, instanceId, accountId, token: relayToken(MASTER_KEYS, agentId) };
-}
-
-/** Adds the pending reply of a turn, whose model calls carry this trace id. */
-export async function addTurn(client: Client, agent: TestAgent, turn: { messageId: string; traceId: string }): Promise<void> {
-  await client.query(
-    `with conversation as (
-       insert into conversations (id, agent_id, session_id, created_at) values ($1, $2, $1, now())
-     )
-     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, sender_type,
-       sender_id, sender_name, created_at, status, trace_id)
-     values ($1, $4, $3, $2, $1, 1, 'agent', '', 'agent', $2, 'Agent', now(), 'pending', $5)`,
-    [turn.messageId, agent.agentId, agent.instanceId, agent.accountId, turn.traceId],
-  );
+/** Adds an agent, with an instance and an account. */
+export async function addAgent(orm: MikroORM, { deleted = false } = {}): Promise<TestAgent> {
+  const agent = await newAgent(orm, { model: MODEL, deletedAt: deleted ? new Date() : null });
+  return { ...agent, token: relayToken(MASTER_KEYS, agent.agentId) };
 }
 
 export interface Ask {
@@ -180,11 +153,10 @@ export interface CallRow {
 }
 
 /** What is recorded of an agent's model calls, oldest first. */
-export async function callsOf(client: Client, { agentId }: TestAgent): Promise<CallRow[]> {
-  const { rows } = await client.query<CallRow>(
+export async function callsOf(orm: MikroORM, { agentId }: TestAgent): Promise<CallRow[]> {
+  return orm.em.fork().execute<CallRow[]>(
     `select account_id, instance_id, message_id, model, input_tokens, output_tokens, finish_reason
-     from model_calls where agent_id = $1 order by id`,
+     from model_calls where agent_id = ? order by id`,
     [agentId],
   );
-  return rows;
 }

@@ -6,7 +6,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { grantCredit } from '../../database/queries/billing/grant-credit.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { createIdMaker } from '../../domain/ids.ts';
-import { newAccount } from '../database/queries/billing/bill-rows.ts';
+import { newAccount } from '../factories.ts';
 import { openTestOrm } from '../support/test-database.ts';
 import type { TestOrm } from '../support/test-database.ts';
 
@@ -33,7 +33,7 @@ const run = (script: string, ...args: string[]): Promise<{ code: unknown; output
   });
 
 test('an operator takes back a line once, and the verification says in one line that all agree, or where not', async () => {
-  const [accountId, lineId] = [(await newAccount(orm, makeId, NOW)).id, makeId('txn')];
+  const [accountId, lineId] = [(await newAccount(orm, { createdAt: new Date(NOW) })).accountId, makeId('txn')];
   const grant = { id: lineId, accountId, amountNanoUsd: 10n ** 9n, reason: 'given twice', now: new Date(NOW), makeId };
   await runTransaction(orm.em, (em) => grantCredit(em, grant));
   const em = orm.em.fork();

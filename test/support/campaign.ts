@@ -4,9 +4,9 @@ import { keepResult } from '../../scripts/results.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** How many rounds a random campaign runs: three, or ROUNDS of them. */
+/** How many rounds a random campaign runs: one, or ROUNDS of them. */
 export function campaignRounds(): number {
-  return Number(process.env['ROUNDS'] ?? 3);
+  return Number(process.env['ROUNDS'] ?? 1);
 }
 
 export interface Dice {

@@ -21,6 +21,7 @@ import { eventually } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 import { registerAccount } from './register-account.ts';
+import type { StandIn } from './stand-in-openclaw.ts';
 import { createTestDatabase } from './test-database.ts';
 import { createTestNamespace } from './test-temporal.ts';
 
@@ -64,6 +65,8 @@ interface StackOptions {
   /** Over the settings of every process. */
   env?: Record<string, string>;
   temporalAddress?: string;
+  /** What is started as a gateway; by default the real OpenClaw. */
+  openClaw?: StandIn;
 }
 
 /** API, worker and relay as processes of their own, on a database and a Temporal namespace of their own. */
@@ -98,6 +101,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     DATA_DIR: dataDir,
     RATE_LIMIT_PER_MINUTE: '10000000',
     AUTH_RATE_LIMIT_PER_MINUTE: '100000',
+    ...(options.openClaw ? { XDG_CACHE_HOME: options.openClaw.cacheHome } : {}),
     ...options.env,
   };
   const config = loadConfig(env);

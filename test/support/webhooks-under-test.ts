@@ -11,6 +11,7 @@ import { webhookWorkflowId } from '../../domain/workflow-ids.ts';
 import { createEncryption } from '../../lib/encryption.ts';
 import { makeSigningSecret } from '../../lib/signing-secret.ts';
 import type { DeliveringOptions } from './delivering.ts';
+import { newAccount } from '../factories.ts';
 import { createTestDatabase } from './test-database.ts';
 import { createTestNamespace } from './test-temporal.ts';
 
@@ -65,11 +66,7 @@ export async function startWebhooks(): Promise<WebhooksUnderTest> {
     makeId,
     sql,
     async newAccount() {
-      const accountId = makeId('acc');
-      await sql(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [
-        accountId,
-        `${accountId}@example.com`,
-      ]);
+      const { accountId } = await newAccount(orm);
       await sql('insert into event_counters (account_id) values (?)', [accountId]);
       return accountId;
     },

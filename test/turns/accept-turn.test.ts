@@ -3,10 +3,11 @@ import { holdAgentGate } from '../../database/queries/accept-turn.ts';
 import { findClaimedTurn } from '../../database/queries/claim-turn.ts';
 import { MAX_WAITING_TURNS } from '../../domain/turn.ts';
 import { openTurns } from './turns-under-test.ts';
-import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { TurnsUnderTest } from './turns-under-test.ts';
 
 let turns: TurnsUnderTest;
-let instance: InstanceRow;
+let instance: NewAgent;
 
 beforeAll(async () => {
   turns = await openTurns();

@@ -9,7 +9,8 @@ import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
-import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { TurnsUnderTest } from './turns-under-test.ts';
 
 /** The first turn of a gateway takes long on a busy machine. */
 const RUN_MS = 60_000;
@@ -20,7 +21,7 @@ jest.setTimeout(3 * RUN_MS);
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;
 let client: GatewayClient;
-let instance: InstanceRow;
+let instance: NewAgent;
 const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {

@@ -6,10 +6,11 @@ import { dropTurns, endTurn, endTurnFirst, endTurns, runningTurns } from '../../
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { cancelledEnd, errorOfTurn, failedEnd } from '../../turns/turn-end.ts';
 import { openTurns } from './turns-under-test.ts';
-import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { TurnsUnderTest } from './turns-under-test.ts';
 
 let turns: TurnsUnderTest;
-let instance: InstanceRow;
+let instance: NewAgent;
 let owner: string;
 
 beforeAll(async () => {

@@ -6,14 +6,15 @@ import type { FollowedTurn, TurnSender } from '../../turns/turn-sender.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { GATEWAY_MASTER_KEY } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
-import type { InstanceRow, NewMessage, TurnsUnderTest } from './turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { NewMessage, TurnsUnderTest } from './turns-under-test.ts';
 
 /** The part of an API process that accepts and sends turns. */
 export interface ApiUnderTest {
   sender: TurnSender;
   connections: GatewayConnections;
   /** Accepts, commits, kicks and follows, as a message call does. */
-  say(instance: InstanceRow, message: NewMessage): Promise<{ messageId: string; followed: FollowedTurn }>;
+  say(instance: NewAgent, message: NewMessage): Promise<{ messageId: string; followed: FollowedTurn }>;
   /** As after SIGKILL: it sends nothing, hears nothing, and has not been seen for eleven seconds. */
   die(): Promise<void>;
   close(): Promise<void>;
@@ -55,7 +56,7 @@ export async function startApi(turns: TurnsUnderTest, gateway: GatewayUnderTest)
 export async function startWatch(
   turns: TurnsUnderTest,
   gateway: GatewayUnderTest,
-  instance: InstanceRow,
+  instance: NewAgent,
   options: { turnTimeoutMs?: number } = {},
 ): Promise<{ close(): Promise<void> }> {
   const [shard] = await turns.rows<{ epoch: number }>(

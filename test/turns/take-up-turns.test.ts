@@ -13,7 +13,8 @@ import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { collect, startApi, startWatch } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
-import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { TurnsUnderTest } from './turns-under-test.ts';
 
 /** The first turn of a gateway takes long on a busy machine. */
 const MODEL_MS = 60_000;
@@ -23,7 +24,7 @@ const RESTART_MS = 2 * GATEWAY_START_MS;
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;
-let instance: InstanceRow;
+let instance: NewAgent;
 let api: ApiUnderTest;
 const open: { close(): Promise<void> }[] = [];
 

@@ -6,10 +6,11 @@ import { handOverTurns, stampTurns } from '../../database/queries/stamp-turns.ts
 import { listTurnDuties, takeOverTurns } from '../../database/queries/watched-turns.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { openTurns } from './turns-under-test.ts';
-import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { TurnsUnderTest } from './turns-under-test.ts';
 
 let turns: TurnsUnderTest;
-let instance: InstanceRow;
+let instance: NewAgent;
 let owner: string;
 
 beforeAll(async () => {

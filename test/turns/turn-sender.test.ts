@@ -6,7 +6,8 @@ import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { collect, startApi } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
-import type { InstanceRow, TurnsUnderTest } from './turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { TurnsUnderTest } from './turns-under-test.ts';
 
 /** The first turn of a gateway takes long on a busy machine. */
 const MODEL_MS = 60_000;
@@ -15,7 +16,7 @@ jest.setTimeout(2 * MODEL_MS);
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;
-let instance: InstanceRow;
+let instance: NewAgent;
 const apis: ApiUnderTest[] = [];
 
 beforeAll(async () => {

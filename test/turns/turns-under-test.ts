@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { listenToNotifications } from '../../database/notifications.ts';
 import type { Notifications } from '../../database/notifications.ts';
@@ -7,23 +6,16 @@ import { getTurn } from '../../database/queries/find-turn.ts';
 import type { TurnView } from '../../database/queries/find-turn.ts';
 import { insertProcess } from '../../database/queries/process-lease.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
-import { createIdMaker } from '../../domain/ids.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { createLog } from '../../lib/log.ts';
 import { acceptTurn } from '../../turns/accept-turn.ts';
 import type { AcceptedTurn } from '../../turns/accept-turn.ts';
 import type { TurnDeps } from '../../turns/turn-deps.ts';
+import { makeId, newAgent, newInstance } from '../factories.ts';
+import type { NewAgent } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import { gateOf } from '../support/gate-of.ts';
-
-export interface InstanceRow {
-  accountId: string;
-  instanceId: string;
-  /** The instance's one agent. */
-  agentId: string;
-  gatewayAgentId: string;
-}
 
 export interface NewMessage {
   text?: string;
@@ -42,12 +34,12 @@ export interface TurnsUnderTest {
   deps: TurnDeps;
   notifications: Notifications;
   /** An account with a running instance of this runtime, which it takes from whoever had it, and one active agent. */
-  newInstance(fields?: { runtimeId?: string; bootId?: string; gatewayAgentId?: string }): Promise<InstanceRow>;
+  newInstance(fields?: { runtimeId?: string; bootId?: string; gatewayAgentId?: string }): Promise<NewAgent>;
   /** A process that is seen now. */
   newProcess(): Promise<string>;
   /** Lets a process be silent for longer than others wait. */
   forgetProcess(id: string): Promise<void>;
-  accept(instance: InstanceRow, message?: NewMessage): Promise<AcceptedTurn>;
+  accept(agent: NewAgent, message?: NewMessage): Promise<AcceptedTurn>;
   turn(messageId: string): Promise<TurnView>;
   /** The turn once it has ended. */
   end(messageId: string, withinMs?: number): Promise<TurnView>;
@@ -64,7 +56,6 @@ export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promi
   const orm = await createOrm(database.url);
   const log = createLog('test', process.env['TEST_LOG_LEVEL'] ?? 'silent');
   const notifications = listenToNotifications(database.url, log);
-  const makeId = createIdMaker(randomBytes);
   const deps: TurnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: options.turnTimeoutMs ?? 600_000 };
   const rows = <T>(sql: string, params: unknown[] = []): Promise<T[]> => orm.em.fork().execute<T[]>(sql, params);
   const run = async (sql: string, params: unknown[] = []): Promise<void> =>
@@ -81,24 +72,10 @@ export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promi
     deps,
     notifications,
     async newInstance({ runtimeId = makeId('run'), bootId = 'boot-1', gatewayAgentId = makeId('agt') } = {}) {
-      const [accountId, instanceId, agentId] = [makeId('acc'), makeId('inst'), makeId('agt')];
       await run('update instances set runtime_id = id, boot_id = null where runtime_id = ?', [runtimeId]);
       await run('update agents set gateway_agent_id = id where gateway_agent_id = ?', [gatewayAgentId]);
-      await run(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [
-        accountId,
-        `${accountId}@x.test`,
-      ]);
-      await run(
-        `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, boot_id, shard)
-         values (?, ?, 'Test', ?, now(), 'running', 'running', ?, 0)`,
-        [instanceId, accountId, runtimeId, bootId],
-      );
-      await run(
-        `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
-         values (?, ?, ?, 'helper', 'helper', 'Helper', 'fake-model', ?, 'active', 0, now())`,
-        [agentId, instanceId, accountId, gatewayAgentId],
-      );
-      return { accountId, instanceId, agentId, gatewayAgentId };
+      const { instanceId, accountId } = await newInstance(orm, { runtimeId, bootId });
+      return newAgent(orm, { instance: instanceId, account: accountId, slug: 'helper', gatewayAgentId });
     },
     async newProcess() {
       const id = makeId('proc');

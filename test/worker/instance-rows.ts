@@ -1,48 +1,26 @@
-import { randomBytes } from 'node:crypto';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { createIdMaker } from '../../domain/ids.ts';
+import type { Instance } from '../../database/entities/instance.ts';
+import { makeId, newAccount, newInstance } from '../factories.ts';
+import type { NewInstance } from '../factories.ts';
 
-export const makeId = createIdMaker(randomBytes);
+const BALANCE_NANO_USD = 50_000_000_000n;
 
-const BALANCE_NANO_USD = '50000000000';
-
-interface InstanceValues {
-  id?: string;
-  runtimeId?: string;
-  desiredStatus?: string;
-  status?: string;
-  bootId?: string | null;
-  shard?: number;
+interface InstanceValues extends Partial<Instance> {
   /** With an open interval of this boot id that began so many seconds ago. */
   ranForSeconds?: number;
 }
 
-/** An account with one instance, which runs as this gateway process. */
-export async function insertInstance(
-  orm: MikroORM,
-  values: InstanceValues = {},
-): Promise<{ instanceId: string; accountId: string }> {
-  const { id: instanceId = makeId('inst'), desiredStatus = 'running', status = 'running', bootId = null, shard = 0 } = values;
-  const accountId = makeId('acc');
-  const em = orm.em.fork();
-  // With money: a worker that sweeps the bills stops what nobody pays for.
-  await em.execute(`insert into accounts (id, email, name, created_at, balance_nano_usd) values (?, ?, 'Test', now(), ?)`, [
-    accountId,
-    `${accountId}@example.com`,
-    BALANCE_NANO_USD,
-  ]);
-  await em.execute(
-    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, boot_id, shard)
-     values (?, ?, 'Test', ?, now(), ?, ?, ?, ?)`,
-    [instanceId, accountId, values.runtimeId ?? makeId('run'), desiredStatus, status, bootId, shard],
-  );
-  if (values.ranForSeconds !== undefined)
-    await em.execute(
+/** An instance of an account with money: a worker that sweeps the bills stops what is not paid for. */
+export async function newPaidInstance(orm: MikroORM, { ranForSeconds, ...values }: InstanceValues = {}): Promise<NewInstance> {
+  const { accountId: account } = await newAccount(orm, { balanceNanoUsd: BALANCE_NANO_USD });
+  const instance = await newInstance(orm, { ...values, account });
+  if (ranForSeconds !== undefined)
+    await orm.em.fork().execute(
       `insert into runtime_intervals (id, instance_id, account_id, boot_id, started_at, lost_at)
        values (?, ?, ?, ?, now() - make_interval(secs => ?), now() - make_interval(secs => ?))`,
-      [makeId('int'), instanceId, accountId, bootId, values.ranForSeconds, values.ranForSeconds],
+      [makeId('int'), instance.instanceId, account, values.bootId, ranForSeconds, ranForSeconds],
     );
-  return { instanceId, accountId };
+  return instance;
 }
 
 export interface InstanceState {
@@ -93,40 +71,4 @@ export async function countOutbox(orm: MikroORM, instanceId?: string): Promise<n
       instanceId ?? null,
     ]);
   return row?.count ?? 0;
-}
-
-interface TurnValues {
-  instanceId: string;
-  accountId: string;
-  bootId: string;
-  attempt: number;
-}
-
-/** A pending turn of a new agent of this instance. Answers the id of its reply. */
-export async function insertTurn(orm: MikroORM, { instanceId, accountId, bootId, attempt }: TurnValues): Promise<string> {
-  const [agentId, conversationId, messageId, replyId] = [makeId('agt'), makeId('conv'), makeId('msg'), makeId('msg')];
-  const em = orm.em.fork();
-  await em.execute(
-    `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
-     values (?, ?, ?, 'test', 'Test', 'Test', 'model', ?, 'active', 1, now())`,
-    [agentId, instanceId, accountId, makeId('agt').replace('agt_', 'a')],
-  );
-  await em.execute(`insert into conversations (id, agent_id, session_id, last_number, created_at) values (?, ?, 's', 1, now())`, [
-    conversationId,
-    agentId,
-  ]);
-  for (const [id, role] of [
-    [messageId, 'user'],
-    [replyId, 'agent'],
-  ] as const)
-    await em.execute(
-      `insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, sender_type,
-                             sender_id, sender_name, created_at, status, owner, boot_id, attempt)
-       values (?, ?, ?, ?, ?, 1, ?, '', 'user', '', '', now(), ?, ?, ?, ?)`,
-      [
-        ...[id, accountId, instanceId, agentId, conversationId, role],
-        ...(role === 'agent' ? ['pending', 'proc_api', bootId, attempt] : [null, null, null, 0]),
-      ],
-    );
-  return replyId;
 }

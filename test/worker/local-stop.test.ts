@@ -6,11 +6,13 @@ import { createLog } from '../../lib/log.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { stopLocally } from '../../worker/local-stop.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_MASTER_KEY, GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
-import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { GATEWAY_MASTER_KEY, GATEWAY_START_MS } from '../support/gateway-program.ts';
+import type { GatewayUnderTest } from '../support/gateway-program.ts';
+import { startScripted } from '../support/scripted-gateway/start-scripted.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
-import { insertInstance, insertTurn, instanceState, intervalsOf } from './instance-rows.ts';
+import { newAgent, newTurn } from '../factories.ts';
+import { instanceState, intervalsOf, newPaidInstance } from './instance-rows.ts';
 
 const log = createLog('test', 'silent');
 
@@ -19,7 +21,7 @@ let orm: MikroORM;
 let gateway: GatewayUnderTest;
 
 beforeAll(async () => {
-  [database, gateway] = await Promise.all([createTestDatabase(), startGateway()]);
+  [database, { gateway }] = await Promise.all([createTestDatabase(), startScripted()]);
   orm = await createOrm(database.url);
 }, GATEWAY_START_MS);
 
@@ -32,10 +34,11 @@ afterAll(async () => {
 test(
   'a running turn gets its time, takes no other in meanwhile, and goes on at the next start without a death',
   async () => {
-    const { instanceId, accountId } = await insertInstance(orm, {
+    const { instanceId, accountId } = await newPaidInstance(orm, {
       ...{ runtimeId: gateway.runtimeId, bootId: 'boot_1', ranForSeconds: 60 },
     });
-    const messageId = await insertTurn(orm, { instanceId, accountId, bootId: 'boot_1', attempt: 1 });
+    const agent = await newAgent(orm, { instance: instanceId, account: accountId });
+    const { messageId } = await newTurn(orm, agent, { owner: 'proc_api', bootId: 'boot_1', attempt: 1 });
     const connections = createGatewayConnections({ driver: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
 
     const stopped = stopLocally({ orm, driver: gateway.driver, connections, clock: systemClock, log, turnsMs: 3_000 });

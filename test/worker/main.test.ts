@@ -2,11 +2,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
+import { GATEWAY_START_MS } from '../support/gateway-program.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
-import { insertInstance, instanceState, intervalsOf } from './instance-rows.ts';
+import { newPaidInstance, instanceState, intervalsOf } from './instance-rows.ts';
 import { createWorker } from './worker-under-test.ts';
 import type { WorkerUnderTest } from './worker-under-test.ts';
 
@@ -22,7 +22,7 @@ beforeAll(async () => {
   const { address, namespace } = await createTestNamespace();
   orm = await createOrm(database.url);
   worker = await createWorker({ databaseUrl: database.url, temporalAddress: address, temporalNamespace: namespace });
-  ({ instanceId } = await insertInstance(orm, { runtimeId: RUNTIME_ID, status: 'provisioning', shard: 3 }));
+  ({ instanceId } = await newPaidInstance(orm, { runtimeId: RUNTIME_ID, status: 'provisioning', shard: 3 }));
 }, GATEWAY_START_MS);
 
 afterAll(async () => {

@@ -13,7 +13,8 @@ import { openTemporalLink } from '../../worker/temporal-link.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
-import { countOutbox, insertInstance, makeId } from './instance-rows.ts';
+import { makeId, newInstance } from '../factories.ts';
+import { countOutbox } from './instance-rows.ts';
 import { createTemporal } from './temporal-under-test.ts';
 import type { TemporalUnderTest } from './temporal-under-test.ts';
 
@@ -93,7 +94,7 @@ async function expectWoken(instanceId: string, { batches }: { batches: number })
 test(
   'ten wake-ups of one instance make one signal; each instance has a workflow of its own that operators can find',
   async () => {
-    const [one, other] = [await insertInstance(orm), await insertInstance(orm)];
+    const [one, other] = [await newInstance(orm), await newInstance(orm)];
     await orm.em.transactional(async (em) => {
       for (let count = 0; count < 10; count += 1) await wakeInstance(em, one.instanceId);
       await wakeInstance(em, other.instanceId);
@@ -117,10 +118,10 @@ test(
 test(
   'a workflow that cannot be woken keeps its row and holds up no other one',
   async () => {
-    const unwakeable = await insertInstance(orm, { id: `inst_${'x'.repeat(2_000)}` });
+    const unwakeable = await newInstance(orm, { id: `inst_${'x'.repeat(2_000)}` });
     await wake(unwakeable.instanceId);
     startRelay();
-    const others = await Promise.all(Array.from({ length: 20 }, () => insertInstance(orm)));
+    const others = await Promise.all(Array.from({ length: 20 }, () => newInstance(orm)));
     for (const { instanceId } of others) await wake(instanceId);
     await eventually(async () => expect(await countOutbox(orm)).toBe(1));
     expect(await countOutbox(orm, unwakeable.instanceId)).toBe(1);
@@ -133,7 +134,7 @@ test(
 test(
   'two relays at once lose no row, and no relay sends one for ever',
   async () => {
-    const instances = await Promise.all(Array.from({ length: 60 }, () => insertInstance(orm)));
+    const instances = await Promise.all(Array.from({ length: 60 }, () => newInstance(orm)));
     startRelay();
     startRelay();
     for (const { instanceId } of instances) {
@@ -149,7 +150,7 @@ test(
 test(
   'what a relay claimed and never sent, because it was killed, is sent by the next one when its claim is over',
   async () => {
-    const { instanceId } = await insertInstance(orm);
+    const { instanceId } = await newInstance(orm);
     await orm.em
       .fork()
       .execute(
@@ -166,7 +167,7 @@ test(
 /** A relay that has found its Temporal: what comes now is the doing of the test. */
 async function startSending(): Promise<void> {
   startRelay();
-  const { instanceId } = await insertInstance(orm);
+  const { instanceId } = await newInstance(orm);
   await wake(instanceId);
   await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
 }
@@ -177,7 +178,7 @@ test(
     await startSending();
 
     await temporal.kill();
-    const { instanceId } = await insertInstance(orm);
+    const { instanceId } = await newInstance(orm);
     await wake(instanceId);
     await wake(instanceId);
     await eventually(async () => expect((await outboxLag(orm.em.fork())).oldestSeconds).toBeGreaterThan(2));
@@ -200,7 +201,7 @@ test(
     await temporal.kill();
     await temporal.loseStore();
     await temporal.start();
-    const { instanceId } = await insertInstance(orm, { id: makeId('inst') });
+    const { instanceId } = await newInstance(orm, { id: makeId('inst') });
     await wake(instanceId);
     await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
     await expectWoken(instanceId, { batches: 1 });

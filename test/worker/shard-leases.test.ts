@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts';
 import { startSeverableProxy } from '../relay/severable-proxy.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
-import { makeId } from './instance-rows.ts';
+import { makeId } from '../factories.ts';
 
 const log = createLog('test', 'silent');
 

@@ -12,11 +12,13 @@ import { startShardLeases } from '../../worker/shard-leases.ts';
 import { startWatchingGateways } from '../../worker/watch-gateways.ts';
 import type { GatewayWatches } from '../../worker/watch-gateways.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_MASTER_KEY, GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
-import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { GATEWAY_MASTER_KEY, GATEWAY_START_MS } from '../support/gateway-program.ts';
+import type { GatewayUnderTest } from '../support/gateway-program.ts';
+import { startScripted } from '../support/scripted-gateway/start-scripted.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
-import { countOutbox, insertInstance, instanceState, intervalsOf, makeId } from './instance-rows.ts';
+import { makeId } from '../factories.ts';
+import { countOutbox, instanceState, intervalsOf, newPaidInstance } from './instance-rows.ts';
 
 const log = createLog('test', 'silent');
 
@@ -27,7 +29,7 @@ let gateway: GatewayUnderTest;
 let isStarved = false;
 
 beforeAll(async () => {
-  [database, gateway] = await Promise.all([createTestDatabase(), startGateway()]);
+  [database, { gateway }] = await Promise.all([createTestDatabase(), startScripted()]);
   orm = await createOrm(database.url);
   notifications = listenToNotifications(database.url, log);
 }, GATEWAY_START_MS);
@@ -87,7 +89,7 @@ async function bootIdOf(under: GatewayUnderTest): Promise<string> {
 /** The one runtime of this file belongs to one instance at a time. */
 async function insertRunning(bootId: string): Promise<string> {
   await orm.em.fork().execute(`update instances set runtime_id = id, boot_id = null where runtime_id = ?`, [gateway.runtimeId]);
-  const { instanceId } = await insertInstance(orm, { runtimeId: gateway.runtimeId, bootId, shard: 7, ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { runtimeId: gateway.runtimeId, bootId, shard: 7, ranForSeconds: 60 });
   return instanceId;
 }
 

@@ -4,7 +4,7 @@ import { Registry } from 'prom-client';
 import { registerWorkerMetrics } from '../../worker/worker-metrics.ts';
 import { openTestOrm } from '../support/test-database.ts';
 import type { TestOrm } from '../support/test-database.ts';
-import { insertInstance } from './instance-rows.ts';
+import { newInstance } from '../factories.ts';
 
 let database: TestOrm;
 let orm: MikroORM;
@@ -25,7 +25,7 @@ test('an instance is stuck in error, or in one transition for over ten minutes; 
     watches: { counts: () => ({ watched: 0, connected: 0, slow: 0 }) },
   });
   const change = async (set: string): Promise<void> => {
-    const { instanceId } = await insertInstance(orm);
+    const { instanceId } = await newInstance(orm);
     await orm.em.fork().execute(`update instances set ${set} where id = ?`, [instanceId], 'run');
   };
   const since = (age: string) => `transition_kind = 'starting', transition_started_at = now() - interval '${age}'`;

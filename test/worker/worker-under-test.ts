@@ -16,6 +16,7 @@ import { freePort } from '../../runtime/process/free-port.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { eventually } from '../support/eventually.ts';
+import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
 
 const MAIN = join(import.meta.dirname, '../../worker/main.ts');
 const START_MS = 60_000;
@@ -27,7 +28,7 @@ const readiness = z.object({
   gateways: z.object({ watched: z.number(), connected: z.number() }),
 });
 
-/** A worker as a process of its own, which is killed and started again on one DATA_DIR. */
+/** A worker as a process of its own, which is killed and started again on one DATA_DIR. Its gateways are scripted ones. */
 export interface WorkerUnderTest {
   driver: RuntimeDriver;
   /** Starts it, with these settings over its own, and resolves when it says that it is ready. */
@@ -53,7 +54,7 @@ interface Settings {
 
 export async function createWorker({ databaseUrl, temporalAddress, temporalNamespace }: Settings): Promise<WorkerUnderTest> {
   const cacheDir = cacheDirOf(process.env);
-  const openclaw = await ensureOpenClaw({ cacheDir, env: process.env });
+  const [openclaw, standIn] = await Promise.all([ensureOpenClaw({ cacheDir, env: process.env }), installScriptedOpenClaw()]);
   const dataDir = await mkdtemp(join(tmpdir(), 'worker-under-test-'));
   const metricsPort = await freePort(null);
   const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: 9 } as const;
@@ -62,6 +63,7 @@ export async function createWorker({ databaseUrl, temporalAddress, temporalNames
   const env = {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
+    XDG_CACHE_HOME: standIn.cacheHome,
     DATABASE_URL: databaseUrl,
     TEMPORAL_ADDRESS: temporalAddress,
     TEMPORAL_NAMESPACE: temporalNamespace,
@@ -106,6 +108,7 @@ export async function createWorker({ databaseUrl, temporalAddress, temporalNames
       for (const { runtimeId } of await driver.list())
         await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
       await rm(dataDir, { recursive: true, force: true });
+      await standIn.remove();
     },
   };
   return worker;

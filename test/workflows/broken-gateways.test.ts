@@ -3,6 +3,7 @@ import { eventually } from '../support/eventually.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';
 import { REPAIR_MS, startProduct } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
+import { changeContent } from './shapes.ts';
 
 jest.setTimeout(2 * REPAIR_MS);
 
@@ -194,12 +195,7 @@ describe('what another process would not mend is said, without a restart', () =>
   test('a configuration that is not taken up is the reason of the instance, which answers on', async () => {
     const before = await instance.bootId();
     instance.control.misbehave({ kind: 'ignore-config' });
-    await instance.sql(
-      `with changed as (update instances set content_generation = content_generation + 1 where id = ? returning id, account_id)
-       insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
-       select 'agt_' || substr(id, 6), id, account_id, 'beta', 'beta', 'Beta', 'fake-model', 'b' || lower(substr(id, 6)), 'pending', 2, now()
-         from changed returning id`,
-    );
+    await changeContent(product.reconciler, instance);
     await product.reconciler.wake(instance.instanceId);
     await eventually(async () => expect(await instance.view()).toMatchObject({ reasonCode: 'config_refused' }), REPAIR_MS);
     expect(await instance.end(await instance.say('Hello'))).toMatchObject({ status: 'completed' });

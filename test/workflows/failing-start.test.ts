@@ -1,33 +1,10 @@
 import { afterEach, expect, test } from '@jest/globals';
+import { newTurn } from '../factories.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
-import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
+import type { ReconcilerUnderTest } from './reconciler-under-test.ts';
 
 let reconciler: ReconcilerUnderTest;
 afterEach(() => reconciler.close());
-
-/** A turn that waits for its gateway. */
-async function insertTurn(
-  { orm, makeId }: ReconcilerUnderTest,
-  { instanceId, accountId, agentId }: NewInstance,
-): Promise<string> {
-  const [conversationId, messageId] = [makeId('conv'), makeId('msg')];
-  const em = orm.em.fork();
-  await em.execute(`insert into conversations (id, agent_id, session_id, last_number, created_at) values (?, ?, '', 1, now())`, [
-    conversationId,
-    agentId,
-  ]);
-  for (const [id, role, status] of [
-    [makeId('msg'), 'user', null],
-    [messageId, 'agent', 'pending'],
-  ])
-    await em.execute(
-      `insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, sender_type, sender_id,
-                             sender_name, created_at, status, owner)
-       values (?, ?, ?, ?, ?, 1, ?, '', 'user', 'u', 'u', now(), ?, 'shard')`,
-      [id, accountId, instanceId, agentId, conversationId, role, status],
-    );
-  return messageId;
-}
 
 test.each([
   { exitCode: 1, reason: 'gateway_died', deaths: 5 },
@@ -37,7 +14,7 @@ test.each([
   async ({ exitCode, reason, deaths }) => {
     reconciler = await startReconciler({ program: dyingGateway(exitCode) });
     const instance = await reconciler.newInstance();
-    const messageId = await insertTurn(reconciler, instance);
+    const { messageId } = await newTurn(reconciler.orm, instance, { owner: 'shard' });
     await reconciler.power(instance.instanceId, 'start');
     await reconciler.reconcile(instance.instanceId);
     expect(await reconciler.statusOf(instance.instanceId)).toMatchObject({

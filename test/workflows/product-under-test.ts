@@ -16,10 +16,10 @@ import { startWatchingGateways } from '../../worker/watch-gateways.ts';
 import { turnDepsOf } from '../../activities/step-deps.ts';
 import { eventually } from '../support/eventually.ts';
 import { gateOf } from '../support/gate-of.ts';
-import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
+import { controlScripted, countAnswers, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import type { ScriptedControl } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from './reconciler-under-test.ts';
-import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
+import type { InstanceWithAgent, ReconcilerUnderTest } from './reconciler-under-test.ts';
 
 /** Everything that a message passes through but HTTP: a reconciler, a watcher and the sender of an API, on one database. */
 export interface ProductUnderTest {
@@ -29,7 +29,7 @@ export interface ProductUnderTest {
   close(): Promise<void>;
 }
 
-export interface InstanceUnderTest extends NewInstance {
+export interface InstanceUnderTest extends InstanceWithAgent {
   control: ScriptedControl;
   /** Accepts a message in this conversation as a message call does. Answers the id of the reply. */
   say(text: string, conversation?: string): Promise<string>;
@@ -76,7 +76,7 @@ export async function startProduct(): Promise<ProductUnderTest> {
   await api.start();
   const sender = createTurnSender({ ...turnDepsOf(deps), connections: ofApi, lease: api, notifications });
 
-  function underTest(instance: NewInstance): InstanceUnderTest {
+  function underTest(instance: InstanceWithAgent): InstanceUnderTest {
     const { instanceId, agentId, runtimeId, gatewayAgentId } = instance;
     const control = controlScripted(driver.paths(runtimeId).stateDir);
     const sql = <T>(statement: string): Promise<T[]> => orm.em.fork().execute<T[]>(statement, [instanceId]);
@@ -115,8 +115,7 @@ export async function startProduct(): Promise<ProductUnderTest> {
         return row?.bootId ?? null;
       },
       starts: () => control.journal().filter(({ what }) => what === 'started').length,
-      answersTo: (messageId) =>
-        control.journal().filter(({ what, runId }) => what === 'answered' && runId?.replace(/~\d+$/, '') === messageId).length,
+      answersTo: (messageId) => countAnswers(control, messageId),
       async ageRefusals(seconds, times = 2) {
         await eventually(async () => {
           const aged = await sql(

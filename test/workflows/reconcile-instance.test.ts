@@ -1,22 +1,27 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { instanceWorkflowId } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
-import { openClaw } from '../support/open-claw.ts';
-import { GATEWAY_MS, insertAgent, startReconciler } from './reconciler-under-test.ts';
-import type { NewInstance, ReconcilerUnderTest } from './reconciler-under-test.ts';
+import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
+import { GATEWAY_MS, newAgentWithFiles, startReconciler } from './reconciler-under-test.ts';
+import type { InstanceWithAgent, ReconcilerUnderTest } from './reconciler-under-test.ts';
 
-/** One instance with a real gateway, in order: each case goes on where the one before ended. */
+/** One instance, in order: each case goes on where the one before ended. */
 describe('the life of an instance', () => {
   let reconciler: ReconcilerUnderTest;
-  let instance: NewInstance;
+  let instance: InstanceWithAgent;
 
   beforeAll(async () => {
-    reconciler = await startReconciler({ program: openClaw });
+    reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY });
     instance = await reconciler.newInstance();
   }, GATEWAY_MS);
   afterAll(() => reconciler.close(), GATEWAY_MS);
 
   const status = () => reconciler.statusOf(instance.instanceId);
+  /** Its next gateway takes so long to start that something newer is accepted meanwhile. */
+  const startsLate = () => {
+    const control = controlScripted(reconciler.driver.paths(instance.runtimeId).stateDir);
+    control.misbehave({ kind: 'start-late', afterMs: 20_000 }, { survivesRestart: true, times: 1 });
+  };
 
   test(
     'a start ends with a gateway that has its agents and files, takes messages, and is paid for',
@@ -41,11 +46,11 @@ describe('the life of an instance', () => {
     'new agents and files reach the running gateway without a restart and without a transition',
     async () => {
       const before = await status();
-      const agentId = reconciler.makeId('agt');
-      const gatewayAgentId = `b${agentId.slice(4)}`;
       const { instanceId, accountId } = instance;
       await sql('update instances set content_generation = content_generation + 1 where id = ?', instanceId);
-      await insertAgent(reconciler.orm, { agentId, gatewayAgentId, instanceId, accountId, slug: 'beta', generation: 2 });
+      const { agentId } = await newAgentWithFiles(reconciler.orm, {
+        ...{ instance: instanceId, account: accountId, slug: 'beta', generation: 2 },
+      });
       await reconciler.reconcile(instanceId);
       expect(await agentStatus(agentId)).toBe('active');
       expect(await status()).toMatchObject({ status: 'running', transition: null, bootId: before.bootId });
@@ -101,6 +106,7 @@ describe('the life of an instance', () => {
   test(
     'a stop that is accepted during a start ends it at once, and leaves nothing running',
     async () => {
+      startsLate();
       await reconciler.power(instance.instanceId, 'start');
       const run = await reconciler.wake(instance.instanceId);
       await eventually(async () => expect((await status()).step).toBe('waiting_for_gateway'));
@@ -116,6 +122,7 @@ describe('the life of an instance', () => {
   test(
     'a delete that is accepted during a start wins, and nothing of the instance is left',
     async () => {
+      startsLate();
       await reconciler.power(instance.instanceId, 'start');
       const run = await reconciler.wake(instance.instanceId);
       await eventually(async () => expect((await status()).step).toBe('waiting_for_gateway'));

@@ -11,6 +11,7 @@ import { createActivities } from '../../activities/create-activities.ts';
 import type { Activities } from '../../activities/create-activities.ts';
 import { createStartPace } from '../../activities/start-pace.ts';
 import type { StepDeps } from '../../activities/step-deps.ts';
+import type { Agent } from '../../database/entities/agent.ts';
 import { createOrm } from '../../database/orm.ts';
 import { changePower } from '../../database/queries/change-power.ts';
 import { findLifecycle } from '../../database/queries/find-lifecycle.ts';
@@ -26,6 +27,8 @@ import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { quietTemporal } from './quiet-temporal.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
+import { newAgent, newInstance } from '../factories.ts';
+import type { NewAgent, NewInstance } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
@@ -60,7 +63,7 @@ export interface ReconcilerUnderTest {
   activities: Activities;
   makeId: ReturnType<typeof createIdMaker>;
   /** An instance that nobody has started yet, with one agent. */
-  newInstance(): Promise<NewInstance>;
+  newInstance(): Promise<InstanceWithAgent>;
   /** As the API does it, without the wake-up. */
   power(instanceId: string, action: PowerAction): Promise<void>;
   /** What the outbox relay does. */
@@ -75,13 +78,7 @@ export interface ReconcilerUnderTest {
   close(): Promise<void>;
 }
 
-export interface NewInstance {
-  instanceId: string;
-  runtimeId: string;
-  accountId: string;
-  agentId: string;
-  gatewayAgentId: string;
-}
+export type InstanceWithAgent = NewInstance & NewAgent;
 
 export interface StatusRow {
   status: string;
@@ -181,7 +178,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
     model,
     activities,
     makeId,
-    newInstance: () => insertInstance(orm, makeId),
+    newInstance: () => newInstanceWithAgent(orm),
     async power(instanceId, action) {
       await orm.em.fork().transactional((em) => changePower(em, { instanceId, action, now: new Date() }));
     },
@@ -230,54 +227,27 @@ export function dyingGateway(exitCode: number): GatewayProgram {
   };
 }
 
-async function insertInstance(orm: MikroORM, makeId: ReturnType<typeof createIdMaker>): Promise<NewInstance> {
-  const accountId = makeId('acc');
-  const instanceId = makeId('inst');
-  const runtimeId = makeId('run');
-  const agentId = makeId('agt');
-  const gatewayAgentId = `a${agentId.slice(4)}`;
-  const em = orm.em.fork();
-  await em.execute(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', now())`, [
-    accountId,
-    `${accountId}@example.com`,
-  ]);
-  await em.execute(
-    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard, content_generation)
-     values (?, ?, 'Test', ?, now(), 'stopped', 'stopped', 0, 1)`,
-    [instanceId, accountId, runtimeId],
-  );
-  await insertAgent(orm, { agentId, gatewayAgentId, instanceId, accountId, slug: 'alpha', generation: 1 });
-  return { instanceId, runtimeId, accountId, agentId, gatewayAgentId };
-}
-
-interface AgentRow {
-  agentId: string;
-  gatewayAgentId: string;
-  instanceId: string;
-  accountId: string;
-  slug: string;
-  generation: number;
+async function newInstanceWithAgent(orm: MikroORM): Promise<InstanceWithAgent> {
+  const instance = await newInstance(orm, { desiredStatus: 'stopped', status: 'stopped', contentGeneration: 1 });
+  const agent = await newAgentWithFiles(orm, {
+    ...{ instance: instance.instanceId, account: instance.accountId, slug: 'alpha', generation: 1 },
+  });
+  return { ...instance, ...agent };
 }
 
 /** A pending agent with one file of its prompt and one other file. */
-export async function insertAgent(orm: MikroORM, agent: AgentRow): Promise<void> {
-  const { agentId, gatewayAgentId, instanceId, accountId, slug, generation } = agent;
-  const em = orm.em.fork();
-  await em.execute(
-    `insert into agents (id, instance_id, account_id, slug, name, display_name, model, gateway_agent_id, status, generation, created_at)
-     values (?, ?, ?, ?, ?, ?, ?, ?, 'pending', ?, now())`,
-    [agentId, instanceId, accountId, slug, slug, slug, MODEL, gatewayAgentId, generation],
-  );
+export async function newAgentWithFiles(orm: MikroORM, values: Partial<Agent>): Promise<NewAgent> {
+  const agent = await newAgent(orm, { model: MODEL, status: 'pending', ...values });
   for (const [path, content] of [
     ['SOUL.md', 'calm'],
     ['notes/a.md', 'first'],
   ])
-    await em.execute('insert into agent_files (agent_id, path, content, generation, updated_at) values (?, ?, ?, ?, now())', [
-      agentId,
-      path,
-      content,
-      generation,
-    ]);
+    await orm.em
+      .fork()
+      .execute('insert into agent_files (agent_id, path, content, generation, updated_at) values (?, ?, ?, ?, now())', [
+        ...[agent.agentId, path, content, values.generation],
+      ]);
+  return agent;
 }
 
 async function statusOf(orm: MikroORM, instanceId: string): Promise<StatusRow> {

@@ -3,8 +3,8 @@ import { SWEEP_BILLING, SWEEP_BILLING_ID, SWEEP_DRIFT, SWEEP_DRIFT_ID } from '..
 import { eventually } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
 import type { Shape } from './recorded-shapes.ts';
-import { dyingGateway, insertAgent, startReconciler } from './reconciler-under-test.ts';
-import type { GatewayProgram, NewInstance, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
+import { dyingGateway, newAgentWithFiles, startReconciler } from './reconciler-under-test.ts';
+import type { GatewayProgram, InstanceWithAgent, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 
 /** Runs every shape for real and hands its run to the recorder, while its history can still be fetched. */
 export async function runShapes(
@@ -86,12 +86,14 @@ export async function bump(
 }
 
 /** Another agent, as the API makes one. */
-export async function changeContent(reconciler: ReconcilerUnderTest, { instanceId, accountId }: NewInstance): Promise<string> {
-  const agentId = reconciler.makeId('agt');
+export async function changeContent(
+  reconciler: ReconcilerUnderTest,
+  { instanceId, accountId }: InstanceWithAgent,
+): Promise<string> {
   await bump(reconciler, instanceId, 'content_generation');
   const { contentGeneration } = await reconciler.row(instanceId);
-  const slug = `b${agentId.slice(4, 12)}`;
-  const gatewayAgentId = `b${agentId.slice(4)}`;
-  await insertAgent(reconciler.orm, { agentId, gatewayAgentId, instanceId, accountId, slug, generation: contentGeneration });
+  const { agentId } = await newAgentWithFiles(reconciler.orm, {
+    ...{ instance: instanceId, account: accountId, generation: contentGeneration },
+  });
   return agentId;
 }

@@ -5,7 +5,8 @@ import type { Refusal } from '../../../database/queries/note-refusal.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { openTestOrm } from '../../support/test-database.ts';
 import type { TestOrm } from '../../support/test-database.ts';
-import { countOutbox, insertInstance, insertTurn, instanceState, intervalsOf, makeId } from '../../worker/instance-rows.ts';
+import { makeId, newAgent, newTurn } from '../../factories.ts';
+import { countOutbox, instanceState, intervalsOf, newPaidInstance } from '../../worker/instance-rows.ts';
 
 let database: TestOrm;
 let instanceId: string;
@@ -16,7 +17,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => database.close());
 beforeEach(async () => {
-  ({ instanceId, accountId } = await insertInstance(database.orm, { bootId: 'boot_1', ranForSeconds: 3_600 }));
+  ({ instanceId, accountId } = await newPaidInstance(database.orm, { bootId: 'boot_1', ranForSeconds: 3_600 }));
   // It has answered a ping.
   await sql('update runtime_intervals set lost_at = null where instance_id = ? returning id');
 });
@@ -32,6 +33,13 @@ const note = (refusal: Partial<Refusal> = {}) =>
 const begin = (failure: 'gateway_broken' | 'gateway_damaged' = 'gateway_broken', bootId = 'boot_1', now = new Date()) =>
   runTransaction(database.orm.em, (em) => beginBreakdown(em, { instanceId, bootId, failure, now, makeId }));
 const forget = () => forgetRefusals(database.orm.em.fork(), [instanceId]);
+
+/** The id of a turn that was sent to the gateway. */
+async function newSentTurn(): Promise<string> {
+  const agent = await newAgent(database.orm, { instance: instanceId, account: accountId });
+  const sent = { owner: 'proc_api', bootId: 'boot_1', attempt: 1 };
+  return (await newTurn(database.orm, agent, sent)).messageId;
+}
 
 interface Known {
   conversation: string;
@@ -98,7 +106,7 @@ describe('a refusal', () => {
   });
 
   test('of a second conversation shows that it is the process', async () => {
-    const other = await insertTurn(database.orm, { instanceId, accountId, bootId: 'boot_1', attempt: 1 });
+    const other = await newSentTurn();
     await note();
     await age(20);
     await note();
@@ -108,7 +116,7 @@ describe('a refusal', () => {
   });
 
   test('of one conversation ends its turn when others were answered meanwhile', async () => {
-    const other = await insertTurn(database.orm, { instanceId, accountId, bootId: 'boot_1', attempt: 1 });
+    const other = await newSentTurn();
     await note();
     for (let times = 2; times <= 5; times += 1) {
       await age(5);
@@ -128,7 +136,7 @@ describe('a refusal', () => {
 
 describe('what came to nothing is forgotten, and the meter runs as if it had not stopped', () => {
   test('when its conversation was answered', async () => {
-    const turn = await insertTurn(database.orm, { instanceId, accountId, bootId: 'boot_1', attempt: 1 });
+    const turn = await newSentTurn();
     await note({ conversationId: await conversationOf(turn) });
     await forget();
     expect(await known()).toHaveLength(1);
@@ -181,7 +189,7 @@ describe('what came to nothing is forgotten, and the meter runs as if it had not
 
 describe('a breakdown', () => {
   test('ends the meter at the first refusal and hands the turns over, once, however many report it', async () => {
-    const turn = await insertTurn(database.orm, { instanceId, accountId, bootId: 'boot_1', attempt: 1 });
+    const turn = await newSentTurn();
     await note({ sign: 'cleanup_failed' });
     const since = await refusingSince();
     const begun = await Promise.all([begin(), begin(), begin('gateway_damaged'), note(), note()]);

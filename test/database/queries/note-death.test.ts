@@ -7,7 +7,7 @@ import { takeShards } from '../../../database/queries/shard-leases.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { createTestDatabase } from '../../support/test-database.ts';
 import type { TestDatabase } from '../../support/test-database.ts';
-import { countOutbox, insertInstance, instanceState, intervalsOf } from '../../worker/instance-rows.ts';
+import { countOutbox, newPaidInstance, instanceState, intervalsOf } from '../../worker/instance-rows.ts';
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -35,7 +35,7 @@ const note = (death: Partial<GatewayDeath> & { instanceId: string }): Promise<bo
   );
 
 test('a death ends the interval when the process ended, takes the gateway out of use and wakes the reconciler', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
   const endedAt = new Date(Date.now() - 20_000);
   expect(await note({ instanceId, endedAt })).toBe(true);
   expect(await instanceState(orm, instanceId)).toMatchObject({
@@ -52,7 +52,7 @@ test('a death ends the interval when the process ended, takes the gateway out of
 });
 
 test('a death is noted once, and only of the gateway process that it is about', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
   expect(await note({ instanceId, bootId: 'boot_0' })).toBe(false);
   expect(await instanceState(orm, instanceId)).toMatchObject({ bootId: 'boot_1', deaths: 0 });
   const outcomes = await Promise.all([note({ instanceId }), note({ instanceId }), note({ instanceId })]);
@@ -61,7 +61,7 @@ test('a death is noted once, and only of the gateway process that it is about', 
 });
 
 test('whoever lost the lease of the shard notes nothing', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', ranForSeconds: 60, shard: lease.shard });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', ranForSeconds: 60, shard: lease.shard });
   await orm.em.fork().execute(`update watch_shards set owner = 'proc_other', epoch = epoch + 1 where shard = ?`, [lease.shard]);
   expect(await note({ instanceId })).toBe(false);
   expect(await note({ instanceId, lease: { ...lease, owner: 'proc_other' } })).toBe(false);
@@ -69,7 +69,7 @@ test('whoever lost the lease of the shard notes nothing', async () => {
 });
 
 test('when nobody knows the time, the interval ends with the last proof that the gateway ran', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', ranForSeconds: 60, shard: lease.shard });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', ranForSeconds: 60, shard: lease.shard });
   await orm.em.fork().execute(`update runtime_intervals set lost_at = null where instance_id = ?`, [instanceId]);
   await orm.em
     .fork()
@@ -87,7 +87,7 @@ test('when nobody knows the time, the interval ends with the last proof that the
 });
 
 test('a gateway that keeps dying is given a pause before the next start', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
   await note({ instanceId });
   await orm.em.fork().execute(`update instances set boot_id = 'boot_2' where id = ?`, [instanceId]);
   await note({ instanceId, bootId: 'boot_2' });
@@ -98,7 +98,7 @@ test.each([
   ['an instance that is being stopped', `desired_status = 'stopped', transition_kind = 'stopping'`],
   ['an instance that restarts', `transition_kind = 'restarting'`],
 ])('the end of the gateway of %s is no death', async (_, change) => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', ranForSeconds: 60 });
   await orm.em.fork().execute(`update instances set ${change} where id = ?`, [instanceId]);
   expect(await note({ instanceId })).toBe(true);
   expect(await instanceState(orm, instanceId)).toMatchObject({ bootId: null, status: 'running', deaths: 0 });

@@ -6,7 +6,7 @@ import { takeShards } from '../../../database/queries/shard-leases.ts';
 import type { ShardLease } from '../../../database/queries/shard-leases.ts';
 import { createTestDatabase } from '../../support/test-database.ts';
 import type { TestDatabase } from '../../support/test-database.ts';
-import { insertInstance, intervalsOf } from '../../worker/instance-rows.ts';
+import { newPaidInstance, intervalsOf } from '../../worker/instance-rows.ts';
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -44,7 +44,7 @@ async function proofOf(shard: number): Promise<number | null> {
 }
 
 test('the first answer takes the mark off; the first silence sets it to the proof before', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
   expect(await round(instanceId, true)).toEqual([lease.shard]);
   expect((await intervalsOf(orm, instanceId))[0]?.lostAt).toBeNull();
   const proof = await proofOf(lease.shard);
@@ -54,14 +54,14 @@ test('the first answer takes the mark off; the first silence sets it to the proo
 });
 
 test('a gateway that has never answered is lost since its interval began', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
   await round(instanceId, false);
   const [interval] = await intervalsOf(orm, instanceId);
   expect(interval?.lostAt).toBe(interval?.startedAt);
 });
 
 test('nothing is written for a shard that another worker holds by now', async () => {
-  const { instanceId } = await insertInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
+  const { instanceId } = await newPaidInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
   expect(await round(instanceId, true, { ...lease, epoch: lease.epoch - 1 })).toEqual([]);
   await orm.em.fork().execute(`update watch_shards set owner = 'proc_other' where shard = ?`, [lease.shard]);
   expect(await round(instanceId, true)).toEqual([]);
@@ -70,8 +70,8 @@ test('nothing is written for a shard that another worker holds by now', async ()
 });
 
 test('an interval that was closed before the last proof is settled; one that was closed after it is marked', async () => {
-  const settled = await insertInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
-  const open = await insertInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
+  const settled = await newPaidInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
+  const open = await newPaidInstance(orm, { bootId: 'boot_1', shard: lease.shard, ranForSeconds: 60 });
   await round(settled.instanceId, true);
   await round(open.instanceId, true);
   const em = orm.em.fork();

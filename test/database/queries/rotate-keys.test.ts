@@ -10,6 +10,7 @@ import type { RotationProgress } from '../../../database/queries/rotate-keys.ts'
 import { secretPlace } from '../../../database/secret-place.ts';
 import { webhookPlace } from '../../../database/webhook-place.ts';
 import { createEncryption } from '../../../lib/encryption.ts';
+import { newAccount, newInstance } from '../../factories.ts';
 import { createTestDatabase } from '../../support/test-database.ts';
 
 const OLD = { id: 'old', key: randomBytes(32) };
@@ -24,12 +25,8 @@ const placeOf = (key: string) => secretPlace({ accountId: 'acc_1', instanceId: '
 beforeAll(async () => {
   database = await createTestDatabase();
   orm = await createOrm(database.url);
-  const em = orm.em.fork();
-  await em.execute(`insert into accounts (id, email, name, created_at) values ('acc_1', 'a@example.com', 'A', now())`);
-  await em.execute(
-    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard)
-     values ('inst_1', 'acc_1', 'I', 'run_1', now(), 'stopped', 'stopped', 0)`,
-  );
+  await newAccount(orm, { id: 'acc_1' });
+  await newInstance(orm, { id: 'inst_1', account: 'acc_1', desiredStatus: 'stopped', status: 'stopped' });
 });
 
 afterAll(async () => {

@@ -6,7 +6,7 @@ import { wakeUnconverged } from '../../../database/queries/wake-unconverged.ts';
 import { converged } from '../../../domain/lifecycle.ts';
 import { createTestDatabase } from '../../support/test-database.ts';
 import type { TestDatabase } from '../../support/test-database.ts';
-import { insertInstance } from '../../worker/instance-rows.ts';
+import { newInstance } from '../../factories.ts';
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -22,7 +22,7 @@ afterAll(async () => {
 });
 
 test('wakes exactly the instances that are not as they are wanted, once', async () => {
-  const { accountId } = await insertInstance(orm, { desiredStatus: 'stopped', status: 'stopped' });
+  const { accountId } = await newInstance(orm, { desiredStatus: 'stopped', status: 'stopped' });
   await orm.em.fork().execute(
     `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, boot_id, shard,
                             error_generation, content_generation, restart_generation, deleted_at)

@@ -31,6 +31,8 @@ const deed = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('silent') }),
   /** /readyz answers 503 with these. */
   z.object({ kind: z.literal('unready'), failing: z.array(z.string()) }),
+  /** It listens only so long after its start. */
+  z.object({ kind: z.literal('start-late'), afterMs: z.number().int() }),
   /** A configuration that is written while it runs is not taken up. */
   z.object({ kind: z.literal('ignore-config') }),
 ]);

@@ -71,7 +71,7 @@ setInterval(() => {
   if (!faults.find('silent')) peers.emit('tick', { ts: Date.now() });
 }, TICK_MS);
 process.on('SIGTERM', () => void end());
-server.listen(firstConfig.gateway.port, '127.0.0.1');
+setTimeout(() => server.listen(firstConfig.gateway.port, '127.0.0.1'), faults.take('start-late')?.afterMs ?? 0);
 
 function answerHttp({ url = '', headers }: IncomingMessage, response: ServerResponse): void {
   const unready = faults.find('unready');

@@ -37,3 +37,8 @@ export function controlScripted(stateDir: string): ScriptedControl {
     journal: () => readJournal(stateDir),
   };
 }
+
+/** How often this turn was answered, under whichever of its keys. */
+export function countAnswers(control: ScriptedControl, messageId: string): number {
+  return control.journal().filter(({ what, runId }) => what === 'answered' && runId?.replace(/~\d+$/, '') === messageId).length;
+}

@@ -5,9 +5,9 @@ import { openInterval } from '../../../../database/queries/intervals.ts';
 import { proveAlive } from '../../../../database/queries/prove-alive.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import type { MakeId } from '../../../../domain/ids.ts';
+import { newAccount, newInstance } from '../../../factories.ts';
 import { openTestOrm } from '../../../support/test-database.ts';
 import type { TestOrm } from '../../../support/test-database.ts';
-import type { SimAccount } from './naive-bill.ts';
 
 export const SECOND = 1_000;
 export const MINUTE = 60 * SECOND;
@@ -21,35 +21,6 @@ export async function openPriced(from: number): Promise<TestOrm> {
   const database = await openTestOrm();
   await runTransaction(database.orm.em, (em) => setPrice(em, PRICE, new Date(from - HOUR)));
   return database;
-}
-
-/** An account without money. */
-export async function newAccount(orm: MikroORM, makeId: MakeId, at: number): Promise<SimAccount> {
-  const id = makeId('acc');
-  const values = [id, `${id}@example.com`, new Date(at)];
-  await orm.em.fork().execute(`insert into accounts (id, email, name, created_at) values (?, ?, 'Test', ?)`, values);
-  return { id, credits: [], runs: [] };
-}
-
-interface NewInstance {
-  instanceId: string;
-  accountId: string;
-  runtimeId: string;
-  shard: number;
-  at: Date;
-  bootId?: string | null;
-}
-
-/** An instance that is wanted to run. */
-export async function insertInstance(
-  orm: MikroORM,
-  { instanceId, accountId, runtimeId, shard, at, bootId = null }: NewInstance,
-): Promise<void> {
-  await orm.em.fork().execute(
-    `insert into instances (id, account_id, name, runtime_id, created_at, desired_status, status, shard, boot_id)
-     values (?, ?, 'Test', ?, ?, 'running', 'running', ?, ?)`,
-    [instanceId, accountId, runtimeId, at, shard, bootId],
-  );
 }
 
 export interface Running {
@@ -66,13 +37,14 @@ export async function startRunning(
   makeId: MakeId,
   { at, creditNanoUsd, accountId: given }: { at: number; creditNanoUsd?: bigint; accountId?: string },
 ): Promise<Running> {
-  const accountId = given ?? (await newAccount(orm, makeId, at)).id;
+  const createdAt = new Date(at);
+  const { accountId } = given ? { accountId: given } : await newAccount(orm, { id: makeId('acc'), createdAt });
   const [instanceId, bootId, intervalId] = [makeId('inst'), makeId('run'), makeId('int')];
   if (creditNanoUsd !== undefined)
     await runTransaction(orm.em, (em) =>
       grantCredit(em, { id: makeId('txn'), accountId, amountNanoUsd: creditNanoUsd, reason: 'test', now: new Date(at), makeId }),
     );
-  await insertInstance(orm, { instanceId, accountId, runtimeId: makeId('run'), shard: 0, at: new Date(at), bootId });
+  await newInstance(orm, { id: instanceId, account: accountId, createdAt, bootId });
   await runTransaction(orm.em, (em) => openInterval(em, { id: intervalId, instanceId, accountId, bootId, now: new Date(at) }));
   const running = { accountId, instanceId, intervalId, bootId, shard: 0 };
   await pings(orm, at, [{ ...running, answered: true }]);

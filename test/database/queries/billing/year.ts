@@ -10,7 +10,8 @@ import { proveAlive } from '../../../../database/queries/prove-alive.ts';
 import { runTransaction } from '../../../../database/run-transaction.ts';
 import type { MakeId } from '../../../../domain/ids.ts';
 import type { Dice } from '../../../support/campaign.ts';
-import { insertInstance, newAccount, readNextLook } from './bill-rows.ts';
+import { newAccount, newInstance } from '../../../factories.ts';
+import { readNextLook } from './bill-rows.ts';
 import { accountCost, naiveShortage } from './naive-bill.ts';
 import type { Run, SimAccount, SimPrice } from './naive-bill.ts';
 
@@ -242,7 +243,10 @@ export async function simulateYear(options: Options): Promise<Year> {
 
   await price(30_000_000n, startsAt);
   await orm.em.fork().execute(`update watch_shards set owner = 'simulation', epoch = 1`);
-  for (let number = 0; number < options.accounts; number += 1) year.accounts.push(await newAccount(orm, makeId, startsAt));
+  for (let number = 0; number < options.accounts; number += 1) {
+    const { accountId } = await newAccount(orm, { id: makeId('acc'), createdAt: date(startsAt) });
+    year.accounts.push({ id: accountId, credits: [], runs: [] });
+  }
   const within = (): number => startsAt + Math.floor(dice.next() * YEAR);
   for (const account of year.accounts) {
     events.push({ at: startsAt + 1, happen: (at) => grant(account, BigInt(1 + dice.below(8)) * 1_000_000_000n, at) });
@@ -255,7 +259,7 @@ export async function simulateYear(options: Options): Promise<Year> {
   for (let number = 0; number < options.instances; number += 1) {
     const account = dice.pick(year.accounts);
     const [instanceId, shard] = [makeId('inst'), dice.below(SHARDS)];
-    await insertInstance(orm, { instanceId, accountId: account.id, shard, runtimeId: makeId('run'), at: date(startsAt) });
+    await newInstance(orm, { id: instanceId, account: account.id, shard, createdAt: date(startsAt) });
     let at = startsAt + DAY;
     for (let index = 0; index < options.runsOfEach; index += 1) {
       at += Math.floor((dice.next() * 2 * YEAR) / (options.runsOfEach + 1));

@@ -91,8 +91,8 @@ const PATCHES = [
     from: 'return runSqliteSessionReclamation({\n\t\t\t\t\tdiagnostics: { kind: "maintenance-plan" },',
     to: 'globalThis.forcedDeadlock.arm();\nreturn runSqliteSessionReclamation({\n\t\t\t\t\tdiagnostics: { kind: "maintenance-plan" },',
   },
-  // As if the configuration said `enforce`.
-  ...(maintenance === 'enforce'
+  // As if the configuration said `enforce`, under which the next process could lock itself out by itself.
+  ...(maintenance === 'enforce' && !existsSync(MARK)
     ? [
         {
           file: 'session-accessor.sqlite-entry-UCl9kr-O.mjs',
