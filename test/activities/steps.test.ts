@@ -1,25 +1,30 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { openClaw } from '../support/open-claw.ts';
+import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { bump, changeContent } from '../workflows/shapes.ts';
 import { attempt, surviveKills } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
 
-/**
- * Every step against a real gateway, killed before and after each of its calls of the runtime, and then once more. One
- * instance, in order.
- */
+/** Every step, killed before and after each of its calls of the runtime, and then once more. */
 let reconciler: ReconcilerUnderTest;
 let instance: InstanceWithAgent;
 
 beforeAll(async () => {
-  reconciler = await startReconciler({ program: openClaw, withWorkers: false });
-  instance = await reconciler.newInstance();
+  reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, withWorkers: false, maxRunning: 16 });
 }, GATEWAY_MS);
+beforeEach(async () => {
+  instance = await reconciler.newInstance();
+});
 afterAll(() => reconciler.close(), GATEWAY_MS);
 
 const status = () => reconciler.statusOf(instance.instanceId);
+
+async function start(): Promise<void> {
+  await reconciler.power(instance.instanceId, 'start');
+  const { powerGeneration } = await reconciler.row(instance.instanceId);
+  await attempt(() => reconciler.activities.startInstance({ instanceId: instance.instanceId, powerGeneration }));
+}
 
 async function survive(step: StepName): Promise<void> {
   const { powerGeneration } = await reconciler.row(instance.instanceId);
@@ -58,6 +63,7 @@ test(
 test(
   'new content',
   async () => {
+    await start();
     await changeContent(reconciler, instance);
     await survive('applyContent');
     expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1 });
@@ -68,6 +74,7 @@ test(
 test(
   'a restart',
   async () => {
+    await start();
     const before = await status();
     await bump(reconciler, instance.instanceId, 'restart_generation');
     await survive('restartInstance');
@@ -81,6 +88,7 @@ test(
 );
 
 test('a step that was decided on before something newer was accepted does nothing', async () => {
+  await start();
   const { powerGeneration } = await reconciler.row(instance.instanceId);
   await reconciler.power(instance.instanceId, 'stop');
   const before = await everythingOf();
@@ -92,6 +100,8 @@ test('a step that was decided on before something newer was accepted does nothin
 test(
   'a stop',
   async () => {
+    await start();
+    await reconciler.power(instance.instanceId, 'stop');
     await survive('stopInstance');
     expect(await status()).toMatchObject({ status: 'stopped', transition: null, bootId: null, openIntervals: 0, hasSlot: false });
     expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'exited' });
@@ -102,6 +112,7 @@ test(
 test(
   'a delete',
   async () => {
+    await start();
     await reconciler.power(instance.instanceId, 'destroy');
     await survive('destroyInstance');
     expect(await status()).toMatchObject({ status: 'destroying', isGone: true, bootId: null, openIntervals: 0 });

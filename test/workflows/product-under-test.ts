@@ -1,3 +1,4 @@
+import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { listenToNotifications } from '../../database/notifications.ts';
 import { viewInstances } from '../../database/queries/view-instances.ts';
 import type { InstanceRow } from '../../database/queries/view-instances.ts';
@@ -46,6 +47,21 @@ export interface InstanceUnderTest extends InstanceWithAgent {
   /** Waits until its gateway was noted to refuse, and has that have lasted for so long. */
   ageRefusals(seconds: number, times?: number): Promise<void>;
   sessionKey(messageId: string): Promise<string>;
+}
+
+/** Starts it for the tests of this file, and gives each of them an instance, which goes with the test. */
+export function productForEach(give: (product: ProductUnderTest, instance: InstanceUnderTest) => void): void {
+  let product: ProductUnderTest;
+  let instance: InstanceUnderTest;
+  beforeAll(async () => {
+    product = await startProduct();
+  }, REPAIR_MS);
+  afterAll(() => product.close(), REPAIR_MS);
+  beforeEach(async () => {
+    instance = await product.newInstance();
+    give(product, instance);
+  });
+  afterEach(() => product.reconciler.power(instance.instanceId, 'destroy'));
 }
 
 const START_MS = 60_000;

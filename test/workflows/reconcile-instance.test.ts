@@ -1,33 +1,38 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { instanceWorkflowId } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { GATEWAY_MS, newAgentWithFiles, startReconciler } from './reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from './reconciler-under-test.ts';
 
-/** One instance, in order: each case goes on where the one before ended. */
 describe('the life of an instance', () => {
   let reconciler: ReconcilerUnderTest;
   let instance: InstanceWithAgent;
 
   beforeAll(async () => {
-    reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY });
-    instance = await reconciler.newInstance();
+    reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 16 });
   }, GATEWAY_MS);
+  beforeEach(async () => {
+    instance = await reconciler.newInstance();
+  });
   afterAll(() => reconciler.close(), GATEWAY_MS);
 
+  const start = async () => {
+    await reconciler.power(instance.instanceId, 'start');
+    await reconciler.reconcile(instance.instanceId);
+  };
+
   const status = () => reconciler.statusOf(instance.instanceId);
-  /** Its next gateway takes so long to start that something newer is accepted meanwhile. */
+  /** Its first gateway takes so long to start that something newer is accepted meanwhile. */
   const startsLate = () => {
     const control = controlScripted(reconciler.driver.paths(instance.runtimeId).stateDir);
-    control.misbehave({ kind: 'start-late', afterMs: 20_000 }, { survivesRestart: true, times: 1 });
+    control.misbehave({ kind: 'start-late', afterMs: 20_000 });
   };
 
   test(
     'a start ends with a gateway that has its agents and files, takes messages, and is paid for',
     async () => {
-      await reconciler.power(instance.instanceId, 'start');
-      await reconciler.reconcile(instance.instanceId);
+      await start();
       expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1, hasSlot: true, deaths: 0 });
       expect((await status()).bootId).not.toBeNull();
       const { searchAttributes } = await reconciler.client.workflow.getHandle(instanceWorkflowId(instance.instanceId)).describe();
@@ -45,6 +50,7 @@ describe('the life of an instance', () => {
   test(
     'new agents and files reach the running gateway without a restart and without a transition',
     async () => {
+      await start();
       const before = await status();
       const { instanceId, accountId } = instance;
       await sql('update instances set content_generation = content_generation + 1 where id = ?', instanceId);
@@ -74,6 +80,7 @@ describe('the life of an instance', () => {
   test(
     'a restart makes a new gateway process, and the status stays running',
     async () => {
+      await start();
       const before = await status();
       await sql('update instances set restart_generation = restart_generation + 1 where id = ?', instance.instanceId);
       const run = await reconciler.wake(instance.instanceId);
@@ -89,6 +96,7 @@ describe('the life of an instance', () => {
   test(
     'a stop ends the gateway, frees the slot and closes the meter',
     async () => {
+      await start();
       await reconciler.power(instance.instanceId, 'stop');
       await reconciler.reconcile(instance.instanceId);
       expect(await status()).toMatchObject({
