@@ -14,6 +14,7 @@ import { createMail } from '../lib/mail.ts';
 import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
 import { createDriver, skillHost } from '../runtime/create-driver.ts';
 import { createSkillCatalogue } from '../runtime/openclaw/skill-catalogue.ts';
+import { checkStores } from '../stores/check-stores.ts';
 import { createGatewayConnections } from '../turns/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { createTurnSender } from '../turns/turn-sender.ts';
@@ -41,6 +42,7 @@ export async function start(env: Record<string, string | undefined>): Promise<vo
 
 async function run(config: Config, env: Record<string, string | undefined>, log: Log): Promise<void> {
   const orm = await createOrm(config.DATABASE_URL);
+  await checkStores(orm.em.fork(), { config, randomBytes });
   const makeId = createIdMaker(randomBytes);
   const background = createBackground();
   const notifications = listenToNotifications(config.DATABASE_URL, log);

@@ -15,7 +15,9 @@ import { InstanceSecret } from './entities/instance-secret.ts';
 import { InstanceSkill } from './entities/instance-skill.ts';
 import { IdempotencyRecord } from './entities/idempotency-record.ts';
 import { Instance } from './entities/instance.ts';
+import { Installation } from './entities/installation.ts';
 import { Invite } from './entities/invite.ts';
+import { KeyCanary } from './entities/key-canary.ts';
 import { LoginCode } from './entities/login-code.ts';
 import { Message } from './entities/message.ts';
 import { ModelCall } from './entities/model-call.ts';
@@ -26,6 +28,7 @@ import { RateWindow } from './entities/rate-window.ts';
 import { RuntimeInterval } from './entities/runtime-interval.ts';
 import { SkillFile } from './entities/skill-file.ts';
 import { Transfer } from './entities/transfer.ts';
+import { UnownedRuntime } from './entities/unowned-runtime.ts';
 import { WatchShard } from './entities/watch-shard.ts';
 import { WebhookAttempt } from './entities/webhook-attempt.ts';
 import { WebhookDelivery } from './entities/webhook-delivery.ts';
@@ -48,7 +51,9 @@ const ENTITIES = [
   Instance,
   InstanceSecret,
   InstanceSkill,
+  Installation,
   Invite,
+  KeyCanary,
   LoginCode,
   Message,
   ModelCall,
@@ -59,6 +64,7 @@ const ENTITIES = [
   RuntimeInterval,
   SkillFile,
   Transfer,
+  UnownedRuntime,
   WatchShard,
   Webhook,
   WebhookAttempt,

@@ -1,22 +1,25 @@
+import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { createTemporalProbe } from '../api/probe-temporal.ts';
 import { migrate } from '../database/migrate.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
-import { isErrno } from '../lib/errno.ts';
 import { driverWarnings } from '../runtime/create-driver.ts';
 import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
+import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { allOrAbort } from './all-or-abort.ts';
 import { checkDisk } from './disk.ts';
 import { createInvite } from './invite.ts';
 import { ensureLocalKey, mayHaveLocalAccount } from './local-account.ts';
 import { messageOf } from './log-end.ts';
+import { refuseLostDataDir } from './lost-data-dir.ts';
 import { endLeftover } from './pid-file.ts';
 import type { Place } from './place.ts';
 import { checkPorts, KeptPorts } from './ports.ts';
 import { createPostgresService } from './postgres-service.ts';
 import { stopPostgres } from './postgres.ts';
 import type { Progress } from './progress.ts';
+import { reachDatabase } from './reach-database.ts';
 import { Refusal } from './refusal.ts';
 import { aborted, createService } from './service.ts';
 import type { ServiceSpec } from './service.ts';
@@ -30,7 +33,6 @@ import { welcome } from './welcome.ts';
 
 const TEMPORAL_PORT = 7233;
 const TEMPORAL_UI_PORT = 8233;
-const UNREACHABLE = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'EHOSTUNREACH', 'ECONNRESET'];
 
 export interface StackDeps {
   progress: Progress;
@@ -51,6 +53,7 @@ type Stage = (typeof STAGES)[number];
 
 /** Runs the whole stack until it is asked to stop, and leaves nothing running. The place must be locked. */
 export async function runStack(place: Place, deps: StackDeps): Promise<void> {
+  await refuseLostDataDir(place);
   const settings = await completeSettings(place);
   await checkDisk(place.dataDir);
   await endLeftovers(place, deps.progress);
@@ -147,15 +150,10 @@ async function startDatabase({ place, progress, now, stops }: Stack): Promise<st
   );
 }
 
-async function migrateDatabase(url: string, { databaseUrl }: LocalSettings): Promise<void> {
-  try {
-    await migrate(url);
-  } catch (error) {
-    if (databaseUrl === undefined || !isErrno(error, ...UNREACHABLE)) throw error;
-    throw new Refusal(
-      'The PostgreSQL of DATABASE_URL cannot be reached. Start it, correct the setting, or remove it: then npm start brings its own.',
-    );
-  }
+async function migrateDatabase(url: string, { config, databaseUrl }: LocalSettings): Promise<void> {
+  const stores = { config, randomBytes };
+  const work = () => migrate(url, { before: (em) => refuseStores(em, stores), after: (em) => checkStores(em, stores) });
+  await (databaseUrl === undefined ? work() : reachDatabase(work));
 }
 
 interface TemporalPorts {

@@ -3,6 +3,7 @@ import { systemClock } from '../lib/clock.ts';
 import { ConfigError, loadConfig } from '../lib/config.ts';
 import type { Config } from '../lib/config.ts';
 import { startHttpServer } from '../lib/http-server.ts';
+import { refuseKeys } from '../lib/key-canary.ts';
 import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
@@ -13,6 +14,7 @@ import { createPatientProvider } from './patient-provider.ts';
 import { createRelayMetrics } from './relay-metrics.ts';
 import { createRelayListener } from './server.ts';
 import { createRelayStore } from './store.ts';
+import type { RelayStore } from './store.ts';
 import { createUpstream } from './upstream.ts';
 
 /** The API has METRICS_PORT itself, the worker the one after it. */
@@ -38,6 +40,7 @@ export async function start(env: NodeJS.ProcessEnv): Promise<void> {
 async function run(config: Config, log: Log): Promise<void> {
   const registry = createMetrics('relay');
   const store = createRelayStore(config.DATABASE_URL, log);
+  await checkKeys(store, config, log);
   const provider = createProvider(config, log);
   const background = createBackground();
   const deps = {
@@ -67,6 +70,16 @@ async function run(config: Config, log: Log): Promise<void> {
     log.info('the model relay has stopped');
   };
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void drain());
+}
+
+/** Throws ConfigError when the database was used with other keys: the relay would refuse the token of every agent. */
+async function checkKeys(store: RelayStore, { MASTER_KEYS }: Config, log: Log): Promise<void> {
+  const canaries = await store.findCanaries().catch((err: unknown) => {
+    log.warn({ err }, 'the database does not say whether MASTER_KEYS are its keys');
+    return {};
+  });
+  const refusal = refuseKeys(MASTER_KEYS, canaries);
+  if (refusal !== null) throw new ConfigError(refusal);
 }
 
 function createProvider(config: Config, log: Log): ModelProvider {

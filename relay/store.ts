@@ -1,5 +1,6 @@
 import { Pool } from 'pg';
 import { z } from 'zod';
+import type { Canaries } from '../lib/key-canary.ts';
 import type { Log } from '../lib/log.ts';
 
 /** An agent that exists, and whom it belongs to. */
@@ -25,6 +26,8 @@ export interface RelayStore {
   /** Null when there is no such agent, or no more. */
   findAgent(agentId: string): Promise<RelayAgent | null>;
   recordModelCall(call: ModelCallRecord): Promise<void>;
+  /** The proofs of the master keys that the database was used with. */
+  findCanaries(): Promise<Canaries>;
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -34,6 +37,7 @@ const CONNECTIONS = 5;
 /** The end of every answer waits for a write, so a database that hangs must not hold it for long. */
 const PATIENCE_MS = 3_000;
 
+const canaryRow = z.object({ key_id: z.string(), sealed: z.string() });
 const agentRow = z.object({ id: z.string(), instance_id: z.string(), account_id: z.string(), model: z.string() });
 
 /** The relay's few statements, on connections of their own. Every call rejects after a few seconds without an answer. */
@@ -63,6 +67,10 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
          values ($1, $2, $3, (select id from messages where trace_id = $4), $5, $6, $7, $8)`,
         [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, finishReason],
       );
+    },
+    async findCanaries() {
+      const { rows } = await pool.query('select key_id, sealed from key_canaries');
+      return Object.fromEntries(rows.map((row) => canaryRow.parse(row)).map(({ key_id, sealed }) => [key_id, sealed]));
     },
     async ping() {
       await pool.query('select 1');

@@ -1,19 +1,25 @@
+import { randomBytes } from 'node:crypto';
 import { Client } from '@temporalio/client';
 import { migrate } from '../database/migrate.ts';
 import { loadConfig } from '../lib/config.ts';
 import { createLog } from '../lib/log.ts';
+import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { ensureTemporalSetup, updateSchedules } from '../worker/schedules.ts';
 import { openTemporalLink } from '../worker/temporal-link.ts';
 
 /**
  * Brings both stores to this version, before its processes start: migrates the database, and makes namespace, search
- * attributes and schedules in Temporal. Safe to repeat, and while processes of the version before still run.
+ * attributes and schedules in Temporal. A database that does not belong to DATA_DIR and MASTER_KEYS is refused. Safe to repeat, and while processes of the version before still run.
  */
 const PATIENCE_MS = 120_000;
 const PAUSE_MS = 1_000;
 
 const config = loadConfig(process.env);
-await migrate(config.DATABASE_URL);
+const stores = { config, randomBytes };
+await migrate(config.DATABASE_URL, {
+  before: (em) => refuseStores(em, stores),
+  after: (em) => checkStores(em, stores),
+});
 process.stdout.write('The database is up to date.\n');
 
 const link = openTemporalLink(config, createLog('set-up-stores', 'warn'));

@@ -8,6 +8,7 @@ import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
 import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
+import { checkStores } from '../stores/check-stores.ts';
 import { bundleApart } from './bundle-apart.ts';
 import { startWorker } from './start-worker.ts';
 import { installTemporalLogging } from './temporal-logging.ts';
@@ -22,13 +23,14 @@ try {
 
 async function run(config: Config, log: Log): Promise<void> {
   for (const warning of driverWarnings(config)) log.warn(warning);
+  const orm = await createOrm(config.DATABASE_URL);
+  await checkStores(orm.em.fork(), { config, randomBytes });
   const cacheDir = cacheDirOf(process.env);
   const onProgress = (sentence: string): void => log.info(sentence);
   // In containers it is part of their image.
   const openclaw = config.RUNTIME === 'process' ? await ensureOpenClaw({ cacheDir, env: process.env, onProgress }) : null;
   const driver = createDriver(config, openclaw && { openclaw, cacheDir, node: process.execPath });
   installTemporalLogging(log);
-  const orm = await createOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
   const worker = await startWorker({ config, orm, driver, makeId, random: Math.random, bundle: bundleApart, log });
   log.info('the worker works');

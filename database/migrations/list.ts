@@ -8,6 +8,8 @@ import { Ledger } from './20261130-ledger.ts';
 import { FinishReason } from './20261201-finish-reason.ts';
 import { SpokenMessages } from './20261202-spoken-messages.ts';
 import { GatewayRefusals } from './20261203-gateway-refusals.ts';
+import { Installation } from './20261204-installation.ts';
+import { UnownedRuntimes } from './20261204-unowned-runtimes.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 export const migrationsList = [
@@ -21,4 +23,6 @@ export const migrationsList = [
   { name: '20261201-finish-reason', class: FinishReason },
   { name: '20261202-spoken-messages', class: SpokenMessages },
   { name: '20261203-gateway-refusals', class: GatewayRefusals },
+  { name: '20261204-installation', class: Installation },
+  { name: '20261204-unowned-runtimes', class: UnownedRuntimes },
 ];

@@ -1,0 +1,80 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { claimDatabase, countKnownRuntimes, findSealedSamples, readMark } from '../database/queries/installation.ts';
+import type { DatabaseMark } from '../database/queries/installation.ts';
+import { runTransaction } from '../database/run-transaction.ts';
+import { ConfigError } from '../lib/config.ts';
+import type { Config } from '../lib/config.ts';
+import { createEncryption } from '../lib/encryption.ts';
+import { refuseKeys, sealCanaries } from '../lib/key-canary.ts';
+import { readDataDirMark, runtimesIn, writeDataDirMark } from '../runtime/data-dir-mark.ts';
+import type { DataDirMark } from '../runtime/data-dir-mark.ts';
+import { judgeStores } from './judge-stores.ts';
+import type { Verdict } from './judge-stores.ts';
+
+/** Database, DATA_DIR and master keys do not belong together. The message says why, and what to do. */
+export class StoreError extends ConfigError {}
+
+export interface StoreSettings {
+  config: Pick<Config, 'DATA_DIR' | 'MASTER_KEYS'>;
+  randomBytes: (size: number) => Uint8Array;
+}
+
+interface Seen {
+  database: DatabaseMark;
+  mark: DataDirMark | null;
+  verdict: Verdict;
+}
+
+const WHAT_TO_DO =
+  'Nothing was changed. Correct DATABASE_URL or DATA_DIR, or restore what is missing. If the two are to be one installation from now on, run "npm run store:adopt".';
+
+/**
+ * Throws StoreError when database, DATA_DIR and master keys do not belong together. Writes nothing, so it may be asked
+ * of a database before it is migrated.
+ */
+export async function refuseStores(em: EntityManager, settings: StoreSettings): Promise<Seen> {
+  const { DATA_DIR, MASTER_KEYS } = settings.config;
+  const [database, mark, runtimes] = [await readMark(em), await readDataDirMark(DATA_DIR), await runtimesIn(DATA_DIR)];
+  const known = database.hasTables ? await countKnownRuntimes(em, runtimes) : 0;
+  const verdict = judgeStores({ database, dataDir: { id: mark?.id ?? null, runtimes: runtimes.length, known } });
+  if (verdict.kind === 'refused') throw new StoreError(`${verdict.because} ${WHAT_TO_DO} (DATA_DIR is ${DATA_DIR}.)`);
+  const refusal = refuseKeys(MASTER_KEYS, database.canaries) ?? refuseKeys(MASTER_KEYS, mark?.canaries ?? {});
+  if (refusal !== null) throw new StoreError(refusal);
+  if (database.hasTables && Object.keys(database.canaries).length === 0) await refuseUnreadable(em, settings);
+  return { database, mark, verdict };
+}
+
+/**
+ * Throws StoreError when they do not belong together. Where nothing contradicts, because one of them is new or of an
+ * earlier version, they do from now on. Any process may call it at its start, at once with others.
+ */
+export async function checkStores(em: EntityManager, settings: StoreSettings): Promise<void> {
+  const { config, randomBytes } = settings;
+  const { database, mark, verdict } = await refuseStores(em, settings);
+  const id = verdict.kind === 'claim' ? verdict.id : database.id;
+  if (id === null) throw new StoreError('The database is not up to date. Run "npm run stores:set-up", then start again.');
+  const canaries = sealCanaries(config.MASTER_KEYS, randomBytes);
+  const all = { ...canaries, ...mark?.canaries };
+  // The folder first: a database that is claimed by a folder without a mark would be refused.
+  if (mark?.id !== id || Object.keys(all).length > Object.keys(mark.canaries).length)
+    await writeDataDirMark(config.DATA_DIR, { id, canaries: all });
+  const isNew = config.MASTER_KEYS.some((key) => database.canaries[key.id] === undefined);
+  if (isNew || !database.isClaimed) await runTransaction(em, (own) => claimDatabase(own, { id, canaries }));
+}
+
+/** A database that has no canary yet may hold what was sealed with other keys. */
+async function refuseUnreadable(em: EntityManager, { config, randomBytes }: StoreSettings): Promise<void> {
+  const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
+  for (const { value, place } of await findSealedSamples(em)) {
+    try {
+      encryption.decrypt(value, place);
+    } catch (cause) {
+      throw new StoreError(
+        'The secrets in the database cannot be read with MASTER_KEYS. Set the keys that they were stored with.',
+        {
+          cause,
+        },
+      );
+    }
+  }
+}
