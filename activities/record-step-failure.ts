@@ -4,7 +4,7 @@ import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure } from '../domain/failures.ts';
 import { Context } from '@temporalio/activity';
 import { endLeftovers } from './end-leftovers.ts';
-import { runQuery } from './run-step.ts';
+import { fenceOf, runQuery } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -37,7 +37,8 @@ export function recordStepFailure(deps: StepDeps, failed: FailedStep): Promise<v
 async function failStart(deps: StepDeps, failed: FailedStep): Promise<void> {
   const { orm, driver, connections, clock, config, makeId, log } = deps;
   const { instanceId, failure } = failed;
-  const outcome = await runTransaction(orm.em, (em) => recordFailedStart(em, { ...failed, now: clock() }));
+  const fence = await fenceOf(deps, instanceId);
+  const outcome = await runTransaction(orm.em, (em) => recordFailedStart(em, { ...failed, fence, now: clock() }));
   if (outcome.kind !== 'give_up') return;
   const { runtimeId, epoch } = outcome;
   connections.close(runtimeId);

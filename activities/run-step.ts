@@ -1,7 +1,10 @@
 import { Context } from '@temporalio/activity';
 import { beginStep, markStep } from '../database/queries/begin-step.ts';
 import type { BegunStep, WorkingStep } from '../database/queries/begin-step.ts';
+import { findLifecycle, findRuntimeId } from '../database/queries/find-lifecycle.ts';
 import { runTransaction } from '../database/run-transaction.ts';
+import type { StepFailure, StepInterruption } from '../domain/failures.ts';
+import { StaleEpochError } from '../runtime/driver.ts';
 import type { MutationCall } from '../runtime/driver.ts';
 import { failedForSlowness } from './slow-gateway.ts';
 import type { StepDeps } from './step-deps.ts';
@@ -57,7 +60,7 @@ export async function runStep(
     const isSlow = name === 'start' && attempt !== null && (await failedForSlowness(deps, attempt, err).catch(() => false));
     if (cancellationSignal.aborted) throw cancellationSignal.reason;
     if (deps.drain.aborted) throw stepFailure('worker_draining', { epoch, isRetryable: false });
-    const type = isSlow ? 'gateway_slow' : failureTypeOf(err);
+    const type = isSlow ? 'gateway_slow' : await typeOf(deps, attempt, err);
     log[type === 'stale_attempt' ? 'info' : 'warn']({ err, failure: type, epoch }, 'a step did not get to its end');
     throw stepFailure(type, { epoch, isRetryable: type === 'unexpected' });
   } finally {
@@ -68,7 +71,8 @@ export async function runStep(
 async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal: AbortSignal): Promise<Attempt | null> {
   const { orm, clock } = deps;
   const { instanceId } = input;
-  const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, now: clock() }));
+  const fence = await fenceOf(deps, instanceId);
+  const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, fence, now: clock() }));
   if (step.kind === 'done') return null;
   if (step.kind === 'overtaken') throw new OvertakenError('Something else is wanted by now');
   const { epoch, row } = step;
@@ -83,6 +87,22 @@ async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal
       orOvertaken(await markStep(orm.em.fork(), { instanceId, epoch, step: what }));
     },
   };
+}
+
+/** The highest epoch that has changed the runtime of this instance; 0 when none has. */
+export async function fenceOf({ orm, driver }: Pick<StepDeps, 'orm' | 'driver'>, instanceId: string): Promise<number> {
+  const runtimeId = await findRuntimeId(orm.em.fork(), instanceId);
+  return runtimeId === null ? 0 : driver.fenceOf(runtimeId);
+}
+
+/**
+ * What ended an attempt. A runtime that refuses the epoch of the attempt that the database holds for the newest is
+ * changed by something that this database knows nothing of.
+ */
+async function typeOf({ orm }: StepDeps, attempt: Attempt | null, err: unknown): Promise<StepFailure | StepInterruption> {
+  if (!(err instanceof StaleEpochError) || !attempt) return failureTypeOf(err);
+  const row = await findLifecycle(orm.em.fork(), attempt.instanceId, { lock: false }).catch(() => null);
+  return row?.epoch === attempt.call.epoch ? 'fenced' : failureTypeOf(err);
 }
 
 /** Throws OvertakenError when a guarded write met no row. */

@@ -14,7 +14,7 @@ export interface StepDeps {
   orm: MikroORM;
   driver: RuntimeDriver;
   connections: GatewayConnections;
-  config: Pick<Config, 'MASTER_KEYS' | 'MODELS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS'>;
+  config: Pick<Config, 'MASTER_KEYS' | 'MODELS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS' | 'QUARANTINE_DAYS'>;
   clock: Clock;
   monotonicMs: () => number;
   load: Pick<MachineLoad, 'isStarved'>;

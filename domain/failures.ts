@@ -8,6 +8,7 @@ export type StepFailure =
   | 'gateway_damaged'
   | 'agents_not_live'
   | 'storage_refused'
+  | 'fenced'
   | 'disk_full'
   | 'step_timed_out'
   | 'unexpected';
@@ -57,6 +58,11 @@ export const STEP_FAILURES = {
   storage_refused: {
     code: 'storage_refused',
     message: `The storage of the platform refuses to write. ${TRIED_AGAIN}`,
+    retryable: true,
+  },
+  fenced: {
+    code: 'fenced',
+    message: `The storage of the instance is being changed by another installation of the platform. ${TRIED_AGAIN}`,
     retryable: true,
   },
   disk_full: {

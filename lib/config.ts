@@ -159,6 +159,10 @@ export const settingsSchema = z.object({
   WEBHOOK_ALLOW_PRIVATE: z.stringbool().default(false).describe('allow http and private webhook targets'),
   TURN_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(1_800_000).describe('how long a turn may run'),
   DATA_DIR: z.string().min(1).default('.thermidora').describe('what one machine keeps'),
+  QUARANTINE_DAYS: count
+    .max(3_650)
+    .default(7)
+    .describe('how long storage that no instance owns is kept in quarantine before it is deleted'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
 });
 

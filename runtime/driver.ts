@@ -21,15 +21,30 @@ export interface RuntimeDriver {
   /** SIGTERM, then SIGKILL after graceMs. Returns when the compute is gone; storage stays. */
   stop(runtimeId: string, options: { graceMs: number }, call: MutationCall): Promise<void>;
 
-  /** Kills the compute and removes the storage. The epoch outlives both. */
+  /** Kills the compute and removes the storage, also a quarantined one. The epoch outlives both. */
   destroy(runtimeId: string, call: MutationCall): Promise<void>;
+
+  /**
+   * Kills the compute and puts the storage aside, with the time `at`: for a runtime that no instance owns. Any other
+   * change puts the storage back first, so that an empty one never takes its place.
+   */
+  quarantine(runtimeId: string, options: { at: Date }, call: MutationCall): Promise<void>;
+
+  /** Puts the storage of a quarantined runtime back in its place. */
+  restore(runtimeId: string, call: MutationCall): Promise<void>;
+
+  /** Every runtime whose storage is put aside; list() has none of them. */
+  listQuarantined(): Promise<QuarantinedRuntime[]>;
+
+  /** The highest epoch that has changed this runtime; 0 when none has. A change needs at least this one. */
+  fenceOf(runtimeId: string): Promise<number>;
 
   inspect(runtimeId: string): Promise<RuntimeState>;
 
   /** What the compute of a runtime does; null when no gateway runs. */
   activityOf(runtimeId: string): Promise<RuntimeActivity | null>;
 
-  /** Every runtime that has compute or storage here. */
+  /** Every runtime that has compute or storage here and is not quarantined. */
   list(): Promise<RuntimeState[]>;
 
   /** Where and how to connect; null when no gateway runs. */
@@ -95,6 +110,11 @@ export interface RuntimeState {
   status: 'running' | 'exited' | 'absent';
   /** When the running or last process was started. */
   startedAt: Date | null;
+}
+
+export interface QuarantinedRuntime {
+  runtimeId: string;
+  quarantinedAt: Date;
 }
 
 export interface RuntimeActivity {

@@ -3,6 +3,7 @@ import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { outboxLag } from '../database/queries/claim-outbox.ts';
 import { countStuck } from '../database/queries/count-stuck.ts';
+import { countUnowned } from '../database/queries/unowned-runtimes.ts';
 import { askedOnce } from './asked-once.ts';
 import type { ShardLeases } from './shard-leases.ts';
 import type { TemporalLink } from './temporal-link.ts';
@@ -28,6 +29,7 @@ export function registerWorkerMetrics(registry: Registry, { orm, temporal, lease
     }),
   );
   registry.registerMetric(stuckGauge(orm));
+  registry.registerMetric(unownedGauge(orm));
   registry.registerMetric(
     gauge('thermidora_temporal_up', 'Whether Temporal serves', async () => Number(await temporal.isUp(TEMPORAL_MS))),
   );
@@ -59,6 +61,20 @@ function stuckGauge(orm: MikroORM): Gauge {
       const { error, transition } = await countStuck(orm.em.fork());
       this.set({ in: 'error' }, error);
       this.set({ in: 'transition' }, transition);
+    },
+  });
+}
+
+function unownedGauge(orm: MikroORM): Gauge {
+  return new Gauge({
+    name: 'thermidora_runtimes_unowned',
+    help: 'Gateways and storage that no instance owns, as the last sweep found them; `left`: too many at once, so none was touched',
+    labelNames: ['state'],
+    registers: [],
+    async collect() {
+      const { quarantined, left } = await countUnowned(orm.em.fork());
+      this.set({ state: 'quarantined' }, quarantined);
+      this.set({ state: 'left' }, left);
     },
   });
 }

@@ -3,11 +3,14 @@ import type { Operation } from '../define-operation.ts';
 import { createOpenapi } from '../openapi.ts';
 import { createInvite } from './admin/create-invite.ts';
 import { createGrant } from './admin/create-grant.ts';
+import { deleteQuarantined } from './admin/delete-quarantined.ts';
 import { listAccounts } from './admin/list-accounts.ts';
 import { listAllInstances } from './admin/list-all-instances.ts';
 import { listAudit } from './admin/list-audit.ts';
 import { listInvites } from './admin/list-invites.ts';
+import { listQuarantine } from './admin/list-quarantine.ts';
 import { reconcileInstance } from './admin/reconcile-instance.ts';
+import { restoreQuarantined } from './admin/restore-quarantined.ts';
 import { stopAnyInstance } from './admin/stop-any-instance.ts';
 import { createAgent } from './agents/create-agent.ts';
 import { deleteAgent } from './agents/delete-agent.ts';
@@ -127,5 +130,8 @@ export const operations: readonly Operation[] = [
   stopAnyInstance,
   reconcileInstance,
   listAudit,
+  listQuarantine,
+  restoreQuarantined,
+  deleteQuarantined,
   defineGetOpenapi(() => createOpenapi(operations, BASE_PATH)),
 ];

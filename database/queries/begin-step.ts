@@ -20,31 +20,35 @@ interface BeginOptions {
   /** As the step was decided on. */
   powerGeneration: number;
   step: WorkingStep;
+  /** The highest epoch that has changed the runtime: higher than the row's after a restore of the database. */
+  fence: number;
   now: Date;
 }
 
 /**
- * The first write of every attempt of a step, in the caller's transaction: a new epoch, and the transition. From then
- * on whatever an earlier attempt still does is refused. A start takes no messages until it is published.
+ * The first write of every attempt of a step, in the caller's transaction: a new epoch, above the fence of the runtime
+ * in one step, and the transition. From then on whatever an earlier attempt still does is refused. A start takes no messages until it is published.
  */
-export async function beginStep(em: EntityManager, { instanceId, powerGeneration, step, now }: BeginOptions): Promise<BegunStep> {
+export async function beginStep(em: EntityManager, options: BeginOptions): Promise<BegunStep> {
+  const { instanceId, powerGeneration, step, fence, now } = options;
   const row = await findLifecycle(em, instanceId, { lock: true });
   if (!row || row.powerGeneration !== powerGeneration) return { kind: 'overtaken' };
   if (nextStep(row) !== step) return { kind: 'done' };
   const kind = step === 'apply' ? null : await transitionOf(em, instanceId, step);
   const status: InstanceStatus = step === 'start' && kind !== 'restarting' ? 'provisioning' : row.status;
+  const epoch = Math.max(row.epoch, fence) + 1;
   const [begun] = await em.execute<{ startedAt: number | null }[]>(
     `update instances
-        set epoch = epoch + 1, status = ?, boot_id = case when ?::boolean then null else boot_id end,
+        set epoch = ?, status = ?, boot_id = case when ?::boolean then null else boot_id end,
             transition_started_at = case when transition_kind is not distinct from ?::text then transition_started_at else ?::timestamptz end,
             transition_attempt = case when transition_kind is not distinct from ?::text then transition_attempt else 0 end + ?::int,
             transition_kind = ?, transition_step = null, queued_at = null
       where id = ?
      returning (extract(epoch from transition_started_at) * 1000)::float8 as "startedAt"`,
-    [status, step === 'start', kind, kind === null ? null : now, kind, kind === null ? 0 : 1, kind, instanceId],
+    [epoch, status, step === 'start', kind, kind === null ? null : now, kind, kind === null ? 0 : 1, kind, instanceId],
   );
   if (step === 'start') await closeInterval(em, instanceId);
-  return { kind: 'begun', row, epoch: row.epoch + 1, transitionStartedAt: new Date(begun?.startedAt ?? now) };
+  return { kind: 'begun', row, epoch, transitionStartedAt: new Date(begun?.startedAt ?? now) };
 }
 
 /** A start goes on with the transition that it belongs to; one that nobody asked for is a recovery. */

@@ -61,6 +61,14 @@ export async function findLifecycle(
 }
 
 /** Null when there never was such an instance. */
+export async function findRuntimeId(em: EntityManager, instanceId: string): Promise<string | null> {
+  const [row] = await em.execute<{ runtimeId: string }[]>('select runtime_id as "runtimeId" from instances where id = ?', [
+    instanceId,
+  ]);
+  return row?.runtimeId ?? null;
+}
+
+/** Null when there never was such an instance. */
 export async function findPowerGeneration(em: EntityManager, instanceId: string): Promise<number | null> {
   const [row] = await em.execute<{ generation: number }[]>(
     'select power_generation::float8 as generation from instances where id = ?',

@@ -18,6 +18,8 @@ interface FailureOptions {
 }
 
 interface StartFailure extends FailureOptions {
+  /** The highest epoch that has changed the runtime. */
+  fence: number;
   /** Of the attempt that failed; null when it had not begun. */
   epoch: number | null;
   /** No further try is worth it, whatever the deaths say. */
@@ -36,26 +38,27 @@ export type FailedStart =
  * again. The epoch moves on, so that nothing of the failed attempt counts any more.
  */
 export async function recordFailedStart(em: EntityManager, options: StartFailure): Promise<FailedStart> {
-  const { instanceId, powerGeneration, epoch, failure, isLast, now } = options;
+  const { instanceId, powerGeneration, epoch, fence, failure, isLast, now } = options;
   const row = await findLifecycle(em, instanceId, { lock: true });
   if (!row || row.powerGeneration !== powerGeneration || row.isGone) return { kind: 'overtaken' };
   const isCounted = epoch !== null && row.epoch !== epoch;
   const { recent, pauseMs, giveUp } = afterDeath(isCounted ? row.deaths : [...row.deaths, now], now);
   const { code, message, retryable } = STEP_FAILURES[failure];
   const isOver = giveUp || isLast || !retryable || row.giveUpFor === failure;
+  const next = isCounted ? row.epoch : Math.max(row.epoch, fence) + 1;
   if (!isCounted)
     await em.execute(
       `update instances
-          set epoch = epoch + 1, deaths = ?::timestamptz[], kill_first = true, boot_id = null, status = 'provisioning',
+          set epoch = ?, deaths = ?::timestamptz[], kill_first = true, boot_id = null, status = 'provisioning',
               start_not_before = ?::timestamptz + ?::int * interval '1 millisecond',
               transition_kind = case when transition_kind = 'starting' then 'starting' else 'recovering' end,
               transition_step = null, reason_code = ?, reason_message = ?, reason_at = ?, reason_retryable = ?
         where id = ?`,
-      [`{${recent.map((at) => at.toISOString()).join(',')}}`, now, pauseMs, code, message, now, retryable, instanceId],
+      [next, `{${recent.map((at) => at.toISOString()).join(',')}}`, now, pauseMs, code, message, now, retryable, instanceId],
       'run',
     );
   await closeInterval(em, instanceId);
-  return isOver ? { kind: 'give_up', runtimeId: row.runtimeId, epoch: isCounted ? row.epoch : row.epoch + 1 } : { kind: 'again' };
+  return isOver ? { kind: 'give_up', runtimeId: row.runtimeId, epoch: next } : { kind: 'again' };
 }
 
 interface GiveUpOptions extends FailureOptions {

@@ -1,12 +1,12 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
 import { withLock } from '../../lib/file-lock.ts';
 import { InstanceDiskFullError } from '../driver.ts';
 import type {
   Endpoint,
   LogLine,
   MutationCall,
+  QuarantinedRuntime,
   RuntimeActivity,
   RuntimeDriver,
   RuntimeExit,
@@ -15,30 +15,32 @@ import type {
   RuntimeState,
   SkillFile,
 } from '../driver.ts';
-import { raiseEpoch } from '../process/epoch-fence.ts';
+import { highestEpoch, raiseEpoch } from '../process/epoch-fence.ts';
 import { logLinesOf } from '../process/gateway-output.ts';
-import { exists, namesIn, textOf } from '../process/missing-files.ts';
+import { exists, textOf } from '../process/missing-files.ts';
+import { giveBack, isSetAside, quarantinedIn, removeQuarantined, setAside } from '../process/quarantine.ts';
 import { replaceFile } from '../process/replace-file.ts';
-import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from '../process/runtime-layout.ts';
+import { gatewayPathsOf, layoutOf } from '../process/runtime-layout.ts';
 import type { RuntimeLayout } from '../process/runtime-layout.ts';
 import { replaceSkillTree } from '../process/skill-tree.ts';
 import { explainingStorage } from '../process/storage-error.ts';
 import { gatewayContainer } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
 import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
-import { activityOfContainer, endpointOf, exitOfContainer, runtimeOf, stateOf } from './container-state.ts';
+import { activityOfContainer, endpointOf, exitOfContainer, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
 import { Engine, orElse } from './engine.ts';
 import { explainingEngine } from './engine-storage.ts';
 import { GATEWAY_PORT, STATE_DIR } from './in-container.ts';
 import { changeFiles } from './instance-files.ts';
 import type { FilesRequest } from './instance-files.ts';
-import { ensureNetwork, listNetworks, removeNetworks } from './instance-network.ts';
-import { ensureStorage, hasStorage, removeStorage, storageOf } from './instance-storage.ts';
+import { ensureNetwork, removeNetworks } from './instance-network.ts';
+import { ensureStorage, hasStorage, releaseStorage, removeStorage, storageOf } from './instance-storage.ts';
 import { lastTraceOf } from './last-trace.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
 import { textOfFrames } from './output-frames.ts';
+import { listRuntimeIds } from './runtime-list.ts';
 import { ensureWalls } from './walls.ts';
 
 export interface DockerDriverOptions {
@@ -65,9 +67,6 @@ const AWAY_MS = 120_000;
 const LOG_BYTES = 256 * 1024;
 /** The gateway prints more lines than those that are shown. */
 const LOG_LINES = 5_000;
-
-const listed = z.array(z.looseObject({ Labels: z.record(z.string(), z.string()).nullish() }));
-const volumeList = z.looseObject({ Volumes: listed.nullish() });
 
 /**
  * Runs each gateway in a hardened container of its own, with storage and a network of its own, behind walls in the
@@ -117,19 +116,40 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async destroy(runtimeId: string, call: MutationCall): Promise<void> {
-    await this.#mutate(runtimeId, call, async (layout) => {
-      await removeContainers(this.#engine, this.#names, runtimeId);
-      await removeNetworks(this.#engine, this.#names, runtimeId);
+    await this.#locked(runtimeId, call, async (layout) => {
+      await this.#removeCompute(runtimeId);
       await removeStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, call.signal));
       await rm(layout.root, { recursive: true, force: true });
+      await removeQuarantined(layout);
     });
+  }
+
+  /** A volume stays where it is, because the engine renames none; its runtime counts as quarantined by our directory. */
+  async quarantine(runtimeId: string, { at }: { at: Date }, call: MutationCall): Promise<void> {
+    await this.#locked(runtimeId, call, async (layout) => {
+      await this.#removeCompute(runtimeId);
+      await releaseStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, call.signal));
+      await setAside(layout, at);
+    });
+  }
+
+  async restore(runtimeId: string, call: MutationCall): Promise<void> {
+    await this.#locked(runtimeId, call, giveBack);
+  }
+
+  listQuarantined(): Promise<QuarantinedRuntime[]> {
+    return quarantinedIn(this.#options.dataDir);
+  }
+
+  fenceOf(runtimeId: string): Promise<number> {
+    return highestEpoch(this.#layout(runtimeId));
   }
 
   async inspect(runtimeId: string): Promise<RuntimeState> {
     const layout = this.#layout(runtimeId);
     const container = await this.#find(runtimeId);
     if (container) return stateOf(runtimeId, container);
-    const isThere = (await exists(layout.root)) || (await hasStorage(this.#engine, this.#names, { runtimeId, layout }));
+    const isThere = !(await isSetAside(layout)) && (await this.#hasAny(runtimeId, layout));
     return { runtimeId, status: isThere ? 'exited' : 'absent', startedAt: null };
   }
 
@@ -143,17 +163,8 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async list(): Promise<RuntimeState[]> {
-    const query = { filters: JSON.stringify({ label: this.#names.ours }) };
-    const [containers, volumes, networks, directories] = await Promise.all([
-      this.#engine.call('GET', '/containers/json', { query: { ...query, all: '1' } }),
-      this.#engine.call('GET', '/volumes', { query }),
-      listNetworks(this.#engine, this.#names.ours),
-      namesIn(runtimesDirOf(this.#options.dataDir)),
-    ]);
-    const labelled = [...listed.parse(containers), ...(volumeList.parse(volumes).Volumes ?? []), ...networks];
-    const ids = [...labelled.map(({ Labels }) => runtimeOf(Labels)), ...directories];
-    const runtimeIds = new Set(ids.filter((id) => id !== null).filter(isRuntimeId));
-    return Promise.all([...runtimeIds].map((runtimeId) => this.inspect(runtimeId)));
+    const runtimeIds = await listRuntimeIds(this.#engine, this.#names, this.#options.dataDir);
+    return Promise.all(runtimeIds.map((runtimeId) => this.inspect(runtimeId)));
   }
 
   async endpoint(runtimeId: string): Promise<Endpoint | null> {
@@ -251,8 +262,25 @@ export class DockerDriver implements RuntimeDriver {
     await changeFiles(this.#engine, request, { image: await this.#options.image(), state, labels, signal });
   }
 
-  /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */
+  async #hasAny(runtimeId: string, layout: RuntimeLayout): Promise<boolean> {
+    return (await exists(layout.root)) || hasStorage(this.#engine, this.#names, { runtimeId, layout });
+  }
+
+  async #removeCompute(runtimeId: string): Promise<void> {
+    await removeContainers(this.#engine, this.#names, runtimeId);
+    await removeNetworks(this.#engine, this.#names, runtimeId);
+  }
+
+  /** A change on behalf of the instance that owns the runtime. */
   #mutate<T>(runtimeId: string, call: MutationCall, work: (layout: RuntimeLayout) => Promise<T>): Promise<T> {
+    return this.#locked(runtimeId, call, async (layout) => {
+      await giveBack(layout);
+      return work(layout);
+    });
+  }
+
+  /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */
+  #locked<T>(runtimeId: string, call: MutationCall, work: (layout: RuntimeLayout) => Promise<T>): Promise<T> {
     const layout = this.#layout(runtimeId);
     return explainingStorage(this.#options.dataDir, () =>
       explainingEngine(async () => {

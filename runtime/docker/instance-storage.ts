@@ -83,6 +83,11 @@ export async function hasStorage(
 /** Removes all of it but the file of a disk, which can go then. No container of the runtime may be left. */
 export async function removeStorage(engine: Engine, names: Names, options: StorageOptions): Promise<void> {
   await orElse(404, null, () => engine.call('DELETE', `/volumes/${names.of(options.runtimeId)}`));
+  await releaseStorage(engine, names, options);
+}
+
+/** Takes a disk off the machine, so that its file can be moved or go. No container of the runtime may be left. */
+export async function releaseStorage(engine: Engine, names: Names, options: StorageOptions): Promise<void> {
   if (await hasDisk(options.layout)) await unmountDisk(engine, diskOf(names, options), await diskOptions(names, options));
 }
 

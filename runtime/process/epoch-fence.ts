@@ -12,14 +12,24 @@ const epoch = z.coerce.number().int().min(0);
 
 /** Throws StaleEpochError when a higher epoch has been here; remembers this one. Call it under the runtime's lock. */
 export async function raiseEpoch(layout: RuntimeLayout, runtimeId: string, wanted: number): Promise<void> {
-  const highest = await highestEpoch(layout);
-  if (highest !== null && wanted < highest) throw new StaleEpochError(runtimeId);
+  const highest = await readEpoch(layout);
+  if (highest !== null && wanted < passable(highest)) throw new StaleEpochError(runtimeId);
   const text = `${String(wanted).padStart(EPOCH_DIGITS, '0')}\n`;
   if (highest === null) await replaceFile(layout.epochFile, text, 0o600);
   else if (wanted !== highest) await writeFile(layout.epochFile, text, { flag: 'r+', flush: true });
 }
 
-async function highestEpoch({ epochFile }: RuntimeLayout): Promise<number | null> {
+/** The highest epoch that has been here; 0 when none has. A caller that carries a higher one passes. */
+export async function highestEpoch(layout: RuntimeLayout): Promise<number> {
+  return passable((await readEpoch(layout)) ?? 0);
+}
+
+/** Earlier versions wrote the largest safe integer, which no attempt can exceed, for runtimes that no instance owned. */
+function passable(highest: number): number {
+  return highest === Number.MAX_SAFE_INTEGER ? 0 : highest;
+}
+
+async function readEpoch({ epochFile }: RuntimeLayout): Promise<number | null> {
   try {
     return epoch.parse((await readFile(epochFile, 'utf8')).trim());
   } catch (error) {

@@ -6,6 +6,7 @@ import type {
   Endpoint,
   LogLine,
   MutationCall,
+  QuarantinedRuntime,
   RuntimeActivity,
   RuntimeDriver,
   RuntimeExit,
@@ -14,7 +15,7 @@ import type {
   RuntimeState,
   SkillFile,
 } from '../driver.ts';
-import { raiseEpoch } from './epoch-fence.ts';
+import { highestEpoch, raiseEpoch } from './epoch-fence.ts';
 import { freePort } from './free-port.ts';
 import { homeOf, tempDirOf } from './gateway-environment.ts';
 import type { GatewayProgram } from './gateway-environment.ts';
@@ -25,6 +26,7 @@ import { isStopping, markStopping, readRecord } from './gateway-record.ts';
 import { activityOfProcess } from './process-activity.ts';
 import { isAlive, signalProcess } from './process-identity.ts';
 import { exists, namesIn, textOf } from './missing-files.ts';
+import { giveBack, quarantinedIn, removeQuarantined, setAside } from './quarantine.ts';
 import { replaceFile } from './replace-file.ts';
 import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from './runtime-layout.ts';
 import type { RuntimeLayout } from './runtime-layout.ts';
@@ -99,10 +101,30 @@ export class ProcessDriver implements RuntimeDriver {
   }
 
   async destroy(runtimeId: string, call: MutationCall): Promise<void> {
-    await this.#mutate(runtimeId, call, async (layout) => {
+    await this.#locked(runtimeId, call, async (layout) => {
       await killAll(layout);
       await rm(layout.root, { recursive: true, force: true });
+      await removeQuarantined(layout);
     });
+  }
+
+  async quarantine(runtimeId: string, { at }: { at: Date }, call: MutationCall): Promise<void> {
+    await this.#locked(runtimeId, call, async (layout) => {
+      await killAll(layout);
+      await setAside(layout, at);
+    });
+  }
+
+  async restore(runtimeId: string, call: MutationCall): Promise<void> {
+    await this.#locked(runtimeId, call, giveBack);
+  }
+
+  listQuarantined(): Promise<QuarantinedRuntime[]> {
+    return quarantinedIn(this.#options.dataDir);
+  }
+
+  fenceOf(runtimeId: string): Promise<number> {
+    return highestEpoch(this.#layout(runtimeId));
   }
 
   async inspect(runtimeId: string): Promise<RuntimeState> {
@@ -168,8 +190,16 @@ export class ProcessDriver implements RuntimeDriver {
     return layoutOf(this.#options.dataDir, runtimeId);
   }
 
-  /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */
+  /** A change on behalf of the instance that owns the runtime. */
   #mutate<T>(runtimeId: string, call: MutationCall, work: (layout: RuntimeLayout) => Promise<T>): Promise<T> {
+    return this.#locked(runtimeId, call, async (layout) => {
+      await giveBack(layout);
+      return work(layout);
+    });
+  }
+
+  /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */
+  #locked<T>(runtimeId: string, call: MutationCall, work: (layout: RuntimeLayout) => Promise<T>): Promise<T> {
     const layout = this.#layout(runtimeId);
     return explainingStorage(this.#options.dataDir, async () => {
       await mkdir(dirname(layout.lockFile), { recursive: true, mode: 0o700 });

@@ -1,7 +1,7 @@
 import { join, resolve } from 'node:path';
 import type { RuntimePaths } from '../driver.ts';
 
-/** Where everything of one runtime lies. Only `epochFile` and `lockFile` outlive a destroy. */
+/** Where everything of one runtime lies. Only `epochFile` and `lockFile` outlive a destroy, and a quarantine moves `root`. */
 export interface RuntimeLayout {
   root: string;
   configDir: string;
@@ -16,12 +16,18 @@ export interface RuntimeLayout {
   skillsMarkFile: string;
   epochFile: string;
   lockFile: string;
+  /** Of all runtimes: where those that no instance owns are moved to. */
+  quarantineDir: string;
 }
 
-const RUNTIME_ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
+export const RUNTIME_ID = /^[a-z0-9][a-z0-9_-]{0,63}$/;
 
 export function runtimesDirOf(dataDir: string): string {
   return resolve(dataDir, 'runtimes');
+}
+
+export function quarantineDirOf(dataDir: string): string {
+  return join(runtimesDirOf(dataDir), '.quarantine');
 }
 
 /** The layout of one runtime. Throws when the id could name a path of its own. */
@@ -41,6 +47,7 @@ export function layoutOf(dataDir: string, runtimeId: string): RuntimeLayout {
     skillsMarkFile: join(root, 'skills.sha256'),
     epochFile: join(fences, runtimeId),
     lockFile: join(fences, `${runtimeId}.lock`),
+    quarantineDir: quarantineDirOf(dataDir),
   };
 }
 

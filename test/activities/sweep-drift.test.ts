@@ -1,7 +1,4 @@
-import { mkdir, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { createActivities } from '../../activities/create-activities.ts';
 import { dyingGateway, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { attempt } from './kill-points.ts';
@@ -57,27 +54,4 @@ test('a gateway whose end nobody noted is taken out of use, and its meter is clo
   expect(await sweep()).toMatchObject({ woken: expect.any(Number) });
   expect(await reconciler.statusOf(instanceId)).toMatchObject({ bootId: null, openIntervals: 0 });
   expect(await awake()).toContain(instanceId);
-});
-
-test('a runtime that no instance owns is destroyed, and one that an instance owns stays', async () => {
-  const owned = await reconciler.newInstance();
-  const gone = await reconciler.newInstance();
-  await sql('update instances set deleted_at = now() where id = ?', [gone.instanceId]);
-  const directoryOf = (runtimeId: string) => join(reconciler.dataDir, 'runtimes', runtimeId);
-  const unknown = reconciler.makeId('run');
-  for (const runtimeId of [owned.runtimeId, gone.runtimeId, unknown]) await mkdir(directoryOf(runtimeId), { recursive: true });
-  expect(await sweep()).toMatchObject({ destroyed: 2 });
-  await stat(directoryOf(owned.runtimeId));
-  for (const runtimeId of [gone.runtimeId, unknown]) await expect(stat(directoryOf(runtimeId))).rejects.toThrow('ENOENT');
-});
-
-test('a runtime that is younger than ten minutes is not destroyed for want of a row', async () => {
-  // What the case before has left.
-  await sweep();
-  const runtimeId = reconciler.makeId('run');
-  const spec = { runtimeId, renderConfig: () => '{}' };
-  await reconciler.driver.ensureRunning(spec, { epoch: 1, signal: AbortSignal.timeout(10_000) });
-  expect(await sweep()).toMatchObject({ destroyed: 0 });
-  const later = createActivities({ ...reconciler.deps, clock: () => new Date(Date.now() + 11 * 60_000) });
-  expect(await attempt(() => later.sweepDrift())).toMatchObject({ destroyed: 1 });
 });

@@ -27,7 +27,9 @@ beforeAll(async () => {
   const { webhookId } = await owner.ok('POST', '/webhooks', { url: 'https://203.0.112.1/', events: ['*'] });
   const { deliveryId } = await owner.ok('POST', `/webhooks/${webhookId}/test`);
   const cronId = await newCron(api, { instanceId, agentId });
-  owned = { instanceId, agentId, messageId, keyId, webhookId, deliveryId, cronId, accountId: owner.accountId };
+  const runtimeId = 'run_thatnoinstanceowns';
+  await api.orm.em.fork().execute('insert into unowned_runtimes (runtime_id, found_at) values (?, now())', [runtimeId]);
+  owned = { instanceId, agentId, messageId, keyId, webhookId, deliveryId, cronId, accountId: owner.accountId, runtimeId };
 });
 
 afterAll(() => api.close());
@@ -42,6 +44,7 @@ const MISSING: Record<string, string> = Object.fromEntries(
     deliveryId: 'dlv',
     cronId: 'cron',
     accountId: 'acc',
+    runtimeId: 'run',
   }).map(([name, prefix]) => [name, `${prefix}_nothingnothing00`]),
 );
 

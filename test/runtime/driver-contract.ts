@@ -63,6 +63,8 @@ export function describeDriver(
       expect(await driver.exitOf('never')).toBeNull();
       expect(await driver.activityOf('never')).toBeNull();
       expect(await driver.logs('never', 10)).toEqual([]);
+      expect(await driver.fenceOf('never')).toBe(0);
+      await driver.restore('never', at(0));
       await driver.stop('never', { graceMs: 0 }, at(1));
       await driver.destroy('never', at(1));
       await driver.removePaths('never', ['workspaces'], at(1));
@@ -269,6 +271,26 @@ export function describeDriver(
         const death = await becomesReady(driver).catch((error: unknown) => error);
         expect(death).toBeInstanceOf(GatewayDiedError);
         expect(death).toMatchObject({ retryable: false, exit: { code: 78, signal: null } });
+      },
+      START_MS,
+    );
+
+    test(
+      'what is quarantined has ended and is in no list, and the next start brings it back with its storage',
+      async () => {
+        const since = new Date('2026-01-02T03:04:05.678Z');
+        await driver.ensureRunning(specOf(driver, ['alpha']), at(14));
+        await expect(driver.quarantine(RUNTIME, { at: since }, at(13))).rejects.toThrow(StaleEpochError);
+        await driver.quarantine(RUNTIME, { at: since }, at(15));
+        await driver.quarantine(RUNTIME, { at: new Date() }, at(15));
+        expect(await driver.inspect(RUNTIME)).toEqual({ runtimeId: RUNTIME, status: 'absent', startedAt: null });
+        expect((await driver.list()).map(({ runtimeId }) => runtimeId)).not.toContain(RUNTIME);
+        expect(await harness.openDriver().listQuarantined()).toEqual([{ runtimeId: RUNTIME, quarantinedAt: since }]);
+        expect(await driver.fenceOf(RUNTIME)).toBe(15);
+        await driver.ensureRunning(specOf(driver, ['alpha']), at(16));
+        await becomesReady(driver);
+        expect(await harness.runInside(RUNTIME, 'cat workspaces/alpha/SOUL.md')).toBe('calm');
+        expect(await driver.listQuarantined()).toEqual([]);
       },
       START_MS,
     );

@@ -4,6 +4,7 @@ import { hasMoney } from '../../../database/queries/find-balance.ts';
 import { countInstancesLocked } from '../../../database/queries/count-instances.ts';
 import { wakeInstance } from '../../../database/queries/wake-instance.ts';
 import { AppError } from '../../../domain/errors.ts';
+import type { RandomBytes } from '../../../domain/ids.ts';
 import { BASE_PATH } from '../../base-path.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { nameField } from '../../fields.ts';
@@ -11,6 +12,11 @@ import { awaitStatus, waitSeconds } from './await-status.ts';
 import { instanceSchema, presentInstance } from './instance.schema.ts';
 
 const SHARDS = 16;
+
+/** The watch shard of a new instance. */
+export function newShard(randomBytes: RandomBytes): number {
+  return (randomBytes(1)[0] ?? 0) % SHARDS;
+}
 
 export const createInstance = defineOperation({
   method: 'POST',
@@ -53,7 +59,7 @@ export const createInstance = defineOperation({
       transitionKind: 'starting',
       transitionStartedAt: now,
       transitionStep: null,
-      shard: (deps.randomBytes(1)[0] ?? 0) % SHARDS,
+      shard: newShard(deps.randomBytes),
     });
     await em.flush();
     await wakeInstance(em, instance.id);

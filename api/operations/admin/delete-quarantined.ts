@@ -1,0 +1,25 @@
+import { z } from 'zod';
+import { askToDelete } from '../../../database/queries/unowned-runtimes.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { noSuchRuntime, runtimeParams } from './quarantine.schema.ts';
+
+export const deleteQuarantined = defineOperation({
+  method: 'DELETE',
+  path: '/admin/quarantine/:runtimeId',
+  operationId: 'quarantine.delete',
+  summary: 'Delete a gateway and storage that no instance owns',
+  description: 'A sweep deletes it within about a minute, and not any more once an instance owns it. This cannot be undone.',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'quarantine.delete',
+  rateLimit: 'none',
+  idempotent: true,
+  params: runtimeParams,
+  success: { status: 200, schema: z.object({ runtimeId: z.string(), state: z.literal('deleting') }) },
+  errors: [],
+
+  async handle({ params, em, deps }) {
+    if (!(await askToDelete(em, params.runtimeId, deps.clock()))) throw noSuchRuntime();
+    return { runtimeId: params.runtimeId, state: 'deleting' as const };
+  },
+});

@@ -1,0 +1,39 @@
+import { z } from 'zod';
+import { UnownedRuntime } from '../../../database/entities/unowned-runtime.ts';
+import { defineOperation } from '../../define-operation.ts';
+import { byCreation, nextCursor, paginate } from '../../pagination.ts';
+import { presentUnowned, unownedRuntime } from './quarantine.schema.ts';
+
+const pages = paginate('quarantine', byCreation);
+
+export const listQuarantine = defineOperation({
+  method: 'GET',
+  path: '/admin/quarantine',
+  operationId: 'quarantine.list',
+  summary: 'List gateways and storage that no instance owns',
+  description: 'As the last sweep found them; sweeps run each minute. The latest come first.',
+  tag: 'operator',
+  auth: 'operator',
+  audit: 'none',
+  rateLimit: 'none',
+  idempotent: false,
+  query: z.object(pages.fields),
+  success: { status: 200, schema: z.object({ runtimes: z.array(unownedRuntime), nextCursor }) },
+  errors: [],
+
+  async handle({ query, em, deps }) {
+    const rows = await em.find(UnownedRuntime, olderThan(query.cursor), {
+      orderBy: { foundAt: 'desc', runtimeId: 'desc' },
+      limit: query.limit + 1,
+    });
+    const page = pages.page(rows, query.limit, ({ foundAt, runtimeId }) => [foundAt.getTime(), runtimeId]);
+    const runtimes = page.items.map((row) => presentUnowned(row, deps.config.QUARANTINE_DAYS));
+    return { runtimes, nextCursor: page.nextCursor };
+  },
+});
+
+function olderThan(cursor: readonly [number, string] | undefined) {
+  if (!cursor) return {};
+  const at = new Date(cursor[0]);
+  return { $or: [{ foundAt: { $lt: at } }, { foundAt: at, runtimeId: { $lt: cursor[1] } }] };
+}
