@@ -27,7 +27,10 @@ type DockerSettings = Pick<
 >;
 
 /** What a driver is made from: of the settings, those that its RUNTIME uses. */
-export type DriverSettings = AnySettings & ({ RUNTIME: 'process' } | (DockerSettings & { RUNTIME: 'docker' }));
+export type DriverSettings = AnySettings &
+  ({ RUNTIME: 'process' } | (DockerSettings & { RUNTIME: 'docker' })) & {
+    installationId?: string;
+  };
 
 /** The driver that RUNTIME names. Without an OpenClaw installation it reads, and refuses to start a gateway. */
 export function createDriver(config: DriverSettings, deps: DriverDeps | null): RuntimeDriver {
@@ -41,6 +44,7 @@ export function createDriver(config: DriverSettings, deps: DriverDeps | null): R
     case 'docker':
       return new DockerDriver({
         dataDir: config.DATA_DIR,
+        installationId: config.installationId,
         socketPath: config.DOCKER_SOCKET,
         image: () => (config.INSTANCE_IMAGE === undefined ? imageName() : Promise.resolve(config.INSTANCE_IMAGE)),
         limits: { memoryMb: config.INSTANCE_MEMORY_MB, cpus: config.INSTANCE_CPUS, pids: config.INSTANCE_PIDS },

@@ -5,7 +5,12 @@ import { namesIn, textOf } from './process/missing-files.ts';
 import { replaceFile } from './process/replace-file.ts';
 import { isRuntimeId, runtimesDirOf } from './process/runtime-layout.ts';
 
-const markSchema = z.object({ id: z.string().min(1), canaries: z.record(z.string(), z.string()) });
+const markSchema = z.object({
+  id: z.string().min(1),
+  canaries: z.record(z.string(), z.string()),
+  /** Ids that it had before it was adopted: labels of an engine's volumes cannot be changed. */
+  earlier: z.array(z.string()).default([]),
+});
 
 /** What a DATA_DIR says of the installation that it belongs to. */
 export type DataDirMark = z.infer<typeof markSchema>;

@@ -6,6 +6,7 @@ import { ConfigError } from '../lib/config.ts';
 import type { Config } from '../lib/config.ts';
 import { createEncryption } from '../lib/encryption.ts';
 import { refuseKeys, sealCanaries } from '../lib/key-canary.ts';
+import { installationsOfVolumes } from '../runtime/docker/installation-volumes.ts';
 import { readDataDirMark, runtimesIn, writeDataDirMark } from '../runtime/data-dir-mark.ts';
 import type { DataDirMark } from '../runtime/data-dir-mark.ts';
 import { judgeStores } from './judge-stores.ts';
@@ -46,9 +47,10 @@ export async function refuseStores(em: EntityManager, settings: StoreSettings): 
 
 /**
  * Throws StoreError when they do not belong together. Where nothing contradicts, because one of them is new or of an
- * earlier version, they do from now on. Any process may call it at its start, at once with others.
+ * earlier version, they do from now on. Any process may call it at its start, at once with others. Answers the id of
+ * the installation.
  */
-export async function checkStores(em: EntityManager, settings: StoreSettings): Promise<void> {
+export async function checkStores(em: EntityManager, settings: StoreSettings): Promise<string> {
   const { config, randomBytes } = settings;
   const { database, mark, verdict } = await refuseStores(em, settings);
   const id = verdict.kind === 'claim' ? verdict.id : database.id;
@@ -57,9 +59,10 @@ export async function checkStores(em: EntityManager, settings: StoreSettings): P
   const all = { ...canaries, ...mark?.canaries };
   // The folder first: a database that is claimed by a folder without a mark would be refused.
   if (mark?.id !== id || Object.keys(all).length > Object.keys(mark.canaries).length)
-    await writeDataDirMark(config.DATA_DIR, { id, canaries: all });
+    await writeDataDirMark(config.DATA_DIR, { id, canaries: all, earlier: mark?.earlier ?? [] });
   const isNew = config.MASTER_KEYS.some((key) => database.canaries[key.id] === undefined);
   if (isNew || !database.isClaimed) await runTransaction(em, (own) => claimDatabase(own, { id, canaries }));
+  return id;
 }
 
 /** A database that has no canary yet may hold what was sealed with other keys. */
@@ -77,4 +80,20 @@ async function refuseUnreadable(em: EntityManager, { config, randomBytes }: Stor
       );
     }
   }
+}
+
+/** Throws StoreError when the engine holds volumes of another installation under the names of this DATA_DIR. */
+export async function refuseForeignVolumes(
+  { DATA_DIR, DOCKER_SOCKET }: Pick<Config, 'DATA_DIR' | 'DOCKER_SOCKET'>,
+  installationId: string,
+): Promise<void> {
+  const mark = await readDataDirMark(DATA_DIR);
+  const ours = [installationId, ...(mark?.earlier ?? [])];
+  const found = (await installationsOfVolumes(DOCKER_SOCKET, DATA_DIR))?.filter((id) => !ours.includes(id)) ?? [];
+  if (found.length === 0) return;
+  throw new StoreError(
+    `The Docker engine holds volumes of the installation ${found.join(', ')} for ${DATA_DIR}, and database and DATA_DIR belong to ` +
+      `${installationId}. Restore the database and DATA_DIR that belong to the volumes, or use another DATA_DIR. If all of them are to ` +
+      'be one installation from now on, run "npm run store:adopt".',
+  );
 }

@@ -8,7 +8,7 @@ import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
 import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
-import { checkStores } from '../stores/check-stores.ts';
+import { checkStores, refuseForeignVolumes } from '../stores/check-stores.ts';
 import { bundleApart } from './bundle-apart.ts';
 import { startWorker } from './start-worker.ts';
 import { installTemporalLogging } from './temporal-logging.ts';
@@ -24,12 +24,13 @@ try {
 async function run(config: Config, log: Log): Promise<void> {
   for (const warning of driverWarnings(config)) log.warn(warning);
   const orm = await createOrm(config.DATABASE_URL);
-  await checkStores(orm.em.fork(), { config, randomBytes });
+  const installationId = await checkStores(orm.em.fork(), { config, randomBytes });
+  if (config.RUNTIME === 'docker') await refuseForeignVolumes(config, installationId);
   const cacheDir = cacheDirOf(process.env);
   const onProgress = (sentence: string): void => log.info(sentence);
   // In containers it is part of their image.
   const openclaw = config.RUNTIME === 'process' ? await ensureOpenClaw({ cacheDir, env: process.env, onProgress }) : null;
-  const driver = createDriver(config, openclaw && { openclaw, cacheDir, node: process.execPath });
+  const driver = createDriver({ ...config, installationId }, openclaw && { openclaw, cacheDir, node: process.execPath });
   installTemporalLogging(log);
   const makeId = createIdMaker(randomBytes);
   const worker = await startWorker({ config, orm, driver, makeId, random: Math.random, bundle: bundleApart, log });

@@ -45,6 +45,8 @@ import { ensureWalls } from './walls.ts';
 
 export interface DockerDriverOptions {
   dataDir: string;
+  /** For the labels of what is made; undefined in a process that makes nothing. */
+  installationId: string | undefined;
   socketPath: string;
   /** The image of instances; asked for when one is to be started. */
   image: () => Promise<string>;
@@ -81,7 +83,7 @@ export class DockerDriver implements RuntimeDriver {
   constructor(options: DockerDriverOptions) {
     this.#options = options;
     this.#engine = new Engine(options.socketPath);
-    this.#names = namesOf(options.dataDir);
+    this.#names = namesOf(options.dataDir, options.installationId);
   }
 
   async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {

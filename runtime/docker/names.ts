@@ -5,6 +5,8 @@ import { isRuntimeId } from '../process/runtime-layout.ts';
 /** Whose it is, and which runtime's. */
 export const INSTALLATION_LABEL = 'thermidora.installation';
 export const RUNTIME_LABEL = 'thermidora.runtime';
+/** Which database and DATA_DIR it belongs to; what an earlier version made has none. */
+export const INSTALLATION_ID_LABEL = 'thermidora.installation-id';
 
 /** How one installation calls what it has on an engine, so that several on one engine keep out of each other's way. */
 export interface Names {
@@ -25,11 +27,11 @@ export interface Names {
   walls: string;
 }
 
-/** The names of the installation that keeps its data there. */
-export function namesOf(dataDir: string): Names {
+/** The names of the installation that keeps its data there; the id goes into the labels of what is made. */
+export function namesOf(dataDir: string, installationId?: string): Names {
   const installation = hex(resolve(dataDir), 6);
   const bridgePrefix = `t${installation}-`;
-  const labelsOf = (runtimeId: string) => ({ [INSTALLATION_LABEL]: installation, [RUNTIME_LABEL]: runtimeId });
+  const known = (runtimeId: string) => ({ [INSTALLATION_LABEL]: installation, [RUNTIME_LABEL]: runtimeId });
   return {
     installation,
     of(runtimeId) {
@@ -40,8 +42,11 @@ export function namesOf(dataDir: string): Names {
     bridgeOf: (runtimeId) => `${bridgePrefix}${hex(runtimeId, 7)}`,
     diskOf: (runtimeId) => `/run/thermidora/${installation}/${runtimeId}`,
     bridgePrefix,
-    labelsOf,
-    labelsFor: (runtimeId) => Object.entries(labelsOf(runtimeId)).map(([label, value]) => `${label}=${value}`),
+    labelsOf: (runtimeId) => ({
+      ...known(runtimeId),
+      ...(installationId !== undefined && { [INSTALLATION_ID_LABEL]: installationId }),
+    }),
+    labelsFor: (runtimeId) => Object.entries(known(runtimeId)).map(([label, value]) => `${label}=${value}`),
     ours: [`${INSTALLATION_LABEL}=${installation}`, RUNTIME_LABEL],
     walls: `thermidora-${installation}-walls`,
   };
