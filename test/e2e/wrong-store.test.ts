@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -33,6 +34,7 @@ interface Given {
 let made = 0;
 const databases: TestDatabase[] = [];
 const directories: string[] = [];
+const children: ChildProcess[] = [];
 let ours: Installation;
 
 const keyNamed = (name: string) => `${name}:${Buffer.alloc(32, (made += 1)).toString('base64')}`;
@@ -99,9 +101,13 @@ async function run(args: readonly string[], env: Record<string, string>): Promis
     stdio: ['ignore', 'ignore', 'pipe'],
     env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', ...env },
   });
+  children.push(child);
   const [output, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
   return { code, output };
 }
+
+/** `npm start`, which ends at once should it go on. */
+const npmStart = (env: Record<string, string>) => run(['local/start.js'], { ...env, PORT: 'high' });
 
 const settingsOf = ({ url, dataDir, masterKeys }: Given) => ({
   DATABASE_URL: url,
@@ -142,6 +148,8 @@ beforeEach(async () => {
   await check(givenOf(ours));
 });
 afterEach(async () => {
+  // One that started after all would run for ever.
+  for (const child of children.splice(0)) child.kill('SIGKILL');
   for (const database of databases.splice(0)) await database.drop();
 });
 afterAll(async () => {
@@ -237,7 +245,7 @@ describe('a start is refused in a sentence, and nothing is deleted or changed', 
     'by npm start, with a new DATA_DIR and a database that is in use: no key is made',
     async () => {
       const given = { url: ours.database.url, dataDir: await temporaryDataDir() };
-      const { code, output } = await run(['local/start.js'], { DATABASE_URL: given.url, DATA_DIR: given.dataDir });
+      const { code, output } = await npmStart({ DATABASE_URL: given.url, DATA_DIR: given.dataDir });
       expect([code, output]).toEqual([1, expect.stringContaining('The database of DATABASE_URL is in use')]);
       expect(await readdir(given.dataDir)).not.toContain('master-keys');
       await expectMarker(ours);
@@ -248,9 +256,9 @@ describe('a start is refused in a sentence, and nothing is deleted or changed', 
   test(
     'by npm start, when its keys or its PostgreSQL are gone from DATA_DIR',
     async () => {
-      const keys = await run(['local/start.js'], { DATABASE_URL: ours.database.url, DATA_DIR: ours.dataDir });
+      const keys = await npmStart({ DATABASE_URL: ours.database.url, DATA_DIR: ours.dataDir });
       expect([keys.code, keys.output]).toEqual([1, expect.stringContaining('its keys in')]);
-      const cluster = await run(['local/start.js'], { DATA_DIR: ours.dataDir });
+      const cluster = await npmStart({ DATA_DIR: ours.dataDir });
       expect([cluster.code, cluster.output]).toEqual([1, expect.stringContaining('its PostgreSQL in')]);
       expect(await readdir(ours.dataDir)).not.toContain('master-keys');
       expect(await readdir(ours.dataDir)).not.toContain('postgres');
