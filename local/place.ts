@@ -25,13 +25,18 @@ const DEFAULT_DATA_DIR = '.thermidora';
 
 /** Reads `.env` and makes the folders of DATA_DIR. */
 export async function openPlace({ projectDir, env }: { projectDir: string; env: Environment }): Promise<Place> {
-  const given = { ...withoutEmpty(await readDotEnv(join(projectDir, '.env'))), ...withoutEmpty(env) };
+  const given = await readGiven({ projectDir, env });
   const dataDir = resolve(projectDir, given['DATA_DIR'] ?? DEFAULT_DATA_DIR);
   const place = { projectDir, dataDir, runDir: join(dataDir, 'run'), logDir: join(dataDir, 'logs'), given };
   // PostgreSQL may have to run as another user, who must get through to its own folder inside.
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
   for (const dir of [place.runDir, place.logDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
   return place;
+}
+
+/** The environment over `.env`, without empty values. */
+export async function readGiven({ projectDir, env }: { projectDir: string; env: Environment }): Promise<Place['given']> {
+  return { ...withoutEmpty(await readDotEnv(join(projectDir, '.env'))), ...withoutEmpty(env) };
 }
 
 async function readDotEnv(file: string): Promise<Environment> {

@@ -34,6 +34,16 @@ export async function takePort(port: number): Promise<boolean> {
   return (await isFree(port)) && (await reserve(port));
 }
 
+/** The first of so many ports of the loopback address that are free and reserved, one after the other. */
+export async function freePorts(count: number): Promise<number> {
+  for (;;) {
+    const first = await freePort(null);
+    let port = first + 1;
+    while (port < first + count && (await takePort(port))) port += 1;
+    if (port === first + count) return first;
+  }
+}
+
 /** Held by a UDP socket of the same number, which is in the way of nobody and goes with its process. */
 function reserve(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
