@@ -7,6 +7,8 @@ export interface MasterKey {
 }
 
 const RELAY_PURPOSE = 'relay-token';
+/** Everything in a text that has the form of a relay token, whichever agent and key it is of. */
+export const RELAY_TOKENS = /agt_[a-z0-9]{12,64}\.[\w-]{43}/g;
 const GATEWAY_PURPOSE = 'gateway-token';
 
 /** The bearer token with which an agent's model calls reach the relay: `<agentId>.<signature>`, made with the active key. */

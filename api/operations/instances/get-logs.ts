@@ -1,11 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { Agent } from '../../../database/entities/agent.ts';
 import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
 import type { Instance } from '../../../database/entities/instance.ts';
 import { secretPlace } from '../../../database/secret-place.ts';
-import type { Config } from '../../../lib/config.ts';
-import { gatewayToken, relayToken } from '../../../runtime/openclaw/tokens.ts';
+import { AppError } from '../../../domain/errors.ts';
+import { createMask, MASK, MaskBudgetError } from '../../../lib/mask.ts';
+import type { LogLine } from '../../../runtime/driver.ts';
+import { gatewayToken, RELAY_TOKENS } from '../../../runtime/openclaw/tokens.ts';
 import { defineOperation } from '../../define-operation.ts';
 import type { Deps } from '../../deps.ts';
 import { encryptionOf } from '../../encryption-of.ts';
@@ -13,10 +14,6 @@ import { timestamp } from '../../fields.ts';
 import { findInstance } from '../../find-instance.ts';
 import { limitField } from '../../pagination.ts';
 import { instanceParams } from './instance.schema.ts';
-
-const MASK = '[masked]';
-/** A shorter value is a word like any other, and would take whole lines with it. */
-const LEAST_MASKED = 4;
 
 export const getLogs = defineOperation({
   method: 'GET',
@@ -40,34 +37,34 @@ export const getLogs = defineOperation({
     return findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
   },
   async handle({ query, loaded, em, deps }) {
-    // Deleted agents too: what was written about them is still there.
-    const agents = await em.find(Agent, { instance: loaded.id }, { fields: ['id'] });
-    const tokens = tokensOf(
-      deps.config.MASTER_KEYS,
-      loaded.runtimeId,
-      agents.map(({ id }) => id),
-    );
     const lines = await deps.driver.logs(loaded.runtimeId, query.limit);
-    const hidden = [...tokens, ...(await secretsOf(em, loaded, deps))].toSorted((a, b) => b.length - a.length);
-    return { lines: lines.map(({ at, text }) => ({ at, text: mask(text, hidden) })) };
+    const tokens = deps.config.MASTER_KEYS.map((key) => gatewayToken(key, loaded.runtimeId));
+    return { lines: masked(lines, [...tokens, ...(await secretsOf(em, loaded, deps))]) };
   },
 });
 
-/** Every token that the instance can have seen, of the active and of the older keys. */
-function tokensOf(masterKeys: Config['MASTER_KEYS'], runtimeId: string, agentIds: readonly string[]): string[] {
-  return masterKeys.flatMap((key) => [gatewayToken(key, runtimeId), ...agentIds.map((id) => relayToken([key], id))]);
-}
-
-/** What of the instance's secrets could be read in a line: each value, as a whole, in JSON, and by its lines. */
 async function secretsOf(em: EntityManager, { id, account }: Instance, deps: Deps): Promise<string[]> {
   const encryption = encryptionOf(deps);
   const secrets = await em.find(InstanceSecret, { instance: id });
-  return secrets
-    .map(({ key, value }) => encryption.decrypt(value, secretPlace({ accountId: account, instanceId: id, key })))
-    .flatMap((value) => [value, JSON.stringify(value).slice(1, -1), ...value.split(/\r?\n/)])
-    .filter((text) => text.length >= LEAST_MASKED);
+  return secrets.map(({ key, value }) => encryption.decrypt(value, secretPlace({ accountId: account, instanceId: id, key })));
 }
 
-function mask(text: string, tokens: readonly string[]): string {
-  return tokens.reduce((masked, token) => masked.replaceAll(token, MASK), text).replaceAll(/\bBearer\s+\S+/gi, `Bearer ${MASK}`);
+/** The lines without these values and without any token. Throws `unavailable` when that would take too long. */
+function masked(lines: readonly LogLine[], hidden: readonly string[]): LogLine[] {
+  try {
+    const mask = createMask(hidden);
+    return lines.map(({ at, text }) => ({
+      at,
+      text: mask(text)
+        .replaceAll(RELAY_TOKENS, MASK)
+        .replaceAll(/\bBearer\s+\S+/gi, `Bearer ${MASK}`),
+    }));
+  } catch (cause) {
+    if (!(cause instanceof MaskBudgetError)) throw cause;
+    throw new AppError(
+      'unavailable',
+      'The secrets of this instance have too many lines to be masked, so its log is not shown. Store fewer or shorter secrets.',
+      { retryable: false, cause },
+    );
+  }
 }

@@ -1,8 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { gatewayToken } from '../../../runtime/openclaw/tokens.ts';
-import { MASTER_KEY, startApi } from '../api-under-test.ts';
+import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
 import { applyContent, makeRunning, newAgent, newInstance } from '../rows.ts';
 
@@ -377,23 +374,5 @@ describe('instances.wait', () => {
     expect((await gone).body.status).toBe('destroying');
     await api.sql('update instances set deleted_at = now() where id = ? returning id', [instanceId]);
     expect((await account.call('GET', `/instances/${instanceId}/wait`)).status).toBe(404);
-  });
-});
-
-describe('instances.logs', () => {
-  test('answers the last lines with every token masked', async () => {
-    const instanceId = await newInstance(account);
-    expect(await account.ok('GET', `/instances/${instanceId}/logs`)).toEqual({ lines: [] });
-    const [row] = await api.sql<{ runtime_id: string }>('select runtime_id from instances where id = ?', [instanceId]);
-    const runtimeId = row?.runtime_id ?? '';
-    const token = gatewayToken(MASTER_KEY, runtimeId);
-    const folder = join(api.deps.config.DATA_DIR, 'runtimes', runtimeId);
-    await mkdir(folder, { recursive: true });
-    await writeFile(join(folder, 'output.log'), `one\ntwo ${token} and Bearer abc.def\nthree\n`);
-    const { lines } = await account.ok('GET', `/instances/${instanceId}/logs?limit=2`);
-    expect(lines).toEqual([
-      { at: null, text: 'two [masked] and Bearer [masked]' },
-      { at: null, text: 'three' },
-    ]);
   });
 });

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
-import { gatewayToken, relayToken, verifyRelayToken } from '../../../runtime/openclaw/tokens.ts';
+import { createIdMaker } from '../../../domain/ids.ts';
+import { gatewayToken, RELAY_TOKENS, relayToken, verifyRelayToken } from '../../../runtime/openclaw/tokens.ts';
 
 const first = { id: 'a', key: Buffer.alloc(32, 1) };
 const second = { id: 'b', key: Buffer.alloc(32, 2) };
@@ -8,6 +10,13 @@ test('a relay token names its agent', () => {
   const token = relayToken([first], 'agt_1');
   expect(token).toMatch(/^agt_1\.[\w-]{43}$/);
   expect(verifyRelayToken([first], token)).toBe('agt_1');
+});
+
+test('relay tokens are known by their form, of any agent and key', () => {
+  const makeId = createIdMaker(randomBytes);
+  const tokens = [first, second].map((key) => relayToken([key], makeId('agt')));
+  expect(`a ${tokens.join(' ')}, "${tokens.join('')}"`.replaceAll(RELAY_TOKENS, '*')).toBe('a * *, "**"');
+  expect('agt_1 and agt_abcdefghijklmnop.json'.replaceAll(RELAY_TOKENS, '*')).toBe('agt_1 and agt_abcdefghijklmnop.json');
 });
 
 test('a token made before a rotation still counts, and new ones are made with the active key', () => {
