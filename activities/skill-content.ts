@@ -1,7 +1,7 @@
 import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
 import { isSkillScript, SKILL_MANIFEST } from '../domain/skills.ts';
 import type { SkillFile } from '../runtime/driver.ts';
-import { readSkillManifest } from '../runtime/openclaw/skill-front-matter.ts';
+import { FrontMatterError, readSkillManifest } from '../runtime/openclaw/skill-front-matter.ts';
 import type { WantedSkills } from '../runtime/openclaw/skill-liveness.ts';
 
 /** The bundled skills that the agents of this instance have. */
@@ -29,21 +29,26 @@ export function skillEnvironments(
 ): Record<string, Record<string, string>> {
   const manifests = new Map(skillFiles.flatMap((file) => (file.path === SKILL_MANIFEST ? [[file.skillName, file.content]] : [])));
   const environments = new Map<string, Record<string, string>>();
-  for (const { name, requiresEnv } of skills) {
+  for (const { name, requiresEnv, settingsKey } of skills) {
     const env = requiresEnv.flatMap((key) => {
       const value = secrets.get(key);
       return value === undefined ? [] : [[key, value] as const];
     });
     if (env.length === 0) continue;
-    const key = settingsKeyOf(name, manifests.get(name));
+    const key = settingsKey ?? settingsKeyOf(name, manifests.get(name));
     environments.set(key, { ...environments.get(key), ...Object.fromEntries(env) });
   }
   return Object.fromEntries(environments);
 }
 
-/** Its name, unless its SKILL.md gives another one; those of the bundled skills do not. */
+/** Its name, unless its SKILL.md gives another one that can be read. */
 function settingsKeyOf(name: string, manifest: string | undefined): string {
-  return (manifest === undefined ? null : readSkillManifest(manifest).skillKey) ?? name;
+  try {
+    return (manifest === undefined ? null : readSkillManifest(manifest).skillKey) ?? name;
+  } catch (error) {
+    if (error instanceof FrontMatterError) return name;
+    throw error;
+  }
 }
 
 /** The files of the custom skills, as the driver puts them there. */

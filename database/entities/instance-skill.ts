@@ -18,6 +18,8 @@ const InstanceSkillSchema = defineEntity({
     description: p.text(),
     /** The variables that it asks for: it gets those of them that are secrets of the instance. */
     requiresEnv: p.array().default([]),
+    /** Under which a gateway keeps its settings. Null: an earlier version wrote the row, and SKILL.md alone says it. */
+    settingsKey: p.text().nullable(),
     status: p.text().$type<'pending' | 'active' | 'error'>().default('pending'),
     /** The content generation that installed it. */
     generation: counter(),

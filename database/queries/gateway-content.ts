@@ -23,6 +23,8 @@ export interface ContentSkill {
   type: 'built-in' | 'custom';
   /** The variables that it asks for. */
   requiresEnv: string[];
+  /** Under which a gateway keeps its settings; null when its SKILL.md alone says it. */
+  settingsKey: string | null;
   /** A gateway of this instance has had it. */
   isActive: boolean;
 }
@@ -79,7 +81,7 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
     [instanceId],
   );
   const skills = await em.execute<ContentSkill[]>(
-    `select id, name, type, to_json(requires_env) as "requiresEnv", status = 'active' as "isActive"
+    `select id, name, type, to_json(requires_env) as "requiresEnv", settings_key as "settingsKey", status = 'active' as "isActive"
        from instance_skills where instance_id = ? order by name`,
     [instanceId],
   );

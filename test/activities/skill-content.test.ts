@@ -1,7 +1,14 @@
 import { expect, test } from '@jest/globals';
 import { skillEnvironments } from '../../activities/skill-content.ts';
 
-const skill = (name: string, requiresEnv: string[]) => ({ id: name, name, type: 'custom' as const, requiresEnv, isActive: true });
+const skill = (name: string, requiresEnv: string[], settingsKey: string | null = null) => ({
+  id: name,
+  name,
+  type: 'custom' as const,
+  requiresEnv,
+  settingsKey,
+  isActive: true,
+});
 const manifest = (skillName: string, skillKey?: string) => ({
   skillName,
   path: 'SKILL.md',
@@ -17,4 +24,10 @@ test('a skill gets the secrets that it asks for under its own settings key, or e
     ['C', 'c'],
   ]);
   expect(skillEnvironments({ skills, skillFiles }, secrets)).toEqual({ plain: { A: 'a' }, shared: { A: 'a', B: 'b' } });
+});
+
+test('the key that was stored with a skill counts, whatever its SKILL.md says, and one that cannot be read says nothing', () => {
+  const skills = [skill('stored', ['A'], 'known'), skill('unreadable', ['A'])];
+  const skillFiles = [manifest('stored', 'other'), { ...manifest('unreadable'), content: `---\n${'x: 1\n'.repeat(4_000)}---\n` }];
+  expect(skillEnvironments({ skills, skillFiles }, new Map([['A', 'a']]))).toEqual({ known: { A: 'a' }, unreadable: { A: 'a' } });
 });

@@ -50,16 +50,16 @@ export const installSkill = defineOperation({
   async load({ params, actor, em }) {
     await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
   },
-  async before({ deps }) {
+  async before({ params, body, actor, em, deps }) {
+    // What is not there is told before what is wrong with the files.
+    await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
     // Only now: a reader of YAML is three megabytes that few processes need.
     const [catalogue, { chooseBuiltIn, makeCustom }] = await Promise.all([bundledSkills(deps), import('./new-skill.ts')]);
-    return { catalogue, chooseBuiltIn, makeCustom };
+    return body.files === undefined ? chooseBuiltIn(catalogue, body) : makeCustom(catalogue, { ...body, files: body.files });
   },
-  async handle({ params, body, actor, em, deps, prepared: { catalogue, chooseBuiltIn, makeCustom } }) {
+  async handle({ params, body, actor, em, deps, prepared: skill }) {
     const { instanceId } = params;
     const { accountId } = actor;
-    const skill =
-      body.files === undefined ? chooseBuiltIn(catalogue, body) : makeCustom(catalogue, { ...body, files: body.files });
     const generation = await changeContent(em, { accountId, instanceId });
     await requireRoom(em, instanceId, body.name);
     await insertSkill(em, skill, { id: deps.makeId('skl'), instanceId, generation, now: deps.clock() });

@@ -3,12 +3,8 @@ import type { ErrorDetail } from '../../../domain/errors.ts';
 import { SKILL_KEY, SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
 import { secretKeyProblem } from '../../../domain/secrets.ts';
 import type { BundledSkill } from '../../../runtime/openclaw/skill-catalogue.ts';
-import {
-  firstLineOf,
-  FrontMatterError,
-  readSkillManifest,
-  withSkillManifest,
-} from '../../../runtime/openclaw/skill-front-matter.ts';
+import { completeSkill, FrontMatterError } from '../../../runtime/openclaw/skill-front-matter.ts';
+import type { CompleteSkill } from '../../../runtime/openclaw/skill-front-matter.ts';
 
 const WRONG_SKILL_KEY =
   'Its metadata.openclaw.skillKey must have letters, digits, dots, hyphens and underscores only, at most 64. Leave it out to use the name.';
@@ -18,6 +14,8 @@ export interface NewSkill {
   type: 'built-in' | 'custom';
   description: string;
   requiresEnv: string[];
+  /** Under which a gateway keeps its settings. */
+  settingsKey: string;
   /** Of a custom skill. */
   files: Map<string, string>;
 }
@@ -41,6 +39,7 @@ export function chooseBuiltIn(catalogue: readonly BundledSkill[], { name, type }
     type: 'built-in',
     description: skill.description,
     requiresEnv: storable(skill.requirements.env),
+    settingsKey: name,
     files: new Map(),
   };
 }
@@ -59,16 +58,23 @@ export function makeCustom(
       'conflict',
       `There is a built-in skill with the name ${name}. Choose another name, or leave the files out to install it.`,
     );
-  const { text, description, requiresEnv } = completeManifest(files[SKILL_MANIFEST] ?? '', given);
-  return { name, type: 'custom', description, requiresEnv, files: new Map(Object.entries({ ...files, [SKILL_MANIFEST]: text })) };
+  const { text, manifest } = complete(files[SKILL_MANIFEST] ?? '', given);
+  return {
+    name,
+    type: 'custom',
+    description: manifest.description,
+    requiresEnv: storable(manifest.requirements.env),
+    settingsKey: manifest.skillKey ?? name,
+    files: new Map(Object.entries({ ...files, [SKILL_MANIFEST]: text })),
+  };
 }
 
-function completeManifest(manifest: string, { name, description }: GivenSkill) {
+function complete(text: string, given: GivenSkill): CompleteSkill {
   try {
-    const text = withSkillManifest(manifest, { name, description: description ?? firstLineOf(manifest) ?? name });
-    const said = readSkillManifest(text);
-    if (said.skillKey !== null && !SKILL_KEY.test(said.skillKey)) throw new FrontMatterError(WRONG_SKILL_KEY);
-    return { text, description: said.description ?? name, requiresEnv: storable(said.requirements.env) };
+    const skill = completeSkill(text, given);
+    const { skillKey } = skill.manifest;
+    if (skillKey !== null && !SKILL_KEY.test(skillKey)) throw new FrontMatterError(WRONG_SKILL_KEY);
+    return skill;
   } catch (error) {
     if (error instanceof FrontMatterError) throw invalid([{ path: `files.${SKILL_MANIFEST}`, message: error.message }]);
     throw error;

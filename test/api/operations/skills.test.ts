@@ -87,15 +87,14 @@ describe('skills.install', () => {
   test('keeps what a front matter says, except that its name is the name that was given', async () => {
     const id = await newInstance(account);
     const text =
-      '---\nname: weather\ndescription: "Own: words"\nmetadata: { "openclaw": { "requires": { "env": ["MY_TOKEN", "lower", "PATH"] } } }\n---\nBody';
+      '---\nname: weather\ndescription: "Own: words"\nmetadata: { "openclaw": { "skillKey": "own", "requires": { "env": ["MY_TOKEN", "lower", "PATH"] } } }\n---\nBody';
     const skill = await account.ok('POST', path(id), custom({ description: 'ignored', files: { 'SKILL.md': text } }));
     expect(skill.description).toBe('Own: words');
     expect(await fileOf(id, 'my-skill', 'SKILL.md')).toMatch(/^---\nname: my-skill\ndescription: "Own: words"\n/);
-    const [row] = await api.sql<{ env: string[] }>(
-      'select to_json(requires_env) as env from instance_skills where instance_id = ?',
-      [id],
-    );
-    expect(row?.env).toEqual(['MY_TOKEN']);
+    const rows = await api.sql('select to_json(requires_env) as env, settings_key from instance_skills where instance_id = ?', [
+      id,
+    ]);
+    expect(rows).toEqual([{ env: ['MY_TOKEN'], settings_key: 'own' }]);
   });
 
   test('answers on a running instance when the gateway has it', async () => {
