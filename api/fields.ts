@@ -1,9 +1,9 @@
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
-import { AppError } from '../domain/errors.ts';
 import { idPattern } from '../domain/ids.ts';
 import type { IdPrefix } from '../domain/ids.ts';
 import { parseUsd } from '../domain/money.ts';
+import { invalidRequest } from './invalid-request.ts';
 
 /** An id in a path or a body. */
 export function idField(prefix: IdPrefix) {
@@ -86,5 +86,5 @@ export const amountUsdField = z
 export function requireFuture(field: string, time: Date | undefined, now: Date): void {
   if (time === undefined || time > now) return;
   const message = 'Must be in the future.';
-  throw new AppError('invalid_request', `${field}: ${message}`, { details: [{ path: field, message }] });
+  throw invalidRequest([{ path: field, message }]);
 }

@@ -3,6 +3,7 @@ import { AppError } from '../domain/errors.ts';
 import type { ErrorDetail } from '../domain/errors.ts';
 import { describeIssue } from './describe-issue.ts';
 import type { Operation } from './define-operation.ts';
+import { invalidRequest } from './invalid-request.ts';
 import { unstorableProblem } from './unstorable-text.ts';
 
 interface RawInput {
@@ -63,8 +64,5 @@ export function parseInput(operation: Operation, raw: RawInput, known: readonly 
   const details = [...known, ...undecodable(operation, given, raw.query)];
   const query = parsePart(operation.query, operation.query && queryObject(given), 'query', details);
   const body = parsePart(operation.body, raw.body, 'body', details);
-  const [first, ...others] = details;
-  if (!first) return { ok: true, query, body };
-  const more = others.length === 0 ? '' : ` (and ${others.length} more; see details)`;
-  return { ok: false, error: new AppError('invalid_request', `${first.path}: ${first.message}${more}`, { details }) };
+  return details.length === 0 ? { ok: true, query, body } : { ok: false, error: invalidRequest(details) };
 }

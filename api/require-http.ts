@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type Koa from 'koa';
 import { AppError } from '../domain/errors.ts';
 import type { ApiState } from './api-context.ts';
+import { invalidRequest } from './invalid-request.ts';
 
 /** A name or an address, and a port. Empty where a client does not know it. */
 const HOST = /^(?:\[[\da-f:.]+\]|[\w.~!$&'()*+,;=%-]*)(?::\d{0,5})?$/i;
@@ -20,7 +21,9 @@ function requireHost({ headers, rawHeaders, httpVersion }: IncomingMessage): voi
   const count = rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length;
   if (count === 0 && httpVersion === '1.0') return;
   if (count !== 1 || host === undefined || !HOST.test(host))
-    throw refusal('Host', 'Send exactly one Host header with a name or an address, such as api.example.com:443.');
+    throw invalidRequest([
+      { path: 'Host', message: 'Send exactly one Host header with a name or an address, such as api.example.com:443.' },
+    ]);
 }
 
 /** Node itself has answered 100-continue before. */
@@ -34,10 +37,7 @@ function requirePath(request: IncomingMessage): void {
   const target = request.url ?? '';
   if (target.startsWith('/') || target === '*') return;
   const url = URL.parse(target);
-  if (!url || !/^https?:$/.test(url.protocol)) throw refusal('target', 'Ask for a path such as /v1/skills.');
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw invalidRequest([{ path: 'target', message: 'Ask for a path such as /v1/skills.' }]);
   request.url = `${url.pathname}${url.search}`;
-}
-
-function refusal(path: string, message: string): AppError {
-  return new AppError('invalid_request', `${path}: ${message}`, { details: [{ path, message }] });
 }

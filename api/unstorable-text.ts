@@ -1,7 +1,5 @@
 import type { ErrorDetail } from '../domain/errors.ts';
 
-const MAX_PATH_CHARACTERS = 200;
-
 /** Says in a sentence which character keeps this text from being stored as it is; null when none does. */
 export function unstorableProblem(text: string): string | null {
   // PostgreSQL's text cannot hold NUL, and nothing that is written as UTF-8 can hold half of a pair.
@@ -29,5 +27,5 @@ export function findUnstorable(root: unknown): ErrorDetail | null {
 }
 
 function shown(path: string): string {
-  return path === '' ? 'body' : path.slice(0, MAX_PATH_CHARACTERS).toWellFormed();
+  return path === '' ? 'body' : path;
 }

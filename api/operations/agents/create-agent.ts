@@ -11,6 +11,7 @@ import { instanceParams } from '../instances/instance.schema.ts';
 import { agentSchema, presentAgent, slugField } from './agent.schema.ts';
 import { awaitApplied } from './await-applied.ts';
 import { FILES_BODY_LIMIT_BYTES, newFiles, requireWorkspace, storeFiles } from './workspace.ts';
+import { invalidRequest } from '../../invalid-request.ts';
 
 export const createAgent = defineOperation({
   method: 'POST',
@@ -83,5 +84,5 @@ function chooseModel(allowed: readonly string[], given: string | undefined): str
   const model = given ?? allowed[0];
   if (model !== undefined && allowed.includes(model)) return model;
   const message = `Must be one of: ${allowed.join(', ')}.`;
-  throw new AppError('invalid_request', `model: ${message}`, { details: [{ path: 'model', message }] });
+  throw invalidRequest([{ path: 'model', message }]);
 }

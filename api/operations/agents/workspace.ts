@@ -1,13 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { AgentFile } from '../../../database/entities/agent-file.ts';
-import { AppError } from '../../../domain/errors.ts';
 import { filePathProblem } from '../../../domain/file-path.ts';
 import { workspaceProblems } from '../../../domain/workspace-files.ts';
 import type { Config } from '../../../lib/config.ts';
 import { modelLimits } from '../../../lib/model-limits.ts';
 import { isPersonaFile } from '../../../runtime/openclaw/agent-files.ts';
 import { MAX_USER_FILE_CHARS, personaProblems } from '../../../runtime/openclaw/persona-limits.ts';
+import { invalidRequest } from '../../invalid-request.ts';
 
 /** 1 MiB of files, every character of which may be escaped in JSON. */
 export const FILES_BODY_LIMIT_BYTES = 8 * 1024 * 1024;
@@ -39,8 +39,7 @@ export function requireWorkspace(
   const changesPersona = [...given].some(([path, content]) => content !== null && isPersonaFile(path));
   const { contextWindow } = modelLimits(config, model);
   const details = [...workspaceProblems(files), ...(changesPersona ? personaProblems(files, contextWindow) : [])];
-  const [first] = details;
-  if (first) throw new AppError('invalid_request', `${first.path}: ${first.message}`, { details });
+  if (details.length > 0) throw invalidRequest(details);
 }
 
 /** The files of an agent as the API was last told. What the agent made by itself counts for no limit and is not here. */

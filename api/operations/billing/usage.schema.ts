@@ -4,9 +4,9 @@ import { readDatabaseClock } from '../../../database/queries/billing/account-mon
 import { listPrices } from '../../../database/queries/billing/set-price.ts';
 import { listPaidIntervals, sumModelUsage } from '../../../database/queries/billing/usage.ts';
 import type { UsageGroup } from '../../../database/queries/billing/usage.ts';
-import { AppError } from '../../../domain/errors.ts';
 import { sumRuntime } from '../../../domain/usage.ts';
 import { givenTime, timestamp } from '../../fields.ts';
+import { invalidRequest } from '../../invalid-request.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;
@@ -72,7 +72,7 @@ async function findRuntime(
 
 function requireRange(from: Date, to: Date): void {
   const refuse = (path: string, message: string): never => {
-    throw new AppError('invalid_request', `${path}: ${message}`, { details: [{ path, message }] });
+    throw invalidRequest([{ path, message }]);
   };
   if (from >= to) refuse('from', 'Must be before the end of the range.');
   if (to.getTime() - from.getTime() > MOST_DAYS * DAY_MS) refuse('from', `A range has at most ${MOST_DAYS} days.`);

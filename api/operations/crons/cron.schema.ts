@@ -5,6 +5,7 @@ import { AppError } from '../../../domain/errors.ts';
 import type { CronSchedule } from '../../../runtime/openclaw/crons.ts';
 import { givenTimeText, idField, timestamp } from '../../fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
+import { invalidRequest } from '../../invalid-request.ts';
 
 export const cronParams = agentParams.extend({ cronId: idField('cron') });
 
@@ -88,7 +89,7 @@ export function scheduleRefused(): AppError {
 }
 
 function refusal(path: string, message: string): AppError {
-  return new AppError('invalid_request', `${path}: ${message}`, { details: [{ path, message }] });
+  return invalidRequest([{ path, message }]);
 }
 
 const storedSchedule = z.discriminatedUnion('kind', [

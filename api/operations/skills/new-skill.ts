@@ -1,8 +1,8 @@
 import { AppError } from '../../../domain/errors.ts';
-import type { ErrorDetail } from '../../../domain/errors.ts';
 import { SKILL_KEY, SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
 import { secretKeyProblem } from '../../../domain/secrets.ts';
 import type { BundledSkill } from '../../../runtime/openclaw/skill-catalogue.ts';
+import { invalidRequest } from '../../invalid-request.ts';
 import { completeSkill, FrontMatterError } from '../../../runtime/openclaw/skill-front-matter.ts';
 import type { CompleteSkill } from '../../../runtime/openclaw/skill-front-matter.ts';
 
@@ -28,10 +28,11 @@ interface GivenSkill {
 
 /** The built-in skill of this id. Throws `invalid_request`. */
 export function chooseBuiltIn(catalogue: readonly BundledSkill[], { name, type }: GivenSkill): NewSkill {
-  if (type === 'custom') throw invalid([{ path: 'files', message: `A custom skill needs files, ${SKILL_MANIFEST} among them.` }]);
+  if (type === 'custom')
+    throw invalidRequest([{ path: 'files', message: `A custom skill needs files, ${SKILL_MANIFEST} among them.` }]);
   const skill = catalogue.find(({ id }) => id === name);
   if (!skill)
-    throw invalid([
+    throw invalidRequest([
       { path: 'name', message: `There is no built-in skill "${name}". GET /skills lists them; a custom skill needs files.` },
     ]);
   return {
@@ -50,9 +51,10 @@ export function makeCustom(
   given: GivenSkill & { files: Readonly<Record<string, string>> },
 ): NewSkill {
   const { name, type, files } = given;
-  if (type === 'built-in') throw invalid([{ path: 'files', message: 'A built-in skill has its files already. Leave them out.' }]);
+  if (type === 'built-in')
+    throw invalidRequest([{ path: 'files', message: 'A built-in skill has its files already. Leave them out.' }]);
   const problems = skillFilesProblems(files);
-  if (problems.length > 0) throw invalid(problems);
+  if (problems.length > 0) throw invalidRequest(problems);
   if (catalogue.some(({ id }) => id === name))
     throw new AppError(
       'conflict',
@@ -76,7 +78,7 @@ function complete(text: string, given: GivenSkill): CompleteSkill {
     if (skillKey !== null && !SKILL_KEY.test(skillKey)) throw new FrontMatterError(WRONG_SKILL_KEY);
     return skill;
   } catch (error) {
-    if (error instanceof FrontMatterError) throw invalid([{ path: `files.${SKILL_MANIFEST}`, message: error.message }]);
+    if (error instanceof FrontMatterError) throw invalidRequest([{ path: `files.${SKILL_MANIFEST}`, message: error.message }]);
     throw error;
   }
 }
@@ -84,10 +86,4 @@ function complete(text: string, given: GivenSkill): CompleteSkill {
 /** Only what can be a secret can be given. */
 function storable(names: readonly string[]): string[] {
   return [...new Set(names)].filter((name) => secretKeyProblem(name) === null);
-}
-
-function invalid(details: readonly ErrorDetail[]): AppError {
-  const [first, ...others] = details;
-  const more = others.length === 0 ? '' : ` (and ${others.length} more; see details)`;
-  return new AppError('invalid_request', `${first?.path}: ${first?.message}${more}`, { details });
 }

@@ -10,6 +10,7 @@ import { resolvedTargetProblem, usedUrl } from '../../../lib/safe-target.ts';
 import { encryptionOf } from '../../encryption-of.ts';
 import type { Deps } from '../../deps.ts';
 import { idField, timestamp } from '../../fields.ts';
+import { invalidRequest } from '../../invalid-request.ts';
 
 export const webhookParams = z.object({ webhookId: idField('wh') });
 
@@ -88,5 +89,5 @@ export async function requireTarget(url: string | undefined, { config }: Pick<De
   const problem = await resolvedTargetProblem(url, options);
   if (problem === null) return;
   const message = `It ${problem}`;
-  throw new AppError('invalid_request', `url: ${message}`, { details: [{ path: 'url', message }] });
+  throw invalidRequest([{ path: 'url', message }]);
 }
