@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isDatabaseAway } from '../database/failure-kind.ts';
+import { isDatabaseAway, isDatabaseTimeout } from '../database/failure-kind.ts';
 import { AppError, ERRORS } from '../domain/errors.ts';
 import type { Log } from '../lib/log.ts';
 import type { ApiState } from './api-context.ts';
@@ -25,6 +25,11 @@ function toAppError(cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   if (isDatabaseAway(cause))
     return new AppError('unavailable', 'The database is away for the moment. Try again.', { retryAfterSeconds: 1, cause });
+  if (isDatabaseTimeout(cause))
+    return new AppError('unavailable', 'The database could not do this in time. Try again.', {
+      retryAfterSeconds: 1,
+      cause,
+    });
   // The input was parsed before: a value that does not fit its schema is our own answer.
   if (cause instanceof z.ZodError)
     return new AppError('internal_error', SORRY, { cause: new Error('an answer does not fit its schema', { cause }) });

@@ -1,4 +1,6 @@
 const CONFLICTS = new Set(['40001', '40P01']);
+/** A lock, a statement or a transaction was not done in its time: the time limits of our connections, or an operator. */
+const TIMED_OUT = new Set(['55P03', '57014', '25P03']);
 /** The server or the way to it is at fault, for a while: the same statement may succeed later. */
 const AWAY = new Set([
   // The connection. 08P01 is not among them: a message that breaks the protocol is a fault of ours.
@@ -33,7 +35,13 @@ function codeOf(error: unknown): string | undefined {
  */
 export function isDatabaseRefusal(error: unknown): boolean {
   const code = codeOf(error) ?? '';
-  return /^[0-9A-Z]{5}$/.test(code) && !/^5[57]/.test(code) && !isWriteConflict(error) && !isDatabaseAway(error);
+  if (!/^[0-9A-Z]{5}$/.test(code) || /^5[57]/.test(code)) return false;
+  return !isWriteConflict(error) && !isDatabaseAway(error) && !isDatabaseTimeout(error);
+}
+
+/** Whether the database gave up because it took too long, mostly for a lock, so that the same may succeed later. */
+export function isDatabaseTimeout(error: unknown): boolean {
+  return TIMED_OUT.has(codeOf(error) ?? '');
 }
 
 /** Whether the database gave up this transaction in favour of another one, so that it may simply run again. */
