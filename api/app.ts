@@ -3,6 +3,7 @@ import Koa from 'koa';
 import { AppError } from '../domain/errors.ts';
 import { createClientAddress } from '../lib/client-address.ts';
 import type { ApiContext, ApiState } from './api-context.ts';
+import { createAdmission } from './admission.ts';
 import { answerErrors } from './answer-errors.ts';
 import { createAuthenticate } from './authenticate.ts';
 import { BASE_PATH } from './base-path.ts';
@@ -41,6 +42,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
     authenticate: createAuthenticate(deps),
     clientAddress: createClientAddress(deps.config.TRUSTED_PROXIES),
     limitRequests: createLimitRequests(deps),
+    admit: createAdmission(deps.config),
     idempotency: createIdempotency(deps),
     reportUndeclared,
   };

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { runTransaction } from '../database/run-transaction.ts';
+import type { Visit } from './admission.ts';
 import { auditCall } from './audit.ts';
 import type { AnyCall, Operation } from './define-operation.ts';
 import { EventStream } from './event-stream.ts';
@@ -11,6 +12,7 @@ export interface Work {
   /** Null where the call has no Idempotency-Key. */
   keyed: KeyedCall | null;
   idempotency: Idempotency;
+  visit: Pick<Visit, 'work'>;
   /** Aborts when nobody waits for the answer any longer. Made when it is needed. */
   signal: () => AbortSignal;
 }
@@ -26,7 +28,7 @@ export async function carryOut(work: Work): Promise<Outcome> {
   const { operation, call } = work;
   const { em } = call.deps.orm;
   const prepared = await operation.before?.({ ...call, signal: work.signal(), em: em.fork() });
-  const performed = await perform(work, prepared);
+  const performed = await work.visit.work(() => perform(work, prepared));
   if ('recorded' in performed) return replay(work, performed.recorded);
   if (!operation.after) return { answer: performed.handled, isReplay: false };
   return { answer: await finish(work, performed.handled), isReplay: false };

@@ -22,6 +22,8 @@ export interface Recorded {
 }
 
 export interface Idempotency {
+  /** Whether anything was recorded under this key, whatever the body was. */
+  knows(em: EntityManager, place: KeyPlace): Promise<boolean>;
   /** What was recorded under this key; null when nothing was. Throws `conflict` when it was for another body. */
   find(em: EntityManager, call: KeyedCall): Promise<Recorded | null>;
   /** The same in the transaction of the work, which has the key for itself then. Throws `conflict` when another call has it. */
@@ -67,6 +69,7 @@ export function createIdempotency(deps: Pick<Deps, 'config' | 'randomBytes' | 'c
   }
 
   return {
+    knows: async (em, place) => (await findStoredCall(em, place, clock())) !== null,
     find,
     async hold(em, call) {
       if (!(await lockKey(em, call.place))) throw stillRunning();

@@ -1,10 +1,14 @@
 import type Router from '@koa/router';
+import { z } from 'zod';
+import type { KeyPlace } from '../database/queries/idempotency.ts';
 import { AppError } from '../domain/errors.ts';
 import type { ErrorDetail } from '../domain/errors.ts';
 import type { ClientAddress } from '../lib/client-address.ts';
 import type { Actor } from './actor.ts';
+import type { Admit, Visit } from './admission.ts';
 import type { ApiContext, ApiState } from './api-context.ts';
 import type { Authenticate } from './authenticate.ts';
+import { BASE_PATH } from './base-path.ts';
 import { carryOut, replay } from './carry-out.ts';
 import type { Outcome } from './carry-out.ts';
 import type { Operation } from './define-operation.ts';
@@ -14,10 +18,11 @@ import { EventStream } from './event-stream.ts';
 import { explainError } from './explain-error.ts';
 import type { ReportUndeclared } from './explain-error.ts';
 import { callerName, isIdempotencyKey } from './idempotency.ts';
-import type { Idempotency, KeyedCall } from './idempotency.ts';
+import type { Idempotency } from './idempotency.ts';
 import type { LimitRequests } from './limit-requests.ts';
 import { parseInput, parseParams } from './parse-input.ts';
-import { parseJsonBody, readBody } from './request-body.ts';
+import { receiveBody } from './receive-body.ts';
+import { parseJsonBody } from './request-body.ts';
 import { sendEvents } from './send-events.ts';
 
 /** Says that an earlier call with the same Idempotency-Key has done the work. */
@@ -28,6 +33,7 @@ export interface Mounting {
   authenticate: Authenticate;
   clientAddress: ClientAddress;
   limitRequests: LimitRequests;
+  admit: Admit;
   idempotency: Idempotency;
   reportUndeclared: ReportUndeclared;
 }
@@ -39,29 +45,55 @@ export function mount(router: Router<ApiState>, operation: Operation, mounting: 
 
 /** One request, in the contract's order of checks. */
 async function serve(context: ApiContext, operation: Operation, mounting: Mounting): Promise<void> {
-  const { deps, idempotency } = mounting;
-  const { requestId } = context.state;
   context.state.operation = operation;
   const address = mounting.clientAddress(context.req);
-  const actor = await mounting.authenticate(operation.auth, context.req.headers);
+  const actor = await mounting.authenticate(operation.auth, context.req.headers, address);
   context.state.actor = actor;
   await mounting.limitRequests(context, operation, { actor, address });
-  const bytes = operation.method === 'GET' ? undefined : await readBody(context.req, operation.bodyLimitBytes);
+  const visit = mounting.admit({ actor, address });
+  try {
+    if (operation.before || operation.after) visit.takePlace();
+    await serveCaller(context, operation, mounting, { actor, address, visit });
+  } finally {
+    visit.leave();
+  }
+}
+
+interface Caller {
+  actor: Actor;
+  address: string;
+  visit: Visit;
+}
+
+async function serveCaller(context: ApiContext, operation: Operation, mounting: Mounting, caller: Caller): Promise<void> {
+  const { deps, idempotency } = mounting;
+  const { requestId } = context.state;
+  const { actor, address, visit } = caller;
+  const log = deps.log.child({ requestId, ...callerFields(actor) });
+  const known = { deps, log, requestId, address, actor };
+  const { place, problem } = readKey(context, operation, actor);
+
+  /** A replay answers even when its resource is gone. */
+  const requireResource = async (): Promise<void> => {
+    const em = deps.orm.em.fork();
+    if (place && (await idempotency.knows(em, place))) return;
+    await operation.load?.({ ...known, params: parseParams(operation, context.params), em });
+  };
+  const bytes = await receiveBody({ request: context.req, operation, visit, requireResource });
   const body = operation.body && bytes ? parseJsonBody(bytes, context.req.headers) : undefined;
-  const { keyed, problem } = readKey(context, operation, { actor, bytes });
+  // A body that is not looked at makes no difference.
+  const keyed = place && { place, body: (operation.body && bytes) ?? Buffer.alloc(0) };
   const recorded = keyed && (await idempotency.find(deps.orm.em.fork(), keyed));
   if (recorded?.isFinal) return answer(context, operation, { answer: recorded.value, isReplay: true }, mounting);
 
-  const params = parseParams(operation, context.params);
+  const base = { ...known, params: parseParams(operation, context.params) };
   const input = parseInput(operation, { query: context.querystring, body }, problem);
-  const log = deps.log.child({ requestId, ...callerFields(actor) });
-  const base = { deps, log, requestId, address, actor, params };
   if (!input.ok) {
     await operation.load?.({ ...base, em: deps.orm.em.fork() });
     throw input.error;
   }
   const call = { ...base, query: input.query, body: input.body };
-  const work = { operation, call, keyed, idempotency, signal: () => stopSignal(context, deps) };
+  const work = { operation, call, keyed, idempotency, visit, signal: () => stopSignal(context, deps) };
   const outcome = recorded
     ? await replay(work, recorded).catch((error: unknown) => markReplayed(context, error))
     : await carryOut(work);
@@ -75,23 +107,23 @@ function markReplayed(context: ApiContext, error: unknown): never {
 }
 
 interface ReadKey {
-  keyed: KeyedCall | null;
+  place: KeyPlace | null;
   /** A key that is none is a field that has to change. */
   problem: ErrorDetail[];
 }
 
-function readKey(
-  context: ApiContext,
-  operation: Operation,
-  { actor, bytes }: { actor: Actor; bytes: Buffer | undefined },
-): ReadKey {
+function readKey(context: ApiContext, operation: Operation, actor: Actor): ReadKey {
   const key = context.req.headers['idempotency-key'];
-  if (!operation.idempotent || typeof key !== 'string') return { keyed: null, problem: [] };
+  if (!operation.idempotent || typeof key !== 'string') return { place: null, problem: [] };
   if (!isIdempotencyKey(key))
-    return { keyed: null, problem: [{ path: 'Idempotency-Key', message: 'Use 1 to 255 printable ASCII characters.' }] };
-  const place = { caller: callerName(actor), method: operation.method, path: context.path.replace(/\/$/, ''), key };
-  // A body that is not looked at makes no difference.
-  return { keyed: { place, body: (operation.body && bytes) ?? Buffer.alloc(0) }, problem: [] };
+    return { place: null, problem: [{ path: 'Idempotency-Key', message: 'Use 1 to 255 printable ASCII characters.' }] };
+  const path = concretePath(operation, z.record(z.string(), z.string()).parse(context.params));
+  return { place: { caller: callerName(actor), method: operation.method, path, key }, problem: [] };
+}
+
+/** The path as it is meant, in whichever of its spellings it was sent. */
+function concretePath({ path }: Operation, params: Readonly<Record<string, string>>): string {
+  return BASE_PATH + path.replaceAll(/:(\w+)/g, (_match, name: string) => encodeURIComponent(params[name] ?? ''));
 }
 
 function callerFields(actor: Actor): { accountId?: string } {

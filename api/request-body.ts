@@ -1,9 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import getRawBody from 'raw-body';
 import { AppError } from '../domain/errors.ts';
+import { jsonLimitProblem } from '../lib/json-limits.ts';
+import { invalidRequest } from './invalid-request.ts';
 import { findUnstorable } from './unstorable-text.ts';
 
-const DEFAULT_LIMIT_BYTES = 1024 * 1024;
+/** Of operations that set no other limit. */
+export const DEFAULT_LIMIT_BYTES = 1024 * 1024;
+/** Far more than any operation takes, and little to parse. */
+const JSON_LIMITS = { depth: 64, values: 20_000 };
 
 /** The client went away while it was sending: there is nobody to answer. */
 export class ClientGoneError extends Error {}
@@ -12,21 +17,34 @@ function kindOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'type' in error ? String(error.type) : '';
 }
 
+/** How many bytes the body may have, as far as its head says: the limit when it does not. Throws `payload_too_large`. */
+export function announcedBytes({ headers }: IncomingMessage, limitBytes: number): number {
+  const length = headers['content-length'];
+  if (length === undefined) return headers['transfer-encoding'] === undefined ? 0 : limitBytes;
+  if (Number(length) > limitBytes) throw tooLarge(limitBytes);
+  return Number(length);
+}
+
 /** Reads the whole body. Throws `payload_too_large` over the limit, ClientGoneError when it never arrives in full. */
-export async function readBody(request: IncomingMessage, limitBytes = DEFAULT_LIMIT_BYTES): Promise<Buffer> {
+export async function readBody(request: IncomingMessage, limitBytes: number): Promise<Buffer> {
   const length = request.headers['content-length'];
   if (length === undefined && request.headers['transfer-encoding'] === undefined) return Buffer.alloc(0);
   try {
     return await getRawBody(request, { length: length ?? null, limit: limitBytes });
   } catch (error) {
     const kind = kindOf(error);
-    if (kind === 'entity.too.large') throw new AppError('payload_too_large', `The body is over ${limitBytes} bytes. Send less.`);
+    if (kind === 'entity.too.large') throw tooLarge(limitBytes);
     if (kind === 'request.aborted') throw new ClientGoneError('the client went away');
     throw new AppError('invalid_request', 'The body could not be read. Check its Content-Length and send it again.');
   }
 }
 
-function requireJsonType(headers: IncomingHttpHeaders): void {
+function tooLarge(limitBytes: number): AppError {
+  return new AppError('payload_too_large', `The body is over ${limitBytes} bytes. Send less.`);
+}
+
+/** Throws `unsupported_media_type` for a body that is not plain JSON in UTF-8. */
+export function requireJsonType(headers: IncomingHttpHeaders): void {
   const [type = '', ...parameters] = (headers['content-type'] ?? 'application/json').toLowerCase().split(';');
   const charset = parameters.map((parameter) => parameter.trim()).find((parameter) => parameter.startsWith('charset='));
   const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
@@ -43,6 +61,8 @@ const SUSPICIOUS = /\\u(?:0000|d[89a-f])/i;
 export function parseJsonBody(bytes: Buffer, headers: IncomingHttpHeaders): unknown {
   if (bytes.length === 0) return undefined;
   requireJsonType(headers);
+  const excess = jsonLimitProblem(bytes, JSON_LIMITS);
+  if (excess !== null) throw invalidRequest([{ path: 'body', message: excess }]);
   let text: string;
   let value: unknown;
   try {
@@ -52,6 +72,6 @@ export function parseJsonBody(bytes: Buffer, headers: IncomingHttpHeaders): unkn
     throw new AppError('invalid_request', 'The body is not valid JSON. Check its quotes, commas and encoding (UTF-8).');
   }
   const problem = SUSPICIOUS.test(text) ? findUnstorable(value) : null;
-  if (problem) throw new AppError('invalid_request', `${problem.path}: ${problem.message}`, { details: [problem] });
+  if (problem) throw invalidRequest([problem]);
   return value;
 }

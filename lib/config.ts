@@ -82,6 +82,7 @@ export const settingsSchema = z.object({
       "address of the model relay, as instances reach it; with `docker` by default `172.17.0.1`, the engine's own bridge",
     ),
   RELAY_PORT: port.default(3001).describe('port of the model relay'),
+  RELAY_MAX_BODY_MB: count.default(8).describe('the largest request that the model relay takes; it holds eight of them at most'),
   METRICS_PORT: port.default(3002).describe('metrics of the API; the worker and the relay take the next two ports'),
   METRICS_HOST: z.string().default('127.0.0.1').describe('address that metrics are served on'),
   TRUSTED_PROXIES: list.describe('comma separated addresses whose `X-Forwarded-For` counts'),
@@ -93,6 +94,10 @@ export const settingsSchema = z.object({
     .describe('comma separated origins of pages that may call the API from a browser; `*`: all'),
   RATE_LIMIT_PER_MINUTE: count.default(600).describe('requests per minute and account'),
   AUTH_RATE_LIMIT_PER_MINUTE: count.default(10).describe('requests per minute and address on register, login and verify'),
+  MAX_CALLS_PER_ACCOUNT: count.default(8).describe('calls of one account that are at work at the same time in one API process'),
+  MAX_WAITS_PER_ACCOUNT: count
+    .default(100)
+    .describe('calls of one account that wait for a reply or an instance, or stream, in one API process'),
   MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account that are not gone'),
   MAX_RUNNING: count
     .default(() => Math.max(1, Math.floor((totalmem() - 2 * GIBIBYTE) / GIBIBYTE)))

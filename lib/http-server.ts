@@ -6,6 +6,10 @@ import type { Duplex } from 'node:stream';
 
 /** Longer than a load balancer keeps an idle connection (60 s), so that it never sends on one that we just closed. */
 const KEEP_ALIVE_MS = 75_000;
+/** For a request to arrive, its body included. */
+const ARRIVAL_MS = 60_000;
+/** How late the end of that time may be noticed. */
+const CHECK_MS = 5_000;
 
 export interface HttpServer {
   port: number;
@@ -26,6 +30,8 @@ interface HttpServerOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
+  /** How long a request may take to arrive, its body included; by default a minute. */
+  arrivalMs?: number;
   /**
    * Writes the answers that Node would give without a body. The listener then also decides about a request of HTTP/1.1
    * without a Host header.
@@ -43,7 +49,7 @@ const STATUS_OF_CODE: Record<string, UnparsedStatus> = {
 /** Listens on this address. Rejects when the port cannot be had. */
 export async function startHttpServer(
   listener: RequestListener,
-  { host, port, explainUnparsed }: HttpServerOptions,
+  { host, port, explainUnparsed, arrivalMs = ARRIVAL_MS }: HttpServerOptions,
 ): Promise<HttpServer> {
   let isDraining = false;
   const open = new Set<ServerResponse>();
@@ -57,7 +63,13 @@ export async function startHttpServer(
     });
     listener(request, response);
   };
-  const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS, requireHostHeader: !explainUnparsed }, serve);
+  const timing = {
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: arrivalMs,
+    headersTimeout: arrivalMs,
+    connectionsCheckingInterval: Math.min(CHECK_MS, arrivalMs),
+  };
+  const server = createServer({ ...timing, requireHostHeader: !explainUnparsed }, serve);
   // Without it Node answers an Expect other than 100-continue itself.
   server.on('checkExpectation', serve);
   if (explainUnparsed) {

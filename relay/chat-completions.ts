@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
+import type { Share } from '../lib/shares.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
 import type { ChatRequest } from './chat-request.ts';
@@ -27,26 +28,45 @@ export async function completeChat(deps: RelayDeps, request: IncomingMessage, re
 
   deps.metrics.openCalls.inc();
   let outcome: CallOutcome = 'completed';
+  const room = roomOf(deps, agent);
   try {
     const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(deps.callMs)]);
-    await relayCall({ ...deps, log }, agent, request, response, signal);
+    await relayCall({ ...deps, log, takeRoom: room.take }, agent, request, response, signal);
   } catch (error) {
     outcome = abandoned.signal.aborted ? 'abandoned' : outcomeOf(error, response);
     if (outcome !== 'abandoned') refuse(log, response, error);
   }
+  room.giveBack();
   deps.metrics.openCalls.dec();
   deps.metrics.calls.inc({ outcome });
 }
 
+/** The room that this call takes for its body. */
+function roomOf({ bodies }: RelayDeps, { accountId }: RelayAgent) {
+  let held: Share | null = null;
+  return {
+    take(bytes: number): Share {
+      held = bodies.take(accountId, bytes);
+      if (held) return held;
+      throw new RelayError(503, 'Too many bytes are being received at the moment. Try again.', { retryAfterSeconds: 1 });
+    },
+    giveBack: () => held?.giveBack(),
+  };
+}
+
 async function relayCall(
-  deps: RelayDeps,
+  deps: RelayDeps & { takeRoom(bytes: number): Share },
   agent: RelayAgent,
   request: IncomingMessage,
   response: ServerResponse,
   signal: AbortSignal,
 ): Promise<void> {
   const startedAt = deps.clock().getTime();
-  const chat = forProvider(deps, agent, await readChatRequest(request));
+  const chat = forProvider(
+    deps,
+    agent,
+    await readChatRequest(request, { limitBytes: deps.maxBodyBytes, takeRoom: deps.takeRoom }),
+  );
   const traceparent = oneHeader(request, 'traceparent');
   const record = recorder(deps, agent, traceIdOf(traceparent));
   const answer = await deps.provider.complete({ request: chat, traceparent, signal }).catch(async (error: unknown) => {

@@ -1,9 +1,14 @@
 import type { IncomingMessage } from 'node:http';
 import rawBody from 'raw-body';
 import { z } from 'zod';
+import { jsonLimitProblem } from '../lib/json-limits.ts';
+import { createShares } from '../lib/shares.ts';
+import type { Share, Shares } from '../lib/shares.ts';
 import { RelayError } from './relay-error.ts';
 
-export const MAX_BODY_BYTES = 32 * 1024 ** 2;
+const MEBIBYTE = 1024 ** 2;
+/** Far more than a conversation of the largest context has, and little to parse. */
+const JSON_LIMITS = { depth: 100, values: 200_000 };
 
 const chatRequest = z.looseObject({
   model: z.string(),
@@ -15,20 +20,48 @@ const chatRequest = z.looseObject({
 /** An OpenAI chat completion request. What is not named here is passed on as it came. */
 export type ChatRequest = z.infer<typeof chatRequest>;
 
-/** Reads the body. Throws RelayError 400 when it is no chat completion request, 413 when it is over 32 MiB. */
-export async function readChatRequest(request: IncomingMessage): Promise<ChatRequest> {
-  const text = await rawBody(request, { limit: MAX_BODY_BYTES, encoding: 'utf8' }).catch((cause: unknown) => {
+/** How large one body may be, and how much may be held: of an account two of the largest, of all eight. */
+export function bodyLimits(maxBodyBytes: number): { maxBodyBytes: number; bodies: Shares } {
+  return { maxBodyBytes, bodies: createShares({ total: 8 * maxBodyBytes, each: 2 * maxBodyBytes }) };
+}
+
+export interface ReadingChat {
+  /** The largest body that is read. */
+  limitBytes: number;
+  /** Takes room for a body of at most so many bytes. Throws RelayError. */
+  takeRoom(bytes: number): Share;
+}
+
+/** Reads the body. Throws RelayError: 400 when it is no chat completion request, 413 when it is too large, what takeRoom throws. */
+export async function readChatRequest(request: IncomingMessage, reading: ReadingChat): Promise<ChatRequest> {
+  const bytes = await readBytes(request, reading).catch((error: unknown) => {
     // What is not read would block the connection for the calls after this one.
     request.resume();
-    if (isTooLarge(cause)) throw new RelayError(413, 'The request is larger than 32 MiB.', { cause });
-    throw new RelayError(400, 'The request body did not arrive whole.', { cause });
+    throw error;
   });
-  const parsed = chatRequest.safeParse(parseJson(text));
+  const excess = jsonLimitProblem(bytes, JSON_LIMITS);
+  if (excess !== null) throw new RelayError(400, `The request is not passed on: ${excess}`);
+  const parsed = chatRequest.safeParse(parseJson(bytes.toString('utf8')));
   if (!parsed.success) {
     const fields = parsed.error.issues.map(({ path }) => path.join('.') || 'the body').join(', ');
     throw new RelayError(400, `This is not a chat completion request; wrong: ${fields}.`);
   }
   return parsed.data;
+}
+
+async function readBytes(request: IncomingMessage, { limitBytes, takeRoom }: ReadingChat): Promise<Buffer> {
+  const announced = Number(request.headers['content-length'] ?? limitBytes);
+  const tooLarge = (cause?: unknown) =>
+    new RelayError(413, `The request is larger than ${limitBytes / MEBIBYTE} MiB.`, { cause });
+  if (announced > limitBytes) throw tooLarge();
+  const room = takeRoom(announced);
+  const bytes = await rawBody(request, { limit: limitBytes }).catch((cause: unknown) => {
+    if (isTooLarge(cause)) throw tooLarge(cause);
+    throw new RelayError(400, 'The request body did not arrive whole.', { cause });
+  });
+  // One that did not say its length may be smaller than the limit.
+  room.shrinkTo(bytes.length);
+  return bytes;
 }
 
 function isTooLarge(error: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { Config } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
+import type { Shares } from '../lib/shares.ts';
 import type { ModelProvider } from './model-provider.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 import type { RelayAgent, RelayStore } from './store.ts';
@@ -12,6 +13,10 @@ export interface RelayDeps {
   findAgent(agentId: string): Promise<RelayAgent | null>;
   provider: ModelProvider;
   metrics: RelayMetrics;
+  /** Of one request. */
+  maxBodyBytes: number;
+  /** The bytes of requests that are held at the same time, by account. */
+  bodies: Shares;
   /** How long one model call may take in all. */
   callMs: number;
   clock: Clock;

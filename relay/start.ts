@@ -15,6 +15,7 @@ import { createRelayMetrics } from './relay-metrics.ts';
 import { createRelayListener } from './server.ts';
 import { createRelayStore } from './store.ts';
 import type { RelayStore } from './store.ts';
+import { bodyLimits } from './chat-request.ts';
 import { createUpstream } from './upstream.ts';
 
 /** The API has METRICS_PORT itself, the worker the one after it. */
@@ -49,6 +50,7 @@ async function run(config: Config, log: Log): Promise<void> {
     findAgent: createKnownAgents(store, systemClock),
     provider,
     metrics: createRelayMetrics(registry),
+    ...bodyLimits(config.RELAY_MAX_BODY_MB * 1024 ** 2),
     callMs: CALL_MS,
     clock: systemClock,
     log,

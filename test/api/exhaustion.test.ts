@@ -51,6 +51,7 @@ beforeAll(async () => {
     LOG_LEVEL: 'warn',
     RATE_LIMIT_PER_MINUTE: '1000000',
     AUTH_RATE_LIMIT_PER_MINUTE: '1000000',
+    MAX_WAITS_PER_ACCOUNT: '1000',
   };
   child = spawn(process.execPath, [join(import.meta.dirname, '../../api/main.ts')], { stdio: 'ignore', env: settings });
   const url = `http://127.0.0.1:${port}`;

@@ -22,6 +22,8 @@ export async function startSecondApi(stack: StackUnderTest): Promise<{ url: stri
     SMTP_URL: 'print:',
     DATA_DIR: stack.dataDir,
     RATE_LIMIT_PER_MINUTE: '10000000',
+    MAX_CALLS_PER_ACCOUNT: '10000',
+    MAX_WAITS_PER_ACCOUNT: '10000',
   };
   const child = spawn(process.execPath, [join(import.meta.dirname, '../../api/main.ts')], { env, stdio: 'ignore' });
   const url = `http://127.0.0.1:${port}`;

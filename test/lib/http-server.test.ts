@@ -68,6 +68,17 @@ test('what never ends is cut after the grace', async () => {
   await cut;
 });
 
+test.each([
+  ['headers', 'POST / HTTP/1.1\r\nHost: x\r\n'],
+  ['a body', 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{'],
+])('a request whose %s do not arrive in time is cut with 408', async (_what, begun) => {
+  const server = await startHttpServer(() => {}, { ...LOOPBACK, arrivalMs: 50 });
+  const socket = connect(server.port, '127.0.0.1');
+  socket.write(begun);
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 408 /);
+  await server.drain(0);
+});
+
 test('a drain can be asked for twice', async () => {
   const { server } = await startKeeping();
   await Promise.all([server.drain(LONG_MS), server.drain(LONG_MS)]);

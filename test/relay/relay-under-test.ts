@@ -6,6 +6,7 @@ import { startHttpServer } from '../../lib/http-server.ts';
 import { createLog } from '../../lib/log.ts';
 import type { Log } from '../../lib/log.ts';
 import { createMetrics } from '../../lib/metrics.ts';
+import { bodyLimits } from '../../relay/chat-request.ts';
 import { createEchoModel } from '../../relay/echo-model.ts';
 import { createKnownAgents } from '../../relay/known-agents.ts';
 import type { ModelProvider } from '../../relay/model-provider.ts';
@@ -49,6 +50,7 @@ export async function startRelay(
       findAgent: createKnownAgents(store, systemClock),
       provider,
       metrics: createRelayMetrics(registry),
+      ...bodyLimits(8 * 1024 ** 2),
       callMs: options.callMs ?? 60_000,
       clock: systemClock,
       log,

@@ -100,6 +100,8 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     SMTP_URL: 'print:',
     DATA_DIR: dataDir,
     RATE_LIMIT_PER_MINUTE: '10000000',
+    MAX_CALLS_PER_ACCOUNT: '10000',
+    MAX_WAITS_PER_ACCOUNT: '10000',
     AUTH_RATE_LIMIT_PER_MINUTE: '100000',
     ...(options.openClaw ? { XDG_CACHE_HOME: options.openClaw.cacheHome } : {}),
     ...options.env,

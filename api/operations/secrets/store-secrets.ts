@@ -3,7 +3,7 @@ import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
 import { requestRestart } from '../../../database/queries/request-restart.ts';
 import { countSecretBytes, storeSecret } from '../../../database/queries/secrets.ts';
 import { secretPlace } from '../../../database/secret-place.ts';
-import { AppError } from '../../../domain/errors.ts';
+import type { AppError } from '../../../domain/errors.ts';
 import { MAX_SECRETS, MAX_SECRETS_BYTES } from '../../../domain/secrets.ts';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../define-operation.ts';
@@ -11,9 +11,10 @@ import { encryptionOf } from '../../encryption-of.ts';
 import { findInstance } from '../../find-instance.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { restarting, secretsField } from './secret.schema.ts';
+import { invalidRequest } from '../../invalid-request.ts';
 
 /** A hundred values of 64 KiB, some of whose characters are escaped in JSON: what is too much is told in words. */
-const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
+const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export const storeSecrets = defineOperation({
   method: 'POST',
@@ -62,5 +63,5 @@ export const storeSecrets = defineOperation({
 });
 
 function tooMuch(message: string): AppError {
-  return new AppError('invalid_request', `secrets: ${message}`, { details: [{ path: 'secrets', message }] });
+  return invalidRequest([{ path: 'secrets', message }]);
 }

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { gatewayToken, relayToken } from '../../../runtime/openclaw/tokens.ts';
 import { MASTER_KEY, startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
@@ -27,27 +27,29 @@ async function newLog(text: string) {
   return instanceId;
 }
 
-test('answers the last lines with every token and every secret masked', async () => {
-  const oldKey = { id: 'old', key: Buffer.alloc(32, 1) };
-  const foreign = relayToken([oldKey], api.deps.makeId('agt'));
-  const instanceId = await newLog(
-    `one\ntwo $TOKEN and Bearer abc.def\nthree ${foreign}\nfour s3cret-value MIIEvQIBADAN {"K":"ab\\nMIIEvQIBADAN"}\n`,
-  );
-  await account.ok('POST', `/instances/${instanceId}/secrets`, { secrets: { TOKEN: 's3cret-value', PEM: 'ab\nMIIEvQIBADAN' } });
-  const { lines } = await account.ok('GET', `/instances/${instanceId}/logs?limit=3`);
-  expect(lines).toEqual([
-    { at: null, text: 'two [masked] and Bearer [masked]' },
-    { at: null, text: 'three [masked]' },
-    { at: null, text: 'four [masked] [masked] {"K":"[masked]"}' },
-  ]);
-});
+describe('instances.logs', () => {
+  test('answers the last lines with every token and every secret masked', async () => {
+    const oldKey = { id: 'old', key: Buffer.alloc(32, 1) };
+    const foreign = relayToken([oldKey], api.deps.makeId('agt'));
+    const instanceId = await newLog(
+      `one\ntwo $TOKEN and Bearer abc.def\nthree ${foreign}\nfour s3cret-value MIIEvQIBADAN {"K":"ab\\nMIIEvQIBADAN"}\n`,
+    );
+    await account.ok('POST', `/instances/${instanceId}/secrets`, { secrets: { TOKEN: 's3cret-value', PEM: 'ab\nMIIEvQIBADAN' } });
+    const { lines } = await account.ok('GET', `/instances/${instanceId}/logs?limit=3`);
+    expect(lines).toEqual([
+      { at: null, text: 'two [masked] and Bearer [masked]' },
+      { at: null, text: 'three [masked]' },
+      { at: null, text: 'four [masked] [masked] {"K":"[masked]"}' },
+    ]);
+  });
 
-test('are refused in words where secrets have too many lines to be masked, and never shown unmasked', async () => {
-  const instanceId = await newLog('a line-1000\n');
-  const lines = (from: number) => Array.from({ length: 5_000 }, (_, index) => `line-${from + index}`).join('\n');
-  const secrets = Object.fromEntries([1, 2, 3, 4, 5].map((number) => [`S${number}`, lines(number * 5_000)]));
-  await account.ok('POST', `/instances/${instanceId}/secrets`, { secrets });
-  const { status, body } = await account.call('GET', `/instances/${instanceId}/logs`);
-  expect([status, body.error.code, body.error.retryable]).toEqual([503, 'unavailable', false]);
-  expect(body.error.message).toContain('The secrets of this instance have too many lines');
+  test('are refused in words where secrets have too many lines to be masked, and never shown unmasked', async () => {
+    const instanceId = await newLog('a line-1000\n');
+    const lines = (from: number) => Array.from({ length: 5_000 }, (_, index) => `line-${from + index}`).join('\n');
+    const secrets = Object.fromEntries([1, 2, 3, 4, 5].map((number) => [`S${number}`, lines(number * 5_000)]));
+    await account.ok('POST', `/instances/${instanceId}/secrets`, { secrets });
+    const { status, body } = await account.call('GET', `/instances/${instanceId}/logs`);
+    expect([status, body.error.code, body.error.retryable]).toEqual([503, 'unavailable', false]);
+    expect(body.error.message).toContain('The secrets of this instance have too many lines');
+  });
 });
