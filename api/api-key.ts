@@ -3,6 +3,11 @@ import type { RandomBytes } from '../domain/ids.ts';
 
 export const KEY_PREFIX = 'tc_live_';
 
+/** Whether a text has the form of a key, so that it is worth looking up. */
+export function isApiKey(text: string): boolean {
+  return /^tc_live_[\w-]{43}$/.test(text);
+}
+
 /** What is stored of a key. 256 random bits need no slow hash, and no keyed one. */
 export function hashApiKey(key: string): Buffer {
   return createHash('sha256').update(key).digest();

@@ -5,17 +5,23 @@ import { findTokenVersion } from '../database/queries/token-version.ts';
 import { AppError } from '../domain/errors.ts';
 import type { AccountActor, Actor, Auth } from './actor.ts';
 import { NOTHING_HERE } from './nothing-here.ts';
-import { hashApiKey } from './api-key.ts';
+import { hashApiKey, isApiKey } from './api-key.ts';
 import type { Deps } from './deps.ts';
+import { addressBlock } from './rate-limit.ts';
+import { createRefusedCredentials } from './refused-credentials.ts';
 
-/** Who calls, where the operation asks for it. Throws `unauthorized`. */
-export type Authenticate = (auth: Auth, headers: IncomingHttpHeaders) => Promise<Actor>;
+/** Who calls from this address, where the operation asks for it. Throws `unauthorized` and `rate_limited`. */
+export type Authenticate = (auth: Auth, headers: IncomingHttpHeaders, address: string) => Promise<Actor>;
 
+/** Of one address in a minute, for each login that it may try. */
+const REFUSALS_PER_LOGIN = 10;
 const REFUSAL = 'Send a valid API key as X-API-Key, or a valid token as Authorization: Bearer.';
 
 /** Authentication against the database: nothing is cached, so that a revoked key stops working everywhere at once. */
 export function createAuthenticate(deps: Deps): Authenticate {
   const touching = new Set<string>();
+  const limit = REFUSALS_PER_LOGIN * deps.config.AUTH_RATE_LIMIT_PER_MINUTE;
+  const refused = createRefusedCredentials({ limit, clock: deps.clock });
 
   /** Off the request's path, and never twice at a time for one key. */
   function noteUse(keyId: string, now: Date): void {
@@ -26,29 +32,50 @@ export function createAuthenticate(deps: Deps): Authenticate {
     );
   }
 
-  async function byKey(key: string): Promise<AccountActor> {
+  /** Looks a credential up, unless its address has had too many refused. */
+  async function lookUp<T>(address: string, credential: string, find: () => Promise<T | null>): Promise<T> {
+    const block = addressBlock(address);
+    const waitSeconds = refused.waitSeconds(block, credential);
+    if (waitSeconds > 0)
+      throw new AppError('rate_limited', `Too many credentials from your address were refused. Try again in ${waitSeconds} s.`, {
+        retryAfterSeconds: waitSeconds,
+      });
+    const found = await find();
+    if (found === null) {
+      refused.noteRefused(block);
+      throw new AppError('unauthorized', REFUSAL);
+    }
+    refused.noteGood(credential);
+    return found;
+  }
+
+  async function byKey(key: string, address: string): Promise<AccountActor> {
+    if (!isApiKey(key)) throw new AppError('unauthorized', REFUSAL);
     const now = deps.clock();
-    const found = await findAccountOfKey(deps.orm.em.fork(), hashApiKey(key), now);
-    if (!found) throw new AppError('unauthorized', REFUSAL);
+    const hash = hashApiKey(key);
+    const found = await lookUp(address, hash.toString('base64'), () => findAccountOfKey(deps.orm.em.fork(), hash, now));
     if (found.useIsStale) noteUse(found.keyId, now);
     return { kind: 'account', accountId: found.accountId, keyId: found.keyId };
   }
 
-  async function byToken(token: string): Promise<AccountActor> {
+  async function byToken(token: string, address: string): Promise<AccountActor> {
     const claim = deps.tokens.verify(token);
-    const version = claim && (await findTokenVersion(deps.orm.em.fork(), claim.accountId));
-    if (!claim || version !== claim.tokenVersion) throw new AppError('unauthorized', REFUSAL);
-    return { kind: 'account', accountId: claim.accountId, keyId: null };
+    if (!claim) throw new AppError('unauthorized', REFUSAL);
+    const { accountId, tokenVersion } = claim;
+    await lookUp(address, `${accountId}/${tokenVersion}`, async () =>
+      (await findTokenVersion(deps.orm.em.fork(), accountId)) === tokenVersion ? accountId : null,
+    );
+    return { kind: 'account', accountId, keyId: null };
   }
 
-  return async (auth, headers) => {
+  return async (auth, headers, address) => {
     if (auth === 'public') return null;
     const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
     if (auth === 'operator') return byOperatorToken(token, deps.config.OPERATOR_TOKEN);
     const key = headers['x-api-key'];
-    if (typeof key === 'string') return byKey(key);
+    if (typeof key === 'string') return byKey(key, address);
     if (token === undefined) throw new AppError('unauthorized', REFUSAL);
-    return byToken(token);
+    return byToken(token, address);
   };
 }
 

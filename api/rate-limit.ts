@@ -8,8 +8,8 @@ export const WINDOW_MS = 60_000;
 const AWAY_MS = 1_000;
 /** A process takes at most this share of what is left, so that it keeps little from the others. */
 const LARGEST_SHARE = 0.1;
-/** Forgotten windows are looked for when this many are known. */
-const TIDY_SIZE = 10_000;
+/** Of so many subjects a process knows the window; the oldest one is forgotten, and asked for again when it is needed. */
+const KNOWN_SUBJECTS = 100_000;
 
 /** How a request stands against its limit. */
 export interface RateStanding {
@@ -60,18 +60,27 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
     return Math.max(1, Math.min(lease.size * 2, Math.floor(lease.left * LARGEST_SHARE)));
   }
 
+  /** The oldest ones come first: of those that have ended each is looked at once. */
+  function keep(subject: string, lease: Lease, nowMs: number): void {
+    leases.delete(subject);
+    leases.set(subject, lease);
+    for (const [oldest, { endsMs }] of leases) {
+      if (endsMs > nowMs && leases.size <= KNOWN_SUBJECTS) break;
+      leases.delete(oldest);
+    }
+  }
+
   async function claimMore(subject: string): Promise<void> {
     const now = clock();
     const size = sizeOfNext(leases.get(subject), now.getTime());
-    if (leases.size >= TIDY_SIZE) forgetEnded(leases, now.getTime());
     try {
       const { startedMs, used } = await claim(subject, size, now);
       const granted = Math.min(size, Math.max(0, limit - (used - size)));
-      leases.set(subject, { endsMs: startedMs + WINDOW_MS, free: granted, left: Math.max(0, limit - used), size });
+      keep(subject, { endsMs: startedMs + WINDOW_MS, free: granted, left: Math.max(0, limit - used), size }, now.getTime());
     } catch (err) {
       if (now.getTime() >= quietUntilMs) log.error({ err }, 'requests cannot be counted and are let through');
       quietUntilMs = now.getTime() + 10 * AWAY_MS;
-      leases.set(subject, { endsMs: now.getTime() + AWAY_MS, free: Number.POSITIVE_INFINITY, left: 0, size: 1 });
+      keep(subject, { endsMs: now.getTime() + AWAY_MS, free: Number.POSITIVE_INFINITY, left: 0, size: 1 }, now.getTime());
     }
   }
 
@@ -105,10 +114,6 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
       }
     },
   };
-}
-
-function forgetEnded(leases: Map<string, Lease>, nowMs: number): void {
-  for (const [subject, { endsMs }] of leases) if (endsMs <= nowMs) leases.delete(subject);
 }
 
 /** Who an address belongs to: of IPv6 one customer has a whole /64. */

@@ -1,24 +1,50 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Background } from '../lib/background.ts';
+import { remembered } from '../lib/remembered.ts';
 import { completeChat } from './chat-completions.ts';
 import { listModels } from './models-list.ts';
 import type { RelayDeps } from './relay-deps.ts';
 import { refuse } from './refuse.ts';
 import { RelayError } from './relay-error.ts';
 
+/** Whatever runs in an instance may ask for readiness, as often as it likes. */
+const REMEMBERED_MS = 1_000;
+
 /** Answers the relay's requests. Each counts as a background task, so that a drain can wait for what it writes last. */
 export function createRelayListener(deps: RelayDeps, background: Background, draining: AbortSignal): RequestListener {
+  const isDatabaseUp = remembered(REMEMBERED_MS, () =>
+    deps.store.ping().then(
+      () => true,
+      () => false,
+    ),
+  );
+  const answerReadiness = async (response: ServerResponse): Promise<void> => {
+    const databaseUp = await isDatabaseUp();
+    const ready = databaseUp && !draining.aborted;
+    response.writeHead(ready ? 200 : 503, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(
+      JSON.stringify({
+        status: ready ? 'ready' : 'unavailable',
+        database: databaseUp ? 'up' : 'down',
+        draining: draining.aborted,
+      }),
+    );
+  };
   return (request, response) =>
     background.run('request', deps.log, async () => {
       try {
-        await route(deps, draining, request, response);
+        await route(deps, answerReadiness, request, response);
       } catch (error) {
         refuse(deps.log, response, error);
       }
     });
 }
 
-async function route(deps: RelayDeps, draining: AbortSignal, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function route(
+  deps: RelayDeps,
+  answerReadiness: (response: ServerResponse) => Promise<void>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   switch (`${request.method} ${request.url?.split('?')[0]}`) {
     case 'POST /v1/chat/completions':
       return completeChat(deps, request, response);
@@ -28,23 +54,8 @@ async function route(deps: RelayDeps, draining: AbortSignal, request: IncomingMe
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"status":"ok"}');
       return;
     case 'GET /readyz':
-      return answerReadiness(deps, draining, response);
+      return answerReadiness(response);
     default:
       throw new RelayError(404, 'The relay has POST /v1/chat/completions and GET /v1/models.');
   }
-}
-
-async function answerReadiness({ store }: RelayDeps, draining: AbortSignal, response: ServerResponse): Promise<void> {
-  const databaseUp = await store.ping().then(
-    () => true,
-    () => false,
-  );
-  const ready = databaseUp && !draining.aborted;
-  response.writeHead(ready ? 200 : 503, { 'content-type': 'application/json', 'cache-control': 'no-store' }).end(
-    JSON.stringify({
-      status: ready ? 'ready' : 'unavailable',
-      database: databaseUp ? 'up' : 'down',
-      draining: draining.aborted,
-    }),
-  );
 }

@@ -64,6 +64,36 @@ test('behind a trusted proxy each address has a limit of its own, an IPv6 custom
   expect(addressBlock('::ffff:192.0.2.1')).toBe('192.0.2.1');
 });
 
+test('an address whose credentials were refused too often is 429 before the database is asked, and keeps out nobody who was let in', async () => {
+  // Ten times as many refusals as logins.
+  api = await startApi({ env: { AUTH_RATE_LIMIT_PER_MINUTE: '2', TRUSTED_PROXIES: '127.0.0.1' } });
+  const { url } = api;
+  const account = await api.newAccount();
+  const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'mine' });
+  const call = (key: string, address = '192.0.2.1') =>
+    createApiClient(url, { 'x-api-key': key, 'x-forwarded-for': address }).call('GET', '/auth/me');
+  const wrong = () => call(`tc_live_${randomBytes(32).toString('base64url')}`);
+  expect((await call(apiKey)).status).toBe(200);
+  for (let count = 0; count < 20; count += 1) expect((await wrong()).status).toBe(401);
+  await api.orm.em.fork().execute('alter table api_keys rename to away', [], 'run');
+  const { status, body, headers } = await wrong();
+  await api.orm.em.fork().execute('alter table away rename to api_keys', [], 'run');
+  expect([status, body.error.code]).toEqual([429, 'rate_limited']);
+  expect(Number(headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await call(apiKey)).status).toBe(200);
+  expect((await call(`tc_live_${'x'.repeat(43)}`, '192.0.2.2')).status).toBe(401);
+  api.advance(60_001);
+  expect((await wrong()).status).toBe(401);
+});
+
+test('a credential that has not the form of one is 401 without the database, however often', async () => {
+  api = await startApi({ env: { AUTH_RATE_LIMIT_PER_MINUTE: '1' } });
+  await api.orm.em.fork().execute('alter table api_keys rename to away', [], 'run');
+  for (let count = 0; count < 20; count += 1)
+    for (const credential of [{ 'x-api-key': 'tc_live_wrong' }, { authorization: 'Bearer a.b.c' }])
+      expect((await createApiClient(api.url, credential).call('GET', '/auth/me')).status).toBe(401);
+});
+
 test('processes share a limit exactly, however the requests fall on them, and rarely ask', async () => {
   api = await startApi();
   const { orm, clock } = api.deps;

@@ -70,14 +70,19 @@ async function guards(stack: StackUnderTest, apiKey: string): Promise<Row[]> {
   const log = createLog('bench', 'silent');
   const tokens = createTokens({ masterKeys: [stack.masterKey], clock, makeId: () => 'tok_bench' });
   // Authentication works with these of the dependencies only.
-  const deps = { orm, clock, log, tokens, config: {}, background: createBackground() } as unknown as Parameters<
-    typeof createAuthenticate
-  >[0];
+  const deps = {
+    orm,
+    clock,
+    log,
+    tokens,
+    config: { AUTH_RATE_LIMIT_PER_MINUTE: 10 },
+    background: createBackground(),
+  } as unknown as Parameters<typeof createAuthenticate>[0];
   const authenticate = createAuthenticate(deps);
   const claim = (subject: string, count: number, now: Date) =>
     claimRequests(orm.em.fork(), { subject, count, now, windowMs: 60_000 });
   const limiter = createRateLimiter({ limit: 10_000, claim, clock, log });
-  const authentication = await repeatedly(() => authenticate('account', { 'x-api-key': apiKey }));
+  const authentication = await repeatedly(() => authenticate('account', { 'x-api-key': apiKey }, '127.0.0.1'));
   const counting = await repeatedly(() => limiter.take('account:bench'));
   await deps.background.idle();
   await orm.close();

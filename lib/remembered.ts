@@ -1,0 +1,12 @@
+/** Asks once for everybody who wants to know at the same time, and gives the answer to whoever comes within ms after it. */
+export function remembered<T>(ms: number, ask: () => Promise<T>): () => Promise<T> {
+  let known: Promise<T> | null = null;
+  let staleAt = 0;
+  return () => {
+    if (known && performance.now() < staleAt) return known;
+    staleAt = Number.POSITIVE_INFINITY;
+    const asked = ask().finally(() => (staleAt = performance.now() + ms));
+    known = asked;
+    return asked;
+  };
+}
