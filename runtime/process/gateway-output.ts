@@ -22,11 +22,15 @@ export async function lastLinesOf(file: string, limit: number): Promise<LogLine[
   return logLinesOf(await lastBytesOf(file), limit);
 }
 
-/** The same of a text that somebody else has kept. */
+/** The same of a text that somebody else has kept. Reads no more of it than it needs. */
 export function logLinesOf(text: string, limit: number): LogLine[] {
-  const lines = text.split('\n').filter((line) => line !== '');
-  const kept = lines.map(logLineOf).filter((line) => line !== null);
-  return limit > 0 ? kept.slice(-limit) : [];
+  const kept: LogLine[] = [];
+  for (const line of text.split('\n').toReversed()) {
+    if (kept.length >= limit) break;
+    const read = line === '' ? null : logLineOf(line);
+    if (read) kept.push(read);
+  }
+  return kept.toReversed();
 }
 
 /** Begins the file anew when it has grown large, keeping the old text beside it. The gateway may go on writing. */
@@ -49,6 +53,8 @@ function logLineOf(line: string): LogLine | null {
 }
 
 function jsonOf(line: string): unknown {
+  // An error costs more than all else that is done with a line.
+  if (!line.startsWith('{')) return null;
   try {
     return JSON.parse(line);
   } catch {
