@@ -1,22 +1,13 @@
-import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { operations } from '../../api/operations/index.ts';
-import { freePorts } from '../local/free-ports.ts';
 import type { ApiClient } from '../support/api-client.ts';
-import { createApiClient } from '../support/api-client.ts';
-import { eventually } from '../support/eventually.ts';
 import { registerAccount } from '../support/register-account.ts';
-import { createTestDatabase } from '../support/test-database.ts';
-import type { TestDatabase } from '../support/test-database.ts';
-import { OPERATOR_TOKEN } from './api-under-test.ts';
+import { startApiProcess } from './api-process.ts';
+import type { ApiProcess } from './api-process.ts';
 
 const IDLE = 10_000;
 const SLOW = 500;
@@ -24,55 +15,23 @@ const WAITING = 300;
 const AT_ONCE = 500;
 const LONG_MS = 120_000;
 
-let database: TestDatabase;
-let dataDir: string;
-let child: ChildProcess;
-let port: number;
+let api: ApiProcess;
 let account: ApiClient & { accountId: string };
 let key: string;
 let operator: ApiClient;
 
 /** A process of its own: client and server each need a file for every connection. */
 beforeAll(async () => {
-  database = await createTestDatabase();
-  dataDir = await mkdtemp(join(tmpdir(), 'exhaustion-'));
-  port = await freePorts(2);
-  const settings = {
-    PATH: process.env['PATH'],
-    HOME: process.env['HOME'],
-    DATABASE_URL: database.url,
-    TEMPORAL_ADDRESS: '127.0.0.1:1',
-    SMTP_URL: 'print:',
-    PORT: String(port),
-    METRICS_PORT: String(port + 1),
-    MASTER_KEYS: `test:${Buffer.alloc(32, 7).toString('base64')}`,
-    OPERATOR_TOKEN,
-    DATA_DIR: dataDir,
-    LOG_LEVEL: 'warn',
-    RATE_LIMIT_PER_MINUTE: '1000000',
-    AUTH_RATE_LIMIT_PER_MINUTE: '1000000',
-    MAX_WAITS_PER_ACCOUNT: '1000',
-  };
-  child = spawn(process.execPath, [join(import.meta.dirname, '../../api/main.ts')], { stdio: 'ignore', env: settings });
-  const url = `http://127.0.0.1:${port}`;
-  await eventually(async () => {
-    if ((await fetch(`${url}/readyz`)).status !== 200) throw new Error('the API is not ready');
-  });
-  operator = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });
-  account = await registerAccount(url, operator);
+  api = await startApiProcess({ MAX_WAITS_PER_ACCOUNT: '1000' });
+  operator = api.operator;
+  account = await registerAccount(api.url, operator);
   key = (await account.ok('POST', '/auth/keys', { name: 'raw' })).apiKey;
 }, LONG_MS);
 
-afterAll(async () => {
-  const gone = once(child, 'exit');
-  child.kill('SIGKILL');
-  await gone;
-  await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
-});
+afterAll(() => api.end());
 
 async function open(bytes = ''): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1');
+  const socket = connect(api.port, '127.0.0.1');
   socket.on('error', () => undefined);
   await once(socket, 'connect');
   if (bytes !== '') socket.write(bytes);

@@ -1,0 +1,219 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Client } from 'pg';
+import { z } from 'zod';
+import type { Operation } from '../../api/define-operation.ts';
+import { operations } from '../../api/operations/index.ts';
+import { DEFAULT_LIMIT_BYTES } from '../../api/request-body.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import { eventually } from '../support/eventually.ts';
+import { registerAccount } from '../support/register-account.ts';
+import { residentMiB } from '../support/resident-memory.ts';
+import { OPERATOR_TOKEN } from './api-under-test.ts';
+import { startApiProcess } from './api-process.ts';
+import type { ApiProcess } from './api-process.ts';
+import { newAgent, newInstance } from './rows.ts';
+
+/** For how long one call may keep the process from everything else. */
+const STAND_MS = 200;
+const GROWTH_MIB = 100;
+/** On a busy machine a call may be kept from the processor; of some tries the shortest stand is its own. */
+const TRIES = 5;
+const KIBIBYTE = 1024;
+const LONG_MS = 600_000;
+
+let api: ApiProcess;
+let account: ApiClient & { accountId: string };
+let ids: Record<string, string>;
+let logFile: string;
+let residentBefore: number;
+
+beforeAll(async () => {
+  api = await startApiProcess({ MAX_INSTANCES_PER_ACCOUNT: '1000' });
+  account = await registerAccount(api.url, api.operator);
+  const instanceId = await newInstance(account);
+  ids = { instanceId, agentId: await newAgent(account, instanceId) };
+  const client = new Client({ connectionString: api.database.url });
+  await client.connect();
+  const { rows } = await client.query('select runtime_id from instances where id = $1', [instanceId]);
+  await client.end();
+  const folder = join(api.dataDir, 'runtimes', z.object({ runtime_id: z.string() }).parse(rows[0]).runtime_id);
+  await mkdir(folder, { recursive: true });
+  logFile = join(folder, 'output.log');
+  await account.ok('GET', '/skills');
+  residentBefore = await residentMiB(api.pid);
+}, LONG_MS);
+
+afterAll(() => api.end());
+
+/** Since it was last asked: the longest time that the event loop stood, and in all the time that the process was at work. */
+async function readTimes(): Promise<{ standMs: number; workMs: number }> {
+  const text = await api.metrics();
+  const read = (name: string) => Number(new RegExp(`^${name}\\S* (\\S+)$`, 'm').exec(text)?.[1]) * 1_000;
+  return { standMs: read('nodejs_eventloop_lag_max_seconds'), workMs: read('process_cpu_seconds_total') };
+}
+
+/**
+ * How long the call keeps the process from everything else. A stand that the machine has caused takes no processor time of
+ * the process, and work that is done in many pieces makes no stand: so it is the smaller of the two.
+ */
+async function priceOf(call: () => Promise<unknown>): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let tries = 0; tries < TRIES && least > STAND_MS; tries += 1) {
+    const before = await readTimes();
+    await call();
+    const after = await readTimes();
+    least = Math.min(least, Math.max(0, Math.min(after.standMs, after.workMs - before.workMs)));
+  }
+  return least;
+}
+
+/** The calls that are too dear, with their price. */
+async function tooDear(calls: ReadonlyMap<string, () => Promise<unknown>>): Promise<Record<string, number>> {
+  const dear: Record<string, number> = {};
+  for (const [name, call] of calls) {
+    const price = await priceOf(call);
+    if (price > STAND_MS) dear[name] = Math.round(price);
+  }
+  return dear;
+}
+
+async function send({ auth, method, path }: Operation, body: string | null, query = ''): Promise<void> {
+  const concrete = path.replaceAll(/:(\w+)/g, (_match, name: string) => ids[name] ?? `${name.slice(0, 3)}_nothingnothing00`);
+  const { apiKey } = await keyOf();
+  const response = await fetch(`${api.url}/v1${concrete}${query}`, {
+    method,
+    headers: {
+      ...(auth === 'operator' ? { authorization: `Bearer ${OPERATOR_TOKEN}` } : { 'x-api-key': apiKey }),
+      ...(body === null ? {} : { 'content-type': 'application/json' }),
+    },
+    body,
+  });
+  await response.arrayBuffer();
+  expect([concrete, response.status === 500]).toEqual([concrete, false]);
+}
+
+let known: Promise<{ apiKey: string }> | undefined;
+const keyOf = () => (known ??= account.ok('POST', '/auth/keys', { name: 'raw' }));
+
+/** What a text is made of, and how many bytes each takes in JSON. */
+const LETTERS = { plain: 'x', quotes: '"', control: '\u0001', words: 'é ' };
+
+/** Bodies as large as the operation takes them: long texts in all fields, many values, deep ones. */
+function largestBodies({ body, bodyLimitBytes = DEFAULT_LIMIT_BYTES }: Operation): Map<string, string> {
+  const fields = body instanceof z.ZodObject ? Object.keys(body.shape) : ['name'];
+  const all = (value: unknown) => JSON.stringify(Object.fromEntries(fields.map((field) => [field, value])));
+  const share = Math.floor((bodyLimitBytes - KIBIBYTE) / fields.length);
+  const texts = Object.entries(LETTERS).map(([name, letter]): [string, string] => {
+    const bytes = Buffer.byteLength(JSON.stringify(letter)) - 2;
+    return [`texts of ${name}`, all(letter.repeat(Math.floor((share - 64) / bytes)))];
+  });
+  const count = Math.floor(20_000 / fields.length) - 2;
+  const many = Array.from({ length: count }, (_none, index) => index);
+  return new Map([
+    ...texts,
+    ['many fields', all(Object.fromEntries(many.map((index) => [`FIELD_${index}`, 'x'])))],
+    ['many entries', all(many.map(() => 'x'))],
+    ['many lists', all(many.map(() => []).slice(0, count / 2))],
+    ['too many lists', `{"${fields[0]}":[${'[],'.repeat(Math.floor(share / 3) - 10)}[]]}`],
+    ['deep lists', `{"${fields[0]}":${'['.repeat(share / 2)}${']'.repeat(share / 2)}}`],
+  ]);
+}
+
+const named = (list: readonly Operation[]) => list.map((operation) => [operation.operationId, operation] as const);
+const MAXIMAL_QUERY = `?limit=1000000&cursor=${'x'.repeat(2_000)}&status=${'x'.repeat(2_000)}&${'a=1&'.repeat(1_000)}`;
+
+test.each(named(operations.filter(({ body, operationId }) => body && operationId !== 'auth.logout')))(
+  '%s with the largest bodies keeps nobody waiting',
+  async (_id, operation) => {
+    const bodies = [...largestBodies(operation)];
+    expect(await tooDear(new Map(bodies.map(([name, body]) => [name, () => send(operation, body)])))).toEqual({});
+  },
+  LONG_MS,
+);
+
+const lines = (count: number, line: (index: number) => string) => Array.from({ length: count }, (_none, index) => line(index));
+const random = (length: number) => randomBytes(length).toString('base64').slice(0, length);
+const filesOf = (count: number, bytes: number) =>
+  Object.fromEntries(lines(count, (index) => `f${index}.md`).map((path) => [path, random(bytes)]));
+
+const FRONT_MATTERS = {
+  fields: lines(2_300, (index) => `k${index}: 1`).join('\n'),
+  anchors: lines(1_000, (index) => `a${index}: &a${index} x`).join('\n'),
+  aliases: `a: &a x\n${lines(2_000, (index) => `b${index}: *a`).join('\n')}`,
+  quotes: `a: ${'"'.repeat(16_000)}`,
+  lists: `a: ${'['.repeat(8_000)}${']'.repeat(8_000)}`,
+  objects: `a: ${'{a: '.repeat(4_000)}`,
+  long: 'k: 1\n'.repeat(40_000),
+};
+
+test(
+  'skills, files, messages and their lists at what is allowed keep nobody waiting',
+  async () => {
+    const { instanceId, agentId } = ids;
+    const path = `/instances/${instanceId}`;
+    const skill =
+      (manifest: string, files: object = {}) =>
+      () =>
+        account.call('POST', `${path}/skills`, {
+          name: `s-${randomBytes(6).toString('hex')}`,
+          files: { 'SKILL.md': manifest, ...files },
+        });
+    const calls = new Map<string, () => Promise<unknown>>([
+      ...Object.entries(FRONT_MATTERS).map(
+        ([name, front]) => [`a SKILL.md of many ${name}`, skill(`---\n${front}\n---\n`)] as const,
+      ),
+      ['a skill of 256 files and 5 MiB', skill('# Large', filesOf(255, 20 * KIBIBYTE))],
+      ['64 files of 1 MiB', () => account.call('PATCH', `${path}/agents/${agentId}`, { files: filesOf(64, 15 * KIBIBYTE) })],
+      ['a message', () => account.call('POST', `${path}/agents/${agentId}/messages`, { message: 'x '.repeat(128 * KIBIBYTE) })],
+    ]);
+    expect(await tooDear(calls)).toEqual({});
+  },
+  LONG_MS,
+);
+
+/** Secrets whose masking takes long, with a log that they nearly fit. One MiB in all is stored. */
+const LOGS: [string, string[], string][] = [
+  ['many equal lines', lines(15, () => 'aaaa\n'.repeat(13_000)), 'aaaa aaaa\n'.repeat(26_000)],
+  ['many different lines', lines(15, () => lines(1_000, () => random(64)).join('\n')), `${random(256)}\n`.repeat(1_000)],
+  ['too many lines', lines(15, () => lines(7_000, () => random(8)).join('\n')), `${random(256)}\n`.repeat(1_000)],
+  ['nearly equal values', lines(15, (index) => `${'a'.repeat(64_000)}${index}`), 'a'.repeat(262_000)],
+  ['many nearly equal values', lines(100, (index) => `${'a'.repeat(200)}${index}`), `${'a'.repeat(1_000)}\n`.repeat(262)],
+  ['equal beginnings', lines(15, () => lines(1_300, () => `password${random(40)}`).join('\n')), 'password\n'.repeat(29_000)],
+];
+
+test.each(LOGS)(
+  'a log is shown or refused without keeping anybody waiting: %s',
+  async (_what, values, log) => {
+    const path = `/instances/${ids['instanceId']}`;
+    await writeFile(logFile, log);
+    const keys = values.map((_value, index) => `KEY_${index}`);
+    const secrets = Object.fromEntries(values.map((value, index) => [`KEY_${index}`, value]));
+    const calls = new Map([
+      ['storing', () => account.ok('POST', `${path}/secrets`, { secrets })],
+      ['reading', () => account.call('GET', `${path}/logs?limit=1000`)],
+    ]);
+    expect(await tooDear(calls)).toEqual({});
+    for (const key of keys) await account.ok('DELETE', `${path}/secrets/${key}`);
+  },
+  LONG_MS,
+);
+
+test.each(named(operations.filter(({ method, operationId }) => method === 'GET' && operationId !== 'instances.wait')))(
+  '%s with the longest query and with what is there keeps nobody waiting',
+  async (_id, operation) => {
+    const calls = new Map(
+      ['', '?limit=1000', MAXIMAL_QUERY].map((query) => [query.slice(0, 20), () => send(operation, null, query)]),
+    );
+    expect(await tooDear(calls)).toEqual({});
+  },
+  LONG_MS,
+);
+
+test(
+  'after all of that the process has grown by less than 100 MiB',
+  () => eventually(async () => expect((await residentMiB(api.pid)) - residentBefore).toBeLessThan(GROWTH_MIB), 120_000),
+  LONG_MS,
+);
