@@ -1,4 +1,5 @@
 import Router from '@koa/router';
+import type { EntityManager } from '@mikro-orm/postgresql';
 import Koa from 'koa';
 import { AppError } from '../domain/errors.ts';
 import { createClientAddress } from '../lib/client-address.ts';
@@ -26,6 +27,8 @@ export interface AppOptions {
   operations: readonly Operation[];
   metrics: RequestMetrics;
   probeTemporal: ProbeTemporal;
+  /** With which readiness asks for the database. */
+  healthEm: EntityManager;
   /** Tests fail on it; by default it is logged. */
   reportUndeclared?: ReportUndeclared;
 }
@@ -54,7 +57,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   app.use(answerErrors(deps, reportUndeclared));
   app.use(requireHttp);
   app.use(allowOrigins(deps.config.CORS_ORIGINS));
-  app.use(healthRoutes({ em: deps.orm.em, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
+  app.use(healthRoutes({ em: options.healthEm, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
   app.use(docsRoutes(`${BASE_PATH}/openapi.json`).routes());
   app.use(router.routes());
   app.use(refuseUnknown);

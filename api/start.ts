@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { listenToNotifications } from '../database/notifications.ts';
-import { createOrm } from '../database/orm.ts';
+import { createOrm, createReservedOrm } from '../database/orm.ts';
 import { createIdMaker } from '../domain/ids.ts';
 import { createBackground } from '../lib/background.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
@@ -28,6 +28,8 @@ import { createTokens } from './tokens.ts';
 
 /** How long requests that are under way may take to end when the process is told to stop. */
 const GRACE_MS = 10_000;
+/** More than two accounts can hold with all their calls. */
+const CONNECTIONS = 20;
 
 /** Runs the API with the settings of this environment until a signal ends it. What keeps it from starting is printed. */
 export async function start(env: Record<string, string | undefined>): Promise<void> {
@@ -41,8 +43,9 @@ export async function start(env: Record<string, string | undefined>): Promise<vo
 }
 
 async function run(config: Config, env: Record<string, string | undefined>, log: Log): Promise<void> {
-  const orm = await createOrm(config.DATABASE_URL);
+  const orm = await createOrm(config.DATABASE_URL, { connections: CONNECTIONS });
   await checkStores(orm.em.fork(), { config, randomBytes });
+  const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
   const background = createBackground();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
@@ -50,7 +53,7 @@ async function run(config: Config, env: Record<string, string | undefined>, log:
 
   const driver = createDriver(config, null);
   const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
-  const lease = createProcessLease({ orm, kind: 'api', makeId, log });
+  const lease = createProcessLease({ orm: reserved, kind: 'api', makeId, log });
   await lease.start();
   const turnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS };
   const turnSender = createTurnSender({ ...turnDeps, connections, lease, notifications });
@@ -76,7 +79,12 @@ async function run(config: Config, env: Record<string, string | undefined>, log:
 
   const probeTemporal = createTemporalProbe(config.TEMPORAL_ADDRESS, config.temporalEnv);
   const registry = createMetrics('api');
-  const app = createApp(deps, { operations, metrics: createRequestMetrics(registry, probeTemporal), probeTemporal });
+  const app = createApp(deps, {
+    operations,
+    metrics: createRequestMetrics(registry, probeTemporal),
+    probeTemporal,
+    healthEm: reserved.em,
+  });
   const listener = app.callback();
   const server = await startHttpServer((request, response) => void listener(request, response), {
     host: config.HOST,
@@ -97,7 +105,7 @@ async function run(config: Config, env: Record<string, string | undefined>, log:
     connections.closeAll();
     await notifications.close();
     await metricsServer.drain(0);
-    await orm.close();
+    await Promise.all([orm.close(), reserved.close()]);
     log.info('the API has stopped');
   };
   let draining: Promise<void> | undefined;

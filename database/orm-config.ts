@@ -82,6 +82,5 @@ export function ormConfig(databaseUrl: string) {
     schemaGenerator: { ignoreTriggers: true },
     // Times are moments: what the server's time zone is must not matter.
     forceUtcTimezone: true,
-    pool: { min: 0, max: 10 },
   });
 }

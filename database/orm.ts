@@ -11,21 +11,45 @@ const LOCK_MS = 10_000;
 const IDLE_IN_TRANSACTION_MS = 30_000;
 /** For a connection of the pool, or a new one. */
 const CONNECTION_MS = 30_000;
+const CONNECTIONS = 10;
+const RESERVED_CONNECTIONS = 2;
+
+interface OrmOptions {
+  /** What one statement may take; 0: as long as it likes. */
+  statementMs?: number;
+  /** At the same time, at most. */
+  connections?: number;
+}
 
 /**
  * Opens the database. Rejects when it cannot be reached. Each of its connections knows the prepared statements, and gives
- * up what takes too long: a statement after statementMs (0: never), a lock after ten seconds.
+ * up what takes too long: a statement after statementMs, a lock after ten seconds.
  */
-export async function createOrm(databaseUrl: string, { statementMs = STATEMENT_MS } = {}): Promise<MikroORM> {
+export async function createOrm(
+  databaseUrl: string,
+  { statementMs = STATEMENT_MS, connections = CONNECTIONS }: OrmOptions = {},
+): Promise<MikroORM> {
   const limits = {
     statement_timeout: statementMs,
     lock_timeout: LOCK_MS,
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     connectionTimeoutMillis: CONNECTION_MS,
   };
-  const orm = await MikroORM.init({ ...ormConfig(databaseUrl), driverOptions: { ...limits, onConnect: prepareStatements } });
+  const orm = await MikroORM.init({
+    ...ormConfig(databaseUrl),
+    pool: { min: 0, max: connections },
+    driverOptions: { ...limits, onConnect: prepareStatements },
+  });
   escapeFast(orm);
   return orm;
+}
+
+/**
+ * Opens the database on a few connections apart from all others, for what must go on while those are taken: leases, and
+ * the question whether the database is there.
+ */
+export function createReservedOrm(databaseUrl: string): Promise<MikroORM> {
+  return createOrm(databaseUrl, { connections: RESERVED_CONNECTIONS });
 }
 
 /** MikroORM writes every value into the text of its statement. */

@@ -4,6 +4,7 @@ import { createActivities } from '../activities/create-activities.ts';
 import { createStartPace } from '../activities/start-pace.ts';
 import { createWebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
 import { listenToNotifications } from '../database/notifications.ts';
+import { createReservedOrm } from '../database/orm.ts';
 import { setPrice } from '../database/queries/billing/set-price.ts';
 import { wakeUnconverged } from '../database/queries/wake-unconverged.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -63,12 +64,19 @@ export async function startWorker({ config, orm, driver, makeId, random, bundle,
   if (price !== null && (await runTransaction(orm.em, (em) => setPrice(em, price, null))))
     log.info('a new price applies from now on');
   const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
-  const lease = createProcessLease({ orm, kind: 'worker', makeId, log });
+  const reserved = await createReservedOrm(config.DATABASE_URL);
+  const lease = createProcessLease({ orm: reserved, kind: 'worker', makeId, log });
   await lease.start();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const temporal = openTemporalLink(config, log);
   const turnWatches = createTurnWatches({ orm, makeId, clock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS, notifications });
-  const leases = startShardLeases({ orm, processId: () => lease.id(), monotonicMs, onChange: () => watches.wake(), log });
+  const leases = startShardLeases({
+    orm: reserved,
+    processId: () => lease.id(),
+    monotonicMs,
+    onChange: () => watches.wake(),
+    log,
+  });
   const watches = startWatchingGateways({
     ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },
   });
@@ -114,7 +122,7 @@ export async function startWorker({ config, orm, driver, makeId, random, bundle,
       load.stop();
       await safeFetch.close();
       await Promise.all([notifications.close(), status.drain(0), isOver ? temporal.close() : undefined]);
-      await orm.close();
+      await Promise.all([orm.close(), reserved.close()]);
     },
   };
 }

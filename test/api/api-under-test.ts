@@ -12,7 +12,7 @@ import { createLoginCodes } from '../../api/login-code.ts';
 import { operations as allOperations } from '../../api/operations/index.ts';
 import { createTokens } from '../../api/tokens.ts';
 import { listenToNotifications } from '../../database/notifications.ts';
-import { createOrm } from '../../database/orm.ts';
+import { createOrm, createReservedOrm } from '../../database/orm.ts';
 import { createIdMaker } from '../../domain/ids.ts';
 import { createBackground } from '../../lib/background.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
@@ -88,12 +88,13 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
   const clock = () => new Date(Date.now() + aheadMs);
   const log = createLog('api', config.LOG_LEVEL);
   const orm = await createOrm(config.DATABASE_URL);
+  const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const shutdown = new AbortController();
   const usedDriver = driver ?? createDriver(config, null);
   const connections = createGatewayConnections({ driver: usedDriver, masterKeys: config.MASTER_KEYS, log });
-  const lease = createProcessLease({ orm, kind: 'api', makeId, log });
+  const lease = createProcessLease({ orm: reserved, kind: 'api', makeId, log });
   const turnTimeoutMs = config.TURN_TIMEOUT_MS;
   await lease.start();
   const turnSender = createTurnSender({ orm, makeId, clock, log, turnTimeoutMs, connections, lease, notifications });
@@ -120,6 +121,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
     operations,
     metrics: createRequestMetrics(createMetrics('api'), async () => 'unknown'),
     probeTemporal: async () => 'unknown',
+    healthEm: reserved.em,
     reportUndeclared: (operationId, code) => undeclared.push(`${operationId} answered ${code}`),
   });
   const listener = app.callback();
@@ -158,7 +160,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
       await lease.stop();
       connections.closeAll();
       await notifications.close();
-      await orm.close();
+      await Promise.all([orm.close(), reserved.close()]);
       await mailbox.close();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });
