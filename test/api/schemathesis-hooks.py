@@ -44,6 +44,9 @@ RULES = (
     "It would never run",
     "Give five fields ",
     "Give the message ",
+    "The front matter ",
+    "Must not be nested more than ",
+    "Must not have more than ",
 )
 
 
