@@ -41,9 +41,11 @@ export const storeSecrets = defineOperation({
     const { instanceId } = params;
     const { accountId } = actor;
     const now = deps.clock();
+    const secrets = Object.entries(body.secrets);
+    // Before thousands of them are stored, one after the other.
+    if (secrets.length > MAX_SECRETS) throw tooMany();
     await changeContent(em, { accountId, instanceId });
     const encryption = encryptionOf(deps);
-    const secrets = Object.entries(body.secrets);
     for (const [key, value] of secrets)
       await storeSecret(em, {
         instanceId,
@@ -51,8 +53,7 @@ export const storeSecrets = defineOperation({
         value: encryption.encrypt(value, secretPlace({ accountId, instanceId, key })),
         now,
       });
-    if ((await em.count(InstanceSecret, { instance: instanceId })) > MAX_SECRETS)
-      throw tooMuch(`An instance has at most ${MAX_SECRETS} secrets. Delete some first.`);
+    if ((await em.count(InstanceSecret, { instance: instanceId })) > MAX_SECRETS) throw tooMany();
     const bytes = await countSecretBytes(em, instanceId);
     if (bytes > MAX_SECRETS_BYTES)
       throw tooMuch(
@@ -61,6 +62,10 @@ export const storeSecrets = defineOperation({
     return { stored: secrets.length, restarting: await requestRestart(em, { instanceId, now }) };
   },
 });
+
+function tooMany(): AppError {
+  return tooMuch(`An instance has at most ${MAX_SECRETS} secrets. Delete some first.`);
+}
 
 function tooMuch(message: string): AppError {
   return invalidRequest([{ path: 'secrets', message }]);
