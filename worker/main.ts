@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { createOrm } from '../database/orm.ts';
+import { createOrm, createReservedOrm } from '../database/orm.ts';
 import { createIdMaker } from '../domain/ids.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
 import { ConfigError, loadConfig } from '../lib/config.ts';
@@ -32,8 +32,9 @@ async function run(config: Config, log: Log): Promise<void> {
   const openclaw = config.RUNTIME === 'process' ? await ensureOpenClaw({ cacheDir, env: process.env, onProgress }) : null;
   const driver = createDriver({ ...config, installationId }, openclaw && { openclaw, cacheDir, node: process.execPath });
   installTemporalLogging(log);
+  const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
-  const worker = await startWorker({ config, orm, driver, makeId, random: Math.random, bundle: bundleApart, log });
+  const worker = await startWorker({ config, orm, reserved, driver, makeId, random: Math.random, bundle: bundleApart, log });
   log.info('the worker works');
 
   let isEnding = false;

@@ -4,7 +4,6 @@ import { createActivities } from '../activities/create-activities.ts';
 import { createStartPace } from '../activities/start-pace.ts';
 import { createWebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
 import { listenToNotifications } from '../database/notifications.ts';
-import { createReservedOrm } from '../database/orm.ts';
 import { setPrice } from '../database/queries/billing/set-price.ts';
 import { wakeUnconverged } from '../database/queries/wake-unconverged.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -42,6 +41,8 @@ export interface RunningWorker {
 interface Deps {
   config: Config;
   orm: MikroORM;
+  /** For leases, which go on while all connections of the other are taken. */
+  reserved: MikroORM;
   driver: RuntimeDriver;
   makeId: MakeId;
   random: () => number;
@@ -55,7 +56,7 @@ const METRICS_PORT_OFFSET = 1;
 const TEMPORAL_MS = 20_000;
 
 /** Starts everything that a worker does. Temporal may be away. Resolves when it watches and relays. */
-export async function startWorker({ config, orm, driver, makeId, random, bundle, log }: Deps): Promise<RunningWorker> {
+export async function startWorker({ config, orm, reserved, driver, makeId, random, bundle, log }: Deps): Promise<RunningWorker> {
   const clock = systemClock;
   const monotonicMs = (): number => performance.now();
   const load = observeMachineLoad({ monotonicMs });
@@ -64,7 +65,6 @@ export async function startWorker({ config, orm, driver, makeId, random, bundle,
   if (price !== null && (await runTransaction(orm.em, (em) => setPrice(em, price, null))))
     log.info('a new price applies from now on');
   const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
-  const reserved = await createReservedOrm(config.DATABASE_URL);
   const lease = createProcessLease({ orm: reserved, kind: 'worker', makeId, log });
   await lease.start();
   const notifications = listenToNotifications(config.DATABASE_URL, log);

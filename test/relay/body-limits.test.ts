@@ -2,10 +2,9 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { Client } from 'pg';
 import { eventually } from '../support/eventually.ts';
-import { createTestDatabase } from '../support/test-database.ts';
-import type { TestDatabase } from '../support/test-database.ts';
+import { openTestOrm } from '../support/test-database.ts';
+import type { TestOrm } from '../support/test-database.ts';
 import { addAgent, ask, startRelay } from './relay-under-test.ts';
 import type { RelayUnderTest, TestAgent } from './relay-under-test.ts';
 
@@ -13,23 +12,19 @@ const LIMIT_BYTES = 8 * 1024 ** 2;
 /** What the fields of a request take beside its text. */
 const FRAME_BYTES = 1_024;
 
-let database: TestDatabase;
-let client: Client;
+let database: TestOrm;
 let relay: RelayUnderTest;
 let agent: TestAgent;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  client = new Client({ connectionString: database.url });
-  await client.connect();
+  database = await openTestOrm();
   relay = await startRelay(database.url);
-  agent = await addAgent(client);
+  agent = await addAgent(database.orm);
 });
 
 afterAll(async () => {
   await relay.close();
-  await client.end();
-  await database.drop();
+  await database.close();
 });
 
 /** Begins a call with the largest body, and never sends it. */
@@ -77,7 +72,7 @@ async function fill(callers: readonly TestAgent[]): Promise<Socket[]> {
 }
 
 test('an account holds two of the largest bodies: more is 503, and another account is answered', async () => {
-  const stranger = await addAgent(client);
+  const stranger = await addAgent(database.orm);
   const held = await fill([agent, agent, agent]);
   const refused = await ask(relay, { token: agent.token });
   expect([refused.status, refused.headers.get('retry-after')]).toEqual([503, '1']);
@@ -88,8 +83,8 @@ test('an account holds two of the largest bodies: more is 503, and another accou
 
 test('all accounts together hold eight of the largest bodies, and what they held is free when they are gone', async () => {
   const callers: TestAgent[] = [];
-  for (let count = 0; count < 4; count += 1) callers.push(await addAgent(client));
-  const held = await fill([...callers, ...callers, await addAgent(client)]);
+  for (let count = 0; count < 4; count += 1) callers.push(await addAgent(database.orm));
+  const held = await fill([...callers, ...callers, await addAgent(database.orm)]);
   expect((await ask(relay, { token: agent.token })).status).toBe(503);
   for (const socket of held) socket.destroy();
   await eventually(async () => expect((await ask(relay, { token: agent.token })).status).toBe(200));
