@@ -49,6 +49,8 @@ describe('a mask that would take too long is refused', () => {
     const line = 'a'.repeat(1_000);
     expect(mask(line)).toBe(line);
     expect(() => Array.from({ length: 1_000 }, () => mask(line))).toThrow(MaskBudgetError);
+    // Also within a single text.
+    expect(() => createMask(values)('a'.repeat(20_000))).toThrow(MaskBudgetError);
   });
 
   test('by the length of the texts', () => {
