@@ -12,6 +12,7 @@ const report = z.object({ diagnostics: z.array(z.object({ code: z.string(), file
 const importing = (path: string) => `import { it } from '${path}';\nit();\n`;
 const importingType = (path: string) => `import type { It } from '${path}';\nexport type That = It;\n`;
 const DIRECTION = 'eslint(no-restricted-imports)';
+const FETCH = 'eslint(no-restricted-globals)';
 
 /** A file by its path, its text, and the rule it breaks; null: it is fine. */
 const FILES: [file: string, text: string, rule: string | null][] = [
@@ -59,6 +60,10 @@ const FILES: [file: string, text: string, rule: string | null][] = [
   ['api/c.ts', 'export const it = process.env;\n', 'node(no-process-env)'],
   ['api/main.ts', 'export const it = process.env;\n', null],
   ['api/d.ts', "console.log('it');\n", 'eslint(no-console)'],
+  ['api/m.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
+  ['runtime/openclaw/a.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
+  ['relay/f.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
+  ['runtime/openclaw/gateway-fetch.ts', "export const it = fetch('http://127.0.0.1/');\n", null],
   ['api/e.ts', 'export const it = (value: any) => String(value);\n', 'typescript(no-explicit-any)'],
   ['api/f.ts', "Promise.resolve('it');\n", 'typescript(no-floating-promises)'],
   ['api/g.ts', "export const it: string[] = JSON.parse('[]');\n", 'typescript(no-unsafe-assignment)'],
@@ -98,6 +103,7 @@ describe('the linter', () => {
   test.each(FILES.filter(([, , rule]) => rule === null))('lets pass %s: %j', (file) => {
     expect(found.get(file) ?? []).not.toContain(DIRECTION);
     expect(found.get(file) ?? []).not.toContain('node(no-process-env)');
+    expect(found.get(file) ?? []).not.toContain(FETCH);
   });
 });
 

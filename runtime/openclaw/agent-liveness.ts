@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Endpoint } from '../driver.ts';
+import { gatewayFetch } from './gateway-fetch.ts';
 
 const POLL_MS = 100;
 const PROBE_MS = 5_000;
@@ -44,12 +45,8 @@ export async function waitForAgents(
 /** Null when there is no answer. */
 async function statusOf(url: string, token: string, signal: AbortSignal): Promise<number | null> {
   try {
-    const response = await fetch(url, {
-      headers: { authorization: `Bearer ${token}` },
-      signal: AbortSignal.any([signal, AbortSignal.timeout(PROBE_MS)]),
-    });
-    await response.body?.cancel();
-    return response.status;
+    const headers = { authorization: `Bearer ${token}` };
+    return (await gatewayFetch(url, { headers, signal, timeoutMs: PROBE_MS })).status;
   } catch {
     return null;
   }

@@ -1,7 +1,9 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { z } from 'zod';
 import { deriveKey } from '../../lib/derive-key.ts';
+import { textUpTo } from './bounded-text.ts';
 import { GatewayConnectError } from './gateway-errors.ts';
+import { gatewayFetch } from './gateway-fetch.ts';
 import type { MasterKey } from './tokens.ts';
 
 /** Who we are to a gateway that does not take us for a process of its own machine. */
@@ -23,7 +25,8 @@ const PURPOSE = 'gateway-device';
 const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex');
 const KEY_BYTES = 32;
 const APPROVE_MS = 10_000;
-const pairingRefusal = z.looseObject({ error: z.looseObject({ message: z.string() }).optional() });
+const REFUSAL_BYTES = 1_024;
+const pairingRefusal = z.looseObject({ error: z.looseObject({ message: textUpTo(REFUSAL_BYTES) }).optional() });
 
 /**
  * The device as which we meet the gateway of one runtime: nothing has to be stored, and no two gateways know the same. A
@@ -59,17 +62,17 @@ export async function approveDevice(
   requestId: string,
 ): Promise<void> {
   const url = new URL('/api/v1/admin/rpc', wsUrl.replace(/^ws/, 'http'));
-  const response = await fetch(url, {
+  const { status, text } = await gatewayFetch(url, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     body: JSON.stringify({ method: 'device.pair.approve', params: { requestId } }),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(APPROVE_MS)]),
+    timeoutMs: APPROVE_MS,
+    signal,
   });
-  const text = await response.text();
-  if (response.ok) return;
+  if (status >= 200 && status < 300) return;
   const said = pairingRefusal.safeParse(jsonOf(text)).data?.error?.message ?? 'without a reason';
   // Asked by two at once, one of them comes second and is in all the same: the next try shows it.
-  throw new GatewayConnectError(`The gateway did not pair us (${response.status}): ${said}`, { retryable: true });
+  throw new GatewayConnectError(`The gateway did not pair us (${status}): ${said}`, { retryable: true });
 }
 
 function jsonOf(text: string): unknown {

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Endpoint, RuntimeExit } from '../driver.ts';
+import { textUpTo } from './bounded-text.ts';
+import { gatewayFetch } from './gateway-fetch.ts';
 
 const POLL_MS = 75;
 const PROBE_MS = 5_000;
@@ -77,7 +79,10 @@ export async function waitUntilReady(endpoint: Pick<Endpoint, 'httpUrl'>, option
   }
 }
 
-const readyzAnswer = z.looseObject({ failing: z.array(z.string()).catch([]) });
+/** So much of a name is kept: they go into the log. */
+const NAME_BYTES = 200;
+const MAX_NAMES = 100;
+const readyzAnswer = z.looseObject({ failing: z.array(textUpTo(NAME_BYTES)).max(MAX_NAMES).catch([]) });
 
 /**
  * What a gateway's /readyz answers within the time: `failing` is null when it is ready, else what it names. Null when
@@ -88,11 +93,9 @@ export async function probeReadiness(
   timeoutMs: number,
   signal?: AbortSignal,
 ): Promise<{ failing: readonly string[] | null } | null> {
-  const timeout = AbortSignal.timeout(timeoutMs);
   try {
-    const response = await fetch(`${httpUrl}/readyz`, { signal: signal ? AbortSignal.any([signal, timeout]) : timeout });
-    const body = await response.text();
-    return { failing: response.status === 200 ? null : failingIn(body) };
+    const { status, text } = await gatewayFetch(`${httpUrl}/readyz`, { timeoutMs, signal });
+    return { failing: status === 200 ? null : failingIn(text) };
   } catch {
     return null;
   }
