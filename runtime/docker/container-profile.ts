@@ -1,5 +1,6 @@
+import { gatewayCommand } from '../process/gateway-environment.ts';
 import type { RuntimeLayout } from '../process/runtime-layout.ts';
-import { CONFIG_DIR, containerEnvironment, GATEWAY_PORT, SKILLS_DIR, STATE_DIR, USER } from './in-container.ts';
+import { CONFIG_DIR, containerEnvironment, GATEWAY_PORT, PROGRAM, SKILLS_DIR, STATE_DIR, USER } from './in-container.ts';
 import type { StateMount } from './instance-storage.ts';
 
 export interface ContainerLimits {
@@ -62,6 +63,7 @@ export function gatewayContainer({ name, image, labels, limits, resolvers, state
     // A gateway takes up the state of a dead one only under the same host name.
     Hostname: name,
     User: USER,
+    Cmd: gatewayCommand(PROGRAM),
     Labels: labels,
     Env: Object.entries(containerEnvironment(limits.memoryMb)).map(([key, value]) => `${key}=${value}`),
     WorkingDir: STATE_DIR,

@@ -18,6 +18,14 @@ export function tempDirOf({ stateDir }: Pick<RuntimeLayout, 'stateDir'>): string
   return join(stateDir, 'tmp');
 }
 
+/**
+ * The command that runs a gateway. A signal does not open Node's debugger, through which an agent could speak in the
+ * gateway's place. Not in NODE_OPTIONS: programs of agents inherit that, and an older Node refuses to start with it.
+ */
+export function gatewayCommand({ node, entry }: GatewayProgram): string[] {
+  return [node, '--disable-sigusr1', entry, 'gateway'];
+}
+
 /** Where gateways, and the skills of their agents, find programs. */
 export function programPath(node: string): string {
   return [dirname(node), '/usr/local/bin', '/usr/bin', '/bin'].join(delimiter);

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { gatewayEnvironment } from './gateway-environment.ts';
+import { gatewayCommand, gatewayEnvironment } from './gateway-environment.ts';
 import type { GatewayProgram } from './gateway-environment.ts';
 import { clearRecords, readExit, readRecord } from './gateway-record.ts';
 import type { GatewayRecord } from './gateway-record.ts';
@@ -28,7 +28,7 @@ export async function startGateway(layout: RuntimeLayout, program: GatewayProgra
   await clearRecords(layout);
   const output = await open(layout.outputFile, 'a', 0o600);
   try {
-    const wrapper = spawn('/bin/sh', [WRAPPER, layout.root, randomUUID(), program.node, program.entry, 'gateway'], {
+    const wrapper = spawn('/bin/sh', [WRAPPER, layout.root, randomUUID(), ...gatewayCommand(program)], {
       cwd: layout.stateDir,
       env: gatewayEnvironment(layout, program),
       detached: true,
