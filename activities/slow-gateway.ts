@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { AgentsNotLiveError } from '../runtime/openclaw/agent-liveness.ts';
-import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
+import { GatewayConnectError, GatewayFloodError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
 import { createSlownessMeter } from '../runtime/slowness.ts';
 import type { Slowness } from '../runtime/slowness.ts';
 import type { StepDeps } from './step-deps.ts';
@@ -50,5 +50,6 @@ export async function failedForSlowness(deps: Deps, of: OfGateway, error: unknow
 
 function mayBeSlowness(error: unknown): boolean {
   if (error instanceof AgentsNotLiveError) return true;
+  if (error instanceof GatewayFloodError) return false;
   return (error instanceof GatewayConnectError || error instanceof GatewayRequestError) && error.retryable;
 }

@@ -3,7 +3,7 @@ import { isDatabaseAway } from '../database/failure-kind.ts';
 import type { StepFailure, StepInterruption } from '../domain/failures.ts';
 import { InstanceDiskFullError, StaleEpochError } from '../runtime/driver.ts';
 import { AgentsNotLiveError } from '../runtime/openclaw/agent-liveness.ts';
-import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
+import { GatewayConnectError, GatewayFloodError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
 import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/readiness.ts';
 import { GatewayBrokenError } from '../runtime/openclaw/turn-proof.ts';
 import { StorageError } from '../runtime/process/storage-error.ts';
@@ -29,6 +29,7 @@ export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
   if (error instanceof GatewayDiedError) return error.retryable ? 'gateway_died' : 'gateway_config_refused';
   if (error instanceof GatewayNotReadyError) return error.isDamaged ? 'gateway_damaged' : 'gateway_not_ready';
   if (error instanceof AgentsNotLiveError) return 'agents_not_live';
+  if (error instanceof GatewayFloodError) return 'gateway_flood';
   if (error instanceof GatewayConnectError || error instanceof GatewayRequestError) return 'gateway_unreachable';
   if (error instanceof StorageError) return 'storage_refused';
   if (error instanceof InstanceDiskFullError) return 'disk_full';

@@ -6,6 +6,7 @@ export type StepFailure =
   | 'gateway_unreachable'
   | 'gateway_broken'
   | 'gateway_damaged'
+  | 'gateway_flood'
   | 'agents_not_live'
   | 'storage_refused'
   | 'fenced'
@@ -48,6 +49,11 @@ export const STEP_FAILURES = {
     message:
       'The gateway cannot read the data that it keeps, and another start would not mend that. Have the operator restore a backup, then start the instance again.',
     retryable: false,
+  },
+  gateway_flood: {
+    code: 'gateway_flood',
+    message: `The gateway sent more than the platform reads from one gateway, so it is being replaced. Have its agents say less at once. ${TRIED_AGAIN}`,
+    retryable: true,
   },
   agents_not_live: {
     code: 'config_refused',
@@ -122,6 +128,12 @@ export const INSTANCE_NOTES = {
     code: 'disk_full',
     message:
       'The disk of the instance is full, so its agents cannot answer. Have an agent remove files, or ask for a larger disk.',
+    retryable: true,
+  },
+  gateway_flood: {
+    code: 'gateway_flood',
+    message:
+      'The gateway sends more than the platform reads from one gateway, so the connection to it is closed for a while each time. When that goes on, it is started again. Have its agents say less at once.',
     retryable: true,
   },
   content_drift: {

@@ -7,6 +7,7 @@
  * - `not_begun`: it accepted a turn and has not begun it, though it has room to run it.
  * - `not_ready`: its own readiness check says that it takes no work.
  * - `tools_closed`: the tools of its agents fail, though turns are answered.
+ * - `flooding`: it sent more than it may, so that the connection to it was closed.
  */
 export type RefusalSign =
   | 'cleanup_failed'
@@ -17,7 +18,8 @@ export type RefusalSign =
   | 'start_changed'
   | 'not_begun'
   | 'not_ready'
-  | 'tools_closed';
+  | 'tools_closed'
+  | 'flooding';
 
 interface Patience {
   /** So many refusals at least. */
@@ -39,10 +41,11 @@ const PATIENCE: Record<RefusalSign, Patience> = {
   not_begun: LATER,
   not_ready: { times: 3, spanMs: 60_000 },
   tools_closed: SOON,
+  flooding: SOON,
 };
 
 /** Signs that are about the process as a whole, whatever its conversations do. */
-const OF_THE_PROCESS: readonly RefusalSign[] = ['cleanup_failed', 'not_ready', 'tools_closed'];
+const OF_THE_PROCESS: readonly RefusalSign[] = ['cleanup_failed', 'not_ready', 'tools_closed', 'flooding'];
 
 /** How many turns a gateway runs at once: `maxConcurrent` in its configuration. */
 export const GATEWAY_RUNS_AT_ONCE = 8;

@@ -14,7 +14,7 @@ import { cronOccurrence, recordCronRun } from '../database/queries/record-cron-r
 import type { CronResult } from '../database/queries/record-cron-run.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { RecentTexts } from '../lib/recent-texts.ts';
-import { listCronRuns, listCrons, removeCron } from '../runtime/openclaw/crons.ts';
+import { cronPages, cronRunPages, removeCron } from '../runtime/openclaw/crons.ts';
 import type { CronJob, CronRun } from '../runtime/openclaw/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
 import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/run-text.ts';
@@ -28,7 +28,7 @@ import type { TurnDeps } from './turn-deps.ts';
 type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
 
 /** Answers are kept until the gateway says that their run is over. */
-const TEXTS_REMEMBERED = 50;
+const REMEMBERED = { texts: 50, characters: 8 * 1024 ** 2 };
 /** The gateway writes a run down when it is over; so much later at most. */
 const LATE_MS = 10 * 60_000;
 
@@ -46,7 +46,7 @@ export class CronWatch {
   readonly #instanceId: string;
   readonly #client: GatewayClient;
   readonly #recorder: Recorder;
-  readonly #said = new RecentTexts(TEXTS_REMEMBERED);
+  readonly #said = new RecentTexts(REMEMBERED);
 
   constructor(deps: Deps, instanceId: string, client: GatewayClient) {
     this.#deps = deps;
@@ -133,26 +133,31 @@ export class CronWatch {
   async #readJobs(): Promise<Set<string>> {
     const instanceId = this.#instanceId;
     const askedAt = await databaseNow(this.#em());
-    const jobs = await listCrons(this.#client);
-    for (const job of jobs) if (!job.isInternal) await this.#note(job, false);
-    await noteCronsGone(this.#em(), { instanceId, listed: jobs.map(({ id }) => id), askedAt });
-    return new Set(jobs.filter(({ isInternal }) => isInternal).map(({ id }) => id));
+    const listed: string[] = [];
+    const internal = new Set<string>();
+    for await (const { jobs } of cronPages(this.#client)) {
+      for (const job of jobs) {
+        listed.push(job.id);
+        if (job.isInternal) internal.add(job.id);
+        else await this.#note(job, false);
+      }
+    }
+    await noteCronsGone(this.#em(), { instanceId, listed, askedAt });
+    return internal;
   }
 
   /** The runs that ended since then and are not recorded, the last first, and when the last of all ended. */
   async #findMissed(sinceMs: number): Promise<{ missed: CronRun[]; newestMs: number }> {
     const missed: CronRun[] = [];
     let newestMs = 0;
-    for (let offset: number | null = 0; offset !== null && !this.#recorder.isOver();) {
-      const page = await listCronRuns(this.#client, offset);
-      const keys = page.runs.map(({ jobId, runAtMs }) => cronOccurrence(jobId, runAtMs));
+    for await (const { runs } of cronRunPages(this.#client)) {
+      const keys = runs.map(({ jobId, runAtMs }) => cronOccurrence(jobId, runAtMs));
       const recorded = await findRecorded(this.#em(), this.#instanceId, keys);
-      for (const run of page.runs) {
+      for (const run of runs) {
         newestMs = Math.max(newestMs, run.endedAtMs);
         if (!recorded.has(cronOccurrence(run.jobId, run.runAtMs))) missed.push(run);
       }
-      const isOld = page.runs.every(({ endedAtMs }) => endedAtMs < sinceMs);
-      offset = isOld ? null : page.nextOffset;
+      if (this.#recorder.isOver() || runs.every(({ endedAtMs }) => endedAtMs < sinceMs)) break;
     }
     return { missed, newestMs };
   }

@@ -1,15 +1,19 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff } from '../lib/backoff.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { deviceOf } from '../runtime/openclaw/device-identity.ts';
-import { connectGateway, GatewayConnectError } from '../runtime/openclaw/gateway-client.ts';
+import { connectGateway, GatewayConnectError, GatewayFloodError } from '../runtime/openclaw/gateway-client.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import type { InflowLimits } from '../runtime/openclaw/inflow-budget.ts';
 import { gatewayToken } from '../runtime/openclaw/tokens.ts';
 import type { MasterKey } from '../runtime/openclaw/tokens.ts';
 
 export interface GatewayConnections {
   /**
-   * The process's one live connection to the gateway of this runtime, made anew when there is none. Throws
-   * GatewayConnectError when no gateway runs or none lets us in, and the signal's reason when that ends the wait.
+   * The process's one live connection to the gateway of this runtime, made anew when there is none; after a flood only
+   * when a pause is over, up to half a minute that doubles each time. Throws GatewayConnectError when no gateway runs or
+   * none lets us in, and the signal's reason when that ends the wait.
    */
   get(runtimeId: string, signal: AbortSignal): Promise<GatewayClient>;
   /**
@@ -25,6 +29,8 @@ interface Deps {
   driver: Pick<RuntimeDriver, 'endpoint'>;
   /** The active one first: a gateway that was configured with an older one still takes its token. */
   masterKeys: readonly MasterKey[];
+  /** How much one gateway may send. */
+  inflow?: InflowLimits;
   log: Log;
 }
 
@@ -33,11 +39,38 @@ interface Entry {
   abort: AbortController;
 }
 
+/** The pauses of a gateway that flooded. */
+interface Floods {
+  pauses: Backoff;
+  untilMs: number;
+}
+
 const CONNECT_MS = 10_000;
+const FLOOD_PAUSES = { firstMs: 1_000, longestMs: 30_000 };
+/** A connection that lasts so long without a flood makes up for those before. */
+const CALM_MS = 60_000;
+const FLOODS_REMEMBERED = 1_000;
 
 /** Keeps at most one connection per runtime, shared by all who ask. */
-export function createGatewayConnections({ driver, masterKeys, log }: Deps): GatewayConnections {
+export function createGatewayConnections({ driver, masterKeys, inflow, log }: Deps): GatewayConnections {
   const entries = new Map<string, Entry>();
+  const floods = new Map<string, Floods>();
+
+  function noteFlood(runtimeId: string, { message: err }: GatewayFloodError): void {
+    const pauses = floods.get(runtimeId)?.pauses ?? new Backoff(FLOOD_PAUSES);
+    const pauseMs = pauses.nextMs();
+    floods.delete(runtimeId);
+    floods.set(runtimeId, { pauses, untilMs: performance.now() + pauseMs });
+    const [oldest] = floods.keys();
+    if (floods.size > FLOODS_REMEMBERED && oldest !== undefined) floods.delete(oldest);
+    log.warn({ runtimeId, err, pauseMs }, 'the connection to a gateway was closed because it sent too much');
+  }
+
+  async function connectAfterPause(runtimeId: string, signal: AbortSignal): Promise<GatewayClient> {
+    const pauseMs = (floods.get(runtimeId)?.untilMs ?? 0) - performance.now();
+    if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
+    return connect(runtimeId, signal);
+  }
 
   async function connect(runtimeId: string, signal: AbortSignal, number = 0): Promise<GatewayClient> {
     const endpoint = await driver.endpoint(runtimeId);
@@ -47,7 +80,7 @@ export function createGatewayConnections({ driver, masterKeys, log }: Deps): Gat
       try {
         const token = gatewayToken(key, runtimeId);
         const device = endpoint.peer === 'remote' ? deviceOf(key, runtimeId, number) : undefined;
-        return await connectGateway({ wsUrl: endpoint.wsUrl, token, device, signal, timeoutMs: CONNECT_MS });
+        return await connectGateway({ wsUrl: endpoint.wsUrl, token, device, signal, timeoutMs: CONNECT_MS, inflow });
       } catch (error) {
         refused = error;
         if (!(error instanceof GatewayConnectError) || error.retryable) break;
@@ -58,18 +91,23 @@ export function createGatewayConnections({ driver, masterKeys, log }: Deps): Gat
 
   function open(runtimeId: string): Entry {
     const abort = new AbortController();
-    const entry: Entry = { client: connect(runtimeId, abort.signal), abort };
+    const entry: Entry = { client: connectAfterPause(runtimeId, abort.signal), abort };
     entries.set(runtimeId, entry);
-    const forget = (): void => {
+    const forget = (reason: unknown): void => {
       if (entries.get(runtimeId) === entry) entries.delete(runtimeId);
+      if (reason instanceof GatewayFloodError) noteFlood(runtimeId, reason);
     };
     entry.client.then(
       (client) => {
         if (abort.signal.aborted) client.close();
-        void client.closed.then(forget);
+        const openedMs = performance.now();
+        void client.closed.then(() => {
+          if (performance.now() - openedMs >= CALM_MS) floods.delete(runtimeId);
+          forget(client.flood);
+        });
       },
       (err: unknown) => {
-        forget();
+        forget(err);
         log.debug({ err, runtimeId }, 'could not connect to a gateway');
       },
     );
@@ -77,6 +115,7 @@ export function createGatewayConnections({ driver, masterKeys, log }: Deps): Gat
   }
 
   function close(runtimeId: string): void {
+    floods.delete(runtimeId);
     const entry = entries.get(runtimeId);
     if (!entry) return;
     entries.delete(runtimeId);

@@ -29,6 +29,10 @@ const LOOK_AGAIN_UNBEGUN_MS = 10_000;
 const ABORT_AGAIN_MS = 2_000;
 const MAX_REFUSALS = 6;
 const RUNS_REMEMBERED = 1_000;
+/** Some wait for the gateway's answer. It runs eight turns, and some of jobs beside them. */
+const TURNS_AT_ONCE = 16;
+/** After more was reported than can be taken. */
+const AGAIN_MS = 5_000;
 
 /**
  * Follows every turn of one instance over one connection to its gateway, for the holder of its shard: hears every
@@ -52,6 +56,7 @@ export class InstanceWatch {
   readonly #reopen = new Map<string, ClosedSession>();
   /** Since when a turn is known to be accepted and not begun. */
   readonly #unbegunSince = new Map<string, number>();
+  #again: NodeJS.Timeout | undefined;
 
   constructor(deps: TurnDeps, instance: WatchedInstance, client: GatewayClient) {
     const { instanceId, shardEpoch } = instance;
@@ -59,14 +64,20 @@ export class InstanceWatch {
     this.#deps = deps;
     this.#client = client;
     this.#claimant = { kind: 'shard', shardEpoch };
-    this.#tasks = new TurnTasks((err, messageId) => {
-      if (this.#ending.signal.aborted) return;
-      const isRefused = isDatabaseRefusal(err);
-      deps.log[isRefused ? 'warn' : 'debug']({ err, instanceId, messageId }, 'could not settle a turn yet');
-      if (isRefused) this.#noteRefusal(messageId);
+    this.#tasks = new TurnTasks({
+      atOnce: TURNS_AT_ONCE,
+      onFailure: (err, messageId) => {
+        if (this.#ending.signal.aborted) return;
+        const isRefused = isDatabaseRefusal(err);
+        deps.log[isRefused ? 'warn' : 'debug']({ err, instanceId, messageId }, 'could not settle a turn yet');
+        if (isRefused) this.#noteRefusal(messageId);
+      },
+      onOverflow: () => {
+        this.#again ??= setTimeout(() => this.#readBackNow(), AGAIN_MS);
+      },
     });
     this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
-    this.#run(instanceId, () => this.#readBack());
+    this.#readBackNow();
   }
 
   /** Does what the database says is to be done. */
@@ -87,6 +98,7 @@ export class InstanceWatch {
   /** Resolves when nothing of it is under way any more. */
   async end(): Promise<void> {
     this.#unsubscribe();
+    clearTimeout(this.#again);
     this.#ending.abort(new Error('The watch has ended'));
     await this.#tasks.idle();
   }
@@ -257,6 +269,11 @@ export class InstanceWatch {
       const turn = await findTurnInFlight(this.#em(), conversationId);
       if (turn) this.#settle(turn.messageId);
     });
+  }
+
+  #readBackNow(): void {
+    this.#again = undefined;
+    if (!this.#ending.signal.aborted) this.#run(this.instance.instanceId, () => this.#readBack());
   }
 
   async #readBack(): Promise<void> {

@@ -50,7 +50,7 @@ export class MessageWatch {
   #onEvent(event: GatewayEvent): void {
     if (event.kind !== 'final' || isTurnKey(event.runId) || event.text === '') return;
     const { sessionKey } = event;
-    if (agentOfConversation(sessionKey) !== null) this.#recorder.run(sessionKey, () => this.#readConversation(sessionKey));
+    if (agentOfConversation(sessionKey) !== null) this.#recorder.runOnce(sessionKey, () => this.#readConversation(sessionKey));
   }
 
   async #readConversation(sessionKey: string): Promise<void> {

@@ -3,13 +3,14 @@ import { TurnTasks } from './turn-tasks.ts';
 
 const READ_BACK = 'read back';
 const AGAIN_MS = 5_000;
+const AT_ONCE = 4;
 
 interface Recording {
   client: GatewayClient;
   onEvent(event: GatewayEvent): void;
   /** Writes down what was missed. Harmless to repeat. */
   readBack(): Promise<void>;
-  /** Told of what could not be written down. It is found by reading back again, five seconds later. */
+  /** Told of what could not be written down. It is found by reading back again, five seconds later, as what was too much is. */
   onFailure(err: unknown, name: string): void;
 }
 
@@ -23,7 +24,11 @@ export class Recorder {
 
   constructor(recording: Recording) {
     this.#recording = recording;
-    this.#tasks = new TurnTasks((err, name) => this.#onFailure(err, name));
+    this.#tasks = new TurnTasks({
+      atOnce: AT_ONCE,
+      onFailure: (err, name) => this.#onFailure(err, name),
+      onOverflow: () => this.#readBackLater(),
+    });
     this.#unsubscribe = recording.client.onEvent((event) => recording.onEvent(event));
     this.#readBack();
   }
@@ -40,9 +45,12 @@ export class Recorder {
 
   /** Does this after what was begun under the same name, unless it is over by then. */
   run(name: string, work: () => Promise<void>): void {
-    this.#tasks.run(name, async () => {
-      if (!this.isOver()) await work();
-    });
+    this.#tasks.run(name, () => this.#unlessOver(work));
+  }
+
+  /** The same for work that sees all that happened until it begins, so that it waits once for each name. */
+  runOnce(name: string, work: () => Promise<void>): void {
+    this.#tasks.runOnce(name, () => this.#unlessOver(work));
   }
 
   /** Resolves when nothing of it is under way any more. */
@@ -53,14 +61,22 @@ export class Recorder {
     await this.#tasks.idle();
   }
 
+  async #unlessOver(work: () => Promise<void>): Promise<void> {
+    if (!this.isOver()) await work();
+  }
+
   #readBack(): void {
-    this.run(READ_BACK, () => this.#recording.readBack());
+    this.#again = undefined;
+    this.runOnce(READ_BACK, () => this.#recording.readBack());
+  }
+
+  #readBackLater(): void {
+    if (!this.isOver()) this.#again ??= setTimeout(() => this.#readBack(), AGAIN_MS);
   }
 
   #onFailure(err: unknown, name: string): void {
     if (this.isOver()) return;
     this.#recording.onFailure(err, name);
-    clearTimeout(this.#again);
-    this.#again = setTimeout(() => this.#readBack(), AGAIN_MS);
+    this.#readBackLater();
   }
 }

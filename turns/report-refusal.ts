@@ -1,4 +1,5 @@
 import { beginBreakdown } from '../database/queries/begin-breakdown.ts';
+import type { Breakdown } from '../database/queries/begin-breakdown.ts';
 import { noteInstance } from '../database/queries/note-instance.ts';
 import { noteRefusal } from '../database/queries/note-refusal.ts';
 import type { Refusal } from '../database/queries/note-refusal.ts';
@@ -107,13 +108,25 @@ export async function reportUnbegun(deps: ReportDeps, turn: RefusedTurn, bootId:
   if (verdict === 'end_turn') await endTurnFirst(deps, messageId, failedEnd('agent_failed'));
 }
 
+/**
+ * Reports that the connection to a gateway process was closed because it sent more than it may. The instance says so
+ * until two minutes without a flood are over; a process that goes on is replaced.
+ */
+export async function reportFlood(
+  deps: ReportDeps,
+  { instanceId, bootId }: { instanceId: string; bootId: string },
+): Promise<void> {
+  await noteInstance(deps.orm.em.fork(), { instanceId, note: 'gateway_flood' });
+  await reportSign(deps, { instanceId, bootId, conversationId: null, sign: 'flooding' });
+}
+
 /** Reports what was seen of a gateway process, and has it replaced when it is broken. */
 export async function reportSign(deps: ReportDeps, refusal: Refusal): Promise<GatewayVerdict> {
   const verdict = await runTransaction(deps.orm.em, (em) => noteRefusal(em, refusal));
   if (verdict === 'restart') {
     const { instanceId, bootId, sign } = refusal;
     deps.log.warn({ instanceId, bootId, sign }, 'a gateway takes no messages any more');
-    await replaceGateway(deps, { instanceId, bootId, failure: 'gateway_broken' });
+    await replaceGateway(deps, { instanceId, bootId, failure: sign === 'flooding' ? 'gateway_flood' : 'gateway_broken' });
   }
   return verdict;
 }
@@ -121,7 +134,7 @@ export async function reportSign(deps: ReportDeps, refusal: Refusal): Promise<Ga
 interface Broken {
   instanceId: string;
   bootId: string;
-  failure: 'gateway_broken' | 'gateway_damaged';
+  failure: Breakdown['failure'];
 }
 
 async function replaceGateway({ orm, makeId, clock, log }: ReportDeps, broken: Broken): Promise<void> {

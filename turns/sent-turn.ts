@@ -8,7 +8,7 @@ import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw
 import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import type { GatewayConnections } from './gateway-connections.ts';
-import { pauseAfter, reportRefusal, reportUnbegun } from './report-refusal.ts';
+import { pauseAfter, reportFlood, reportRefusal, reportUnbegun } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -91,6 +91,7 @@ export class SentTurn {
       return await this.#follow(client);
     } finally {
       unsubscribe();
+      if (client.flood) await reportFlood(this.#deps, { instanceId: this.#turn.instanceId, bootId: client.bootId });
     }
   }
 

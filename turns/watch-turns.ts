@@ -6,7 +6,7 @@ import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { CronWatch } from './cron-watch.ts';
 import { InstanceWatch } from './instance-watch.ts';
 import { MessageWatch } from './message-watch.ts';
-import { reportNotReady } from './report-refusal.ts';
+import { reportFlood, reportNotReady } from './report-refusal.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
 export type { WatchedInstance } from '../database/queries/watched-turns.ts';
@@ -16,6 +16,8 @@ export interface TurnWatch {
   attach(client: GatewayClient): void;
   /** Reports that the gateway process said once more that it is not ready; without a connection too. */
   noteUnready(bootId: string, failing: readonly string[]): void;
+  /** Reports that the connection to the gateway process was closed because it sent too much. */
+  noteFlood(bootId: string): void;
   /** Ends it. Resolves when nothing of it is under way any more. */
   detach(): Promise<void>;
 }
@@ -71,21 +73,21 @@ class Watches {
   }
 
   watch(instance: WatchedInstance): TurnWatch {
+    const { instanceId } = instance;
     const entry: Entry = { current: null, beside: [] };
     this.#entries.add(entry);
+    const orWarn = (reported: Promise<void>): void =>
+      void reported.catch((err: unknown) =>
+        this.#deps.log.warn({ err, instanceId }, 'could not report what a gateway does wrong; trying again'),
+      );
     return {
       attach: (client) => {
         void this.#end(entry);
-        const { instanceId } = instance;
         entry.current = new InstanceWatch(this.#deps, instance, client);
         entry.beside = [new CronWatch(this.#deps, instanceId, client), new MessageWatch(this.#deps, instanceId, client)];
       },
-      noteUnready: (bootId, failing) => {
-        const { instanceId } = instance;
-        reportNotReady(this.#deps, { instanceId, bootId, failing }).catch((err: unknown) =>
-          this.#deps.log.warn({ err, instanceId }, 'could not report a gateway that is not ready; trying again'),
-        );
-      },
+      noteUnready: (bootId, failing) => orWarn(reportNotReady(this.#deps, { instanceId, bootId, failing })),
+      noteFlood: (bootId) => orWarn(reportFlood(this.#deps, { instanceId, bootId })),
       detach: () => {
         this.#entries.delete(entry);
         return this.#end(entry);

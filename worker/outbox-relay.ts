@@ -4,7 +4,7 @@ import type { Notifications } from '../database/notifications.ts';
 import { claimOutbox, deleteOutbox, postponeOutbox } from '../database/queries/claim-outbox.ts';
 import type { OutboxRow } from '../database/queries/claim-outbox.ts';
 import type { Log } from '../lib/log.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff } from '../lib/backoff.ts';
 import { GRPC, grpcCodeOf } from './grpc-code.ts';
 import { startPoller } from './poller.ts';
 import { ensureTemporalSetup, updateSchedules } from './schedules.ts';

@@ -2,12 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayToWatch } from '../database/queries/gateways-to-watch.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
+import { GatewayFloodError } from '../runtime/openclaw/gateway-client.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { createSlownessMeter } from '../runtime/slowness.ts';
 import type { Slowness, SlownessDeps } from '../runtime/slowness.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnWatch } from '../turns/watch-turns.ts';
-import { Backoff } from './backoff.ts';
+import { Backoff } from '../lib/backoff.ts';
 import { Silence } from './silence.ts';
 import type { ProbeAnswer } from './silence.ts';
 
@@ -94,6 +95,7 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
         turnWatch.attach(client);
         await Promise.race([client.closed, aborted(over.signal)]);
         connected = null;
+        if (client.flood) turnWatch.noteFlood(bootId);
       }
       const pauseMs = SHORTEST_PAUSE_MS + deps.random() * (pauses.nextMs() - SHORTEST_PAUSE_MS);
       const death = await deathWithin(pauseMs, gateway, deps, over.signal);
@@ -133,7 +135,7 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
 /** The connection to the process that is watched; null when there is none now, `replaced` when another process answers. */
 async function findProcess(
   { runtimeId, bootId }: WatchedGateway,
-  { connections, log }: Deps,
+  { connections, turnWatch, log }: Deps,
   signal: AbortSignal,
 ): Promise<GatewayClient | 'replaced' | null> {
   try {
@@ -144,7 +146,9 @@ async function findProcess(
     const fresh = await connections.get(runtimeId, signal);
     return fresh.bootId === bootId ? fresh : 'replaced';
   } catch (err) {
-    if (!signal.aborted) log.info({ err, runtimeId }, 'no connection to a watched gateway; trying again');
+    if (signal.aborted) return null;
+    if (err instanceof GatewayFloodError) turnWatch.noteFlood(bootId);
+    log.info({ err, runtimeId }, 'no connection to a watched gateway; trying again');
     return null;
   }
 }

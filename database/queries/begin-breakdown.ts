@@ -12,7 +12,7 @@ export interface Breakdown {
   /** The gateway process that it is about. */
   bootId: string;
   /** `gateway_damaged`: another process of it would refuse as well. */
-  failure: 'gateway_broken' | 'gateway_damaged';
+  failure: 'gateway_broken' | 'gateway_damaged' | 'gateway_flood';
   now: Date;
   makeId: MakeId;
 }

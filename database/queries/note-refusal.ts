@@ -86,7 +86,7 @@ async function readEvidence(em: EntityManager, { instanceId, bootId, conversatio
  * Forgets refusals of these instances that came to nothing: of a process that was replaced, of a conversation that was
  * answered since, or of one that was not refused for two minutes; a process that was not ready is asked every three
  * seconds, so ten are enough. Where none is left the meter runs again, as if it had
- * never stopped.
+ * never stopped. An instance whose floods are forgotten does not speak of them any more.
  */
 export async function forgetRefusals(em: EntityManager, instanceIds: readonly string[]): Promise<void> {
   await em.execute(
@@ -100,7 +100,10 @@ export async function forgetRefusals(em: EntityManager, instanceIds: readonly st
           and (refusal.boot_id is distinct from instance.boot_id or refusal.last_at < now() - case sign when 'not_ready' then interval '10 seconds' else interval '2 minutes' end
                or exists (select from messages m
                            where m.conversation_id = refusal.conversation_id and m.status = 'completed' and m.ended_at > refusal.last_at))
-       returning refusal.instance_id, refusal.boot_id, refusal.conversation_id
+       returning refusal.instance_id, refusal.boot_id, refusal.conversation_id, refusal.sign
+     ), calm as (
+       update instances set reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
+        where id in (select instance_id from forgotten where sign = 'flooding') and status = 'running' and reason_code = 'gateway_flood'
      )
      update runtime_intervals i set refusing_since = null
        from instance
@@ -108,7 +111,7 @@ export async function forgetRefusals(em: EntityManager, instanceIds: readonly st
         and instance.id in (select instance_id from forgotten)
         and not exists (select from gateway_refusals refusal
                          where refusal.instance_id = instance.id and refusal.boot_id = instance.boot_id
-                           and (refusal.instance_id, refusal.boot_id, refusal.conversation_id) not in (select * from forgotten))`,
+                           and (refusal.instance_id, refusal.boot_id, refusal.conversation_id) not in (select instance_id, boot_id, conversation_id from forgotten))`,
     [JSON.stringify(instanceIds)],
     'run',
   );

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { gatewayId, textUpTo } from './bounded-text.ts';
 import { conversationIdOf } from './session-key.ts';
 
 /** When a job runs. Null stands for a kind that only agents make: when a command ends, when it prints a line. */
@@ -56,28 +57,34 @@ export function declarationOf(cronId: string): string {
   return `${DECLARED_BY_US}${cronId}`;
 }
 
-const text = z.string().nullish().catch(null);
+/** What the gateway says beside contents, which it cuts itself far before this. */
+const NOTE_BYTES = 16 * 1024;
+const MESSAGE_BYTES = 1024 ** 2;
+
+const id = gatewayId.nullish().catch(null);
+const note = textUpTo(NOTE_BYTES).nullish().catch(null);
+const message = textUpTo(MESSAGE_BYTES).nullish().catch(null);
 const millis = z.number().nullish().catch(null);
 
 const schedule = z.discriminatedUnion('kind', [
-  z.looseObject({ kind: z.literal('cron'), expr: z.string(), tz: text }),
+  z.looseObject({ kind: z.literal('cron'), expr: z.string(), tz: id }),
   z.looseObject({ kind: z.literal('every'), everyMs: z.number() }),
   z.looseObject({ kind: z.literal('at'), at: z.string() }),
 ]);
 
 const cronJob = z
   .looseObject({
-    id: z.string().min(1),
-    agentId: text,
-    effectiveAgentId: text,
-    name: z.string(),
+    id: gatewayId.min(1),
+    agentId: id,
+    effectiveAgentId: id,
+    name: textUpTo(NOTE_BYTES),
     enabled: z.boolean().catch(true),
     updatedAtMs: z.number().catch(0),
-    declarationKey: text,
-    sessionTarget: text,
-    sessionKey: text,
+    declarationKey: id,
+    sessionTarget: id,
+    sessionKey: id,
     schedule: schedule.nullish().catch(null),
-    payload: z.looseObject({ message: text, text }).nullish().catch(null),
+    payload: z.looseObject({ message, text: message }).nullish().catch(null),
     state: z.looseObject({ nextRunAtMs: millis }).nullish().catch(null),
   })
   .transform((raw): CronJob => {
@@ -110,15 +117,15 @@ function scheduleOf(raw: z.infer<typeof schedule>): CronSchedule {
 
 const cronRun = z
   .looseObject({
-    jobId: z.string().min(1),
-    jobName: text,
+    jobId: gatewayId.min(1),
+    jobName: note,
     status: z.enum(['ok', 'error', 'skipped']),
-    summary: text,
-    error: text,
-    errorReason: text,
+    summary: note,
+    error: note,
+    errorReason: note,
     delivered: z.boolean().nullish().catch(null),
-    sessionKey: text,
-    sessionId: text,
+    sessionKey: id,
+    sessionId: id,
     runAtMs: z.number(),
     durationMs: millis,
     ts: millis,
@@ -139,10 +146,10 @@ const cronRun = z
     };
   });
 
-const cronEvent = z.looseObject({ action: z.string(), jobId: z.string(), job: cronJob.nullish().catch(null) });
+const cronEvent = z.looseObject({ action: z.string(), jobId: gatewayId, job: cronJob.nullish().catch(null) });
 
 /** Where the event of a run says why it failed; a listed run says it itself. */
-const failedJob = z.looseObject({ job: z.looseObject({ state: z.looseObject({ lastErrorReason: text }) }) });
+const failedJob = z.looseObject({ job: z.looseObject({ state: z.looseObject({ lastErrorReason: note }) }) });
 
 /** What a gateway says about its jobs by itself. */
 export type CronEvent =

@@ -2,6 +2,7 @@ import { addedJob, declarationOf, jobsPage, runsPage, updatedJob } from './cron-
 import type { CronJob, CronRun, CronSchedule } from './cron-frames.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import { GatewayRequestError } from './gateway-errors.ts';
+import { pagesOf } from './gateway-pages.ts';
 
 export type { CronJob, CronRun, CronSchedule } from './cron-frames.ts';
 
@@ -23,27 +24,38 @@ export interface CronChanges {
   enabled?: boolean | undefined;
 }
 
-export interface RunsPage {
-  /** Those that ended last come first. */
-  runs: CronRun[];
-  /** Null on the last page. */
+interface CronsPage {
+  jobs: CronJob[];
   nextOffset: number | null;
 }
 
-const PAGE = 200;
+interface RunsPage {
+  /** Those that ended last come first. */
+  runs: CronRun[];
+  nextOffset: number | null;
+}
+
+/** The message of a job has up to 100,000 characters, of three bytes each at most: ten of them fit into a frame. */
+const JOBS_PAGE = 10;
+/** A hundred agents with a hundred jobs each. */
+const MAX_JOBS_PAGES = 1_000;
+const RUNS_PAGE = 200;
+/** The gateway keeps fewer runs. */
+const MAX_RUNS_PAGES = 50;
 const INVALID = 'INVALID_REQUEST';
 const UNKNOWN_JOB = /not found|unknown cron job/i;
 
-/** Every job of a gateway, also those that are switched off, and its own housekeeping. Throws GatewayRequestError. */
-export async function listCrons(client: GatewayClient): Promise<CronJob[]> {
-  const jobs: CronJob[] = [];
-  for (let offset: number | null = 0; offset !== null;) {
-    const params = { includeDisabled: true, includeDeliveryPreviews: false, limit: PAGE, offset };
-    const page = jobsPage.parse(await client.request('cron.list', params));
-    for (const job of page.jobs) if (job) jobs.push(job);
-    offset = page.hasMore ? (page.nextOffset ?? null) : null;
-  }
-  return jobs;
+/**
+ * Every job of a gateway in pages, also those that are switched off, and its own housekeeping. Throws
+ * GatewayRequestError, and GatewayFloodError: see pagesOf.
+ */
+export function cronPages(client: GatewayClient): AsyncGenerator<CronsPage, void, undefined> {
+  const params = { includeDisabled: true, includeDeliveryPreviews: false, limit: JOBS_PAGE };
+  const read = async (offset: number): Promise<CronsPage> => {
+    const { jobs, hasMore, nextOffset } = jobsPage.parse(await client.request('cron.list', { ...params, offset }));
+    return { jobs: jobs.flatMap((job) => job ?? []), nextOffset: hasMore ? (nextOffset ?? null) : null };
+  };
+  return pagesOf(client, { of: 'cron.list', maxPages: MAX_JOBS_PAGES, read });
 }
 
 /** Adds a job; repeating it is harmless for as long as the job exists. One for a single moment is switched off afterwards. Throws GatewayRequestError: see isRefusedCron. */
@@ -89,11 +101,16 @@ export async function runCron(client: GatewayClient, jobId: string): Promise<boo
   return (await orUnknown(client.request('cron.run', { id: jobId, mode: 'force' }))) !== null;
 }
 
-/** A page of what the jobs of a gateway have done, also of those that are gone. Throws GatewayRequestError. */
-export async function listCronRuns(client: GatewayClient, offset: number): Promise<RunsPage> {
-  const page = runsPage.parse(await client.request('cron.runs', { scope: 'all', limit: PAGE, offset, sortDir: 'desc' }));
-  const runs = page.entries.flatMap((run) => run ?? []);
-  return { runs, nextOffset: page.hasMore ? (page.nextOffset ?? null) : null };
+/**
+ * What the jobs of a gateway have done in pages, also those that are gone. Throws GatewayRequestError, and
+ * GatewayFloodError: see pagesOf.
+ */
+export function cronRunPages(client: GatewayClient): AsyncGenerator<RunsPage, void, undefined> {
+  const read = async (offset: number): Promise<RunsPage> => {
+    const page = runsPage.parse(await client.request('cron.runs', { scope: 'all', limit: RUNS_PAGE, offset, sortDir: 'desc' }));
+    return { runs: page.entries.flatMap((run) => run ?? []), nextOffset: page.hasMore ? (page.nextOffset ?? null) : null };
+  };
+  return pagesOf(client, { of: 'cron.runs', maxPages: MAX_RUNS_PAGES, read });
 }
 
 /** Whether the gateway found the job itself wrong, and not the moment. Its message then says what is wrong. */

@@ -6,11 +6,14 @@ import type { DeviceIdentity } from './device-identity.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import type { RequestOptions } from './gateway-connection.ts';
 import { GatewayConnectError, GatewayRequestError } from './gateway-errors.ts';
+import type { GatewayFloodError } from './gateway-errors.ts';
 import type { GatewayEvent } from './gateway-events.ts';
-import { challengeEvent, helloOk } from './gateway-frames.ts';
+import { challengeEvent, helloOk, MAX_FRAME_BYTES } from './gateway-frames.ts';
+import { INFLOW } from './inflow-budget.ts';
+import type { InflowLimits } from './inflow-budget.ts';
 
 export type { RequestOptions, SecondAnswer } from './gateway-connection.ts';
-export { CONNECTION_LOST, GatewayConnectError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
+export { CONNECTION_LOST, GatewayConnectError, GatewayFloodError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
 export type { GatewayEvent, OfRun } from './gateway-events.ts';
 
 /** One connection to one gateway process. It is never made anew: when it is gone, connect again. */
@@ -19,12 +22,16 @@ export interface GatewayClient {
   readonly bootId: string;
   /** Resolves when the connection is gone, however that came about. Never rejects. */
   readonly closed: Promise<void>;
+  /** What it was closed for, if that was a flood; null otherwise. */
+  readonly flood: GatewayFloodError | null;
   isOpen(): boolean;
   /** The payload of the (first) answer. Throws GatewayRequestError, and the signal's reason when it is aborted. */
   request(method: string, params: object, options?: RequestOptions): Promise<unknown>;
   /** Every event of the gateway, of all its conversations, from now on. Returns what ends it. A listener must not throw. */
   onEvent(listener: (event: GatewayEvent) => void): () => void;
   close(): void;
+  /** Closes it because the gateway sends more than it has reason to: this. The error says the same. */
+  endForFlood(what: string): GatewayFloodError;
 }
 
 export interface ConnectOptions {
@@ -35,13 +42,13 @@ export interface ConnectOptions {
   signal: AbortSignal;
   /** For everything until the gateway has let us in; a gateway that is still starting is asked again within it. */
   timeoutMs: number;
+  /** How much it may send. */
+  inflow?: InflowLimits | undefined;
 }
 
 const STARTING_REASON = 'startup-sidecars';
 const UNPAIRED = 'NOT_PAIRED';
 const STARTING_RETRY_MS = 250;
-/** The largest answer is a page of history: 1,000 rows. The gateway's own limit per frame is 25 MiB. */
-const MAX_FRAME_BYTES = 64 * 1024 ** 2;
 
 const SOCKET_OPTIONS: ClientOptions = {
   perMessageDeflate: false,
@@ -100,9 +107,10 @@ function asConnectError(error: unknown): unknown {
   return new GatewayConnectError(`The gateway refused the connection: ${message}`, { retryable, retryAfterMs });
 }
 
-async function connectOnce({ wsUrl, token, device }: ConnectOptions, signal: AbortSignal): Promise<GatewayClient> {
+async function connectOnce(options: ConnectOptions, signal: AbortSignal): Promise<GatewayClient> {
+  const { wsUrl, token, device, inflow = INFLOW } = options;
   const socket = new WebSocket(wsUrl, SOCKET_OPTIONS);
-  const connection = new GatewayConnection(socket);
+  const connection = new GatewayConnection(socket, inflow);
   const onAbort = (): void => connection.close();
   signal.addEventListener('abort', onAbort, { once: true });
   try {
@@ -115,7 +123,7 @@ async function connectOnce({ wsUrl, token, device }: ConnectOptions, signal: Abo
     return clientOf(connection, hello.server.bootId);
   } catch (error) {
     connection.close();
-    throw error;
+    throw connection.flood ?? error;
   } finally {
     signal.removeEventListener('abort', onAbort);
   }
@@ -162,9 +170,13 @@ function clientOf(connection: GatewayConnection, bootId: string): GatewayClient 
   return {
     bootId,
     closed: connection.closed,
+    get flood() {
+      return connection.flood;
+    },
     isOpen: () => connection.isOpen(),
     request: (method, params, options) => connection.request(method, params, options),
     onEvent: (listener) => connection.onEvent(listener),
     close: () => connection.close(),
+    endForFlood: (what) => connection.endForFlood(what),
   };
 }

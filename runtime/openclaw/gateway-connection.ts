@@ -1,9 +1,11 @@
 import type { WebSocket } from 'ws';
-import { CONNECTION_LOST, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
+import { CONNECTION_LOST, GatewayFloodError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
 import { parseEvent } from './gateway-events.ts';
 import type { GatewayEvent } from './gateway-events.ts';
-import { parseFrame } from './gateway-frames.ts';
+import { isAffordable, parseFrame } from './gateway-frames.ts';
 import type { ErrorShape, EventFrame, ResponseFrame } from './gateway-frames.ts';
+import { InflowBudget } from './inflow-budget.ts';
+import type { InflowLimits } from './inflow-budget.ts';
 import { MediaLines } from './media-lines.ts';
 
 export interface RequestOptions {
@@ -35,8 +37,14 @@ interface Waiting {
 const REQUEST_MS = 30_000;
 /** Of half a minute each: a gateway on a busy machine may be silent for as long as its watch waits for it. */
 const MISSED_TICKS = 6;
+/** How `ws` names a message that is larger than it may be, or is sent in too many pieces. */
+const TOO_LARGE = ['WS_ERR_UNSUPPORTED_MESSAGE_LENGTH', 'WS_ERR_TOO_MANY_BUFFERED_PARTS'];
 
-/** Frames over one socket: matches answers to requests, hands out events, and closes the socket when the peer is dead. */
+/**
+ * Frames over one socket: matches answers to requests, hands out events, and closes the socket when the peer is dead.
+ * All that a gateway sends comes in here, within a budget: the socket is paused when too much comes, and closed when
+ * that goes on, or when one frame is more than a gateway has reason to send.
+ */
 export class GatewayConnection {
   readonly closed: Promise<void>;
   readonly #socket: WebSocket;
@@ -45,24 +53,46 @@ export class GatewayConnection {
   readonly #listeners = new Set<(event: GatewayEvent) => void>();
   readonly #frameListeners = new Set<(frame: EventFrame) => void>();
   readonly #mediaLines = new MediaLines();
+  readonly #budget: InflowBudget;
   #lastId = 0;
   #heard = false;
+  #pause: NodeJS.Timeout | undefined;
+  #flood: GatewayFloodError | null = null;
 
-  constructor(socket: WebSocket) {
+  constructor(socket: WebSocket, inflow: InflowLimits) {
     this.#socket = socket;
+    this.#budget = new InflowBudget(inflow);
     this.closed = new Promise((resolve) => {
       socket.once('close', () => {
+        clearTimeout(this.#pause);
         this.#failAll();
         resolve();
       });
     });
     // A 'close' follows every error.
-    socket.on('error', () => {});
+    socket.on('error', (error) => {
+      if ('code' in error && TOO_LARGE.some((code) => code === error.code)) this.endForFlood('a message that is too large');
+    });
+    for (const beat of ['ping', 'pong'] as const) socket.on(beat, (data) => void this.#take(data.length));
     socket.on('message', (data, isBinary) => {
       this.#heard = true;
-      // Text messages come as one Buffer with the default binaryType.
-      if (!isBinary && Buffer.isBuffer(data)) this.#onFrame(data.toString());
+      // Messages come as one Buffer with the default binaryType.
+      if (!Buffer.isBuffer(data) || !this.#take(data.length) || isBinary) return;
+      if (isAffordable(data)) this.#onFrame(data.toString());
+      else this.endForFlood('a message of too many parts');
     });
+  }
+
+  /** What the gateway sent too much of, once the connection was closed for that; null otherwise. */
+  get flood(): GatewayFloodError | null {
+    return this.#flood;
+  }
+
+  /** Closes the connection because the gateway sends more than it has reason to: this. */
+  endForFlood(what: string): GatewayFloodError {
+    this.#flood ??= new GatewayFloodError(`The gateway sent more than it may: ${what}`);
+    this.close();
+    return this.#flood;
   }
 
   isOpen(): boolean {
@@ -119,6 +149,22 @@ export class GatewayConnection {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);
     });
+  }
+
+  /** False when that was the last of a flood. */
+  #take(bytes: number): boolean {
+    if (this.#flood) return false;
+    const { pauseMs, isFlood } = this.#budget.take(bytes, performance.now());
+    if (isFlood) this.endForFlood('messages without a pause');
+    else if (pauseMs > 0) this.#pauseFor(pauseMs);
+    return !isFlood;
+  }
+
+  /** What was read from the socket before goes on to come: each of it makes the pause longer. */
+  #pauseFor(ms: number): void {
+    clearTimeout(this.#pause);
+    this.#socket.pause();
+    this.#pause = setTimeout(() => this.#socket.resume(), ms);
   }
 
   #onFrame(text: string): void {

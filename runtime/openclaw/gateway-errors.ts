@@ -50,3 +50,10 @@ export class GatewayConnectError extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** The connection to a gateway was closed because it sent more than it may. It may be tried again after a pause. */
+export class GatewayFloodError extends GatewayConnectError {
+  constructor(message: string) {
+    super(message, { retryable: true });
+  }
+}

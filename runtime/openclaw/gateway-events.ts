@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { gatewayId } from './bounded-text.ts';
 import { parseCronEvent } from './cron-frames.ts';
 import type { CronEvent } from './cron-frames.ts';
 import type { EventFrame } from './gateway-frames.ts';
@@ -52,7 +53,7 @@ export interface ProviderFailure {
   httpStatus: number | null;
 }
 
-const ofRun = { runId: z.string(), sessionKey: z.string() };
+const ofRun = { runId: gatewayId, sessionKey: gatewayId };
 const text = z.string().nullish().catch(null);
 const message = z.looseObject({ content: messageContent.nullish() }).nullish().catch(null);
 
@@ -94,7 +95,7 @@ const chatEvent = z.discriminatedUnion('state', [
 ]);
 
 const sessionMessageEvent = z.looseObject({
-  sessionKey: z.string(),
+  sessionKey: gatewayId,
   message: z.looseObject({
     role: z.string(),
     content: messageContent.nullish().catch(null),

@@ -1,17 +1,24 @@
 import { z } from 'zod';
+import { jsonLimitProblem } from '../../lib/json-limits.ts';
+import type { JsonLimits } from '../../lib/json-limits.ts';
 import { storableText } from '../../lib/storable-text.ts';
+import { gatewayId, textUpTo } from './bounded-text.ts';
+
+/** What a gateway says of an error is for logs, and is matched with what we know of it. */
+const ERROR_BYTES = 16 * 1024;
+const errorText = textUpTo(ERROR_BYTES);
 
 const errorShape = z.looseObject({
-  code: z.string(),
-  message: z.string(),
+  code: errorText,
+  message: errorText,
   retryable: z.boolean().optional(),
   retryAfterMs: z.number().optional(),
   details: z
     .looseObject({
-      reason: z.string().optional(),
-      code: z.string().optional(),
-      requestId: z.string().optional(),
-      limit: z.string().optional(),
+      reason: errorText.optional(),
+      code: errorText.optional(),
+      requestId: gatewayId.optional(),
+      limit: errorText.optional(),
     })
     .optional()
     .catch(undefined),
@@ -43,6 +50,16 @@ export const helloOk = z.looseObject({
   server: z.looseObject({ bootId: z.string().min(1) }),
   policy: z.looseObject({ tickIntervalMs: z.number().int().positive() }),
 });
+
+/** The largest frame is an answer to chat.history, which is asked for by bytes. The gateway's own limit is 25 MiB. */
+export const MAX_FRAME_BYTES = 4 * 1024 ** 2;
+/** A page of 200 rows has less than a tenth of it. Without a limit 4 MiB of empty lists are 1.4 million of them. */
+const LIMITS: JsonLimits = { depth: 100, values: 100_000 };
+
+/** Whether a frame has no more parts than a gateway has reason to send. Parsing takes time and memory for each. */
+export function isAffordable(frame: Uint8Array): boolean {
+  return frame.length <= LIMITS.values || jsonLimitProblem(frame, LIMITS) === null;
+}
 
 /** How JSON writes NUL and halves of surrogate pairs: a frame without these escapes has neither in it. */
 const UNSTORABLE = /\\u(?:0000|d[89a-f])/i;

@@ -50,8 +50,12 @@ export interface HistoryRow {
 /** The tail that recovery needs: a turn with some seventy tool calls. */
 const ROWS = 200;
 const ROW_CHARS = 500_000;
-/** For one row that is asked for alone. */
-const MAX_ROW_CHARS = 2_000_000;
+/** Of all rows together: the rest of the answer has room in a frame too. The gateway leaves the oldest out. */
+const ROWS_BYTES = 3 * 1024 ** 2;
+/** For one row that is asked for alone, of up to three bytes a character. */
+const MAX_ROW_CHARS = 1_048_576;
+/** For all of them together: more than is kept of a reply. */
+const MAX_WHOLE_CHARS = 4 * MAX_ROW_CHARS;
 const MAX_KEYS = 50;
 
 const text = z.string().nullish().catch(null);
@@ -121,7 +125,13 @@ export async function readHistory(
   { sessionKey, keys, signal }: { sessionKey: string; keys: readonly string[]; signal?: AbortSignal },
 ): Promise<GatewayHistory> {
   if (keys.length > MAX_KEYS) throw new Error(`A history can be asked about ${MAX_KEYS} keys at most, not ${keys.length}`);
-  const params = { sessionKey, limit: ROWS, maxChars: ROW_CHARS, ...(keys.length > 0 && { inputRunIds: keys }) };
+  const params = {
+    sessionKey,
+    limit: ROWS,
+    maxChars: ROW_CHARS,
+    maxBytes: ROWS_BYTES,
+    ...(keys.length > 0 && { inputRunIds: keys }),
+  };
   const read = async () => parseHistory(await client.request('chat.history', params, signal ? { signal } : {}));
   const first = await read();
   const { status, lastRunId, inFlightRun } = first;
@@ -131,15 +141,18 @@ export async function readHistory(
   return { ...last, rows: await withOmittedAnswers(client, sessionKey, last.rows), status, lastRunId, inFlightRun };
 }
 
-/** Large answers have to be asked for one by one. */
+/** Large answers have to be asked for one by one, the last first: there is a limit to all of them. */
 async function withOmittedAnswers(client: GatewayClient, sessionKey: string, rows: readonly HistoryRow[]): Promise<HistoryRow[]> {
   const whole: HistoryRow[] = [];
-  for (const found of rows) {
+  let chars = 0;
+  for (const found of rows.toReversed()) {
     const { omitted, role, id: messageId } = found;
-    const asked = omitted && role === 'assistant' && messageId !== null;
-    whole.push(asked ? ((await wholeRow(client, { sessionKey, messageId })) ?? found) : found);
+    const asked = omitted && role === 'assistant' && messageId !== null && chars < MAX_WHOLE_CHARS;
+    const row = asked ? ((await wholeRow(client, { sessionKey, messageId })) ?? found) : found;
+    if (asked) chars += row.text.length;
+    whole.push(row);
   }
-  return whole;
+  return whole.toReversed();
 }
 
 async function wholeRow(client: GatewayClient, at: { sessionKey: string; messageId: string }): Promise<HistoryRow | null> {

@@ -2,8 +2,10 @@ import { RecentTexts } from '../../lib/recent-texts.ts';
 import type { GatewayEvent } from './gateway-events.ts';
 
 /** Runs that say something at the same time over one connection, and never end. */
-const RUNS_REMEMBERED = 1_000;
+const REMEMBERED = { texts: 1_000, characters: 1024 ** 2 };
 const MAX_LINES = 100;
+/** A longer one is none that could be opened. */
+const MAX_URL = 4_096;
 
 /**
  * An agent attaches a picture to what it says by a line `MEDIA:<path or URL>`. A gateway takes these lines out of the
@@ -11,7 +13,7 @@ const MAX_LINES = 100;
  * the end of the text of the `final` event.
  */
 export class MediaLines {
-  readonly #lines = new RecentTexts(RUNS_REMEMBERED);
+  readonly #lines = new RecentTexts(REMEMBERED);
 
   /** The event as its listeners get it. */
   restore(event: GatewayEvent): GatewayEvent {
@@ -23,7 +25,8 @@ export class MediaLines {
 
   #note({ runId, urls }: Extract<GatewayEvent, { kind: 'media' }>): void {
     const known = this.#lines.take(runId)?.split('\n') ?? [];
-    const lines = new Set([...known, ...urls.map((url) => `MEDIA:${url}`)]);
+    const said = urls.slice(0, MAX_LINES).filter((url) => url.length <= MAX_URL);
+    const lines = new Set([...known, ...said.map((url) => `MEDIA:${url}`)]);
     this.#lines.set(runId, [...lines].slice(0, MAX_LINES).join('\n'));
   }
 }

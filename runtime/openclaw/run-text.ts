@@ -17,6 +17,7 @@ const CUT = /…$/;
 const CUT_FROM = 1_900;
 const ROW_CHARS = 500_000;
 const ROWS = 200;
+const ROWS_BYTES = 3 * 1024 ** 2;
 /** The most that the gateway finds. */
 const HITS = 25;
 const MINUTE_MS = 60_000;
@@ -119,7 +120,7 @@ function textsOf({ messages }: History): string[] {
 }
 
 async function read(client: GatewayClient, place: object): Promise<History | null> {
-  const answer = await ask(client, 'chat.history', { ...place, limit: ROWS, maxChars: ROW_CHARS });
+  const answer = await ask(client, 'chat.history', { ...place, limit: ROWS, maxChars: ROW_CHARS, maxBytes: ROWS_BYTES });
   return historyAnswer.safeParse(answer).data ?? null;
 }
 

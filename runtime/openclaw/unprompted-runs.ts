@@ -2,6 +2,8 @@ import { z } from 'zod';
 import type { FinishReason } from '../../domain/turn.ts';
 import type { GatewayClient } from './gateway-client.ts';
 import type { GatewayHistory } from './gateway-history.ts';
+import { gatewayId } from './bounded-text.ts';
+import { pagesOf } from './gateway-pages.ts';
 import { decideRecovery, rerunsOf } from './recovery.ts';
 
 /** What an agent said by itself: in a run that nobody's message began. */
@@ -20,9 +22,10 @@ export interface SessionSeen {
 }
 
 const PAGE = 200;
+const MAX_PAGES = 50;
 
 const sessionsPage = z.looseObject({
-  sessions: z.array(z.looseObject({ key: z.string(), updatedAt: z.number().nullish().catch(null) })),
+  sessions: z.array(z.looseObject({ key: gatewayId, updatedAt: z.number().nullish().catch(null) })),
   nextOffset: z.number().nullish().catch(null),
 });
 
@@ -47,16 +50,26 @@ function endOf(history: GatewayHistory, runId: string): number | null {
   return history.rows.findLast((row) => row.role === 'assistant' && row.runId !== null && runs.includes(row.runId))?.atMs ?? null;
 }
 
-/** The conversations in which something happened since then, jobs' own and helpers of agents left out. Throws GatewayRequestError. */
+interface SessionsPage {
+  sessions: SessionSeen[];
+  nextOffset: number | null;
+}
+
+/**
+ * The conversations in which something happened since then, jobs' own and helpers of agents left out. Throws
+ * GatewayRequestError, and GatewayFloodError: see pagesOf.
+ */
 export async function listSessionsSince(client: GatewayClient, sinceMs: number): Promise<SessionSeen[]> {
   const seen: SessionSeen[] = [];
-  for (let offset: number | null = 0; offset !== null;) {
+  const read = async (offset: number): Promise<SessionsPage> => {
     const params = { limit: PAGE, offset, sortBy: 'updatedAt', excludeCron: true, excludeSubagents: true };
     const page = sessionsPage.parse(await client.request('sessions.list', params));
-    const rows = page.sessions.map(({ key, updatedAt }) => ({ sessionKey: key, updatedAtMs: updatedAt ?? 0 }));
-    seen.push(...rows.filter(({ updatedAtMs }) => updatedAtMs >= sinceMs));
-    const isOld = rows.every(({ updatedAtMs }) => updatedAtMs < sinceMs);
-    offset = isOld ? null : (page.nextOffset ?? null);
+    const sessions = page.sessions.map(({ key, updatedAt }) => ({ sessionKey: key, updatedAtMs: updatedAt ?? 0 }));
+    return { sessions, nextOffset: page.nextOffset ?? null };
+  };
+  for await (const { sessions } of pagesOf(client, { of: 'sessions.list', maxPages: MAX_PAGES, read })) {
+    seen.push(...sessions.filter(({ updatedAtMs }) => updatedAtMs >= sinceMs));
+    if (sessions.every(({ updatedAtMs }) => updatedAtMs < sinceMs)) break;
   }
   return seen;
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { listCrons } from '../../runtime/openclaw/crons.ts';
+import { listCrons } from '../support/cron-lists.ts';
 import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { listCrons, listCronRuns, removeCron } from '../../runtime/openclaw/crons.ts';
+import { removeCron } from '../../runtime/openclaw/crons.ts';
+import { listCronRuns, listCrons } from '../support/cron-lists.ts';
 import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { noteSeenCron } from '../../turns/note-cron.ts';
@@ -49,7 +50,7 @@ test('a cron is added, changed, run and deleted in the gateway itself', async ()
   expect(await account.ok('PATCH', `${path}/${cronId}`, { enabled: false })).toMatchObject({ enabled: false, nextRunAt: null });
   expect(await account.ok('POST', `${path}/${cronId}/run`)).toMatchObject({ cronId });
   await eventually(
-    async () => expect((await listCronRuns(client, 0)).runs).toMatchObject([{ status: 'ok', summary: 'Nothing new.' }]),
+    async () => expect(await listCronRuns(client)).toMatchObject([{ status: 'ok', summary: 'Nothing new.' }]),
     RUN_MS,
   );
   expect(await account.ok('GET', path)).toMatchObject({ crons: [{ cronId, name: 'Morning', schedule, enabled: false }] });

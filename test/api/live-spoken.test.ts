@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
-import { listCrons, removeCron } from '../../runtime/openclaw/crons.ts';
+import { removeCron } from '../../runtime/openclaw/crons.ts';
+import { listCrons } from '../support/cron-lists.ts';
 import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { eventually } from '../support/eventually.ts';

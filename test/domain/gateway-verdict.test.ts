@@ -18,6 +18,7 @@ test.each<[RefusalSign, number, number]>([
   ['unsettled', 3, 20],
   ['unknown', 3, 20],
   ['tools_closed', 3, 20],
+  ['flooding', 3, 20],
   ['not_ready', 3, 60],
   ['draining', 3, 120],
   ['preparing', 3, 120],
@@ -44,7 +45,7 @@ describe('one conversation of several', () => {
     expect(judgeGateway(evidence)).toBe(verdict);
   });
 
-  test.each<RefusalSign>(['cleanup_failed', 'not_ready', 'tools_closed'])(
+  test.each<RefusalSign>(['cleanup_failed', 'not_ready', 'tools_closed', 'flooding'])(
     '%s is about the process, whatever others do',
     (sign) => {
       expect(judgeGateway(seen(sign, 3, 60, { othersAnswered: true, othersInFlight: 5 }))).toBe('restart');

@@ -2,7 +2,7 @@ import { abortTurn, sendTurn } from '../../../runtime/openclaw/agent-turn.ts';
 import type { TurnRequest } from '../../../runtime/openclaw/agent-turn.ts';
 import { getAgentFiles, setAgentFile } from '../../../runtime/openclaw/agent-files.ts';
 import { waitForAgents } from '../../../runtime/openclaw/agent-liveness.ts';
-import { addCron, listCronRuns, listCrons, removeCron, runCron, updateCron } from '../../../runtime/openclaw/crons.ts';
+import { addCron, removeCron, runCron, updateCron } from '../../../runtime/openclaw/crons.ts';
 import type { CronJob, CronRun, NewCron } from '../../../runtime/openclaw/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/gateway-client.ts';
 import { GatewayRequestError } from '../../../runtime/openclaw/gateway-errors.ts';
@@ -14,6 +14,7 @@ import { syncSecrets } from '../../../runtime/openclaw/secret-store.ts';
 import { readSkills } from '../../../runtime/openclaw/skill-liveness.ts';
 import { proveTurns } from '../../../runtime/openclaw/turn-proof.ts';
 import { listSessionsSince, unpromptedRuns } from '../../../runtime/openclaw/unprompted-runs.ts';
+import { listCronRuns, listCrons } from '../../support/cron-lists.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { GatewayUnderTest } from '../../support/gateway-program.ts';
 import { listen, send, turnOf, WAIT_MS } from './turns-under-test.ts';
@@ -143,7 +144,7 @@ async function observeRun(client: GatewayClient, jobId: string): Promise<unknown
     return runs[0];
   }, WAIT_MS);
   const listed = await eventually(async () => {
-    const found = (await listCronRuns(client, 0)).runs.find((one) => one.runAtMs === run.runAtMs);
+    const found = (await listCronRuns(client)).find((one) => one.runAtMs === run.runAtMs);
     if (!found) throw new Error('The run is not listed');
     return found;
   }, WAIT_MS);

@@ -1,16 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
-import {
-  addCron,
-  isRefusedCron,
-  listCronRuns,
-  listCrons,
-  removeCron,
-  runCron,
-  updateCron,
-} from '../../../runtime/openclaw/crons.ts';
+import { addCron, isRefusedCron, removeCron, runCron, updateCron } from '../../../runtime/openclaw/crons.ts';
 import type { CronRun, NewCron } from '../../../runtime/openclaw/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/gateway-client.ts';
 import { fullTextOfRun } from '../../../runtime/openclaw/run-text.ts';
+import { listCronRuns, listCrons } from '../../support/cron-lists.ts';
 import { eventually } from '../../support/eventually.ts';
 import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
@@ -136,7 +129,7 @@ test('all that a run said is known while somebody listens, afterwards, and after
 
   expect(await fullTextOfRun(client, next, null)).toEqual({ text: 'Another day.', isTruncated: false });
   expect(await fullTextOfRun(client, run, null)).toEqual({ text: LONG, isTruncated: false });
-  const { runs } = await listCronRuns(client, 0);
+  const runs = await listCronRuns(client);
   expect(runs.map(({ runAtMs }) => runAtMs)).toEqual([next.runAtMs, run.runAtMs]);
   await removeCron(client, id);
 });

@@ -14,6 +14,8 @@ export interface ScriptedGateway {
   requests: ScriptedRequest[];
   /** To every connection. */
   send(frame: object): void;
+  /** The sockets of all connections, the last one at the end. */
+  sockets: readonly WebSocket[];
   close(): Promise<void>;
 }
 
@@ -54,6 +56,7 @@ export async function startScriptedGateway(
     // A server that listens on a port has an address of this kind.
     wsUrl: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
     requests,
+    sockets,
     send: (frame) => {
       for (const socket of sockets) socket.send(JSON.stringify(frame));
     },
