@@ -69,10 +69,12 @@ export function paginate<P extends z.ZodType>(list: string, position: P, limits:
     },
     /** Makes a page out of up to limit + 1 rows. */
     page<Row>(rows: readonly Row[], limit: number, positionOf: (row: Row) => z.input<P>) {
-      const items = rows.slice(0, limit);
+      return this.pageOf(rows.slice(0, limit), rows.length > limit, positionOf);
+    },
+    /** Makes a page of these rows. */
+    pageOf<Row>(items: readonly Row[], hasMore: boolean, positionOf: (row: Row) => z.input<P>) {
       const last = items.at(-1);
-      const hasMore = rows.length > limit && last !== undefined;
-      const text = hasMore ? JSON.stringify([list, positionOf(last)]) : null;
+      const text = hasMore && last !== undefined ? JSON.stringify([list, positionOf(last)]) : null;
       return { items, nextCursor: text === null ? null : Buffer.from(text).toString('base64url') };
     },
   };

@@ -16,5 +16,8 @@ export type TurnEnd =
   | { status: 'failed'; reason: Exclude<TurnFailure, 'cancelled'>; message: string }
   | { status: 'cancelled'; message: string };
 
+/** So much of what an agent says is kept and shown, in bytes of UTF-8. What was longer is marked `contentTruncated`. */
+export const MAX_CONTENT_BYTES = 1024 ** 2;
+
 /** How many turns of one conversation may wait behind the one that runs. */
 export const MAX_WAITING_TURNS = 32;

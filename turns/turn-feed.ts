@@ -1,5 +1,7 @@
 import type { TurnView } from '../database/queries/find-turn.ts';
 import { AppError } from '../domain/errors.ts';
+import { MAX_CONTENT_BYTES } from '../domain/turn.ts';
+import { cutText } from '../lib/cut-text.ts';
 
 /** The text of one turn as this process hears it, for those who wait for it. */
 export class TurnFeed {
@@ -22,9 +24,9 @@ export class TurnFeed {
     return this.#hasEnded;
   }
 
-  /** All of the answer so far. */
+  /** All of the answer so far. No more than is kept of it is shown. */
   update(text: string): void {
-    this.#text = text;
+    this.#text = cutText(text, MAX_CONTENT_BYTES).text;
     this.#tell();
   }
 

@@ -13,9 +13,9 @@ import type { SendingResult } from './sending-result.ts';
 
 /** How many requests to one endpoint are open at once. */
 const CONCURRENCY = 64;
-/** How many are fetched at once, unless their bodies are large. */
+/** How many are in memory at once, and how many bytes of bodies. One body is always among them. */
 const WINDOW = 256;
-const LARGE_BODY = 16_384;
+const BODIES_BYTES = 8 * 1024 ** 2;
 const BUSY_MS = 5 * 60_000;
 const LINGER_MS = 5_000;
 const LOOK_MS = 1_000;
@@ -37,14 +37,14 @@ export class Sending {
   readonly #cut = new AbortController();
   readonly #cancellation: AbortSignal;
   readonly #forget: (() => void)[];
-  /** Fetched, under way, or ended and not yet written down. */
-  readonly #known = new Set<string>();
+  /** Fetched, under way, or ended and not yet written down, with the bytes of their bodies. */
+  readonly #known = new Map<string, number>();
+  #bytes = 0;
   readonly #open = new Set<Promise<void>>();
   #queue: { endpoint: Endpoint; delivery: DueDelivery }[] = [];
   #ended: MadeAttempt[] = [];
   /** How many of them failed since the last success. */
   #streak = 0;
-  #window = CONCURRENCY;
   #endpoint: Endpoint | null = null;
   #failure: { error: unknown } | null = null;
   /** Its failures are not known to be none. */
@@ -102,15 +102,15 @@ export class Sending {
 
   /** Fetches and begins to send as much as there is room for. Null when there is no such webhook any more. */
   async #sendDue(): Promise<Endpoint | null> {
-    if (this.#endpoint && this.#queue.length > this.#window / 2) return this.#endpoint;
+    if (this.#endpoint && this.#isSupplied()) return this.#endpoint;
     const em = this.#deps.orm.em.fork();
-    const question = { webhookId: this.#webhookId, except: [...this.#known] };
-    const found = await findDueDeliveries(em, { ...question, limit: this.#window - this.#queue.length });
+    const question = { webhookId: this.#webhookId, except: [...this.#known.keys()] };
+    const room = { limit: WINDOW - this.#queue.length, bytes: BODIES_BYTES - this.#bytes };
+    const found = await findDueDeliveries(em, { ...question, ...room });
     if (!found) return null;
     const { endpoint, due } = found;
     this.#endpoint = endpoint;
     this.#isSuspect ||= endpoint.failures > 0;
-    if (due.length > 0) this.#window = due.some(({ body }) => body.length > LARGE_BODY) ? CONCURRENCY : WINDOW;
     for (const delivery of due) this.#enqueue(endpoint, delivery);
     // One at a time, to see whether it is back.
     if (endpoint.enabled && isProbed(endpoint) && !endpoint.isResting && this.#known.size === 0) {
@@ -121,8 +121,15 @@ export class Sending {
     return endpoint;
   }
 
+  /** Enough waits here, or there is little room for more. */
+  #isSupplied(): boolean {
+    return this.#queue.length > WINDOW / 2 || this.#bytes > BODIES_BYTES / 2;
+  }
+
   #enqueue(endpoint: Endpoint, delivery: DueDelivery): void {
-    this.#known.add(delivery.id);
+    const bytes = Buffer.byteLength(delivery.body);
+    this.#known.set(delivery.id, bytes);
+    this.#bytes += bytes;
     this.#queue.push({ endpoint, delivery });
   }
 
@@ -134,9 +141,14 @@ export class Sending {
     }
   }
 
+  #forgetDelivery(id: string): void {
+    this.#bytes -= this.#known.get(id) ?? 0;
+    this.#known.delete(id);
+  }
+
   /** What was fetched and not begun is left for later. */
   #dropQueue(): void {
-    for (const { delivery } of this.#queue) this.#known.delete(delivery.id);
+    for (const { delivery } of this.#queue) this.#forgetDelivery(delivery.id);
     this.#queue = [];
   }
 
@@ -151,7 +163,7 @@ export class Sending {
             this.#dropQueue();
         },
         (error: unknown) => {
-          this.#known.delete(delivery.id);
+          this.#forgetDelivery(delivery.id);
           if (!this.#cut.signal.aborted) this.#failure ??= { error };
         },
       )
@@ -180,7 +192,7 @@ export class Sending {
       this.#isSuspect = (change?.failures ?? 0) > 0;
       if (change?.disable) log.warn({ webhookId: this.#webhookId, reason: change.disable }, 'a webhook was disabled');
     }
-    for (const { deliveryId } of ended) this.#known.delete(deliveryId);
+    for (const { deliveryId } of ended) this.#forgetDelivery(deliveryId);
   }
 
   /** Null when something is due after all. */

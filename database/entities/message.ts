@@ -70,7 +70,7 @@ const MessageSchema = defineEntity({
     /** Why the agent sent it by itself: as the result of a job, or otherwise. Null: it is one side of a turn. */
     source: p.text().$type<'cron' | 'agent'>().strictNullable().default(null),
     jobName: p.text().strictNullable().default(null),
-    /** The gateway had only a part of it left. */
+    /** It is only a part of what was said. */
     contentTruncated: p.boolean().default(false),
 
     // The rest is the turn, and stands on the reply.

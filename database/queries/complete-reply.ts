@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
+import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
+import { cutText } from '../../lib/cut-text.ts';
 import { recordEvent } from './record-event.ts';
 
 interface EndOptions {
@@ -20,21 +22,22 @@ interface EndedReply {
 
 /**
  * Ends a turn, with its event, in the caller's transaction, which must end no other one. False, and nothing changed,
- * when it has ended already or is gone: so every turn ends once, whoever sees its end first.
+ * when it has ended already or is gone: so every turn ends once, whoever sees its end first. A reply is cut where it is
+ * longer than is kept.
  */
 export async function completeReply(em: EntityManager, messageId: string, end: TurnEnd, options: EndOptions): Promise<boolean> {
   const { makeId, now, abortDue } = options;
-  const content = end.status === 'completed' ? end.content : '';
+  const { text: content, isCut } = cutText(end.status === 'completed' ? end.content : '', MAX_CONTENT_BYTES);
   const message = end.status === 'completed' ? null : end.message;
   const finishReason = end.status === 'completed' ? end.finishReason : null;
   const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
   const [ended] = await em.execute<EndedReply[]>(
-    `update messages set status = ?, content = ?, finish_reason = ?, error_reason = ?, error_message = ?, ended_at = ?, abort_due = ?
+    `update messages set status = ?, content = ?, content_truncated = ?, finish_reason = ?, error_reason = ?, error_message = ?, ended_at = ?, abort_due = ?
        from agents
       where messages.id = ? and messages.status = 'pending' and agents.id = messages.agent_id
      returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
                agents.slug, agents.display_name as "displayName"`,
-    [end.status, content, finishReason, reason, message, now, abortDue, messageId],
+    [end.status, content, isCut, finishReason, reason, message, now, abortDue, messageId],
   );
   if (!ended) return false;
   await recordEvent(em, {
@@ -48,6 +51,7 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
     source: 'agent',
     messageId,
     content: end.status === 'completed' ? content : null,
+    contentTruncated: isCut,
     finishReason,
     jobName: null,
     error: reason === null || message === null ? null : { code: reason, message },

@@ -30,6 +30,8 @@ export interface DueDelivery {
 interface Question {
   webhookId: string;
   limit: number;
+  /** So many bytes their bodies have together, but for the last one, which only begins within them. */
+  bytes: number;
   /** Deliveries that are under way. */
   except: readonly string[];
 }
@@ -49,19 +51,23 @@ const NOT_UNDER_WAY = 'id not in (select jsonb_array_elements_text(?::jsonb))';
  */
 export async function findDueDeliveries(
   em: EntityManager,
-  { webhookId, limit, except }: Question,
+  { webhookId, limit, bytes, except }: Question,
 ): Promise<{ endpoint: Endpoint; due: DueDelivery[] } | null> {
   const rows = await em.execute<Row[]>(
     `select ${ENDPOINT}, delivery.*
        from webhooks webhook
        left join lateral (
-         select ${DELIVERY} from webhook_deliveries
-          where webhook_id = webhook.id and status = 'pending' and next_attempt_at <= now() and ${NOT_UNDER_WAY}
-            and (is_test or webhook.enabled and webhook.failures < ? and coalesce(webhook.not_before <= now(), true))
-          order by next_attempt_at limit ?
+         select ${DELIVERY}
+           from (select id, next_attempt_at, sum(size) over (order by next_attempt_at, id) - size as bytes_before
+                   from (select id, next_attempt_at, octet_length(body) as size from webhook_deliveries
+                          where webhook_id = webhook.id and status = 'pending' and next_attempt_at <= now() and ${NOT_UNDER_WAY}
+                            and (is_test or webhook.enabled and webhook.failures < ? and coalesce(webhook.not_before <= now(), true))
+                          order by next_attempt_at limit ?) due) sized
+           join webhook_deliveries using (id, next_attempt_at)
+          where bytes_before < ? order by next_attempt_at, id
        ) delivery on true
       where webhook.id = ? and webhook.deleted_at is null`,
-    [JSON.stringify(except), FAILURES_UNTIL_PROBING, limit, webhookId],
+    [JSON.stringify(except), FAILURES_UNTIL_PROBING, limit, bytes, webhookId],
   );
   const [first] = rows;
   return first ? { endpoint: first, due: rows.filter(isDelivery) } : null;

@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FinishReason } from '../../domain/turn.ts';
 import type { EventType } from '../../domain/webhook-events.ts';
+import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
+import type { Sized } from '../page-bytes.ts';
 
 /** An event as the API shows it. */
 export interface EventView {
@@ -37,21 +39,25 @@ interface InstanceFilter {
   source: 'cron' | 'agent' | undefined;
 }
 
-/** The events of an instance, the newest first, and how many there are in all. */
+/** The events of an instance, the newest first, whether there are more, and how many there are in all. */
 export async function findInstanceEvents(
   em: EntityManager,
   { instanceId, agentSlug, source }: InstanceFilter,
   { before, limit }: { before: number | undefined; limit: number },
-): Promise<{ events: EventView[]; total: number }> {
+): Promise<{ events: EventView[]; hasMore: boolean; total: number }> {
   const matching = `instance_id = ? and not deleted
     and (?::text is null or agent_slug = ?) and (?::text is null or source = ?)`;
   const values = [instanceId, agentSlug ?? null, agentSlug ?? null, source ?? null, source ?? null];
-  const rows = await em.execute<Row[]>(
-    `select ${COLUMNS} from events where ${matching} and (?::bigint is null or seq < ?) order by seq desc limit ?`,
-    [...values, before ?? null, before ?? null, limit],
+  const found = await em.execute<(Row & Sized)[]>(
+    fittingRows(
+      `select ${COLUMNS}, ${bytesToHere('content', 'events.seq desc')}
+         from events where ${matching} and (?::bigint is null or seq < ?) order by events.seq desc limit ?`,
+    ),
+    [...values, before ?? null, before ?? null, limit + 1],
   );
+  const { rows, hasMore } = pageOf(found, limit);
   const [count] = await em.execute<{ total: number }[]>(`select count(*)::float8 as total from events where ${matching}`, values);
-  return { events: rows.map(viewOf), total: count?.total ?? 0 };
+  return { events: rows.map(viewOf), hasMore, total: count?.total ?? 0 };
 }
 
 interface AccountEvents {
@@ -61,13 +67,14 @@ interface AccountEvents {
   latestSeq: number | null;
 }
 
-/** The events of an account after this number, the oldest first. One statement, so that numbers and events fit together. */
+/** The events of an account after this number, the oldest first, as many as fit. One statement, so that numbers and events fit together. */
 export async function findAccountEvents(
   em: EntityManager,
   { accountId, after, limit }: { accountId: string; after: number; limit: number },
 ): Promise<AccountEvents> {
   const [bounds, ...rows] = await em.execute<(Row & { oldest: number | null; latest: number | null })[]>(
-    `with page as (select ${COLUMNS} from events where account_id = ? and seq > ? order by events.seq limit ?),
+    `with page as (${fittingRows(`select ${COLUMNS}, ${bytesToHere('content', 'events.seq')}
+                                     from events where account_id = ? and seq > ? order by events.seq limit ?`)}),
           bounds as (select min(seq)::float8 as oldest, max(seq)::float8 as latest from events where account_id = ?)
      select bounds.*, page.* from bounds left join page on false
      union all

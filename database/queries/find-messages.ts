@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
+import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
+import type { Sized } from '../page-bytes.ts';
 
 /** One side of a turn, or what an agent sent by itself, with what the API shows of it. */
 export interface MessageView {
@@ -71,8 +73,14 @@ interface HistoryPage {
   limit: number;
 }
 
-/** The last messages of an agent's conversations, or of one of them, the newest first. */
-export async function findHistory(em: EntityManager, agentId: string, page: HistoryPage): Promise<HistoryEntry[]> {
+const NEWEST_FIRST = `message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc`;
+
+/** The last messages of an agent's conversations, or of one of them, the newest first, and whether there are more. */
+export async function findHistory(
+  em: EntityManager,
+  agentId: string,
+  page: HistoryPage,
+): Promise<{ entries: HistoryEntry[]; hasMore: boolean }> {
   const { sessionId, before, limit } = page;
   const conditions = ['message.agent_id = ?', 'message.conversation_id is not null'];
   const values: unknown[] = [agentId];
@@ -87,14 +95,16 @@ export async function findHistory(em: EntityManager, agentId: string, page: Hist
     );
     values.push(new Date(createdAtMs), ...rest);
   }
-  const rows = await em.execute<Row<HistoryEntry>[]>(
-    `select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number
-       from ${TABLES} where ${conditions.join(' and ')}
-      order by message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc
-      limit ?`,
-    [...values, limit],
+  const found = await em.execute<(Row<HistoryEntry> & Sized)[]>(
+    fittingRows(
+      `select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number,
+              ${bytesToHere('message.content', NEWEST_FIRST)}
+         from ${TABLES} where ${conditions.join(' and ')} order by ${NEWEST_FIRST} limit ?`,
+    ),
+    [...values, limit + 1],
   );
-  return rows.map((row) => ({ ...row, ...timesOf(row) }));
+  const { rows, hasMore } = pageOf(found, limit);
+  return { entries: rows.map((row) => ({ ...row, ...timesOf(row) })), hasMore };
 }
 
 function timesOf({ createdAt, endedAt }: Row<MessageView>): Pick<MessageView, 'createdAt' | 'endedAt'> {

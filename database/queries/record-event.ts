@@ -17,7 +17,7 @@ export interface NewEvent {
   source: 'agent' | 'cron' | null;
   messageId: string | null;
   content: string | null;
-  /** The gateway had only a part of it left. */
+  /** It is only a part of what was said. */
   contentTruncated?: boolean;
   /** Of an agent's message. */
   finishReason?: FinishReason | null;

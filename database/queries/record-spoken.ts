@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
+import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import type { FinishReason, TurnFailure } from '../../domain/turn.ts';
+import { cutText } from '../../lib/cut-text.ts';
 import { recordEvent } from './record-event.ts';
 
 /** An agent that sends messages by itself. */
@@ -31,17 +33,20 @@ export interface SpokenMessage {
 
 /**
  * Records what an agent sent by itself, as a message that has ended and its event, in the caller's transaction, which
- * must have claimed the occurrence and do nothing afterwards. Locks the conversation.
+ * must have claimed the occurrence and do nothing afterwards. Locks the conversation. What is longer than is kept is cut.
  */
 export async function recordSpoken(
   em: EntityManager,
   spoken: SpokenMessage,
   { makeId, now }: { makeId: MakeId; now: Date },
 ): Promise<void> {
-  const { eventId, speaker, jobName, content, contentTruncated, finishReason, error } = spoken;
+  const { eventId, speaker, jobName, finishReason, error } = spoken;
+  const cut = spoken.content === null ? null : cutText(spoken.content, MAX_CONTENT_BYTES);
+  const content = cut?.text ?? null;
+  const contentTruncated = spoken.contentTruncated || (cut?.isCut ?? false);
   const source = jobName === null ? 'agent' : 'cron';
   const messageId = makeId('msg');
-  await insertSpoken(em, { ...spoken, messageId, source, now });
+  await insertSpoken(em, { ...spoken, content, contentTruncated, messageId, source, now });
   const completed = source === 'cron' ? 'cron.completed' : 'agent.message';
   await recordEvent(em, {
     id: eventId,

@@ -17,7 +17,10 @@ const facts = {
     description:
       'In full, unless `contentTruncated` says otherwise. Empty for errors and notices. An attachment of the agent is a line `MEDIA:` with its URL, or its path inside the instance.',
   }),
-  contentTruncated: z.literal(true).optional().meta({ description: 'The gateway had only a part of it left.' }),
+  contentTruncated: z
+    .literal(true)
+    .optional()
+    .meta({ description: 'Only a part is here: it was longer than 1 MiB, or the gateway had only a part of it left.' }),
   finishReason: z.enum(['stop', 'length']).nullable().meta({
     description:
       'Of an `agent.message`: `length` when the model stopped at its limit of tokens, so that the end of the content may be missing. Null for other events, and for those from before it was recorded.',

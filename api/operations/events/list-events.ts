@@ -12,7 +12,7 @@ export const listEvents = defineOperation({
   operationId: 'events.list',
   summary: 'Read the events of the account in order',
   description:
-    'For consumers that must miss nothing: pass `nextAfter` as `after`. Between `oldestSeq` and `latestSeq` no number is missing. Events are kept for 30 days.',
+    'For consumers that must miss nothing: pass `nextAfter` as `after`. Between `oldestSeq` and `latestSeq` no number is missing. A page with long contents may hold fewer events than `limit`; the last page is an empty one. Events are kept for 30 days.',
   tag: 'events',
   auth: 'account',
   audit: 'none',

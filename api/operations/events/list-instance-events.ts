@@ -41,8 +41,8 @@ export const listInstanceEvents = defineOperation({
   async handle({ params, query, em }) {
     const { limit, cursor, agent, source } = query;
     const filter = { instanceId: params.instanceId, agentSlug: agent, source };
-    const { events, total } = await findInstanceEvents(em, filter, { before: cursor, limit: limit + 1 });
-    const page = pages.page(events, limit, ({ seq }) => seq);
+    const { events, hasMore, total } = await findInstanceEvents(em, filter, { before: cursor, limit });
+    const page = pages.pageOf(events, hasMore, ({ seq }) => seq);
     return { events: page.items.map(presentEvent), total, nextCursor: page.nextCursor };
   },
 });

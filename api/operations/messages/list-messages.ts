@@ -31,8 +31,8 @@ export const listMessages = defineOperation({
   },
   async handle({ params, query, em }) {
     const { limit, cursor, sessionId } = query;
-    const rows = await findHistory(em, params.agentId, { sessionId, before: cursor, limit: limit + 1 });
-    const page = pages.page(rows, limit, ({ createdAt, conversationId, number, role }) => [
+    const { entries, hasMore } = await findHistory(em, params.agentId, { sessionId, before: cursor, limit });
+    const page = pages.pageOf(entries, hasMore, ({ createdAt, conversationId, number, role }) => [
       createdAt.getTime(),
       conversationId,
       number,

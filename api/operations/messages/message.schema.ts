@@ -30,7 +30,10 @@ export const messageSchema = z
     }),
     source: z.enum(['cron', 'agent']).optional().meta({ description: 'Of what an agent said: `cron` for the result of a job.' }),
     jobName: z.string().nullable().optional().meta({ description: 'Of the job that it is the result of; null for all else.' }),
-    contentTruncated: z.literal(true).optional().meta({ description: 'The gateway had only a part of it left.' }),
+    contentTruncated: z
+      .literal(true)
+      .optional()
+      .meta({ description: 'Only a part is here: it was longer than 1 MiB, or the gateway had only a part of it left.' }),
     error: z
       .object({ code: z.string(), message: z.string() })
       .nullable()

@@ -28,10 +28,13 @@ export const deliverySchema = z
   })
   .meta({ id: 'Delivery' });
 
+/** All but the body, which may be large. */
+type ShownDelivery = Pick<WebhookDelivery, 'id' | 'eventId' | 'eventType' | 'status' | 'nextAttemptAt' | 'createdAt'>;
+
 /** Deliveries as their customer sees them, in the same order. */
 export async function presentDeliveries(
   em: EntityManager,
-  deliveries: readonly WebhookDelivery[],
+  deliveries: readonly ShownDelivery[],
 ): Promise<z.input<typeof deliverySchema>[]> {
   const ids = deliveries.map(({ id }) => id);
   const attempts = await em.find(WebhookAttempt, { delivery: { $in: ids } }, { orderBy: { number: 'asc' } });

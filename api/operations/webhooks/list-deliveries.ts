@@ -30,7 +30,7 @@ export const listDeliveries = defineOperation({
     const rows = await em.find(
       WebhookDelivery,
       { webhook: params.webhookId, ...(status === undefined ? {} : { status }), ...olderThan(cursor, 'id') },
-      { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
+      { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1, exclude: ['body'] },
     );
     const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
     return { deliveries: await presentDeliveries(em, page.items), nextCursor: page.nextCursor };
