@@ -6,6 +6,7 @@ import { getTurn } from '../../database/queries/find-turn.ts';
 import type { TurnView } from '../../database/queries/find-turn.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { systemClock } from '../../lib/clock.ts';
+import type { InflowLimits } from '../../runtime/openclaw/inflow-budget.ts';
 import { acceptTurn } from '../../turns/accept-turn.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
@@ -67,7 +68,7 @@ export function productForEach(give: (product: ProductUnderTest, instance: Insta
 const START_MS = 60_000;
 export const REPAIR_MS = 120_000;
 
-export async function startProduct(): Promise<ProductUnderTest> {
+export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): Promise<ProductUnderTest> {
   const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64 });
   const { orm, driver, deps, client, connection, makeId } = reconciler;
   const { log } = deps;
@@ -77,7 +78,7 @@ export async function startProduct(): Promise<ProductUnderTest> {
   const temporal = { client: () => client, connection: () => connection, namespace: client.options.namespace };
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
 
-  const ofWorker = createGatewayConnections({ driver, masterKeys, log });
+  const ofWorker = createGatewayConnections({ driver, masterKeys, log, ...(inflow && { inflow }) });
   const worker = createProcessLease({ orm, kind: 'worker', makeId, log });
   await worker.start();
   const turnWatches = createTurnWatches({ ...turnDepsOf(deps), notifications });
@@ -87,7 +88,7 @@ export async function startProduct(): Promise<ProductUnderTest> {
     ...{ load: { isStarved: () => false }, clock: systemClock, random: Math.random },
   });
 
-  const ofApi = createGatewayConnections({ driver, masterKeys, log });
+  const ofApi = createGatewayConnections({ driver, masterKeys, log, ...(inflow && { inflow }) });
   const api = createProcessLease({ orm, kind: 'api', makeId, log });
   await api.start();
   const sender = createTurnSender({ ...turnDepsOf(deps), connections: ofApi, lease: api, notifications });

@@ -33,6 +33,23 @@ const deed = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('unready'), failing: z.array(z.string()) }),
   /** It listens only so long after its start. */
   z.object({ kind: z.literal('start-late'), afterMs: z.number().int() }),
+  /** Sends a frame of so many bytes to everybody, twice a second: one long text, or very many empty lists. */
+  z.object({ kind: z.literal('bomb'), of: z.enum(['text', 'lists']), bytes: z.number().int() }),
+  /** Says so many times a second that runs have ended and that jobs have changed, each time under another id. */
+  z.object({ kind: z.literal('pour'), perSecond: z.number().int() }),
+  /** This list has no last page, or its page leads back to itself. */
+  z.object({
+    kind: z.literal('pages'),
+    method: z.enum(['cron.list', 'cron.runs', 'sessions.list']),
+    how: z.enum(['endless', 'stuck']),
+  }),
+  /** Turns are answered with this text, so many times over. */
+  z.object({ kind: z.literal('say'), text: z.string(), times: z.number().int() }),
+  /** /readyz sends to this address, or answers without an end. */
+  z.object({ kind: z.literal('redirect'), to: z.string() }),
+  z.object({ kind: z.literal('endless-body') }),
+  /** All connections are closed. */
+  z.object({ kind: z.literal('hang-up') }),
   /** A configuration that is written while it runs is not taken up. */
   z.object({ kind: z.literal('ignore-config') }),
 ]);

@@ -7,6 +7,7 @@ import { Content, readConfig } from './content.ts';
 import { Conversations } from './conversations.ts';
 import { Crons } from './crons.ts';
 import { Faults } from './faults.ts';
+import { answerHostile, hostilePages, startHostilities } from './hostilities.ts';
 import { Runs } from './runs.ts';
 import { Store } from './store.ts';
 import { invalid, Peers, Refusal, refused, request } from './wire.ts';
@@ -70,12 +71,14 @@ sockets.on('connection', (socket) => {
 setInterval(() => {
   if (!faults.find('silent')) peers.emit('tick', { ts: Date.now() });
 }, TICK_MS);
+startHostilities(faults, peers);
 process.on('SIGTERM', () => void end());
 setTimeout(() => server.listen(firstConfig.gateway.port, '127.0.0.1'), faults.take('start-late')?.afterMs ?? 0);
 
 function answerHttp({ url = '', headers }: IncomingMessage, response: ServerResponse): void {
   const unready = faults.find('unready');
   const failing = unready?.failing ?? (runs.isDraining ? ['gateway-draining'] : []);
+  if (url === '/readyz' && answerHostile(faults, response)) return;
   if (url === '/healthz') return json(response, 200, { ok: true, status: 'live' });
   if (url === '/readyz') return json(response, failing.length === 0 ? 200 : 503, { ready: failing.length === 0, failing });
   const agentId = /^\/v1\/models\/openclaw%2F(.+)$/.exec(url)?.[1];
@@ -97,7 +100,7 @@ function onFrame(socket: WebSocket, data: RawData): void {
     if (method === 'connect') answer(connect(socket, params));
     else if (method === 'agent') answer(conversations.agent(params, answer));
     else {
-      const call = METHODS[method];
+      const call = hostilePages(faults, method) ?? METHODS[method];
       if (!call) throw invalid(`unknown method: ${method}`);
       answer({ ok: true, payload: call(params) });
     }

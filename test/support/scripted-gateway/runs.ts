@@ -132,6 +132,16 @@ export class Runs {
       const prompt = { system: '', lastUserText: run.prompt ?? run.message, toolResults };
       const script = scriptOf({ model: 'scripted', messages: [] }, prompt, (text) => `You said: ${text}`);
       if (script.kind === 'fail') return this.#failAtModel(run, session, script.status);
+      const ordered = this.#faults.take('say', run);
+      if (ordered)
+        return this.#answer(run, session, {
+          kind: 'text',
+          words: [ordered.text.repeat(ordered.times)],
+          delayMs: 0,
+          hold: null,
+          breaks: false,
+          finishReason: 'stop',
+        });
       if (script.kind === 'text') return this.#answer(run, session, script);
       if (script.says.length > 0) await this.#say(run, script.says, 0);
       toolResults.push(

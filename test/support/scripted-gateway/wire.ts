@@ -59,6 +59,11 @@ export class Peers {
     for (const socket of this.#sockets) socket.send(text);
   }
 
+  /** The same text to all of them. */
+  emitText(text: string): void {
+    for (const socket of this.#sockets) socket.send(text);
+  }
+
   close(code: number, reason: string): void {
     for (const socket of this.#sockets) socket.close(code, reason);
   }

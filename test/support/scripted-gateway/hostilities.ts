@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+import { z } from 'zod';
+import { parse } from './conversations.ts';
+import type { Faults } from './faults.ts';
+import type { Peers } from './wire.ts';
+
+const BOMB_MS = 500;
+const POUR_MS = 20;
+const BOMB_START = '{"type":"event","event":"x","payload":';
+const offsetParam = z.looseObject({ offset: z.number() });
+
+/** What a gateway does by itself whose agents have taken it over. */
+export function startHostilities(faults: Faults, peers: Peers): void {
+  setInterval(() => {
+    const bomb = faults.find('bomb');
+    if (bomb) peers.emitText(`${BOMB_START}${bomb.of === 'text' ? `"${'x'.repeat(bomb.bytes)}"` : lists(bomb.bytes)}}`);
+    if (faults.find('hang-up') && faults.take('hang-up')) peers.close(1012, 'service restart');
+  }, BOMB_MS);
+  setInterval(() => {
+    const pour = faults.find('pour');
+    for (let sent = 0; pour && sent < (pour.perSecond * POUR_MS) / 1_000; sent += 1) pourOne(peers, sent);
+  }, POUR_MS);
+}
+
+function lists(bytes: number): string {
+  return `[${'[],'.repeat(bytes / 3)}0]`;
+}
+
+function pourOne(peers: Peers, number: number): void {
+  const id = randomUUID();
+  const sessionKey = `agent:alpha:conv:conv_${id}`;
+  if (number % 2 === 0)
+    return peers.emit('chat', { runId: `msg_${id}`, sessionKey, state: 'final', message: { role: 'assistant', content: 'x' } });
+  const job = {
+    id,
+    agentId: 'alpha',
+    name: id,
+    enabled: true,
+    updatedAtMs: Date.now(),
+    schedule: { kind: 'every', everyMs: 1_000 },
+  };
+  peers.emit('cron', { action: 'updated', jobId: id, job });
+}
+
+/** What a list answers that is ordered to have no end; null where none is. */
+export function hostilePages(faults: Faults, method: string): ((params: object) => object) | null {
+  const ordered = faults.find('pages');
+  if (ordered?.method !== method) return null;
+  return (raw) => {
+    const { offset } = parse(offsetParam, raw, method);
+    const nextOffset = ordered.how === 'endless' ? offset + 1 : offset;
+    const sessions = [{ key: 'agent:alpha:conv:none', updatedAt: Date.now() }];
+    const entries = [{ jobId: randomUUID(), status: 'skipped', runAtMs: Date.now(), ts: Date.now() }];
+    return { jobs: [], entries, sessions, hasMore: true, nextOffset };
+  };
+}
+
+/** Answers in place of /readyz where that is ordered. */
+export function answerHostile(faults: Faults, response: ServerResponse): boolean {
+  const redirect = faults.find('redirect');
+  if (redirect) response.writeHead(302, { location: redirect.to }).end();
+  else if (faults.find('endless-body')) pourBody(response);
+  else return false;
+  return true;
+}
+
+function pourBody(response: ServerResponse): void {
+  const more = (): void => {
+    while (!response.destroyed && response.write('x'.repeat(65_536)));
+  };
+  response.on('drain', more);
+  more();
+}
