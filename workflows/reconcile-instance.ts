@@ -3,9 +3,12 @@ import {
   CancellationScope,
   condition,
   defineSignal,
+  makeContinueAsNewFunc,
+  patched,
   setCurrentDetails,
   setHandler,
   upsertSearchAttributes,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { Target } from '../activities/read-target.ts';
 import type { Step } from '../domain/lifecycle.ts';
@@ -24,6 +27,10 @@ const OPERATION = defineSearchAttributeKey('Operation', 'KEYWORD');
 const LAST_FAILURE = 5;
 /** Anything else goes on for ever, but not in one run: a sweep wakes it again. */
 const FAILURES_OF_A_RUN = 10;
+/** A run that has more to do begins anew, with a short history and, where the server offers that, the newest code. */
+const ROUNDS_OF_A_RUN = 200;
+/** Runs from before that did not: their histories are replayed as they were. */
+const BEGINS_ANEW = 'long-runs-begin-anew';
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
@@ -39,7 +46,7 @@ interface Bell {
 /**
  * Brings one instance from what is to what is wanted, one step after the other, and ends when nothing is left to do.
  * What is wanted stands in the database only: a signal says nothing but that it is worth a look. Only one run of an
- * instance is open at a time, so nobody else works on it.
+ * instance is open at a time, so nobody else works on it. However much there is to do, no run grows without end.
  */
 export async function reconcileInstance({ instanceId }: { instanceId: string }): Promise<void> {
   const bell: Bell = { rang: true };
@@ -48,7 +55,9 @@ export async function reconcileInstance({ instanceId }: { instanceId: string }):
   });
   const setbacks = new Setbacks();
   // No await between the last look at the bell and the end: a signal that comes with the end starts another round.
-  while (bell.rang) {
+  for (let rounds = 0; bell.rang; rounds += 1) {
+    const isLong = rounds >= ROUNDS_OF_A_RUN || workflowInfo().continueAsNewSuggested;
+    if (isLong && patched(BEGINS_ANEW)) await beginAnew({ instanceId });
     bell.rang = false;
     const target = await glance.readTarget({ instanceId });
     if (target.step === 'none') continue;
@@ -66,6 +75,9 @@ export async function reconcileInstance({ instanceId }: { instanceId: string }):
   }
   setCurrentDetails(`Nothing more to do for ${instanceId}.`);
 }
+
+/** It looks again at once, so nothing that was asked for meanwhile is lost. */
+const beginAnew = makeContinueAsNewFunc<typeof reconcileInstance>({ initialVersioningBehavior: 'AUTO_UPGRADE' });
 
 /** Runs one step, and cancels it as soon as a start, stop or destroy was accepted that is newer. */
 async function takeStep(instanceId: string, { step, powerGeneration }: Work, bell: Bell): Promise<StepOutcome> {

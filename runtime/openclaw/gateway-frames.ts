@@ -53,8 +53,8 @@ export const helloOk = z.looseObject({
 
 /** The largest frame is an answer to chat.history, which is asked for by bytes. The gateway's own limit is 25 MiB. */
 export const MAX_FRAME_BYTES = 4 * 1024 ** 2;
-/** A page of 200 rows has less than a tenth of it. Without a limit 4 MiB of empty lists are 1.4 million of them. */
-const LIMITS: JsonLimits = { depth: 100, values: 100_000 };
+/** A page of 200 rows has less than half of it. Without a limit 4 MiB of empty lists are 1.4 million of them. */
+const LIMITS: JsonLimits = { depth: 100, values: 50_000 };
 
 /** Whether a frame has no more parts than a gateway has reason to send. Parsing takes time and memory for each. */
 export function isAffordable(frame: Uint8Array): boolean {

@@ -9,7 +9,8 @@ import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import { endTurn } from '../../turns/end-turns.ts';
 import { TurnFeed } from '../../turns/turn-feed.ts';
 import { openTurns } from '../turns/turns-under-test.ts';
-import type { InstanceRow, TurnsUnderTest } from '../turns/turns-under-test.ts';
+import type { NewAgent } from '../factories.ts';
+import type { TurnsUnderTest } from '../turns/turns-under-test.ts';
 
 jest.setTimeout(60_000);
 
@@ -23,7 +24,7 @@ const LONGER = 'ü'.repeat(MAX_CONTENT_BYTES / 2 + 1);
 const KEPT = 'ü'.repeat(MAX_CONTENT_BYTES / 2);
 const em = () => turns.orm.em.fork();
 
-async function reply(instance: InstanceRow, content: string): Promise<string> {
+async function reply(instance: NewAgent, content: string): Promise<string> {
   const { messageId } = await turns.accept(instance, { owner: await turns.newProcess(), sessionId: 's' });
   await endTurn(turns.deps, messageId, { status: 'completed', content, finishReason: 'stop' });
   return messageId;
@@ -35,7 +36,7 @@ interface Kept {
 }
 
 /** What is kept of all that the agent said, in messages and in events. */
-async function kept({ instanceId }: InstanceRow): Promise<Kept[]> {
+async function kept({ instanceId }: NewAgent): Promise<Kept[]> {
   const said = (table: string, where: string): Promise<Kept[]> =>
     turns.rows(`select content, content_truncated as truncated from ${table} where instance_id = ? ${where}`, [instanceId]);
   return [...(await said('messages', `and role = 'agent'`)), ...(await said('events', ''))];

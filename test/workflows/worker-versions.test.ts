@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
+import { WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { bundleWorkflows, createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../../worker/worker-versions.ts';
 import { eventually } from '../support/eventually.ts';
@@ -122,6 +123,30 @@ test(
     expect(await buildsOf(left)).toEqual(['worker-c', 'worker-d']);
   },
   LIMIT_MS,
+);
+
+test(
+  'a run that is woken again and again ends, and another one goes on where it was',
+  async () => {
+    await startWorker('long');
+    await makeCurrent(reconciler.client, 'long', PATIENCE_MS);
+    const run = await openRun();
+
+    const handle = reconciler.client.workflow.getHandle(run.workflowId, run.runId);
+    const status = async (): Promise<string> => (await handle.describe()).status.name;
+    const isOver = async (): Promise<boolean> => (await status()) !== 'RUNNING';
+    // Several at once are one look. A run that has ended takes none.
+    const wakeOften = async (): Promise<void> => {
+      for (let signal = 0; signal < 20; signal += 1) await handle.signal(WAKE_SIGNAL).catch(() => undefined);
+      expect(await isOver()).toBe(true);
+    };
+    await eventually(wakeOften, LIMIT_MS);
+    expect(await status()).toBe('CONTINUED_AS_NEW');
+    const { runId } = await reconciler.client.workflow.getHandle(run.workflowId).describe();
+    expect(runId).not.toBe(run.runId);
+    await finish({ ...run, runId });
+  },
+  2 * LIMIT_MS,
 );
 
 test(

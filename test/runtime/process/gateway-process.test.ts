@@ -44,6 +44,17 @@ test('of several starts at once, one gateway comes', async () => {
   await eventually(async () => expect(await gateways()).toEqual([String((await record()).pid)]));
 });
 
+test('a signal does not open the debugger of a gateway', async () => {
+  await open().ensureRunning(spec, at(1));
+  await isUp();
+  const { pid } = await record();
+  process.kill(pid, 'SIGUSR1');
+  const output = layoutOf(dataDir, RUNTIME).outputFile;
+  // It answers the next signal, so it has had the one before.
+  await open().stop(RUNTIME, { graceMs: 5_000 }, at(2));
+  expect(await readFile(output, 'utf8')).not.toContain('Debugger listening');
+});
+
 test('a gateway outlives the process group that started it, and the next process takes it up', async () => {
   const worker = spawn(process.execPath, ['--input-type=module', '--eval', WORKER, dataDir, join(dir, 'polite.mjs')], {
     detached: true,

@@ -17,9 +17,12 @@ export function startHostilities(faults: Faults, peers: Peers): void {
     if (bomb) peers.emitText(`${BOMB_START}${bomb.of === 'text' ? `"${'x'.repeat(bomb.bytes)}"` : lists(bomb.bytes)}}`);
     if (faults.find('hang-up') && faults.take('hang-up')) peers.close(1012, 'service restart');
   }, BOMB_MS);
+  let pouredAt = performance.now();
   setInterval(() => {
+    const elapsedMs = Math.min(performance.now() - pouredAt, 1_000);
+    pouredAt = performance.now();
     const pour = faults.find('pour');
-    for (let sent = 0; pour && sent < (pour.perSecond * POUR_MS) / 1_000; sent += 1) pourOne(peers, sent);
+    for (let sent = 0; pour && sent < (pour.perSecond * elapsedMs) / 1_000; sent += 1) peers.emitText(somethingNew(sent));
   }, POUR_MS);
 }
 
@@ -27,20 +30,13 @@ function lists(bytes: number): string {
   return `[${'[],'.repeat(bytes / 3)}0]`;
 }
 
-function pourOne(peers: Peers, number: number): void {
-  const id = randomUUID();
-  const sessionKey = `agent:alpha:conv:conv_${id}`;
+let told = 0;
+
+function somethingNew(number: number): string {
+  const id = `${process.pid}-${(told += 1)}`;
   if (number % 2 === 0)
-    return peers.emit('chat', { runId: `msg_${id}`, sessionKey, state: 'final', message: { role: 'assistant', content: 'x' } });
-  const job = {
-    id,
-    agentId: 'alpha',
-    name: id,
-    enabled: true,
-    updatedAtMs: Date.now(),
-    schedule: { kind: 'every', everyMs: 1_000 },
-  };
-  peers.emit('cron', { action: 'updated', jobId: id, job });
+    return `{"type":"event","event":"chat","payload":{"runId":"msg_${id}","sessionKey":"agent:alpha:conv:conv_${id}","state":"final","message":{"role":"assistant","content":"x"}}}`;
+  return `{"type":"event","event":"cron","payload":{"action":"updated","jobId":"${id}","job":{"id":"${id}","agentId":"alpha","name":"${id}"}}}`;
 }
 
 /** What a list answers that is ordered to have no end; null where none is. */
