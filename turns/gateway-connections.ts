@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Backoff } from '../lib/backoff.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { deviceOf } from '../runtime/openclaw/device-identity.ts';
@@ -8,6 +7,7 @@ import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import type { InflowLimits } from '../runtime/openclaw/inflow-budget.ts';
 import { gatewayToken } from '../runtime/openclaw/tokens.ts';
 import type { MasterKey } from '../runtime/openclaw/tokens.ts';
+import { FloodPauses } from './flood-pauses.ts';
 
 export interface GatewayConnections {
   /**
@@ -39,54 +39,18 @@ interface Entry {
   abort: AbortController;
 }
 
-/** The pauses of a gateway that flooded. */
-interface Floods {
-  pauses: Backoff;
-  untilMs: number;
-}
-
 const CONNECT_MS = 10_000;
-const FLOOD_PAUSES = { firstMs: 1_000, longestMs: 30_000 };
-/** A connection that lasts so long without a flood makes up for those before. */
-const CALM_MS = 60_000;
-const FLOODS_REMEMBERED = 1_000;
 
 /** Keeps at most one connection per runtime, shared by all who ask. */
-export function createGatewayConnections({ driver, masterKeys, inflow, log }: Deps): GatewayConnections {
+export function createGatewayConnections(deps: Deps): GatewayConnections {
+  const { log } = deps;
   const entries = new Map<string, Entry>();
-  const floods = new Map<string, Floods>();
-
-  function noteFlood(runtimeId: string, { message: err }: GatewayFloodError): void {
-    const pauses = floods.get(runtimeId)?.pauses ?? new Backoff(FLOOD_PAUSES);
-    const pauseMs = pauses.nextMs();
-    floods.delete(runtimeId);
-    floods.set(runtimeId, { pauses, untilMs: performance.now() + pauseMs });
-    const [oldest] = floods.keys();
-    if (floods.size > FLOODS_REMEMBERED && oldest !== undefined) floods.delete(oldest);
-    log.warn({ runtimeId, err, pauseMs }, 'the connection to a gateway was closed because it sent too much');
-  }
+  const pauses = new FloodPauses();
 
   async function connectAfterPause(runtimeId: string, signal: AbortSignal): Promise<GatewayClient> {
-    const pauseMs = (floods.get(runtimeId)?.untilMs ?? 0) - performance.now();
+    const pauseMs = pauses.leftMs(runtimeId);
     if (pauseMs > 0) await sleep(pauseMs, undefined, { signal });
-    return connect(runtimeId, signal);
-  }
-
-  async function connect(runtimeId: string, signal: AbortSignal, number = 0): Promise<GatewayClient> {
-    const endpoint = await driver.endpoint(runtimeId);
-    if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
-    let refused: unknown = new GatewayConnectError('There is no master key', { retryable: false });
-    for (const key of masterKeys) {
-      try {
-        const token = gatewayToken(key, runtimeId);
-        const device = endpoint.peer === 'remote' ? deviceOf(key, runtimeId, number) : undefined;
-        return await connectGateway({ wsUrl: endpoint.wsUrl, token, device, signal, timeoutMs: CONNECT_MS, inflow });
-      } catch (error) {
-        refused = error;
-        if (!(error instanceof GatewayConnectError) || error.retryable) break;
-      }
-    }
-    throw refused;
+    return connect(deps, runtimeId, signal);
   }
 
   function open(runtimeId: string): Entry {
@@ -95,14 +59,16 @@ export function createGatewayConnections({ driver, masterKeys, inflow, log }: De
     entries.set(runtimeId, entry);
     const forget = (reason: unknown): void => {
       if (entries.get(runtimeId) === entry) entries.delete(runtimeId);
-      if (reason instanceof GatewayFloodError) noteFlood(runtimeId, reason);
+      if (!(reason instanceof GatewayFloodError)) return;
+      const pauseMs = pauses.begin(runtimeId);
+      log.warn({ runtimeId, pauseMs, why: reason.message }, 'the connection to a gateway was closed because it sent too much');
     };
     entry.client.then(
       (client) => {
         if (abort.signal.aborted) client.close();
         const openedMs = performance.now();
         void client.closed.then(() => {
-          if (performance.now() - openedMs >= CALM_MS) floods.delete(runtimeId);
+          pauses.noteLasting(runtimeId, performance.now() - openedMs);
           forget(client.flood);
         });
       },
@@ -115,7 +81,7 @@ export function createGatewayConnections({ driver, masterKeys, inflow, log }: De
   }
 
   function close(runtimeId: string): void {
-    floods.delete(runtimeId);
+    pauses.forget(runtimeId);
     const entry = entries.get(runtimeId);
     if (!entry) return;
     entries.delete(runtimeId);
@@ -132,12 +98,30 @@ export function createGatewayConnections({ driver, masterKeys, inflow, log }: De
       const { client } = entries.get(runtimeId) ?? open(runtimeId);
       return orAborted(client, signal);
     },
-    openFurther: (runtimeId, number, signal) => connect(runtimeId, signal, number),
+    openFurther: (runtimeId, number, signal) => connect(deps, runtimeId, signal, number),
     close,
     closeAll() {
       for (const runtimeId of [...entries.keys()]) close(runtimeId);
     },
   };
+}
+
+async function connect(deps: Deps, runtimeId: string, signal: AbortSignal, number = 0): Promise<GatewayClient> {
+  const { driver, masterKeys, inflow } = deps;
+  const endpoint = await driver.endpoint(runtimeId);
+  if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
+  let refused: unknown = new GatewayConnectError('There is no master key', { retryable: false });
+  for (const key of masterKeys) {
+    try {
+      const token = gatewayToken(key, runtimeId);
+      const device = endpoint.peer === 'remote' ? deviceOf(key, runtimeId, number) : undefined;
+      return await connectGateway({ wsUrl: endpoint.wsUrl, token, device, signal, timeoutMs: CONNECT_MS, inflow });
+    } catch (error) {
+      refused = error;
+      if (!(error instanceof GatewayConnectError) || error.retryable) break;
+    }
+  }
+  throw refused;
 }
 
 /** The promise, or the signal's reason when that comes first. */

@@ -61,8 +61,7 @@ const LATER_LOOKS_MS = 1_000;
 
 /** Stays connected to one gateway process, and reports its death within a second of the end of its connection. */
 export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch {
-  const { turnWatch, log } = deps;
-  const { instanceId, bootId } = gateway;
+  const [{ turnWatch, log }, { instanceId, bootId }] = [deps, gateway];
   const over = new AbortController();
   const [silence, slowness] = [new Silence(), createSlownessMeter(deps, gateway.runtimeId)];
   let connected: GatewayClient | null = null;

@@ -61,13 +61,13 @@ export function declarationOf(cronId: string): string {
 const NOTE_BYTES = 16 * 1024;
 const MESSAGE_BYTES = 1024 ** 2;
 
-const id = gatewayId.nullish().catch(null);
+const anyId = gatewayId.nullish().catch(null);
 const note = textUpTo(NOTE_BYTES).nullish().catch(null);
 const message = textUpTo(MESSAGE_BYTES).nullish().catch(null);
 const millis = z.number().nullish().catch(null);
 
 const schedule = z.discriminatedUnion('kind', [
-  z.looseObject({ kind: z.literal('cron'), expr: z.string(), tz: id }),
+  z.looseObject({ kind: z.literal('cron'), expr: z.string(), tz: anyId }),
   z.looseObject({ kind: z.literal('every'), everyMs: z.number() }),
   z.looseObject({ kind: z.literal('at'), at: z.string() }),
 ]);
@@ -75,14 +75,14 @@ const schedule = z.discriminatedUnion('kind', [
 const cronJob = z
   .looseObject({
     id: gatewayId.min(1),
-    agentId: id,
-    effectiveAgentId: id,
+    agentId: anyId,
+    effectiveAgentId: anyId,
     name: textUpTo(NOTE_BYTES),
     enabled: z.boolean().catch(true),
     updatedAtMs: z.number().catch(0),
-    declarationKey: id,
-    sessionTarget: id,
-    sessionKey: id,
+    declarationKey: anyId,
+    sessionTarget: anyId,
+    sessionKey: anyId,
     schedule: schedule.nullish().catch(null),
     payload: z.looseObject({ message, text: message }).nullish().catch(null),
     state: z.looseObject({ nextRunAtMs: millis }).nullish().catch(null),
@@ -124,8 +124,8 @@ const cronRun = z
     error: note,
     errorReason: note,
     delivered: z.boolean().nullish().catch(null),
-    sessionKey: id,
-    sessionId: id,
+    sessionKey: anyId,
+    sessionId: anyId,
     runAtMs: z.number(),
     durationMs: millis,
     ts: millis,

@@ -31,7 +31,8 @@ export async function gatewayFetch(url: string | URL, request: GatewayRequest): 
 async function beginningOf({ body }: Response): Promise<string> {
   const kept: Uint8Array[] = [];
   let size = 0;
-  const reader = body?.getReader();
+  // The body of fetch is bytes, which its type leaves open.
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = body?.getReader();
   while (size < MAX_BODY_BYTES) {
     const chunk = (await reader?.read())?.value;
     if (!chunk) break;

@@ -57,8 +57,8 @@ export const MAX_FRAME_BYTES = 4 * 1024 ** 2;
 const LIMITS: JsonLimits = { depth: 100, values: 50_000 };
 
 /** Whether a frame has no more parts than a gateway has reason to send. Parsing takes time and memory for each. */
-export function isAffordable(frame: Uint8Array): boolean {
-  return frame.length <= LIMITS.values || jsonLimitProblem(frame, LIMITS) === null;
+export function isAffordable(bytes: Uint8Array): boolean {
+  return bytes.length <= LIMITS.values || jsonLimitProblem(bytes, LIMITS) === null;
 }
 
 /** How JSON writes NUL and halves of surrogate pairs: a frame without these escapes has neither in it. */

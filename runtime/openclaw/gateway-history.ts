@@ -148,9 +148,9 @@ async function withOmittedAnswers(client: GatewayClient, sessionKey: string, row
   for (const found of rows.toReversed()) {
     const { omitted, role, id: messageId } = found;
     const asked = omitted && role === 'assistant' && messageId !== null && chars < MAX_WHOLE_CHARS;
-    const row = asked ? ((await wholeRow(client, { sessionKey, messageId })) ?? found) : found;
-    if (asked) chars += row.text.length;
-    whole.push(row);
+    const got = asked ? ((await wholeRow(client, { sessionKey, messageId })) ?? found) : found;
+    if (asked) chars += got.text.length;
+    whole.push(got);
   }
   return whole.toReversed();
 }

@@ -22,7 +22,8 @@ export function startHostilities(faults: Faults, peers: Peers): void {
     const elapsedMs = Math.min(performance.now() - pouredAt, 1_000);
     pouredAt = performance.now();
     const pour = faults.find('pour');
-    for (let sent = 0; pour && sent < (pour.perSecond * elapsedMs) / 1_000; sent += 1) peers.emitText(somethingNew(sent));
+    const due = ((pour?.perSecond ?? 0) * elapsedMs) / 1_000;
+    for (let sent = 0; sent < due; sent += 1) peers.emitText(somethingNew(sent));
   }, POUR_MS);
 }
 
