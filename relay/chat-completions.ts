@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
 import type { Share } from '../lib/shares.ts';
+import { allowedFields } from './allowed-fields.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
 import type { ChatRequest } from './chat-request.ts';
@@ -23,6 +24,7 @@ export async function completeChat(deps: RelayDeps, request: IncomingMessage, re
   const abandoned = new AbortController();
   response.once('close', () => abandoned.abort());
   const agent = await authenticate(deps, request);
+  requireRunning(agent);
   const { agentId, instanceId, accountId } = agent;
   const log = deps.log.child({ agentId, instanceId, accountId });
 
@@ -31,7 +33,7 @@ export async function completeChat(deps: RelayDeps, request: IncomingMessage, re
   const room = roomOf(deps, agent);
   try {
     const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(deps.callMs)]);
-    await relayCall({ ...deps, log, takeRoom: room.take }, agent, request, response, signal);
+    await deps.openCalls.run(agent, () => relayCall({ ...deps, log, takeRoom: room.take }, agent, request, response, signal));
   } catch (error) {
     outcome = abandoned.signal.aborted ? 'abandoned' : outcomeOf(error, response);
     if (outcome !== 'abandoned') refuse(log, response, error);
@@ -87,7 +89,12 @@ async function relayCall(
   response.end();
 }
 
-/** The same request with the provider's name of the model. */
+/** A token lies in the storage of its instance, so it can be used while no gateway of ours runs there. */
+function requireRunning({ isRunning }: RelayAgent): void {
+  if (!isRunning) throw new RelayError(400, 'The instance of this agent is stopped. Start it before its agents call a model.');
+}
+
+/** The request with what may reach the provider alone, and its name of the model. */
 function forProvider({ config }: RelayDeps, agent: RelayAgent, chat: ChatRequest): ChatRequest {
   if (chat.model !== agent.model) {
     throw new RelayError(400, `This agent has the model "${agent.model}", so it cannot call "${chat.model}".`);
@@ -96,7 +103,7 @@ function forProvider({ config }: RelayDeps, agent: RelayAgent, chat: ChatRequest
   if (!model) {
     throw new RelayError(400, `The model "${agent.model}" is not offered any more. Make a new agent with another one.`);
   }
-  return { ...chat, model: model.upstream };
+  return allowedFields(chat, model);
 }
 
 function tap({ isStream, body }: ProviderAnswer, record: RecordUsage): AsyncIterable<Uint8Array> {

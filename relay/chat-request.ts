@@ -17,7 +17,7 @@ const chatRequest = z.looseObject({
   stream_options: z.looseObject({}).nullish(),
 });
 
-/** An OpenAI chat completion request. What is not named here is passed on as it came. */
+/** An OpenAI chat completion request. See allowed-fields.ts for what is passed on. */
 export type ChatRequest = z.infer<typeof chatRequest>;
 
 /** How large one body may be, and how much may be held: of an account two of the largest, of all eight. */

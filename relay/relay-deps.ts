@@ -3,6 +3,7 @@ import type { Config } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Shares } from '../lib/shares.ts';
 import type { ModelProvider } from './model-provider.ts';
+import type { OpenCalls } from './open-calls.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
 import type { RelayAgent, RelayStore } from './store.ts';
 
@@ -11,6 +12,7 @@ export interface RelayDeps {
   config: Pick<Config, 'MASTER_KEYS' | 'MODELS'>;
   store: RelayStore;
   findAgent(agentId: string): Promise<RelayAgent | null>;
+  openCalls: OpenCalls;
   provider: ModelProvider;
   metrics: RelayMetrics;
   /** Of one request. */

@@ -10,6 +10,7 @@ import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
 import { createEchoModel } from './echo-model.ts';
 import { createKnownAgents } from './known-agents.ts';
 import type { ModelProvider } from './model-provider.ts';
+import { createOpenCalls } from './open-calls.ts';
 import { createPatientProvider } from './patient-provider.ts';
 import { createRelayMetrics } from './relay-metrics.ts';
 import { createRelayListener } from './server.ts';
@@ -48,6 +49,7 @@ async function run(config: Config, log: Log): Promise<void> {
     config,
     store,
     findAgent: createKnownAgents(store, systemClock),
+    openCalls: createOpenCalls(),
     provider,
     metrics: createRelayMetrics(registry),
     ...bodyLimits(config.RELAY_MAX_BODY_MB * 1024 ** 2),

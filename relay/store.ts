@@ -10,6 +10,8 @@ export interface RelayAgent {
   accountId: string;
   /** The public id of its model. */
   model: string;
+  /** Whether its instance runs, or is on its way there or from there. */
+  isRunning: boolean;
 }
 
 export interface ModelCallRecord {
@@ -38,7 +40,13 @@ const CONNECTIONS = 5;
 const PATIENCE_MS = 3_000;
 
 const canaryRow = z.object({ key_id: z.string(), sealed: z.string() });
-const agentRow = z.object({ id: z.string(), instance_id: z.string(), account_id: z.string(), model: z.string() });
+const agentRow = z.object({
+  id: z.string(),
+  instance_id: z.string(),
+  account_id: z.string(),
+  model: z.string(),
+  is_running: z.boolean(),
+});
 
 /** The relay's few statements, on connections of their own. Every call rejects after a few seconds without an answer. */
 export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
@@ -54,17 +62,20 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
   return {
     async findAgent(agentId) {
       const { rows } = await pool.query(
-        'select id, instance_id, account_id, model from agents where id = $1 and deleted_at is null',
+        `select agents.id, instance_id, agents.account_id, model, instances.status not in ('stopped', 'error') as is_running
+           from agents join instances on instances.id = instance_id
+          where agents.id = $1 and agents.deleted_at is null`,
         [agentId],
       );
       if (rows.length === 0) return null;
       const row = agentRow.parse(rows[0]);
-      return { agentId: row.id, instanceId: row.instance_id, accountId: row.account_id, model: row.model };
+      const { instance_id: instanceId, account_id: accountId, model, is_running: isRunning } = row;
+      return { agentId: row.id, instanceId, accountId, model, isRunning };
     },
     async recordModelCall({ agent, traceId, inputTokens, outputTokens, finishReason }) {
       await pool.query(
         `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason)
-         values ($1, $2, $3, (select id from messages where trace_id = $4), $5, $6, $7, $8)`,
+         values ($1, $2, $3, (select id from messages where trace_id = $4 and agent_id = $3), $5, $6, $7, $8)`,
         [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, finishReason],
       );
     },

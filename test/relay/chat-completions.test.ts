@@ -4,7 +4,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
 import { createOrm } from '../../database/orm.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
-import { newTurn } from '../factories.ts';
+import { newInstance, newTurn } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
@@ -71,16 +71,18 @@ async function refusedWith(status: number, error: object, caller = agent): Promi
 }
 
 describe('what the provider sees', () => {
-  test('its own name of the model, its own key, the trace, and every other field as it came', async () => {
+  test('its own name of the model, its own key, the trace, what shapes the answer, and no field beside it', async () => {
     const text = unique('hi');
     const traceId = randomBytes(16).toString('hex');
     const fields = { max_completion_tokens: 77, tools: [{ type: 'function', function: { name: 'exec' } }] };
-    await (await ask(relay, { token: agent.token, text, traceId, fields })).text();
+    const kept = await ask(relay, { token: agent.token, text, traceId, fields: { ...fields, n: 64, api_base: 'http://x' } });
+    await kept.text();
 
     const call = await callTo(model, text);
     expect(call).toMatchObject({ model: UPSTREAM_MODEL, authorization: `Bearer ${UPSTREAM_KEY}` });
     expect(call.traceparent).toContain(traceId);
     expect(call.body).toMatchObject(fields);
+    for (const name of ['n', 'api_base']) expect(call.body).not.toHaveProperty(name);
     expect(call.messages).toHaveLength(2);
   });
 
@@ -260,6 +262,14 @@ describe('usage', () => {
     expect(await callsOf(orm, own)).toMatchObject([{ message_id: messageId }, { message_id: messageId }]);
   });
 
+  test('belongs to no message of another agent, though it carries the trace of one', async () => {
+    const [own, other] = [await addAgent(orm), await addAgent(orm)];
+    const traceId = randomBytes(16).toString('hex');
+    await newTurn(orm, other, { traceId });
+    await (await ask(relay, { token: own.token, traceId })).text();
+    expect(await callsOf(orm, own)).toMatchObject([{ message_id: null }]);
+  });
+
   test('belongs to no message when the trace is unknown: a scheduled job, a repeated turn', async () => {
     const own = await addAgent(orm);
     await (await ask(relay, { token: own.token, traceId: randomBytes(16).toString('hex') })).text();
@@ -316,6 +326,14 @@ describe('who may call', () => {
     const response = await ask(relay, { token: gone.token });
     expect(response.status).toBe(400);
     expect(await response.text()).toContain('deleted');
+  });
+
+  test.each(['stopped', 'error'] as const)('400 for an agent whose instance is %s', async (status) => {
+    const instance = await newInstance(orm, { status, desiredStatus: 'stopped' });
+    const idle = await addAgent(orm, { instance });
+    const response = await ask(relay, { token: idle.token });
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('stopped')]);
+    expect(await callsOf(orm, idle)).toEqual([]);
   });
 
   test("400 for a model that is not the agent's, named in the sentence", async () => {

@@ -10,6 +10,7 @@ import { bodyLimits } from '../../relay/chat-request.ts';
 import { createEchoModel } from '../../relay/echo-model.ts';
 import { createKnownAgents } from '../../relay/known-agents.ts';
 import type { ModelProvider } from '../../relay/model-provider.ts';
+import { createOpenCalls } from '../../relay/open-calls.ts';
 import { createPatientProvider } from '../../relay/patient-provider.ts';
 import { createRelayMetrics } from '../../relay/relay-metrics.ts';
 import { createRelayListener } from '../../relay/server.ts';
@@ -18,7 +19,7 @@ import { createUpstream } from '../../relay/upstream.ts';
 import type { UpstreamLimits } from '../../relay/upstream.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
 import { newAgent } from '../factories.ts';
-import type { NewAgent } from '../factories.ts';
+import type { NewAgent, NewInstance } from '../factories.ts';
 
 export const MASTER_KEYS = [{ id: 'test', key: randomBytes(32) }];
 export const MODEL = 'public-model';
@@ -48,6 +49,7 @@ export async function startRelay(
       config: { MASTER_KEYS, MODELS: { [MODEL]: { upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 } } },
       store,
       findAgent: createKnownAgents(store, systemClock),
+      openCalls: createOpenCalls(),
       provider,
       metrics: createRelayMetrics(registry),
       ...bodyLimits(8 * 1024 ** 2),
@@ -81,9 +83,13 @@ export interface TestAgent extends NewAgent {
   token: string;
 }
 
-/** Adds an agent, with an instance and an account. */
-export async function addAgent(orm: MikroORM, { deleted = false } = {}): Promise<TestAgent> {
-  const agent = await newAgent(orm, { model: MODEL, deletedAt: deleted ? new Date() : null });
+/** Adds an agent, with a running instance and an account unless they are given. */
+export async function addAgent(
+  orm: MikroORM,
+  { deleted = false, instance }: { deleted?: boolean; instance?: NewInstance } = {},
+): Promise<TestAgent> {
+  const of = instance ? { instance: instance.instanceId, account: instance.accountId } : {};
+  const agent = await newAgent(orm, { ...of, model: MODEL, deletedAt: deleted ? new Date() : null });
   return { ...agent, token: relayToken(MASTER_KEYS, agent.agentId) };
 }
 
