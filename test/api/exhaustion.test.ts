@@ -22,7 +22,7 @@ let operator: ApiClient;
 
 /** A process of its own: client and server each need a file for every connection. */
 beforeAll(async () => {
-  api = await startApiProcess({ MAX_WAITS_PER_ACCOUNT: '1000' });
+  api = await startApiProcess({ MAX_WAITS_PER_ACCOUNT: '1000', MAX_CALLS_PER_ACCOUNT: '1000' });
   operator = api.operator;
   account = await registerAccount(api.url, operator);
   key = (await account.ok('POST', '/auth/keys', { name: 'raw' })).apiKey;

@@ -44,6 +44,7 @@ const LISTS: Record<string, string> = {
   'operator.instances.list': 'all-instances',
   'audit.list': 'audit',
   'invites.list': 'invites',
+  'quarantine.list': 'quarantine',
 };
 
 describe('a cursor that somebody made', () => {
