@@ -99,6 +99,7 @@ export const settingsSchema = z.object({
     .default(100)
     .describe('calls of one account that wait for a reply or an instance, or stream, in one API process'),
   MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account that are not gone'),
+  MAX_AGENTS_PER_INSTANCE: count.default(100).describe('agents of one instance that are not deleted'),
   MAX_RUNNING: count
     .default(() => Math.max(1, Math.floor((totalmem() - 2 * GIBIBYTE) / GIBIBYTE)))
     .describe('gateways that run at once on this machine; default from its memory, one GiB each'),

@@ -8,7 +8,10 @@ const EventSchema = defineEntity({
   name: 'Event',
   tableName: 'events',
   uniques: [{ name: 'events_seq_unique', properties: ['account', 'seq'] }],
-  indexes: [{ name: 'events_instance_index', properties: ['instance', 'seq'] }],
+  indexes: [
+    { name: 'events_instance_index', properties: ['instance', 'seq'] },
+    { name: 'events_agent_index', properties: ['instance', 'agentSlug', 'seq'] },
+  ],
   properties: {
     id: p.text().primary(),
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('events_account_fk').index(false),

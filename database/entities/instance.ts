@@ -15,6 +15,14 @@ const InstanceSchema = defineEntity({
       expression: 'create index "instances_shard_index" on "instances" ("shard") where boot_id is not null',
     },
     {
+      name: 'instances_slot_index',
+      expression: 'create index "instances_slot_index" on "instances" ("id") where has_slot',
+    },
+    {
+      name: 'instances_live_index',
+      expression: 'create index "instances_live_index" on "instances" ("account_id") where deleted_at is null',
+    },
+    {
       name: 'instances_queued_index',
       expression: 'create index "instances_queued_index" on "instances" ("queued_at") where queued_at is not null',
     },

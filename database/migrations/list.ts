@@ -10,6 +10,7 @@ import { SpokenMessages } from './20261202-spoken-messages.ts';
 import { GatewayRefusals } from './20261203-gateway-refusals.ts';
 import { Installation } from './20261204-installation.ts';
 import { UnownedRuntimes } from './20261204-unowned-runtimes.ts';
+import { CountedRows } from './20261205-counted-rows.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -26,5 +27,6 @@ export const migrationsList = [
   { name: '20261203-gateway-refusals', class: GatewayRefusals },
   { name: '20261204-installation', class: Installation },
   { name: '20261204-unowned-runtimes', class: UnownedRuntimes },
+  { name: '20261205-counted-rows', class: CountedRows },
   { name: '20261204-skill-settings-key', class: SkillSettingsKey },
 ];

@@ -39,12 +39,15 @@ interface InstanceFilter {
   source: 'cron' | 'agent' | undefined;
 }
 
-/** The events of an instance, the newest first, whether there are more, and how many there are in all. */
+/** Counting takes as long as there is to count. */
+const MOST_COUNTED = 10_000;
+
+/** The events of an instance, the newest first, whether there are more, and how many there are in all, up to 10,000. */
 export async function findInstanceEvents(
   em: EntityManager,
   { instanceId, agentSlug, source }: InstanceFilter,
   { before, limit }: { before: number | undefined; limit: number },
-): Promise<{ events: EventView[]; hasMore: boolean; total: number }> {
+): Promise<{ events: EventView[]; hasMore: boolean; total: number; totalCapped: boolean }> {
   const matching = `instance_id = ? and not deleted
     and (?::text is null or agent_slug = ?) and (?::text is null or source = ?)`;
   const values = [instanceId, agentSlug ?? null, agentSlug ?? null, source ?? null, source ?? null];
@@ -56,8 +59,12 @@ export async function findInstanceEvents(
     [...values, before ?? null, before ?? null, limit + 1],
   );
   const { rows, hasMore } = pageOf(found, limit);
-  const [count] = await em.execute<{ total: number }[]>(`select count(*)::float8 as total from events where ${matching}`, values);
-  return { events: rows.map(viewOf), hasMore, total: count?.total ?? 0 };
+  const [count] = await em.execute<{ total: number }[]>(
+    `select count(*)::int as total from (select from events where ${matching} limit ?) as counted`,
+    [...values, MOST_COUNTED + 1],
+  );
+  const total = Math.min(count?.total ?? 0, MOST_COUNTED);
+  return { events: rows.map(viewOf), hasMore, total, totalCapped: (count?.total ?? 0) > MOST_COUNTED };
 }
 
 interface AccountEvents {

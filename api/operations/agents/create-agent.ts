@@ -46,7 +46,11 @@ export const createAgent = defineOperation({
     const model = chooseModel(Object.keys(deps.config.MODELS), body.model);
     const files = new Map([...(body.useDefaults ? defaultFiles(body.displayName) : []), ...Object.entries(body.files)]);
     requireWorkspace(files, { given: files, model, config: deps.config });
+    // It holds the instance, so that two calls at once are counted one after the other.
     const generation = await changeContent(em, { accountId, instanceId });
+    const limit = deps.config.MAX_AGENTS_PER_INSTANCE;
+    if ((await em.count(Agent, { instance: instanceId, deletedAt: null })) >= limit)
+      throw new AppError('conflict', `An instance has at most ${limit} agents. Delete one first.`);
     if ((await em.count(Agent, { instance: instanceId, slug: body.slug, deletedAt: null })) > 0)
       throw new AppError('conflict', `This instance has an agent with the slug ${body.slug} already. Choose another one.`);
     const now = deps.clock();

@@ -29,7 +29,8 @@ export const listInstanceEvents = defineOperation({
     status: 200,
     schema: z.object({
       events: z.array(eventSchema),
-      total: z.int().meta({ description: 'All that are kept and match.' }),
+      total: z.int().meta({ description: 'How many are kept and match, counted up to 10,000.' }),
+      totalCapped: z.literal(true).optional().meta({ description: 'There are more than `total` says.' }),
       nextCursor,
     }),
   },
@@ -41,8 +42,9 @@ export const listInstanceEvents = defineOperation({
   async handle({ params, query, em }) {
     const { limit, cursor, agent, source } = query;
     const filter = { instanceId: params.instanceId, agentSlug: agent, source };
-    const { events, hasMore, total } = await findInstanceEvents(em, filter, { before: cursor, limit });
+    const { events, hasMore, total, totalCapped } = await findInstanceEvents(em, filter, { before: cursor, limit });
     const page = pages.pageOf(events, hasMore, ({ seq }) => seq);
-    return { events: page.items.map(presentEvent), total, nextCursor: page.nextCursor };
+    const counted = { total, ...(totalCapped ? { totalCapped } : {}) };
+    return { events: page.items.map(presentEvent), ...counted, nextCursor: page.nextCursor };
   },
 });

@@ -34,6 +34,23 @@ async function generation(id: string): Promise<{ content: number; applied: numbe
 }
 
 describe('agents.create', () => {
+  test('counts the agents of an instance, also when they are made at once', async () => {
+    const small = await startApi({ env: { MAX_AGENTS_PER_INSTANCE: '3' } });
+    try {
+      const owner = await small.newAccount();
+      const path = agents(await newInstance(owner));
+      const create = (slug: string) => owner.call('POST', path, body({ slug }));
+      const answers = await Promise.all(Array.from({ length: 6 }, (_, index) => create(`agent-${index}`)));
+      expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 201, 201, 409, 409, 409]);
+      const [made, refused] = [201, 409].map((wanted) => answers.find(({ status }) => status === wanted)?.body);
+      expect(refused.error.message).toBe('An instance has at most 3 agents. Delete one first.');
+      await owner.ok('DELETE', `${path}/${made.agentId}`);
+      expect((await create('another')).status).toBe(201);
+    } finally {
+      await small.close();
+    }
+  });
+
   test('on an instance that does not run is pending until the next start, with the standard files', async () => {
     const before = await generation(instanceId);
     const { status, body: agent } = await account.call('POST', agents(), body());

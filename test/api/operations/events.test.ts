@@ -99,6 +99,31 @@ describe('events.listOfInstance', () => {
   });
 });
 
+describe('the total of events', () => {
+  const add = (of: string, count: number, from: number) =>
+    api.sql(
+      `insert into events (id, account_id, seq, type, instance_id, agent_slug, created_at)
+       select 'evt_' || left(md5(? || n), 20), ?, n, 'agent.message', ?, 'many', now() from generate_series(?::int, ?::int) n returning id`,
+      [of, counting.accountId, of, from, from + count - 1],
+    );
+  let counting: AccountClient;
+
+  test('is exact up to 10,000, and says so where there are more', async () => {
+    counting = await api.newAccount();
+    const { instanceId: of } = await counting.ok('POST', '/instances', { name: 'many' });
+    const page = async (query = '') => {
+      const { total, totalCapped } = await counting.ok('GET', `/instances/${of}/events?limit=1${query}`);
+      return [total, totalCapped];
+    };
+    await add(of, 10_000, 1);
+    expect(await page()).toEqual([10_000, undefined]);
+    await add(of, 1, 10_001);
+    expect(await page()).toEqual([10_000, true]);
+    expect(await page('&agent=many')).toEqual([10_000, true]);
+    expect(await page('&agent=none')).toEqual([0, undefined]);
+  });
+});
+
 describe('events.list', () => {
   test('reads the whole account in order, notices too, to an end that says where to go on', async () => {
     const first = await account.ok('GET', '/events?limit=3');
