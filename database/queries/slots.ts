@@ -5,19 +5,35 @@ import { wakeInstance } from './wake-instance.ts';
 const SLOTS_LOCK = 724_310_378;
 
 /**
+ * The instances that wait for a slot, and this one, each with its turn: how many of its account would run with it. Those
+ * with the lowest turn come first, then those that have waited longest, so that an account which starts many leaves room
+ * for the others. Its one parameter is an instance that is taken to have begun to wait just now, unless it waits already.
+ */
+const QUEUE = `
+  with running as (select account_id, count(*) as count from instances where has_slot group by account_id),
+  waiting as (
+    select id, account_id, coalesce(queued_at, 'infinity') as since from instances
+     where not has_slot and (queued_at is not null or id = ?)
+  ),
+  queue as (
+    select id, since, coalesce(running.count, 0) + row_number() over (partition by account_id order by since, id) as turn
+      from waiting left join running using (account_id)
+  )`;
+
+/**
  * Takes one of the machine's slots for an instance that is to be started and whose row this transaction holds. False
- * when none is left for it: it is then marked as waiting, behind those that wait already.
+ * when none is left for it: it is then marked as waiting.
  */
 export async function takeSlot(em: EntityManager, { instanceId, maxRunning, now }: TakeOptions): Promise<boolean> {
   await em.execute('select pg_advisory_xact_lock(?)', [SLOTS_LOCK]);
   const [taken] = await em.execute<{ id: string }[]>(
-    `update instances set has_slot = true, queued_at = null, transition_step = 'queued'
+    `${QUEUE}
+     update instances set has_slot = true, queued_at = null, transition_step = 'queued'
       where id = ? and (has_slot or (select count(*) from instances where has_slot)
-        + (select count(*) from instances older
-            where older.queued_at is not null and older.id <> instances.id
-              and (instances.queued_at is null or (older.queued_at, older.id) < (instances.queued_at, instances.id))) < ?)
+        + (select count(*) from queue join queue own on own.id = instances.id
+            where (queue.turn, queue.since, queue.id) < (own.turn, own.since, own.id)) < ?)
      returning id`,
-    [instanceId, maxRunning],
+    [instanceId, instanceId, maxRunning],
   );
   if (taken) return true;
   await em.execute(
@@ -38,19 +54,19 @@ interface TakeOptions {
   now: Date;
 }
 
-/** Gives the slot of this instance back, if it has one, and wakes those that have waited longest for what is free. */
+/** Gives the slot of this instance back, if it has one, and wakes those whose turn it is. */
 export async function freeSlot(em: EntityManager, instanceId: string, maxRunning: number): Promise<void> {
   await em.execute('update instances set has_slot = false, queued_at = null where id = ?', [instanceId], 'run');
   await wakeQueued(em, maxRunning);
 }
 
-/** Wakes as many of the waiting instances as there are free slots, those that have waited longest first. */
+/** Wakes as many of the waiting instances as there are free slots, those whose turn it is first. */
 export async function wakeQueued(em: EntityManager, maxRunning: number): Promise<number> {
   await em.execute('select pg_advisory_xact_lock(?)', [SLOTS_LOCK]);
   const next = await em.execute<{ id: string }[]>(
-    `select id from instances where queued_at is not null order by queued_at, id
-      limit greatest(0, ?::int - (select count(*)::int from instances where has_slot))`,
-    [maxRunning],
+    `${QUEUE} select id from queue order by turn, since, id
+       limit greatest(0, ?::int - (select count(*)::int from instances where has_slot))`,
+    [null, maxRunning],
   );
   for (const { id } of next) await wakeInstance(em, id);
   return next.length;
