@@ -3,9 +3,14 @@ import type { IncomingMessage } from 'node:http';
 
 export type ClientAddress = (request: IncomingMessage) => string;
 
-/** `::ffff:127.0.0.1` is the same host as `127.0.0.1`. */
-function plain(address: string): string {
-  return address.trim().replace(/^::ffff:(?=\d+\.)/i, '');
+/** With a port, as some proxies write it: `192.0.2.1:4711`, `[2001:db8::1]:4711`, `[2001:db8::1]`. */
+const WITH_PORT = /^(?:\[([\da-f:.]+)\](?::\d{1,5})?|(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5})$/i;
+
+/** The address alone. `::ffff:127.0.0.1` is the same host as `127.0.0.1`. */
+function plain(text: string): string {
+  const trimmed = text.trim();
+  const [, version6, version4] = WITH_PORT.exec(trimmed) ?? [];
+  return (version6 ?? version4 ?? trimmed).replace(/^::ffff:(?=\d+\.)/i, '');
 }
 
 function family(address: string): 'ipv4' | 'ipv6' {

@@ -12,7 +12,7 @@ const PRESERVED_MARK = /^\[Queued user message from a previous active turn;[^\]\
 /** Where one ends and the other begins is not marked: the first paragraph is taken for the one. */
 const FIRST_PARAGRAPH = /^(?:[^\n]+\n)+\n/;
 /** After the first message of a conversation: `Runtime: agent=... | session=...` in a paragraph of its own. */
-const RUNTIME_LINE = /\n\nRuntime: agent=[^\n]*\s*$/;
+const RUNTIME_LINE = '\n\nRuntime: agent=';
 
 /**
  * A message as it is sent to a gateway, so that what begins with a slash is text for the agent like any other: a gateway
@@ -33,11 +33,22 @@ function timeStampOf(at: Date): string {
 /** What was said in a user message as a gateway sends it to a model, without what it adds. Null: nobody said it. */
 export function spokenText(userMessage: string): string | null {
   if (userMessage.includes(GATEWAY_CONTEXT)) return null;
-  const message = userMessage.replace(TIME_STAMP, '').replace(RUNTIME_LINE, '').replace(UNATTENDED, '');
+  const message = withoutRuntimeLine(userMessage.replace(TIME_STAMP, '')).replace(UNATTENDED, '');
   const text = message.replace(PRESERVED_MARK, '');
   const goOn = GO_ON.exec(text);
   if (text === message) return goOn?.index === 0 ? null : text;
   if (goOn && goOn.index > 0) return text.slice(0, goOn.index);
   const next = text.replace(FIRST_PARAGRAPH, '');
   return GO_ON.exec(next)?.index === 0 ? null : next;
+}
+
+/** By its last place, because a regular expression would look for its end from each place where it could begin. */
+function withoutRuntimeLine(message: string): string {
+  const at = message.lastIndexOf(RUNTIME_LINE);
+  if (at < 0) return message;
+  const isLast = !message
+    .slice(at + RUNTIME_LINE.length)
+    .trimEnd()
+    .includes('\n');
+  return isLast ? message.slice(0, at) : message;
 }

@@ -56,3 +56,13 @@ test.each(['/new', ' /NEW text', '/reset\ntext', '/skill:weather now', '\n/statu
 test.each(['hello', 'a /new text', '', '!ls', '[draft] /new'])('any other message is sent as it is: %j', (message) => {
   expect(asPlainText(message, new Date())).toBe(message);
 });
+
+test.each([
+  ['lines of the runtime', '\n\nRuntime: agent=a'],
+  ['spaces behind one', ' '],
+  ['line ends', '\n'],
+])('a message of a mebibyte of %s is read in one go', (_, part) => {
+  const message = `said\n\nRuntime: agent=a${part.repeat(2 ** 20 / part.length)}\n\nmore`;
+  // One look for its end from each place would take minutes, and the test with it.
+  expect(spokenText(message)).toBe(message);
+});
