@@ -1,4 +1,4 @@
-/** Asks once for everybody who wants to know at the same time, and gives the answer to whoever comes within ms after it. */
+/** Asks once for all callers at the same time, and answers callers within `ms` after that from memory. */
 export function remembered<T>(ms: number, ask: () => Promise<T>): () => Promise<T> {
   let known: Promise<T> | null = null;
   let staleAt = 0;
