@@ -9,6 +9,7 @@ import { operations } from '../../api/operations/index.ts';
 import { DEFAULT_LIMIT_BYTES } from '../../api/request-body.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
+import { tooDear } from '../support/event-loop-stand.ts';
 import { registerAccount } from '../support/register-account.ts';
 import { residentMiB } from '../support/resident-memory.ts';
 import { OPERATOR_TOKEN } from './api-under-test.ts';
@@ -16,11 +17,7 @@ import { startApiProcess } from './api-process.ts';
 import type { ApiProcess } from './api-process.ts';
 import { newAgent, newInstance } from './rows.ts';
 
-/** For how long one call may keep the process from everything else. */
-const STAND_MS = 200;
 const GROWTH_MIB = 100;
-/** On a busy machine a call may be kept from the processor; of some tries the shortest stand is its own. */
-const TRIES = 5;
 const KIBIBYTE = 1024;
 const LONG_MS = 600_000;
 
@@ -47,38 +44,6 @@ beforeAll(async () => {
 }, LONG_MS);
 
 afterAll(() => api.end());
-
-/** Since it was last asked: the longest time that the event loop stood, and in all the time that the process was at work. */
-async function readTimes(): Promise<{ standMs: number; workMs: number }> {
-  const text = await api.metrics();
-  const read = (name: string) => Number(new RegExp(`^${name}\\S* (\\S+)$`, 'm').exec(text)?.[1]) * 1_000;
-  return { standMs: read('nodejs_eventloop_lag_max_seconds'), workMs: read('process_cpu_seconds_total') };
-}
-
-/**
- * How long the call keeps the process from everything else. A stand that the machine has caused takes no processor time of
- * the process, and work that is done in many pieces makes no stand: so it is the smaller of the two.
- */
-async function priceOf(call: () => Promise<unknown>): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let tries = 0; tries < TRIES && least > STAND_MS; tries += 1) {
-    const before = await readTimes();
-    await call();
-    const after = await readTimes();
-    least = Math.min(least, Math.max(0, Math.min(after.standMs, after.workMs - before.workMs)));
-  }
-  return least;
-}
-
-/** The calls that are too dear, with their price. */
-async function tooDear(calls: ReadonlyMap<string, () => Promise<unknown>>): Promise<Record<string, number>> {
-  const dear: Record<string, number> = {};
-  for (const [name, call] of calls) {
-    const price = await priceOf(call);
-    if (price > STAND_MS) dear[name] = Math.round(price);
-  }
-  return dear;
-}
 
 async function send({ auth, method, path }: Operation, body: string | null, query = ''): Promise<void> {
   const concrete = path.replaceAll(/:(\w+)/g, (_match, name: string) => ids[name] ?? `${name.slice(0, 3)}_nothingnothing00`);
@@ -129,7 +94,7 @@ test.each(named(operations.filter(({ body, operationId }) => body && operationId
   '%s with the largest bodies keeps nobody waiting',
   async (_id, operation) => {
     const bodies = [...largestBodies(operation)];
-    expect(await tooDear(new Map(bodies.map(([name, body]) => [name, () => send(operation, body)])))).toEqual({});
+    expect(await tooDear(api, new Map(bodies.map(([name, body]) => [name, () => send(operation, body)])))).toEqual({});
   },
   LONG_MS,
 );
@@ -169,7 +134,7 @@ test(
       ['64 files of 1 MiB', () => account.call('PATCH', `${path}/agents/${agentId}`, { files: filesOf(64, 15 * KIBIBYTE) })],
       ['a message', () => account.call('POST', `${path}/agents/${agentId}/messages`, { message: 'x '.repeat(128 * KIBIBYTE) })],
     ]);
-    expect(await tooDear(calls)).toEqual({});
+    expect(await tooDear(api, calls)).toEqual({});
   },
   LONG_MS,
 );
@@ -195,7 +160,7 @@ test.each(LOGS)(
       ['storing', () => account.ok('POST', `${path}/secrets`, { secrets })],
       ['reading', () => account.call('GET', `${path}/logs?limit=1000`)],
     ]);
-    expect(await tooDear(calls)).toEqual({});
+    expect(await tooDear(api, calls)).toEqual({});
     for (const key of keys) await account.ok('DELETE', `${path}/secrets/${key}`);
   },
   LONG_MS,
@@ -207,7 +172,7 @@ test.each(named(operations.filter(({ method, operationId }) => method === 'GET' 
     const calls = new Map(
       ['', '?limit=1000', MAXIMAL_QUERY].map((query) => [query.slice(0, 20), () => send(operation, null, query)]),
     );
-    expect(await tooDear(calls)).toEqual({});
+    expect(await tooDear(api, calls)).toEqual({});
   },
   LONG_MS,
 );

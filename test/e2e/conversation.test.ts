@@ -5,7 +5,7 @@ import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { readStream } from '../support/stream-reader.ts';
 
-const LONG_MS = 120_000;
+const LONG_MS = 240_000;
 const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 
 let stack: StackUnderTest;

@@ -4,7 +4,7 @@ import { join, posix } from 'node:path';
 /**
  * What a test file has installed or answering before it runs. `rounds`: it is repeated at random moments.
  * `temporalLibrary`: the native part of Temporal's worker, which runs for as long as the process that has loaded it.
- * `wholeMachine`: it leaves no processor time to anything else.
+ * `wholeMachine`: it leaves no processor time to anything else, or measures what it takes itself.
  */
 export type Need =
   | 'postgres'
@@ -29,7 +29,7 @@ const LANE_OF: Record<Need, Lane> = {
   temporalLibrary: 'temporal',
   temporalServer: 'temporal',
   openclaw: 'gateway',
-  wholeMachine: 'gateway',
+  wholeMachine: 'unit',
   chromium: 'gateway',
   schemathesis: 'campaign',
   rounds: 'campaign',
@@ -44,6 +44,7 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'test/support/campaign.ts': { campaignRounds: ['rounds'] },
   'test/support/chromium.ts': { '*': ['chromium'] },
   'test/support/docker-compose.ts': { '*': ['compose'] },
+  'test/support/event-loop-stand.ts': { '*': ['wholeMachine'] },
   'test/support/docker-under-test.ts': { '*': ['engine'] },
   'test/support/npm-start.ts': { '*': ['temporal', 'openclaw'] },
   // It installs for the files that a run has chosen.

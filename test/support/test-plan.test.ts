@@ -20,7 +20,7 @@ describe('the pools of a run', () => {
   test('let unit and database tests compute beside those that wait, and one file at a time have the engine', () => {
     expect(shapes(all, 2)).toEqual([
       [1, 'rows', 'pure'],
-      [3, 'kills', 'gateway'],
+      [2, 'kills', 'gateway'],
       [1, 'container', 'faults'],
     ]);
   });

@@ -39,7 +39,7 @@ export function secondsOf(path: string, needs: ReadonlySet<Need>, measured: Read
 
 /**
  * Divides files among pools that run beside each other. Unit and database tests compute, so they get the processors; the
- * rest mostly waits for what it has started and runs beside them, one file more than there are workers; the engine is for one file at a time, because some
+ * rest mostly waits for what it has started and runs beside them; the engine is for one file at a time, because some
  * kill it. What takes the whole machine comes last. The longest goes first. With one worker everything is one pool.
  */
 export function poolsOf<File extends PlannedFile>(files: readonly File[], workers: number): Pool<File>[] {
@@ -52,7 +52,7 @@ export function poolsOf<File extends PlannedFile>(files: readonly File[], worker
   const besides = waiting.length + onEngine.length > 0 ? 1 : 0;
   return [
     { files: of('unit', 'database'), workers: workers - besides, reusesProcesses: true, runsLast: false },
-    { files: waiting, workers: workers + 1, reusesProcesses: false, runsLast: false },
+    { files: waiting, workers, reusesProcesses: false, runsLast: false },
     { files: onEngine, workers: 1, reusesProcesses: false, runsLast: false },
     { files: alone, workers: 1, reusesProcesses: false, runsLast: true },
   ].filter((pool) => pool.files.length > 0);
