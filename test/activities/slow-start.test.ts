@@ -51,7 +51,8 @@ test(
     await eventually(async () => {
       const gateways = await Promise.all(instances.map(({ runtimeId }) => reconciler.driver.inspect(runtimeId)));
       const queued = (await statuses()).findIndex(({ step }) => step === 'queued');
-      expect(gateways[queued]).toMatchObject({ status: 'absent' });
+      expect(gateways[queued]?.status).not.toBe('running');
+      expect(queued).toBeGreaterThanOrEqual(0);
     }, GATEWAY_MS);
     await Promise.all(runs.map((run) => reconciler.ended(run)));
     expect(await statuses()).toMatchObject([
