@@ -22,7 +22,7 @@ export interface Sweep extends RuntimeSweep {
 }
 
 /**
- * Looks for what nobody works on: instances that are not as they are wanted are woken, and runtimes whose instance is
+ * Looks for what no workflow works on: instances that are not as they are wanted are woken, and runtimes whose instance is
  * gone are tidied up. It finds what a lost outbox row, a lost worker or a restored database leaves behind.
  */
 export async function sweepDrift(deps: StepDeps): Promise<Sweep> {

@@ -10,7 +10,7 @@ const MEBIBYTE = 1024 * 1024;
 /** Bodies that are held until their calls end. What is made of one takes a few times as much. */
 const BODIES = {
   small: { total: 64 * MEBIBYTE, each: 16 * MEBIBYTE },
-  // Apart, so that those who upload keep nobody from calling.
+  // Apart, so that uploads do not keep other calls waiting.
   large: { total: 128 * MEBIBYTE, each: 32 * MEBIBYTE },
 };
 /** A burst of calls waits for its turn; what comes on top is refused. */

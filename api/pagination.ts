@@ -31,11 +31,11 @@ export function limitField({ defaultLimit, maxLimit }: Limits) {
     });
 }
 
-/** The rows after this place in a list that begins with the newest; `idColumn` is the row's id. */
-export function olderThan(cursor: readonly [number, string] | undefined, idColumn: string) {
+/** The rows after this place in a list that begins with the newest, by these columns: the row's id and its moment. */
+export function olderThan(cursor: readonly [number, string] | undefined, idColumn: string, momentColumn = 'createdAt') {
   if (!cursor) return {};
   const at = new Date(cursor[0]);
-  return { $or: [{ createdAt: { $lt: at } }, { createdAt: at, [idColumn]: { $lt: cursor[1] } }] };
+  return { $or: [{ [momentColumn]: { $lt: at } }, { [momentColumn]: at, [idColumn]: { $lt: cursor[1] } }] };
 }
 
 function readCursor(text: string): unknown {

@@ -17,7 +17,7 @@ select accounts.id as "accountId", accounts.token_version as "tokenVersion", ins
  where agents.deleted_at is null and instances.deleted_at is null and instances.desired_status <> 'destroyed'
  order by instances.desired_status = 'running' desc, agents.status = 'active' desc, agents.created_at desc limit 1`;
 
-/** The copy must tell nobody of anything, and runs one instance, so that it fits beside the installation that it is from. */
+/** The copy sends no webhooks, and runs one instance, so that it fits beside the installation that it was copied from. */
 const ISOLATE = [
   'update webhooks set enabled = false',
   `update instances set desired_status = 'stopped', power_generation = power_generation + 1

@@ -61,7 +61,7 @@ export class TurnTasks {
 
   async #do({ name, work }: Task): Promise<void> {
     try {
-      // Not before whoever asks for it has gone on.
+      // Not before the caller has gone on.
       await Promise.resolve();
       await work();
     } catch (err) {

@@ -22,7 +22,7 @@ interface EndedReply {
 
 /**
  * Ends a turn, with its event, in the caller's transaction, which must end no other one. False, and nothing changed,
- * when it has ended already or is gone: so every turn ends once, whoever sees its end first. A reply is cut where it is
+ * when it has ended already or is gone: so every turn ends once, whichever process sees its end first. A reply is cut where it is
  * longer than is kept.
  */
 export async function completeReply(em: EntityManager, messageId: string, end: TurnEnd, options: EndOptions): Promise<boolean> {

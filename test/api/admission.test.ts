@@ -122,7 +122,7 @@ describe('bodies', () => {
 });
 
 describe('calls of one account', () => {
-  /** Runs while nobody else can change this instance. */
+  /** Runs while this instance is locked. */
   async function whileLocked<T>(instanceId: string, work: () => Promise<T>): Promise<T> {
     return api.orm.em.fork().transactional(async (em) => {
       await em.execute('select id from instances where id = ? for update', [instanceId]);

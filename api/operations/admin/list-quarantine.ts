@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UnownedRuntime } from '../../../database/entities/unowned-runtime.ts';
 import { defineOperation } from '../../define-operation.ts';
-import { byCreation, nextCursor, paginate } from '../../pagination.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
 import { presentUnowned, unownedRuntime } from './quarantine.schema.ts';
 
 const pages = paginate('quarantine', byCreation);
@@ -22,7 +22,7 @@ export const listQuarantine = defineOperation({
   errors: [],
 
   async handle({ query, em, deps }) {
-    const rows = await em.find(UnownedRuntime, olderThan(query.cursor), {
+    const rows = await em.find(UnownedRuntime, olderThan(query.cursor, 'runtimeId', 'foundAt'), {
       orderBy: { foundAt: 'desc', runtimeId: 'desc' },
       limit: query.limit + 1,
     });
@@ -31,9 +31,3 @@ export const listQuarantine = defineOperation({
     return { runtimes, nextCursor: page.nextCursor };
   },
 });
-
-function olderThan(cursor: readonly [number, string] | undefined) {
-  if (!cursor) return {};
-  const at = new Date(cursor[0]);
-  return { $or: [{ foundAt: { $lt: at } }, { foundAt: at, runtimeId: { $lt: cursor[1] } }] };
-}

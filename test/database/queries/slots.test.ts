@@ -76,6 +76,6 @@ test('whoever is woken gets its slot, in whichever order they ask', async () => 
   await free(one[0]!);
   await free(one[1]!);
   const woken = [...new Set(await awake())];
-  expect(woken.toSorted()).toEqual([one[3], other[0]].toSorted());
+  expect(new Set(woken)).toEqual(new Set([one[3], other[0]]));
   expect(await startAll(woken.toReversed())).toEqual([true, true]);
 });
