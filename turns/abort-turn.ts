@@ -4,7 +4,7 @@ import type { AbortDue } from '../database/queries/abort-due.ts';
 import { abortTurn, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
-import { decideRecovery, rerunAtWork, willRerun } from '../runtime/openclaw/recovery.ts';
+import { decideRecovery, isHeldOpen, rerunAtWork, willRerun } from '../runtime/openclaw/recovery.ts';
 import { sessionKeyOfTurn } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
@@ -54,7 +54,7 @@ export async function abortEndedTurn(
     if (rerun !== null || recovery.kind === 'running' || recovery.kind === 'wait') return false;
     const isItsGateway = turn.bootId === client.bootId;
     const mayStillArrive = recovery.kind === 'resend-same' && isItsGateway && turn.endedSecondsAgo < FRAME_SECONDS;
-    if (mayStillArrive || willRerun(history, key)) return false;
+    if (mayStillArrive || isHeldOpen(history, key)) return false;
     await clearAbortDue(deps.orm.em.fork(), turn.messageId);
     return true;
   } catch (err) {
@@ -90,7 +90,7 @@ export async function takeUpEndedTurn(
       await sleep(ABORT_PAUSE_MS, undefined, { signal });
   } else if (recovery.kind === 'running' || rerunAtWork(history, key) !== null) {
     await abortEndedTurn(deps, client, turn, signal);
-  } else if (recovery.kind !== 'wait') {
+  } else if (recovery.kind !== 'wait' && !isHeldOpen(history, key)) {
     // What its predecessor never had, or never began, nobody begins now.
     await clearAbortDue(deps.orm.em.fork(), turn.messageId);
   }

@@ -11,7 +11,7 @@ import { StaleEpochError } from '../runtime/driver.ts';
 import { turnKey } from '../runtime/openclaw/agent-turn.ts';
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
-import { decideRecovery, rerunAtWork, willRerun } from '../runtime/openclaw/recovery.ts';
+import { decideRecovery, isHeldOpen } from '../runtime/openclaw/recovery.ts';
 import { takeUpEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';
 import { sendFirst, sessionKeyOfTurn, settleTurn } from './settle-turn.ts';
@@ -101,8 +101,7 @@ async function endDue(client: GatewayClient, turn: PendingTurn, signal: AbortSig
   const key = turnKey(turn.messageId, turn.attempt);
   const history = await readHistory(client, { sessionKey: sessionKeyOfTurn(turn), keys: [key], signal });
   const recovery = decideRecovery(history, key);
-  const isRepeated = willRerun(history, key) || rerunAtWork(history, key) !== null;
-  if (recovery.kind === 'finished') return isRepeated ? endOfOutcome({ ...recovery, kind: 'completed' }) : null;
+  if (recovery.kind === 'finished') return isHeldOpen(history, key) ? endOfOutcome({ ...recovery, kind: 'completed' }) : null;
   const hasEnded = recovery.kind === 'failed' || recovery.kind === 'cancelled';
   return hasEnded || turn.deaths < FATAL_DEATHS ? null : failedEnd('gateway_crashed');
 }

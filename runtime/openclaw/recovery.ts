@@ -52,14 +52,21 @@ export function rerunAtWork(history: GatewayHistory, key: string): string | null
 }
 
 /**
- * Whether a gateway process that has just started is going to repeat this turn, though it may have ended: its process
- * died before it noted that. Sending the turn once more with its own key, and aborting it, keeps it from doing so.
+ * Whether the gateway holds this turn, the newest of its conversation, for unfinished, though its answer may be there: the
+ * process died before it noted the end. The next process repeats it, or is about to, until it is aborted.
  */
-export function willRerun(history: GatewayHistory, key: string): boolean {
-  const { rows, status, inFlightRun } = history;
-  if (status !== 'running' || inFlightRun || !hasBegun(rows, key) || rerunsOf(history, key).length > 0) return false;
+export function isHeldOpen({ rows, status }: GatewayHistory, key: string): boolean {
+  if (status !== 'running' || !hasBegun(rows, key)) return false;
   const newest = rows.findLast((row) => row.role === 'user' && !row.restartsRun && row.key !== null);
   return !newest || startsRun(newest, key);
+}
+
+/**
+ * Whether a gateway process that has just started is going to repeat this turn, and has not begun. Sending the turn once
+ * more with its own key, and aborting it, keeps it from doing so.
+ */
+export function willRerun(history: GatewayHistory, key: string): boolean {
+  return isHeldOpen(history, key) && !history.inFlightRun && rerunsOf(history, key).length === 0;
 }
 
 function startsRun(row: HistoryRow, runId: string): boolean {

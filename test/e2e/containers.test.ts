@@ -119,7 +119,10 @@ interface Interval {
       await fill();
       await account.ok('POST', `/instances/${instanceId}/stop?wait=60`);
       // What is kept for clearing up lets it start once more.
-      expect(await account.ok('POST', `/instances/${instanceId}/start?wait=60`)).toMatchObject({ status: 'running' });
+      await account.ok('POST', `/instances/${instanceId}/start`);
+      await eventually(async () => {
+        expect(await account.ok('GET', `/instances/${instanceId}/wait?status=running`)).toMatchObject({ status: 'running' });
+      }, LONG_MS / 3);
       await fill();
       await ownEngine('crash');
       await account.ok('POST', `/instances/${instanceId}/stop`);

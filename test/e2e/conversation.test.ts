@@ -234,15 +234,23 @@ test(
   async () => {
     const stopped = await account.call('POST', `/instances/${instanceId}/stop`);
     expect(stopped).toMatchObject({ status: 200, body: { instanceId, status: 'stopped' } });
-    const truth = await account.ok('GET', `/instances/${instanceId}/wait?status=stopped&timeout=60`);
-    expect(truth).toMatchObject({ status: 'stopped', transition: null });
+    await eventually(async () => {
+      const truth = await account.ok('GET', `/instances/${instanceId}/wait?status=stopped&timeout=60`);
+      expect(truth).toMatchObject({ status: 'stopped', transition: null });
+    }, LONG_MS / 3);
     const path = `/instances/${instanceId}/agents/${agentId}/messages`;
     expect(await account.call('POST', path, { message: 'hello' })).toMatchObject({
       status: 503,
       body: { error: { code: 'instance_not_ready', reason: 'stopped' } },
     });
     const { totalRuntimeMs } = await account.ok('GET', `/instances/${instanceId}`);
-    expect(await account.ok('POST', `/instances/${instanceId}/start?wait=60`)).toMatchObject({ instanceId, status: 'running' });
+    await account.ok('POST', `/instances/${instanceId}/start?wait=60`);
+    await eventually(async () => {
+      expect(await account.ok('GET', `/instances/${instanceId}/wait?status=running`)).toMatchObject({
+        instanceId,
+        status: 'running',
+      });
+    }, LONG_MS / 3);
     expect((await account.ok('GET', `/instances/${instanceId}`)).totalRuntimeMs).toBeGreaterThanOrEqual(totalRuntimeMs);
     const reply = await account.ok('POST', path, { message: '[[HISTORY]]' });
     expect(Number(reply.content)).toBeGreaterThan(10);

@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { parseHistory } from '../../../runtime/openclaw/gateway-history.ts';
 import type { GatewayHistory } from '../../../runtime/openclaw/gateway-history.ts';
-import { decideRecovery, rerunAtWork, rerunsOf, willRerun } from '../../../runtime/openclaw/recovery.ts';
+import { decideRecovery, isHeldOpen, rerunAtWork, rerunsOf, willRerun } from '../../../runtime/openclaw/recovery.ts';
 
 // Rows and answers in the shapes that a gateway was seen to give; K is the turn's key, R a run that repeats it.
 const K = 'msg_k';
@@ -214,6 +214,22 @@ test('a turn that is being repeated is known by the run that does it, and is not
   expect(rerunAtWork(history(repeated, { status: 'running' }), K)).toBeNull();
   expect(rerunAtWork(atWork, 'msg_other')).toBeNull();
   expect(willRerun(history(repeated, { status: 'running' }), K)).toBe(false);
+});
+
+test('a turn is held open from the death of its gateway until its repetition has ended, at every moment between', () => {
+  const answered = [user(K), said(K, 'hi')];
+  const repeated = [...answered, system('r1')];
+  const inFlightRun = { runId: 'r1', text: '' };
+  const moments = [
+    history(answered, { status: 'running' }),
+    // The run has begun, and the row that names it is not written yet; then the other way round.
+    history(answered, { status: 'running', inFlightRun }),
+    history(repeated, { status: 'running' }),
+    history(repeated, { status: 'running', inFlightRun }),
+  ];
+  expect(moments.map((moment) => isHeldOpen(moment, K))).toEqual([true, true, true, true]);
+  expect(isHeldOpen(history(repeated, { status: 'killed' }), K)).toBe(false);
+  expect(isHeldOpen(history([...repeated, user('msg_next')], { status: 'running' }), K)).toBe(false);
 });
 
 const anyRow = fc.oneof(
