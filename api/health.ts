@@ -3,6 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { remembered } from '../lib/remembered.ts';
 import type { ApiState } from './api-context.ts';
 import type { ProbeTemporal } from './probe-temporal.ts';
+import { query, sql } from '../database/sql.ts';
 
 const PATIENCE_MS = 2_000;
 /** Anybody may ask, as often as they like. */
@@ -17,7 +18,7 @@ export interface HealthOptions {
 
 async function isDatabaseUp(em: EntityManager): Promise<boolean> {
   try {
-    await em.fork().execute('select 1', [], { signal: AbortSignal.timeout(PATIENCE_MS) });
+    await query(em.fork(), sql`select 1`, { signal: AbortSignal.timeout(PATIENCE_MS) });
     return true;
   } catch {
     return false;

@@ -1,6 +1,7 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { ormConfig } from './orm-config.ts';
+import { query, sql } from './sql.ts';
 
 interface MigrateOptions {
   /** Asked before anything is changed: what it throws leaves the database as it is. */
@@ -14,7 +15,7 @@ export async function migrate(databaseUrl: string, { before, after }: MigrateOpt
   const orm = await MikroORM.init(ormConfig(databaseUrl));
   try {
     await orm.em.transactional(async (em) => {
-      await em.execute('select pg_advisory_xact_lock(?)', [MIGRATION_LOCK]);
+      await query(em, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
       await before?.(em);
       const transaction: unknown = em.getTransactionContext();
       await orm.migrator.up({ transaction });

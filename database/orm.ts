@@ -1,7 +1,6 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import { escapeLiteral } from './escape-literal.ts';
 import { ormConfig } from './orm-config.ts';
-import { prepareStatements } from './prepared-statements.ts';
 
 /** Far longer than any statement of a process takes, far shorter than anybody waits. */
 const STATEMENT_MS = 60_000;
@@ -22,8 +21,7 @@ interface OrmOptions {
 }
 
 /**
- * Opens the database. Rejects when it cannot be reached. Each of its connections knows the prepared statements, and gives
- * up what takes too long: a statement after statementMs, a lock after ten seconds.
+ * Opens the database. Rejects when it cannot be reached. Each of its connections gives up what takes too long: a statement after statementMs, a lock after ten seconds.
  */
 export async function createOrm(
   databaseUrl: string,
@@ -38,7 +36,7 @@ export async function createOrm(
   const orm = await MikroORM.init({
     ...ormConfig(databaseUrl),
     pool: { min: 0, max: connections },
-    driverOptions: { ...limits, onConnect: prepareStatements },
+    driverOptions: limits,
   });
   escapeFast(orm);
   return orm;

@@ -1,3 +1,6 @@
+import { sql } from './sql.ts';
+import type { Sql } from './sql.ts';
+
 /** How many bytes of text one page of a list has at most, but for a first row that has more alone. */
 export const PAGE_BYTES = 8 * 1024 ** 2;
 
@@ -7,13 +10,13 @@ export interface Sized {
 }
 
 /** A column of a select for `fittingRows`: the bytes of this text from the first row to this one, in this order. */
-export function bytesToHere(text: string, order: string): string {
-  return `(sum(octet_length(coalesce(${text}, ''))) over (order by ${order} rows unbounded preceding))::float8 as "bytesToHere"`;
+export function bytesToHere(text: Sql, order: Sql): Sql {
+  return sql`(sum(octet_length(coalesce(${text}, ''))) over (order by ${order} rows unbounded preceding))::float8 as "bytesToHere"`;
 }
 
 /** A select of those rows of this one whose text `content` still fits when it begins. The text of others is not read. */
-export function fittingRows(select: string): string {
-  return `select * from (${select}) sized where "bytesToHere" - octet_length(coalesce(content, '')) < ${PAGE_BYTES}`;
+export function fittingRows(select: Sql): Sql {
+  return sql`select * from (${select}) sized where "bytesToHere" - octet_length(coalesce(content, '')) < ${PAGE_BYTES}`;
 }
 
 /** The rows of a page, of which one more than `limit` was asked for, and whether more may follow. */

@@ -12,6 +12,7 @@ const report = z.object({ diagnostics: z.array(z.object({ code: z.string(), file
 const importing = (path: string) => `import { it } from '${path}';\nit();\n`;
 const importingType = (path: string) => `import type { It } from '${path}';\nexport type That = It;\n`;
 const DIRECTION = 'eslint(no-restricted-imports)';
+const EXECUTE = 'eslint(no-restricted-properties)';
 const FETCH = 'eslint(no-restricted-globals)';
 
 /** A file by its path, its text, and the rule it breaks; null: it is fine. */
@@ -64,6 +65,8 @@ const FILES: [file: string, text: string, rule: string | null][] = [
   ['runtime/openclaw/a.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
   ['relay/f.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
   ['runtime/openclaw/gateway-fetch.ts', "export const it = fetch('http://127.0.0.1/');\n", null],
+  ['api/n.ts', "export const it = (em: { execute: (text: string) => void }) => em.execute('select 1');\n", EXECUTE],
+  ['database/queries/c.ts', "export const it = (em: { execute: (text: string) => void }) => em.execute('select 1');\n", EXECUTE],
   ['api/e.ts', 'export const it = (value: any) => String(value);\n', 'typescript(no-explicit-any)'],
   ['api/f.ts', "Promise.resolve('it');\n", 'typescript(no-floating-promises)'],
   ['api/g.ts', "export const it: string[] = JSON.parse('[]');\n", 'typescript(no-unsafe-assignment)'],

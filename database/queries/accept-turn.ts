@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
 import { IS_TRUSTED } from './process-lease.ts';
+import { query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 /** The part of an instance that decides whether it takes messages. */
 export interface InstanceGate {
@@ -13,11 +15,11 @@ export interface InstanceGate {
 
 /** Keeps an instance from starting, stopping and restarting until the transaction ends, and says how it stands. */
 export async function holdInstance(em: EntityManager, instanceId: string): Promise<InstanceGate | null> {
-  const [row] = await em.execute<InstanceGate[]>(
-    `select account_id as "accountId", status, desired_status as "desiredStatus", transition_kind as "transitionKind",
+  const [row] = await query<InstanceGate>(
+    em,
+    sql`select account_id as "accountId", status, desired_status as "desiredStatus", transition_kind as "transitionKind",
             boot_id as "bootId"
-       from instances where id = ? and deleted_at is null for share`,
-    [instanceId],
+       from instances where id = ${instanceId} and deleted_at is null for share`,
   );
   return row ?? null;
 }
@@ -32,23 +34,23 @@ export interface AgentGate extends InstanceGate {
   model: string;
 }
 
-const AGENT_GATE = `
+const agentGate = (instanceId: string, agentId: string): Sql => sql`
   select i.account_id as "accountId", i.status, i.desired_status as "desiredStatus", i.transition_kind as "transitionKind",
          i.boot_id as "bootId", c.name as "accountName", a.status as "agentStatus", a.slug, a.display_name as "displayName", a.model
     from instances i
     join accounts c on c.id = i.account_id
-    left join agents a on a.id = ? and a.instance_id = i.id and a.deleted_at is null
-   where i.id = ? and i.deleted_at is null`;
+    left join agents a on a.id = ${agentId} and a.instance_id = i.id and a.deleted_at is null
+   where i.id = ${instanceId} and i.deleted_at is null`;
 
 /** How an instance and its agent stand; null when there is no such instance. */
 export async function findAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
-  const [row] = await em.execute<AgentGate[]>(AGENT_GATE, [agentId, instanceId]);
+  const [row] = await query<AgentGate>(em, agentGate(instanceId, agentId));
   return row ?? null;
 }
 
 /** The same, and keeps the instance from starting, stopping and restarting until the transaction ends. */
 export async function holdAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
-  const [row] = await em.execute<AgentGate[]>(`${AGENT_GATE} for share of i`, [agentId, instanceId]);
+  const [row] = await query<AgentGate>(em, sql`${agentGate(instanceId, agentId)} for share of i`);
   return row ?? null;
 }
 
@@ -58,11 +60,11 @@ export async function takeTurnNumber(
   conversation: { newId: string; agentId: string; sessionId: string; now: Date },
 ): Promise<{ conversationId: string; number: number }> {
   const { newId, agentId, sessionId, now } = conversation;
-  const [row] = await em.execute<{ conversationId: string; number: number }[]>(
-    `insert into conversations (id, agent_id, session_id, last_number, created_at) values (?, ?, ?, 1, ?)
+  const [row] = await query<{ conversationId: string; number: number }>(
+    em,
+    sql`insert into conversations (id, agent_id, session_id, last_number, created_at) values (${newId}, ${agentId}, ${sessionId}, 1, ${now})
      on conflict (agent_id, session_id) do update set last_number = conversations.last_number + 1
      returning id as "conversationId", last_number::float8 as number`,
-    [newId, agentId, sessionId, now],
   );
   if (!row) throw new Error('the conversation gave no number');
   return row;
@@ -70,10 +72,10 @@ export async function takeTurnNumber(
 
 /** How many turns of a conversation have not ended. Ask once the conversation is locked. */
 export async function countPendingTurns(em: EntityManager, instanceId: string, conversationId: string): Promise<number> {
-  const [row] = await em.execute<{ pending: number }[]>(
-    `select count(*)::float8 as pending from messages
-      where instance_id = ? and conversation_id = ? and status = 'pending'`,
-    [instanceId, conversationId],
+  const [row] = await query<{ pending: number }>(
+    em,
+    sql`select count(*)::float8 as pending from messages
+      where instance_id = ${instanceId} and conversation_id = ${conversationId} and status = 'pending'`,
   );
   return row?.pending ?? 0;
 }
@@ -102,38 +104,22 @@ export interface TurnRows {
  * the first attempt: it is the head, and that process is trusted (see claimAttempt). The instance must be held.
  */
 export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boolean> {
-  const shared = [turn.accountId, turn.instanceId, turn.agentId, turn.conversationId, turn.number];
   const { sender, replySender, now } = turn;
-  const rows = await em.execute<{ attempt: number }[]>(
-    `with claim as (
-       select ?::boolean and exists (select from processes p where p.id = ? and ${IS_TRUSTED}) as "isMade"
+  const place = sql`${turn.accountId}, ${turn.instanceId}, ${turn.agentId}, ${turn.conversationId}, ${turn.number}`;
+  const rows = await query<{ attempt: number }>(
+    em,
+    sql`with claim as (
+       select ${turn.isHead}::boolean
+              and exists (select from processes p where p.id = ${turn.owner} and ${IS_TRUSTED}) as "isMade"
      )
      insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, sender_type,
                            sender_id, sender_name, created_at, status, trace_id, owner, boot_id, attempt, sent_at)
-     values (?, ?, ?, ?, ?, ?, 'user', ?, ?, ?, ?, ?, null, null, null, null, 0, null),
-            (?, ?, ?, ?, ?, ?, 'agent', '', ?, ?, ?, ?, 'pending', ?, ?, ?,
+     values (${turn.requestMessageId}, ${place}, 'user', ${turn.text}, ${sender.type}, ${sender.id}, ${sender.name}, ${now},
+             null, null, null, null, 0, null),
+            (${turn.replyMessageId}, ${place}, 'agent', '', ${replySender.type}, ${replySender.id}, ${replySender.name}, ${now},
+             'pending', ${turn.traceId}, ${turn.owner}, ${turn.bootId},
              (select "isMade"::int from claim), (select now() from claim where "isMade"))
      returning attempt`,
-    [
-      turn.isHead,
-      turn.owner,
-      turn.requestMessageId,
-      ...shared,
-      turn.text,
-      sender.type,
-      sender.id,
-      sender.name,
-      now,
-      turn.replyMessageId,
-      ...shared,
-      replySender.type,
-      replySender.id,
-      replySender.name,
-      now,
-      turn.traceId,
-      turn.owner,
-      turn.bootId,
-    ],
   );
   return rows.some(({ attempt }) => attempt > 0);
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, run, sql } from '../sql.ts';
 
 interface NewAccount {
   id: string;
@@ -10,17 +11,17 @@ interface NewAccount {
 
 /** Adds the account; false when its address is taken. */
 export async function insertAccount(em: EntityManager, account: NewAccount): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `insert into accounts (id, email, name, email_verified_at, created_at) values (?, ?, ?, ?, ?)
+  const rows = await query<{ id: string }>(
+    em,
+    sql`insert into accounts (id, email, name, email_verified_at, created_at) values (${account.id}, ${account.email}, ${account.name}, ${account.emailVerifiedAt}, ${account.createdAt})
      on conflict (email) do nothing returning id`,
-    [account.id, account.email, account.name, account.emailVerifiedAt, account.createdAt],
   );
   return rows.length > 0;
 }
 
 /** Notes that a second registration met this address while nobody had proven it to be theirs. */
 export async function noteMeeting(em: EntityManager, email: string): Promise<void> {
-  await em.execute('update accounts set met_unverified = true where email = ? and email_verified_at is null', [email], 'run');
+  await run(em, sql`update accounts set met_unverified = true where email = ${email} and email_verified_at is null`);
 }
 
 /**
@@ -28,13 +29,13 @@ export async function noteMeeting(em: EntityManager, email: string): Promise<voi
  * is void from now on, and the keys are the caller's to revoke.
  */
 export async function markVerified(em: EntityManager, accountId: string, now: Date) {
-  const [row] = await em.execute<{ tokenVersion: number; wasMet: boolean }[]>(
-    `update accounts
-        set email_verified_at = coalesce(email_verified_at, ?), met_unverified = false,
+  const [row] = await query<{ tokenVersion: number; wasMet: boolean }>(
+    em,
+    sql`update accounts
+        set email_verified_at = coalesce(email_verified_at, ${now}), met_unverified = false,
             token_version = token_version + met_unverified::int
-      where id = ?
+      where id = ${accountId}
       returning new.token_version as "tokenVersion", old.met_unverified as "wasMet"`,
-    [now, accountId],
   );
   if (!row) throw new Error('the account of a login code is gone');
   return row;

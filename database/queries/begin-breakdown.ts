@@ -6,6 +6,7 @@ import { closeInterval } from './intervals.ts';
 import { recordAudit } from './record-audit.ts';
 import { handOverTurns } from './stamp-turns.ts';
 import { wakeInstance } from './wake-instance.ts';
+import { query, run, sql } from '../sql.ts';
 
 export interface Breakdown {
   instanceId: string;
@@ -36,29 +37,16 @@ export async function beginBreakdown(em: EntityManager, breakdown: Breakdown): P
   const { recent, pauseMs, giveUp } = afterBreakdown([...row.breakdowns.map((at) => new Date(at)), now], now);
   const isLast = giveUp || failure === 'gateway_damaged';
   const { code, message, retryable } = STEP_FAILURES[failure];
-  await em.execute(
-    `update instances
+  await run(
+    em,
+    sql`update instances
         set boot_id = null, kill_first = true, status = 'provisioning', transition_kind = 'recovering',
-            transition_started_at = ?, transition_attempt = 0, transition_step = null,
-            start_not_before = ?::timestamptz + ?::int * interval '1 millisecond', breakdowns = ?::timestamptz[],
-            give_up_for = ?, reason_code = ?, reason_message = ?, reason_at = ?, reason_retryable = ?
-      where id = ?`,
-    [
-      now,
-      now,
-      // Giving up waits for nothing.
-      isLast ? 0 : pauseMs,
-      `{${recent.map((at) => at.toISOString()).join(',')}}`,
-      isLast ? failure : null,
-      code,
-      message,
-      now,
-      retryable,
-      instanceId,
-    ],
-    'run',
+            transition_started_at = ${now}, transition_attempt = 0, transition_step = null,
+            start_not_before = ${now}::timestamptz + ${isLast ? 0 : pauseMs}::int * interval '1 millisecond', breakdowns = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[],
+            give_up_for = ${isLast ? failure : null}, reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}
+      where id = ${instanceId}`,
   );
-  await em.execute('delete from gateway_refusals where instance_id = ?', [instanceId], 'run');
+  await run(em, sql`delete from gateway_refusals where instance_id = ${instanceId}`);
   // None of them ran when it was refused, and what did run was ended by us: that is no death.
   await handOverTurns(em, instanceId);
   await closeInterval(em, instanceId, row.refusingSince === null ? null : new Date(row.refusingSince));
@@ -78,16 +66,16 @@ export async function beginBreakdown(em: EntityManager, breakdown: Breakdown): P
 }
 
 async function lockRow(em: EntityManager, { instanceId, bootId }: Breakdown): Promise<BrokenRow | null> {
-  const [row] = await em.execute<BrokenRow[]>(
-    `select account_id as "accountId", to_json(breakdowns) as breakdowns from instances
-      where id = ? and boot_id = ? and desired_status = 'running' and transition_kind is null for update`,
-    [instanceId, bootId],
+  const [row] = await query<BrokenRow>(
+    em,
+    sql`select account_id as "accountId", to_json(breakdowns) as breakdowns from instances
+      where id = ${instanceId} and boot_id = ${bootId} and desired_status = 'running' and transition_kind is null for update`,
   );
   if (!row) return null;
-  const [interval] = await em.execute<Pick<BrokenRow, 'refusingSince'>[]>(
-    `select (extract(epoch from refusing_since) * 1000)::float8 as "refusingSince"
-       from runtime_intervals where instance_id = ? and ended_at is null for update`,
-    [instanceId],
+  const [interval] = await query<Pick<BrokenRow, 'refusingSince'>>(
+    em,
+    sql`select (extract(epoch from refusing_since) * 1000)::float8 as "refusingSince"
+       from runtime_intervals where instance_id = ${instanceId} and ended_at is null for update`,
   );
   return { ...row, refusingSince: interval?.refusingSince ?? null };
 }

@@ -4,6 +4,7 @@ import type { InstanceStatus, Step, TransitionKind } from '../../domain/lifecycl
 import { findLifecycle } from './find-lifecycle.ts';
 import type { InstanceLifecycle } from './find-lifecycle.ts';
 import { closeInterval } from './intervals.ts';
+import { query, sql } from '../sql.ts';
 
 /** A step that changes something. */
 export type WorkingStep = Exclude<Step, 'none'>;
@@ -37,15 +38,15 @@ export async function beginStep(em: EntityManager, options: BeginOptions): Promi
   const kind = step === 'apply' ? null : await transitionOf(em, instanceId, step);
   const status: InstanceStatus = step === 'start' && kind !== 'restarting' ? 'provisioning' : row.status;
   const epoch = Math.max(row.epoch, fence) + 1;
-  const [begun] = await em.execute<{ startedAt: number | null }[]>(
-    `update instances
-        set epoch = ?, status = ?, boot_id = case when ?::boolean then null else boot_id end,
-            transition_started_at = case when transition_kind is not distinct from ?::text then transition_started_at else ?::timestamptz end,
-            transition_attempt = case when transition_kind is not distinct from ?::text then transition_attempt else 0 end + ?::int,
-            transition_kind = ?, transition_step = null, queued_at = null
-      where id = ?
+  const [begun] = await query<{ startedAt: number | null }>(
+    em,
+    sql`update instances
+        set epoch = ${epoch}, status = ${status}, boot_id = case when ${step === 'start'}::boolean then null else boot_id end,
+            transition_started_at = case when transition_kind is not distinct from ${kind}::text then transition_started_at else ${kind === null ? null : now}::timestamptz end,
+            transition_attempt = case when transition_kind is not distinct from ${kind}::text then transition_attempt else 0 end + ${kind === null ? 0 : 1}::int,
+            transition_kind = ${kind}, transition_step = null, queued_at = null
+      where id = ${instanceId}
      returning (extract(epoch from transition_started_at) * 1000)::float8 as "startedAt"`,
-    [epoch, status, step === 'start', kind, kind === null ? null : now, kind, kind === null ? 0 : 1, kind, instanceId],
   );
   if (step === 'start') await closeInterval(em, instanceId);
   return { kind: 'begun', row, epoch, transitionStartedAt: new Date(begun?.startedAt ?? now) };
@@ -56,9 +57,9 @@ async function transitionOf(em: EntityManager, instanceId: string, step: Exclude
   if (step === 'stop') return 'stopping';
   if (step === 'destroy') return 'destroying';
   if (step === 'restart') return 'restarting';
-  const [row] = await em.execute<{ kind: TransitionKind | null }[]>(
-    'select transition_kind as kind from instances where id = ?',
-    [instanceId],
+  const [row] = await query<{ kind: TransitionKind | null }>(
+    em,
+    sql`select transition_kind as kind from instances where id = ${instanceId}`,
   );
   return row?.kind === 'starting' || row?.kind === 'restarting' ? row.kind : 'recovering';
 }
@@ -72,9 +73,9 @@ interface StepMark {
 
 /** Says what the step does now; false when a newer attempt has begun. */
 export async function markStep(em: EntityManager, { instanceId, epoch, step }: StepMark): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    'update instances set transition_step = ? where id = ? and epoch = ? returning id',
-    [step, instanceId, epoch],
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update instances set transition_step = ${step} where id = ${instanceId} and epoch = ${epoch} returning id`,
   );
   return rows.length > 0;
 }

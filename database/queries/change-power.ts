@@ -3,6 +3,7 @@ import { decidePower } from '../../domain/lifecycle.ts';
 import type { DesiredStatus, InstanceStatus, PowerAction, PowerDecision } from '../../domain/lifecycle.ts';
 import { closeInterval } from './intervals.ts';
 import { wakeInstance } from './wake-instance.ts';
+import { query, run, sql } from '../sql.ts';
 
 interface PowerRow {
   desiredStatus: DesiredStatus;
@@ -27,23 +28,22 @@ export async function changePower(
   em: EntityManager,
   { instanceId, action, now, meterNow = null }: PowerChange,
 ): Promise<PowerDecision['kind'] | null> {
-  const [row] = await em.execute<PowerRow[]>(
-    `select desired_status as "desiredStatus", status, power_generation::float8 as "powerGeneration",
+  const [row] = await query<PowerRow>(
+    em,
+    sql`select desired_status as "desiredStatus", status, power_generation::float8 as "powerGeneration",
             error_generation::float8 as "errorGeneration"
-       from instances where id = ? and deleted_at is null for update`,
-    [instanceId],
+       from instances where id = ${instanceId} and deleted_at is null for update`,
   );
   if (!row) return null;
   const decision = decidePower(row, action);
   if (decision.kind !== 'changed') return decision.kind;
-  await em.execute(
-    `update instances
-        set desired_status = ?, status = ?, transition_kind = ?, transition_started_at = ?, transition_attempt = 0,
+  await run(
+    em,
+    sql`update instances
+        set desired_status = ${decision.desiredStatus}, status = ${decision.status}, transition_kind = ${decision.transitionKind}, transition_started_at = ${now}, transition_attempt = 0,
             transition_step = null, power_generation = power_generation + 1, start_not_before = null, deaths = '{}', breakdowns = '{}', give_up_for = null,
             queued_at = null, reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
-      where id = ?`,
-    [decision.desiredStatus, decision.status, decision.transitionKind, now, instanceId],
-    'run',
+      where id = ${instanceId}`,
   );
   if (action !== 'start') await closeInterval(em, instanceId, null, meterNow);
   await wakeInstance(em, instanceId);

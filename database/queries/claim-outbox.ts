@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, run, sql } from '../sql.ts';
 
 export interface OutboxRow {
   id: string;
@@ -18,38 +19,35 @@ export async function claimOutbox(
   em: EntityManager,
   { limit, leaseMs }: { limit: number; leaseMs: number },
 ): Promise<OutboxRow[]> {
-  return em.execute<OutboxRow[]>(
-    `with due as (
-       select id from outbox where claimed_until is null or claimed_until < now() order by id limit ? for update skip locked
+  return query<OutboxRow>(
+    em,
+    sql`with due as (
+       select id from outbox where claimed_until is null or claimed_until < now() order by id limit ${limit} for update skip locked
      )
-     update outbox set claimed_until = now() + make_interval(secs => ?) from due where outbox.id = due.id
+     update outbox set claimed_until = now() + make_interval(secs => ${leaseMs / 1_000}) from due where outbox.id = due.id
      returning outbox.id::text as id, outbox.workflow, outbox.subject_id as "subjectId",
                coalesce((select account_id from instances where id = outbox.subject_id),
                         (select account_id from webhooks where id = outbox.subject_id and deleted_at is null)) as "accountId",
                exists (select from webhooks where id = outbox.subject_id and drained_until > now()) as "isDrained"`,
-    [limit, leaseMs / 1_000],
   );
 }
 
 /** Forgets rows whose workflow has been woken. */
 export async function deleteOutbox(em: EntityManager, ids: readonly string[]): Promise<void> {
-  if (ids.length > 0) await em.execute('delete from outbox where id in (?)', [ids], 'run');
+  if (ids.length > 0) await run(em, sql`delete from outbox where id = any(${ids})`);
 }
 
 /** Has rows come back after this delay. */
 export async function postponeOutbox(em: EntityManager, ids: readonly string[], delayMs: number): Promise<void> {
   if (ids.length === 0) return;
-  await em.execute(
-    'update outbox set claimed_until = now() + make_interval(secs => ?) where id in (?)',
-    [delayMs / 1_000, ids],
-    'run',
-  );
+  await run(em, sql`update outbox set claimed_until = now() + make_interval(secs => ${delayMs / 1_000}) where id = any(${ids})`);
 }
 
 /** How many workflows' wake-ups wait, and for how long the oldest has. */
 export async function outboxLag(em: EntityManager): Promise<{ rows: number; oldestSeconds: number }> {
-  const [lag] = await em.execute<{ rows: number; oldestSeconds: number }[]>(
-    `select count(*)::float8 as rows,
+  const [lag] = await query<{ rows: number; oldestSeconds: number }>(
+    em,
+    sql`select count(*)::float8 as rows,
             coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as "oldestSeconds"
        from outbox`,
   );

@@ -2,6 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { IS_HEAD, SHARD_OWNER, TURN_COLUMNS, TURN_JOINS } from './pending-turns.ts';
 import type { PendingTurn } from './pending-turns.ts';
 import { IS_TRUSTED } from './process-lease.ts';
+import { query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 /** Who sends a turn, and what must still hold so that he may. */
 export type Claimant =
@@ -12,10 +14,10 @@ export type Claimant =
   /** The step that has just started this gateway process, before it is published. */
   | { kind: 'start'; epoch: number; bootId: string };
 
-const TAKES_MESSAGES = `i.status = 'running' and i.desired_status = 'running' and i.transition_kind is null
+const TAKES_MESSAGES = sql`i.status = 'running' and i.desired_status = 'running' and i.transition_kind is null
   and i.boot_id = m.boot_id`;
 
-const PROCESS_TRUSTED = `exists (select 1 from processes p where p.id = m.owner and ${IS_TRUSTED})`;
+const PROCESS_TRUSTED = sql`exists (select 1 from processes p where p.id = m.owner and ${IS_TRUSTED})`;
 
 /**
  * Commits the number of the attempt that is about to be sent, and answers the turn with it; null, and nothing changed,
@@ -26,21 +28,20 @@ export async function claimAttempt(
   em: EntityManager,
   { messageId, attempt, next, claimant }: { messageId: string; attempt: number; next: number; claimant: Claimant },
 ): Promise<PendingTurn | null> {
-  const { sql, params } = conditionOf(claimant);
   const owner = claimant.kind === 'process' ? claimant.owner : SHARD_OWNER;
-  const [turn] = await em.execute<PendingTurn[]>(
-    `with allowed as (
+  const [turn] = await query<PendingTurn>(
+    em,
+    sql`with allowed as (
        select m.id from messages m join instances i on i.id = m.instance_id
-        where m.id = ? and m.status = 'pending' and m.attempt = ? and ${sql} and ${IS_HEAD}
+        where m.id = ${messageId} and m.status = 'pending' and m.attempt = ${attempt} and ${conditionOf(claimant)} and ${IS_HEAD}
           for share of i
      ), claimed as (
-       update messages m set attempt = ?, sent_at = coalesce(m.sent_at, now())
+       update messages m set attempt = ${next}, sent_at = coalesce(m.sent_at, now())
          from allowed
-        where m.id = allowed.id and m.status = 'pending' and m.attempt = ? and m.owner = ?
+        where m.id = allowed.id and m.status = 'pending' and m.attempt = ${attempt} and m.owner = ${owner}
        returning m.*
      )
      select ${TURN_COLUMNS} from claimed m ${TURN_JOINS}`,
-    [messageId, attempt, ...params, next, attempt, owner],
   );
   return turn ?? null;
 }
@@ -53,24 +54,22 @@ export async function findClaimedTurn(
   em: EntityManager,
   { messageId, owner }: { messageId: string; owner: string },
 ): Promise<PendingTurn | null> {
-  const [turn] = await em.execute<PendingTurn[]>(
-    `select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
-      where m.id = ? and m.status = 'pending' and m.attempt = 1 and m.owner = ? and ${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`,
-    [messageId, owner],
+  const [turn] = await query<PendingTurn>(
+    em,
+    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
+      where m.id = ${messageId} and m.status = 'pending' and m.attempt = 1 and m.owner = ${owner} and ${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`,
   );
   return turn ?? null;
 }
 
-function conditionOf(claimant: Claimant): { sql: string; params: (string | number)[] } {
+function conditionOf(claimant: Claimant): Sql {
   switch (claimant.kind) {
     case 'process':
-      return { sql: `${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`, params: [] };
+      return sql`${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`;
     case 'shard':
-      return {
-        sql: `${TAKES_MESSAGES} and exists (select 1 from watch_shards w where w.shard = i.shard and w.epoch = ?)`,
-        params: [claimant.shardEpoch],
-      };
+      return sql`${TAKES_MESSAGES}
+        and exists (select 1 from watch_shards w where w.shard = i.shard and w.epoch = ${claimant.shardEpoch})`;
     case 'start':
-      return { sql: 'i.epoch = ? and i.boot_id is null and m.boot_id = ?', params: [claimant.epoch, claimant.bootId] };
+      return sql`i.epoch = ${claimant.epoch} and i.boot_id is null and m.boot_id = ${claimant.bootId}`;
   }
 }

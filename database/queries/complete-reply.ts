@@ -4,6 +4,7 @@ import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
 import { cutText } from '../../lib/cut-text.ts';
 import { recordEvent } from './record-event.ts';
+import { query, sql } from '../sql.ts';
 
 interface EndOptions {
   makeId: MakeId;
@@ -31,13 +32,13 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
   const message = end.status === 'completed' ? null : end.message;
   const finishReason = end.status === 'completed' ? end.finishReason : null;
   const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
-  const [ended] = await em.execute<EndedReply[]>(
-    `update messages set status = ?, content = ?, content_truncated = ?, finish_reason = ?, error_reason = ?, error_message = ?, ended_at = ?, abort_due = ?
+  const [ended] = await query<EndedReply>(
+    em,
+    sql`update messages set status = ${end.status}, content = ${content}, content_truncated = ${isCut}, finish_reason = ${finishReason}, error_reason = ${reason}, error_message = ${message}, ended_at = ${now}, abort_due = ${abortDue}
        from agents
-      where messages.id = ? and messages.status = 'pending' and agents.id = messages.agent_id
+      where messages.id = ${messageId} and messages.status = 'pending' and agents.id = messages.agent_id
      returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
                agents.slug, agents.display_name as "displayName"`,
-    [end.status, content, isCut, finishReason, reason, message, now, abortDue, messageId],
   );
   if (!ended) return false;
   await recordEvent(em, {

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { noteInstance } from './note-instance.ts';
 import { wakeInstance } from './wake-instance.ts';
+import { query, sql } from '../sql.ts';
 
 export interface SettledInstance {
   instanceId: string;
@@ -12,17 +13,17 @@ export interface SettledInstance {
  * A gateway should hold just what the database says: nothing is under way. One that has refused it is not given the same
  * all the time.
  */
-const IS_SETTLED = `
+const IS_SETTLED = sql`
   status = 'running' and desired_status = 'running' and deleted_at is null and boot_id is not null and transition_kind is null
   and content_generation = applied_content_generation and restart_generation = applied_restart_generation
   and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;
 
 /** Running instances with nothing to do, in another order each time. */
 export async function findSettled(em: EntityManager, limit: number): Promise<SettledInstance[]> {
-  return em.execute<SettledInstance[]>(
-    `select id as "instanceId", runtime_id as "runtimeId", content_generation::float8 as "contentGeneration"
-       from instances where ${IS_SETTLED} order by random() limit ?`,
-    [limit],
+  return query<SettledInstance>(
+    em,
+    sql`select id as "instanceId", runtime_id as "runtimeId", content_generation::float8 as "contentGeneration"
+       from instances where ${IS_SETTLED} order by random() limit ${limit}`,
   );
 }
 
@@ -34,10 +35,10 @@ export async function remedyContent(
   em: EntityManager,
   { instanceId, contentGeneration }: { instanceId: string; contentGeneration: number },
 ): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `update instances set content_generation = content_generation + 1
-      where id = ? and content_generation = ? and ${IS_SETTLED} returning id`,
-    [instanceId, contentGeneration],
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update instances set content_generation = content_generation + 1
+      where id = ${instanceId} and content_generation = ${contentGeneration} and ${IS_SETTLED} returning id`,
   );
   if (rows.length === 0) return false;
   await noteInstance(em, { instanceId, note: 'content_drift' });

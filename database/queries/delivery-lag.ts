@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, sql } from '../sql.ts';
 
 interface DeliveryLag {
   /** Deliveries of enabled webhooks that have not ended. */
@@ -11,8 +12,9 @@ interface DeliveryLag {
 
 /** How much waits to be delivered. */
 export async function deliveryLag(em: EntityManager): Promise<DeliveryLag> {
-  const [lag] = await em.execute<DeliveryLag[]>(
-    `select count(*) filter (where enabled)::float8 as waiting, count(*) filter (where not enabled)::float8 as disabled,
+  const [lag] = await query<DeliveryLag>(
+    em,
+    sql`select count(*) filter (where enabled)::float8 as waiting, count(*) filter (where not enabled)::float8 as disabled,
             greatest(0, coalesce(extract(epoch from now() - min(greatest(next_attempt_at, not_before)) filter (where enabled)), 0))::float8
               as "oldestSeconds"
        from webhook_deliveries delivery join webhooks on webhooks.id = webhook_id

@@ -1,15 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
+import { query, run, sql } from '../sql.ts';
 
 /** So long a wake-up that is handed over waits, for the run that hands it over to have ended. */
 const HAND_OVER_SECONDS = 1;
 
 /** Says that somebody delivers for this webhook, so that nobody need be woken for as long as this (database clock). */
 export async function holdDrain(em: EntityManager, webhookId: string, forMs: number): Promise<void> {
-  await em.execute(
-    'update webhooks set drained_until = now() + make_interval(secs => ?) where id = ? and deleted_at is null',
-    [forMs / 1_000, webhookId],
-    'run',
+  await run(
+    em,
+    sql`update webhooks set drained_until = now() + make_interval(secs => ${forMs / 1_000}) where id = ${webhookId} and deleted_at is null`,
   );
 }
 
@@ -18,11 +18,11 @@ export async function holdDrain(em: EntityManager, webhookId: string, forMs: num
  * opposite: those hold the account's counter. So a look after this, in a statement of its own, misses nothing.
  */
 export async function releaseDrain(em: EntityManager, webhookId: string): Promise<void> {
-  const [row] = await em.execute<{ accountId: string }[]>(
-    'update webhooks set drained_until = null where id = ? returning account_id as "accountId"',
-    [webhookId],
+  const [row] = await query<{ accountId: string }>(
+    em,
+    sql`update webhooks set drained_until = null where id = ${webhookId} returning account_id as "accountId"`,
   );
-  if (row) await em.execute('select last_seq from event_counters where account_id = ? for update', [row.accountId]);
+  if (row) await query(em, sql`select last_seq from event_counters where account_id = ${row.accountId} for update`);
 }
 
 /**
@@ -30,16 +30,14 @@ export async function releaseDrain(em: EntityManager, webhookId: string): Promis
  * woken by new events until then, or the run that ends here would be woken instead of a new one.
  */
 export async function handOverDrain(em: EntityManager, webhookId: string): Promise<void> {
-  await em.execute(
-    `update webhooks set drained_until = now() + make_interval(secs => ${HAND_OVER_SECONDS}) where id = ?`,
-    [webhookId],
-    'run',
+  await run(
+    em,
+    sql`update webhooks set drained_until = now() + make_interval(secs => ${HAND_OVER_SECONDS}) where id = ${webhookId}`,
   );
-  await em.execute(
-    `insert into outbox (workflow, subject_id, claimed_until)
-     values ('deliverWebhook', ?, now() + make_interval(secs => ${HAND_OVER_SECONDS}))`,
-    [webhookId],
-    'run',
+  await run(
+    em,
+    sql`insert into outbox (workflow, subject_id, claimed_until)
+     values ('deliverWebhook', ${webhookId}, now() + make_interval(secs => ${HAND_OVER_SECONDS}))`,
   );
 }
 
@@ -56,8 +54,9 @@ export interface Waiting {
 
 /** Null when there is no such webhook. */
 export async function findWaiting(em: EntityManager, webhookId: string): Promise<Waiting | null> {
-  const [row] = await em.execute<Waiting[]>(
-    `select webhook.account_id as "accountId", pending.count as waiting, webhook.failures, webhook.enabled,
+  const [row] = await query<Waiting>(
+    em,
+    sql`select webhook.account_id as "accountId", pending.count as waiting, webhook.failures, webhook.enabled,
             case when next.at is not null then greatest(0, ceil(extract(epoch from next.at - now()) * 1000))::float8 end as "nextInMs"
        from webhooks webhook
        cross join lateral (
@@ -67,10 +66,9 @@ export async function findWaiting(em: EntityManager, webhookId: string): Promise
        ) pending
        cross join lateral (
          select least(pending.test, case when webhook.enabled and pending.first is not null
-           then greatest(webhook.not_before, case when webhook.failures < ? then pending.first else now() end) end) as at
+           then greatest(webhook.not_before, case when webhook.failures < ${FAILURES_UNTIL_PROBING} then pending.first else now() end) end) as at
        ) next
-      where webhook.id = ? and webhook.deleted_at is null`,
-    [FAILURES_UNTIL_PROBING, webhookId],
+      where webhook.id = ${webhookId} and webhook.deleted_at is null`,
   );
   return row ?? null;
 }

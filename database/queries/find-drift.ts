@@ -3,6 +3,7 @@ import { converged } from '../../domain/lifecycle.ts';
 import type { LifecycleRow } from '../../domain/lifecycle.ts';
 import { closeInterval } from './intervals.ts';
 import { wakeInstance } from './wake-instance.ts';
+import { query, run, sql } from '../sql.ts';
 
 interface DriftRow extends LifecycleRow {
   id: string;
@@ -16,8 +17,9 @@ const LIMIT = 500;
  * last minute. One that waits for a slot or for its pause is none of them.
  */
 export async function findDrift(em: EntityManager): Promise<string[]> {
-  const rows = await em.execute<DriftRow[]>(
-    `select id, desired_status as "desiredStatus", status,
+  const rows = await query<DriftRow>(
+    em,
+    sql`select id, desired_status as "desiredStatus", status,
             power_generation::float8 as "powerGeneration", error_generation::float8 as "errorGeneration",
             content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
             restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
@@ -47,17 +49,17 @@ export interface OwnedRuntime {
 
 /** The instances that own these runtimes. */
 export async function findOwners(em: EntityManager, runtimeIds: readonly string[]): Promise<OwnedRuntime[]> {
-  return em.execute<OwnedRuntime[]>(
-    `select runtime_id as "runtimeId", id as "instanceId", deleted_at is not null as "isGone"
-       from instances where runtime_id in (select jsonb_array_elements_text(?::jsonb))`,
-    [JSON.stringify(runtimeIds)],
+  return query<OwnedRuntime>(
+    em,
+    sql`select runtime_id as "runtimeId", id as "instanceId", deleted_at is not null as "isGone"
+       from instances where runtime_id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))`,
   );
 }
 
 /** Frees what relays claimed and never came back for, and forgets processes that were not seen for an hour. */
 export async function tidyUp(em: EntityManager): Promise<void> {
-  await em.execute('update outbox set claimed_until = null where claimed_until < now()', [], 'run');
-  await em.execute(`delete from processes where seen_at < now() - interval '1 hour'`, [], 'run');
+  await run(em, sql`update outbox set claimed_until = null where claimed_until < now()`);
+  await run(em, sql`delete from processes where seen_at < now() - interval '1 hour'`);
 }
 
 export interface RunningRow {
@@ -68,8 +70,9 @@ export interface RunningRow {
 
 /** Every instance that takes messages, as its row says. */
 export async function findRunning(em: EntityManager): Promise<RunningRow[]> {
-  return em.execute<RunningRow[]>(
-    `select id as "instanceId", runtime_id as "runtimeId", boot_id as "bootId"
+  return query<RunningRow>(
+    em,
+    sql`select id as "instanceId", runtime_id as "runtimeId", boot_id as "bootId"
        from instances where boot_id is not null and status = 'running'`,
   );
 }
@@ -83,9 +86,9 @@ export async function noteLostGateway(
   { instanceId, bootId }: RunningRow,
   endedAt: Date | null,
 ): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `update instances set boot_id = null, kill_first = true where id = ? and boot_id = ? returning id`,
-    [instanceId, bootId],
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update instances set boot_id = null, kill_first = true where id = ${instanceId} and boot_id = ${bootId} returning id`,
   );
   if (rows.length === 0) return false;
   await closeInterval(em, instanceId, endedAt);

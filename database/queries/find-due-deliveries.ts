@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
+import { query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 /** A webhook as whoever delivers for it sees it. */
 export interface Endpoint {
@@ -38,12 +40,13 @@ interface Question {
 
 type Row = Endpoint & { [Field in keyof DueDelivery]: DueDelivery[Field] | null };
 
-const ENDPOINT = `
+const ENDPOINT = sql`
   webhook.id as "webhookId", webhook.account_id as "accountId", webhook.url, webhook.secret,
   case when webhook.previous_secret_until > now() then webhook.previous_secret end as "previousSecret",
   webhook.enabled, webhook.failures, coalesce(webhook.not_before > now(), false) as "isResting"`;
-const DELIVERY = `id, event_id as "eventId", event_type as "eventType", body, is_test as "isTest", attempts, tries`;
-const NOT_UNDER_WAY = 'id not in (select jsonb_array_elements_text(?::jsonb))';
+const DELIVERY = sql`id, event_id as "eventId", event_type as "eventType", body, is_test as "isTest", attempts, tries`;
+const isNoneOf = (ids: readonly string[]): Sql =>
+  sql`id not in (select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`;
 
 /**
  * The endpoint of a webhook and what may be sent to it now, what has waited longest first; null when there is no such
@@ -53,21 +56,21 @@ export async function findDueDeliveries(
   em: EntityManager,
   { webhookId, limit, bytes, except }: Question,
 ): Promise<{ endpoint: Endpoint; due: DueDelivery[] } | null> {
-  const rows = await em.execute<Row[]>(
-    `select ${ENDPOINT}, delivery.*
+  const rows = await query<Row>(
+    em,
+    sql`select ${ENDPOINT}, delivery.*
        from webhooks webhook
        left join lateral (
          select ${DELIVERY}
            from (select id, next_attempt_at, sum(size) over (order by next_attempt_at, id) - size as bytes_before
                    from (select id, next_attempt_at, octet_length(body) as size from webhook_deliveries
-                          where webhook_id = webhook.id and status = 'pending' and next_attempt_at <= now() and ${NOT_UNDER_WAY}
-                            and (is_test or webhook.enabled and webhook.failures < ? and coalesce(webhook.not_before <= now(), true))
-                          order by next_attempt_at limit ?) due) sized
+                          where webhook_id = webhook.id and status = 'pending' and next_attempt_at <= now() and ${isNoneOf(except)}
+                            and (is_test or webhook.enabled and webhook.failures < ${FAILURES_UNTIL_PROBING} and coalesce(webhook.not_before <= now(), true))
+                          order by next_attempt_at limit ${limit}) due) sized
            join webhook_deliveries using (id, next_attempt_at)
-          where bytes_before < ? order by next_attempt_at, id
+          where bytes_before < ${bytes} order by next_attempt_at, id
        ) delivery on true
-      where webhook.id = ? and webhook.deleted_at is null`,
-    [JSON.stringify(except), FAILURES_UNTIL_PROBING, limit, bytes, webhookId],
+      where webhook.id = ${webhookId} and webhook.deleted_at is null`,
   );
   const [first] = rows;
   return first ? { endpoint: first, due: rows.filter(isDelivery) } : null;
@@ -82,12 +85,12 @@ export async function findOldestDelivery(
   em: EntityManager,
   { webhookId, except }: Pick<Question, 'webhookId' | 'except'>,
 ): Promise<DueDelivery | null> {
-  const [oldest] = await em.execute<DueDelivery[]>(
-    `select ${DELIVERY} from webhook_deliveries
+  const [oldest] = await query<DueDelivery>(
+    em,
+    sql`select ${DELIVERY} from webhook_deliveries
       where id = (select id from webhook_deliveries
-                   where webhook_id = ? and status = 'pending' and not is_test and ${NOT_UNDER_WAY}
+                   where webhook_id = ${webhookId} and status = 'pending' and not is_test and ${isNoneOf(except)}
                    order by created_at, id limit 1)`,
-    [webhookId, JSON.stringify(except)],
   );
   return oldest ?? null;
 }

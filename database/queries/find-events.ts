@@ -3,6 +3,7 @@ import type { FinishReason } from '../../domain/turn.ts';
 import type { EventType } from '../../domain/webhook-events.ts';
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
 import type { Sized } from '../page-bytes.ts';
+import { allOf, query, sql } from '../sql.ts';
 
 /** An event as the API shows it. */
 export interface EventView {
@@ -28,7 +29,7 @@ export interface EventView {
 
 type Row = Omit<EventView, 'createdAt'> & { createdAt: Date | string };
 
-const COLUMNS = `
+const COLUMNS = sql`
   id, seq::float8 as seq, type, instance_id as "instanceId", agent_slug as "agentSlug", agent_name as "agentName", source,
   message_id as "messageId", content, content_truncated as "contentTruncated", finish_reason as "finishReason", job_name as "jobName",
   error_code as "errorCode", error_message as "errorMessage", data, deleted, created_at as "createdAt"`;
@@ -48,20 +49,22 @@ export async function findInstanceEvents(
   { instanceId, agentSlug, source }: InstanceFilter,
   { before, limit }: { before: number | undefined; limit: number },
 ): Promise<{ events: EventView[]; hasMore: boolean; total: number; totalCapped: boolean }> {
-  const matching = `instance_id = ? and not deleted
-    and (?::text is null or agent_slug = ?) and (?::text is null or source = ?)`;
-  const values = [instanceId, agentSlug ?? null, agentSlug ?? null, source ?? null, source ?? null];
-  const found = await em.execute<(Row & Sized)[]>(
+  const conditions = [sql`instance_id = ${instanceId} and not deleted`];
+  if (agentSlug !== undefined) conditions.push(sql`agent_slug = ${agentSlug}`);
+  if (source !== undefined) conditions.push(sql`source = ${source}`);
+  const matching = allOf(conditions);
+  const found = await query<Row & Sized>(
+    em,
     fittingRows(
-      `select ${COLUMNS}, ${bytesToHere('content', 'events.seq desc')}
-         from events where ${matching} and (?::bigint is null or seq < ?) order by events.seq desc limit ?`,
+      sql`select ${COLUMNS}, ${bytesToHere(sql`content`, sql`events.seq desc`)}
+         from events where ${matching} and ${before === undefined ? sql`true` : sql`seq < ${before}`}
+        order by events.seq desc limit ${limit + 1}`,
     ),
-    [...values, before ?? null, before ?? null, limit + 1],
   );
   const { rows, hasMore } = pageOf(found, limit);
-  const [count] = await em.execute<{ total: number }[]>(
-    `select count(*)::int as total from (select from events where ${matching} limit ?) as counted`,
-    [...values, MOST_COUNTED + 1],
+  const [count] = await query<{ total: number }>(
+    em,
+    sql`select count(*)::int as total from (select from events where ${matching} limit ${MOST_COUNTED + 1}) as counted`,
   );
   const total = Math.min(count?.total ?? 0, MOST_COUNTED);
   return { events: rows.map(viewOf), hasMore, total, totalCapped: (count?.total ?? 0) > MOST_COUNTED };
@@ -79,14 +82,14 @@ export async function findAccountEvents(
   em: EntityManager,
   { accountId, after, limit }: { accountId: string; after: number; limit: number },
 ): Promise<AccountEvents> {
-  const [bounds, ...rows] = await em.execute<(Row & { oldest: number | null; latest: number | null })[]>(
-    `with page as (${fittingRows(`select ${COLUMNS}, ${bytesToHere('content', 'events.seq')}
-                                     from events where account_id = ? and seq > ? order by events.seq limit ?`)}),
-          bounds as (select min(seq)::float8 as oldest, max(seq)::float8 as latest from events where account_id = ?)
+  const [bounds, ...rows] = await query<Row & { oldest: number | null; latest: number | null }>(
+    em,
+    sql`with page as (${fittingRows(sql`select ${COLUMNS}, ${bytesToHere(sql`content`, sql`events.seq`)} from events
+                                         where account_id = ${accountId} and seq > ${after} order by events.seq limit ${limit}`)}),
+          bounds as (select min(seq)::float8 as oldest, max(seq)::float8 as latest from events where account_id = ${accountId})
      select bounds.*, page.* from bounds left join page on false
      union all
      (select null, null, page.* from page order by page.seq)`,
-    [accountId, after, limit, accountId],
   );
   return { events: rows.map(viewOf), oldestSeq: bounds?.oldest ?? null, latestSeq: bounds?.latest ?? null };
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { StepFailure } from '../../domain/failures.ts';
 import type { LifecycleRow } from '../../domain/lifecycle.ts';
+import { query, sql } from '../sql.ts';
 
 /** The row of an instance as far as the reconciler needs it. */
 export interface InstanceLifecycle extends LifecycleRow {
@@ -16,7 +17,7 @@ export interface InstanceLifecycle extends LifecycleRow {
   giveUpFor: StepFailure | null;
 }
 
-const COLUMNS = `
+const COLUMNS = sql`
   account_id as "accountId", runtime_id as "runtimeId", desired_status as "desiredStatus", status,
   power_generation::float8 as "powerGeneration", error_generation::float8 as "errorGeneration",
   content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
@@ -42,14 +43,15 @@ export async function findLifecycle(
   instanceId: string,
   { lock }: FindOptions,
 ): Promise<InstanceLifecycle | null> {
-  const [row] = await em.execute<FoundRow[]>(`select ${COLUMNS} from instances where id = ?${lock ? ' for update' : ''}`, [
-    instanceId,
-  ]);
+  const [row] = await query<FoundRow>(
+    em,
+    sql`select ${COLUMNS} from instances where id = ${instanceId} ${lock ? sql`for update` : sql``}`,
+  );
   if (!row) return null;
   // A statement of its own: what was committed while the first one waited for the lock counts too.
-  const [interval] = await em.execute<{ isOpen: boolean }[]>(
-    `select exists (select from runtime_intervals where instance_id = ? and ended_at is null) as "isOpen"`,
-    [instanceId],
+  const [interval] = await query<{ isOpen: boolean }>(
+    em,
+    sql`select exists (select from runtime_intervals where instance_id = ${instanceId} and ended_at is null) as "isOpen"`,
   );
   return {
     ...row,
@@ -62,17 +64,18 @@ export async function findLifecycle(
 
 /** Null when there never was such an instance. */
 export async function findRuntimeId(em: EntityManager, instanceId: string): Promise<string | null> {
-  const [row] = await em.execute<{ runtimeId: string }[]>('select runtime_id as "runtimeId" from instances where id = ?', [
-    instanceId,
-  ]);
+  const [row] = await query<{ runtimeId: string }>(
+    em,
+    sql`select runtime_id as "runtimeId" from instances where id = ${instanceId}`,
+  );
   return row?.runtimeId ?? null;
 }
 
 /** Null when there never was such an instance. */
 export async function findPowerGeneration(em: EntityManager, instanceId: string): Promise<number | null> {
-  const [row] = await em.execute<{ generation: number }[]>(
-    'select power_generation::float8 as generation from instances where id = ?',
-    [instanceId],
+  const [row] = await query<{ generation: number }>(
+    em,
+    sql`select power_generation::float8 as generation from instances where id = ${instanceId}`,
   );
   return row?.generation ?? null;
 }

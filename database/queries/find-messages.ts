@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
 import type { Sized } from '../page-bytes.ts';
+import { allOf, query, sql } from '../sql.ts';
 
 /** One side of a turn, or what an agent sent by itself, with what the API shows of it. */
 export interface MessageView {
@@ -39,7 +40,7 @@ type Row<View extends MessageView> = Omit<View, 'createdAt' | 'endedAt'> & {
   endedAt: Date | string | null;
 };
 
-const COLUMNS = `
+const COLUMNS = sql`
   message.id, message.role, message.content, message.sender_type as "senderType", message.sender_id as "senderId",
   message.sender_name as "senderName", conversation.session_id as "sessionId", message.created_at as "createdAt",
   message.source, message.job_name as "jobName", message.content_truncated as "contentTruncated",
@@ -47,7 +48,7 @@ const COLUMNS = `
   message.ended_at as "endedAt", request.id as "requestMessageId",
   usage.input as "inputTokens", usage.output as "outputTokens"`;
 
-const TABLES = `
+const TABLES = sql`
   messages message
   left join conversations conversation on conversation.id = message.conversation_id
   left join messages request on request.conversation_id = message.conversation_id and request.number = message.number
@@ -57,9 +58,9 @@ const TABLES = `
 
 /** One message of an agent; null when it has no such message. */
 export async function findMessage(em: EntityManager, agentId: string, messageId: string): Promise<MessageView | null> {
-  const [row] = await em.execute<Row<MessageView>[]>(
-    `select ${COLUMNS} from ${TABLES} where message.id = ? and message.agent_id = ?`,
-    [messageId, agentId],
+  const [row] = await query<Row<MessageView>>(
+    em,
+    sql`select ${COLUMNS} from ${TABLES} where message.id = ${messageId} and message.agent_id = ${agentId}`,
   );
   return row ? { ...row, ...timesOf(row) } : null;
 }
@@ -73,7 +74,7 @@ interface HistoryPage {
   limit: number;
 }
 
-const NEWEST_FIRST = `message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc`;
+const NEWEST_FIRST = sql`message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc`;
 
 /** The last messages of an agent's conversations, or of one of them, the newest first, and whether there are more. */
 export async function findHistory(
@@ -82,26 +83,22 @@ export async function findHistory(
   page: HistoryPage,
 ): Promise<{ entries: HistoryEntry[]; hasMore: boolean }> {
   const { sessionId, before, limit } = page;
-  const conditions = ['message.agent_id = ?', 'message.conversation_id is not null'];
-  const values: unknown[] = [agentId];
-  if (sessionId !== undefined) {
-    conditions.push('conversation.session_id = ?');
-    values.push(sessionId);
-  }
+  const conditions = [sql`message.agent_id = ${agentId}`, sql`message.conversation_id is not null`];
+  if (sessionId !== undefined) conditions.push(sql`conversation.session_id = ${sessionId}`);
   if (before) {
-    const [createdAtMs, ...rest] = before;
+    const [createdAtMs, conversationId, number, side] = before;
     conditions.push(
-      `(message.created_at, message.conversation_id, message.number, (message.role = 'agent')::int) < (?, ?, ?, ?)`,
+      sql`(message.created_at, message.conversation_id, message.number, (message.role = 'agent')::int)
+        < (${new Date(createdAtMs)}, ${conversationId}, ${number}, ${side})`,
     );
-    values.push(new Date(createdAtMs), ...rest);
   }
-  const found = await em.execute<(Row<HistoryEntry> & Sized)[]>(
+  const found = await query<Row<HistoryEntry> & Sized>(
+    em,
     fittingRows(
-      `select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number,
-              ${bytesToHere('message.content', NEWEST_FIRST)}
-         from ${TABLES} where ${conditions.join(' and ')} order by ${NEWEST_FIRST} limit ?`,
+      sql`select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number,
+              ${bytesToHere(sql`message.content`, NEWEST_FIRST)}
+         from ${TABLES} where ${allOf(conditions)} order by ${NEWEST_FIRST} limit ${limit + 1}`,
     ),
-    [...values, limit + 1],
   );
   const { rows, hasMore } = pageOf(found, limit);
   return { entries: rows.map((row) => ({ ...row, ...timesOf(row) })), hasMore };

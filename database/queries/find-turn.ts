@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
+import { query, sql } from '../sql.ts';
 
 /** A reply as its customer may see it. */
 export interface TurnView {
@@ -32,8 +33,9 @@ interface TurnRow extends Omit<TurnView, 'createdAt' | 'endedAt' | 'usage'> {
 
 /** The turn with this reply, whatever its state; null when there is none, or no more. */
 export async function getTurn(em: EntityManager, messageId: string): Promise<TurnView | null> {
-  const [row] = await em.execute<TurnRow[]>(
-    `select m.id as "messageId", u.id as "requestMessageId", m.instance_id as "instanceId", m.agent_id as "agentId",
+  const [row] = await query<TurnRow>(
+    em,
+    sql`select m.id as "messageId", u.id as "requestMessageId", m.instance_id as "instanceId", m.agent_id as "agentId",
             m.conversation_id as "conversationId", c.session_id as "sessionId", m.status, m.content,
             m.finish_reason as "finishReason", m.error_reason as "errorReason", m.error_message as "errorMessage",
             extract(epoch from m.created_at)::float8 * 1000 as "createdMs",
@@ -44,8 +46,7 @@ export async function getTurn(em: EntityManager, messageId: string): Promise<Tur
        join conversations c on c.id = m.conversation_id
       cross join lateral (select coalesce(sum(input_tokens), 0) as input, coalesce(sum(output_tokens), 0) as output
                             from model_calls where message_id = m.id) usage
-      where m.id = ? and m.role = 'agent'`,
-    [messageId],
+      where m.id = ${messageId} and m.role = 'agent'`,
   );
   if (!row) return null;
   const { createdMs, endedMs, inputTokens, outputTokens, ...turn } = row;

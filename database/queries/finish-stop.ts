@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { freeSlot } from './slots.ts';
 import { closeInterval, proveEnd } from './intervals.ts';
+import { query, sql } from '../sql.ts';
 
 interface OfAttempt {
   instanceId: string;
@@ -19,10 +20,10 @@ export async function releaseGateway(
   em: EntityManager,
   { instanceId, epoch, sight = null, killFirst = false }: OfAttempt & { sight?: GatewaySight | null; killFirst?: boolean },
 ): Promise<boolean> {
-  const [row] = await em.execute<{ bootId: string | null }[]>(
-    `update instances set boot_id = null, kill_first = kill_first or ?::boolean
-      where id = ? and epoch = ? returning old.boot_id as "bootId"`,
-    [killFirst, instanceId, epoch],
+  const [row] = await query<{ bootId: string | null }>(
+    em,
+    sql`update instances set boot_id = null, kill_first = kill_first or ${killFirst}::boolean
+      where id = ${instanceId} and epoch = ${epoch} returning old.boot_id as "bootId"`,
   );
   if (!row) return false;
   await closeInterval(em, instanceId);
@@ -41,13 +42,13 @@ export async function finishStop(
   em: EntityManager,
   { instanceId, epoch, powerGeneration, maxRunning }: Stopped,
 ): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `update instances
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update instances
         set status = 'stopped', stopped_at = now(), boot_id = null, kill_first = false, start_not_before = null, deaths = '{}', breakdowns = '{}', give_up_for = null,
             transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
             reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
-      where id = ? and epoch = ? and power_generation = ? returning id`,
-    [instanceId, epoch, powerGeneration],
+      where id = ${instanceId} and epoch = ${epoch} and power_generation = ${powerGeneration} returning id`,
   );
   if (rows.length === 0) return false;
   await closeInterval(em, instanceId);
@@ -65,10 +66,10 @@ interface Gone extends OfAttempt {
  * False when a newer attempt has begun.
  */
 export async function noteGatewayGone(em: EntityManager, { instanceId, epoch, restartGeneration }: Gone): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `update instances set kill_first = false, applied_restart_generation = greatest(applied_restart_generation, ?::bigint)
-      where id = ? and epoch = ? returning id`,
-    [restartGeneration, instanceId, epoch],
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update instances set kill_first = false, applied_restart_generation = greatest(applied_restart_generation, ${restartGeneration}::bigint)
+      where id = ${instanceId} and epoch = ${epoch} returning id`,
   );
   return rows.length > 0;
 }

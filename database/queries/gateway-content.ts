@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, run, sql } from '../sql.ts';
 
 export interface ContentAgent {
   id: string;
@@ -60,40 +61,40 @@ export interface ContentSecret {
 /** Reads what the gateway of this instance shall hold. */
 export async function loadGatewayContent(em: EntityManager, instanceId: string): Promise<GatewayContentRows> {
   // First: what changes meanwhile is then applied once more, and never taken for applied.
-  const [row] = await em.execute<{ generation: number }[]>(
-    'select content_generation::float8 as generation from instances where id = ?',
-    [instanceId],
+  const [row] = await query<{ generation: number }>(
+    em,
+    sql`select content_generation::float8 as generation from instances where id = ${instanceId}`,
   );
-  const agents = await em.execute<ContentAgent[]>(
-    `select id, gateway_agent_id as "gatewayAgentId", display_name as "displayName", model, status = 'active' as "isActive"
-       from agents where instance_id = ? and deleted_at is null order by created_at, id`,
-    [instanceId],
+  const agents = await query<ContentAgent>(
+    em,
+    sql`select id, gateway_agent_id as "gatewayAgentId", display_name as "displayName", model, status = 'active' as "isActive"
+       from agents where instance_id = ${instanceId} and deleted_at is null order by created_at, id`,
   );
-  const removedAgents = await em.execute<{ id: string; gatewayAgentId: string }[]>(
-    `select id, gateway_agent_id as "gatewayAgentId"
-       from agents where instance_id = ? and deleted_at is not null and removed_at is null`,
-    [instanceId],
+  const removedAgents = await query<{ id: string; gatewayAgentId: string }>(
+    em,
+    sql`select id, gateway_agent_id as "gatewayAgentId"
+       from agents where instance_id = ${instanceId} and deleted_at is not null and removed_at is null`,
   );
-  const files = await em.execute<ContentFile[]>(
-    `select agent_id as "agentId", path, content, agent_files.generation::float8 as generation
+  const files = await query<ContentFile>(
+    em,
+    sql`select agent_id as "agentId", path, content, agent_files.generation::float8 as generation
        from agent_files join agents on agents.id = agent_files.agent_id
-      where instance_id = ? and deleted_at is null and not applied order by agent_id, path`,
-    [instanceId],
+      where instance_id = ${instanceId} and deleted_at is null and not applied order by agent_id, path`,
   );
-  const skills = await em.execute<ContentSkill[]>(
-    `select id, name, type, to_json(requires_env) as "requiresEnv", settings_key as "settingsKey", status = 'active' as "isActive"
-       from instance_skills where instance_id = ? order by name`,
-    [instanceId],
+  const skills = await query<ContentSkill>(
+    em,
+    sql`select id, name, type, to_json(requires_env) as "requiresEnv", settings_key as "settingsKey", status = 'active' as "isActive"
+       from instance_skills where instance_id = ${instanceId} order by name`,
   );
-  const skillFiles = await em.execute<ContentSkillFile[]>(
-    `select name as "skillName", path, content from skill_files join instance_skills on instance_skills.id = skill_id
-      where instance_id = ? order by name, path`,
-    [instanceId],
+  const skillFiles = await query<ContentSkillFile>(
+    em,
+    sql`select name as "skillName", path, content from skill_files join instance_skills on instance_skills.id = skill_id
+      where instance_id = ${instanceId} order by name, path`,
   );
-  const secrets = await em.execute<ContentSecret[]>(
-    `select account_id as "accountId", key, value from instance_secrets join instances on instances.id = instance_id
-      where instance_id = ? order by key`,
-    [instanceId],
+  const secrets = await query<ContentSecret>(
+    em,
+    sql`select account_id as "accountId", key, value from instance_secrets join instances on instances.id = instance_id
+      where instance_id = ${instanceId} order by key`,
   );
   return { instanceId, contentGeneration: row?.generation ?? 0, agents, removedAgents, files, skills, skillFiles, secrets };
 }
@@ -101,46 +102,42 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
 /** The gateway has these files; one that was changed since then stays to be done. */
 export async function markFilesApplied(em: EntityManager, files: readonly ContentFile[]): Promise<void> {
   for (const { agentId, path, content, generation } of files) {
-    const change = content === null ? 'delete from agent_files' : 'update agent_files set applied = true';
-    await em.execute(`${change} where agent_id = ? and path = ? and generation = ?`, [agentId, path, generation], 'run');
+    const change = content === null ? sql`delete from agent_files` : sql`update agent_files set applied = true`;
+    await run(em, sql`${change} where agent_id = ${agentId} and path = ${path} and generation = ${generation}`);
   }
 }
 
 /** The gateway has these agents. */
 export async function markAgentsActive(em: EntityManager, agentIds: readonly string[]): Promise<void> {
-  await em.execute(
-    `update agents set status = 'active'
-      where id in (select jsonb_array_elements_text(?::jsonb)) and deleted_at is null and status <> 'active'`,
-    [JSON.stringify(agentIds)],
-    'run',
+  await run(
+    em,
+    sql`update agents set status = 'active'
+      where id in (select jsonb_array_elements_text(${JSON.stringify(agentIds)}::jsonb)) and deleted_at is null and status <> 'active'`,
   );
 }
 
 /** The gateway has these skills. */
 export async function markSkillsActive(em: EntityManager, skillIds: readonly string[]): Promise<void> {
-  await em.execute(
-    `update instance_skills set status = 'active'
-      where id in (select jsonb_array_elements_text(?::jsonb)) and status <> 'active'`,
-    [JSON.stringify(skillIds)],
-    'run',
+  await run(
+    em,
+    sql`update instance_skills set status = 'active'
+      where id in (select jsonb_array_elements_text(${JSON.stringify(skillIds)}::jsonb)) and status <> 'active'`,
   );
 }
 
 /** The gateway has these agents, but not all of their files. */
 export async function markAgentsFailed(em: EntityManager, agentIds: readonly string[]): Promise<void> {
-  await em.execute(
-    `update agents set status = 'error' where id in (select jsonb_array_elements_text(?::jsonb)) and deleted_at is null`,
-    [JSON.stringify(agentIds)],
-    'run',
+  await run(
+    em,
+    sql`update agents set status = 'error' where id in (select jsonb_array_elements_text(${JSON.stringify(agentIds)}::jsonb)) and deleted_at is null`,
   );
 }
 
 /** Nothing of these agents is left in the gateway. */
 export async function markAgentsRemoved(em: EntityManager, agentIds: readonly string[], now: Date): Promise<void> {
-  await em.execute(
-    `update agents set removed_at = ? where id in (select jsonb_array_elements_text(?::jsonb)) and removed_at is null`,
-    [now, JSON.stringify(agentIds)],
-    'run',
+  await run(
+    em,
+    sql`update agents set removed_at = ${now} where id in (select jsonb_array_elements_text(${JSON.stringify(agentIds)}::jsonb)) and removed_at is null`,
   );
 }
 
@@ -149,15 +146,15 @@ export async function markContentApplied(
   em: EntityManager,
   { instanceId, epoch, contentGeneration }: { instanceId: string; epoch: number; contentGeneration: number },
 ): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `update instances
-        set applied_content_generation = greatest(applied_content_generation, ?::bigint),
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update instances
+        set applied_content_generation = greatest(applied_content_generation, ${contentGeneration}::bigint),
             reason_code = case when reason_code = 'content_drift' then reason_code end,
             reason_message = case when reason_code = 'content_drift' then reason_message end,
             reason_at = case when reason_code = 'content_drift' then reason_at end,
             reason_retryable = case when reason_code = 'content_drift' then reason_retryable end
-      where id = ? and epoch = ? returning id`,
-    [contentGeneration, instanceId, epoch],
+      where id = ${instanceId} and epoch = ${epoch} returning id`,
   );
   return rows.length > 0;
 }

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, run, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 const KEPT_MS = 24 * 60 * 60_000;
 
@@ -21,16 +23,16 @@ export interface StoredCall {
   isFinal: boolean;
 }
 
-function valuesOf({ caller, method, path, key }: KeyPlace): string[] {
-  return [caller, method, path, key];
+function isAt({ caller, method, path, key }: KeyPlace): Sql {
+  return sql`caller = ${caller} and method = ${method} and path = ${path} and key = ${key}`;
 }
 
 /** What was stored under this key within the last 24 hours; null when nothing was. */
 export async function findStoredCall(em: EntityManager, place: KeyPlace, now: Date): Promise<StoredCall | null> {
-  const [row] = await em.execute<StoredCall[]>(
-    `select fingerprint, answer, is_final as "isFinal" from idempotency_records
-      where caller = ? and method = ? and path = ? and key = ? and created_at > ?`,
-    [...valuesOf(place), before(now)],
+  const [row] = await query<StoredCall>(
+    em,
+    sql`select fingerprint, answer, is_final as "isFinal" from idempotency_records
+      where ${isAt(place)} and created_at > ${before(now)}`,
   );
   return row ?? null;
 }
@@ -39,46 +41,42 @@ export async function findStoredCall(em: EntityManager, place: KeyPlace, now: Da
  * Takes the key until the transaction ends; false, at once, when another one has it. What that one has stored is seen by
  * the statements that follow.
  */
-export async function lockKey(em: EntityManager, place: KeyPlace): Promise<boolean> {
+export async function lockKey(em: EntityManager, { caller, method, path, key }: KeyPlace): Promise<boolean> {
   const digest = createHash('sha256')
-    .update(JSON.stringify(valuesOf(place)))
+    .update(JSON.stringify([caller, method, path, key]))
     .digest();
-  const [row] = await em.execute<{ locked: boolean }[]>('select pg_try_advisory_xact_lock(?::bigint) as locked', [
-    digest.readBigInt64BE().toString(),
-  ]);
+  const [row] = await query<{ locked: boolean }>(
+    em,
+    sql`select pg_try_advisory_xact_lock(${digest.readBigInt64BE().toString()}::bigint) as locked`,
+  );
   return row?.locked ?? false;
 }
 
 /** Stores a call in the transaction of its effect, in the place of one that is too old. */
 export async function storeCall(em: EntityManager, place: KeyPlace, call: StoredCall & { createdAt: Date }): Promise<void> {
-  await em.execute(
-    `insert into idempotency_records (caller, method, path, key, fingerprint, answer, is_final, created_at)
-     values (?, ?, ?, ?, ?, ?, ?, ?)
+  const { caller, method, path, key } = place;
+  await run(
+    em,
+    sql`insert into idempotency_records (caller, method, path, key, fingerprint, answer, is_final, created_at)
+     values (${caller}, ${method}, ${path}, ${key}, ${call.fingerprint}, ${call.answer}, ${call.isFinal}, ${call.createdAt})
      on conflict (caller, method, path, key) do update
         set fingerprint = excluded.fingerprint, answer = excluded.answer, is_final = excluded.is_final,
             created_at = excluded.created_at`,
-    [...valuesOf(place), call.fingerprint, call.answer, call.isFinal, call.createdAt],
-    'run',
   );
 }
 
 /** Stores the final answer of a call; the first one stays. */
 export async function storeFinalAnswer(em: EntityManager, place: KeyPlace, answer: string): Promise<void> {
-  await em.execute(
-    `update idempotency_records set answer = ?, is_final = true
-      where caller = ? and method = ? and path = ? and key = ? and not is_final`,
-    [answer, ...valuesOf(place)],
-    'run',
-  );
+  await run(em, sql`update idempotency_records set answer = ${answer}, is_final = true where ${isAt(place)} and not is_final`);
 }
 
 /** Removes one batch of calls that were stored over 24 hours ago. Says how many. */
 export async function removeOldCalls(em: EntityManager, { now, limit }: { now: Date; limit: number }): Promise<number> {
-  const rows = await em.execute<{ one: number }[]>(
-    `delete from idempotency_records where (caller, method, path, key) in (
-       select caller, method, path, key from idempotency_records where created_at <= ? limit ?)
+  const rows = await query<{ one: number }>(
+    em,
+    sql`delete from idempotency_records where (caller, method, path, key) in (
+       select caller, method, path, key from idempotency_records where created_at <= ${before(now)} limit ${limit})
      returning 1 as one`,
-    [before(now), limit],
   );
   return rows.length;
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { secretPlace } from '../secret-place.ts';
 import { webhookPlace } from '../webhook-place.ts';
+import { query, run, sql } from '../sql.ts';
 
 /** What a database says of the installation that it belongs to. */
 export interface DatabaseMark {
@@ -18,21 +19,24 @@ export interface DatabaseMark {
 
 /** Reads the mark of a database in any state, an empty one or one of an earlier version too. Writes nothing. */
 export async function readMark(em: EntityManager): Promise<DatabaseMark> {
-  const [tables] = await em.execute<{ isOurs: boolean; isMarked: boolean }[]>(
-    `select to_regclass('instances') is not null as "isOurs", to_regclass('installation') is not null as "isMarked"`,
+  const [tables] = await query<{ isOurs: boolean; isMarked: boolean }>(
+    em,
+    sql`select to_regclass('instances') is not null as "isOurs", to_regclass('installation') is not null as "isMarked"`,
   );
   if (!tables?.isOurs)
     return { hasTables: false, id: null, isClaimed: false, hasAccounts: false, hasStorage: false, canaries: {} };
-  const [use] = await em.execute<{ hasAccounts: boolean; hasStorage: boolean }[]>(
-    `select exists (select from accounts) as "hasAccounts",
+  const [use] = await query<{ hasAccounts: boolean; hasStorage: boolean }>(
+    em,
+    sql`select exists (select from accounts) as "hasAccounts",
             exists (select from instances where deleted_at is null and epoch > 0) as "hasStorage"`,
   );
   const used = { hasTables: true, hasAccounts: use?.hasAccounts ?? false, hasStorage: use?.hasStorage ?? false };
   if (!tables.isMarked) return { id: null, isClaimed: false, ...used, canaries: {} };
-  const [mark] = await em.execute<{ id: string; isClaimed: boolean }[]>(
-    'select id, claimed_at is not null as "isClaimed" from installation',
+  const [mark] = await query<{ id: string; isClaimed: boolean }>(
+    em,
+    sql`select id, claimed_at is not null as "isClaimed" from installation`,
   );
-  const canaries = await em.execute<{ keyId: string; sealed: string }[]>('select key_id as "keyId", sealed from key_canaries');
+  const canaries = await query<{ keyId: string; sealed: string }>(em, sql`select key_id as "keyId", sealed from key_canaries`);
   return {
     id: mark?.id ?? null,
     isClaimed: mark?.isClaimed ?? false,
@@ -43,24 +47,27 @@ export async function readMark(em: EntityManager): Promise<DatabaseMark> {
 
 /** Whether an instance, also a deleted one, has one of these runtimes. The tables must be there. */
 export async function countKnownRuntimes(em: EntityManager, runtimeIds: readonly string[]): Promise<number> {
-  const [row] = await em.execute<{ count: number }[]>(
-    'select count(*)::int as count from instances where runtime_id in (select jsonb_array_elements_text(?::jsonb))',
-    [JSON.stringify(runtimeIds)],
+  const [row] = await query<{ count: number }>(
+    em,
+    sql`select count(*)::int as count from instances where runtime_id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))`,
   );
   return row?.count ?? 0;
 }
 
 /** One sealed value of each kind that the database holds, with its place. */
 export async function findSealedSamples(em: EntityManager): Promise<{ place: string; value: string }[]> {
-  const [tables] = await em.execute<{ areThere: boolean }[]>(
-    `select to_regclass('webhooks') is not null and to_regclass('instance_secrets') is not null as "areThere"`,
+  const [tables] = await query<{ areThere: boolean }>(
+    em,
+    sql`select to_regclass('webhooks') is not null and to_regclass('instance_secrets') is not null as "areThere"`,
   );
   if (!tables?.areThere) return [];
-  const webhooks = await em.execute<{ id: string; value: string }[]>(
-    `select id, secret as value from webhooks where secret <> '' order by created_at desc limit 1`,
+  const webhooks = await query<{ id: string; value: string }>(
+    em,
+    sql`select id, secret as value from webhooks where secret <> '' order by created_at desc limit 1`,
   );
-  const secrets = await em.execute<{ accountId: string; instanceId: string; key: string; value: string }[]>(
-    `select account_id as "accountId", instance_id as "instanceId", key, value
+  const secrets = await query<{ accountId: string; instanceId: string; key: string; value: string }>(
+    em,
+    sql`select account_id as "accountId", instance_id as "instanceId", key, value
        from instance_secrets join instances on instances.id = instance_id limit 1`,
   );
   return [
@@ -76,13 +83,13 @@ interface Mark {
 
 /** Says that the DATA_DIR with this id belongs to the database, and adds proofs of keys that have none. Repeatable. */
 export async function claimDatabase(em: EntityManager, { id, canaries }: Mark): Promise<void> {
-  await em.execute('update installation set id = ?, claimed_at = coalesce(claimed_at, now())', [id], 'run');
+  await run(em, sql`update installation set id = ${id}, claimed_at = coalesce(claimed_at, now())`);
   for (const [keyId, sealed] of Object.entries(canaries))
-    await em.execute('insert into key_canaries (key_id, sealed) values (?, ?) on conflict do nothing', [keyId, sealed], 'run');
+    await run(em, sql`insert into key_canaries (key_id, sealed) values (${keyId}, ${sealed}) on conflict do nothing`);
 }
 
 /** The same, and the proofs of these keys take the place of all earlier ones. For an operator's decision only. */
 export async function adoptDatabase(em: EntityManager, mark: Mark): Promise<void> {
-  await em.execute('delete from key_canaries', [], 'run');
+  await run(em, sql`delete from key_canaries`);
   await claimDatabase(em, mark);
 }

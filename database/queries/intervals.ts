@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { LOST } from './billing/meter-sql.ts';
 import { reckonExhaustion } from './billing/reckon-exhaustion.ts';
+import { query, run, sql } from '../sql.ts';
 
 interface NewInterval {
   id: string;
@@ -16,11 +17,10 @@ interface NewInterval {
  * has first answered a ping. Locks the account.
  */
 export async function openInterval(em: EntityManager, { id, instanceId, accountId, bootId, now }: NewInterval): Promise<void> {
-  await em.execute(
-    `insert into runtime_intervals (id, instance_id, account_id, boot_id, started_at, lost_at)
-     select ?, ?, ?, ?, at, at from (select coalesce(?::timestamptz, now()) as at) given`,
-    [id, instanceId, accountId, bootId, now ?? null],
-    'run',
+  await run(
+    em,
+    sql`insert into runtime_intervals (id, instance_id, account_id, boot_id, started_at, lost_at)
+     select ${id}, ${instanceId}, ${accountId}, ${bootId}, at, at from (select coalesce(${now ?? null}::timestamptz, now()) as at) given`,
   );
   await reckonExhaustion(em, [accountId], now ?? null);
 }
@@ -36,15 +36,15 @@ export async function closeInterval(
   endedAt: Date | null = null,
   now: Date | null = null,
 ): Promise<void> {
-  const [closed] = await em.execute<{ accountId: string }[]>(
-    `update runtime_intervals i
+  const [closed] = await query<{ accountId: string }>(
+    em,
+    sql`update runtime_intervals i
         set ended_at = greatest(i.started_at, i.billed_until, least(${LOST}, shard.alive_until), least(present.at, death.at)),
             end_proven = death.at is not null
        from instances join watch_shards shard on shard.shard = instances.shard,
-            (select coalesce(?::timestamptz, now()) as at) present, (select ?::timestamptz as at) death
-      where i.instance_id = ? and i.ended_at is null and instances.id = i.instance_id
+            (select coalesce(${now}::timestamptz, now()) as at) present, (select ${endedAt}::timestamptz as at) death
+      where i.instance_id = ${instanceId} and i.ended_at is null and instances.id = i.instance_id
      returning i.account_id as "accountId"`,
-    [now, endedAt, instanceId],
   );
   if (closed) await reckonExhaustion(em, [closed.accountId], now);
 }
@@ -57,14 +57,13 @@ export async function proveEnd(
   em: EntityManager,
   { instanceId, bootId, diedAt }: { instanceId: string; bootId: string; diedAt: Date | null },
 ): Promise<void> {
-  await em.execute(
-    `update runtime_intervals i
+  await run(
+    em,
+    sql`update runtime_intervals i
         set ended_at = greatest(i.started_at, i.billed_until, least(i.ended_at, ${LOST}, coalesce(shard.alive_until, i.started_at)),
-                                least(i.ended_at, ?::timestamptz)),
+                                least(i.ended_at, ${diedAt}::timestamptz)),
             end_proven = true
        from instances join watch_shards shard on shard.shard = instances.shard
-      where i.instance_id = ? and i.boot_id = ? and i.ended_at is not null and not i.settled and instances.id = i.instance_id`,
-    [diedAt, instanceId, bootId],
-    'run',
+      where i.instance_id = ${instanceId} and i.boot_id = ${bootId} and i.ended_at is not null and not i.settled and instances.id = i.instance_id`,
   );
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, sql } from '../sql.ts';
 
 interface LockedReply {
   id: string;
@@ -11,12 +12,12 @@ interface LockedReply {
  * itself stands for itself. Null when the agent has no such message.
  */
 export async function lockReply(em: EntityManager, agentId: string, messageId: string): Promise<LockedReply | null> {
-  const [row] = await em.execute<LockedReply[]>(
-    `select id, attempt > 0 as "isSent" from messages
-      where role = 'agent' and agent_id = ?
-        and (id = ? or (conversation_id, number) = (select conversation_id, number from messages where id = ? and agent_id = ?))
+  const [row] = await query<LockedReply>(
+    em,
+    sql`select id, attempt > 0 as "isSent" from messages
+      where role = 'agent' and agent_id = ${agentId}
+        and (id = ${messageId} or (conversation_id, number) = (select conversation_id, number from messages where id = ${messageId} and agent_id = ${agentId}))
         for update`,
-    [agentId, messageId, messageId, agentId],
   );
   return row ?? null;
 }

@@ -1,9 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, sql } from '../sql.ts';
 
 const TRIES = 5;
 const SENDS_PER_HOUR = 5;
-const PAUSE = "interval '60 seconds'";
-const LIFETIME = "interval '10 minutes'";
+const PAUSE = sql`interval '60 seconds'`;
+const LIFETIME = sql`interval '10 minutes'`;
 
 interface NewCode {
   accountId: string;
@@ -16,9 +17,10 @@ interface NewCode {
  * was sent less than 60 s ago, or five within the hour.
  */
 export async function storeLoginCode(em: EntityManager, { accountId, codeHash, now }: NewCode): Promise<boolean> {
-  const rows = await em.execute<{ account_id: string }[]>(
-    `insert into login_codes as live (account_id, code_hash, expires_at, tries_left, consumed_at, sent_at)
-     values (?, ?, ?::timestamptz + ${LIFETIME}, ${TRIES}, null, array[?::timestamptz])
+  const rows = await query<{ account_id: string }>(
+    em,
+    sql`insert into login_codes as live (account_id, code_hash, expires_at, tries_left, consumed_at, sent_at)
+     values (${accountId}, ${codeHash}, ${now}::timestamptz + ${LIFETIME}, ${TRIES}, null, array[${now}::timestamptz])
      on conflict (account_id) do update
         set code_hash = excluded.code_hash, expires_at = excluded.expires_at, tries_left = excluded.tries_left,
             consumed_at = null,
@@ -26,18 +28,17 @@ export async function storeLoginCode(em: EntityManager, { accountId, codeHash, n
       where not exists (select from unnest(live.sent_at) at where at > excluded.sent_at[1] - ${PAUSE})
         and (select count(*) from unnest(live.sent_at) at where at > excluded.sent_at[1] - interval '1 hour') < ${SENDS_PER_HOUR}
      returning account_id`,
-    [accountId, codeHash, now, now],
   );
   return rows.length > 0;
 }
 
 /** The account of this address and the hash of its live code; null when there is no account. */
 export async function findLoginCode(em: EntityManager, email: string) {
-  const [row] = await em.execute<{ accountId: string; codeHash: string | null }[]>(
-    `select accounts.id as "accountId", login_codes.code_hash as "codeHash"
+  const [row] = await query<{ accountId: string; codeHash: string | null }>(
+    em,
+    sql`select accounts.id as "accountId", login_codes.code_hash as "codeHash"
        from accounts left join login_codes on login_codes.account_id = accounts.id
-      where accounts.email = ?`,
-    [email],
+      where accounts.email = ${email}`,
   );
   return row ?? null;
 }
@@ -51,12 +52,12 @@ interface Try {
 
 /** Spends one try of the live code, and the code itself when the try matches. False when the code is not live any more. */
 export async function spendTry(em: EntityManager, { accountId, codeHash, matches, now }: Try): Promise<boolean> {
-  const rows = await em.execute<{ account_id: string }[]>(
-    `update login_codes
-        set tries_left = tries_left - 1, consumed_at = case when ?::boolean then ?::timestamptz end
-      where account_id = ? and code_hash = ? and consumed_at is null and tries_left > 0 and expires_at > ?
+  const rows = await query<{ account_id: string }>(
+    em,
+    sql`update login_codes
+        set tries_left = tries_left - 1, consumed_at = case when ${matches}::boolean then ${now}::timestamptz end
+      where account_id = ${accountId} and code_hash = ${codeHash} and consumed_at is null and tries_left > 0 and expires_at > ${now}
       returning account_id`,
-    [matches, now, accountId, codeHash, now],
   );
   return rows.length > 0;
 }

@@ -3,6 +3,7 @@ import { afterDeath } from '../../domain/lifecycle.ts';
 import type { DesiredStatus, TransitionKind } from '../../domain/lifecycle.ts';
 import { closeInterval, proveEnd } from './intervals.ts';
 import { wakeInstance } from './wake-instance.ts';
+import { query, run, sql } from '../sql.ts';
 
 export interface GatewayDeath {
   instanceId: string;
@@ -45,44 +46,37 @@ export async function noteDeath(em: EntityManager, death: GatewayDeath): Promise
 }
 
 async function holdsLease(em: EntityManager, { lease: { owner, shard, epoch } }: GatewayDeath): Promise<boolean> {
-  const rows = await em.execute<{ shard: number }[]>(
-    'select shard from watch_shards where shard = ? and owner = ? and epoch = ? for share',
-    [shard, owner, epoch],
+  const rows = await query<{ shard: number }>(
+    em,
+    sql`select shard from watch_shards where shard = ${shard} and owner = ${owner} and epoch = ${epoch} for share`,
   );
   return rows.length > 0;
 }
 
 async function lockRow(em: EntityManager, { instanceId, bootId }: GatewayDeath): Promise<DyingRow | null> {
-  const [row] = await em.execute<DyingRow[]>(
-    `select desired_status as "desiredStatus", transition_kind as "transitionKind", to_json(deaths) as deaths,
+  const [row] = await query<DyingRow>(
+    em,
+    sql`select desired_status as "desiredStatus", transition_kind as "transitionKind", to_json(deaths) as deaths,
             (select coalesce(least(lost_at, refusing_since), alive_until) from runtime_intervals, watch_shards
               where instance_id = instances.id and ended_at is null and watch_shards.shard = instances.shard) as "provenUntil"
-       from instances where id = ? and boot_id = ? for update`,
-    [instanceId, bootId],
+       from instances where id = ${instanceId} and boot_id = ${bootId} for update`,
   );
   return row ?? null;
 }
 
 async function forgetGateway(em: EntityManager, { instanceId, killFirst }: GatewayDeath): Promise<void> {
-  await em.execute('update instances set boot_id = null, kill_first = ? where id = ?', [killFirst, instanceId], 'run');
+  await run(em, sql`update instances set boot_id = null, kill_first = ${killFirst} where id = ${instanceId}`);
 }
 
 async function beginRecovery(em: EntityManager, { deaths }: DyingRow, death: GatewayDeath): Promise<void> {
   const { instanceId, endedAt, killFirst, now } = death;
   const { recent, pauseMs } = afterDeath([...deaths.map((at) => new Date(at)), endedAt ?? now], now);
-  await em.execute(
-    `update instances
-        set boot_id = null, kill_first = ?, status = 'provisioning', transition_kind = 'recovering',
-            transition_started_at = ?, transition_attempt = 0, transition_step = null,
-            start_not_before = ?, deaths = ?::timestamptz[]
-      where id = ?`,
-    [
-      killFirst,
-      now,
-      pauseMs > 0 ? new Date(now.getTime() + pauseMs) : null,
-      `{${recent.map((at) => at.toISOString()).join(',')}}`,
-      instanceId,
-    ],
-    'run',
+  await run(
+    em,
+    sql`update instances
+        set boot_id = null, kill_first = ${killFirst}, status = 'provisioning', transition_kind = 'recovering',
+            transition_started_at = ${now}, transition_attempt = 0, transition_step = null,
+            start_not_before = ${pauseMs > 0 ? new Date(now.getTime() + pauseMs) : null}, deaths = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[]
+      where id = ${instanceId}`,
   );
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { judgeGateway } from '../../domain/gateway-verdict.ts';
 import type { GatewayVerdict, RefusalEvidence, RefusalSign } from '../../domain/gateway-verdict.ts';
+import { query, run, sql } from '../sql.ts';
 
 export interface Refusal {
   instanceId: string;
@@ -23,19 +24,17 @@ export async function noteRefusal(em: EntityManager, refusal: Refusal): Promise<
   const conversationId = refusal.conversationId ?? sign;
   if (!(await takesMessages(em, { instanceId, bootId }))) return 'wait';
   // A refusal that is heard twice, by its event and by the answer to its call, counts once.
-  await em.execute(
-    `insert into gateway_refusals as known (instance_id, boot_id, conversation_id, sign, times, first_at, last_at)
-     values (?, ?, ?, ?, 1, now() - ?::float8 * interval '1 millisecond', now())
+  await run(
+    em,
+    sql`insert into gateway_refusals as known (instance_id, boot_id, conversation_id, sign, times, first_at, last_at)
+     values (${instanceId}, ${bootId}, ${conversationId}, ${sign}, 1, now() - ${forMs}::float8 * interval '1 millisecond', now())
      on conflict (instance_id, boot_id, conversation_id) do update
         set sign = excluded.sign, last_at = excluded.last_at,
             times = known.times + (excluded.last_at >= known.last_at + interval '1 second')::int`,
-    [instanceId, bootId, conversationId, sign, forMs],
-    'run',
   );
-  await em.execute(
-    `update runtime_intervals set refusing_since = now() where instance_id = ? and ended_at is null and refusing_since is null`,
-    [instanceId],
-    'run',
+  await run(
+    em,
+    sql`update runtime_intervals set refusing_since = now() where instance_id = ${instanceId} and ended_at is null and refusing_since is null`,
   );
   return judgeGateway(await readEvidence(em, { instanceId, bootId, conversationId, sign }));
 }
@@ -44,11 +43,11 @@ async function takesMessages(
   em: EntityManager,
   { instanceId, bootId }: Pick<Refusal, 'instanceId' | 'bootId'>,
 ): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `select id from instances
-      where id = ? and boot_id = ? and status = 'running' and desired_status = 'running' and transition_kind is null
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select id from instances
+      where id = ${instanceId} and boot_id = ${bootId} and status = 'running' and desired_status = 'running' and transition_kind is null
         for update`,
-    [instanceId, bootId],
   );
   return rows.length > 0;
 }
@@ -61,22 +60,22 @@ interface Refused {
 }
 
 async function readEvidence(em: EntityManager, { instanceId, bootId, conversationId, sign }: Refused): Promise<RefusalEvidence> {
-  const [found] = await em.execute<Omit<RefusalEvidence, 'sign'>[]>(
-    `with refusal as (
-       select conversation_id, times, first_at, last_at from gateway_refusals where instance_id = ? and boot_id = ?
+  const [found] = await query<Omit<RefusalEvidence, 'sign'>>(
+    em,
+    sql`with refusal as (
+       select conversation_id, times, first_at, last_at from gateway_refusals where instance_id = ${instanceId} and boot_id = ${bootId}
      ), other as (
        select status, attempt, ended_at from messages
-        where instance_id = ? and role = 'agent' and status in ('pending', 'completed')
+        where instance_id = ${instanceId} and role = 'agent' and status in ('pending', 'completed')
           and (status = 'pending' or ended_at > (select min(first_at) from refusal))
           and conversation_id not in (select conversation_id from refusal)
      )
      select sum(times)::float8 as times, (extract(epoch from max(last_at) - min(first_at)) * 1000)::float8 as "spanMs",
-            coalesce(sum(times) filter (where conversation_id = ?), 0)::float8 as "timesHere",
+            coalesce(sum(times) filter (where conversation_id = ${conversationId}), 0)::float8 as "timesHere",
             count(*)::float8 as conversations,
             exists (select from other where status = 'completed') as "othersAnswered",
             (select count(*) from other where status = 'pending' and attempt > 0)::float8 as "othersInFlight"
        from refusal`,
-    [instanceId, bootId, instanceId, conversationId],
   );
   if (!found) throw new Error('the database did not count');
   return { sign, ...found };
@@ -89,10 +88,11 @@ async function readEvidence(em: EntityManager, { instanceId, bootId, conversatio
  * never stopped. An instance whose floods are forgotten does not speak of them any more.
  */
 export async function forgetRefusals(em: EntityManager, instanceIds: readonly string[]): Promise<void> {
-  await em.execute(
-    `with instance as (
+  await run(
+    em,
+    sql`with instance as (
        select id, boot_id from instances
-        where id in (select instance_id from gateway_refusals where instance_id in (select jsonb_array_elements_text(?::jsonb)))
+        where id in (select instance_id from gateway_refusals where instance_id in (select jsonb_array_elements_text(${JSON.stringify(instanceIds)}::jsonb)))
         order by id for update skip locked
      ), forgotten as (
        delete from gateway_refusals refusal using instance
@@ -112,7 +112,5 @@ export async function forgetRefusals(em: EntityManager, instanceIds: readonly st
         and not exists (select from gateway_refusals refusal
                          where refusal.instance_id = instance.id and refusal.boot_id = instance.boot_id
                            and (refusal.instance_id, refusal.boot_id, refusal.conversation_id) not in (select instance_id, boot_id, conversation_id from forgotten))`,
-    [JSON.stringify(instanceIds)],
-    'run',
   );
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, sql } from '../sql.ts';
 
 /** The owner of turns that are sent by whoever watches their instance. */
 export const SHARD_OWNER = 'shard';
@@ -24,96 +25,96 @@ export interface PendingTurn {
 }
 
 /** Of messages `m` (the reply) with its instance `i`, agent `a` and message `u`. */
-export const TURN_COLUMNS = `
+export const TURN_COLUMNS = sql`
   m.id as "messageId", m.instance_id as "instanceId", i.runtime_id as "runtimeId", m.conversation_id as "conversationId",
   a.gateway_agent_id as "gatewayAgentId", u.content as text,
   (extract(epoch from u.created_at) * 1000)::float8 as "saidAtMs", m.trace_id as "traceId", m.owner, m.boot_id as "bootId",
   m.attempt, m.deaths`;
 
-export const TURN_JOINS = `
+export const TURN_JOINS = sql`
   join instances i on i.id = m.instance_id
   join agents a on a.id = m.agent_id
   join messages u on u.conversation_id = m.conversation_id and u.number = m.number and u.role = 'user'`;
 
 /** The head of a conversation is its pending turn with the lowest number: the only one that is sent. */
-export const IS_HEAD = `not exists (
+export const IS_HEAD = sql`not exists (
   select 1 from messages earlier
    where earlier.instance_id = m.instance_id and earlier.conversation_id = m.conversation_id
      and earlier.status = 'pending' and earlier.number < m.number)`;
 
 /** The turn, or null when it has ended or is gone. */
 export async function findPendingTurn(em: EntityManager, messageId: string): Promise<PendingTurn | null> {
-  const [turn] = await em.execute<PendingTurn[]>(
-    `select ${TURN_COLUMNS} from messages m ${TURN_JOINS} where m.id = ? and m.status = 'pending'`,
-    [messageId],
+  const [turn] = await query<PendingTurn>(
+    em,
+    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS} where m.id = ${messageId} and m.status = 'pending'`,
   );
   return turn ?? null;
 }
 
 /** The turn of a conversation that was sent and has not ended. */
 export async function findTurnInFlight(em: EntityManager, conversationId: string): Promise<PendingTurn | null> {
-  const [turn] = await em.execute<PendingTurn[]>(
-    `select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
-      where m.conversation_id = ? and m.status = 'pending' and m.attempt > 0 order by m.number limit 1`,
-    [conversationId],
+  const [turn] = await query<PendingTurn>(
+    em,
+    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
+      where m.conversation_id = ${conversationId} and m.status = 'pending' and m.attempt > 0 order by m.number limit 1`,
   );
   return turn ?? null;
 }
 
 /** Every turn of an instance that was sent and has not ended, oldest first. */
 export async function listTurnsInFlight(em: EntityManager, instanceId: string): Promise<PendingTurn[]> {
-  return em.execute<PendingTurn[]>(
-    `select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
-      where m.instance_id = ? and m.status = 'pending' and m.attempt > 0 order by m.created_at, m.number`,
-    [instanceId],
+  return query<PendingTurn>(
+    em,
+    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
+      where m.instance_id = ${instanceId} and m.status = 'pending' and m.attempt > 0 order by m.created_at, m.number`,
   );
 }
 
 /** The heads of an instance's conversations that were never sent. */
 export async function listUnsentHeads(em: EntityManager, instanceId: string): Promise<string[]> {
-  const rows = await em.execute<{ id: string }[]>(
-    `select m.id from messages m where m.instance_id = ? and m.status = 'pending' and m.attempt = 0 and ${IS_HEAD}
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select m.id from messages m where m.instance_id = ${instanceId} and m.status = 'pending' and m.attempt = 0 and ${IS_HEAD}
       order by m.created_at`,
-    [instanceId],
   );
   return rows.map(({ id }) => id);
 }
 
 /** The heads that this process sends or has to send. */
 export async function listHeadsOf(em: EntityManager, owner: string): Promise<string[]> {
-  const rows = await em.execute<{ id: string }[]>(
-    `select m.id from messages m where m.status = 'pending' and m.owner = ? and ${IS_HEAD}
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select m.id from messages m where m.status = 'pending' and m.owner = ${owner} and ${IS_HEAD}
       order by m.created_at`,
-    [owner],
   );
   return rows.map(({ id }) => id);
 }
 
 /** How many turns of an instance were sent and have not ended: what a drain waits for. */
 export async function countTurnsInFlight(em: EntityManager, instanceId: string): Promise<number> {
-  const [row] = await em.execute<{ count: number }[]>(
-    `select count(*)::float8 as count from messages where instance_id = ? and status = 'pending' and attempt > 0`,
-    [instanceId],
+  const [row] = await query<{ count: number }>(
+    em,
+    sql`select count(*)::float8 as count from messages where instance_id = ${instanceId} and status = 'pending' and attempt > 0`,
   );
   return row?.count ?? 0;
 }
 
 /** Every pending turn of an instance or an agent, those at the end of their conversations first: so none becomes a head. */
 export async function listPendingIds(em: EntityManager, of: { instanceId: string } | { agentId: string }): Promise<string[]> {
-  const [column, id] = 'instanceId' in of ? ['instance_id', of.instanceId] : ['agent_id', of.agentId];
-  const rows = await em.execute<{ id: string }[]>(
-    `select id from messages where ${column} = ? and status = 'pending' order by conversation_id, number desc`,
-    [id],
+  const isTheirs = 'instanceId' in of ? sql`instance_id = ${of.instanceId}` : sql`agent_id = ${of.agentId}`;
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select id from messages where ${isTheirs} and status = 'pending' order by conversation_id, number desc`,
   );
   return rows.map((row) => row.id);
 }
 
 /** Which of these turns have ended or are gone. */
 export async function listEnded(em: EntityManager, messageIds: readonly string[]): Promise<string[]> {
-  const rows = await em.execute<{ id: string }[]>(
-    `select asked.id from jsonb_array_elements_text(?::jsonb) as asked (id)
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select asked.id from jsonb_array_elements_text(${JSON.stringify(messageIds)}::jsonb) as asked (id)
       where not exists (select 1 from messages m where m.id = asked.id and m.status = 'pending')`,
-    [JSON.stringify(messageIds)],
   );
   return rows.map(({ id }) => id);
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, sql } from '../sql.ts';
 
 export interface RateClaim {
   subject: string;
@@ -21,13 +22,13 @@ const PATIENCE_MS = 2_000;
  */
 export async function claimRequests(em: EntityManager, { subject, count, now, windowMs }: RateClaim): Promise<RateWindowState> {
   const endedBefore = new Date(now.getTime() - windowMs);
-  const [row] = await em.execute<RateWindowState[]>(
-    `insert into rate_windows as current (subject, started_at, used) values (?, ?, ?)
+  const [row] = await query<RateWindowState>(
+    em,
+    sql`insert into rate_windows as current (subject, started_at, used) values (${subject}, ${now}, ${count})
      on conflict (subject) do update
-        set used = case when current.started_at <= ? then excluded.used else current.used + excluded.used end,
-            started_at = case when current.started_at <= ? then excluded.started_at else current.started_at end
+        set used = case when current.started_at <= ${endedBefore} then excluded.used else current.used + excluded.used end,
+            started_at = case when current.started_at <= ${endedBefore} then excluded.started_at else current.started_at end
      returning extract(epoch from started_at)::float8 * 1000 as "startedMs", used`,
-    [subject, now, count, endedBefore, endedBefore],
     { signal: AbortSignal.timeout(PATIENCE_MS) },
   );
   if (!row) throw new Error('the rate window gave no count');
@@ -36,10 +37,10 @@ export async function claimRequests(em: EntityManager, { subject, count, now, wi
 
 /** Removes one batch of windows that began before this moment. Says how many. */
 export async function removeOldWindows(em: EntityManager, { before, limit }: { before: Date; limit: number }): Promise<number> {
-  const rows = await em.execute<{ one: number }[]>(
-    `delete from rate_windows where subject in (select subject from rate_windows where started_at < ? limit ?)
+  const rows = await query<{ one: number }>(
+    em,
+    sql`delete from rate_windows where subject in (select subject from rate_windows where started_at < ${before} limit ${limit})
      returning 1 as one`,
-    [before, limit],
   );
   return rows.length;
 }

@@ -5,6 +5,7 @@ import { healthAfter } from '../../domain/webhook-health.ts';
 import type { AttemptOutcome, HealthChange } from '../../domain/webhook-health.ts';
 import type { DisabledReason } from '../../domain/webhook-events.ts';
 import { recordEvent } from './record-event.ts';
+import { query, run, sql } from '../sql.ts';
 
 /** One attempt and what becomes of its delivery. */
 export interface EndedAttempt {
@@ -28,9 +29,10 @@ export interface EndedAttempt {
  */
 export async function recordAttempts(em: EntityManager, attempts: readonly EndedAttempt[]): Promise<void> {
   if (attempts.length === 0) return;
-  await em.execute(
-    `with ended as (
-       select * from jsonb_to_recordset(?::jsonb) as attempt (
+  await run(
+    em,
+    sql`with ended as (
+       select * from jsonb_to_recordset(${JSON.stringify(attempts)}::jsonb) as attempt (
          "deliveryId" text, number int, at timestamptz, "statusCode" smallint, "durationMs" int, error text, response text,
          status text, tries int, "retryInMs" float8)
      ),
@@ -45,8 +47,6 @@ export async function recordAttempts(em: EntityManager, attempts: readonly Ended
      )
      insert into webhook_attempts (delivery_id, number, at, status_code, duration_ms, error, response)
      select "deliveryId", number, at, "statusCode", "durationMs", error, response from ended join written on id = "deliveryId"`,
-    [JSON.stringify(attempts)],
-    'run',
   );
 }
 
@@ -67,30 +67,21 @@ export async function recordHealth(
   outcomes: readonly AttemptOutcome[],
   { random, makeId, now }: HealthOptions,
 ): Promise<HealthChange | null> {
-  const [row] = await em.execute<{ accountId: string; enabled: boolean; failures: number; failingSince: Date | string | null }[]>(
-    `select account_id as "accountId", enabled, failures, failing_since as "failingSince"
-       from webhooks where id = ? and deleted_at is null for no key update`,
-    [webhookId],
+  const [row] = await query<{ accountId: string; enabled: boolean; failures: number; failingSince: Date | string | null }>(
+    em,
+    sql`select account_id as "accountId", enabled, failures, failing_since as "failingSince"
+       from webhooks where id = ${webhookId} and deleted_at is null for no key update`,
   );
   if (!row) return null;
   const failingSince = row.failingSince === null ? null : new Date(row.failingSince);
   const change = healthAfter({ failures: row.failures, failingSince }, outcomes, random);
   const disable = row.enabled ? change.disable : null;
-  await em.execute(
-    `update webhooks
-        set failures = ?, failing_since = ?, enabled = enabled and ?::text is null, disabled_reason = coalesce(?, disabled_reason),
-            not_before = case when ? then null else coalesce(now() + make_interval(secs => ?::float8), not_before) end
-      where id = ?`,
-    [
-      change.failures,
-      change.failingSince,
-      disable,
-      disable,
-      change.isRecovered,
-      change.restMs === null ? null : change.restMs / 1_000,
-      webhookId,
-    ],
-    'run',
+  await run(
+    em,
+    sql`update webhooks
+        set failures = ${change.failures}, failing_since = ${change.failingSince}, enabled = enabled and ${disable}::text is null, disabled_reason = coalesce(${disable}, disabled_reason),
+            not_before = case when ${change.isRecovered} then null else coalesce(now() + make_interval(secs => ${change.restMs === null ? null : change.restMs / 1_000}::float8), not_before) end
+      where id = ${webhookId}`,
   );
   if (change.isRecovered) await makeDue(em, webhookId);
   if (disable !== null)
@@ -100,10 +91,9 @@ export async function recordHealth(
 
 /** Whatever waits for its retry may go now. */
 export async function makeDue(em: EntityManager, webhookId: string): Promise<void> {
-  await em.execute(
-    `update webhook_deliveries set next_attempt_at = now() where webhook_id = ? and status = 'pending' and next_attempt_at > now()`,
-    [webhookId],
-    'run',
+  await run(
+    em,
+    sql`update webhook_deliveries set next_attempt_at = now() where webhook_id = ${webhookId} and status = 'pending' and next_attempt_at > now()`,
   );
 }
 

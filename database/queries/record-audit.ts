@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { run, sql } from '../sql.ts';
 
 export interface AuditEntryValues {
   id: string;
@@ -15,20 +16,9 @@ export interface AuditEntryValues {
 
 /** Writes one line of the audit, in the transaction of what it tells. */
 export async function recordAudit(em: EntityManager, entry: AuditEntryValues): Promise<void> {
-  await em.execute(
-    `insert into audit_entries (id, account_id, instance_id, at, actor, action, target, request_id, address)
-     values (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      entry.id,
-      entry.accountId,
-      entry.instanceId,
-      entry.at,
-      entry.actor,
-      entry.action,
-      entry.target,
-      entry.requestId,
-      entry.address,
-    ],
-    'run',
+  await run(
+    em,
+    sql`insert into audit_entries (id, account_id, instance_id, at, actor, action, target, request_id, address)
+     values (${entry.id}, ${entry.accountId}, ${entry.instanceId}, ${entry.at}, ${entry.actor}, ${entry.action}, ${entry.target}, ${entry.requestId}, ${entry.address})`,
   );
 }

@@ -4,6 +4,7 @@ import type { TurnFailure } from '../../domain/turn.ts';
 import { claimOccurrence } from './record-event.ts';
 import { recordSpoken } from './record-spoken.ts';
 import type { Speaker } from './record-spoken.ts';
+import { query, run, sql } from '../sql.ts';
 
 export interface CronResult {
   instanceId: string;
@@ -51,11 +52,10 @@ export async function recordCronRun(
   const owner = await findOwner(em, result);
   if (!owner || !(await claimOccurrence(em, instanceId, cronOccurrence(gatewayJobId, runAt.getTime())))) return false;
   const eventId = options.makeId('evt');
-  await em.execute(
-    `update cron_jobs set last_run_at = ?, last_run_status = ?, last_event_id = ?
-      where instance_id = ? and gateway_job_id = ? and coalesce(last_run_at < ?, true)`,
-    [runAt, error === null ? 'ok' : 'error', eventId, instanceId, gatewayJobId, runAt],
-    'run',
+  await run(
+    em,
+    sql`update cron_jobs set last_run_at = ${runAt}, last_run_status = ${error === null ? 'ok' : 'error'}, last_event_id = ${eventId}
+      where instance_id = ${instanceId} and gateway_job_id = ${gatewayJobId} and coalesce(last_run_at < ${runAt}, true)`,
   );
   const jobName = result.jobName ?? owner.jobName ?? UNNAMED;
   const conversationId = result.conversationId ?? (result.isDelivered ? owner.conversationId : null);
@@ -65,16 +65,16 @@ export async function recordCronRun(
 
 /** Keeps the instance from being deleted until the transaction ends. */
 async function findOwner(em: EntityManager, { instanceId, gatewayJobId, gatewayAgentId }: CronResult): Promise<Owner | null> {
-  const [owner] = await em.execute<Owner[]>(
-    `select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId",
+  const [owner] = await query<Owner>(
+    em,
+    sql`select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId",
             agents.slug, agents.display_name as "displayName", job.name as "jobName", job.conversation_id as "conversationId"
        from agents
        join instances on instances.id = agents.instance_id and instances.desired_status <> 'destroyed'
-       left join cron_jobs job on job.instance_id = agents.instance_id and job.gateway_job_id = ?
-      where agents.instance_id = ? and agents.deleted_at is null
-        and (agents.gateway_agent_id = ? or (?::text is null and agents.id = job.agent_id))
+       left join cron_jobs job on job.instance_id = agents.instance_id and job.gateway_job_id = ${gatewayJobId}
+      where agents.instance_id = ${instanceId} and agents.deleted_at is null
+        and (agents.gateway_agent_id = ${gatewayAgentId} or (${gatewayAgentId}::text is null and agents.id = job.agent_id))
         for share of instances`,
-    [gatewayJobId, instanceId, gatewayAgentId, gatewayAgentId],
   );
   return owner ?? null;
 }

@@ -3,6 +3,8 @@ import { eventBody } from '../../domain/event-body.ts';
 import type { FinishReason } from '../../domain/turn.ts';
 import { matchingEntries } from '../../domain/webhook-events.ts';
 import type { EventType } from '../../domain/webhook-events.ts';
+import { query, run, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 export interface NewEvent {
   id: string;
@@ -38,9 +40,9 @@ export interface NewEvent {
  * for another transaction that is recording it.
  */
 export async function claimOccurrence(em: EntityManager, instanceId: string, key: string): Promise<boolean> {
-  const rows = await em.execute<{ key: string }[]>(
-    'insert into event_occurrences (instance_id, key) values (?, ?) on conflict do nothing returning key',
-    [instanceId, key],
+  const rows = await query<{ key: string }>(
+    em,
+    sql`insert into event_occurrences (instance_id, key) values (${instanceId}, ${key}) on conflict do nothing returning key`,
   );
   return rows.length > 0;
 }
@@ -52,49 +54,32 @@ export async function claimOccurrence(em: EntityManager, instanceId: string, key
  */
 export async function recordEvent(em: EntityManager, event: NewEvent): Promise<number | null> {
   const claims = event.instanceId !== null && event.occurrenceKey !== null;
-  const [row] = await em.execute<{ seq: string; hasWebhooks: boolean }[]>(
-    `with occurrence as (
-       insert into event_occurrences (instance_id, key) select ?, ? where ?::boolean on conflict do nothing returning key
+  const [row] = await query<{ seq: string; hasWebhooks: boolean }>(
+    em,
+    sql`with occurrence as (
+       insert into event_occurrences (instance_id, key) select ${event.instanceId}, ${event.occurrenceKey} where ${claims}::boolean on conflict do nothing returning key
      )
      insert into event_counters (account_id, last_seq)
-     select ?, 1 where not ?::boolean or exists (select from occurrence)
+     select ${event.accountId}, 1 where not ${claims}::boolean or exists (select from occurrence)
      on conflict (account_id) do update set last_seq = event_counters.last_seq + 1
      returning last_seq::text as seq,
                exists (select from webhooks where account_id = event_counters.account_id and enabled and deleted_at is null) as "hasWebhooks"`,
-    [event.instanceId, event.occurrenceKey, claims, event.accountId, claims],
   );
   if (!row) return null;
   const seq = Number(row.seq);
   if (row.hasWebhooks) await insertAndFanOut(em, event, seq);
-  else await em.execute(INSERT_EVENT, valuesOf(event, seq), 'run');
+  else await run(em, insertEvent(event, seq));
   return seq;
 }
 
-const INSERT_EVENT = `
+function insertEvent(event: NewEvent, seq: number): Sql {
+  const data = event.data ? JSON.stringify(event.data) : null;
+  return sql`
   insert into events (id, account_id, seq, type, instance_id, agent_slug, agent_name, source, message_id, content,
                       content_truncated, finish_reason, job_name, error_code, error_message, data, created_at)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-
-function valuesOf(event: NewEvent, seq: number): unknown[] {
-  return [
-    event.id,
-    event.accountId,
-    seq,
-    event.type,
-    event.instanceId,
-    event.agentSlug,
-    event.agentName,
-    event.source,
-    event.messageId,
-    event.content,
-    event.contentTruncated ?? false,
-    event.finishReason ?? null,
-    event.jobName,
-    event.error?.code ?? null,
-    event.error?.message ?? null,
-    event.data ? JSON.stringify(event.data) : null,
-    event.createdAt,
-  ];
+  values (${event.id}, ${event.accountId}, ${seq}, ${event.type}, ${event.instanceId}, ${event.agentSlug}, ${event.agentName},
+          ${event.source}, ${event.messageId}, ${event.content}, ${event.contentTruncated ?? false}, ${event.finishReason ?? null},
+          ${event.jobName}, ${event.error?.code ?? null}, ${event.error?.message ?? null}, ${data}, ${event.createdAt})`;
 }
 
 /**
@@ -105,26 +90,23 @@ function valuesOf(event: NewEvent, seq: number): unknown[] {
 async function insertAndFanOut(em: EntityManager, event: NewEvent, seq: number): Promise<void> {
   const { contentTruncated = false, finishReason = null, data = null } = event;
   const body = eventBody({ ...event, contentTruncated, finishReason, data }, seq);
-  await em.execute(
-    `with event as (${INSERT_EVENT}),
+  const entries = JSON.stringify(matchingEntries(event.type));
+  await run(
+    em,
+    sql`with event as (${insertEvent(event, seq)}),
      wanting as (
        select id, drained_until, not_before from webhooks
-        where account_id = ? and enabled and deleted_at is null
-          and events && (select array_agg(entry) from jsonb_array_elements_text(?::jsonb) as entry)
-          and (instance_id is null or instance_id = ?) and (agent_id is null or agent_id = ?)
+        where account_id = ${event.accountId} and enabled and deleted_at is null
+          and events && (select array_agg(entry) from jsonb_array_elements_text(${entries}::jsonb) as entry)
+          and (instance_id is null or instance_id = ${event.instanceId}) and (agent_id is null or agent_id = ${event.agentId ?? null})
      ),
      queued as (
        insert into webhook_deliveries (id, webhook_id, event_id, event_type, body, created_at, next_attempt_at)
-       select 'dlv_' || substr(md5(? || wanting.id), 1, 20), wanting.id, ?, ?, ?, clock_timestamp(), clock_timestamp() from wanting
+       select 'dlv_' || substr(md5(${event.id} || wanting.id), 1, 20), wanting.id, ${event.id}, ${event.type}, ${body},
+              clock_timestamp(), clock_timestamp() from wanting
      )
      insert into outbox (workflow, subject_id)
      select 'deliverWebhook', id from wanting
       where coalesce(drained_until <= clock_timestamp(), true) and coalesce(not_before <= clock_timestamp(), true)`,
-    [
-      ...valuesOf(event, seq),
-      ...[event.accountId, JSON.stringify(matchingEntries(event.type)), event.instanceId, event.agentId ?? null],
-      ...[event.id, event.id, event.type, body],
-    ],
-    'run',
   );
 }

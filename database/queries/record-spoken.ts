@@ -4,6 +4,7 @@ import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import type { FinishReason, TurnFailure } from '../../domain/turn.ts';
 import { cutText } from '../../lib/cut-text.ts';
 import { recordEvent } from './record-event.ts';
+import { run, sql } from '../sql.ts';
 
 /** An agent that sends messages by itself. */
 export interface Speaker {
@@ -79,20 +80,18 @@ async function insertSpoken(em: EntityManager, row: SpokenRow): Promise<void> {
   const { messageId, speaker, conversationId, source, jobName, content, contentTruncated, finishReason, error, saidAt, now } =
     row;
   const at = saidAt < now ? saidAt : now;
-  await em.execute(
-    `with place as (
-       update conversations set last_number = last_number + 1 where id = ? and agent_id = ? returning id, last_number
+  await run(
+    em,
+    sql`with place as (
+       update conversations set last_number = last_number + 1
+        where id = ${conversationId} and agent_id = ${speaker.agentId} returning id, last_number
      )
      insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, content_truncated,
                            sender_type, sender_id, sender_name, created_at, ended_at, source, job_name, status, finish_reason,
                            error_reason, error_message)
-     values (?, ?, ?, ?, (select id from place), (select last_number from place), 'agent', ?, ?, 'agent', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    [
-      ...[conversationId, speaker.agentId],
-      ...[messageId, speaker.accountId, speaker.instanceId, speaker.agentId],
-      ...[content ?? '', contentTruncated, speaker.slug, speaker.displayName, at, at, source, jobName],
-      ...[error === null ? 'completed' : 'failed', finishReason, error?.code ?? null, error?.message ?? null],
-    ],
-    'run',
+     values (${messageId}, ${speaker.accountId}, ${speaker.instanceId}, ${speaker.agentId}, (select id from place),
+             (select last_number from place), 'agent', ${content ?? ''}, ${contentTruncated}, 'agent', ${speaker.slug},
+             ${speaker.displayName}, ${at}, ${at}, ${source}, ${jobName}, ${error === null ? 'completed' : 'failed'}, ${finishReason},
+             ${error?.code ?? null}, ${error?.message ?? null})`,
   );
 }

@@ -8,6 +8,7 @@ import type { InstanceLifecycle } from './find-lifecycle.ts';
 import { closeInterval } from './intervals.ts';
 import { recordAudit } from './record-audit.ts';
 import { freeSlot } from './slots.ts';
+import { query, run, sql } from '../sql.ts';
 
 interface FailureOptions {
   instanceId: string;
@@ -47,15 +48,14 @@ export async function recordFailedStart(em: EntityManager, options: StartFailure
   const isOver = giveUp || isLast || !retryable || row.giveUpFor === failure;
   const next = isCounted ? row.epoch : Math.max(row.epoch, fence) + 1;
   if (!isCounted)
-    await em.execute(
-      `update instances
-          set epoch = ?, deaths = ?::timestamptz[], kill_first = true, boot_id = null, status = 'provisioning',
-              start_not_before = ?::timestamptz + ?::int * interval '1 millisecond',
+    await run(
+      em,
+      sql`update instances
+          set epoch = ${next}, deaths = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[], kill_first = true, boot_id = null, status = 'provisioning',
+              start_not_before = ${now}::timestamptz + ${pauseMs}::int * interval '1 millisecond',
               transition_kind = case when transition_kind = 'starting' then 'starting' else 'recovering' end,
-              transition_step = null, reason_code = ?, reason_message = ?, reason_at = ?, reason_retryable = ?
-        where id = ?`,
-      [next, `{${recent.map((at) => at.toISOString()).join(',')}}`, now, pauseMs, code, message, now, retryable, instanceId],
-      'run',
+              transition_step = null, reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}
+        where id = ${instanceId}`,
     );
   await closeInterval(em, instanceId);
   return isOver ? { kind: 'give_up', runtimeId: row.runtimeId, epoch: next } : { kind: 'again' };
@@ -73,14 +73,13 @@ export async function enterError(em: EntityManager, options: GiveUpOptions): Pro
   const row = await findLifecycle(em, instanceId, { lock: true });
   if (!row || row.epoch !== epoch || row.powerGeneration !== powerGeneration) return false;
   const { code, retryable } = STEP_FAILURES[failure];
-  await em.execute(
-    `update instances
+  await run(
+    em,
+    sql`update instances
         set status = 'error', error_generation = power_generation, boot_id = null, kill_first = false, start_not_before = null,
             transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
-            stopped_at = now(), reason_code = ?, reason_message = ?, reason_at = ?, reason_retryable = ?
-      where id = ?`,
-    [code, gaveUpMessage(failure), now, retryable, instanceId],
-    'run',
+            stopped_at = now(), reason_code = ${code}, reason_message = ${gaveUpMessage(failure)}, reason_at = ${now}, reason_retryable = ${retryable}
+      where id = ${instanceId}`,
   );
   await closeInterval(em, instanceId);
   await freeSlot(em, instanceId, maxRunning);
@@ -113,11 +112,10 @@ export async function recordFailedChange(
   { instanceId, powerGeneration, failure, now }: FailureOptions,
 ): Promise<void> {
   const { code, message, retryable } = STEP_FAILURES[failure];
-  await em.execute(
-    `update instances set reason_code = ?, reason_message = ?, reason_at = ?, reason_retryable = ?
-      where id = ? and power_generation = ? and deleted_at is null`,
-    [code, message, now, retryable, instanceId, powerGeneration],
-    'run',
+  await run(
+    em,
+    sql`update instances set reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}
+      where id = ${instanceId} and power_generation = ${powerGeneration} and deleted_at is null`,
   );
 }
 
@@ -129,21 +127,19 @@ export async function giveUpContent(
   em: EntityManager,
   { instanceId, powerGeneration, contentGeneration }: { instanceId: string; powerGeneration: number; contentGeneration: number },
 ): Promise<void> {
-  const [row] = await em.execute<{ id: string }[]>(
-    `update instances set applied_content_generation = ?, epoch = epoch + 1
-      where id = ? and power_generation = ? and applied_content_generation < ? returning id`,
-    [contentGeneration, instanceId, powerGeneration, contentGeneration],
+  const [row] = await query<{ id: string }>(
+    em,
+    sql`update instances set applied_content_generation = ${contentGeneration}, epoch = epoch + 1
+      where id = ${instanceId} and power_generation = ${powerGeneration} and applied_content_generation < ${contentGeneration} returning id`,
   );
   if (!row) return;
-  await em.execute(
-    `update agents set status = 'error'
-      where instance_id = ? and deleted_at is null and status = 'pending' and generation <= ?`,
-    [instanceId, contentGeneration],
-    'run',
+  await run(
+    em,
+    sql`update agents set status = 'error'
+      where instance_id = ${instanceId} and deleted_at is null and status = 'pending' and generation <= ${contentGeneration}`,
   );
-  await em.execute(
-    `update instance_skills set status = 'error' where instance_id = ? and status = 'pending' and generation <= ?`,
-    [instanceId, contentGeneration],
-    'run',
+  await run(
+    em,
+    sql`update instance_skills set status = 'error' where instance_id = ${instanceId} and status = 'pending' and generation <= ${contentGeneration}`,
   );
 }

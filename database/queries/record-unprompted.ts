@@ -4,6 +4,7 @@ import type { FinishReason } from '../../domain/turn.ts';
 import { claimOccurrence } from './record-event.ts';
 import { recordSpoken } from './record-spoken.ts';
 import type { Speaker } from './record-spoken.ts';
+import { query, run, sql } from '../sql.ts';
 
 export interface UnpromptedMessage {
   instanceId: string;
@@ -32,13 +33,13 @@ export async function recordUnprompted(
   { instanceId, gatewayAgentId, runId, conversationId, saidAt, content, finishReason }: UnpromptedMessage,
   options: { makeId: MakeId; now: Date },
 ): Promise<boolean> {
-  const [speaker] = await em.execute<Speaker[]>(
-    `select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId", agents.slug,
+  const [speaker] = await query<Speaker>(
+    em,
+    sql`select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId", agents.slug,
             agents.display_name as "displayName"
        from agents join instances on instances.id = agents.instance_id and instances.desired_status <> 'destroyed'
-      where agents.instance_id = ? and agents.gateway_agent_id = ? and agents.deleted_at is null
+      where agents.instance_id = ${instanceId} and agents.gateway_agent_id = ${gatewayAgentId} and agents.deleted_at is null
         for share of instances`,
-    [instanceId, gatewayAgentId],
   );
   if (!speaker || !(await claimOccurrence(em, instanceId, runOccurrence(runId)))) return false;
   const eventId = options.makeId('evt');
@@ -49,18 +50,17 @@ export async function recordUnprompted(
 
 /** Until when everything that the instance's agents said by themselves is recorded; null: not known. */
 export async function messagesReadTo(em: EntityManager, instanceId: string): Promise<number | null> {
-  const [row] = await em.execute<{ ms: number | null }[]>(
-    'select (extract(epoch from messages_read_to) * 1000)::float8 as ms from instances where id = ?',
-    [instanceId],
+  const [row] = await query<{ ms: number | null }>(
+    em,
+    sql`select (extract(epoch from messages_read_to) * 1000)::float8 as ms from instances where id = ${instanceId}`,
   );
   return row?.ms ?? null;
 }
 
 /** Everything that its agents said by themselves until then is recorded. Never goes back. */
 export async function noteMessagesRead(em: EntityManager, instanceId: string, until: Date): Promise<void> {
-  await em.execute(
-    'update instances set messages_read_to = ? where id = ? and coalesce(messages_read_to < ?, true)',
-    [until, instanceId, until],
-    'run',
+  await run(
+    em,
+    sql`update instances set messages_read_to = ${until} where id = ${instanceId} and coalesce(messages_read_to < ${until}, true)`,
   );
 }

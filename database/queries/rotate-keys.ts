@@ -3,6 +3,7 @@ import type { Encryption } from '../../lib/encryption.ts';
 import { runTransaction } from '../run-transaction.ts';
 import { secretPlace } from '../secret-place.ts';
 import { webhookPlace } from '../webhook-place.ts';
+import { query, run, sql } from '../sql.ts';
 
 const BATCH = 200;
 
@@ -26,17 +27,18 @@ interface Column {
 const secrets: Column = {
   name: 'secrets',
   async find(em, activeKeyId, limit) {
-    const rows = await em.execute<{ accountId: string; instanceId: string; key: string; value: string }[]>(
-      `select account_id as "accountId", instance_id as "instanceId", key, value
+    const rows = await query<{ accountId: string; instanceId: string; key: string; value: string }>(
+      em,
+      sql`select account_id as "accountId", instance_id as "instanceId", key, value
          from instance_secrets join instances on instances.id = instance_id
-        where split_part(value, '.', 2) <> ? order by instance_id, key limit ? for update of instance_secrets`,
-      [activeKeyId, limit],
+        where split_part(value, '.', 2) <> ${activeKeyId} order by instance_id, key limit ${limit} for update of instance_secrets`,
     );
     return rows.map(({ value, ...of }) => ({ row: [of.instanceId, of.key], place: secretPlace(of), value }));
   },
   count: (em, activeKeyId) => countOf(em, 'instance_secrets', 'value', activeKeyId),
   async update(em, row, value) {
-    await em.execute('update instance_secrets set value = ? where instance_id = ? and key = ?', [value, ...row], 'run');
+    const [instanceId, key] = row;
+    await run(em, sql`update instance_secrets set value = ${value} where instance_id = ${instanceId} and key = ${key}`);
   },
 };
 
@@ -44,23 +46,23 @@ function webhookColumn(column: 'secret' | 'previous_secret', name: string): Colu
   return {
     name,
     async find(em, activeKeyId, limit) {
-      const rows = await em.execute<{ id: string; value: string }[]>(
-        `select id, ${column} as value from webhooks where split_part(${column}, '.', 2) <> ? order by id limit ? for update`,
-        [activeKeyId, limit],
+      const rows = await query<{ id: string; value: string }>(
+        em,
+        sql`select id, ${sql.ref(column)} as value from webhooks where split_part(${sql.ref(column)}, '.', 2) <> ${activeKeyId} order by id limit ${limit} for update`,
       );
       return rows.map(({ id, value }) => ({ row: [id], place: webhookPlace(id), value }));
     },
     count: (em, activeKeyId) => countOf(em, 'webhooks', column, activeKeyId),
     async update(em, row, value) {
-      await em.execute(`update webhooks set ${column} = ? where id = ?`, [value, ...row], 'run');
+      await run(em, sql`update webhooks set ${sql.ref(column)} = ${value} where id = ${row[0]}`);
     },
   };
 }
 
 async function countOf(em: EntityManager, table: string, column: string, activeKeyId: string): Promise<number> {
-  const [row] = await em.execute<{ count: number }[]>(
-    `select count(*)::int as count from ${table} where split_part(${column}, '.', 2) <> ?`,
-    [activeKeyId],
+  const [row] = await query<{ count: number }>(
+    em,
+    sql`select count(*)::int as count from ${sql.table(table)} where split_part(${sql.ref(column)}, '.', 2) <> ${activeKeyId}`,
   );
   return row?.count ?? 0;
 }

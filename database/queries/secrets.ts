@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, run, sql } from '../sql.ts';
 
 interface OfSecret {
   instanceId: string;
@@ -10,29 +11,28 @@ export async function storeSecret(
   em: EntityManager,
   { instanceId, key, value, now }: OfSecret & { value: string; now: Date },
 ): Promise<void> {
-  await em.execute(
-    `insert into instance_secrets (instance_id, key, value, updated_at) values (?, ?, ?, ?)
+  await run(
+    em,
+    sql`insert into instance_secrets (instance_id, key, value, updated_at) values (${instanceId}, ${key}, ${value}, ${now})
      on conflict (instance_id, key) do update set value = excluded.value, updated_at = excluded.updated_at`,
-    [instanceId, key, value, now],
-    'run',
   );
 }
 
 /** How many bytes the names and values of an instance's secrets have. An encrypted value is as long as it is in clear. */
 export async function countSecretBytes(em: EntityManager, instanceId: string): Promise<number> {
-  const [row] = await em.execute<{ bytes: number }[]>(
-    `select coalesce(sum(octet_length(key) + octet_length(split_part(value, '.', 4)) * 3 / 4), 0)::float8 as bytes
-       from instance_secrets where instance_id = ?`,
-    [instanceId],
+  const [row] = await query<{ bytes: number }>(
+    em,
+    sql`select coalesce(sum(octet_length(key) + octet_length(split_part(value, '.', 4)) * 3 / 4), 0)::float8 as bytes
+       from instance_secrets where instance_id = ${instanceId}`,
   );
   return row?.bytes ?? 0;
 }
 
 /** False when there was none. */
 export async function deleteSecret(em: EntityManager, { instanceId, key }: OfSecret): Promise<boolean> {
-  const rows = await em.execute<{ key: string }[]>(
-    'delete from instance_secrets where instance_id = ? and key = ? returning key',
-    [instanceId, key],
+  const rows = await query<{ key: string }>(
+    em,
+    sql`delete from instance_secrets where instance_id = ${instanceId} and key = ${key} returning key`,
   );
   return rows.length > 0;
 }

@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { wakeInstance } from './wake-instance.ts';
+import { query, run, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 /** Any number that nothing else locks. Taken after the instance's own row. */
 const SLOTS_LOCK = 724_310_378;
@@ -7,13 +9,13 @@ const SLOTS_LOCK = 724_310_378;
 /**
  * The instances that wait for a slot, and this one, each with its turn: how many of its account would run with it. Those
  * with the lowest turn come first, then those that have waited longest, so that an account which starts many leaves room
- * for the others. Its one parameter is an instance that is taken to have begun to wait just now, unless it waits already.
+ * for the others. An instance that asks is taken to have begun to wait just now, unless it waits already.
  */
-const QUEUE = `
+const queueWith = (asking: string | null): Sql => sql`
   with running as (select account_id, count(*) as count from instances where has_slot group by account_id),
   waiting as (
     select id, account_id, coalesce(queued_at, 'infinity') as since from instances
-     where not has_slot and (queued_at is not null or id = ?)
+     where not has_slot and (queued_at is not null or id = ${asking})
   ),
   queue as (
     select id, since, coalesce(running.count, 0) + row_number() over (partition by account_id order by since, id) as turn
@@ -25,25 +27,24 @@ const QUEUE = `
  * when none is left for it: it is then marked as waiting.
  */
 export async function takeSlot(em: EntityManager, { instanceId, maxRunning, now }: TakeOptions): Promise<boolean> {
-  await em.execute('select pg_advisory_xact_lock(?)', [SLOTS_LOCK]);
-  const [taken] = await em.execute<{ id: string }[]>(
-    `${QUEUE}
+  await query(em, sql`select pg_advisory_xact_lock(${SLOTS_LOCK})`);
+  const [taken] = await query<{ id: string }>(
+    em,
+    sql`${queueWith(instanceId)}
      update instances set has_slot = true, queued_at = null, transition_step = 'queued'
-      where id = ? and (has_slot or (select count(*) from instances where has_slot)
+      where id = ${instanceId} and (has_slot or (select count(*) from instances where has_slot)
         + (select count(*) from queue join queue own on own.id = instances.id
-            where (queue.turn, queue.since, queue.id) < (own.turn, own.since, own.id)) < ?)
+            where (queue.turn, queue.since, queue.id) < (own.turn, own.since, own.id)) < ${maxRunning})
      returning id`,
-    [instanceId, instanceId, maxRunning],
   );
   if (taken) return true;
-  await em.execute(
-    `update instances
-        set queued_at = coalesce(queued_at, ?::timestamptz), transition_step = 'queued', reason_code = 'no_capacity',
+  await run(
+    em,
+    sql`update instances
+        set queued_at = coalesce(queued_at, ${now}::timestamptz), transition_step = 'queued', reason_code = 'no_capacity',
             reason_message = 'The platform is full. The instance starts by itself as soon as another one stops.',
-            reason_at = coalesce(queued_at, ?::timestamptz), reason_retryable = true
-      where id = ?`,
-    [now, now, instanceId],
-    'run',
+            reason_at = coalesce(queued_at, ${now}::timestamptz), reason_retryable = true
+      where id = ${instanceId}`,
   );
   return false;
 }
@@ -56,17 +57,17 @@ interface TakeOptions {
 
 /** Gives the slot of this instance back, if it has one, and wakes those whose turn it is. */
 export async function freeSlot(em: EntityManager, instanceId: string, maxRunning: number): Promise<void> {
-  await em.execute('update instances set has_slot = false, queued_at = null where id = ?', [instanceId], 'run');
+  await run(em, sql`update instances set has_slot = false, queued_at = null where id = ${instanceId}`);
   await wakeQueued(em, maxRunning);
 }
 
 /** Wakes as many of the waiting instances as there are free slots, those whose turn it is first. */
 export async function wakeQueued(em: EntityManager, maxRunning: number): Promise<number> {
-  await em.execute('select pg_advisory_xact_lock(?)', [SLOTS_LOCK]);
-  const next = await em.execute<{ id: string }[]>(
-    `${QUEUE} select id from queue order by turn, since, id
-       limit greatest(0, ?::int - (select count(*)::int from instances where has_slot))`,
-    [null, maxRunning],
+  await query(em, sql`select pg_advisory_xact_lock(${SLOTS_LOCK})`);
+  const next = await query<{ id: string }>(
+    em,
+    sql`${queueWith(null)} select id from queue order by turn, since, id
+       limit greatest(0, ${maxRunning}::int - (select count(*)::int from instances where has_slot))`,
   );
   for (const { id } of next) await wakeInstance(em, id);
   return next.length;

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SHARD_OWNER } from './pending-turns.ts';
+import { query, run, sql } from '../sql.ts';
 
 /**
  * Gives every pending turn of an instance, waiting ones too, to the gateway process that has just been started, and to
@@ -10,17 +11,16 @@ export async function stampTurns(
   em: EntityManager,
   { instanceId, epoch, bootId }: { instanceId: string; epoch: number; bootId: string },
 ): Promise<boolean> {
-  const held = await em.execute<{ id: string }[]>(
-    'select id from instances where id = ? and epoch = ? and boot_id is null for share',
-    [instanceId, epoch],
+  const held = await query<{ id: string }>(
+    em,
+    sql`select id from instances where id = ${instanceId} and epoch = ${epoch} and boot_id is null for share`,
   );
   if (held.length === 0) return false;
-  await em.execute(
-    `update messages
-        set deaths = deaths + (case when attempt > 0 and boot_id <> ? then 1 else 0 end), boot_id = ?, owner = ?
-      where instance_id = ? and status = 'pending' and (boot_id is distinct from ? or owner is distinct from ?)`,
-    [bootId, bootId, SHARD_OWNER, instanceId, bootId, SHARD_OWNER],
-    'run',
+  await run(
+    em,
+    sql`update messages
+        set deaths = deaths + (case when attempt > 0 and boot_id <> ${bootId} then 1 else 0 end), boot_id = ${bootId}, owner = ${SHARD_OWNER}
+      where instance_id = ${instanceId} and status = 'pending' and (boot_id is distinct from ${bootId} or owner is distinct from ${SHARD_OWNER})`,
   );
   return true;
 }
@@ -30,9 +30,8 @@ export async function stampTurns(
  * not count a death for them.
  */
 export async function handOverTurns(em: EntityManager, instanceId: string): Promise<void> {
-  await em.execute(
-    `update messages set boot_id = null, owner = ? where instance_id = ? and status = 'pending'`,
-    [SHARD_OWNER, instanceId],
-    'run',
+  await run(
+    em,
+    sql`update messages set boot_id = null, owner = ${SHARD_OWNER} where instance_id = ${instanceId} and status = 'pending'`,
   );
 }

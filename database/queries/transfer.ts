@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, run, sql } from '../sql.ts';
 
 /** A book of the ledger: the customer's, or one of the platform's. */
 export type Book = 'customer' | 'credits' | 'revenue' | 'losses';
@@ -23,36 +24,24 @@ export interface NewTransfer {
  * entered no earlier than the end of what was debited before. Locks the account.
  */
 export async function transfer(em: EntityManager, line: NewTransfer): Promise<boolean> {
-  await em.execute('select from accounts where id = ? for no key update', [line.accountId]);
-  const [row] = await em.execute<{ at: string }[]>(
-    `insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, reason, dedupe_key, reverses_id, interval_id,
+  await query(em, sql`select from accounts where id = ${line.accountId} for no key update`);
+  const [row] = await query<{ at: string }>(
+    em,
+    sql`insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, reason, dedupe_key, reverses_id, interval_id,
                             span_from, span_to, price_nano_usd_per_hour)
-     select ?, accounts.id, greatest(?::timestamptz, debited_until), ?, ?, ?, ?::bigint, ?, ?, line.id, line.interval_id,
+     select ${line.id}, accounts.id, greatest(${line.at}::timestamptz, debited_until), ${line.kind}, ${line.from}, ${line.to}, ${line.amountNanoUsd.toString()}::bigint, ${line.reason}, ${line.dedupeKey}, line.id, line.interval_id,
             line.span_from, line.span_to, line.price_nano_usd_per_hour
-       from accounts left join transfers line on line.id = ? where accounts.id = ?
+       from accounts left join transfers line on line.id = ${line.reversesId ?? null} where accounts.id = ${line.accountId}
      on conflict (dedupe_key) where dedupe_key is not null do nothing returning at::text`,
-    [
-      line.id,
-      line.at,
-      line.kind,
-      line.from,
-      line.to,
-      line.amountNanoUsd.toString(),
-      line.reason,
-      line.dedupeKey,
-      line.reversesId ?? null,
-      line.accountId,
-    ],
   );
   if (!row) return false;
   const change = (line.to === 'customer' ? line.amountNanoUsd : 0n) - (line.from === 'customer' ? line.amountNanoUsd : 0n);
-  await em.execute(
-    `update accounts
-        set balance_nano_usd = balance_nano_usd + ?::bigint,
-            last_credit_at = case when ? in ('credit', 'reversal') then greatest(last_credit_at, ?::timestamptz) else last_credit_at end
-      where id = ?`,
-    [change.toString(), line.kind, row.at, line.accountId],
-    'run',
+  await run(
+    em,
+    sql`update accounts
+        set balance_nano_usd = balance_nano_usd + ${change.toString()}::bigint,
+            last_credit_at = case when ${line.kind} in ('credit', 'reversal') then greatest(last_credit_at, ${row.at}::timestamptz) else last_credit_at end
+      where id = ${line.accountId}`,
   );
   return true;
 }

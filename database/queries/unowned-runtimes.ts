@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, run, sql } from '../sql.ts';
 
 /** A runtime whose id no row of `instances` has. */
 export interface FoundUnowned {
@@ -9,49 +10,45 @@ export interface FoundUnowned {
 
 /** Makes the list of unowned runtimes what a sweep has found; what was asked about each of them stays. */
 export async function noteUnowned(em: EntityManager, found: readonly FoundUnowned[], now: Date): Promise<void> {
-  await em.execute(
-    `with found as (
-       select runtime_id, quarantined_at from jsonb_to_recordset(?::jsonb) as f (runtime_id text, quarantined_at timestamptz)
+  await run(
+    em,
+    sql`with found as (
+       select runtime_id, quarantined_at from jsonb_to_recordset(${JSON.stringify(found.map(({ runtimeId, quarantinedAt }) => ({ runtime_id: runtimeId, quarantined_at: quarantinedAt })))}::jsonb) as f (runtime_id text, quarantined_at timestamptz)
         where not exists (select from instances where instances.runtime_id = f.runtime_id)
      ), forgotten as (
        delete from unowned_runtimes where runtime_id not in (select runtime_id from found)
      )
      insert into unowned_runtimes (runtime_id, found_at, quarantined_at)
-     select runtime_id, ?::timestamptz, quarantined_at from found
+     select runtime_id, ${now}::timestamptz, quarantined_at from found
      on conflict (runtime_id) do update set quarantined_at = excluded.quarantined_at`,
-    [
-      JSON.stringify(found.map(({ runtimeId, quarantinedAt }) => ({ runtime_id: runtimeId, quarantined_at: quarantinedAt }))),
-      now,
-    ],
-    'run',
   );
 }
 
 /** Asks for the deletion of what was quarantined before this moment and still has no instance. */
 export async function askToDeleteOld(em: EntityManager, { before, now }: { before: Date; now: Date }): Promise<void> {
-  await em.execute(
-    `update unowned_runtimes set delete_asked_at = ?
-      where quarantined_at < ? and delete_asked_at is null
+  await run(
+    em,
+    sql`update unowned_runtimes set delete_asked_at = ${now}
+      where quarantined_at < ${before} and delete_asked_at is null
         and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)`,
-    [now, before],
-    'run',
   );
 }
 
 /** Asks for the deletion of one, in the caller's transaction. False when it is not in the list. */
 export async function askToDelete(em: EntityManager, runtimeId: string, now: Date): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `update unowned_runtimes set delete_asked_at = coalesce(delete_asked_at, ?) where runtime_id = ?
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update unowned_runtimes set delete_asked_at = coalesce(delete_asked_at, ${now}) where runtime_id = ${runtimeId}
      returning runtime_id as id`,
-    [now, runtimeId],
   );
   return rows.length > 0;
 }
 
 /** The runtimes whose deletion was asked for and that no instance owns. */
 export async function findAskedToDelete(em: EntityManager): Promise<string[]> {
-  const rows = await em.execute<{ runtimeId: string }[]>(
-    `select runtime_id as "runtimeId" from unowned_runtimes
+  const rows = await query<{ runtimeId: string }>(
+    em,
+    sql`select runtime_id as "runtimeId" from unowned_runtimes
       where delete_asked_at is not null
         and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)`,
   );
@@ -60,8 +57,9 @@ export async function findAskedToDelete(em: EntityManager): Promise<string[]> {
 
 /** How many unowned runtimes are quarantined, and how many were left as they are. */
 export async function countUnowned(em: EntityManager): Promise<{ quarantined: number; left: number }> {
-  const [counts] = await em.execute<{ quarantined: number; left: number }[]>(
-    `select count(quarantined_at)::float8 as quarantined, (count(*) - count(quarantined_at))::float8 as left from unowned_runtimes`,
+  const [counts] = await query<{ quarantined: number; left: number }>(
+    em,
+    sql`select count(quarantined_at)::float8 as quarantined, (count(*) - count(quarantined_at))::float8 as left from unowned_runtimes`,
   );
   return counts ?? { quarantined: 0, left: 0 };
 }
@@ -74,24 +72,24 @@ export async function raiseTombstone(
   em: EntityManager,
   { runtimeId, fence }: { runtimeId: string; fence: number },
 ): Promise<number | null> {
-  const [row] = await em.execute<{ epoch: number }[]>(
-    `update instances set epoch = greatest(epoch, ?::bigint) + 1 where runtime_id = ? and deleted_at is not null
+  const [row] = await query<{ epoch: number }>(
+    em,
+    sql`update instances set epoch = greatest(epoch, ${fence}::bigint) + 1 where runtime_id = ${runtimeId} and deleted_at is not null
      returning epoch::float8 as epoch`,
-    [fence, runtimeId],
   );
   return row?.epoch ?? null;
 }
 
 /** Takes a runtime out of the list, in the transaction that makes its instance. */
 export async function takeUnowned(em: EntityManager, runtimeId: string): Promise<'taken' | 'unknown' | 'deleting'> {
-  const [row] = await em.execute<{ isAsked: boolean }[]>(
-    `select delete_asked_at is not null as "isAsked" from unowned_runtimes
-      where runtime_id = ? and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)
+  const [row] = await query<{ isAsked: boolean }>(
+    em,
+    sql`select delete_asked_at is not null as "isAsked" from unowned_runtimes
+      where runtime_id = ${runtimeId} and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)
         for update`,
-    [runtimeId],
   );
   if (!row) return 'unknown';
   if (row.isAsked) return 'deleting';
-  await em.execute('delete from unowned_runtimes where runtime_id = ?', [runtimeId], 'run');
+  await run(em, sql`delete from unowned_runtimes where runtime_id = ${runtimeId}`);
   return 'taken';
 }

@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, sql } from '../sql.ts';
 
 /** `nextStep` of domain/lifecycle.ts is something for this row of `instances`. */
-const IS_UNCONVERGED = `
+const IS_UNCONVERGED = sql`
   deleted_at is null
   and (desired_status = 'destroyed'
        or not (status = 'error' and error_generation is not distinct from power_generation)
@@ -15,8 +16,9 @@ const IS_UNCONVERGED = `
 
 /** Wakes the reconciler for every instance that is not as it is wanted, unless it is to be woken already. */
 export async function wakeUnconverged(em: EntityManager): Promise<number> {
-  const rows = await em.execute<{ id: string }[]>(
-    `insert into outbox (workflow, subject_id)
+  const rows = await query<{ id: string }>(
+    em,
+    sql`insert into outbox (workflow, subject_id)
      select 'reconcileInstance', id from instances
       where ${IS_UNCONVERGED}
         and not exists (select from outbox where subject_id = instances.id and workflow = 'reconcileInstance' and claimed_until is null)

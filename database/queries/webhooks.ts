@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Webhook } from '../entities/webhook.ts';
 import { makeDue } from './record-attempts.ts';
 import { wakeWebhook } from './wake-webhooks.ts';
+import { query, run, sql } from '../sql.ts';
 
 interface OwnedWebhook {
   accountId: string;
@@ -18,17 +19,16 @@ export async function findOwnedWebhook(em: EntityManager, { accountId, webhookId
  * one, the second counts the first one's; and sees to the account's counter, which deliveries wait for.
  */
 export async function countWebhooksLocked(em: EntityManager, accountId: string): Promise<number> {
-  await em.execute('select from accounts where id = ? for no key update', [accountId]);
-  await em.execute('insert into event_counters (account_id) values (?) on conflict do nothing', [accountId], 'run');
+  await query(em, sql`select from accounts where id = ${accountId} for no key update`);
+  await run(em, sql`insert into event_counters (account_id) values (${accountId}) on conflict do nothing`);
   return em.count(Webhook, { account: accountId, deletedAt: null });
 }
 
 /** Lets a webhook begin anew: nothing counts against it, and whatever waits is sent. In the caller's transaction. */
 export async function enableWebhook(em: EntityManager, webhookId: string): Promise<void> {
-  await em.execute(
-    `update webhooks set enabled = true, disabled_reason = null, failures = 0, failing_since = null, not_before = null where id = ?`,
-    [webhookId],
-    'run',
+  await run(
+    em,
+    sql`update webhooks set enabled = true, disabled_reason = null, failures = 0, failing_since = null, not_before = null where id = ${webhookId}`,
   );
   await makeDue(em, webhookId);
   await wakeWebhook(em, webhookId);
@@ -36,10 +36,10 @@ export async function enableWebhook(em: EntityManager, webhookId: string): Promi
 
 /** The webhook is not found from now on; a sweep removes what it leaves. Its secrets go at once. */
 export async function deleteWebhook(em: EntityManager, { accountId, webhookId }: OwnedWebhook): Promise<boolean> {
-  const rows = await em.execute<{ id: string }[]>(
-    `update webhooks set deleted_at = now(), enabled = false, secret = '', previous_secret = null
-      where id = ? and account_id = ? and deleted_at is null returning id`,
-    [webhookId, accountId],
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update webhooks set deleted_at = now(), enabled = false, secret = '', previous_secret = null
+      where id = ${webhookId} and account_id = ${accountId} and deleted_at is null returning id`,
   );
   return rows.length > 0;
 }
@@ -57,11 +57,10 @@ export interface NewDelivery {
 /** Queues a delivery that no event makes: a test, or one that is sent once more. In the caller's transaction. */
 export async function queueDelivery(em: EntityManager, delivery: NewDelivery): Promise<void> {
   const { id, webhookId, eventId, eventType, body, isTest, now } = delivery;
-  await em.execute(
-    `insert into webhook_deliveries (id, webhook_id, event_id, event_type, body, is_test, created_at, next_attempt_at)
-     values (?, ?, ?, ?, ?, ?, ?, now())`,
-    [id, webhookId, eventId, eventType, body, isTest, now],
-    'run',
+  await run(
+    em,
+    sql`insert into webhook_deliveries (id, webhook_id, event_id, event_type, body, is_test, created_at, next_attempt_at)
+     values (${id}, ${webhookId}, ${eventId}, ${eventType}, ${body}, ${isTest}, ${now}, now())`,
   );
   await wakeWebhook(em, webhookId);
 }

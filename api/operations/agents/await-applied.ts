@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Deps } from '../../deps.ts';
 import { waitForInstance } from '../../wait-for-instance.ts';
+import { query, sql } from '../../../database/sql.ts';
 
 /** How long a change may take to reach the running gateway before its call answers anyway. */
 const PATIENCE_MS = 10_000;
@@ -24,10 +25,10 @@ export async function awaitApplied(deps: Deps, { instanceId, generation }: Conte
 }
 
 async function look(em: EntityManager, instanceId: string, generation: number): Promise<Row | undefined> {
-  const [row] = await em.execute<Row[]>(
-    `select status = 'running' and desired_status = 'running' as "isRunning", applied_content_generation >= ? as "isApplied"
-       from instances where id = ?`,
-    [generation, instanceId],
+  const [row] = await query<Row>(
+    em,
+    sql`select status = 'running' and desired_status = 'running' as "isRunning", applied_content_generation >= ${generation} as "isApplied"
+       from instances where id = ${instanceId}`,
   );
   return row;
 }

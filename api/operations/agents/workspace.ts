@@ -8,6 +8,7 @@ import { modelLimits } from '../../../lib/model-limits.ts';
 import { isPersonaFile } from '../../../runtime/openclaw/agent-files.ts';
 import { MAX_USER_FILE_CHARS, personaProblems } from '../../../runtime/openclaw/persona-limits.ts';
 import { invalidRequest } from '../../invalid-request.ts';
+import { run, sql } from '../../../database/sql.ts';
 
 /** 1 MiB of files, every character of which may be escaped in JSON. */
 export const FILES_BODY_LIMIT_BYTES = 8 * 1024 * 1024;
@@ -61,12 +62,11 @@ export async function storeFiles(
   { agentId, generation, now }: FileChange,
 ): Promise<void> {
   for (const [path, content] of files) {
-    await em.execute(
-      `insert into agent_files (agent_id, path, content, generation, applied, updated_at) values (?, ?, ?, ?, false, ?)
+    await run(
+      em,
+      sql`insert into agent_files (agent_id, path, content, generation, applied, updated_at) values (${agentId}, ${path}, ${content}, ${generation}, false, ${now})
        on conflict (agent_id, path) do update
           set content = excluded.content, generation = excluded.generation, applied = false, seen = false, updated_at = excluded.updated_at`,
-      [agentId, path, content, generation, now],
-      'run',
     );
   }
 }

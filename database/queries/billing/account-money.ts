@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { chargeOf } from '../../../domain/metering.ts';
 import { BILLED, provenUntil, reckonedUntil } from './meter-sql.ts';
+import { query, sql } from '../../sql.ts';
+import type { Sql } from '../../sql.ts';
 
 /** What an account has, in nano-dollars. */
 export interface AccountMoney {
@@ -18,7 +20,7 @@ export interface AccountMoney {
 
 /** The database's time, in whole milliseconds. */
 export async function readDatabaseClock(em: EntityManager): Promise<Date> {
-  const [row] = await em.execute<{ ms: number }[]>(`select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as ms`);
+  const [row] = await query<{ ms: number }>(em, sql`select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as ms`);
   if (!row) throw new Error('the database did not say what time it is');
   return new Date(row.ms);
 }
@@ -35,18 +37,18 @@ interface MoneyRow {
  * short statement, which looks at what is not settled only: the ledger's age does not matter.
  */
 export async function findAccountMoney(em: EntityManager, accountId: string, at: Date | null): Promise<AccountMoney> {
-  const [row] = await em.execute<MoneyRow[]>(
-    `select balance_nano_usd::text as ledger, ${ms('clock.now')} as now,
-            (select json_agg(json_build_array(${ms('starts_at')}, nano_usd_per_hour::text) order by starts_at) from prices) as prices,
-            (select json_agg(json_build_object('startedAt', ${ms('i.started_at')}, 'billed', ${ms(BILLED)}, 'isOpen', i.ended_at is null,
-                                               'proven', ${ms(provenUntil('clock.now'))}, 'reckoned', ${ms(reckonedUntil('clock.now'))}))
+  const [row] = await query<MoneyRow>(
+    em,
+    sql`select balance_nano_usd::text as ledger, ${ms(sql`clock.now`)} as now,
+            (select json_agg(json_build_array(${ms(sql`starts_at`)}, nano_usd_per_hour::text) order by starts_at) from prices) as prices,
+            (select json_agg(json_build_object('startedAt', ${ms(sql`i.started_at`)}, 'billed', ${ms(BILLED)}, 'isOpen', i.ended_at is null,
+                                               'proven', ${ms(provenUntil(sql`clock.now`))}, 'reckoned', ${ms(reckonedUntil(sql`clock.now`))}))
                from runtime_intervals i
                join instances on instances.id = i.instance_id
                join watch_shards shard on shard.shard = instances.shard
               where i.account_id = accounts.id and not i.settled) as intervals
-       from accounts, (select date_trunc('milliseconds', coalesce(?::timestamptz, clock_timestamp())) as now offset 0) clock
-      where accounts.id = ?`,
-    [at, accountId],
+       from accounts, (select date_trunc('milliseconds', coalesce(${at}::timestamptz, clock_timestamp())) as now offset 0) clock
+      where accounts.id = ${accountId}`,
   );
   if (!row) return { ledger: 0n, proven: 0n, balance: 0n, available: 0n, burnPerHour: 0n };
   const ledger = BigInt(row.ledger);
@@ -68,4 +70,4 @@ export async function findAccountMoney(em: EntityManager, accountId: string, at:
   };
 }
 
-const ms = (moment: string): string => `floor(extract(epoch from ${moment}) * 1000)::float8`;
+const ms = (moment: Sql): Sql => sql`floor(extract(epoch from ${moment}) * 1000)::float8`;

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findShortages } from './find-shortages.ts';
 import { lockAccounts, reckonLocked } from './reckon-exhaustion.ts';
 import type { AccountCharge } from './write-debits.ts';
+import { query, sql } from '../../sql.ts';
 
 /**
  * Moves the balances of these accounts by what was just debited, and books what there was no money for as the platform's
@@ -34,15 +35,16 @@ async function moveBalances(em: EntityManager, now: Date, charges: readonly Acco
     until: to,
     short: shortages.get(accountId) ?? '0',
   }));
-  const moved = await em.execute<{ id: string; isShort: boolean }[]>(
-    `with charge as (
+  const moved = await query<{ id: string; isShort: boolean }>(
+    em,
+    sql`with charge as (
        select accounts.id, charge.charged, to_timestamp(charge.until / 1000) as until,
               greatest(0, charge.charged - balance_nano_usd, charge.short) as loss
-         from jsonb_to_recordset(?::jsonb) as charge (id text, charged bigint, until float8, short bigint)
+         from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as charge (id text, charged bigint, until float8, short bigint)
          join accounts on accounts.id = charge.id
      ), written_off as (
        insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, reason, dedupe_key)
-       select 'txn_' || replace(uuidv7()::text, '-', ''), id, ?, 'writeoff', 'losses', 'customer', loss, 'Ran on after the money was used up',
+       select 'txn_' || replace(uuidv7()::text, '-', ''), id, ${now}, 'writeoff', 'losses', 'customer', loss, 'Ran on after the money was used up',
               'writeoff:' || uuidv7()
          from charge where loss > 0
      )
@@ -51,7 +53,6 @@ async function moveBalances(em: EntityManager, now: Date, charges: readonly Acco
             debited_until = greatest(debited_until, charge.until)
        from charge where accounts.id = charge.id
      returning accounts.id, charge.loss > 0 as "isShort"`,
-    [JSON.stringify(rows), now],
   );
   return moved.filter(({ isShort }) => isShort).map(({ id }) => id);
 }

@@ -3,6 +3,7 @@ import { chargeOf } from '../../../domain/metering.ts';
 import type { Price } from '../../../domain/metering.ts';
 import { listPrices } from './set-price.ts';
 import type { AccountCharge } from './write-debits.ts';
+import { query, sql } from '../../sql.ts';
 
 interface Credit {
   atMs: number;
@@ -36,10 +37,10 @@ export async function findShortages(em: EntityManager, charges: readonly Account
 
 async function chargesBeforeCredits(em: EntityManager, charges: readonly AccountCharge[]): Promise<AccountCharge[]> {
   const begun = charges.map(({ accountId, from }) => ({ id: accountId, from }));
-  const rows = await em.execute<{ id: string }[]>(
-    `select accounts.id from jsonb_to_recordset(?::jsonb) as charge (id text, "from" float8) join accounts on accounts.id = charge.id
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select accounts.id from jsonb_to_recordset(${JSON.stringify(begun)}::jsonb) as charge (id text, "from" float8) join accounts on accounts.id = charge.id
       where last_credit_at > to_timestamp(charge."from" / 1000)`,
-    [JSON.stringify(begun)],
   );
   const ids = new Set(rows.map(({ id }) => id));
   return charges.filter(({ accountId }) => ids.has(accountId));
@@ -48,10 +49,10 @@ async function chargesBeforeCredits(em: EntityManager, charges: readonly Account
 /** How far below zero the account would have been right before each credit, less what has been written off already. */
 async function depthsBeforeCredits(em: EntityManager, charge: AccountCharge, prices: readonly Price[]): Promise<bigint[]> {
   const { accountId, from } = charge;
-  const credits = await em.execute<Credit[]>(
-    `select (extract(epoch from at) * 1000)::float8 as "atMs" from transfers
-      where account_id = ? and kind in ('credit', 'reversal') and at > to_timestamp(?::float8 / 1000)`,
-    [accountId, from],
+  const credits = await query<Credit>(
+    em,
+    sql`select (extract(epoch from at) * 1000)::float8 as "atMs" from transfers
+      where account_id = ${accountId} and kind in ('credit', 'reversal') and at > to_timestamp(${from}::float8 / 1000)`,
   );
   const depths: bigint[] = [];
   for (const at of new Set(credits.map(({ atMs }) => atMs))) depths.push(await depthBefore(em, charge, { at, prices }));
@@ -63,19 +64,19 @@ async function depthBefore(
   { accountId, nanoUsd }: AccountCharge,
   { at, prices }: { at: number; prices: readonly Price[] },
 ): Promise<bigint> {
-  const [sums] = await em.execute<{ balance: string; since: string }[]>(
-    `select balance_nano_usd::text as balance,
+  const [sums] = await query<{ balance: string; since: string }>(
+    em,
+    sql`select balance_nano_usd::text as balance,
             (select coalesce(sum(case when to_book = 'customer' then amount_nano_usd else -amount_nano_usd end), 0) from transfers
-              where account_id = accounts.id and kind in ('credit', 'reversal') and at >= to_timestamp(?::float8 / 1000))::text as since
-       from accounts where id = ?`,
-    [at, accountId],
+              where account_id = accounts.id and kind in ('credit', 'reversal') and at >= to_timestamp(${at}::float8 / 1000))::text as since
+       from accounts where id = ${accountId}`,
   );
-  const later = await em.execute<LaterDebit[]>(
-    `select amount_nano_usd::text as "nanoUsd", (extract(epoch from started_at) * 1000)::float8 as "startedAt",
+  const later = await query<LaterDebit>(
+    em,
+    sql`select amount_nano_usd::text as "nanoUsd", (extract(epoch from started_at) * 1000)::float8 as "startedAt",
             (extract(epoch from span_from) * 1000)::float8 as from, (extract(epoch from span_to) * 1000)::float8 as to
        from transfers join runtime_intervals on runtime_intervals.id = interval_id
-      where transfers.account_id = ? and kind = 'debit' and at > to_timestamp(?::float8 / 1000)`,
-    [accountId, at],
+      where transfers.account_id = ${accountId} and kind = 'debit' and at > to_timestamp(${at}::float8 / 1000)`,
   );
   const after = later.reduce((sum, { nanoUsd: amount, startedAt, from }) => {
     return sum + BigInt(amount) - chargeOf(prices, startedAt, { from, to: at });

@@ -1,10 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { PRICE, unbilledUntil } from './meter-sql.ts';
+import { query, run, sql } from '../../sql.ts';
 
 /** Holds these accounts until the transaction ends, in the order of their ids. */
 export async function lockAccounts(em: EntityManager, accountIds: readonly string[]): Promise<void> {
   if (accountIds.length === 0) return;
-  await em.execute('select from accounts where id in (?) order by id for no key update', [[...accountIds]]);
+  await query(em, sql`select from accounts where id = any(${[...accountIds]}) order by id for no key update`);
 }
 
 /** Further away than anybody's money lasts; keeps the sum within the range of a timestamp. */
@@ -25,20 +26,22 @@ export async function reckonExhaustion(em: EntityManager, accountIds: readonly s
 
 /** The same for accounts that the transaction has locked before. */
 export async function reckonLocked(em: EntityManager, accountIds: readonly string[], now: Date | null): Promise<void> {
-  await em.execute(
-    `with clock as materialized (select coalesce(?::timestamptz, now()) as now), ${PRICE}, chosen as (
-       select accounts.id, balance_nano_usd, low_told_hours from accounts where accounts.id in (?)
+  const ids = [...accountIds];
+  await run(
+    em,
+    sql`with clock as materialized (select coalesce(${now}::timestamptz, now()) as now), ${PRICE}, chosen as (
+       select accounts.id, balance_nano_usd, low_told_hours from accounts where accounts.id = any(${ids})
      ), running as materialized (
        select i.account_id, count(*) filter (where i.ended_at is null) as open,
-              sum(${unbilledUntil('coalesce(i.ended_at, clock.now)')}) as accrued
-         from clock cross join runtime_intervals i where i.account_id in (?) and not i.settled
+              sum(${unbilledUntil(sql`coalesce(i.ended_at, clock.now)`)}) as accrued
+         from clock cross join runtime_intervals i where i.account_id = any(${ids}) and not i.settled
         group by i.account_id
      ), current as materialized (
        select coalesce((select nano_usd_per_hour from prices, clock where starts_at <= now order by starts_at desc limit 1), 0)::numeric as price
      ), left_over as materialized (
        select chosen.id, low_told_hours as told,
               case when coalesce(open, 0) = 0 or price = 0 then null
-                   else least(${FOREVER_MS}, greatest(0, floor((balance_nano_usd - accrued) * 3600000 / (open * price)))) end as ms
+                   else least(${FOREVER_MS}::numeric, greatest(0, floor((balance_nano_usd - accrued) * 3600000 / (open * price)))) end as ms
          from current cross join chosen left join running on running.account_id = chosen.id
      ), warned as materialized (
        select id, ms, case when ms > 72 * 3600000::numeric then null
@@ -55,7 +58,5 @@ export async function reckonLocked(em: EntityManager, accountIds: readonly strin
      update accounts set exhausts_at = ends, low_told_hours = told, notice_at = ends - ahead
        from moments where accounts.id = moments.id
         and (exhausts_at, low_told_hours, notice_at) is distinct from (ends, told, ends - ahead)`,
-    [now, [...accountIds], [...accountIds]],
-    'run',
   );
 }

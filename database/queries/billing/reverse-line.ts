@@ -8,6 +8,7 @@ import type { Book } from '../transfer.ts';
 import { findAccountMoney } from './account-money.ts';
 import { writeOffAccrued } from './grant-credit.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
+import { query, sql } from '../../sql.ts';
 
 interface Correction {
   /** The credit or debit to take back. */
@@ -66,9 +67,9 @@ export async function reverseLine(em: EntityManager, { lineId, reason, now, make
 }
 
 async function findLine(em: EntityManager, lineId: string): Promise<Line> {
-  const [line] = await em.execute<Line[]>(
-    `select account_id as "accountId", kind, from_book as "from", to_book as "to", amount_nano_usd::text as amount from transfers where id = ?`,
-    [lineId],
+  const [line] = await query<Line>(
+    em,
+    sql`select account_id as "accountId", kind, from_book as "from", to_book as "to", amount_nano_usd::text as amount from transfers where id = ${lineId}`,
   );
   if (!line) throw new AppError('not_found', `There is no ledger line ${lineId}.`);
   if (line.kind !== 'credit' && line.kind !== 'debit')
@@ -77,7 +78,7 @@ async function findLine(em: EntityManager, lineId: string): Promise<Line> {
 }
 
 async function findReversal(em: EntityManager, lineId: string): Promise<string | null> {
-  const [row] = await em.execute<{ id: string }[]>('select id from transfers where dedupe_key = ?', [`reversal:${lineId}`]);
+  const [row] = await query<{ id: string }>(em, sql`select id from transfers where dedupe_key = ${`reversal:${lineId}`}`);
   return row?.id ?? null;
 }
 

@@ -5,6 +5,7 @@ import { recordAudit } from '../record-audit.ts';
 import { recordEvent } from '../record-event.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
+import { query, sql } from '../../sql.ts';
 
 interface Options {
   accountId: string;
@@ -14,9 +15,9 @@ interface Options {
 
 /** Accounts whose money may be used up by now, those that are longest so first. */
 export async function listExhausted(em: EntityManager, now: Date, limit: number): Promise<string[]> {
-  const rows = await em.execute<{ id: string }[]>(
-    'select id from accounts where exhausts_at <= ? order by exhausts_at, id limit ?',
-    [now, limit],
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select id from accounts where exhausts_at <= ${now} order by exhausts_at, id limit ${limit}`,
   );
   return rows.map(({ id }) => id);
 }
@@ -27,14 +28,14 @@ export async function listExhausted(em: EntityManager, now: Date, limit: number)
  * instances, their intervals, the account, then its event counter.
  */
 export async function stopExhausted(em: EntityManager, { accountId, now, makeId }: Options): Promise<string[]> {
-  const instances = await em.execute<{ id: string }[]>(
-    `select id from instances
-      where account_id = ? and deleted_at is null and desired_status = 'running'
+  const instances = await query<{ id: string }>(
+    em,
+    sql`select id from instances
+      where account_id = ${accountId} and deleted_at is null and desired_status = 'running'
         and not (status = 'error' and error_generation is not distinct from power_generation)
       order by id for update`,
-    [accountId],
   );
-  await em.execute('select from runtime_intervals where account_id = ? and not settled order by id for update', [accountId]);
+  await query(em, sql`select from runtime_intervals where account_id = ${accountId} and not settled order by id for update`);
   await lockAccounts(em, [accountId]);
   const { available } = await findAccountMoney(em, accountId, now);
   const stopped = available > 0n ? [] : instances.map(({ id }) => id);

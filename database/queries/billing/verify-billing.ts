@@ -4,6 +4,8 @@ import { verifyAccount } from '../../../domain/verify-account.ts';
 import type { AccountRecord, LedgerLine, MeteredInterval } from '../../../domain/verify-account.ts';
 import { BILLED, LOST, provenUntil } from './meter-sql.ts';
 import { listPrices } from './set-price.ts';
+import { query, sql } from '../../sql.ts';
+import type { Sql } from '../../sql.ts';
 
 export interface Verification {
   accounts: number;
@@ -58,10 +60,10 @@ function add(found: Verification, account: AccountRecord, prices: readonly Price
 
 async function readAccounts(em: EntityManager, after: string): Promise<{ accounts: AccountRecord[]; prices: Price[] }> {
   return em.transactional(async (transaction) => {
-    await transaction.execute('set transaction isolation level repeatable read read only');
-    const accounts = await transaction.execute<{ id: string; balance: string }[]>(
-      'select id, balance_nano_usd::text as balance from accounts where id > ? order by id limit ?',
-      [after, ACCOUNTS_AT_ONCE],
+    await query(transaction, sql`set transaction isolation level repeatable read read only`);
+    const accounts = await query<{ id: string; balance: string }>(
+      transaction,
+      sql`select id, balance_nano_usd::text as balance from accounts where id > ${after} order by id limit ${ACCOUNTS_AT_ONCE}`,
     );
     const ids = JSON.stringify(accounts.map(({ id }) => id));
     const [intervals, lines] = [await readIntervals(transaction, ids), await readLines(transaction, ids)];
@@ -75,18 +77,18 @@ async function readAccounts(em: EntityManager, after: string): Promise<{ account
   });
 }
 
-const ms = (column: string): string => `(extract(epoch from ${column}) * 1000)::float8`;
+const ms = (column: Sql): Sql => sql`(extract(epoch from ${column}) * 1000)::float8`;
 
 async function readIntervals(em: EntityManager, accountIds: string): Promise<Map<string, MeteredInterval[]>> {
-  const rows = await em.execute<(MeteredInterval & { accountId: string })[]>(
-    `select i.account_id as "accountId", i.id, ${ms('i.started_at')} as "startedAt", ${ms('i.ended_at')} as "endedAt",
+  const rows = await query<MeteredInterval & { accountId: string }>(
+    em,
+    sql`select i.account_id as "accountId", i.id, ${ms(sql`i.started_at`)} as "startedAt", ${ms(sql`i.ended_at`)} as "endedAt",
             ${ms(BILLED)} as "billedUntil", i.settled as "isSettled",
-            ${ms(`greatest(i.started_at, case when i.settled and not i.end_proven then least(i.ended_at, ${LOST}) else ${provenUntil('i.started_at')} end)`)} as "provenUntil"
+            ${ms(sql`greatest(i.started_at, case when i.settled and not i.end_proven then least(i.ended_at, ${LOST}) else ${provenUntil(sql`i.started_at`)} end)`)} as "provenUntil"
        from runtime_intervals i
        join instances on instances.id = i.instance_id
        join watch_shards shard on shard.shard = instances.shard
-      where i.account_id in (select jsonb_array_elements_text(?::jsonb))`,
-    [accountIds],
+      where i.account_id in (select jsonb_array_elements_text(${accountIds}::jsonb))`,
   );
   return Map.groupBy(rows, ({ accountId }) => accountId);
 }
@@ -98,12 +100,12 @@ interface LineRow extends Omit<LedgerLine, 'amount' | 'nanoUsdPerHour'> {
 }
 
 async function readLines(em: EntityManager, accountIds: string): Promise<Map<string, LedgerLine[]>> {
-  const rows = await em.execute<LineRow[]>(
-    `select account_id as "accountId", id, ${ms('at')} as at, kind, interval_id as "intervalId", ${ms('span_from')} as from, ${ms('span_to')} as to,
+  const rows = await query<LineRow>(
+    em,
+    sql`select account_id as "accountId", id, ${ms(sql`at`)} as at, kind, interval_id as "intervalId", ${ms(sql`span_from`)} as from, ${ms(sql`span_to`)} as to,
             (case when to_book = 'customer' then amount_nano_usd else -amount_nano_usd end)::text as amount,
             price_nano_usd_per_hour::text as price, reverses_id as "reversesId"
-       from transfers where account_id in (select jsonb_array_elements_text(?::jsonb))`,
-    [accountIds],
+       from transfers where account_id in (select jsonb_array_elements_text(${accountIds}::jsonb))`,
   );
   const lines = rows.map(({ amount, price, ...line }) => ({
     ...line,

@@ -4,13 +4,14 @@ import { hoursLeft, lowThreshold } from '../../../domain/metering.ts';
 import { recordEvent } from '../record-event.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
+import { query, sql } from '../../sql.ts';
 
 /** Accounts that may have to be warned by now. */
 export async function listLow(em: EntityManager, now: Date, limit: number): Promise<string[]> {
-  const rows = await em.execute<{ id: string }[]>('select id from accounts where notice_at <= ? order by notice_at, id limit ?', [
-    now,
-    limit,
-  ]);
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select id from accounts where notice_at <= ${now} order by notice_at, id limit ${limit}`,
+  );
   return rows.map(({ id }) => id);
 }
 
@@ -30,9 +31,9 @@ export async function warnLow(
   const told =
     threshold === null
       ? []
-      : await em.execute<{ id: string }[]>(
-          'update accounts set low_told_hours = ? where id = ? and (low_told_hours is null or low_told_hours > ?) returning id',
-          [threshold, accountId, threshold],
+      : await query<{ id: string }>(
+          em,
+          sql`update accounts set low_told_hours = ${threshold} where id = ${accountId} and (low_told_hours is null or low_told_hours > ${threshold}) returning id`,
         );
   await reckonExhaustion(em, [accountId], now);
   if (told.length === 0) return false;

@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { runTransaction } from '../../run-transaction.ts';
 import { BILLED, LOST, msBetween, PRICE, provenUntil } from './meter-sql.ts';
+import { query, sql } from '../../sql.ts';
+import type { Sql } from '../../sql.ts';
 
 /** So many hours of one interval at once: what is left is next. */
 const HOURS_AT_ONCE = 48;
@@ -26,25 +28,25 @@ export interface AccountRange {
 }
 
 /** `now`, and the last full hour that can be proven for anybody. */
-const CLOCK = `clock as materialized (
+const clockAt = (now: Date): Sql => sql`clock as materialized (
   select now, date_bin('1 hour', greatest(now, (select max(alive_until) from watch_shards)), 'epoch') as hour
-    from (select ?::timestamptz as now) given
+    from (select ${now}::timestamptz as now) given
 )`;
 
 /** What is debited to the last full hour and goes on is passed over before anything is looked up. */
-const MAY_BE_DUE = `not i.settled and (i.ended_at is not null or ${BILLED} < clock.hour)`;
+const MAY_BE_DUE = sql`not i.settled and (i.ended_at is not null or ${BILLED} < clock.hour)`;
 
 /** Ranges of accounts with something to debit, as it seems, of about so many intervals each. */
 export async function* dueRanges(em: EntityManager, now: Date, intervals: number): AsyncGenerator<AccountRange> {
   for (let after = ''; ;) {
     const [found] = await runTransaction(em, async (transaction) => {
       await planByIndex(transaction);
-      return transaction.execute<{ until: string | null; count: number }[]>(
-        `with ${CLOCK}
+      return query<{ until: string | null; count: number }>(
+        transaction,
+        sql`with ${clockAt(now)}
        select max(account_id) as until, count(*)::float8 as count
          from (select i.account_id from clock cross join runtime_intervals i
-                where i.account_id > ? and ${MAY_BE_DUE} order by i.account_id limit ?) candidate`,
-        [now, after, intervals],
+                where i.account_id > ${after} and ${MAY_BE_DUE} order by i.account_id limit ${intervals}) candidate`,
       );
     });
     if (!found || found.until === null) return;
@@ -56,16 +58,16 @@ export async function* dueRanges(em: EntityManager, now: Date, intervals: number
 
 /** Estimates are far off here: compiling takes longer than the work, and reading a whole table longer than its batch. */
 async function planByIndex(em: EntityManager): Promise<void> {
-  await em.execute(`select set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)`);
+  await query(em, sql`select set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)`);
 }
 
 /** Nothing is proven to come after this: it has ended, and its gateway is not in use any more. */
-const IS_FINAL = `(i.ended_at is not null and (i.end_proven or
+const IS_FINAL = sql`(i.ended_at is not null and (i.end_proven or
   instances.boot_id is distinct from i.boot_id and (coalesce(${LOST} <= i.ended_at, false) or coalesce(shard.alive_until, clock.now) >= i.ended_at)))`;
 
 /** Up to where an interval is to be debited now: its end, or the last full hour that is proven. */
-const DUE = `case when ${IS_FINAL} then greatest(${BILLED}, ${provenUntil('clock.now')})
-                  else date_bin('1 hour', ${provenUntil('clock.now')}, 'epoch') end`;
+const DUE = sql`case when ${IS_FINAL} then greatest(${BILLED}, ${provenUntil(sql`clock.now`)})
+                  else date_bin('1 hour', ${provenUntil(sql`clock.now`)}, 'epoch') end`;
 
 /**
  * Writes the debits of these accounts' intervals up to what is proven, of those that have ended to their end and of the
@@ -74,20 +76,21 @@ const DUE = `case when ${IS_FINAL} then greatest(${BILLED}, ${provenUntil('clock
  */
 export async function writeDebits(em: EntityManager, now: Date, { after, until }: AccountRange): Promise<AccountCharge[]> {
   await planByIndex(em);
-  return em.execute(
-    `with ${CLOCK}, ${PRICE}, due as materialized (
+  return query<AccountCharge>(
+    em,
+    sql`with ${clockAt(now)}, ${PRICE}, due as materialized (
        select i.id, i.account_id, i.remainder, ${BILLED} as billed, ${IS_FINAL} as is_final, ${DUE} as until
          from clock cross join runtime_intervals i
          join instances on instances.id = i.instance_id
          join watch_shards shard on shard.shard = instances.shard
-        where i.account_id > ? and i.account_id <= ? and ${MAY_BE_DUE} and (${IS_FINAL} or ${DUE} > ${BILLED})
+        where i.account_id > ${after} and i.account_id <= ${until} and ${MAY_BE_DUE} and (${IS_FINAL} or ${DUE} > ${BILLED})
           for update of i skip locked
      ), chosen as materialized (
        select id, account_id, remainder, billed, is_final, until, least(until, longest) as upto
-         from (select *, date_bin('1 hour', billed, 'epoch') + interval '${HOURS_AT_ONCE} hours' as longest from due) due
+         from (select *, date_bin('1 hour', billed, 'epoch') + make_interval(hours => ${HOURS_AT_ONCE}) as longest from due) due
      ), piece as (
        select chosen.id, chosen.account_id, chosen.remainder, span.span_from, span.span_to, price.per_hour,
-              price.per_hour * ${msBetween('span.span_from', 'span.span_to')} as units
+              price.per_hour * ${msBetween(sql`span.span_from`, sql`span.span_to`)} as units
          from chosen
          cross join lateral generate_series(date_bin('1 hour', billed, 'epoch'), upto - interval '1 millisecond', interval '1 hour') hour
          join price on price.starts_at < least(upto, hour + interval '1 hour') and price.ends_at > greatest(billed, hour)
@@ -118,6 +121,5 @@ export async function writeDebits(em: EntityManager, now: Date, { after, until }
        from (select account_id, bool_or(upto < until) as is_partial, bool_or(is_final) as is_closing from chosen group by account_id) looked
        left join (select account_id, sum(amount_nano_usd) as charged, count(*) as lines, min(span_from) as span_from, max(span_to) as span_to
                     from booked group by account_id) sums on sums.account_id = looked.account_id`,
-    [now, after, until],
   );
 }
