@@ -5,7 +5,7 @@ import { abortTurn, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts'
 import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
 import { readHistory } from '../runtime/openclaw/gateway-history.ts';
 import { decideRecovery, isHeldOpen, rerunAtWork, willRerun } from '../runtime/openclaw/recovery.ts';
-import { sessionKeyOfTurn } from './settle-turn.ts';
+import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
 type AbortDeps = Pick<TurnDeps, 'orm' | 'turnTimeoutMs' | 'log'>;
@@ -45,7 +45,7 @@ export async function abortEndedTurn(
 ): Promise<boolean> {
   try {
     const key = turnKey(turn.messageId, turn.attempt);
-    const sessionKey = sessionKeyOfTurn(turn);
+    const sessionKey = sessionKeyOf(turn);
     await abortTurn(client, { sessionKey, key });
     const history = await readHistory(client, { sessionKey, keys: [key], signal });
     const recovery = decideRecovery(history, key);
@@ -78,7 +78,7 @@ export async function takeUpEndedTurn(
 ): Promise<void> {
   if (turn.agentIsDeleted) return clearAbortDue(deps.orm.em.fork(), turn.messageId);
   const key = turnKey(turn.messageId, turn.attempt);
-  const sessionKey = sessionKeyOfTurn(turn);
+  const sessionKey = sessionKeyOf(turn);
   const history = await readHistory(client, { sessionKey, keys: [key], signal });
   const recovery = decideRecovery(history, key);
   if (willRerun(history, key)) {

@@ -46,11 +46,6 @@ const BROKEN_PAUSE_MS = 5_000;
 /** Ours shall decide, not the gateway's. */
 const TIMEOUT_MARGIN_SECONDS = 60;
 
-/** The gateway's name of the conversation of this turn. */
-export function sessionKeyOfTurn({ gatewayAgentId, conversationId }: PendingTurn): string {
-  return sessionKeyOf(gatewayAgentId, conversationId);
-}
-
 /**
  * Sends a turn that this claimant has just claimed for the first time. Throws the signal's reason; what the gateway
  * does not answer clearly is a `wait`.
@@ -89,7 +84,7 @@ export async function settleTurn(
     const claimed = await claimAttempt(deps.orm.em.fork(), { messageId, attempt, next, claimant });
     if (!claimed) return { kind: 'not-ours' };
     // After the history was read: a conversation that begins anew has forgotten which keys are spent.
-    if (options.reopen) await reopenSession(client, sessionKeyOfTurn(claimed), options.reopen, signal);
+    if (options.reopen) await reopenSession(client, sessionKeyOf(claimed), options.reopen, signal);
     const sent = await send(deps, client, claimed, options);
     if (sent.kind !== 'look') return sent;
     reported = sent.reported;
@@ -108,7 +103,7 @@ async function recoveryOf(
   { reported, signal }: { reported: TurnOutcome | undefined; signal: AbortSignal },
 ): Promise<Recovery> {
   const key = turnKey(turn.messageId, turn.attempt);
-  const request = { sessionKey: sessionKeyOfTurn(turn), keys: [key], signal };
+  const request = { sessionKey: sessionKeyOf(turn), keys: [key], signal };
   for (let look = 1; ; look += 1) {
     const recovery = decideRecovery(await readHistory(client, request), key);
     const outcome = outcomeOf(recovery);
@@ -155,7 +150,7 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
   const request = {
     key,
     agentId: turn.gatewayAgentId,
-    sessionKey: sessionKeyOfTurn(turn),
+    sessionKey: sessionKeyOf(turn),
     message: turn.text,
     saidAt: new Date(turn.saidAtMs),
     traceId: turn.traceId,

@@ -14,9 +14,10 @@ import { readHistory } from '../runtime/openclaw/gateway-history.ts';
 import { decideRecovery, isHeldOpen } from '../runtime/openclaw/recovery.ts';
 import { takeUpEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';
-import { sendFirst, sessionKeyOfTurn, settleTurn } from './settle-turn.ts';
+import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
+import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
 
 export interface TakeUp {
   /** Connected to the gateway process that has just become ready. */
@@ -99,7 +100,7 @@ async function takeUpTurn(deps: TurnDeps, client: GatewayClient, turn: PendingTu
  */
 async function endDue(client: GatewayClient, turn: PendingTurn, signal: AbortSignal): Promise<TurnEnd | null> {
   const key = turnKey(turn.messageId, turn.attempt);
-  const history = await readHistory(client, { sessionKey: sessionKeyOfTurn(turn), keys: [key], signal });
+  const history = await readHistory(client, { sessionKey: sessionKeyOf(turn), keys: [key], signal });
   const recovery = decideRecovery(history, key);
   if (recovery.kind === 'finished') return isHeldOpen(history, key) ? endOfOutcome({ ...recovery, kind: 'completed' }) : null;
   const hasEnded = recovery.kind === 'failed' || recovery.kind === 'cancelled';

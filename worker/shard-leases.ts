@@ -3,6 +3,7 @@ import { giveBackShards, liveWorkers, renewShards, takeShards } from '../databas
 import type { ShardLease } from '../database/queries/shard-leases.ts';
 import type { Log } from '../lib/log.ts';
 import { startPoller } from './poller.ts';
+import { SHARDS } from '../domain/shards.ts';
 
 export interface HeldShards {
   /** The process that holds them. */
@@ -29,7 +30,6 @@ interface Deps {
   log: Log;
 }
 
-const SHARDS = 16;
 const TICK_MS = 1_000;
 const RENEW_MS = 3_000;
 /** From when the last renewal was begun; the others wait two seconds longer. */

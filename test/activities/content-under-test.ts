@@ -96,7 +96,7 @@ export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgen
       await sendTurn(gateway, {
         key,
         agentId: gatewayAgentId,
-        sessionKey: sessionKeyOf(gatewayAgentId, conversation),
+        sessionKey: sessionKeyOf({ gatewayAgentId, conversationId: conversation }),
         message,
         saidAt: new Date(),
         traceId: randomBytes(16).toString('hex'),

@@ -113,7 +113,7 @@ test('what an agent says by itself in a conversation is in its history at the mo
   await watch();
   const { messageId } = await send('[[SAY Hello.]]', 'Own');
   const [row] = await api.sql<{ id: string }>('select conversation_id as id from messages where id = ?', [messageId]);
-  const sessionKey = sessionKeyOf('alpha', row!.id);
+  const sessionKey = sessionKeyOf({ gatewayAgentId: 'alpha', conversationId: row!.id });
   const say = (key: string, text: string) =>
     sendTurn(client, {
       ...{

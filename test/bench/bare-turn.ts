@@ -26,7 +26,7 @@ export async function bareTurn(client: GatewayClient, gatewayAgentId: string, me
   const { kind } = await sendTurn(client, {
     key,
     agentId: gatewayAgentId,
-    sessionKey: sessionKeyOf(gatewayAgentId, 'straight'),
+    sessionKey: sessionKeyOf({ gatewayAgentId, conversationId: 'straight' }),
     message,
     saidAt: new Date(),
     traceId: randomBytes(16).toString('hex'),

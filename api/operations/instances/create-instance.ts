@@ -10,8 +10,7 @@ import { defineOperation } from '../../define-operation.ts';
 import { nameField } from '../../fields.ts';
 import { awaitStatus, waitSeconds } from './await-status.ts';
 import { instanceSchema, presentInstance } from './instance.schema.ts';
-
-const SHARDS = 16;
+import { SHARDS } from '../../../domain/shards.ts';
 
 /** The watch shard of a new instance. */
 export function newShard(randomBytes: RandomBytes): number {

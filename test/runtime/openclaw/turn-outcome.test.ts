@@ -109,8 +109,9 @@ test('every attempt has a key of its own, from which the message is known', () =
 });
 
 test('a session key is refused when the gateway would change it', () => {
-  expect(sessionKeyOf('agt_1', 'conv_1')).toBe('agent:agt_1:conv:conv_1');
-  for (const id of ['Conv', 'a:b', '']) expect(() => sessionKeyOf('agt_1', id)).toThrow('Not an id');
+  expect(sessionKeyOf({ gatewayAgentId: 'agt_1', conversationId: 'conv_1' })).toBe('agent:agt_1:conv:conv_1');
+  for (const id of ['Conv', 'a:b', ''])
+    expect(() => sessionKeyOf({ gatewayAgentId: 'agt_1', conversationId: id })).toThrow('Not an id');
 });
 
 test('a trace id becomes a traceparent with a new span each time', () => {

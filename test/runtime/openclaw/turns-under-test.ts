@@ -15,7 +15,7 @@ export function turnOf(conversationId: string, messageId: string, message: strin
   return {
     key: turnKey(messageId, attempt),
     agentId: 'alpha',
-    sessionKey: sessionKeyOf('alpha', conversationId),
+    sessionKey: sessionKeyOf({ gatewayAgentId: 'alpha', conversationId }),
     message,
     saidAt: new Date(),
     traceId: randomBytes(16).toString('hex'),

@@ -14,12 +14,12 @@ import { newAccount, newInstance } from '../../../factories.ts';
 import { readNextLook } from './bill-rows.ts';
 import { accountCost, naiveShortage } from './naive-bill.ts';
 import type { Run, SimAccount, SimPrice } from './naive-bill.ts';
+import { SHARDS } from '../../../../domain/shards.ts';
 
 export const SECOND = 1_000;
 export const HOUR = 3_600 * SECOND;
 const DAY = 24 * HOUR;
 export const YEAR = 365 * DAY;
-const SHARDS = 16;
 const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
 export interface Year {
