@@ -148,6 +148,20 @@ export const settingsSchema = z.object({
     .enum(['open', 'relay-only'])
     .default('open')
     .describe('with `docker`: whether instances reach the public internet, or nothing but the model relay'),
+  EGRESS_MAIL: z
+    .stringbool()
+    .default(false)
+    .describe('with `docker` and open egress: whether instances reach the ports of mail servers (25, 465, 587)'),
+  INSTANCE_CONNECTIONS: count
+    .max(100_000)
+    .default(512)
+    .describe('with `docker`: connections of one instance that are open at once; more are refused'),
+  INSTANCE_CONNECTIONS_PER_SECOND: count
+    .max(10_000)
+    .default(50)
+    .describe(
+      'with `docker`: new connections of one instance in a second on average, four times as many at once; more are dropped',
+    ),
   MODEL_UPSTREAM_URL: z
     .url({ protocol: /^https?$/ })
     .optional()

@@ -23,7 +23,10 @@ export interface DriverDeps {
 type AnySettings = Pick<Config, 'DATA_DIR' | 'RELAY_HOST' | 'RELAY_PORT'>;
 type DockerSettings = Pick<
   Config,
-  'DOCKER_SOCKET' | 'EGRESS' | `INSTANCE_${'IMAGE' | 'DISK_MB' | 'MEMORY_MB' | 'CPUS' | 'PIDS' | 'SUBNETS' | 'DNS'}`
+  | 'DOCKER_SOCKET'
+  | 'EGRESS'
+  | 'EGRESS_MAIL'
+  | `INSTANCE_${'IMAGE' | 'DISK_MB' | 'MEMORY_MB' | 'CPUS' | 'PIDS' | 'SUBNETS' | 'DNS' | 'CONNECTIONS' | 'CONNECTIONS_PER_SECOND'}`
 >;
 
 /** What a driver is made from: of the settings, those that its RUNTIME uses. */
@@ -49,12 +52,21 @@ export function createDriver(config: DriverSettings, deps: DriverDeps | null): R
         image: () => (config.INSTANCE_IMAGE === undefined ? imageName() : Promise.resolve(config.INSTANCE_IMAGE)),
         limits: { memoryMb: config.INSTANCE_MEMORY_MB, cpus: config.INSTANCE_CPUS, pids: config.INSTANCE_PIDS },
         diskMb: config.INSTANCE_DISK_MB,
-        egress: config.EGRESS,
-        resolvers: config.INSTANCE_DNS.length === 0 ? PUBLIC_RESOLVERS : config.INSTANCE_DNS,
+        walls: {
+          relay: { host: config.RELAY_HOST, port: config.RELAY_PORT },
+          egress: config.EGRESS,
+          resolvers: resolversOf(config),
+          connections: { open: config.INSTANCE_CONNECTIONS, perSecond: config.INSTANCE_CONNECTIONS_PER_SECOND },
+          mail: config.EGRESS_MAIL,
+        },
         subnets: config.INSTANCE_SUBNETS,
-        relay: { host: config.RELAY_HOST, port: config.RELAY_PORT },
       });
   }
+}
+
+function resolversOf({ EGRESS, INSTANCE_DNS }: Pick<Config, 'EGRESS' | 'INSTANCE_DNS'>): readonly string[] {
+  if (EGRESS !== 'open') return [];
+  return INSTANCE_DNS.length === 0 ? PUBLIC_RESOLVERS : INSTANCE_DNS;
 }
 
 function programOf({ openclaw, cacheDir, node }: DriverDeps): GatewayProgram {

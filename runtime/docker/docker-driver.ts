@@ -42,6 +42,7 @@ import type { Names } from './names.ts';
 import { textOfFrames } from './output-frames.ts';
 import { listRuntimeIds } from './runtime-list.ts';
 import { ensureWalls } from './walls.ts';
+import type { WallsOptions } from './walls.ts';
 
 export interface DockerDriverOptions {
   dataDir: string;
@@ -53,11 +54,9 @@ export interface DockerDriverOptions {
   limits: ContainerLimits;
   /** What one instance may store: the size of its disk. Undefined: no disk, and no limit. */
   diskMb: number | undefined;
-  egress: 'open' | 'relay-only';
-  resolvers: readonly string[];
+  walls: Omit<WallsOptions, 'image'>;
   /** The range that the networks of instances are cut from. */
   subnets: string;
-  relay: { host: string; port: number };
 }
 
 /** Longer than any critical section takes, a start on a busy machine included. */
@@ -208,7 +207,7 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   relayUrl(): string {
-    const { host, port } = this.#options.relay;
+    const { host, port } = this.#options.walls.relay;
     return `http://${host}:${port}/v1`;
   }
 
@@ -233,14 +232,11 @@ export class DockerDriver implements RuntimeDriver {
 
   /** A new container each time: its profile is the present one, and nothing of the last one is in its way. */
   async #create(layout: RuntimeLayout, runtimeId: string, signal: AbortSignal): Promise<void> {
-    const { limits, resolvers, egress, relay, subnets } = this.#options;
+    const { limits, walls, subnets } = this.#options;
     const image = await this.#options.image();
-    const asked = egress === 'open' ? resolvers : [];
     // They are everybody's, and this start has only its own runtime's lock.
     const wallsLock = join(dirname(layout.lockFile), '.walls.lock');
-    await withLock(wallsLock, { signal, timeoutMs: LOCK_MS }, () =>
-      ensureWalls(this.#engine, this.#names, { image, relay, egress, resolvers: asked }),
-    );
+    await withLock(wallsLock, { signal, timeoutMs: LOCK_MS }, () => ensureWalls(this.#engine, this.#names, { image, ...walls }));
     await removeContainers(this.#engine, this.#names, runtimeId);
     await rm(stoppingFile(layout), { force: true });
     await ensureNetwork(this.#engine, this.#names, runtimeId, subnets);
@@ -248,7 +244,8 @@ export class DockerDriver implements RuntimeDriver {
     const labels = this.#names.labelsOf(runtimeId);
     const storage = await ensureStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, signal));
     if (storage.isFull) throw new InstanceDiskFullError(`The disk of ${runtimeId} is full: its gateway cannot start on it.`);
-    const body = gatewayContainer({ name, image, labels, limits, resolvers: asked, state: storage.mount, layout });
+    const { resolvers } = walls;
+    const body = gatewayContainer({ name, image, labels, limits, resolvers, state: storage.mount, layout });
     signal.throwIfAborted();
     await this.#engine.call('POST', '/containers/create', { query: { name }, body });
     await this.#engine.call('POST', `/containers/${name}/start`);

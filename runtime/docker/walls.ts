@@ -15,7 +15,18 @@ export interface WallsOptions {
   image: string;
   relay: { host: string; port: number };
   egress: 'open' | 'relay-only';
+  /** Asked by instances; empty: they resolve no names. */
   resolvers: readonly string[];
+  connections: ConnectionLimits;
+  /** Whether instances reach the ports of mail servers. */
+  mail: boolean;
+}
+
+/** What one instance may take of the machine's table of connections, its own to the relay included. */
+export interface ConnectionLimits {
+  open: number;
+  /** New ones, on average. */
+  perSecond: number;
 }
 
 /** The walls do not stand, so nothing may be started behind them. */
@@ -75,13 +86,16 @@ async function command(engine: Engine, path: string, word: 'check' | 'remove'): 
   return execState.parse(await engine.call('GET', `/exec/${Id}/json`)).ExitCode;
 }
 
-function wallsContainer(names: Names, { image, relay, egress, resolvers }: WallsOptions) {
+function wallsContainer(names: Names, { image, relay, egress, resolvers, connections, mail }: WallsOptions) {
   const environment = {
     NAME: `THERMIDORA-${names.installation}`,
     BRIDGES: names.bridgePrefix,
     RELAY: `${relay.host}:${relay.port}`,
     EGRESS: egress,
     RESOLVERS: resolvers.join(' '),
+    OPEN: String(connections.open),
+    RATE: String(connections.perSecond),
+    MAIL: mail ? 'open' : 'closed',
   };
   const settings = createHash('sha256')
     .update(JSON.stringify([image, environment]))

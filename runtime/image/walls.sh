@@ -12,12 +12,19 @@
 # RELAY      host:port of the model relay, which all instances may reach
 # EGRESS     open: the public internet too; relay-only: nothing else
 # RESOLVERS  name servers that instances may ask with open egress, in any network
+# OPEN       how many connections one instance may have open at once, whatever their protocol
+# RATE       how many new ones it may open in a second on average
+# MAIL       open: the ports of mail servers too; closed: none of them
 set -uo pipefail
 
 # Where instances never get to: this network, private ones, link-local with the metadata service, tests, multicast.
 NOWHERE="0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.168.0.0/16
   198.18.0.0/15 224.0.0.0/3"
-IN=$NAME-IN OUT=$NAME-OUT TO=$NAME-TO
+# Where mail servers take mail from others and from their users.
+MAIL_PORTS=25,465,587
+# How many seconds of RATE an instance that was quiet may use at once.
+BURST_SECONDS=4
+IN=$NAME-IN OUT=$NAME-OUT TO=$NAME-TO NEW=$NAME-NEW
 CHECK_SECONDS=5
 export XTABLES_LOCKFILE=/host/run/xtables.lock
 
@@ -28,12 +35,32 @@ if ! $ipv4 -S DOCKER-USER >/dev/null 2>&1 && iptables-legacy -S DOCKER-USER >/de
 fi
 has_ipv6() { [ -e /proc/net/if_inet6 ]; }
 
+# What every new connection of an instance passes first, so that none of them fills the host's table of connections.
+# An instance has one address. What is too fast is dropped, so that TCP tries again; what is too much is refused, TCP by
+# its own means, because the kernel sends few of the other refusals.
+limits() {
+  # The kernel goes on counting by the old numbers under the name of a table that is in use.
+  printf -- '-A %s -m hashlimit --hashlimit-above %s/second --hashlimit-burst %s --hashlimit-mode srcip --hashlimit-name %s -j DROP\n' \
+    "$NEW" "$RATE" "$((RATE * BURST_SECONDS))" "$NAME-$RATE"
+  printf -- '-A %s -m connlimit --connlimit-upto %s --connlimit-mask 32 --connlimit-saddr -j RETURN\n' "$NEW" "$OPEN"
+  printf -- '-A %s -p tcp -j REJECT --reject-with tcp-reset\n' "$NEW"
+  printf -- '-A %s -j REJECT --reject-with icmp-port-unreachable\n' "$NEW"
+}
+
+# Tells rules that were made with other settings from these.
+stamp() {
+  sha256sum <<<"$RELAY $EGRESS $RESOLVERS $OPEN $RATE $MAIL" | cut -c 1-16
+}
+
 # In one step each: there is no moment at which half of the rules stands.
 rules4() {
   local relay_host=${RELAY%:*} relay_port=${RELAY##*:} net resolver
-  printf '*filter\n:%s - [0:0]\n:%s - [0:0]\n:%s - [0:0]\n' "$IN" "$OUT" "$TO"
+  printf '*filter\n'
+  printf ':%s - [0:0]\n' "$IN" "$OUT" "$TO" "$NEW"
+  limits
   for chain in "$IN" "$OUT"; do
     printf -- '-A %s -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT\n' "$chain"
+    printf -- '-A %s -j %s\n' "$chain" "$NEW"
     printf -- '-A %s -d %s -p tcp -m tcp --dport %s -j ACCEPT\n' "$chain" "$relay_host" "$relay_port"
     [ "$EGRESS" = open ] && for resolver in $RESOLVERS; do
       printf -- '-A %s -d %s -p udp -m udp --dport 53 -j ACCEPT\n' "$chain" "$resolver"
@@ -45,10 +72,12 @@ rules4() {
     for net in $NOWHERE; do
       printf -- '-A %s -d %s -j REJECT --reject-with icmp-port-unreachable\n' "$OUT" "$net"
     done
+    [ "$MAIL" = open ] || printf -- '-A %s -p tcp -m multiport --dports %s -j REJECT --reject-with tcp-reset\n' "$OUT" "$MAIL_PORTS"
     printf -- '-A %s -j RETURN\n' "$OUT"
   else
     printf -- '-A %s -j REJECT --reject-with icmp-port-unreachable\n' "$OUT"
   fi
+  printf -- '-A %s -m comment --comment %s\n' "$TO" "$(stamp)"
   printf -- '-A %s -m conntrack --ctstate ESTABLISHED,RELATED -j RETURN\n' "$TO"
   printf -- '-A %s -j REJECT --reject-with icmp-port-unreachable\nCOMMIT\n' "$TO"
 }
@@ -84,8 +113,8 @@ apply() {
 check() {
   local now4
   # As the tables tell them, whatever they were called with.
-  now4=$($ipv4 -w 5 -S "$IN" 2>/dev/null && $ipv4 -w 5 -S "$OUT" 2>/dev/null && $ipv4 -w 5 -S "$TO" 2>/dev/null) || return
-  [ "$(grep -c -- '^-A' <<<"$now4")" = "$(rules4 | grep -c -- '^-A')" ] || return
+  now4=$($ipv4 -w 5 -S "$IN" 2>/dev/null && $ipv4 -w 5 -S "$OUT" 2>/dev/null && $ipv4 -w 5 -S "$TO" 2>/dev/null && $ipv4 -w 5 -S "$NEW" 2>/dev/null) || return
+  [ "$(grep -c -- '^-A' <<<"$now4")" = "$(rules4 | grep -c -- '^-A')" ] && grep -qF "$(stamp)" <<<"$now4" || return
   stands $ipv4 INPUT -i "$IN" && stands $ipv4 DOCKER-USER -i "$OUT" && stands $ipv4 DOCKER-USER -o "$TO" || return
   has_ipv6 || return 0
   stands $ipv6 INPUT -i "$IN" && stands $ipv6 FORWARD -i "$IN"
@@ -95,7 +124,7 @@ remove() {
   $ipv4 -w 5 -D INPUT -i "${BRIDGES}+" -j "$IN" 2>/dev/null
   $ipv4 -w 5 -D DOCKER-USER -i "${BRIDGES}+" -j "$OUT" 2>/dev/null
   $ipv4 -w 5 -D DOCKER-USER -o "${BRIDGES}+" -j "$TO" 2>/dev/null
-  for chain in "$IN" "$OUT" "$TO"; do $ipv4 -w 5 -F "$chain" 2>/dev/null && $ipv4 -w 5 -X "$chain"; done
+  for chain in "$IN" "$OUT" "$TO" "$NEW"; do $ipv4 -w 5 -F "$chain" 2>/dev/null && $ipv4 -w 5 -X "$chain"; done
   $ipv6 -w 5 -D INPUT -i "${BRIDGES}+" -j "$IN" 2>/dev/null
   $ipv6 -w 5 -D FORWARD -i "${BRIDGES}+" -j "$IN" 2>/dev/null
   $ipv6 -w 5 -F "$IN" 2>/dev/null && $ipv6 -w 5 -X "$IN"

@@ -44,6 +44,9 @@ export async function openDocker(
     .pick({
       DOCKER_SOCKET: true,
       EGRESS: true,
+      EGRESS_MAIL: true,
+      INSTANCE_CONNECTIONS: true,
+      INSTANCE_CONNECTIONS_PER_SECOND: true,
       INSTANCE_DISK_MB: true,
       INSTANCE_IMAGE: true,
       INSTANCE_MEMORY_MB: true,

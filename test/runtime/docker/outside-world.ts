@@ -5,10 +5,19 @@ import { promisify } from 'node:util';
 /** Addresses beyond this machine, as a packet sees it: another host with a public, a private and the metadata address. */
 export const OUTSIDE = { public: '203.0.113.9', private: '10.99.0.9', metadata: '169.254.169.254' } as const;
 export const OUTSIDE_PORT = 8_080;
+/** It listens there too. */
+export const MAIL_PORTS = [25, 465, 587] as const;
 
 const NAME = 'thermidora-out';
 const HERE = '203.0.113.8';
-const SERVER = `require('net').createServer((s) => s.end('here')).listen(${OUTSIDE_PORT}, '0.0.0.0', () => console.log('up'))`;
+/** Connections stay open for as long as the other side wants; datagrams are sent back. */
+const SERVER = `
+  const { createServer } = require('net');
+  const ports = ${JSON.stringify([OUTSIDE_PORT, ...MAIL_PORTS])};
+  const servers = ports.map((port) => createServer((s) => s.on('error', () => {}).write('here')).listen(port, '0.0.0.0'));
+  const echo = require('dgram').createSocket('udp4').on('message', (text, { port, address }) => echo.send(text, port, address));
+  const up = [...servers, echo.bind(${OUTSIDE_PORT})].map((s) => new Promise((done) => s.once('listening', done)));
+  Promise.all(up).then(() => console.log('up'));`;
 
 /** Puts another host beside this machine: a network namespace behind a cable. Needs root. Returns what removes it. */
 export async function openOutsideWorld(): Promise<() => Promise<void>> {

@@ -3,13 +3,19 @@ import { createServer } from 'node:net';
 import type { AddressInfo, Server } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { z } from 'zod';
 import { ensureWalls } from '../../../runtime/docker/walls.ts';
+import type { WallsOptions } from '../../../runtime/docker/walls.ts';
 import { IMAGE_PROGRAMS } from '../../../runtime/docker/image-programs.ts';
 import { imageName } from '../../../runtime/docker/image.ts';
 import { docker, RELAY_HOST } from '../../support/docker-under-test.ts';
 import { openInstances, START_MS } from './instances-under-test.ts';
 import type { InstancesUnderTest } from './instances-under-test.ts';
-import { openOutsideWorld, OUTSIDE, OUTSIDE_PORT } from './outside-world.ts';
+import { CONNECT_MANY, SEND_MANY } from './connection-floods.ts';
+import { MAIL_PORTS, openOutsideWorld, OUTSIDE, OUTSIDE_PORT } from './outside-world.ts';
+
+const connectCount = z.object({ open: z.number(), refused: z.number() });
+const floodCount = z.object({ answered: z.number(), seconds: z.number() });
 
 describe('from inside an instance, by the exec of its agent', () => {
   const [inside, other] = ['inside', 'other'];
@@ -147,11 +153,55 @@ describe('from inside an instance, by the exec of its agent', () => {
   });
 
   test(
+    'the ports of mail servers are reached only where a setting opens them',
+    async () => {
+      const ports = MAIL_PORTS.map((port) => [OUTSIDE.public, port] as const);
+      expect(await reached(ports)).toEqual([]);
+      await raiseWalls({ mail: true });
+      expect(await reached(ports)).toEqual(ports.map(([host, port]) => `${host}:${port}`));
+    },
+    START_MS,
+  );
+
+  test(
+    'an instance has no more connections open than it may, and another one is not kept from opening its own',
+    async () => {
+      await raiseWalls({ connections: { open: 32, perSecond: 50 } });
+      const [one, another] = await Promise.all([connectMany(inside, 100), connectMany(other, 10)]);
+      expect(one.open).toBeLessThanOrEqual(32);
+      // Its gateway has some of its own.
+      expect(one.open).toBeGreaterThan(16);
+      expect(one.refused).toBe(100 - one.open);
+      expect(another).toEqual({ open: 10, refused: 0 });
+    },
+    START_MS,
+  );
+
+  test(
+    'an instance opens no more connections in a second than it may, datagrams to new places included',
+    async () => {
+      await raiseWalls({ connections: { open: 10_000, perSecond: 5 } });
+      const { answered, seconds } = floodCount.parse(
+        JSON.parse(await instances.runInside(inside, `node -e '${SEND_MANY}' ${OUTSIDE.public} ${OUTSIDE_PORT} 2000`)),
+      );
+      expect(answered).toBeGreaterThan(0);
+      // Four seconds of it at once, and one more while the clock is read.
+      expect(answered).toBeLessThanOrEqual(5 * (4 + Math.ceil(seconds) + 1));
+      expect(answered).toBeLessThan(2_000);
+    },
+    START_MS,
+  );
+
+  async function connectMany(runtimeId: string, count: number): Promise<z.infer<typeof connectCount>> {
+    const script = `node -e '${CONNECT_MANY}' ${OUTSIDE.public} ${OUTSIDE_PORT} ${count}`;
+    return connectCount.parse(JSON.parse(await instances.runInside(runtimeId, script)));
+  }
+
+  test(
     'with relay-only egress it is the relay and nothing else',
     async () => {
-      const { engine, names, settings } = instances;
-      const relay = { host: RELAY_HOST, port: settings.RELAY_PORT };
-      await ensureWalls(engine, names, { image: await imageName(), relay, egress: 'relay-only', resolvers: [] });
+      const { settings } = instances;
+      await raiseWalls({ egress: 'relay-only' });
       expect(
         await reached([
           [RELAY_HOST, settings.RELAY_PORT],
@@ -161,6 +211,15 @@ describe('from inside an instance, by the exec of its agent', () => {
     },
     START_MS,
   );
+
+  /** The walls of the test with other settings. */
+  async function raiseWalls(changes: Partial<WallsOptions>): Promise<void> {
+    const { engine, names, settings } = instances;
+    const relay = { host: RELAY_HOST, port: settings.RELAY_PORT };
+    const connections = { open: settings.INSTANCE_CONNECTIONS, perSecond: settings.INSTANCE_CONNECTIONS_PER_SECOND };
+    const options = { image: await imageName(), relay, egress: 'open', resolvers: [], connections, mail: false } as const;
+    await ensureWalls(engine, names, { ...options, ...changes });
+  }
 
   /** Which of these an agent opens a connection to. */
   async function reached(targets: readonly (readonly [host: string, port: number])[]): Promise<string[]> {
