@@ -16,6 +16,9 @@ CONTENT=/home/node/.openclaw
 MEBIBYTE=$((1024 * 1024))
 # Others write to that disk too.
 LEFT_FREE=$((1024 * MEBIBYTE))
+# What others may take for theirs.
+TURN_SECONDS=120
+BUSY=2
 # Given to an instance that starts with a full disk, so that its agents can clear up, and taken back when they have.
 RESERVE_MB=32
 # A gateway that starts makes a few files.
@@ -28,9 +31,16 @@ fail() {
   exit 1
 }
 
-# All at once, so that what was promised to an instance is there. What it could not have it gives back.
-take() {
+# All at once, so that what was promised to an instance is there. What it could not have it gives back. Of all disks of
+# this machine one at a time asks for room and takes it: together they would take what each of them saw.
+take() (
   local file=$1 bytes=$2 has=0 free
+  # Every container that makes a disk has it from the machine.
+  exec 9</dev/loop-control
+  if ! flock --wait "$TURN_SECONDS" 9; then
+    echo 'the disks of other instances took too long to be made' >&2
+    exit "$BUSY"
+  fi
   [ ! -e "$file" ] || has=$(stat --format %s "$file")
   [ "$has" -lt "$bytes" ] || return 0
   # Asked before, because trying would leave nobody any room for a moment.
@@ -40,15 +50,17 @@ take() {
     truncate --size "$has" "$file"
     return 1
   fi
-}
+)
 
 # Under its name it is whole.
 make() {
-  local file=$1 bytes=$2
+  local file=$1 bytes=$2 code=0
   rm -f "$file.new"
-  if ! take "$file.new" "$bytes"; then
+  take "$file.new" "$bytes" || code=$?
+  if [ "$code" -ne 0 ]; then
     rm -f "$file.new"
-    fail 'no space left on device'
+    [ "$code" -eq "$BUSY" ] || echo 'no space left on device' >&2
+    exit 1
   fi
   mkfs.ext4 -q -F -m 0 -i 8192 -E "nodiscard,root_owner=$OWNER" -d "$CONTENT" "$file.new"
   sync "$file.new"

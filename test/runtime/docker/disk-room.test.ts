@@ -1,0 +1,58 @@
+import { execFile } from 'node:child_process';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { StorageError } from '../../../runtime/process/storage-error.ts';
+import { hasOwnEngine, openDocker } from '../../support/docker-under-test.ts';
+import type { DockerUnderTest } from '../../support/docker-under-test.ts';
+
+const run = promisify(execFile);
+const DISK_MB = 256;
+/** What disk.sh leaves to others on the machine's own disk. */
+const LEFT_FREE_MB = 1024;
+const AT_ONCE = 8;
+const START_MS = 180_000;
+
+(hasOwnEngine ? describe : describe.skip)('where there is room for one more disk', () => {
+  let docker: DockerUnderTest;
+  let runtimes: string;
+
+  beforeAll(async () => {
+    docker = await openDocker({ INSTANCE_DISK_MB: DISK_MB });
+    runtimes = join(docker.settings.DATA_DIR, 'runtimes');
+    await mkdir(runtimes);
+    await run('mount', ['-t', 'tmpfs', '-o', `size=${LEFT_FREE_MB + DISK_MB + 64}m`, 'tmpfs', runtimes]);
+  });
+
+  afterAll(async () => {
+    for (const { runtimeId } of await docker.openDriver().list())
+      await docker.openDriver().destroy(runtimeId, { epoch: 2, signal: AbortSignal.timeout(START_MS) });
+    await run('umount', [runtimes]);
+    await docker.close();
+  }, START_MS);
+
+  test(
+    'of many that are made at once one is made, the others are refused, and the room that is left to others stays',
+    async () => {
+      const driver = docker.openDriver();
+      const names = Array.from({ length: AT_ONCE }, (_, index) => `disk-${index}`);
+      const files = new Map([['KEPT.md', Buffer.from('kept')]]);
+      const made = await Promise.allSettled(
+        names.map((name) =>
+          driver.putFiles(name, 'workspaces/alpha', files, { epoch: 1, signal: AbortSignal.timeout(START_MS) }),
+        ),
+      );
+
+      const refusals = made.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+      expect(refusals).toHaveLength(AT_ONCE - 1);
+      for (const refusal of refusals) {
+        expect(refusal).toBeInstanceOf(StorageError);
+        expect(String(refusal)).toContain('There is no room for the disk');
+      }
+      const { stdout } = await run('df', ['--block-size=1M', '--output=avail', runtimes]);
+      expect(Number(stdout.split('\n')[1])).toBeGreaterThanOrEqual(LEFT_FREE_MB);
+    },
+    START_MS,
+  );
+});
