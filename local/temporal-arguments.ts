@@ -7,6 +7,7 @@ const DYNAMIC_CONFIG = [
   'matching.numTaskqueueReadPartitions=1',
   'matching.numTaskqueueWritePartitions=1',
   'system.enableActivityEagerExecution=true',
+  'matching.enableFairness=true',
 ];
 
 /** The command line of Temporal's development server, on the loopback address. Without a port for it there is no Web UI. */

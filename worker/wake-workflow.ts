@@ -30,7 +30,9 @@ export async function wakeWorkflow(client: Client, row: OutboxRow, timeoutMs: nu
     { key: ACCOUNT_ID, value: row.accountId },
     ...(instanceId === null ? [] : [{ key: INSTANCE_ID, value: instanceId }]),
   ];
-  const options = { ...start, workflowId: workflowIdOf(row), signal: WAKE_SIGNAL, typedSearchAttributes };
+  // Where tasks wait in a queue, accounts take turns.
+  const priority = { fairnessKey: row.accountId };
+  const options = { ...start, workflowId: workflowIdOf(row), signal: WAKE_SIGNAL, typedSearchAttributes, priority };
   await client.withDeadline(Date.now() + timeoutMs, () => client.workflow.signalWithStart(type, options));
 }
 

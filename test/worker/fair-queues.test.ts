@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { Client, Connection } from '@temporalio/client';
+import { TASK_QUEUES } from '../../domain/task-queues.ts';
+import { RECONCILE_INSTANCE } from '../../domain/workflow-ids.ts';
+import { wakeWorkflow } from '../../worker/wake-workflow.ts';
+import { makeId } from '../factories.ts';
+import { createTestNamespace } from '../support/test-temporal.ts';
+
+const PATIENCE_MS = 120_000;
+const MANY = 20;
+
+let connection: Connection;
+let client: Client;
+let namespace: string;
+
+beforeAll(async () => {
+  const temporal = await createTestNamespace();
+  ({ namespace } = temporal);
+  connection = await Connection.connect({ address: temporal.address });
+  client = new Client({ connection, namespace });
+}, PATIENCE_MS);
+afterAll(() => connection.close());
+
+async function wake(accountId: string): Promise<string> {
+  const subjectId = makeId('inst');
+  const row = { id: '1', workflow: RECONCILE_INSTANCE, subjectId, accountId, isDrained: false };
+  await wakeWorkflow(client, row, PATIENCE_MS);
+  return subjectId;
+}
+
+/** The workflow whose task waits next. */
+async function nextTask(): Promise<string | null | undefined> {
+  const request = { namespace, taskQueue: { name: TASK_QUEUES.lifecycle }, identity: 'fair-queues' };
+  const task = await client.withDeadline(Date.now() + PATIENCE_MS, () => client.workflowService.pollWorkflowTaskQueue(request));
+  return task.workflowExecution?.workflowId;
+}
+
+test(
+  'what one account has waiting in a task queue does not keep another one waiting that comes later',
+  async () => {
+    for (let count = 0; count < MANY; count += 1) await wake('acc_many');
+    const single = await wake('acc_single');
+    const first = [await nextTask(), await nextTask(), await nextTask(), await nextTask()];
+    expect(first.filter((workflowId) => workflowId?.includes(single))).toHaveLength(1);
+  },
+  PATIENCE_MS,
+);
