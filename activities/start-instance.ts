@@ -76,7 +76,8 @@ async function spawnInTurn(deps: StepDeps, attempt: Attempt, content: OpenConten
     await spawn(deps, attempt, { content, isNew });
     await becomeReady(deps, attempt);
   };
-  if (isNew) await startPace.run({ signal: attempt.signal, onQueued: () => attempt.enter('queued') }, start);
+  const { accountId } = attempt.step.row;
+  if (isNew) await startPace.run({ accountId, signal: attempt.signal, onQueued: () => attempt.enter('queued') }, start);
   else await start();
   return isNew;
 }

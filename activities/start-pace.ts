@@ -1,44 +1,80 @@
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MachineLoad } from '../lib/machine-load.ts';
 
-/** Spreads the starts of gateways, each of which takes a whole core for a while, over a machine that is starved. */
+/** Shares the CPU time of this machine among the starts of gateways, each of which takes a whole core for a while. */
 export interface StartPace {
   /**
-   * Runs this part of a start in its turn: at once on a machine that has CPU time and when no other one runs, else
-   * once either is so, after two minutes at the latest. Calls onQueued when it has to wait. Throws when the signal is
-   * aborted meanwhile.
+   * Runs this part of a start in its turn. As many starts have a turn as there are cores, and one where the machine is
+   * starved. The account with the fewest turns gets the next one, for the start of it that has waited longest. A start
+   * that takes long gives its turn to others and goes on. Calls onQueued when it has to wait, which takes ten minutes at
+   * most. Throws when the signal is aborted meanwhile.
    */
   run<T>(options: PaceOptions, work: () => Promise<T>): Promise<T>;
 }
 
 interface PaceOptions {
+  accountId: string;
   signal: AbortSignal;
   onQueued: () => Promise<void>;
 }
 
 interface Options {
   load: Pick<MachineLoad, 'isStarved'>;
+  monotonicMs: () => number;
+  cores?: number;
+  turnMs?: number;
   longestWaitMs?: number;
 }
 
-const LONGEST_WAIT_MS = 120_000;
+interface Start {
+  accountId: string;
+  /** Its turn; null: it waits for one. */
+  beganAt: number | null;
+}
+
+const LONGEST_WAIT_MS = 10 * 60_000;
+/** A gateway that has not begun to answer by then waits for something else than CPU time. */
+const TURN_MS = 30_000;
+/** Where all take long, they would only keep each other waiting. */
+const STARVED_TURN_MS = 120_000;
 const POLL_MS = 250;
 
 /** One for all starts of a process. */
-export function createStartPace({ load, longestWaitMs = LONGEST_WAIT_MS }: Options): StartPace {
-  let running = 0;
-  const mayBegin = (): boolean => running === 0 || !load.isStarved();
+export function createStartPace(options: Options): StartPace {
+  const { load, monotonicMs, cores = availableParallelism(), turnMs = TURN_MS, longestWaitMs = LONGEST_WAIT_MS } = options;
+  // In the order in which they came.
+  const starts = new Set<Start>();
+
+  const turns = (): Start[] => {
+    const lastsMs = load.isStarved() ? STARVED_TURN_MS : turnMs;
+    return [...starts].filter(({ beganAt }) => beganAt !== null && monotonicMs() - beganAt < lastsMs);
+  };
+  const mayBegin = (start: Start): boolean => {
+    const taken = turns();
+    return taken.length < (load.isStarved() ? 1 : cores) && nextOf([...starts], taken) === start;
+  };
+
   return {
-    async run({ signal, onQueued }, work) {
-      if (!mayBegin()) await onQueued();
-      const giveUp = AbortSignal.timeout(longestWaitMs);
-      while (!mayBegin() && !giveUp.aborted) await sleep(POLL_MS, undefined, { signal });
-      running += 1;
+    async run({ accountId, signal, onQueued }, work) {
+      const start: Start = { accountId, beganAt: null };
+      starts.add(start);
       try {
+        if (!mayBegin(start)) await onQueued();
+        const giveUp = AbortSignal.timeout(longestWaitMs);
+        while (!mayBegin(start) && !giveUp.aborted) await sleep(POLL_MS, undefined, { signal });
+        start.beganAt = monotonicMs();
         return await work();
       } finally {
-        running -= 1;
+        starts.delete(start);
       }
     },
   };
+}
+
+/** Of those that wait, the first one of the account that has the fewest turns. */
+function nextOf(starts: readonly Start[], turns: readonly Start[]): Start | undefined {
+  const turnsOf = (of: Start): number => turns.filter(({ accountId }) => accountId === of.accountId).length;
+  const waiting = starts.filter(({ beganAt }) => beganAt === null);
+  return waiting.toSorted((one, other) => turnsOf(one) - turnsOf(other))[0];
 }

@@ -110,6 +110,14 @@ export const GATEWAY_SLOW = {
   retryable: true,
 } as const satisfies FailureEntry;
 
+/** What there is to say of an instance whose start waits because too many before it failed, as its `statusReason`. */
+export const START_PAUSED = {
+  code: 'start_paused',
+  message:
+    'Several starts of the instance failed within the last hours, so this one waits for a while, half an hour at most, and then begins by itself.',
+  retryable: true,
+} as const satisfies FailureEntry;
+
 /** What there is to say of an instance that runs, as its `statusReason`. */
 export const INSTANCE_NOTES = {
   file_refused: {

@@ -88,3 +88,23 @@ export function afterDeath(deaths: readonly Date[], now: Date): { recent: Date[]
   const giveUp = recent.length >= MAX_DEATHS;
   return { recent, giveUp, pauseMs: recent.length <= 1 ? 0 : FIRST_PAUSE_MS * 2 ** (recent.length - 2) };
 }
+
+export const FAILED_STARTS_WINDOW_MS = 6 * 60 * 60_000;
+/** No more of them lead to a longer pause. */
+export const MAX_FAILED_STARTS = 50;
+const FIRST_START_PAUSE_MS = 10_000;
+const LONGEST_START_PAUSE_MS = 30 * 60_000;
+
+/**
+ * When a start that is asked for may begin, after starts that failed and gateways that died within six hours; null: at
+ * once. Each five of them double the pause after the last one, up to half an hour, whether they were given up or stopped:
+ * otherwise asking again would keep the machine busy with starts that come to nothing.
+ */
+export function startAfterFailures(failedStarts: readonly Date[], now: Date): Date | null {
+  const times = failedStarts.map((at) => at.getTime()).filter((at) => now.getTime() - at < FAILED_STARTS_WINDOW_MS);
+  const rounds = Math.floor(times.length / MAX_DEATHS);
+  if (rounds === 0) return null;
+  const pauseMs = Math.min(FIRST_START_PAUSE_MS * 2 ** (rounds - 1), LONGEST_START_PAUSE_MS);
+  const notBefore = Math.max(...times) + pauseMs;
+  return notBefore > now.getTime() ? new Date(notBefore) : null;
+}

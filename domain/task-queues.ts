@@ -1,6 +1,6 @@
 /**
- * What each kind of work waits in. A start takes a whole core for some seconds, so starts have slots of their own; and
- * so has the sending to webhooks, whose endpoints may hang.
+ * What each kind of work waits in. Starts may wait for minutes, so they have slots of their own; and so has the
+ * sending to webhooks, whose endpoints may hang.
  */
 export const TASK_QUEUES = {
   lifecycle: 'lifecycle',

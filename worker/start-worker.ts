@@ -84,7 +84,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const activities = createActivities({
     ...{ orm, driver, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
-    startPace: createStartPace({ load }),
+    startPace: createStartPace({ load, monotonicMs }),
   });
   const registry = createMetrics('worker');
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });

@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
@@ -18,8 +17,6 @@ export interface TemporalWorkersOptions {
   workflowBundle?: { codePath: string } | { code: string };
   /** Which build this is. With one, each run stays with the build that began it (PINNED), and that build has to be made current. */
   buildId?: string;
-  /** How many starts at once; by default as many as there are cores. */
-  startSlots?: number;
   /** As which worker Temporal knows this process. */
   identity?: string;
   log: Log;
@@ -33,6 +30,8 @@ export interface TemporalWorkers {
   shutdown(): void;
 }
 
+/** Each of them mostly waits, for its turn (activities/start-pace.ts) or for its gateway. */
+const STARTS = 200;
 /** One per endpoint that something is sent to: each of them mostly waits. */
 const WEBHOOK_SLOTS = 500;
 
@@ -46,12 +45,12 @@ export function bundleWorkflows(log: Log) {
 
 /** Makes the workers, which begin with run(). Rejects when Temporal refuses them. */
 export async function createTemporalWorkers(options: TemporalWorkersOptions): Promise<TemporalWorkers> {
-  const { log, startSlots = availableParallelism() } = options;
+  const { log } = options;
   const workflowBundle = options.workflowBundle ?? (await bundleWorkflows(log));
   const shared = sharedOptions(options);
   const workers = await Promise.all([
     Worker.create({ ...shared, taskQueue: TASK_QUEUES.lifecycle, workflowBundle, maxCachedWorkflows: 200 }),
-    Worker.create({ ...shared, taskQueue: TASK_QUEUES.starts, maxConcurrentActivityTaskExecutions: startSlots }),
+    Worker.create({ ...shared, taskQueue: TASK_QUEUES.starts, maxConcurrentActivityTaskExecutions: STARTS }),
     Worker.create({
       ...shared,
       taskQueue: TASK_QUEUES.maintenance,

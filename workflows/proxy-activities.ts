@@ -19,8 +19,8 @@ const STEP: ActivityOptions = {
 const { startInstance } = proxyActivities<Pick<Activities, 'startInstance'>>({
   ...STEP,
   taskQueue: TASK_QUEUES.starts,
-  // On a busy machine: two minutes for its turn, and five from the spawn on.
-  startToCloseTimeout: '10 minutes',
+  // On a busy machine: ten minutes for its turn, and five from the spawn on.
+  startToCloseTimeout: '20 minutes',
   summary: 'start',
 });
 const { stopInstance } = proxyActivities<Pick<Activities, 'stopInstance'>>({ ...STEP, summary: 'stop' });

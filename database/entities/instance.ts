@@ -79,6 +79,8 @@ const InstanceSchema = defineEntity({
     queuedAt: moment().strictNullable().default(null),
     /** When its gateway died by itself, lately. */
     deaths: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
+    /** When it died or failed to start, for longer, whatever was asked for meanwhile. */
+    failedStarts: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
     /** When its gateway was found broken while it ran, lately. */
     breakdowns: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
     /** The failure with which the next start gives up at once, because another gateway process would not mend it. */

@@ -11,6 +11,7 @@ import { GatewayRefusals } from './20261203-gateway-refusals.ts';
 import { Installation } from './20261204-installation.ts';
 import { UnownedRuntimes } from './20261204-unowned-runtimes.ts';
 import { CountedRows } from './20261205-counted-rows.ts';
+import { FailedStarts } from './20261206-failed-starts.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -29,4 +30,5 @@ export const migrationsList = [
   { name: '20261204-unowned-runtimes', class: UnownedRuntimes },
   { name: '20261205-counted-rows', class: CountedRows },
   { name: '20261204-skill-settings-key', class: SkillSettingsKey },
+  { name: '20261206-failed-starts', class: FailedStarts },
 ];

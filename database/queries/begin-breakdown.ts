@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { STEP_FAILURES } from '../../domain/failures.ts';
 import { afterBreakdown } from '../../domain/gateway-verdict.ts';
 import type { MakeId } from '../../domain/ids.ts';
+import { noteFailedStart } from './failed-starts.ts';
 import { closeInterval } from './intervals.ts';
 import { recordAudit } from './record-audit.ts';
 import { handOverTurns } from './stamp-turns.ts';
@@ -43,7 +44,7 @@ export async function beginBreakdown(em: EntityManager, breakdown: Breakdown): P
         set boot_id = null, kill_first = true, status = 'provisioning', transition_kind = 'recovering',
             transition_started_at = ${now}, transition_attempt = 0, transition_step = null,
             start_not_before = ${now}::timestamptz + ${isLast ? 0 : pauseMs}::int * interval '1 millisecond', breakdowns = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[],
-            give_up_for = ${isLast ? failure : null}, reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}
+            ${noteFailedStart(now)}, give_up_for = ${isLast ? failure : null}, reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}
       where id = ${instanceId}`,
   );
   await run(em, sql`delete from gateway_refusals where instance_id = ${instanceId}`);

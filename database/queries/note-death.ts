@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { afterDeath } from '../../domain/lifecycle.ts';
 import type { DesiredStatus, TransitionKind } from '../../domain/lifecycle.ts';
+import { noteFailedStart } from './failed-starts.ts';
 import { closeInterval, proveEnd } from './intervals.ts';
 import { wakeInstance } from './wake-instance.ts';
 import { query, run, sql } from '../sql.ts';
@@ -76,7 +77,8 @@ async function beginRecovery(em: EntityManager, { deaths }: DyingRow, death: Gat
     sql`update instances
         set boot_id = null, kill_first = ${killFirst}, status = 'provisioning', transition_kind = 'recovering',
             transition_started_at = ${now}, transition_attempt = 0, transition_step = null,
-            start_not_before = ${pauseMs > 0 ? new Date(now.getTime() + pauseMs) : null}, deaths = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[]
+            start_not_before = ${pauseMs > 0 ? new Date(now.getTime() + pauseMs) : null}, deaths = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[],
+            ${noteFailedStart(now)}
       where id = ${instanceId}`,
   );
 }

@@ -3,6 +3,7 @@ import type { StepFailure } from '../../domain/failures.ts';
 import { gaveUpMessage, STEP_FAILURES } from '../../domain/failures.ts';
 import type { MakeId } from '../../domain/ids.ts';
 import { afterDeath } from '../../domain/lifecycle.ts';
+import { noteFailedStart } from './failed-starts.ts';
 import { findLifecycle } from './find-lifecycle.ts';
 import type { InstanceLifecycle } from './find-lifecycle.ts';
 import { closeInterval } from './intervals.ts';
@@ -51,7 +52,7 @@ export async function recordFailedStart(em: EntityManager, options: StartFailure
     await run(
       em,
       sql`update instances
-          set epoch = ${next}, deaths = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[], kill_first = true, boot_id = null, status = 'provisioning',
+          set epoch = ${next}, deaths = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[], ${noteFailedStart(now)}, kill_first = true, boot_id = null, status = 'provisioning',
               start_not_before = ${now}::timestamptz + ${pauseMs}::int * interval '1 millisecond',
               transition_kind = case when transition_kind = 'starting' then 'starting' else 'recovering' end,
               transition_step = null, reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createStartPace } from '../../activities/start-pace.ts';
 import { GatewayConnectError } from '../../runtime/openclaw/gateway-errors.ts';
 import { eventually } from '../support/eventually.ts';
 import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
@@ -8,7 +9,7 @@ import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts'
 let reconciler: ReconcilerUnderTest;
 
 beforeAll(async () => {
-  reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY });
+  reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 8 });
   reconciler.machine.isStarved = true;
 }, GATEWAY_MS);
 afterAll(() => reconciler?.close(), GATEWAY_MS);
@@ -59,6 +60,39 @@ test(
       { status: 'running', transition: null, deaths: 0 },
       { status: 'running', transition: null, deaths: 0 },
     ]);
+  },
+  3 * GATEWAY_MS,
+);
+
+test(
+  'starts whose gateways do not become ready keep no other account from starting',
+  async () => {
+    const { deps, machine } = reconciler;
+    const before = deps.startPace;
+    machine.isStarved = false;
+    deps.startPace = createStartPace({ load: deps.load, monotonicMs: deps.monotonicMs, cores: 1, turnMs: 1_000 });
+    const hanging = [await reconciler.newInstance(), await reconciler.newInstance()];
+    for (const { instanceId, runtimeId } of hanging) {
+      const { stateDir } = reconciler.driver.paths(runtimeId);
+      controlScripted(stateDir).misbehave({ kind: 'start-late', afterMs: 10 * GATEWAY_MS });
+      await reconciler.power(instanceId, 'start');
+      await reconciler.wake(instanceId);
+    }
+    for (const { instanceId } of hanging)
+      await eventually(
+        async () => expect(await reconciler.statusOf(instanceId)).toMatchObject({ step: 'waiting_for_gateway' }),
+        GATEWAY_MS,
+      );
+    const { instanceId } = await reconciler.newInstance();
+    await reconciler.power(instanceId, 'start');
+    await reconciler.reconcile(instanceId);
+    expect(await reconciler.statusOf(instanceId)).toMatchObject({ status: 'running' });
+    for (const hangs of hanging) {
+      expect(await reconciler.statusOf(hangs.instanceId)).toMatchObject({ status: 'provisioning' });
+      await reconciler.power(hangs.instanceId, 'stop');
+      await reconciler.reconcile(hangs.instanceId);
+    }
+    deps.startPace = before;
   },
   3 * GATEWAY_MS,
 );

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { afterDeath, converged, decidePower, nextStep } from '../../domain/lifecycle.ts';
+import { afterDeath, converged, decidePower, MAX_FAILED_STARTS, nextStep, startAfterFailures } from '../../domain/lifecycle.ts';
 import type { LifecycleRow, PowerAction } from '../../domain/lifecycle.ts';
 
 const NEW: LifecycleRow = {
@@ -159,4 +159,29 @@ test('five deaths in ten minutes are too many, and the pauses before them grow',
     giveUp: false,
     recent: [3, 2, 1, 0].map(minutesAgo),
   });
+});
+
+test('a start after five that failed within six hours is given a pause, which each five more double, up to half an hour', () => {
+  const now = new Date('2026-01-01T12:00:00Z');
+  const failed = (count: number, secondsAgo = 0) =>
+    Array.from({ length: count }, () => new Date(now.getTime() - secondsAgo * 1_000));
+  const pauseOf = (failedStarts: Date[]) => {
+    const notBefore = startAfterFailures(failedStarts, now);
+    return notBefore && (notBefore.getTime() - now.getTime()) / 1_000;
+  };
+  expect([0, 4, 5, 9, 10, 15, 40, 45, MAX_FAILED_STARTS].map((count) => pauseOf(failed(count)))).toEqual([
+    null,
+    null,
+    10,
+    10,
+    20,
+    40,
+    1_280,
+    1_800,
+    1_800,
+  ]);
+  // It begins with the last one.
+  expect(pauseOf([...failed(4, 3_600), ...failed(1, 7)])).toBe(3);
+  expect(pauseOf(failed(5, 10))).toBeNull();
+  expect(pauseOf([...failed(4, 6 * 3_600), ...failed(4)])).toBeNull();
 });

@@ -137,7 +137,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
     clock: () => new Date(),
     monotonicMs: () => performance.now(),
     load,
-    startPace: createStartPace({ load }),
+    startPace: createStartPace({ load, monotonicMs: () => performance.now() }),
     makeId,
     log,
     drain: drain.signal,
