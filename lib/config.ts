@@ -1,9 +1,7 @@
 import { isIPv4 } from 'node:net';
-import { totalmem } from 'node:os';
 import { z } from 'zod';
+import { defaultMaxRunning } from './max-running.ts';
 import { readSettingFiles } from './setting-files.ts';
-
-const GIBIBYTE = 1024 ** 3;
 
 /** A setting is wrong or missing. The message names each one and says what to change. */
 export class ConfigError extends Error {}
@@ -101,8 +99,10 @@ export const settingsSchema = z.object({
   MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account that are not gone'),
   MAX_AGENTS_PER_INSTANCE: count.default(100).describe('agents of one instance that are not deleted'),
   MAX_RUNNING: count
-    .default(() => Math.max(1, Math.floor((totalmem() - 2 * GIBIBYTE) / GIBIBYTE)))
-    .describe('gateways that run at once on this machine; default from its memory, one GiB each'),
+    .optional()
+    .describe(
+      'gateways that run at once on this machine; by default as many as its memory holds, with `docker` of `INSTANCE_MEMORY_MB` each beside 3 GiB for the rest, else of 1 GiB each beside 2 GiB',
+    ),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).describe('`postgres://...`; `npm start` brings its own PostgreSQL'),
   TEMPORAL_ADDRESS: z
     .string()
@@ -186,7 +186,8 @@ export const settingsSchema = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
 });
 
-export type Config = z.infer<typeof settingsSchema> & {
+export type Config = Omit<z.infer<typeof settingsSchema>, 'MAX_RUNNING'> & {
+  MAX_RUNNING: number;
   /** The environment itself, for Temporal's own names (TLS, API key), which its library reads. */
   temporalEnv: Record<string, string>;
 };
@@ -207,7 +208,7 @@ export function loadConfig(env: Environment): Config {
   const parsed = settingsSchema.superRefine(relayIsWithinReach).safeParse(given);
   if (!parsed.success) throw refusal(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const temporalEnv = Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('TEMPORAL_')));
-  return { ...parsed.data, temporalEnv };
+  return { ...parsed.data, MAX_RUNNING: parsed.data.MAX_RUNNING ?? defaultMaxRunning(parsed.data), temporalEnv };
 }
 
 /** What is not empty of this environment, with what stands in files (`NAME_FILE`) in place of their names. Throws ConfigError. */

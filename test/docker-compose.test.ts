@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { devServerArguments } from '../local/temporal-arguments.ts';
 import { TEMPORAL_SERVER_VERSION } from '../local/temporal-server.ts';
+import { GIVES_WAY } from '../runtime/docker/container-profile.ts';
 import { runCompose } from './support/docker-compose.ts';
 
 const ROOT = join(import.meta.dirname, '..');
@@ -21,6 +22,8 @@ const service = z.looseObject({
   ports: z.array(z.looseObject({ host_ip: z.string().optional(), published: z.string() })).default([]),
   network_mode: z.string().optional(),
   restart: z.string(),
+  oom_score_adj: z.number().default(0),
+  cpu_shares: z.number().default(1024),
   healthcheck: z.looseObject({ test: z.array(z.string()) }).optional(),
   depends_on: z.record(z.string(), z.looseObject({ condition: z.string() })).default({}),
   deploy: z.looseObject({ resources: z.looseObject({ limits: z.looseObject({ memory: z.string() }) }) }).optional(),
@@ -67,6 +70,13 @@ describe('docker compose config', () => {
     }
     const unchecked = entries.filter(([, { healthcheck }]) => healthcheck === undefined).map(([name]) => name);
     expect(unchecked.toSorted()).toEqual([...ONCE, ...UNCHECKED].toSorted());
+  });
+
+  test('gives memory and CPU time to every service before any instance', () => {
+    for (const [name, { oom_score_adj: score, cpu_shares: shares }] of entries) {
+      expect([name, score < 0 && score < GIVES_WAY.OomScoreAdj]).toEqual([name, true]);
+      expect([name, shares > 1024 && shares > GIVES_WAY.CpuShares]).toEqual([name, true]);
+    }
   });
 
   test('starts each one when what it needs is healthy or done', () => {

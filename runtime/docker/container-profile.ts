@@ -31,6 +31,19 @@ const STOP_TIMEOUT_S = 120;
 /** A port that must be the container's alone, over loopback alone. */
 const PORT_KEY = `${GATEWAY_PORT}/tcp`;
 
+/**
+ * What runs for a customer gives way where memory, CPU time or the disk become scarce: to PostgreSQL, Temporal and our own
+ * processes, which have the engine's defaults or better (docker-compose.yml).
+ */
+export const GIVES_WAY = {
+  // From -1000 to 1000: the kernel ends the highest ones first.
+  OomScoreAdj: 500,
+  // Of 1024 by default.
+  CpuShares: 256,
+  // Of 500 by default; nothing where the kernel does not weigh the disk.
+  BlkioWeight: 100,
+};
+
 /** What keeps a container small and harmless, whatever runs in it. */
 export function hardening({ memoryMb, cpus, pids }: ContainerLimits) {
   return {
@@ -72,6 +85,7 @@ export function gatewayContainer({ name, image, labels, limits, resolvers, state
     StopTimeout: STOP_TIMEOUT_S,
     HostConfig: {
       ...hardening(limits),
+      ...GIVES_WAY,
       NetworkMode: name,
       Dns: resolvers.length === 0 ? [NO_RESOLVER] : resolvers,
       DnsSearch: ['.'],

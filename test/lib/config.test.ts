@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { ConfigError, loadConfig, settingsSchema } from '../../lib/config.ts';
+import { defaultMaxRunning } from '../../lib/max-running.ts';
 import { envExample, settingsPage } from '../../lib/describe-settings.ts';
 
 const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
@@ -48,6 +49,17 @@ test('what is required is enough, and the rest has its defaults', () => {
     WEBHOOK_ALLOW_PRIVATE: false,
     RUNTIME: 'process',
   });
+});
+
+test('as many gateways run by default as the memory holds: in containers what each may take, beside the rest; one at least', () => {
+  const gibibytes = (count: number) => count * 1024 ** 3;
+  const docker = (INSTANCE_MEMORY_MB: number, total: number) =>
+    defaultMaxRunning({ RUNTIME: 'docker', INSTANCE_MEMORY_MB }, gibibytes(total));
+  expect([docker(1_536, 16), docker(1_536, 6), docker(1_536, 5.9), docker(4_096, 16), docker(1_536, 2)]).toEqual([8, 2, 1, 3, 1]);
+  expect(defaultMaxRunning({ RUNTIME: 'process', INSTANCE_MEMORY_MB: 1_536 }, gibibytes(16))).toBe(14);
+  const settings = { ...REQUIRED, RUNTIME: 'docker', INSTANCE_MEMORY_MB: '4096' };
+  expect(loadConfig(settings).MAX_RUNNING).toBe(defaultMaxRunning({ RUNTIME: 'docker', INSTANCE_MEMORY_MB: 4_096 }));
+  expect(loadConfig({ ...settings, MAX_RUNNING: '3' }).MAX_RUNNING).toBe(3);
 });
 
 test('a setting may stand in a file, and a file that cannot be used is named', async () => {

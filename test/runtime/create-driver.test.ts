@@ -10,7 +10,16 @@ test('an instance reaches the relay under the configured address', () => {
 });
 
 test('an operator is told that processes do not isolate tenants', () => {
-  expect(driverWarnings(config).join()).toContain('does not isolate');
+  expect(driverWarnings({ ...config, MAX_RUNNING: 4, INSTANCE_MEMORY_MB: 1_536 }).join()).toContain('does not isolate');
+});
+
+test('an operator is told that more instances may run in containers than the memory of the machine holds', () => {
+  const docker = { RUNTIME: 'docker', INSTANCE_DISK_MB: 2_048, INSTANCE_MEMORY_MB: 1_536 } as const;
+  const totalBytes = 16 * 1024 ** 3;
+  expect(driverWarnings({ ...docker, MAX_RUNNING: 8 }, totalBytes)).toEqual([]);
+  expect(driverWarnings({ ...docker, MAX_RUNNING: 9 }, totalBytes).join()).toContain(
+    'MAX_RUNNING is 9, and the memory of this machine holds 8 instances of 1536 MiB',
+  );
 });
 
 test('an id that could leave the data directory is refused', async () => {

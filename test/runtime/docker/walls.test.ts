@@ -133,6 +133,8 @@ describe('from inside an instance, by the exec of its agent', () => {
             Memory: 1536 * 1024 ** 2,
             MemorySwap: 1536 * 1024 ** 2,
             NanoCpus: 2e9,
+            OomScoreAdj: 500,
+            CpuShares: 256,
             PidsLimit: 512,
             Privileged: false,
             ReadonlyRootfs: true,
