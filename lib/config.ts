@@ -127,6 +127,22 @@ export const settingsSchema = z.object({
     .min(1)
     .optional()
     .describe('with `docker`: another image than the one that `npm run image:build` makes'),
+  INSTANCE_RUNTIME: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be the name of a runtime that the engine knows, such as runsc')
+    .optional()
+    .describe(
+      'with `docker`: what runs the containers of instances, such as `runsc` or `kata`; unset: the default of the engine',
+    ),
+  INSTANCE_FIRST_UID: z.coerce
+    .number()
+    .int()
+    .min(10_000)
+    .max(2 ** 31 - 50_001)
+    .default(1_900_000_000)
+    .describe(
+      'with `docker`: from which number on instances have users of their own, 50,000 of them; no other program may use these',
+    ),
   INSTANCE_MEMORY_MB: z.coerce.number().int().min(1024).default(1536).describe('with `docker`: memory of one instance'),
   INSTANCE_CPUS: z.coerce.number().min(0.1).default(2).describe('with `docker`: processors of one instance'),
   INSTANCE_PIDS: z.coerce.number().int().min(64).default(512).describe('with `docker`: processes and threads of one instance'),

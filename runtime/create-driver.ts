@@ -27,7 +27,7 @@ type DockerSettings = Pick<
   | 'DOCKER_SOCKET'
   | 'EGRESS'
   | 'EGRESS_MAIL'
-  | `INSTANCE_${'IMAGE' | 'DISK_MB' | 'MEMORY_MB' | 'CPUS' | 'PIDS' | 'SUBNETS' | 'DNS' | 'CONNECTIONS' | 'CONNECTIONS_PER_SECOND'}`
+  | `INSTANCE_${'IMAGE' | 'DISK_MB' | 'MEMORY_MB' | 'CPUS' | 'PIDS' | 'SUBNETS' | 'DNS' | 'CONNECTIONS' | 'CONNECTIONS_PER_SECOND' | 'RUNTIME' | 'FIRST_UID'}`
 >;
 
 /** What a driver is made from: of the settings, those that its RUNTIME uses. */
@@ -52,6 +52,8 @@ export function createDriver(config: DriverSettings, deps: DriverDeps | null): R
         socketPath: config.DOCKER_SOCKET,
         image: () => (config.INSTANCE_IMAGE === undefined ? imageName() : Promise.resolve(config.INSTANCE_IMAGE)),
         limits: { memoryMb: config.INSTANCE_MEMORY_MB, cpus: config.INSTANCE_CPUS, pids: config.INSTANCE_PIDS },
+        runtime: config.INSTANCE_RUNTIME,
+        firstUid: config.INSTANCE_FIRST_UID,
         diskMb: config.INSTANCE_DISK_MB,
         walls: {
           relay: { host: config.RELAY_HOST, port: config.RELAY_PORT },

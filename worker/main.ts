@@ -7,6 +7,7 @@ import type { Config } from '../lib/config.ts';
 import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
+import { checkMachine } from '../runtime/docker/check-machine.ts';
 import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
 import { checkStores, refuseForeignVolumes } from '../stores/check-stores.ts';
 import { bundleApart } from './bundle-apart.ts';
@@ -25,7 +26,10 @@ async function run(config: Config, log: Log): Promise<void> {
   for (const warning of driverWarnings(config)) log.warn(warning);
   const orm = await createOrm(config.DATABASE_URL);
   const installationId = await checkStores(orm.em.fork(), { config, randomBytes });
-  if (config.RUNTIME === 'docker') await refuseForeignVolumes(config, installationId);
+  if (config.RUNTIME === 'docker') {
+    await refuseForeignVolumes(config, installationId);
+    for (const warning of await checkMachine(config)) log.warn(warning);
+  }
   const cacheDir = cacheDirOf(process.env);
   const onProgress = (sentence: string): void => log.info(sentence);
   // In containers it is part of their image.

@@ -1,7 +1,8 @@
 import { gatewayCommand } from '../process/gateway-environment.ts';
 import type { RuntimeLayout } from '../process/runtime-layout.ts';
-import { CONFIG_DIR, containerEnvironment, GATEWAY_PORT, PROGRAM, SKILLS_DIR, STATE_DIR, USER } from './in-container.ts';
+import { CONFIG_DIR, containerEnvironment, ENTRYPOINT, GATEWAY_PORT, PROGRAM, SKILLS_DIR, STATE_DIR } from './in-container.ts';
 import type { StateMount } from './instance-storage.ts';
+import type { InstanceUser } from './instance-user.ts';
 
 export interface ContainerLimits {
   memoryMb: number;
@@ -18,6 +19,9 @@ export interface ContainerOptions {
   resolvers: readonly string[];
   state: StateMount;
   layout: RuntimeLayout;
+  user: InstanceUser;
+  /** What runs the container: one of the engine's runtimes, undefined for its default. */
+  runtime: string | undefined;
 }
 
 const MEBIBYTE = 1024 ** 2;
@@ -70,12 +74,17 @@ export function hardening({ memoryMb, cpus, pids }: ContainerLimits) {
 }
 
 /** The body of the engine's create call for the gateway of one runtime. Nothing in it is secret. */
-export function gatewayContainer({ name, image, labels, limits, resolvers, state, layout }: ContainerOptions) {
+export function gatewayContainer(options: ContainerOptions) {
+  const { name, image, labels, limits, resolvers, state, layout, user, runtime } = options;
+  const readOnly = (Source: string, Target: string) => {
+    return { Type: 'bind', Source, Target, ReadOnly: true, BindOptions: { Propagation: 'rprivate' } } as const;
+  };
   return {
     Image: image,
     // A gateway takes up the state of a dead one only under the same host name.
     Hostname: name,
-    User: USER,
+    User: user.name,
+    Entrypoint: ENTRYPOINT,
     Cmd: gatewayCommand(PROGRAM),
     Labels: labels,
     Env: Object.entries(containerEnvironment(limits.memoryMb)).map(([key, value]) => `${key}=${value}`),
@@ -86,6 +95,7 @@ export function gatewayContainer({ name, image, labels, limits, resolvers, state
     HostConfig: {
       ...hardening(limits),
       ...GIVES_WAY,
+      ...(runtime !== undefined && { Runtime: runtime }),
       NetworkMode: name,
       Dns: resolvers.length === 0 ? [NO_RESOLVER] : resolvers,
       DnsSearch: ['.'],
@@ -93,8 +103,10 @@ export function gatewayContainer({ name, image, labels, limits, resolvers, state
       PortBindings: { [PORT_KEY]: [{ HostIp: '127.0.0.1', HostPort: '' }] },
       Mounts: [
         state,
-        { Type: 'bind', Source: layout.configDir, Target: CONFIG_DIR, ReadOnly: true, BindOptions: { Propagation: 'rprivate' } },
-        { Type: 'bind', Source: layout.skillsDir, Target: SKILLS_DIR, ReadOnly: true, BindOptions: { Propagation: 'rprivate' } },
+        readOnly(layout.configDir, CONFIG_DIR),
+        readOnly(layout.skillsDir, SKILLS_DIR),
+        readOnly(user.passwdFile, '/etc/passwd'),
+        readOnly(user.groupFile, '/etc/group'),
       ],
     },
   };

@@ -15,7 +15,7 @@ const binding = z.object({ HostIp: z.string(), HostPort: z.string() });
 const containerSchema = z.looseObject({
   Id: z.string().min(1),
   Image: z.string(),
-  Config: z.looseObject({ Labels: z.record(z.string(), z.string()).nullish() }),
+  Config: z.looseObject({ User: z.string(), Labels: z.record(z.string(), z.string()).nullish() }),
   State: z.looseObject({
     Status: z.string(),
     Running: z.boolean(),

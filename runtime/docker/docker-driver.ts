@@ -35,7 +35,8 @@ import { GATEWAY_PORT, STATE_DIR } from './in-container.ts';
 import { changeFiles } from './instance-files.ts';
 import type { FilesRequest } from './instance-files.ts';
 import { ensureNetwork, removeNetworks } from './instance-network.ts';
-import { ensureStorage, hasStorage, releaseStorage, removeStorage, storageOf } from './instance-storage.ts';
+import { releaseUid } from './instance-user.ts';
+import { accessTo, ensureStorage, hasStorage, releaseStorage, removeStorage } from './instance-storage.ts';
 import { lastTraceOf } from './last-trace.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
@@ -52,6 +53,10 @@ export interface DockerDriverOptions {
   /** The image of instances; asked for when one is to be started. */
   image: () => Promise<string>;
   limits: ContainerLimits;
+  /** One of the engine's; undefined: its default. */
+  runtime: string | undefined;
+  /** From it on instances have users of their own. */
+  firstUid: number;
   /** What one instance may store: the size of its disk. Undefined: no disk, and no limit. */
   diskMb: number | undefined;
   walls: Omit<WallsOptions, 'image'>;
@@ -122,6 +127,7 @@ export class DockerDriver implements RuntimeDriver {
       await removeStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, call.signal));
       await rm(layout.root, { recursive: true, force: true });
       await removeQuarantined(layout);
+      await releaseUid(this.#options.dataDir, runtimeId);
     });
   }
 
@@ -226,13 +232,13 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   #storageOf(runtimeId: string, layout: RuntimeLayout, signal: AbortSignal) {
-    const { image, diskMb } = this.#options;
-    return { runtimeId, layout, image, diskMb, signal };
+    const { image, diskMb, dataDir, firstUid } = this.#options;
+    return { runtimeId, layout, image, diskMb, dataDir, firstUid, signal };
   }
 
   /** A new container each time: its profile is the present one, and nothing of the last one is in its way. */
   async #create(layout: RuntimeLayout, runtimeId: string, signal: AbortSignal): Promise<void> {
-    const { limits, walls, subnets } = this.#options;
+    const { limits, walls, subnets, runtime } = this.#options;
     const image = await this.#options.image();
     // They are everybody's, and this start has only its own runtime's lock.
     const wallsLock = join(dirname(layout.lockFile), '.walls.lock');
@@ -245,7 +251,8 @@ export class DockerDriver implements RuntimeDriver {
     const storage = await ensureStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, signal));
     if (storage.isFull) throw new InstanceDiskFullError(`The disk of ${runtimeId} is full: its gateway cannot start on it.`);
     const { resolvers } = walls;
-    const body = gatewayContainer({ name, image, labels, limits, resolvers, state: storage.mount, layout });
+    const { mount: state, user } = storage;
+    const body = gatewayContainer({ name, image, labels, limits, resolvers, state, layout, user, runtime });
     signal.throwIfAborted();
     await this.#engine.call('POST', '/containers/create', { query: { name }, body });
     await this.#engine.call('POST', `/containers/${name}/start`);
@@ -253,12 +260,10 @@ export class DockerDriver implements RuntimeDriver {
 
   async #changeFiles(runtimeId: string, layout: RuntimeLayout, request: FilesRequest, { signal }: MutationCall): Promise<void> {
     const storage = this.#storageOf(runtimeId, layout, signal);
-    const isRunning = (await this.#find(runtimeId))?.State.Running === true;
-    const state = isRunning
-      ? await storageOf(this.#names, storage)
-      : (await ensureStorage(this.#engine, this.#names, storage)).mount;
+    const container = await this.#find(runtimeId);
+    const { state, user } = await accessTo(this.#engine, this.#names, storage, container);
     const labels = this.#names.labelsOf(runtimeId);
-    await changeFiles(this.#engine, request, { image: await this.#options.image(), state, labels, signal });
+    await changeFiles(this.#engine, request, { image: await this.#options.image(), state, user, labels, signal });
   }
 
   async #hasAny(runtimeId: string, layout: RuntimeLayout): Promise<boolean> {

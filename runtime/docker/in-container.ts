@@ -1,8 +1,6 @@
 import { gatewayEnvironment } from '../process/gateway-environment.ts';
 import type { GatewayProgram } from '../process/gateway-environment.ts';
 
-/** The user that gateways and their agents are, in every container. */
-export const USER = '1000:1000';
 /** The port of a gateway inside its container. */
 export const GATEWAY_PORT = 18_789;
 
@@ -13,6 +11,8 @@ export const CONFIG_DIR = '/etc/openclaw';
 export const SKILLS_DIR = `${STATE_DIR}/skills`;
 /** Our own programs in the image. */
 export const OUR_DIR = '/opt/thermidora';
+/** What runs a program as the user of an instance, whatever its number. */
+export const ENTRYPOINT = ['/usr/bin/tini', '--', `${OUR_DIR}/runtime/image/as-instance.sh`];
 
 export const PROGRAM: GatewayProgram = {
   node: '/usr/local/bin/node',

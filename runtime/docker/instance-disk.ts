@@ -24,12 +24,19 @@ const LIMITS = { memoryMb: 512, cpus: 1, pids: 32 };
 const LOOP_DEVICES = ['b 7:* rwm', 'c 10:237 rwm'];
 
 /**
- * Makes the disk unless it is there, lets it grow to `megabytes`, mends it after a power loss, and mounts it, which a
- * machine that starts does not do. Answers how many MiB are free on it. One call per disk at a time. Throws StorageError
- * when the machine has no room for it or cannot mount it.
+ * Makes the disk unless it is there, lets it grow to `megabytes`, mends it after a power loss, mounts it, which a
+ * machine that starts does not do, and makes `uid` the owner of what is on it. Answers how many MiB are free on it. One
+ * call per disk at a time, while no process of its instance runs. Throws StorageError when the machine has no room for it
+ * or cannot mount it.
  */
-export async function mountDisk(engine: Engine, disk: Disk, megabytes: number, options: DiskOptions): Promise<number> {
-  const output = await runDisk(engine, disk, ['mount', disk.file, String(megabytes), disk.directory], options);
+export async function mountDisk(
+  engine: Engine,
+  disk: Disk,
+  { megabytes, uid }: { megabytes: number; uid: number },
+  options: DiskOptions,
+): Promise<number> {
+  const words = ['mount', disk.file, String(megabytes), disk.directory, String(uid)];
+  const output = await runDisk(engine, disk, words, options);
   const free = output.trim();
   if (!/^\d+$/.test(free)) throw new Error(`The disk ${disk.file} of an instance was not mounted: ${output.slice(-500)}`);
   return Number(free);

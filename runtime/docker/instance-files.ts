@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { InstanceDiskFullError, UnsafePathError } from '../driver.ts';
 import { hardening } from './container-profile.ts';
 import type { Engine } from './engine.ts';
-import { OUR_DIR, PROGRAM, STATE_DIR, USER } from './in-container.ts';
+import { OUR_DIR, PROGRAM, STATE_DIR } from './in-container.ts';
 import type { StateMount } from './instance-storage.ts';
 import { runOnce } from './run-once.ts';
 
@@ -10,6 +10,8 @@ export interface FilesOptions {
   image: string;
   /** What the instance may write, as its gateway has it. */
   state: StateMount;
+  /** The user of the instance, as the engine's create call says it. */
+  user: string;
   labels: Record<string, string>;
   signal: AbortSignal;
 }
@@ -58,10 +60,10 @@ function jsonOf(text: string): unknown {
   }
 }
 
-function filesContainer({ image, state, labels }: FilesOptions) {
+function filesContainer({ image, state, user, labels }: FilesOptions) {
   return {
     Image: image,
-    User: USER,
+    User: user,
     Entrypoint: [PROGRAM.node, '--disable-warning=ExperimentalWarning', SCRIPT],
     Cmd: [],
     Env: [],

@@ -1,12 +1,19 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists } from '../process/missing-files.ts';
+import { exists, textOf } from '../process/missing-files.ts';
+import { replaceFile } from '../process/replace-file.ts';
 import type { RuntimeLayout } from '../process/runtime-layout.ts';
+import { hardening } from './container-profile.ts';
+import type { Container } from './container-state.ts';
 import { orElse } from './engine.ts';
 import type { Engine } from './engine.ts';
-import { STATE_DIR } from './in-container.ts';
+import { OUR_DIR, STATE_DIR } from './in-container.ts';
 import { mountDisk, unmountDisk } from './instance-disk.ts';
 import type { Disk, DiskOptions } from './instance-disk.ts';
+import { ensureUser } from './instance-user.ts';
+import type { InstanceUser } from './instance-user.ts';
 import type { Names } from './names.ts';
+import { runOnce } from './run-once.ts';
 
 /** How a container gets what its instance may write, as the engine's create call says it: a volume, or a disk that is mounted. */
 export type StateMount = VolumeMount | DiskMount;
@@ -35,40 +42,82 @@ export interface StorageOptions {
 
 export interface ReadyStorage {
   mount: StateMount;
+  user: InstanceUser;
   /** No gateway can start on what is left of it. */
   isFull: boolean;
 }
 
+const HAND_OVER = `${OUR_DIR}/runtime/image/hand-over.sh`;
+const HAND_OVER_LIMITS = { memoryMb: 128, cpus: 1, pids: 16 };
 /** A gateway that starts writes a few megabytes. */
 const LEAST_FREE_MB = 8;
 
 /**
- * Makes the storage of a runtime unless it is there and ready. With `diskMb` it is a disk of that size; what was made in
- * one way stays in it. No gateway may run.
+ * Makes the storage of a runtime unless it is there and ready, and all that is in it its user's. With `diskMb` it is a
+ * disk of that size; what was made in one way stays in it. No gateway may run.
  */
 export async function ensureStorage(
   engine: Engine,
   names: Names,
-  options: StorageOptions & { diskMb: number | undefined },
+  options: StorageOptions & { diskMb: number | undefined; dataDir: string; firstUid: number },
 ): Promise<ReadyStorage> {
   const { runtimeId, layout, diskMb, signal } = options;
+  const user = await ensureUser(options);
+  const { uid } = user;
   const name = names.of(runtimeId);
-  const isDisk = (await hasDisk(layout)) || (diskMb !== undefined && !(await hasVolume(engine, name)));
+  const hasOne = await hasVolume(engine, name);
+  const isDisk = (await hasDisk(layout)) || (diskMb !== undefined && !hasOne);
   if (isDisk) {
-    const freeMb = await mountDisk(engine, diskOf(names, options), diskMb ?? 0, await diskOptions(names, options));
-    return { mount: diskMount(names, runtimeId), isFull: freeMb < LEAST_FREE_MB };
+    const size = { megabytes: diskMb ?? 0, uid };
+    const freeMb = await mountDisk(engine, diskOf(names, options), size, await diskOptions(names, options));
+    return { mount: diskMount(names, runtimeId), user, isFull: freeMb < LEAST_FREE_MB };
   }
+  const mount = volumeMount(names, runtimeId);
   // One that is there already stays as it is.
+  if (!hasOne) await rm(ownerFile(layout), { force: true });
   await engine.call('POST', '/volumes/create', { body: { Name: name, Labels: names.labelsOf(runtimeId) }, signal });
-  return { mount: volumeMount(names, runtimeId), isFull: false };
+  if ((await textOf(ownerFile(layout))) !== String(uid)) {
+    await handOver(engine, { mount, uid }, await diskOptions(names, options));
+    await replaceFile(ownerFile(layout), String(uid), 0o600);
+  }
+  return { mount, user, isFull: false };
 }
 
-/** What the container of a running gateway has. */
-export async function storageOf(
+/** Makes a user the owner of all that is in a volume: a new one has that of the image, an old one that of an earlier version. */
+async function handOver(
+  engine: Engine,
+  { mount, uid }: { mount: VolumeMount; uid: number },
+  { image, labels, signal }: DiskOptions,
+): Promise<void> {
+  const body = {
+    Image: image,
+    User: '0:0',
+    Entrypoint: [HAND_OVER],
+    Cmd: [STATE_DIR, String(uid)],
+    Env: [],
+    Labels: labels,
+    WorkingDir: '/',
+    HostConfig: { ...hardening(HAND_OVER_LIMITS), NetworkMode: 'none', CapAdd: ['CHOWN', 'DAC_READ_SEARCH'], Mounts: [mount] },
+  };
+  const { stderr, exitCode } = await runOnce(engine, body, { signal });
+  if (exitCode !== 0) throw new Error(`The files of an instance could not be handed over to its user: ${stderr.slice(-500)}`);
+}
+
+/** What a program needs that changes files of an instance beside its gateway, which runs in this container or not at all. */
+export async function accessTo(
+  engine: Engine,
   names: Names,
-  { runtimeId, layout }: Pick<StorageOptions, 'runtimeId' | 'layout'>,
-): Promise<StateMount> {
-  return (await hasDisk(layout)) ? diskMount(names, runtimeId) : volumeMount(names, runtimeId);
+  options: Parameters<typeof ensureStorage>[2],
+  container: Container | null,
+): Promise<{ state: StateMount; user: string }> {
+  const { runtimeId, layout } = options;
+  if (container?.State.Running) {
+    const state = (await hasDisk(layout)) ? diskMount(names, runtimeId) : volumeMount(names, runtimeId);
+    // One that an earlier version started has another user than the next one.
+    return { state, user: container.Config.User };
+  }
+  const { mount, user } = await ensureStorage(engine, names, options);
+  return { state: mount, user: user.name };
 }
 
 /** Whether anything of it is there. */
@@ -114,6 +163,11 @@ function hasDisk(layout: RuntimeLayout): Promise<boolean> {
 
 async function hasVolume(engine: Engine, name: string): Promise<boolean> {
   return (await engine.find(`/volumes/${name}`)) !== null;
+}
+
+/** Whose the files in the volume are. */
+function ownerFile({ root }: RuntimeLayout): string {
+  return join(root, 'owner');
 }
 
 function diskFileOf({ root }: RuntimeLayout): string {

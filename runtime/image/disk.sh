@@ -2,15 +2,15 @@
 # The disk of one instance: a file system in a file, mounted where its containers bind it from. Runs as root in a container
 # that the driver starts (runtime/docker/instance-disk.ts), one at a time for each disk.
 #
-#   disk.sh mount <file> <MiB> <directory>  makes the disk unless it is there, lets it grow to this size, mounts it, and
-#                                           prints how much room is left on it for its user, in MiB; none when
-#                                           it can hold no more files
-#   disk.sh unmount <directory>             gives its loop device back
+#   disk.sh mount <file> <MiB> <directory> <uid>  makes the disk unless it is there, lets it grow to this size, mounts
+#                                                 it, makes this user the owner of what is on it, and prints how much
+#                                                 room is left on it for that user, in MiB; none when it can hold no
+#                                                 more files
+#   disk.sh unmount <directory>                   gives its loop device back
 #
-# It opens no path on the disk itself: its instance may have put anything there.
+# It reads nothing on the disk itself: its instance may have put anything there.
 set -euo pipefail
 
-OWNER=1000:1000
 # What a new volume takes from the image.
 CONTENT=/home/node/.openclaw
 MEBIBYTE=$((1024 * 1024))
@@ -62,7 +62,7 @@ make() {
     [ "$code" -eq "$BUSY" ] || echo 'no space left on device' >&2
     exit 1
   fi
-  mkfs.ext4 -q -F -m 0 -i 8192 -E "nodiscard,root_owner=$OWNER" -d "$CONTENT" "$file.new"
+  mkfs.ext4 -q -F -m 0 -i 8192 -E nodiscard -d "$CONTENT" "$file.new"
   sync "$file.new"
   mv "$file.new" "$file"
   sync "$(dirname "$file")"
@@ -113,9 +113,10 @@ device_of() {
 }
 
 mount_disk() {
-  local file=$1 bytes=$(($2 * MEBIBYTE)) directory=$3 mebibytes inodes
+  local file=$1 bytes=$(($2 * MEBIBYTE)) directory=$3 uid=$4 mebibytes inodes
   if mountpoint -q "$directory"; then umount "$directory" 2>/dev/null || true; fi
   if ! mountpoint -q "$directory"; then mount_new "$file" "$bytes" "$directory"; fi
+  "$(dirname "$0")/hand-over.sh" "$directory" "$uid"
   read -r mebibytes inodes < <(df --block-size=1M --output=avail,iavail "$directory" | tail -n 1)
   if [ "$inodes" -lt "$LEAST_INODES" ]; then mebibytes=0; fi
   printf '%d\n' "$mebibytes"

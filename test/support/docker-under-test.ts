@@ -46,6 +46,8 @@ export async function openDocker(
       EGRESS: true,
       EGRESS_MAIL: true,
       INSTANCE_CONNECTIONS: true,
+      INSTANCE_RUNTIME: true,
+      INSTANCE_FIRST_UID: true,
       INSTANCE_CONNECTIONS_PER_SECOND: true,
       INSTANCE_DISK_MB: true,
       INSTANCE_IMAGE: true,

@@ -1,13 +1,13 @@
 /** Programs for `node -e` in a container, without a single quote. Their arguments: host, port, how many. */
 
-/** Opens connections, all at once, and prints how many are open when each of them is or is refused. */
+/** Opens connections, all at once, and prints how many are open when each of them is or is refused; with `hold` they stay. */
 export const CONNECT_MANY = `
-  const [host, port, count] = process.argv.slice(1);
+  const [host, port, count, hold] = process.argv.slice(1);
   let open = 0, refused = 0;
   const note = () => {
     if (open + refused < Number(count)) return;
     console.log(JSON.stringify({ open, refused }));
-    process.exit();
+    if (!hold) process.exit();
   };
   for (let n = 0; n < Number(count); n += 1) {
     const socket = require("net").connect(Number(port), host);

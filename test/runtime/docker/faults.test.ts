@@ -71,8 +71,9 @@ describe('what somebody does to the engine’s things by hand is mended by the n
       await docker('rm', '--force', instances.names.of(id));
       await docker('volume', 'rm', instances.names.of(id));
       await driver.ensureRunning(specOf(driver, id), instances.call());
-      expect(await instances.runInside(id, 'ls -d home skills && id -u && touch home/x && stat -c %u .')).toBe(
-        'home\nskills\n1000\n1000\n',
+      const uid = (await instances.runInside(id, 'id -u')).trim();
+      expect(await instances.runInside(id, 'ls -d home skills && touch home/x && stat -c %u . home')).toBe(
+        `home\nskills\n${uid}\n${uid}\n`,
       );
     },
     START_MS,

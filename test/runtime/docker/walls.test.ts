@@ -119,7 +119,8 @@ describe('from inside an instance, by the exec of its agent', () => {
         'CapEff:0000000000000000',
         'CapBnd:0000000000000000',
         'NoNewPrivs:1',
-        '3\n1000\n',
+        // The users of instances begin so.
+        '3\n19000',
         instances.names.of(inside),
       ])
         expect(said).toContain(line);
@@ -127,7 +128,7 @@ describe('from inside an instance, by the exec of its agent', () => {
       expect(inspected).not.toMatch(/gateway-token-of|relay-token/);
       expect(JSON.parse(inspected)).toMatchObject([
         {
-          Config: { User: '1000:1000' },
+          Config: { User: expect.stringMatching(/^19000\d{5}:19000\d{5}$/) },
           HostConfig: {
             CapDrop: ['ALL'],
             Memory: 1536 * 1024 ** 2,
