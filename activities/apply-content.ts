@@ -8,6 +8,7 @@ import { orOvertaken, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
+import { runTransaction } from '../database/run-transaction.ts';
 
 /**
  * Brings a running gateway to the newest agents, files, skills and secrets, without a restart. One that does not take its new
@@ -25,7 +26,8 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     await pushSecrets(deps, attempt, { client, secrets });
     const { refused } = await pushContent(deps, attempt, { client, content, isNew: false });
     const { contentGeneration } = content;
-    orOvertaken(await markContentApplied(orm.em.fork(), { instanceId, epoch: call.epoch, contentGeneration }));
-    if (refused > 0) await noteInstance(orm.em.fork(), { instanceId, note: 'file_refused' });
+    const applied = { instanceId, epoch: call.epoch, contentGeneration };
+    orOvertaken(await runTransaction(orm.em, (em) => markContentApplied(em, applied)));
+    if (refused > 0) await runTransaction(orm.em, (em) => noteInstance(em, { instanceId, note: 'file_refused' }));
   });
 }

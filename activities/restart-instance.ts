@@ -6,6 +6,7 @@ import { orOvertaken, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 import { sightOf } from './stop-instance.ts';
+import { runTransaction } from '../database/run-transaction.ts';
 
 const DRAIN_MS = 30_000;
 
@@ -21,6 +22,7 @@ export function restartInstance(deps: StepDeps, input: StepInput): Promise<void>
     await handOverTurns(deps.orm.em.fork(), instanceId);
     await endGateway(deps, attempt);
     const { restartGeneration } = step.row;
-    orOvertaken(await noteGatewayGone(deps.orm.em.fork(), { instanceId, epoch: call.epoch, restartGeneration }));
+    const gone = { instanceId, epoch: call.epoch, restartGeneration };
+    orOvertaken(await runTransaction(deps.orm.em, (em) => noteGatewayGone(em, gone)));
   });
 }

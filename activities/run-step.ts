@@ -84,7 +84,7 @@ async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal
     signal,
     async enter(what) {
       signal.throwIfAborted();
-      orOvertaken(await markStep(orm.em.fork(), { instanceId, epoch, step: what }));
+      orOvertaken(await runTransaction(orm.em, (em) => markStep(em, { instanceId, epoch, step: what })));
     },
   };
 }

@@ -52,7 +52,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     const { refused } = await pushContent(deps, attempt, { client, content, isNew });
     await proveTurns(client, signal);
     await publish(deps, attempt, { client, content });
-    if (refused > 0) await noteInstance(orm.em.fork(), { instanceId, note: 'file_refused' });
+    if (refused > 0) await runTransaction(orm.em, (em) => noteInstance(em, { instanceId, note: 'file_refused' }));
   });
 }
 
@@ -94,7 +94,8 @@ async function spawn(
     connections.close(runtimeId);
     // Before the spawn: another attempt could not tell how new the gateway is that it adopts.
     const { restartGeneration } = step.row;
-    orOvertaken(await noteGatewayGone(orm.em.fork(), { instanceId, epoch: call.epoch, restartGeneration }));
+    const gone = { instanceId, epoch: call.epoch, restartGeneration };
+    orOvertaken(await runTransaction(orm.em, (em) => noteGatewayGone(em, gone)));
   }
   await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
   await driver.ensureRunning(gatewaySpec(deps, runtimeId, content), call);

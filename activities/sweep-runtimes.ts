@@ -4,6 +4,7 @@ import { askToDeleteOld, findAskedToDelete, noteUnowned, raiseTombstone } from '
 import { StaleEpochError } from '../runtime/driver.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
 import type { StepDeps } from './step-deps.ts';
+import { runTransaction } from '../database/run-transaction.ts';
 
 /** A runtime is made before its row could be missed, but a clock may be off. */
 const LEAST_AGE_MS = 10 * 60_000;
@@ -91,7 +92,7 @@ async function destroyAsked(deps: StepDeps, runtimeId: string, signal: AbortSign
 
 async function destroyGone({ orm, driver, log }: StepDeps, runtimeId: string, signal: AbortSignal): Promise<number> {
   const fence = await driver.fenceOf(runtimeId);
-  const epoch = await raiseTombstone(orm.em.fork(), { runtimeId, fence });
+  const epoch = await runTransaction(orm.em, (em) => raiseTombstone(em, { runtimeId, fence }));
   if (epoch === null) return 0;
   log.warn({ runtimeId }, 'what a deleted instance has left is destroyed');
   await driver.destroy(runtimeId, { epoch, signal });

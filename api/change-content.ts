@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { wakeInstance } from '../database/queries/wake-instance.ts';
+import { changeLifecycle } from '../database/queries/change-lifecycle.ts';
+import { readLifecycle } from '../database/queries/find-lifecycle.ts';
 import { AppError } from '../domain/errors.ts';
-import { query, sql } from '../database/sql.ts';
 
 /**
  * Locks the account's instance for this transaction and makes its next content generation, which the reconciler applies.
@@ -11,21 +11,10 @@ export async function changeContent(
   em: EntityManager,
   { accountId, instanceId }: { accountId: string; instanceId: string },
 ): Promise<number> {
-  const [row] = await query<{ destroyed: boolean }>(
-    em,
-    sql`select desired_status = 'destroyed' as destroyed from instances
-      where id = ${instanceId} and account_id = ${accountId} and deleted_at is null for update`,
-  );
-  if (!row) throw new AppError('not_found', 'Instance not found');
-  if (row.destroyed) throw new AppError('conflict', 'This instance is being deleted.');
-  const [changed] = await query<{ generation: number }>(
-    em,
-    sql`update instances
-        set content_generation = content_generation + 1, reason_code = nullif(reason_code, 'content_drift')
-      where id = ${instanceId}
-     returning content_generation::float8 as generation`,
-  );
+  const row = await readLifecycle(em, instanceId, { lock: true });
+  if (row?.accountId !== accountId || row.deletedAt !== null) throw new AppError('not_found', 'Instance not found');
+  if (row.desiredStatus === 'destroyed') throw new AppError('conflict', 'This instance is being deleted.');
+  const changed = await changeLifecycle(em, { instanceId, happening: { kind: 'content-asked' } });
   if (!changed) throw new Error('a locked instance is gone');
-  await wakeInstance(em, instanceId);
-  return changed.generation;
+  return changed.after.contentGeneration;
 }

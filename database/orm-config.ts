@@ -35,7 +35,7 @@ import { WebhookDelivery } from './entities/webhook-delivery.ts';
 import { Webhook } from './entities/webhook.ts';
 import { migrationsList } from './migrations/list.ts';
 
-const ENTITIES = [
+export const ENTITIES = [
   Account,
   Agent,
   AgentFile,

@@ -17,7 +17,8 @@ export type StepFailure =
 /** What ends an attempt without anything being wrong with the instance: the workflow reads the target again. */
 export type StepInterruption = 'stale_attempt' | 'worker_draining' | 'database_away' | 'gateway_slow';
 
-interface FailureEntry {
+/** Why an instance is not as it is wanted, or what is to be said of it. */
+export interface StatusReason {
   /** `statusReason.code`. */
   code: string;
   /** For the customer: what happened, and what to do. */
@@ -79,7 +80,7 @@ export const STEP_FAILURES = {
   },
   step_timed_out: { code: 'timed_out', message: `The operation took too long. ${TRIED_AGAIN}`, retryable: true },
   unexpected: { code: 'internal_error', message: `Something unexpected went wrong. ${TRIED_AGAIN}`, retryable: true },
-} as const satisfies Record<StepFailure, FailureEntry>;
+} as const satisfies Record<StepFailure, StatusReason>;
 
 const INTERRUPTIONS: readonly string[] = [
   'stale_attempt',
@@ -108,7 +109,7 @@ export const GATEWAY_SLOW = {
   message:
     'The gateway does not answer because it is busy, or because the machine that it runs on is. When it has not answered for several minutes, it is started again.',
   retryable: true,
-} as const satisfies FailureEntry;
+} as const satisfies StatusReason;
 
 /** What there is to say of an instance whose start waits because too many before it failed, as its `statusReason`. */
 export const START_PAUSED = {
@@ -116,7 +117,21 @@ export const START_PAUSED = {
   message:
     'Several starts of the instance failed within the last hours, so this one waits for a while, half an hour at most, and then begins by itself.',
   retryable: true,
-} as const satisfies FailureEntry;
+} as const satisfies StatusReason;
+
+/** What there is to say of an instance that waits for room on the machine, as its `statusReason`. */
+export const NO_CAPACITY = {
+  code: 'no_capacity',
+  message: 'The platform is full. The instance starts by itself as soon as another one stops.',
+  retryable: true,
+} as const satisfies StatusReason;
+
+/** The failures of a gateway that runs, and whether another process would have the same one, so that none is tried. */
+export const GIVEN_UP_AT_ONCE = {
+  gateway_broken: false,
+  gateway_damaged: true,
+  gateway_flood: false,
+} as const satisfies Partial<Record<StepFailure, boolean>>;
 
 /** What there is to say of an instance that runs, as its `statusReason`. */
 export const INSTANCE_NOTES = {
@@ -149,6 +164,6 @@ export const INSTANCE_NOTES = {
     message: 'The gateway did not hold the agents, skills or secrets that it should, so it was given them again.',
     retryable: false,
   },
-} as const satisfies Record<string, FailureEntry>;
+} as const satisfies Record<string, StatusReason>;
 
 export type InstanceNote = keyof typeof INSTANCE_NOTES;

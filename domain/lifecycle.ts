@@ -78,6 +78,13 @@ export function converged(row: LifecycleRow): boolean {
   return nextStep(row) === 'none';
 }
 
+/** Whether its gateway takes messages now. */
+export function takesMessages(
+  row: Pick<LifecycleRow, 'status' | 'desiredStatus' | 'bootId'> & { transitionKind: TransitionKind | null },
+): boolean {
+  return row.status === 'running' && row.desiredStatus === 'running' && row.transitionKind === null && row.bootId !== null;
+}
+
 const DEATH_WINDOW_MS = 10 * 60_000;
 const MAX_DEATHS = 5;
 const FIRST_PAUSE_MS = 1_000;
@@ -89,11 +96,17 @@ export function afterDeath(deaths: readonly Date[], now: Date): { recent: Date[]
   return { recent, giveUp, pauseMs: recent.length <= 1 ? 0 : FIRST_PAUSE_MS * 2 ** (recent.length - 2) };
 }
 
-export const FAILED_STARTS_WINDOW_MS = 6 * 60 * 60_000;
+const FAILED_STARTS_WINDOW_MS = 6 * 60 * 60_000;
 /** No more of them lead to a longer pause. */
 export const MAX_FAILED_STARTS = 50;
 const FIRST_START_PAUSE_MS = 10_000;
 const LONGEST_START_PAUSE_MS = 30 * 60_000;
+
+/** The newest moments at which a gateway died or failed to start, with this one. */
+export function rememberFailedStart(failedStarts: readonly Date[], now: Date): Date[] {
+  const recent = [now, ...failedStarts].filter((at) => now.getTime() - at.getTime() < FAILED_STARTS_WINDOW_MS);
+  return recent.toSorted((a, b) => b.getTime() - a.getTime()).slice(0, MAX_FAILED_STARTS);
+}
 
 /**
  * When a start that is asked for may begin, after starts that failed and gateways that died within six hours; null: at

@@ -72,7 +72,7 @@ export async function reportRefusedRun(
   const { instanceId, bootId } = run;
   const note = NOTES[why];
   if (note) {
-    await noteInstance(deps.orm.em.fork(), { instanceId, note });
+    await runTransaction(deps.orm.em, (em) => noteInstance(em, { instanceId, note }));
     return 'end_turn';
   }
   const sign = SIGNS[why];
@@ -94,7 +94,7 @@ interface Unready {
  */
 export async function reportNotReady(deps: ReportDeps, { instanceId, bootId, failing }: Unready): Promise<void> {
   if (failing.length > 0 && failing.every((name) => name.startsWith(AGENT_DATABASE)))
-    return noteInstance(deps.orm.em.fork(), { instanceId, note: 'agent_damaged' });
+    return runTransaction(deps.orm.em, (em) => noteInstance(em, { instanceId, note: 'agent_damaged' }));
   const refusal: Refusal = { instanceId, bootId, conversationId: null, sign: 'not_ready' };
   if ((await runTransaction(deps.orm.em, (em) => noteRefusal(em, refusal))) !== 'restart') return;
   const failure = failing.includes(STATE_DATABASE) ? 'gateway_damaged' : 'gateway_broken';
@@ -116,7 +116,7 @@ export async function reportFlood(
   deps: ReportDeps,
   { instanceId, bootId }: { instanceId: string; bootId: string },
 ): Promise<void> {
-  await noteInstance(deps.orm.em.fork(), { instanceId, note: 'gateway_flood' });
+  await runTransaction(deps.orm.em, (em) => noteInstance(em, { instanceId, note: 'gateway_flood' }));
   await reportSign(deps, { instanceId, bootId, conversationId: null, sign: 'flooding' });
 }
 

@@ -1,5 +1,6 @@
 import type { InstanceGate } from '../database/queries/accept-turn.ts';
 import { AppError } from '../domain/errors.ts';
+import { takesMessages } from '../domain/lifecycle.ts';
 
 const SOON_SECONDS = 5;
 const LATER_SECONDS = 30;
@@ -10,7 +11,7 @@ const LATER_SECONDS = 30;
  */
 export function requireAccepting(gate: InstanceGate, sentence: (reason: string) => string): string {
   const { status, desiredStatus, transitionKind, bootId } = gate;
-  if (status === 'running' && desiredStatus === 'running' && transitionKind === null && bootId !== null) return bootId;
+  if (bootId !== null && takesMessages(gate)) return bootId;
   const reason = transitionKind ?? (status === 'running' ? 'recovering' : status);
   throw new AppError('instance_not_ready', sentence(reason), {
     reason,

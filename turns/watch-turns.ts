@@ -8,6 +8,7 @@ import { InstanceWatch } from './instance-watch.ts';
 import { MessageWatch } from './message-watch.ts';
 import { reportFlood, reportNotReady } from './report-refusal.ts';
 import type { TurnDeps } from './turn-deps.ts';
+import { runTransaction } from '../database/run-transaction.ts';
 
 export type { WatchedInstance } from '../database/queries/watched-turns.ts';
 
@@ -131,10 +132,8 @@ class Watches {
     const instances = watches.map(({ instance }) => instance);
     const em = this.#deps.orm.em.fork();
     await takeOverTurns(em, instances);
-    await forgetRefusals(
-      em,
-      instances.map(({ instanceId }) => instanceId),
-    );
+    const instanceIds = instances.map(({ instanceId }) => instanceId);
+    await runTransaction(this.#deps.orm.em, (transaction) => forgetRefusals(transaction, instanceIds));
     const duties = await listTurnDuties(em, instances, this.#deps.turnTimeoutMs);
     this.#hasTurns = duties.length > 0;
     const byInstance = Map.groupBy(duties, ({ instanceId }) => instanceId);

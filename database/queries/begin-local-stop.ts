@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 export interface LocalStop {
   instanceId: string;
@@ -16,18 +17,16 @@ export interface LocalStop {
  */
 export async function beginLocalStop(em: EntityManager, runtimeIds: readonly string[], now: Date): Promise<LocalStop[]> {
   if (runtimeIds.length === 0) return [];
-  return query<LocalStop>(
+  const local = await query<{ id: string; runtimeId: string }>(
     em,
-    sql`with local as (
-       select id from instances where runtime_id = any(${[...runtimeIds]}) and deleted_at is null order by id for update
-     )
-     update instances
-        set epoch = epoch + 1,
-            transition_kind = case when desired_status = 'running' then 'restarting' else transition_kind end,
-            transition_started_at = case when desired_status = 'running' then ${now}::timestamptz else transition_started_at end,
-            transition_step = case when desired_status = 'running' then 'draining' else transition_step end
-       from local where instances.id = local.id
-     returning instances.id as "instanceId", runtime_id as "runtimeId", epoch::float8 as epoch,
-               desired_status = 'running' as "isWanted"`,
+    sql`select id, runtime_id as "runtimeId" from instances
+      where runtime_id = any(${[...runtimeIds]}) and deleted_at is null order by id for update`,
   );
+  const stops: LocalStop[] = [];
+  for (const { id: instanceId, runtimeId } of local) {
+    const changed = await changeLifecycle(em, { instanceId, happening: { kind: 'local-stop' }, now });
+    if (changed)
+      stops.push({ instanceId, runtimeId, epoch: changed.after.epoch, isWanted: changed.after.desiredStatus === 'running' });
+  }
+  return stops;
 }

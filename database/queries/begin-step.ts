@@ -1,10 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { nextStep } from '../../domain/lifecycle.ts';
-import type { InstanceStatus, Step, TransitionKind } from '../../domain/lifecycle.ts';
+import type { Step } from '../../domain/lifecycle.ts';
 import { findLifecycle } from './find-lifecycle.ts';
 import type { InstanceLifecycle } from './find-lifecycle.ts';
 import { closeInterval } from './intervals.ts';
-import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 /** A step that changes something. */
 export type WorkingStep = Exclude<Step, 'none'>;
@@ -35,33 +35,11 @@ export async function beginStep(em: EntityManager, options: BeginOptions): Promi
   const row = await findLifecycle(em, instanceId, { lock: true });
   if (!row || row.powerGeneration !== powerGeneration) return { kind: 'overtaken' };
   if (nextStep(row) !== step) return { kind: 'done' };
-  const kind = step === 'apply' ? null : await transitionOf(em, instanceId, step);
-  const status: InstanceStatus = step === 'start' && kind !== 'restarting' ? 'provisioning' : row.status;
-  const epoch = Math.max(row.epoch, fence) + 1;
-  const [begun] = await query<{ startedAt: number | null }>(
-    em,
-    sql`update instances
-        set epoch = ${epoch}, status = ${status}, boot_id = case when ${step === 'start'}::boolean then null else boot_id end,
-            transition_started_at = case when transition_kind is not distinct from ${kind}::text then transition_started_at else ${kind === null ? null : now}::timestamptz end,
-            transition_attempt = case when transition_kind is not distinct from ${kind}::text then transition_attempt else 0 end + ${kind === null ? 0 : 1}::int,
-            transition_kind = ${kind}, transition_step = null, queued_at = null
-      where id = ${instanceId}
-     returning (extract(epoch from transition_started_at) * 1000)::float8 as "startedAt"`,
-  );
+  const begun = await changeLifecycle(em, { instanceId, happening: { kind: 'step-begun', step, fence }, now });
+  if (!begun) throw new Error('a locked instance is gone');
   if (step === 'start') await closeInterval(em, instanceId);
-  return { kind: 'begun', row, epoch, transitionStartedAt: new Date(begun?.startedAt ?? now) };
-}
-
-/** A start goes on with the transition that it belongs to; one that nobody asked for is a recovery. */
-async function transitionOf(em: EntityManager, instanceId: string, step: Exclude<WorkingStep, 'apply'>): Promise<TransitionKind> {
-  if (step === 'stop') return 'stopping';
-  if (step === 'destroy') return 'destroying';
-  if (step === 'restart') return 'restarting';
-  const [row] = await query<{ kind: TransitionKind | null }>(
-    em,
-    sql`select transition_kind as kind from instances where id = ${instanceId}`,
-  );
-  return row?.kind === 'starting' || row?.kind === 'restarting' ? row.kind : 'recovering';
+  const { epoch, transitionStartedAt } = begun.after;
+  return { kind: 'begun', row, epoch, transitionStartedAt: transitionStartedAt ?? now };
 }
 
 interface StepMark {
@@ -71,11 +49,8 @@ interface StepMark {
   step: string;
 }
 
-/** Says what the step does now; false when a newer attempt has begun. */
+/** Says what the step does now, in the caller's transaction; false when a newer attempt has begun. */
 export async function markStep(em: EntityManager, { instanceId, epoch, step }: StepMark): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update instances set transition_step = ${step} where id = ${instanceId} and epoch = ${epoch} returning id`,
-  );
-  return rows.length > 0;
+  const allows = (row: { epoch: number }) => row.epoch === epoch;
+  return (await changeLifecycle(em, { instanceId, happening: { kind: 'step-moved', doing: step }, allows })) !== null;
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { takesMessages } from './lifecycle-sql.ts';
 import { IS_HEAD, SHARD_OWNER, TURN_COLUMNS, TURN_JOINS } from './pending-turns.ts';
 import type { PendingTurn } from './pending-turns.ts';
 import { IS_TRUSTED } from './process-lease.ts';
@@ -14,8 +15,7 @@ export type Claimant =
   /** The step that has just started this gateway process, before it is published. */
   | { kind: 'start'; epoch: number; bootId: string };
 
-const TAKES_MESSAGES = sql`i.status = 'running' and i.desired_status = 'running' and i.transition_kind is null
-  and i.boot_id = m.boot_id`;
+const TAKES_MESSAGES = sql`${takesMessages('i')} and i.boot_id = m.boot_id`;
 
 const PROCESS_TRUSTED = sql`exists (select 1 from processes p where p.id = m.owner and ${IS_TRUSTED})`;
 

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { noteInstance } from './note-instance.ts';
-import { wakeInstance } from './wake-instance.ts';
 import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+import { takesMessages } from './lifecycle-sql.ts';
 
 export interface SettledInstance {
   instanceId: string;
@@ -14,7 +14,7 @@ export interface SettledInstance {
  * all the time.
  */
 const IS_SETTLED = sql`
-  status = 'running' and desired_status = 'running' and deleted_at is null and boot_id is not null and transition_kind is null
+  ${takesMessages('instances')} and deleted_at is null
   and content_generation = applied_content_generation and restart_generation = applied_restart_generation
   and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;
 
@@ -35,13 +35,12 @@ export async function remedyContent(
   em: EntityManager,
   { instanceId, contentGeneration }: { instanceId: string; contentGeneration: number },
 ): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update instances set content_generation = content_generation + 1
-      where id = ${instanceId} and content_generation = ${contentGeneration} and ${IS_SETTLED} returning id`,
-  );
-  if (rows.length === 0) return false;
-  await noteInstance(em, { instanceId, note: 'content_drift' });
-  await wakeInstance(em, instanceId);
-  return true;
+  const [settled] = await query(em, sql`select from instances where id = ${instanceId} and ${IS_SETTLED} for update`);
+  if (!settled) return false;
+  const changed = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'content-drifted' },
+    allows: (row) => row.contentGeneration === contentGeneration,
+  });
+  return changed !== null;
 }

@@ -2,8 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { converged } from '../../domain/lifecycle.ts';
 import type { LifecycleRow } from '../../domain/lifecycle.ts';
 import { closeInterval } from './intervals.ts';
-import { wakeInstance } from './wake-instance.ts';
 import { query, run, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 interface DriftRow extends LifecycleRow {
   id: string;
@@ -86,12 +86,12 @@ export async function noteLostGateway(
   { instanceId, bootId }: RunningRow,
   endedAt: Date | null,
 ): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update instances set boot_id = null, kill_first = true where id = ${instanceId} and boot_id = ${bootId} returning id`,
-  );
-  if (rows.length === 0) return false;
+  const noted = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'found-lost' },
+    allows: (row) => row.bootId === bootId,
+  });
+  if (!noted) return false;
   await closeInterval(em, instanceId, endedAt);
-  await wakeInstance(em, instanceId);
   return true;
 }

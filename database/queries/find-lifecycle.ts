@@ -1,36 +1,52 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { StepFailure } from '../../domain/failures.ts';
+import type { Lifecycle } from '../../domain/happenings.ts';
 import type { LifecycleRow } from '../../domain/lifecycle.ts';
+import { db } from '../db.ts';
 import { query, sql } from '../sql.ts';
 
-/** The row of an instance as far as the reconciler needs it. */
-export interface InstanceLifecycle extends LifecycleRow {
+export const LIFECYCLE_COLUMNS = [
+  'desiredStatus',
+  'status',
+  'powerGeneration',
+  'errorGeneration',
+  'contentGeneration',
+  'appliedContentGeneration',
+  'restartGeneration',
+  'appliedRestartGeneration',
+  'transitionKind',
+  'transitionStartedAt',
+  'transitionAttempt',
+  'transitionStep',
+  'reasonCode',
+  'reasonMessage',
+  'reasonAt',
+  'reasonRetryable',
+  'epoch',
+  'bootId',
+  'killFirst',
+  'startNotBefore',
+  'restartNotBefore',
+  'queuedAt',
+  'deaths',
+  'failedStarts',
+  'breakdowns',
+  'giveUpFor',
+  'deletedAt',
+  'startedAt',
+  'stoppedAt',
+] as const satisfies readonly (keyof Lifecycle)[];
+
+/** What the row of an instance says of its lifecycle. */
+export interface StoredLifecycle extends Lifecycle {
   accountId: string;
   runtimeId: string;
-  epoch: number;
-  killFirst: boolean;
-  startNotBefore: Date | null;
-  restartNotBefore: Date | null;
   hasSlot: boolean;
-  deaths: Date[];
-  /** The failure with which the next start gives up at once; null: it may start. */
-  giveUpFor: StepFailure | null;
+  /** The database's time, at which the transaction began. */
+  databaseNow: Date;
 }
 
-const COLUMNS = sql`
-  account_id as "accountId", runtime_id as "runtimeId", desired_status as "desiredStatus", status,
-  power_generation::float8 as "powerGeneration", error_generation::float8 as "errorGeneration",
-  content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
-  restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
-  boot_id as "bootId", epoch::float8 as epoch, kill_first as "killFirst", (extract(epoch from start_not_before) * 1000)::float8 as "startNotBefore",
-  (extract(epoch from restart_not_before) * 1000)::float8 as "restartNotBefore", has_slot as "hasSlot", to_json(deaths) as deaths,
-  give_up_for as "giveUpFor", deleted_at is not null as "isGone"`;
-
-interface FoundRow extends Omit<InstanceLifecycle, 'hasOpenInterval' | 'deaths' | 'startNotBefore' | 'restartNotBefore'> {
-  startNotBefore: number | null;
-  restartNotBefore: number | null;
-  deaths: string[];
-}
+/** The same, and whether its meter runs: all that decides what is to be done. */
+export type InstanceLifecycle = StoredLifecycle & LifecycleRow;
 
 interface FindOptions {
   /** Holds the row until the end of the transaction. */
@@ -38,28 +54,49 @@ interface FindOptions {
 }
 
 /** Null when there never was such an instance. */
-export async function findLifecycle(
+export async function readLifecycle(
   em: EntityManager,
   instanceId: string,
   { lock }: FindOptions,
+): Promise<StoredLifecycle | null> {
+  const row = await db(em)
+    .selectFrom('Instance')
+    .select([...LIFECYCLE_COLUMNS, 'account', 'runtimeId', 'hasSlot'])
+    .select(sql<number>`(extract(epoch from now()) * 1000)::float8`.as('nowMs'))
+    .where('id', '=', instanceId)
+    .$if(lock, (select) => select.forUpdate())
+    .executeTakeFirst();
+  if (!row) return null;
+  const { account, nowMs, ...lifecycle } = row;
+  return {
+    ...lifecycle,
+    deaths: momentsOf(row.deaths),
+    failedStarts: momentsOf(row.failedStarts),
+    breakdowns: momentsOf(row.breakdowns),
+    accountId: account,
+    databaseNow: new Date(nowMs),
+  };
+}
+
+/** Arrays of moments come as texts. */
+function momentsOf(moments: readonly (Date | string)[]): Date[] {
+  return moments.map((moment) => new Date(moment));
+}
+
+/** Null when there never was such an instance. */
+export async function findLifecycle(
+  em: EntityManager,
+  instanceId: string,
+  options: FindOptions,
 ): Promise<InstanceLifecycle | null> {
-  const [row] = await query<FoundRow>(
-    em,
-    sql`select ${COLUMNS} from instances where id = ${instanceId} ${lock ? sql`for update` : sql``}`,
-  );
+  const row = await readLifecycle(em, instanceId, options);
   if (!row) return null;
   // A statement of its own: what was committed while the first one waited for the lock counts too.
   const [interval] = await query<{ isOpen: boolean }>(
     em,
     sql`select exists (select from runtime_intervals where instance_id = ${instanceId} and ended_at is null) as "isOpen"`,
   );
-  return {
-    ...row,
-    startNotBefore: row.startNotBefore === null ? null : new Date(row.startNotBefore),
-    restartNotBefore: row.restartNotBefore === null ? null : new Date(row.restartNotBefore),
-    deaths: row.deaths.map((at) => new Date(at)),
-    hasOpenInterval: interval?.isOpen ?? false,
-  };
+  return { ...row, hasOpenInterval: interval?.isOpen ?? false, isGone: row.deletedAt !== null };
 }
 
 /** Null when there never was such an instance. */

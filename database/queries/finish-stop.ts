@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { freeSlot } from './slots.ts';
 import { closeInterval, proveEnd } from './intervals.ts';
-import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 interface OfAttempt {
   instanceId: string;
@@ -20,14 +20,14 @@ export async function releaseGateway(
   em: EntityManager,
   { instanceId, epoch, sight = null, killFirst = false }: OfAttempt & { sight?: GatewaySight | null; killFirst?: boolean },
 ): Promise<boolean> {
-  const [row] = await query<{ bootId: string | null }>(
-    em,
-    sql`update instances set boot_id = null, kill_first = kill_first or ${killFirst}::boolean
-      where id = ${instanceId} and epoch = ${epoch} returning old.boot_id as "bootId"`,
-  );
-  if (!row) return false;
+  const released = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'released', killFirst },
+    allows: (row) => row.epoch === epoch,
+  });
+  if (!released) return false;
   await closeInterval(em, instanceId);
-  const { bootId } = row;
+  const { bootId } = released.before;
   if (bootId !== null && sight) await proveEnd(em, { instanceId, bootId, diedAt: sight.isAlive ? null : sight.diedAt });
   return true;
 }
@@ -42,15 +42,12 @@ export async function finishStop(
   em: EntityManager,
   { instanceId, epoch, powerGeneration, maxRunning }: Stopped,
 ): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update instances
-        set status = 'stopped', stopped_at = now(), boot_id = null, kill_first = false, start_not_before = null, deaths = '{}', breakdowns = '{}', give_up_for = null,
-            transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
-            reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
-      where id = ${instanceId} and epoch = ${epoch} and power_generation = ${powerGeneration} returning id`,
-  );
-  if (rows.length === 0) return false;
+  const stopped = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'stopped' },
+    allows: (row) => row.epoch === epoch && row.powerGeneration === powerGeneration,
+  });
+  if (!stopped) return false;
   await closeInterval(em, instanceId);
   await freeSlot(em, instanceId, maxRunning);
   return true;
@@ -63,13 +60,13 @@ interface Gone extends OfAttempt {
 
 /**
  * No gateway runs: whatever restart was asked for is fulfilled by the next one, also when another attempt adopts it.
- * False when a newer attempt has begun.
+ * In the caller's transaction. False when a newer attempt has begun.
  */
 export async function noteGatewayGone(em: EntityManager, { instanceId, epoch, restartGeneration }: Gone): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update instances set kill_first = false, applied_restart_generation = greatest(applied_restart_generation, ${restartGeneration}::bigint)
-      where id = ${instanceId} and epoch = ${epoch} returning id`,
-  );
-  return rows.length > 0;
+  const noted = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'gateway-gone', restartGeneration },
+    allows: (row) => row.epoch === epoch,
+  });
+  return noted !== null;
 }

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, run, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 export interface ContentAgent {
   id: string;
@@ -141,20 +142,15 @@ export async function markAgentsRemoved(em: EntityManager, agentIds: readonly st
   );
 }
 
-/** The gateway holds what it should as of this generation; that it once did not stays said. False when a newer attempt has begun. */
+/** The gateway holds what it should as of this generation, in the caller's transaction. False when a newer attempt has begun. */
 export async function markContentApplied(
   em: EntityManager,
   { instanceId, epoch, contentGeneration }: { instanceId: string; epoch: number; contentGeneration: number },
 ): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update instances
-        set applied_content_generation = greatest(applied_content_generation, ${contentGeneration}::bigint),
-            reason_code = case when reason_code = 'content_drift' then reason_code end,
-            reason_message = case when reason_code = 'content_drift' then reason_message end,
-            reason_at = case when reason_code = 'content_drift' then reason_at end,
-            reason_retryable = case when reason_code = 'content_drift' then reason_retryable end
-      where id = ${instanceId} and epoch = ${epoch} returning id`,
-  );
-  return rows.length > 0;
+  const applied = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'content-applied', contentGeneration },
+    allows: (row) => row.epoch === epoch,
+  });
+  return applied !== null;
 }

@@ -2,6 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { judgeGateway } from '../../domain/gateway-verdict.ts';
 import type { GatewayVerdict, RefusalEvidence, RefusalSign } from '../../domain/gateway-verdict.ts';
 import { query, run, sql } from '../sql.ts';
+import { INSTANCE_NOTES } from '../../domain/failures.ts';
+import { takesMessages } from '../../domain/lifecycle.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+import { readLifecycle } from './find-lifecycle.ts';
 
 export interface Refusal {
   instanceId: string;
@@ -22,7 +26,8 @@ export interface Refusal {
 export async function noteRefusal(em: EntityManager, refusal: Refusal): Promise<GatewayVerdict> {
   const { instanceId, bootId, sign, forMs = 0 } = refusal;
   const conversationId = refusal.conversationId ?? sign;
-  if (!(await takesMessages(em, { instanceId, bootId }))) return 'wait';
+  const row = await readLifecycle(em, instanceId, { lock: true });
+  if (row?.bootId !== bootId || !takesMessages(row)) return 'wait';
   // A refusal that is heard twice, by its event and by the answer to its call, counts once.
   await run(
     em,
@@ -37,19 +42,6 @@ export async function noteRefusal(em: EntityManager, refusal: Refusal): Promise<
     sql`update runtime_intervals set refusing_since = now() where instance_id = ${instanceId} and ended_at is null and refusing_since is null`,
   );
   return judgeGateway(await readEvidence(em, { instanceId, bootId, conversationId, sign }));
-}
-
-async function takesMessages(
-  em: EntityManager,
-  { instanceId, bootId }: Pick<Refusal, 'instanceId' | 'bootId'>,
-): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select id from instances
-      where id = ${instanceId} and boot_id = ${bootId} and status = 'running' and desired_status = 'running' and transition_kind is null
-        for update`,
-  );
-  return rows.length > 0;
 }
 
 interface Refused {
@@ -84,11 +76,11 @@ async function readEvidence(em: EntityManager, { instanceId, bootId, conversatio
 /**
  * Forgets refusals of these instances that came to nothing: of a process that was replaced, of a conversation that was
  * answered since, or of one that was not refused for two minutes; a process that was not ready is asked every three
- * seconds, so ten are enough. Where none is left the meter runs again, as if it had
- * never stopped. An instance whose floods are forgotten does not speak of them any more.
+ * seconds, so ten are enough. Where none is left the meter runs again, as if it had never stopped. An instance whose
+ * floods are forgotten does not speak of them any more. In the caller's transaction.
  */
 export async function forgetRefusals(em: EntityManager, instanceIds: readonly string[]): Promise<void> {
-  await run(
+  const calm = await query<{ instanceId: string }>(
     em,
     sql`with instance as (
        select id, boot_id from instances
@@ -101,16 +93,21 @@ export async function forgetRefusals(em: EntityManager, instanceIds: readonly st
                or exists (select from messages m
                            where m.conversation_id = refusal.conversation_id and m.status = 'completed' and m.ended_at > refusal.last_at))
        returning refusal.instance_id, refusal.boot_id, refusal.conversation_id, refusal.sign
-     ), calm as (
-       update instances set reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
-        where id in (select instance_id from forgotten where sign = 'flooding') and status = 'running' and reason_code = 'gateway_flood'
-     )
+     ), resumed as (
      update runtime_intervals i set refusing_since = null
        from instance
       where i.instance_id = instance.id and i.boot_id = instance.boot_id and i.ended_at is null and i.refusing_since is not null
         and instance.id in (select instance_id from forgotten)
         and not exists (select from gateway_refusals refusal
                          where refusal.instance_id = instance.id and refusal.boot_id = instance.boot_id
-                           and (refusal.instance_id, refusal.boot_id, refusal.conversation_id) not in (select instance_id, boot_id, conversation_id from forgotten))`,
+                           and (refusal.instance_id, refusal.boot_id, refusal.conversation_id) not in (select instance_id, boot_id, conversation_id from forgotten))
+     )
+     select distinct instance_id as "instanceId" from forgotten where sign = 'flooding' order by 1`,
   );
+  for (const { instanceId } of calm)
+    await changeLifecycle(em, {
+      instanceId,
+      happening: { kind: 'calmed' },
+      allows: ({ status, reasonCode }) => status === 'running' && reasonCode === INSTANCE_NOTES.gateway_flood.code,
+    });
 }

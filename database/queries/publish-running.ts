@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { openInterval } from './intervals.ts';
 import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+import { readLifecycle } from './find-lifecycle.ts';
 
 export type PublishOutcome =
   | 'published'
@@ -25,28 +27,18 @@ interface PublishOptions {
  */
 export async function publishRunning(em: EntityManager, options: PublishOptions): Promise<PublishOutcome> {
   const { instanceId, epoch, powerGeneration, contentGeneration, bootId, intervalId } = options;
-  const [row] = await query<{ accountId: string; isCurrent: boolean }>(
-    em,
-    sql`select account_id as "accountId",
-            epoch = ${epoch} and power_generation = ${powerGeneration} and desired_status = 'running' and deleted_at is null as "isCurrent"
-       from instances where id = ${instanceId} for update`,
-  );
-  if (!row?.isCurrent) return 'overtaken';
+  const row = await readLifecycle(em, instanceId, { lock: true });
+  const isCurrent =
+    row?.epoch === epoch && row.powerGeneration === powerGeneration && row.desiredStatus === 'running' && row.deletedAt === null;
+  if (!row || !isCurrent) return 'overtaken';
   // A statement of its own: a turn that was accepted while the first one waited for the lock counts too.
-  const published = await query<{ id: string }>(
+  const [left] = await query(
     em,
-    sql`update instances
-        set status = 'running', boot_id = ${bootId}, started_at = now(), start_not_before = null, error_generation = null,
-            applied_content_generation = greatest(applied_content_generation, ${contentGeneration}::bigint),
-            transition_kind = case when restart_generation > applied_restart_generation then 'restarting' end,
-            transition_started_at = case when restart_generation > applied_restart_generation then now() end,
-            transition_attempt = 0, transition_step = null,
-            reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
-      where id = ${instanceId} and not exists (
-              select from messages where instance_id = instances.id and status = 'pending' and boot_id is distinct from ${bootId})
-     returning id`,
+    sql`select from messages
+      where instance_id = ${instanceId} and status = 'pending' and boot_id is distinct from ${bootId} limit 1`,
   );
-  if (published.length === 0) return 'turns_left';
+  if (left) return 'turns_left';
+  await changeLifecycle(em, { instanceId, happening: { kind: 'published', bootId, contentGeneration } });
   await openInterval(em, { id: intervalId, instanceId, accountId: row.accountId, bootId });
   return 'published';
 }

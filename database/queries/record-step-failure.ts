@@ -1,15 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { StepFailure } from '../../domain/failures.ts';
-import { gaveUpMessage, STEP_FAILURES } from '../../domain/failures.ts';
+import { STEP_FAILURES } from '../../domain/failures.ts';
 import type { MakeId } from '../../domain/ids.ts';
 import { afterDeath } from '../../domain/lifecycle.ts';
-import { noteFailedStart } from './failed-starts.ts';
 import { findLifecycle } from './find-lifecycle.ts';
-import type { InstanceLifecycle } from './find-lifecycle.ts';
 import { closeInterval } from './intervals.ts';
 import { recordAudit } from './record-audit.ts';
 import { freeSlot } from './slots.ts';
-import { query, run, sql } from '../sql.ts';
+import { run, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 interface FailureOptions {
   instanceId: string;
@@ -44,22 +43,16 @@ export async function recordFailedStart(em: EntityManager, options: StartFailure
   const row = await findLifecycle(em, instanceId, { lock: true });
   if (!row || row.powerGeneration !== powerGeneration || row.isGone) return { kind: 'overtaken' };
   const isCounted = epoch !== null && row.epoch !== epoch;
-  const { recent, pauseMs, giveUp } = afterDeath(isCounted ? row.deaths : [...row.deaths, now], now);
-  const { code, message, retryable } = STEP_FAILURES[failure];
-  const isOver = giveUp || isLast || !retryable || row.giveUpFor === failure;
-  const next = isCounted ? row.epoch : Math.max(row.epoch, fence) + 1;
-  if (!isCounted)
-    await run(
-      em,
-      sql`update instances
-          set epoch = ${next}, deaths = ${`{${recent.map((at) => at.toISOString()).join(',')}}`}::timestamptz[], ${noteFailedStart(now)}, kill_first = true, boot_id = null, status = 'provisioning',
-              start_not_before = ${now}::timestamptz + ${pauseMs}::int * interval '1 millisecond',
-              transition_kind = case when transition_kind = 'starting' then 'starting' else 'recovering' end,
-              transition_step = null, reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}
-        where id = ${instanceId}`,
-    );
+  let { deaths } = row;
+  let newest = row.epoch;
+  if (!isCounted) {
+    const failed = await changeLifecycle(em, { instanceId, happening: { kind: 'start-failed', failure, fence }, now });
+    if (!failed) throw new Error('a locked instance is gone');
+    ({ deaths, epoch: newest } = failed.after);
+  }
+  const isOver = afterDeath(deaths, now).giveUp || isLast || !STEP_FAILURES[failure].retryable || row.giveUpFor === failure;
   await closeInterval(em, instanceId);
-  return isOver ? { kind: 'give_up', runtimeId: row.runtimeId, epoch: next } : { kind: 'again' };
+  return isOver ? { kind: 'give_up', runtimeId: row.runtimeId, epoch: newest } : { kind: 'again' };
 }
 
 interface GiveUpOptions extends FailureOptions {
@@ -71,26 +64,22 @@ interface GiveUpOptions extends FailureOptions {
 /** Ends in `error`, in the caller's transaction, unless it was overtaken. Its compute and its turns must have ended. */
 export async function enterError(em: EntityManager, options: GiveUpOptions): Promise<boolean> {
   const { instanceId, epoch, powerGeneration, failure, now, maxRunning, makeId } = options;
-  const row = await findLifecycle(em, instanceId, { lock: true });
-  if (!row || row.epoch !== epoch || row.powerGeneration !== powerGeneration) return false;
-  const { code, retryable } = STEP_FAILURES[failure];
-  await run(
-    em,
-    sql`update instances
-        set status = 'error', error_generation = power_generation, boot_id = null, kill_first = false, start_not_before = null,
-            transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
-            stopped_at = now(), reason_code = ${code}, reason_message = ${gaveUpMessage(failure)}, reason_at = ${now}, reason_retryable = ${retryable}
-      where id = ${instanceId}`,
-  );
+  const ended = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'given-up', failure },
+    now,
+    allows: (row) => row.epoch === epoch && row.powerGeneration === powerGeneration,
+  });
+  if (!ended) return false;
   await closeInterval(em, instanceId);
   await freeSlot(em, instanceId, maxRunning);
-  await auditGivingUp(em, row, instanceId, { now, makeId });
+  await auditGivingUp(em, ended.before, instanceId, { now, makeId });
   return true;
 }
 
 async function auditGivingUp(
   em: EntityManager,
-  { accountId }: InstanceLifecycle,
+  { accountId }: { accountId: string },
   instanceId: string,
   { now, makeId }: { now: Date; makeId: MakeId },
 ): Promise<void> {
@@ -112,12 +101,12 @@ export async function recordFailedChange(
   em: EntityManager,
   { instanceId, powerGeneration, failure, now }: FailureOptions,
 ): Promise<void> {
-  const { code, message, retryable } = STEP_FAILURES[failure];
-  await run(
-    em,
-    sql`update instances set reason_code = ${code}, reason_message = ${message}, reason_at = ${now}, reason_retryable = ${retryable}
-      where id = ${instanceId} and power_generation = ${powerGeneration} and deleted_at is null`,
-  );
+  await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'change-failed', failure },
+    now,
+    allows: (row) => row.powerGeneration === powerGeneration && row.deletedAt === null,
+  });
 }
 
 /**
@@ -128,12 +117,12 @@ export async function giveUpContent(
   em: EntityManager,
   { instanceId, powerGeneration, contentGeneration }: { instanceId: string; powerGeneration: number; contentGeneration: number },
 ): Promise<void> {
-  const [row] = await query<{ id: string }>(
-    em,
-    sql`update instances set applied_content_generation = ${contentGeneration}, epoch = epoch + 1
-      where id = ${instanceId} and power_generation = ${powerGeneration} and applied_content_generation < ${contentGeneration} returning id`,
-  );
-  if (!row) return;
+  const givenUp = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'content-given-up', contentGeneration },
+    allows: (row) => row.powerGeneration === powerGeneration && row.appliedContentGeneration < contentGeneration,
+  });
+  if (!givenUp) return;
   await run(
     em,
     sql`update agents set status = 'error'

@@ -3,6 +3,7 @@ import { closeInterval } from './intervals.ts';
 import { freeSlot } from './slots.ts';
 import { query, run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 const BATCH = 5_000;
 
@@ -62,15 +63,12 @@ interface Destroyed {
 
 /** The instance is gone: a tombstone from now on, in the caller's transaction. False when a newer attempt has begun. */
 export async function finishDestroy(em: EntityManager, { instanceId, epoch, maxRunning }: Destroyed): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update instances
-        set deleted_at = now(), status = 'destroying', boot_id = null, kill_first = false, start_not_before = null, deaths = '{}', breakdowns = '{}', give_up_for = null,
-            transition_kind = null, transition_started_at = null, transition_attempt = 0, transition_step = null,
-            reason_code = null, reason_message = null, reason_at = null, reason_retryable = null
-      where id = ${instanceId} and epoch = ${epoch} and desired_status = 'destroyed' and deleted_at is null returning id`,
-  );
-  if (rows.length === 0) return false;
+  const destroyed = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'destroyed' },
+    allows: (row) => row.epoch === epoch && row.desiredStatus === 'destroyed' && row.deletedAt === null,
+  });
+  if (!destroyed) return false;
   await closeInterval(em, instanceId);
   await freeSlot(em, instanceId, maxRunning);
   return true;

@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { wakeInstance } from './wake-instance.ts';
 import { query, run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 /** Any number that nothing else locks. Taken after the instance's own row. */
 const SLOTS_LOCK = 724_310_378;
@@ -31,22 +32,14 @@ export async function takeSlot(em: EntityManager, { instanceId, maxRunning, now 
   const [taken] = await query<{ id: string }>(
     em,
     sql`${queueWith(instanceId)}
-     update instances set has_slot = true, queued_at = null, transition_step = 'queued'
+     update instances set has_slot = true
       where id = ${instanceId} and (has_slot or (select count(*) from instances where has_slot)
         + (select count(*) from queue join queue own on own.id = instances.id
             where (queue.turn, queue.since, queue.id) < (own.turn, own.since, own.id)) < ${maxRunning})
      returning id`,
   );
-  if (taken) return true;
-  await run(
-    em,
-    sql`update instances
-        set queued_at = coalesce(queued_at, ${now}::timestamptz), transition_step = 'queued', reason_code = 'no_capacity',
-            reason_message = 'The platform is full. The instance starts by itself as soon as another one stops.',
-            reason_at = coalesce(queued_at, ${now}::timestamptz), reason_retryable = true
-      where id = ${instanceId}`,
-  );
-  return false;
+  await changeLifecycle(em, { instanceId, happening: { kind: taken ? 'slot-taken' : 'queued' }, now });
+  return taken !== undefined;
 }
 
 interface TakeOptions {

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, run, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
 
 /** A runtime whose id no row of `instances` has. */
 export interface FoundUnowned {
@@ -65,19 +66,21 @@ export async function countUnowned(em: EntityManager): Promise<{ quarantined: nu
 }
 
 /**
- * Raises the epoch of a deleted instance above the fence of its runtime and answers it; null when no deleted instance
+ * Raises the epoch of a deleted instance above the fence of its runtime, in the caller's transaction, and answers it; null when no deleted instance
  * has this runtime. It is the proof that the storage may go.
  */
 export async function raiseTombstone(
   em: EntityManager,
   { runtimeId, fence }: { runtimeId: string; fence: number },
 ): Promise<number | null> {
-  const [row] = await query<{ epoch: number }>(
+  const [tombstone] = await query<{ id: string }>(
     em,
-    sql`update instances set epoch = greatest(epoch, ${fence}::bigint) + 1 where runtime_id = ${runtimeId} and deleted_at is not null
-     returning epoch::float8 as epoch`,
+    sql`select id from instances where runtime_id = ${runtimeId} and deleted_at is not null`,
   );
-  return row?.epoch ?? null;
+  if (!tombstone) return null;
+  const happening = { kind: 'tombstone-raised', fence } as const;
+  const raised = await changeLifecycle(em, { instanceId: tombstone.id, happening });
+  return raised?.after.epoch ?? null;
 }
 
 /** Takes a runtime out of the list, in the transaction that makes its instance. */

@@ -32,7 +32,7 @@ const note = (refusal: Partial<Refusal> = {}) =>
   );
 const begin = (failure: 'gateway_broken' | 'gateway_damaged' = 'gateway_broken', bootId = 'boot_1', now = new Date()) =>
   runTransaction(database.orm.em, (em) => beginBreakdown(em, { instanceId, bootId, failure, now, makeId }));
-const forget = () => forgetRefusals(database.orm.em.fork(), [instanceId]);
+const forget = () => runTransaction(database.orm.em, (em) => forgetRefusals(em, [instanceId]));
 
 /** The id of a turn that was sent to the gateway. */
 async function newSentTurn(): Promise<string> {

@@ -1,0 +1,24 @@
+import { sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
+
+// What domain/lifecycle.ts decides of one row, for statements that look at many. A test compares them over all states.
+
+/** `takesMessages` for the row of `instances` of this name. */
+export function takesMessages(instance: 'instances' | 'i'): Sql {
+  const column = (name: string): Sql => sql.ref(`${instance}.${name}`);
+  return sql`${column('status')} = 'running' and ${column('desired_status')} = 'running'
+    and ${column('transition_kind')} is null and ${column('boot_id')} is not null`;
+}
+
+/** `nextStep` is something for this row of `instances`. */
+export const IS_UNCONVERGED = sql`
+  deleted_at is null
+  and (desired_status = 'destroyed'
+       or not (status = 'error' and error_generation is not distinct from power_generation)
+          and case when desired_status = 'stopped'
+                   then status <> 'stopped' or boot_id is not null
+                        or exists (select from runtime_intervals where instance_id = instances.id and ended_at is null)
+                   else status <> 'running' or boot_id is null
+                        or restart_generation > applied_restart_generation or content_generation > applied_content_generation
+                        or not exists (select from runtime_intervals where instance_id = instances.id and ended_at is null)
+              end)`;

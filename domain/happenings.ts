@@ -1,0 +1,86 @@
+import type { GIVEN_UP_AT_ONCE, InstanceNote, StepFailure } from './failures.ts';
+import type { DesiredStatus, InstanceStatus, PowerAction, Step, TransitionKind } from './lifecycle.ts';
+
+/** What is wanted of an instance and how it stands: the columns of its row that only `next` changes. */
+export interface Lifecycle {
+  desiredStatus: DesiredStatus;
+  status: InstanceStatus;
+  powerGeneration: number;
+  errorGeneration: number | null;
+  contentGeneration: number;
+  appliedContentGeneration: number;
+  restartGeneration: number;
+  appliedRestartGeneration: number;
+  transitionKind: TransitionKind | null;
+  transitionStartedAt: Date | null;
+  transitionAttempt: number;
+  transitionStep: string | null;
+  reasonCode: string | null;
+  reasonMessage: string | null;
+  reasonAt: Date | null;
+  reasonRetryable: boolean | null;
+  epoch: number;
+  bootId: string | null;
+  killFirst: boolean;
+  startNotBefore: Date | null;
+  restartNotBefore: Date | null;
+  queuedAt: Date | null;
+  deaths: Date[];
+  failedStarts: Date[];
+  breakdowns: Date[];
+  giveUpFor: StepFailure | null;
+  deletedAt: Date | null;
+  startedAt: Date | null;
+  stoppedAt: Date | null;
+}
+
+/** Why a gateway that runs is taken out of use. */
+export type BreakdownFailure = keyof typeof GIVEN_UP_AT_ONCE;
+
+/** Everything that can happen to an instance. */
+export type Happening =
+  /** It was asked to start, stop or be deleted. */
+  | { kind: 'power-asked'; action: PowerAction }
+  /** An operator wants it looked at again, also when its last start has ended in `error`. */
+  | { kind: 'look-asked' }
+  /** A secret changed, which needs a new gateway process. */
+  | { kind: 'restart-asked' }
+  /** Its agents, files or skills changed. */
+  | { kind: 'content-asked' }
+  /** Its gateway did not hold what it should. */
+  | { kind: 'content-drifted' }
+  /** The machine has no room for it. */
+  | { kind: 'queued' }
+  | { kind: 'slot-taken' }
+  /** An attempt of a step begins. `fence`: the highest epoch that has changed its runtime. */
+  | { kind: 'step-begun'; step: Exclude<Step, 'none'>; fence: number }
+  /** The attempt does something else now, for `transition.step`. */
+  | { kind: 'step-moved'; doing: string }
+  /** A gateway takes messages from now on, and holds the content of this generation. */
+  | { kind: 'published'; bootId: string; contentGeneration: number }
+  | { kind: 'content-applied'; contentGeneration: number }
+  /** No further try is made to bring the content of this generation to its gateway. */
+  | { kind: 'content-given-up'; contentGeneration: number }
+  /** Its gateway is about to be ended by us. */
+  | { kind: 'released'; killFirst: boolean }
+  /** No gateway runs: restarts up to this generation are fulfilled by the next one. */
+  | { kind: 'gateway-gone'; restartGeneration: number }
+  | { kind: 'stopped' }
+  | { kind: 'destroyed' }
+  /** Its gateway ended by itself. `killFirst`: it may still be there. */
+  | { kind: 'died'; endedAt: Date | null; killFirst: boolean }
+  /** Its gateway had ended without anybody noting it. */
+  | { kind: 'found-lost' }
+  | { kind: 'broke-down'; failure: BreakdownFailure }
+  | { kind: 'start-failed'; failure: StepFailure; fence: number }
+  /** No further start is tried. */
+  | { kind: 'given-up'; failure: StepFailure }
+  /** A step other than a start failed. */
+  | { kind: 'change-failed'; failure: StepFailure }
+  | { kind: 'noted'; note: InstanceNote }
+  /** Its gateway floods no more. */
+  | { kind: 'calmed' }
+  /** The control plane of this machine ends: an instance that is wanted to run runs again at its next start. */
+  | { kind: 'local-stop' }
+  /** The storage of a deleted instance goes: nothing of an earlier attempt counts any more. */
+  | { kind: 'tombstone-raised'; fence: number };
