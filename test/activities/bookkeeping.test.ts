@@ -103,7 +103,7 @@ test('five deaths end in error, which says why, holds no slot, and is what a new
   expect(await stepOf(instanceId)).toBe('none');
   await reconciler.power(instanceId, 'start');
   expect(await reconciler.statusOf(instanceId)).toMatchObject({ status: 'provisioning', reason: 'start_paused', deaths: 0 });
-  expect(await stepOf(instanceId)).toBe('start');
+  expect(await stepOf(instanceId)).toBe('wait');
   await free(instanceId);
 });
 
