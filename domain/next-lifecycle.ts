@@ -255,6 +255,8 @@ function startFailed(
     deaths: recent,
     failedStarts: rememberFailedStart(row.failedStarts, now),
     transitionKind: row.transitionKind === 'starting' ? 'starting' : 'recovering',
+    // Null where the attempt failed before it began.
+    transitionStartedAt: row.transitionStartedAt ?? now,
     transitionStep: null,
   };
 }
