@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.ts';
 import type { MachineLoad } from '../lib/machine-load.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import { turnSettings } from '../turns/turn-deps.ts';
 import type { TurnDeps } from '../turns/turn-deps.ts';
 import type { StartPace } from './start-pace.ts';
 
@@ -14,7 +15,10 @@ export interface StepDeps {
   orm: MikroORM;
   driver: RuntimeDriver;
   connections: GatewayConnections;
-  config: Pick<Config, 'MASTER_KEYS' | 'MODELS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS' | 'QUARANTINE_DAYS'>;
+  config: Pick<
+    Config,
+    'MASTER_KEYS' | 'MODELS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT' | 'QUARANTINE_DAYS'
+  >;
   clock: Clock;
   monotonicMs: () => number;
   load: Pick<MachineLoad, 'isStarved'>;
@@ -26,5 +30,5 @@ export interface StepDeps {
 }
 
 export function turnDepsOf({ orm, makeId, clock, log, config }: StepDeps): TurnDeps {
-  return { orm, makeId, clock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS };
+  return { orm, makeId, clock, log, ...turnSettings(config) };
 }

@@ -1,5 +1,6 @@
 import { Context } from '@temporalio/activity';
 import { findDrift, findRunning, noteLostGateway, tidyUp } from '../database/queries/find-drift.ts';
+import { addUpStoredBytes } from '../database/queries/stored-bytes.ts';
 import { wakeQueued } from '../database/queries/slots.ts';
 import { wakeInstance } from '../database/queries/wake-instance.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -39,6 +40,7 @@ export async function sweepDrift(deps: StepDeps): Promise<Sweep> {
 async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   const { orm, driver, config, log } = deps;
   await tidyUp(orm.em.fork());
+  await addUpStoredBytes(orm.em.fork(), signal);
   const runtimes = await driver.list();
   const lost = await noteLost(deps, runtimes);
   const woken = lost + (await wake(deps, await findDrift(orm.em.fork())));

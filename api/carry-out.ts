@@ -5,6 +5,7 @@ import { auditCall } from './audit.ts';
 import type { AnyCall, Operation } from './define-operation.ts';
 import { EventStream } from './event-stream.ts';
 import type { Idempotency, KeyedCall, Recorded } from './idempotency.ts';
+import { requireStorage } from './require-storage.ts';
 
 export interface Work {
   operation: Operation;
@@ -61,6 +62,7 @@ function perform({ operation, call, keyed, idempotency }: Work, prepared: unknow
 
 async function loadAndHandle(operation: Operation, call: AnyCall, prepared: unknown, em: EntityManager) {
   const loaded = await operation.load?.({ ...call, em });
+  if (operation.stores && call.actor?.kind === 'account') await requireStorage(em, call.actor.accountId, call.deps.config);
   return { handled: await operation.handle({ ...call, em, loaded, prepared }) };
 }
 

@@ -51,6 +51,8 @@ export interface OperationFacts {
   /** Whether an `Idempotency-Key` is honoured: every authenticated call that changes something. */
   idempotent: boolean;
   bodyLimitBytes?: number;
+  /** It makes what the account stores grow: refused with `payload_too_large` while that is all that it may store. */
+  stores?: true;
   /** The codes it may answer beside the standing ones (`standing-errors.ts`). */
   errors: readonly ErrorCode[];
 }

@@ -17,6 +17,7 @@ import { createSkillCatalogue } from '../runtime/openclaw/skill-catalogue.ts';
 import { checkStores } from '../stores/check-stores.ts';
 import { createGatewayConnections } from '../turns/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
+import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnSender } from '../turns/turn-sender.ts';
 import { createRequestMetrics } from './api-metrics.ts';
 import { createApp } from './app.ts';
@@ -55,7 +56,7 @@ async function run(config: Config, env: Record<string, string | undefined>, log:
   const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
   const lease = createProcessLease({ orm: reserved, kind: 'api', makeId, log });
   await lease.start();
-  const turnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS };
+  const turnDeps = { orm, makeId, clock: systemClock, log, ...turnSettings(config) };
   const turnSender = createTurnSender({ ...turnDeps, connections, lease, notifications });
 
   const deps = {

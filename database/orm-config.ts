@@ -27,6 +27,8 @@ import { Process } from './entities/process.ts';
 import { RateWindow } from './entities/rate-window.ts';
 import { RuntimeInterval } from './entities/runtime-interval.ts';
 import { SkillFile } from './entities/skill-file.ts';
+import { StoredBytesChange } from './entities/stored-bytes-change.ts';
+import { StoredBytes } from './entities/stored-bytes.ts';
 import { Transfer } from './entities/transfer.ts';
 import { UnownedRuntime } from './entities/unowned-runtime.ts';
 import { WatchShard } from './entities/watch-shard.ts';
@@ -63,6 +65,8 @@ export const ENTITIES = [
   RateWindow,
   RuntimeInterval,
   SkillFile,
+  StoredBytes,
+  StoredBytesChange,
   Transfer,
   UnownedRuntime,
   WatchShard,

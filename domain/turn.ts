@@ -19,5 +19,8 @@ export type TurnEnd =
 /** So much of what an agent says is kept and shown, in bytes of UTF-8. What was longer is marked `contentTruncated`. */
 export const MAX_CONTENT_BYTES = 1024 ** 2;
 
+/** The same, while the account stores all that it may. */
+export const MAX_CONTENT_BYTES_WHEN_FULL = 1024;
+
 /** How many turns of one conversation may wait behind the one that runs. */
 export const MAX_WAITING_TURNS = 32;

@@ -8,6 +8,7 @@ export class ConfigError extends Error {}
 
 const port = z.coerce.number().int().min(1).max(65_535);
 const count = z.coerce.number().int().min(1);
+const days = count.max(3_650);
 const list = z
   .string()
   .default('')
@@ -98,6 +99,11 @@ export const settingsSchema = z.object({
     .describe('calls of one account that wait for a reply or an instance, or stream, in one API process'),
   MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account that are not gone'),
   MAX_AGENTS_PER_INSTANCE: count.default(100).describe('agents of one instance that are not deleted'),
+  MAX_STORED_MB_PER_ACCOUNT: count
+    .default(10_240)
+    .describe(
+      'what one account may store in the database: messages, events, files, skills, secrets, jobs, deliveries; more is 413',
+    ),
   MAX_RUNNING: count
     .optional()
     .describe(
@@ -195,10 +201,12 @@ export const settingsSchema = z.object({
   WEBHOOK_ALLOW_PRIVATE: z.stringbool().default(false).describe('allow http and private webhook targets'),
   TURN_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(1_800_000).describe('how long a turn may run'),
   DATA_DIR: z.string().min(1).default('.thermidora').describe('what one machine keeps'),
-  QUARANTINE_DAYS: count
-    .max(3_650)
-    .default(7)
-    .describe('how long storage that no instance owns is kept in quarantine before it is deleted'),
+  QUARANTINE_DAYS: days.default(7).describe('how long storage that no instance owns is kept in quarantine before it is deleted'),
+  AUDIT_DAYS: days.default(365).describe('how long lines of the audit are kept'),
+  MODEL_CALL_DAYS: days.default(400).describe('how long model calls are kept, from which usage is counted in tokens'),
+  TOMBSTONE_DAYS: days
+    .default(90)
+    .describe('how long rows of deleted instances and agents and of revoked keys are kept; those that were billed stay'),
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
 });
 

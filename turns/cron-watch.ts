@@ -25,7 +25,7 @@ import { noteSeenCron } from './note-cron.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
-type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
+type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log' | 'maxStoredBytes'>;
 
 /** Answers are kept until the gateway says that their run is over. */
 const REMEMBERED = { texts: 50, characters: 8 * 1024 ** 2 };
@@ -97,10 +97,10 @@ export class CronWatch {
   async #record(run: CronRun, heard: string | null): Promise<void> {
     if (run.status === 'skipped') return;
     const text = run.status === 'ok' ? await this.#textOf(run, heard) : null;
-    const { makeId, clock } = this.#deps;
+    const { makeId, clock, maxStoredBytes } = this.#deps;
     const error = text ? null : errorOf(run, await hasNextRun(this.#em(), this.#jobOf(run)));
     const result = resultOf(this.#instanceId, run, { text, error });
-    await runTransaction(this.#deps.orm.em, (em) => recordCronRun(em, result, { makeId, now: clock() }));
+    await runTransaction(this.#deps.orm.em, (em) => recordCronRun(em, result, { makeId, now: clock(), maxStoredBytes }));
   }
 
   #jobOf({ jobId: gatewayJobId }: CronRun) {

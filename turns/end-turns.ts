@@ -10,11 +10,13 @@ export { handOverTurns } from '../database/queries/stamp-turns.ts';
 /** How many turns of an instance run or wait inside its gateway: what a drain waits for. */
 export const runningTurns = countTurnsInFlight;
 
-type EndDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock'>;
+type EndDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'maxStoredBytes'>;
 
 /** Ends a turn as its gateway says that it ended. False when it has ended already, whoever saw that, or is gone. */
-export async function endTurn({ orm, makeId, clock }: EndDeps, messageId: string, end: TurnEnd): Promise<boolean> {
-  return runTransaction(orm.em, (em) => completeReply(em, messageId, end, { makeId, now: clock(), abortDue: false }));
+export async function endTurn(deps: EndDeps, messageId: string, end: TurnEnd): Promise<boolean> {
+  const { orm, makeId, clock, maxStoredBytes } = deps;
+  const options = { makeId, now: clock(), maxStoredBytes, abortDue: false };
+  return runTransaction(orm.em, (em) => completeReply(em, messageId, end, options));
 }
 
 /**
@@ -22,12 +24,12 @@ export async function endTurn({ orm, makeId, clock }: EndDeps, messageId: string
  * whoever has the gateway aborts it, and no re-run of it is ever reported.
  */
 export async function endTurnFirst(deps: EndDeps, messageId: string, end: TurnEnd): Promise<'ended' | 'was-ended' | 'gone'> {
-  const { orm, makeId, clock } = deps;
+  const { orm, makeId, clock, maxStoredBytes } = deps;
   return runTransaction(orm.em, async (em) => {
     const turn = await lockTurn(em, messageId);
     if (!turn) return 'gone';
     const abortDue = turn.attempt > 0;
-    const ended = await completeReply(em, messageId, end, { makeId, now: clock(), abortDue });
+    const ended = await completeReply(em, messageId, end, { makeId, now: clock(), maxStoredBytes, abortDue });
     return ended ? 'ended' : 'was-ended';
   });
 }

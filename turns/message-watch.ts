@@ -9,7 +9,7 @@ import { listSessionsSince, unpromptedRuns } from '../runtime/openclaw/unprompte
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
-type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
+type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log' | 'maxStoredBytes'>;
 
 /** A run may have begun so long before its conversation was last read. */
 const LATE_MS = 10 * 60_000;
@@ -56,7 +56,7 @@ export class MessageWatch {
   async #readConversation(sessionKey: string): Promise<void> {
     const gatewayAgentId = agentOfConversation(sessionKey);
     if (gatewayAgentId === null) return;
-    const { makeId, clock } = this.#deps;
+    const { makeId, clock, maxStoredBytes } = this.#deps;
     const instanceId = this.#instanceId;
     const history = await readHistory(this.#client, { sessionKey, keys: [], signal: this.#recorder.signal });
     const runs = unpromptedRuns(history, isTurnKey);
@@ -70,7 +70,7 @@ export class MessageWatch {
       if (recorded.has(runOccurrence(runId))) continue;
       const saidAt = atMs === null ? null : new Date(atMs);
       const message = { instanceId, gatewayAgentId, runId, conversationId, saidAt, content: text, finishReason };
-      await runTransaction(this.#deps.orm.em, (em) => recordUnprompted(em, message, { makeId, now: clock() }));
+      await runTransaction(this.#deps.orm.em, (em) => recordUnprompted(em, message, { makeId, now: clock(), maxStoredBytes }));
     }
   }
 

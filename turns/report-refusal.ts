@@ -19,7 +19,7 @@ export interface RefusedTurn {
   conversationId: string;
 }
 
-type ReportDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log'>;
+type ReportDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log' | 'maxStoredBytes'>;
 
 /** What a refusal says of the gateway process; null when it is about one turn only. */
 const SIGNS: Record<RefusalReason, RefusalSign | null> = {

@@ -1,6 +1,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { MakeId } from '../domain/ids.ts';
 import type { Clock } from '../lib/clock.ts';
+import type { Config } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
 
 /** What everything that moves turns needs. */
@@ -11,4 +12,16 @@ export interface TurnDeps {
   log: Log;
   /** How long a turn may run, from when it was first sent. */
   turnTimeoutMs: number;
+  /** How many bytes one account may store. */
+  maxStoredBytes: number;
+}
+
+const MEBIBYTE = 1024 ** 2;
+
+/** What the settings say about turns. */
+export function turnSettings({
+  TURN_TIMEOUT_MS,
+  MAX_STORED_MB_PER_ACCOUNT,
+}: Pick<Config, 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT'>): Pick<TurnDeps, 'turnTimeoutMs' | 'maxStoredBytes'> {
+  return { turnTimeoutMs: TURN_TIMEOUT_MS, maxStoredBytes: MAX_STORED_MB_PER_ACCOUNT * MEBIBYTE };
 }

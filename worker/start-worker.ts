@@ -19,6 +19,7 @@ import { createSafeFetch } from '../lib/safe-fetch.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { createGatewayConnections } from '../turns/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
+import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';
 import { keepTemporalWorkers } from './keep-temporal-workers.ts';
 import { stopLocally } from './local-stop.ts';
@@ -69,7 +70,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   await lease.start();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const temporal = openTemporalLink(config, log);
-  const turnWatches = createTurnWatches({ orm, makeId, clock, log, turnTimeoutMs: config.TURN_TIMEOUT_MS, notifications });
+  const turnWatches = createTurnWatches({ orm, makeId, clock, log, ...turnSettings(config), notifications });
   const leases = startShardLeases({
     orm: reserved,
     processId: () => lease.id(),
@@ -90,7 +91,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
   const safeFetch = createSafeFetch({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE });
   const webhookActivities = createWebhookActivities({
-    ...{ orm, notifications, encryption, safeFetch, makeId, clock, monotonicMs, random, log, drain: drain.signal },
+    ...{ orm, notifications, encryption, safeFetch, makeId, clock, monotonicMs, random, log, drain: drain.signal, keep: config },
     onAttempt: registerWebhookMetrics(registry, { orm }),
   });
   const workers = keepTemporalWorkers({

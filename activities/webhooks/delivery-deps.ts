@@ -4,6 +4,7 @@ import type { MakeId } from '../../domain/ids.ts';
 import type { Random } from '../../domain/retry-schedule.ts';
 import type { AttemptOutcome } from '../../domain/webhook-health.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { Config } from '../../lib/config.ts';
 import type { Encryption } from '../../lib/encryption.ts';
 import type { Log } from '../../lib/log.ts';
 import type { SafeFetch } from '../../lib/safe-fetch.ts';
@@ -16,6 +17,8 @@ export interface DeliveryDeps {
   safeFetch: Pick<SafeFetch, 'post'>;
   makeId: MakeId;
   clock: Clock;
+  /** For how many days what is kept for a time is kept. */
+  keep: Pick<Config, 'AUDIT_DAYS' | 'MODEL_CALL_DAYS' | 'TOMBSTONE_DAYS'>;
   monotonicMs: () => number;
   random: Random;
   log: Log;

@@ -1,5 +1,13 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
 import { removeOldCalls } from '../../database/queries/idempotency.ts';
 import { removeOldWindows } from '../../database/queries/rate-windows.ts';
+import {
+  removeOldAgents,
+  removeOldAudit,
+  removeOldInstances,
+  removeOldKeys,
+  removeOldModelCalls,
+} from '../../database/queries/remove-expired.ts';
 import {
   findAccountsWithOldEvents,
   removeOldEvents,
@@ -9,43 +17,61 @@ import {
 import { beating } from './beating.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 
-const KEPT_MS = 30 * 24 * 60 * 60_000;
+const DAY_MS = 24 * 60 * 60_000;
+const KEPT_DAYS = 30;
 /** Any time over the minute that they count. */
 const WINDOWS_KEPT_MS = 60 * 60_000;
 const BATCH = 2_000;
+
+type RetentionDeps = Pick<DeliveryDeps, 'orm' | 'clock' | 'drain' | 'log' | 'keep'>;
 
 /** How much a sweep removed. */
 export interface Removed {
   events: number;
   deliveries: number;
+  audit: number;
+  modelCalls: number;
+  tombstones: number;
 }
 
+/** Removes one batch and says how many rows that were. */
+type Remove = (em: EntityManager, limit: number) => Promise<number>;
+
 /**
- * Removes events that were recorded over thirty days ago, deliveries that are as old, and what deleted webhooks leave
- * behind, and what repeated calls no longer need, in many small transactions. What it does not get to is left to the next sweep.
+ * Removes events that were recorded over thirty days ago, deliveries that are as old, what deleted webhooks leave behind,
+ * what repeated calls no longer need, and audit, model calls and tombstones that are older than they are kept, in many small
+ * transactions. What it does not get to is left to the next sweep.
  */
-export function sweepRetention(deps: DeliveryDeps): Promise<Removed> {
+export function sweepRetention(deps: RetentionDeps): Promise<Removed> {
   return beating(deps, 'sweepRetention', async (cancellation) => {
-    const { orm, clock, drain, log } = deps;
-    const before = new Date(clock().getTime() - KEPT_MS);
+    const { orm, clock, drain, log, keep } = deps;
+    const now = clock();
+    const daysAgo = (days: number) => new Date(now.getTime() - days * DAY_MS);
     /** Until a batch is not full any more. */
-    const inBatches = async (remove: () => Promise<number>): Promise<number> => {
+    const inBatches = async (remove: Remove): Promise<number> => {
       for (let total = 0; ;) {
         cancellation.throwIfAborted();
-        const count = drain.aborted ? 0 : await remove();
+        const count = drain.aborted ? 0 : await remove(orm.em.fork(), BATCH);
         total += count;
         if (count < BATCH) return total;
       }
     };
-    const removed = { events: 0, deliveries: 0 };
+    const removed = { events: 0, deliveries: 0, audit: 0, modelCalls: 0, tombstones: 0 };
+    const before = daysAgo(KEPT_DAYS);
     for (const accountId of await findAccountsWithOldEvents(orm.em.fork(), before))
-      removed.events += await inBatches(() => removeOldEvents(orm.em.fork(), { accountId, before, limit: BATCH }));
-    removed.deliveries += await inBatches(() => removeOldDeliveries(orm.em.fork(), { before, limit: BATCH }));
-    removed.deliveries += await inBatches(() => removeDeletedWebhooks(orm.em.fork(), { limit: BATCH }));
-    await inBatches(() => removeOldCalls(orm.em.fork(), { now: clock(), limit: BATCH }));
-    await inBatches(() =>
-      removeOldWindows(orm.em.fork(), { before: new Date(clock().getTime() - WINDOWS_KEPT_MS), limit: BATCH }),
+      removed.events += await inBatches((em, limit) => removeOldEvents(em, { accountId, before, limit }));
+    removed.deliveries += await inBatches((em, limit) => removeOldDeliveries(em, { before, limit }));
+    removed.deliveries += await inBatches((em, limit) => removeDeletedWebhooks(em, { limit }));
+    await inBatches((em, limit) => removeOldCalls(em, { now, limit }));
+    const windowsBefore = new Date(now.getTime() - WINDOWS_KEPT_MS);
+    await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));
+    removed.audit += await inBatches((em, limit) => removeOldAudit(em, { before: daysAgo(keep.AUDIT_DAYS), limit }));
+    removed.modelCalls += await inBatches((em, limit) =>
+      removeOldModelCalls(em, { before: daysAgo(keep.MODEL_CALL_DAYS), limit }),
     );
+    // Agents first: instances wait for theirs.
+    for (const remove of [removeOldKeys, removeOldAgents, removeOldInstances])
+      removed.tombstones += await inBatches((em, limit) => remove(em, { before: daysAgo(keep.TOMBSTONE_DAYS), limit }));
     log.info(removed, 'what was too old is removed');
     return removed;
   });

@@ -21,6 +21,7 @@ const MessageSchema = defineEntity({
     },
     { name: 'messages_instance_index', properties: ['instance'] },
     { name: 'messages_account_index', properties: ['account'] },
+    { name: 'messages_agent_index', properties: ['agent'] },
     {
       name: 'messages_pending_index',
       expression: `create index "messages_pending_index" on "messages" ("instance_id", "conversation_id", "number") where status = 'pending'`,

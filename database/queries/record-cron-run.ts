@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { MakeId } from '../../domain/ids.ts';
 import type { TurnFailure } from '../../domain/turn.ts';
 import { claimOccurrence } from './record-event.ts';
 import { recordSpoken } from './record-spoken.ts';
-import type { Speaker } from './record-spoken.ts';
+import type { RecordOptions, Speaker } from './record-spoken.ts';
+import { isStorageFull } from './stored-bytes.ts';
 import { query, run, sql } from '../sql.ts';
 
 export interface CronResult {
@@ -41,16 +41,14 @@ export function cronOccurrence(gatewayJobId: string, runAtMs: number): string {
 
 /**
  * Records what a run of a job came to, as a message with its event, in the caller's transaction, which must do nothing
- * after it. False, and nothing changed, when it was recorded before, or when its agent or instance was deleted.
+ * after it. False, and nothing changed, when it was recorded before, when its agent or instance was deleted, or while its
+ * account stores all that it may.
  */
-export async function recordCronRun(
-  em: EntityManager,
-  result: CronResult,
-  options: { makeId: MakeId; now: Date },
-): Promise<boolean> {
+export async function recordCronRun(em: EntityManager, result: CronResult, options: RecordOptions): Promise<boolean> {
   const { instanceId, gatewayJobId, runAt, error } = result;
   const owner = await findOwner(em, result);
-  if (!owner || !(await claimOccurrence(em, instanceId, cronOccurrence(gatewayJobId, runAt.getTime())))) return false;
+  if (!owner || (await isStorageFull(em, owner.accountId, options.maxStoredBytes))) return false;
+  if (!(await claimOccurrence(em, instanceId, cronOccurrence(gatewayJobId, runAt.getTime())))) return false;
   const eventId = options.makeId('evt');
   await run(
     em,

@@ -30,7 +30,7 @@ export interface NewEvent {
   createdAt: Date;
   /**
    * What happened, in the gateway's own names: the same key of an instance is recorded once, for ever. Null: the
-   * transaction has claimed it with claimOccurrence.
+   * transaction has claimed it, with claimOccurrence or by the row that it is about.
    */
   occurrenceKey: string | null;
 }

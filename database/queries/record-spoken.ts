@@ -15,6 +15,13 @@ export interface Speaker {
   displayName: string;
 }
 
+export interface RecordOptions {
+  makeId: MakeId;
+  now: Date;
+  /** How many bytes an account may store. */
+  maxStoredBytes: number;
+}
+
 export interface SpokenMessage {
   eventId: string;
   speaker: Speaker;
@@ -39,7 +46,7 @@ export interface SpokenMessage {
 export async function recordSpoken(
   em: EntityManager,
   spoken: SpokenMessage,
-  { makeId, now }: { makeId: MakeId; now: Date },
+  { makeId, now }: Pick<RecordOptions, 'makeId' | 'now'>,
 ): Promise<void> {
   const { eventId, speaker, jobName, finishReason, error } = spoken;
   const cut = spoken.content === null ? null : cutText(spoken.content, MAX_CONTENT_BYTES);

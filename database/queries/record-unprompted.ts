@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { MakeId } from '../../domain/ids.ts';
 import type { FinishReason } from '../../domain/turn.ts';
 import { claimOccurrence } from './record-event.ts';
 import { recordSpoken } from './record-spoken.ts';
-import type { Speaker } from './record-spoken.ts';
+import type { RecordOptions, Speaker } from './record-spoken.ts';
+import { isStorageFull } from './stored-bytes.ts';
 import { query, run, sql } from '../sql.ts';
 
 export interface UnpromptedMessage {
@@ -26,12 +26,13 @@ export function runOccurrence(runId: string): string {
 
 /**
  * Records what an agent said by itself as a message with its event, in the caller's transaction, which must do nothing
- * after it. False, and nothing changed, when it was recorded before, or when its agent or instance was deleted.
+ * after it. False, and nothing changed, when it was recorded before, when its agent or instance was deleted, or while its
+ * account stores all that it may.
  */
 export async function recordUnprompted(
   em: EntityManager,
   { instanceId, gatewayAgentId, runId, conversationId, saidAt, content, finishReason }: UnpromptedMessage,
-  options: { makeId: MakeId; now: Date },
+  options: RecordOptions,
 ): Promise<boolean> {
   const [speaker] = await query<Speaker>(
     em,
@@ -41,7 +42,8 @@ export async function recordUnprompted(
       where agents.instance_id = ${instanceId} and agents.gateway_agent_id = ${gatewayAgentId} and agents.deleted_at is null
         for share of instances`,
   );
-  if (!speaker || !(await claimOccurrence(em, instanceId, runOccurrence(runId)))) return false;
+  if (!speaker || (await isStorageFull(em, speaker.accountId, options.maxStoredBytes))) return false;
+  if (!(await claimOccurrence(em, instanceId, runOccurrence(runId)))) return false;
   const eventId = options.makeId('evt');
   const facts = { jobName: null, contentTruncated: false, finishReason, error: null };
   await recordSpoken(em, { eventId, speaker, conversationId, saidAt: saidAt ?? options.now, content, ...facts }, options);

@@ -29,6 +29,7 @@ const removalsOf = (instanceId: string): Sql[] => [
   sql`delete from instance_skills
     where id in (select id from instance_skills where instance_id = ${instanceId} limit 10) returning 1 as one`,
   sql`delete from cron_jobs where id in (select id from cron_jobs where instance_id = ${instanceId} limit ${BATCH}) returning 1 as one`,
+  sql`delete from gateway_refusals where instance_id = ${instanceId} returning 1 as one`,
   sql`delete from event_occurrences
     where (instance_id, key) in (select instance_id, key from event_occurrences where instance_id = ${instanceId} limit ${BATCH})
    returning 1 as one`,

@@ -33,6 +33,15 @@ test('an instance that nobody was told of is woken, once', async () => {
   expect(await sweep()).toMatchObject({ woken: 0 });
 });
 
+test('what was noted of stored bytes is added up', async () => {
+  const { accountId } = await reconciler.newInstance();
+  await sweep();
+  expect(await sql('select id::text from stored_bytes_changes where account_id = ?', [accountId])).toEqual([]);
+  expect(await sql('select account_id as id, bytes::float8 from stored_bytes where account_id = ?', [accountId])).toEqual([
+    { id: accountId, bytes: expect.any(Number) },
+  ]);
+});
+
 test('one that is as it is wanted, was just begun, or has its pause, is left alone', async () => {
   await reconciler.newInstance();
   const begun = await forgotten();

@@ -26,6 +26,7 @@ import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { createSkillCatalogue } from '../../runtime/openclaw/skill-catalogue.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
+import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';
 import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient } from '../support/api-client.ts';
@@ -95,9 +96,8 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
   const usedDriver = driver ?? createDriver(config, null);
   const connections = createGatewayConnections({ driver: usedDriver, masterKeys: config.MASTER_KEYS, log });
   const lease = createProcessLease({ orm: reserved, kind: 'api', makeId, log });
-  const turnTimeoutMs = config.TURN_TIMEOUT_MS;
   await lease.start();
-  const turnSender = createTurnSender({ orm, makeId, clock, log, turnTimeoutMs, connections, lease, notifications });
+  const turnSender = createTurnSender({ orm, makeId, clock, log, ...turnSettings(config), connections, lease, notifications });
   const deps: Deps = {
     config,
     orm,

@@ -3,6 +3,7 @@ import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
 import { removeCron } from '../../runtime/openclaw/crons.ts';
 import { listCrons } from '../support/cron-lists.ts';
 import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
+import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { eventually } from '../support/eventually.ts';
 import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
@@ -45,7 +46,7 @@ async function watch(): Promise<{ stop(): Promise<void> }> {
       where shard = (select shard from instances where id = ?) returning epoch::float8 as epoch`,
     [instanceId],
   );
-  const watches = createTurnWatches({ ...api.deps, turnTimeoutMs: 600_000 });
+  const watches = createTurnWatches({ ...api.deps, ...turnSettings(api.deps.config) });
   watches.watch({ instanceId, shardEpoch: shard!.epoch }).attach(await gateway.connect());
   open.push(watches);
   return watches;

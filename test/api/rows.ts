@@ -1,5 +1,6 @@
 import { acceptTurn } from '../../turns/accept-turn.ts';
 import type { AcceptedTurn } from '../../turns/accept-turn.ts';
+import { turnSettings } from '../../turns/turn-deps.ts';
 import { completeReply } from '../../database/queries/complete-reply.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
@@ -78,6 +79,6 @@ export async function newTurn(
 
 /** Ends a turn as its gateway would. */
 export async function endTurn(api: ApiUnderTest, messageId: string, end: TurnEnd): Promise<void> {
-  const options = { makeId: api.deps.makeId, now: api.deps.clock(), abortDue: false };
+  const options = { makeId: api.deps.makeId, now: api.deps.clock(), ...turnSettings(api.deps.config), abortDue: false };
   await runTransaction(api.orm.em, (em) => completeReply(em, messageId, end, options));
 }

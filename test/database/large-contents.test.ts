@@ -48,7 +48,7 @@ test.each<[string, string, boolean]>([
 ])('a reply, a message and a result of a job %s', async (_, content, isCut) => {
   const instance = await turns.newInstance();
   const { instanceId, gatewayAgentId } = instance;
-  const options = { makeId: turns.deps.makeId, now: new Date() };
+  const options = { ...turns.deps, now: new Date() };
   const at = { conversationId: null, saidAt: new Date(), content };
   await reply(instance, content);
   await runTransaction(turns.orm.em, (tx) =>

@@ -45,6 +45,7 @@ export async function startDelivering(options: DeliveringOptions): Promise<Deliv
     makeId: createIdMaker(randomBytes),
     clock: () => new Date(),
     random: Math.random,
+    keep: { AUDIT_DAYS: 365, MODEL_CALL_DAYS: 400, TOMBSTONE_DAYS: 90 },
     onAttempt: () => undefined,
     ...(options.busyMs === undefined ? {} : { busyMs: options.busyMs }),
   });

@@ -51,12 +51,14 @@ export interface TurnsUnderTest {
   close(): Promise<void>;
 }
 
-export async function openTurns(options: { turnTimeoutMs?: number } = {}): Promise<TurnsUnderTest> {
+export async function openTurns(
+  options: Partial<Pick<TurnDeps, 'turnTimeoutMs' | 'maxStoredBytes'>> = {},
+): Promise<TurnsUnderTest> {
   const database = await createTestDatabase();
   const orm = await createOrm(database.url);
   const log = createLog('test', process.env['TEST_LOG_LEVEL'] ?? 'silent');
   const notifications = listenToNotifications(database.url, log);
-  const deps: TurnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: options.turnTimeoutMs ?? 600_000 };
+  const deps: TurnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: 600_000, maxStoredBytes: 1024 ** 4, ...options };
   const rows = <T>(sql: string, params: unknown[] = []): Promise<T[]> => orm.em.fork().execute<T[]>(sql, params);
   const run = async (sql: string, params: unknown[] = []): Promise<void> =>
     void (await orm.em.fork().execute(sql, params, 'run'));

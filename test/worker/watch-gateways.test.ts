@@ -60,7 +60,15 @@ async function startWatching(): Promise<WatchingWorker> {
   const connections = createGatewayConnections({ driver: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
   const process = createProcessLease({ orm, kind: 'worker', makeId, log });
   await process.start();
-  const turnWatches = createTurnWatches({ orm, makeId, clock: systemClock, log, turnTimeoutMs: 60_000, notifications });
+  const turnWatches = createTurnWatches({
+    orm,
+    makeId,
+    clock: systemClock,
+    log,
+    turnTimeoutMs: 60_000,
+    maxStoredBytes: 1024 ** 4,
+    notifications,
+  });
   const leases = startShardLeases({ orm, processId: () => process.id(), monotonicMs, onChange: () => watches.wake(), log });
   const watches = startWatchingGateways({
     ...{ orm, driver: gateway.driver, connections, leases, notifications, turnWatches },

@@ -132,6 +132,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
       MODELS: { [MODEL]: { upstream: MODEL, contextWindow: 200_000, maxTokens: 8_192 } },
       MAX_RUNNING: options.maxRunning ?? 4,
       TURN_TIMEOUT_MS: 600_000,
+      MAX_STORED_MB_PER_ACCOUNT: 1_024,
       QUARANTINE_DAYS: 7,
     },
     clock: () => new Date(),

@@ -24,6 +24,7 @@ export const createAgent = defineOperation({
   audit: 'agents.create',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   bodyLimitBytes: FILES_BODY_LIMIT_BYTES,
   params: instanceParams,
   body: z.object({

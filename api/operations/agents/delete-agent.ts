@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { endTurns } from '../../../turns/end-turns.ts';
+import { turnSettings } from '../../../turns/turn-deps.ts';
 import { cancelledEnd } from '../../../turns/turn-end.ts';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../define-operation.ts';
@@ -38,7 +39,7 @@ export const deleteAgent = defineOperation({
 
   async after(deleted, { deps, signal }) {
     const { agentId } = deleted;
-    await endTurns(deps, { agentId }, cancelledEnd());
+    await endTurns({ ...deps, ...turnSettings(deps.config) }, { agentId }, cancelledEnd());
     await awaitApplied(deps, deleted, signal);
     return { agentId, deleted: true as const };
   },

@@ -26,6 +26,7 @@ export const updateAgent = defineOperation({
   audit: 'agents.update',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   bodyLimitBytes: FILES_BODY_LIMIT_BYTES,
   params: agentParams,
   body: z.object({

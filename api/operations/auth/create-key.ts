@@ -15,6 +15,7 @@ export const createKey = defineOperation({
   audit: 'keys.create',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   body: z.object({
     name: nameField,
     expiresAt: givenTime.optional().meta({ description: 'When it stops working; never, if left out.' }),

@@ -1,7 +1,9 @@
 import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
 import { findBalance } from '../../../database/queries/find-balance.ts';
+import { findStoredBytes } from '../../../database/queries/stored-bytes.ts';
 import { balanceUsd } from '../../../domain/money.ts';
+import { turnSettings } from '../../../turns/turn-deps.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { idField } from '../../fields.ts';
 
@@ -24,11 +26,17 @@ export const getMe = defineOperation({
       emailVerified: z.boolean(),
       balanceUsd: z.number().meta({ description: 'Rounded down to cents, never negative.' }),
       balanceNanoUsd: z.string().meta({ description: 'The exact balance in 10^-9 USD.' }),
+      storedBytes: z.int().min(0).meta({
+        description: 'Messages, events, files, skills, secrets, jobs and deliveries: their texts, and 256 bytes for each.',
+      }),
+      maxStoredBytes: z.int().min(0).meta({
+        description: 'With as many stored, calls that store more are 413 `storage_full`, and of a reply 1 KiB is kept.',
+      }),
     }),
   },
   errors: [],
 
-  async handle({ actor, em }) {
+  async handle({ actor, em, deps }) {
     const account = await em.findOneOrFail(Account, { id: actor.accountId });
     const balance = await findBalance(em, actor.accountId);
     return {
@@ -38,6 +46,8 @@ export const getMe = defineOperation({
       emailVerified: account.emailVerifiedAt !== null,
       balanceUsd: balanceUsd(balance),
       balanceNanoUsd: balance.toString(),
+      storedBytes: Math.max(0, await findStoredBytes(em, actor.accountId)),
+      maxStoredBytes: turnSettings(deps.config).maxStoredBytes,
     };
   },
 });

@@ -29,6 +29,7 @@ export const createCron = defineOperation({
   audit: 'crons.create',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   params: agentParams,
   body: z.object({ name: nameField, schedule: scheduleField, message: cronMessageField, enabled: z.boolean().default(true) }),
   success: { status: 201, schema: cronSchema },

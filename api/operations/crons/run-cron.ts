@@ -16,6 +16,7 @@ export const runCron = defineOperation({
   audit: 'crons.run',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   params: cronParams,
   success: { status: 200, schema: cronSchema },
   errors: ['instance_not_ready'],

@@ -25,6 +25,7 @@ export const updateCron = defineOperation({
   audit: 'crons.update',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   params: cronParams,
   body: z.object({
     name: nameField.optional(),

@@ -28,6 +28,7 @@ export const createInstance = defineOperation({
   audit: 'instances.create',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   query: z.object({ wait: waitSeconds.optional() }),
   body: z.object({ name: nameField }),
   success: {

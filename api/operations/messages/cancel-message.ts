@@ -3,6 +3,7 @@ import { findMessage } from '../../../database/queries/find-messages.ts';
 import { lockReply } from '../../../database/queries/lock-reply.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { abortIfDue } from '../../../turns/cancel-turn.ts';
+import { turnSettings } from '../../../turns/turn-deps.ts';
 import { cancelledEnd } from '../../../turns/turn-end.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
@@ -30,7 +31,8 @@ export const cancelMessage = defineOperation({
     const { agentId, messageId } = params;
     const reply = await lockReply(em, agentId, messageId);
     if (!reply) throw new AppError('not_found', 'Message not found');
-    const options = { makeId: deps.makeId, now: deps.clock(), abortDue: reply.isSent };
+    const { maxStoredBytes } = turnSettings(deps.config);
+    const options = { makeId: deps.makeId, now: deps.clock(), maxStoredBytes, abortDue: reply.isSent };
     if (!(await completeReply(em, reply.id, cancelledEnd(), options)))
       throw new AppError('conflict', 'This turn has ended already.', { messageId: reply.id });
     const ended = await findMessage(em, agentId, reply.id);
@@ -40,7 +42,7 @@ export const cancelMessage = defineOperation({
 
   // Ended is ended; that the gateway hears of it at once only saves it the work.
   async after(cancelled, { deps, log }) {
-    const turnDeps = { ...deps, turnTimeoutMs: deps.config.TURN_TIMEOUT_MS };
+    const turnDeps = { ...deps, ...turnSettings(deps.config) };
     deps.background.run('abort-turn', log, () => abortIfDue(turnDeps, cancelled.messageId));
     return cancelled;
   },

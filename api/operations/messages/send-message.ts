@@ -54,6 +54,7 @@ export const sendMessage = defineOperation({
   audit: 'messages.send',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   params: agentParams,
   body: z.object({
     message: messageField,

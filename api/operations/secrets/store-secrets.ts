@@ -28,6 +28,7 @@ export const storeSecrets = defineOperation({
   audit: 'secrets.store',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   bodyLimitBytes: BODY_LIMIT_BYTES,
   params: instanceParams,
   body: z.object({ secrets: secretsField }),

@@ -27,6 +27,7 @@ export const installSkill = defineOperation({
   audit: 'skills.install',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   bodyLimitBytes: BODY_LIMIT_BYTES,
   params: instanceParams,
   body: z.object({

@@ -25,6 +25,7 @@ export const createWebhook = defineOperation({
   audit: 'webhooks.create',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   body: z.object({
     url: urlField,
     events: eventsField,

@@ -17,6 +17,7 @@ export const redeliver = defineOperation({
   audit: 'webhooks.redeliver',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   params: webhookParams.extend({ deliveryId: idField('dlv') }),
   success: { status: 200, schema: deliverySchema },
   errors: ['conflict'],

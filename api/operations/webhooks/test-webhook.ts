@@ -17,6 +17,7 @@ export const testWebhook = defineOperation({
   audit: 'webhooks.test',
   rateLimit: 'account',
   idempotent: true,
+  stores: true,
   params: webhookParams,
   success: { status: 200, schema: z.object({ message: z.literal('Test event dispatched'), deliveryId: idField('dlv') }) },
   errors: [],

@@ -46,6 +46,8 @@ describe('auth.register', () => {
       emailVerified: false,
       balanceUsd: 50,
       balanceNanoUsd: '50000000000',
+      storedBytes: 0,
+      maxStoredBytes: 10_240 * 1024 ** 2,
     });
     const lines = await api.sql('select kind, from_book, to_book, dedupe_key from transfers where account_id = ?', [
       answer.body.accountId,

@@ -7,6 +7,7 @@ import { recordUnprompted } from '../../../database/queries/record-unprompted.ts
 import type { UnpromptedMessage } from '../../../database/queries/record-unprompted.ts';
 import { removeInstanceData } from '../../../database/queries/remove-instance.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
+import { turnSettings } from '../../../turns/turn-deps.ts';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
 import { endTurn, makeRunning, newAgent, newCron, newInstance, newTurn } from '../rows.ts';
@@ -30,7 +31,7 @@ beforeEach(async () => {
 });
 afterAll(() => api.close());
 
-const options = () => ({ makeId: api.deps.makeId, now: api.deps.clock() });
+const options = () => ({ makeId: api.deps.makeId, now: api.deps.clock(), ...turnSettings(api.deps.config) });
 const gatewayAgentId = async (agentId = of.agentId): Promise<string> =>
   (await api.sql<{ id: string }>('select gateway_agent_id as id from agents where id = ?', [agentId]))[0]!.id;
 
