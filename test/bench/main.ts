@@ -6,6 +6,7 @@ import { benchBilling } from './billing.ts';
 import { benchColdStart } from './cold-start.ts';
 import { benchContainers } from './containers.ts';
 import { benchContent } from './content.ts';
+import { benchIsolation } from './isolation.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
 import { benchReads } from './reads.ts';
@@ -40,6 +41,7 @@ try {
       billing: benchBilling,
       webhooks: benchWebhooks,
       content: benchContent,
+      isolation: benchIsolation,
       containers: benchContainers,
     };
     for (const [name, bench] of Object.entries(parts)) {

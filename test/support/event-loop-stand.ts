@@ -1,4 +1,4 @@
-interface Measured {
+export interface Measured {
   /** What the metrics of the process say now. */
   metrics(): Promise<string>;
 }
@@ -19,7 +19,7 @@ async function readTimes(process: Measured): Promise<{ standMs: number; workMs: 
  * How long the call keeps the process from everything else. A stand that the machine has caused takes no processor time of
  * the process, and work that is done in many pieces makes no stand: so it is the smaller of the two.
  */
-async function priceOf(process: Measured, call: () => Promise<unknown>): Promise<number> {
+export async function priceOf(process: Measured, call: () => Promise<unknown>): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   for (let tries = 0; tries < TRIES && least > STAND_MS; tries += 1) {
     const before = await readTimes(process);
