@@ -4,6 +4,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { readDatabaseClock } from '../database/queries/billing/account-money.ts';
 import { debitDue } from '../database/queries/billing/debit-due.ts';
 import { listExhausted, stopExhausted } from '../database/queries/billing/stop-exhausted.ts';
+import { settleLeftCalls } from '../database/queries/settle-left-calls.ts';
 import { listLow, warnLow } from '../database/queries/billing/warn-low.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
@@ -17,6 +18,8 @@ const WATCH_MS = 2_000;
 const BEFORE_NEXT_MS = 1_000;
 /** Accounts at one look; what is more is next. */
 const ACCOUNTS = 100;
+/** Model calls at one sweep; what is more is next. */
+const LEFT_CALLS = 1_000;
 
 /** How much a sweep did. */
 export interface BillingSweep {
@@ -26,7 +29,7 @@ export interface BillingSweep {
 }
 
 /**
- * Debits what is due, and looks every two seconds, between batches of debits too, for accounts whose money has run out
+ * Debits what is due, counts model calls that a relay left behind, and looks every two seconds, between batches of debits too, for accounts whose money has run out
  * or is about to. Goes on until one second before the next full minute; at a drain it ends at once, having finished what
  * it was about. A sweep that is missed, repeated or late changes nothing but the time.
  */
@@ -54,6 +57,8 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<BillingSweep>
     done.warned += warned;
   };
   await look();
+  const leftCalls = await settleLeftCalls(orm.em.fork(), { limit: LEFT_CALLS });
+  if (leftCalls > 0) log.warn({ leftCalls }, 'model calls that a relay left behind are counted as reserved');
   done.lines = await debitDue(orm.em, { now: await readDatabaseClock(orm.em.fork()), signal, between: look });
   while (!signal.aborted && clock().getTime() < end) {
     await look();

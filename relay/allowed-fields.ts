@@ -24,7 +24,10 @@ const PASSED = [
 /** How providers name the most tokens that an answer may have. */
 const TOKEN_LIMITS = ['max_tokens', 'max_completion_tokens'] as const;
 
-/** The call as the provider gets it: of this model, with known fields alone, and no answer longer than is offered. */
+/**
+ * The call as the provider gets it: of this model, with known fields alone, and no answer longer than is offered, also
+ * when the caller did not say how long it may be.
+ */
 export function allowedFields(
   chat: ChatRequest,
   { upstream, maxTokens }: Pick<Config['MODELS'][string], 'upstream' | 'maxTokens'>,
@@ -32,7 +35,13 @@ export function allowedFields(
   const allowed: Record<string, unknown> = {};
   for (const name of PASSED) if (chat[name] !== undefined) allowed[name] = chat[name];
   for (const name of TOKEN_LIMITS) if (chat[name] !== undefined) allowed[name] = withinLimit(chat[name], maxTokens);
+  if (!TOKEN_LIMITS.some((name) => name in allowed)) allowed['max_tokens'] = maxTokens;
   return { ...allowed, model: upstream, messages: chat.messages };
+}
+
+/** The most tokens that the provider answers this call with. */
+export function tokenLimitOf(allowed: ChatRequest): number {
+  return Math.max(...TOKEN_LIMITS.map((name) => Number(allowed[name] ?? 0)));
 }
 
 /** What is no number of tokens is the limit: it is not the caller who decides. */

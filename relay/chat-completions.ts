@@ -2,45 +2,93 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
 import type { Share } from '../lib/shares.ts';
-import { allowedFields } from './allowed-fields.ts';
+import { allowedFields, tokenLimitOf } from './allowed-fields.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
-import type { ChatRequest } from './chat-request.ts';
+import type { ChatRequest, ReadChat } from './chat-request.ts';
+import { estimatedTokens } from './estimated-tokens.ts';
 import type { ProviderAnswer } from './model-provider.ts';
 import { refuse } from './refuse.ts';
 import type { RelayDeps } from './relay-deps.ts';
 import { RelayError } from './relay-error.ts';
 import type { CallOutcome } from './relay-metrics.ts';
+import { reserveCall } from './reserve-call.ts';
 import type { RelayAgent } from './store.ts';
 import { traceIdOf } from './trace-id.ts';
 import { tapEventStream, tapJson } from './usage-tap.ts';
-import type { RecordUsage } from './usage-tap.ts';
+import type { RecordUsage, Usage } from './usage-tap.ts';
+
+/** One call, while it is under way. */
+interface Call {
+  agent: RelayAgent;
+  request: IncomingMessage;
+  response: ServerResponse;
+  /** Ends it: its caller has left, or it takes too long. */
+  signal: AbortSignal;
+  hasLeft(): boolean;
+}
 
 /**
- * POST /v1/chat/completions: one model call of one agent. The provider's answer passes through unchanged, and its usage
- * is in the database before its last bytes leave. A caller that leaves ends the call at the provider.
+ * POST /v1/chat/completions: one model call of one agent. What it may use is reserved before it goes out. The provider's
+ * answer passes through unchanged, and its usage is in the database before its last bytes leave. A caller that leaves ends
+ * the call at the provider, and is counted what it got.
  */
 export async function completeChat(deps: RelayDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const abandoned = new AbortController();
   response.once('close', () => abandoned.abort());
   const agent = await authenticate(deps, request);
-  requireRunning(agent);
+  requireServed(agent);
   const { agentId, instanceId, accountId } = agent;
   const log = deps.log.child({ agentId, instanceId, accountId });
 
   deps.metrics.openCalls.inc();
   let outcome: CallOutcome = 'completed';
-  const room = roomOf(deps, agent);
   try {
     const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(deps.callMs)]);
-    await deps.openCalls.run(agent, () => relayCall({ ...deps, log, takeRoom: room.take }, agent, request, response, signal));
+    const call = { agent, request, response, signal, hasLeft: () => abandoned.signal.aborted };
+    await deps.openCalls.run(agent, () => relayCall({ ...deps, log }, call));
   } catch (error) {
     outcome = abandoned.signal.aborted ? 'abandoned' : outcomeOf(error, response);
     if (outcome !== 'abandoned') refuse(log, response, error);
   }
-  room.giveBack();
   deps.metrics.openCalls.dec();
   deps.metrics.calls.inc({ outcome });
+}
+
+/** A token lies in the storage of its instance, so it can be used while no gateway of ours runs there. */
+function requireServed({ isRunning, hasMoney }: RelayAgent): void {
+  if (!isRunning) throw new RelayError(400, 'The instance of this agent is stopped. Start it before its agents call a model.');
+  if (!hasMoney) {
+    throw new RelayError(400, 'The account of this agent has no money left. Add credit before its agents call a model again.');
+  }
+}
+
+async function relayCall(deps: RelayDeps, call: Call): Promise<void> {
+  const { response, signal } = call;
+  const startedAt = deps.clock().getTime();
+  const { answer, settle } = await beginAnswer(deps, call);
+  const head = { 'content-type': answer.contentType, 'cache-control': 'no-cache' };
+  for await (const chunk of tap(answer, settle)) {
+    if (!response.headersSent) {
+      // Not before: until then a call that fails can still be refused in words.
+      response.writeHead(200, head);
+      deps.metrics.firstByteSeconds.observe((deps.clock().getTime() - startedAt) / 1000);
+    }
+    if (!response.write(chunk)) await once(response, 'drain', { signal });
+  }
+  if (!response.headersSent) response.writeHead(200, head);
+  response.end();
+}
+
+/** Sends the call to the provider. The request, and the room for it, are held until an answer begins: it may be sent again. */
+async function beginAnswer(deps: RelayDeps, call: Call): Promise<{ answer: ProviderAnswer; settle: RecordUsage }> {
+  const room = roomOf(deps, call.agent);
+  try {
+    const read = await readChatRequest(call.request, { limitBytes: deps.maxBodyBytes, takeRoom: room.take });
+    return await sendReserved(deps, call, read);
+  } finally {
+    room.giveBack();
+  }
 }
 
 /** The room that this call takes for its body. */
@@ -56,46 +104,33 @@ function roomOf({ bodies }: RelayDeps, { accountId }: RelayAgent) {
   };
 }
 
-async function relayCall(
-  deps: RelayDeps & { takeRoom(bytes: number): Share },
-  agent: RelayAgent,
-  request: IncomingMessage,
-  response: ServerResponse,
-  signal: AbortSignal,
-): Promise<void> {
-  const startedAt = deps.clock().getTime();
-  const chat = forProvider(
-    deps,
-    agent,
-    await readChatRequest(request, { limitBytes: deps.maxBodyBytes, takeRoom: deps.takeRoom }),
-  );
+async function sendReserved(
+  deps: RelayDeps,
+  { agent, request, signal, hasLeft }: Call,
+  { chat, bytes }: ReadChat,
+): Promise<{ answer: ProviderAnswer; settle: RecordUsage }> {
+  const { allowed, promised } = forProvider(deps, agent, chat, bytes);
   const traceparent = oneHeader(request, 'traceparent');
-  const record = recorder(deps, agent, traceIdOf(traceparent));
-  const answer = await deps.provider.complete({ request: chat, traceparent, signal }).catch(async (error: unknown) => {
-    if (error instanceof RelayError && error.code === CONTENT_FILTER) await record(null, CONTENT_FILTER);
+  const { settle, release } = await reserveCall(deps, { agent, traceId: traceIdOf(traceparent), promised });
+  try {
+    return { answer: await deps.provider.complete({ request: allowed, traceparent, signal }), settle };
+  } catch (error) {
+    if (error instanceof RelayError && error.code === CONTENT_FILTER) await settle(NOTHING, CONTENT_FILTER, 0);
+    else if (hasLeft()) await settle(null, null, 0);
+    else await release();
     throw error;
-  });
-
-  const head = { 'content-type': answer.contentType, 'cache-control': 'no-cache' };
-  for await (const chunk of tap(answer, record)) {
-    if (!response.headersSent) {
-      // Not before: until then a call that fails can still be refused in words.
-      response.writeHead(200, head);
-      deps.metrics.firstByteSeconds.observe((deps.clock().getTime() - startedAt) / 1000);
-    }
-    if (!response.write(chunk)) await once(response, 'drain', { signal });
   }
-  if (!response.headersSent) response.writeHead(200, head);
-  response.end();
 }
 
-/** A token lies in the storage of its instance, so it can be used while no gateway of ours runs there. */
-function requireRunning({ isRunning }: RelayAgent): void {
-  if (!isRunning) throw new RelayError(400, 'The instance of this agent is stopped. Start it before its agents call a model.');
-}
+const NOTHING: Usage = { inputTokens: 0, outputTokens: 0 };
 
-/** The request with what may reach the provider alone, and its name of the model. */
-function forProvider({ config }: RelayDeps, agent: RelayAgent, chat: ChatRequest): ChatRequest {
+/** The request with what may reach the provider alone, and its name of the model; and what it may use. */
+function forProvider(
+  { config }: RelayDeps,
+  agent: RelayAgent,
+  chat: ChatRequest,
+  bytes: number,
+): { allowed: ChatRequest; promised: Usage } {
   if (chat.model !== agent.model) {
     throw new RelayError(400, `This agent has the model "${agent.model}", so it cannot call "${chat.model}".`);
   }
@@ -103,25 +138,13 @@ function forProvider({ config }: RelayDeps, agent: RelayAgent, chat: ChatRequest
   if (!model) {
     throw new RelayError(400, `The model "${agent.model}" is not offered any more. Make a new agent with another one.`);
   }
-  return allowedFields(chat, model);
+  const allowed = allowedFields(chat, model);
+  const inputTokens = Math.min(estimatedTokens(bytes), model.contextWindow);
+  return { allowed, promised: { inputTokens, outputTokens: tokenLimitOf(allowed) } };
 }
 
 function tap({ isStream, body }: ProviderAnswer, record: RecordUsage): AsyncIterable<Uint8Array> {
   return isStream ? tapEventStream(body, record) : tapJson(body, record);
-}
-
-/** Writes the row of this call. An answer never fails because it could not be counted. */
-function recorder({ store, metrics, log }: RelayDeps, agent: RelayAgent, traceId: string | null): RecordUsage {
-  return async (usage, finishReason) => {
-    const counted = usage ?? { inputTokens: 0, outputTokens: 0 };
-    try {
-      await store.recordModelCall({ agent, traceId, finishReason, ...counted });
-      log.info({ ...counted, usageKnown: usage !== null }, 'model call');
-    } catch (err) {
-      metrics.usageLost.inc();
-      log.error({ err, ...counted }, 'the usage of a model call is not in the database');
-    }
-  };
 }
 
 function outcomeOf(error: unknown, response: ServerResponse): CallOutcome {

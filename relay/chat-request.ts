@@ -32,8 +32,14 @@ export interface ReadingChat {
   takeRoom(bytes: number): Share;
 }
 
+/** A request, and how many bytes it had. */
+export interface ReadChat {
+  chat: ChatRequest;
+  bytes: number;
+}
+
 /** Reads the body. Throws RelayError: 400 when it is no chat completion request, 413 when it is too large, what takeRoom throws. */
-export async function readChatRequest(request: IncomingMessage, reading: ReadingChat): Promise<ChatRequest> {
+export async function readChatRequest(request: IncomingMessage, reading: ReadingChat): Promise<ReadChat> {
   const bytes = await readBytes(request, reading).catch((error: unknown) => {
     // What is not read would block the connection for the calls after this one.
     request.resume();
@@ -46,7 +52,7 @@ export async function readChatRequest(request: IncomingMessage, reading: Reading
     const fields = parsed.error.issues.map(({ path }) => path.join('.') || 'the body').join(', ');
     throw new RelayError(400, `This is not a chat completion request; wrong: ${fields}.`);
   }
-  return parsed.data;
+  return { chat: parsed.data, bytes: bytes.length };
 }
 
 async function readBytes(request: IncomingMessage, { limitBytes, takeRoom }: ReadingChat): Promise<Buffer> {

@@ -29,7 +29,7 @@ export function createRelayMetrics(registry: Registry): RelayMetrics {
     }),
     usageLost: new Counter({
       name: 'thermidora_relay_usage_lost_total',
-      help: 'Model calls whose usage the database did not take',
+      help: 'Model calls whose usage the database did not take: a sweep counts what was reserved',
       registers,
     }),
   };

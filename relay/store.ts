@@ -12,12 +12,22 @@ export interface RelayAgent {
   model: string;
   /** Whether its instance runs, or is on its way there or from there. */
   isRunning: boolean;
+  /** Whether its account has money left. */
+  hasMoney: boolean;
 }
 
-export interface ModelCallRecord {
+export interface CallReservation {
   agent: RelayAgent;
-  /** Names the message whose turn made the call. Null, or unknown: a scheduled job or a repeated turn. */
+  /** Names the message whose turn makes the call. Null, or unknown: a scheduled job or a repeated turn. */
   traceId: string | null;
+  /** The most that the call may use. */
+  inputTokens: number;
+  outputTokens: number;
+  /** After so long a sweep of the worker counts what was reserved. */
+  keptMs: number;
+}
+
+export interface CallEnd {
   inputTokens: number;
   outputTokens: number;
   /** In the provider's word; null when it did not say. */
@@ -27,7 +37,12 @@ export interface ModelCallRecord {
 export interface RelayStore {
   /** Null when there is no such agent, or no more. */
   findAgent(agentId: string): Promise<RelayAgent | null>;
-  recordModelCall(call: ModelCallRecord): Promise<void>;
+  /** Writes down what a call may use, before it goes out. Answers its id. */
+  reserve(call: CallReservation): Promise<string>;
+  /** Puts what the call used in place of what was reserved. A second time changes nothing. */
+  settle(id: string, end: CallEnd): Promise<void>;
+  /** Forgets a call that used nothing. */
+  release(id: string): Promise<void>;
   /** The proofs of the master keys that the database was used with. */
   findCanaries(): Promise<Canaries>;
   /** Rejects when the database does not answer. */
@@ -46,7 +61,9 @@ const agentRow = z.object({
   account_id: z.string(),
   model: z.string(),
   is_running: z.boolean(),
+  has_money: z.boolean(),
 });
+const reservedRow = z.object({ id: z.string() });
 
 /** The relay's few statements, on connections of their own. Every call rejects after a few seconds without an answer. */
 export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
@@ -62,22 +79,37 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
   return {
     async findAgent(agentId) {
       const { rows } = await pool.query(
-        `select agents.id, instance_id, agents.account_id, model, instances.status not in ('stopped', 'error') as is_running
-           from agents join instances on instances.id = instance_id
+        `select agents.id, instance_id, agents.account_id, model,
+                instances.status not in ('stopped', 'error') as is_running, balance_nano_usd > 0 as has_money
+           from agents join instances on instances.id = instance_id join accounts on accounts.id = agents.account_id
           where agents.id = $1 and agents.deleted_at is null`,
         [agentId],
       );
       if (rows.length === 0) return null;
       const row = agentRow.parse(rows[0]);
-      const { instance_id: instanceId, account_id: accountId, model, is_running: isRunning } = row;
-      return { agentId: row.id, instanceId, accountId, model, isRunning };
+      const { instance_id: instanceId, account_id: accountId, model, is_running: isRunning, has_money: hasMoney } = row;
+      return { agentId: row.id, instanceId, accountId, model, isRunning, hasMoney };
     },
-    async recordModelCall({ agent, traceId, inputTokens, outputTokens, finishReason }) {
-      await pool.query(
-        `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason)
-         values ($1, $2, $3, (select id from messages where trace_id = $4 and agent_id = $3), $5, $6, $7, $8)`,
-        [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, finishReason],
+    async reserve({ agent, traceId, inputTokens, outputTokens, keptMs }) {
+      const { rows } = await pool.query(
+        `insert into open_model_calls (account_id, instance_id, agent_id, trace_id, model, input_tokens, output_tokens, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 ms') returning id`,
+        [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, keptMs],
       );
+      return reservedRow.parse(rows[0]).id;
+    },
+    async settle(id, { inputTokens, outputTokens, finishReason }) {
+      await pool.query(
+        `with call as (delete from open_model_calls where id = $1 returning *)
+         insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason)
+         select account_id, instance_id, agent_id,
+                (select id from messages where trace_id = call.trace_id and agent_id = call.agent_id), model, $2, $3, $4
+           from call`,
+        [id, inputTokens, outputTokens, finishReason],
+      );
+    },
+    async release(id) {
+      await pool.query('delete from open_model_calls where id = $1', [id]);
     },
     async findCanaries() {
       const { rows } = await pool.query('select key_id, sealed from key_canaries');

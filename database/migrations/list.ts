@@ -13,6 +13,7 @@ import { UnownedRuntimes } from './20261204-unowned-runtimes.ts';
 import { CountedRows } from './20261205-counted-rows.ts';
 import { FailedStarts } from './20261206-failed-starts.ts';
 import { StoredBytes } from './20261206-stored-bytes.ts';
+import { OpenModelCalls } from './20261206-open-model-calls.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -33,4 +34,5 @@ export const migrationsList = [
   { name: '20261204-skill-settings-key', class: SkillSettingsKey },
   { name: '20261206-failed-starts', class: FailedStarts },
   { name: '20261206-stored-bytes', class: StoredBytes },
+  { name: '20261206-open-model-calls', class: OpenModelCalls },
 ];

@@ -6,7 +6,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
 import { eventually } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
-import { addAgent, ask, callsOf, contentOf, readerOf, readUntil, startRelay } from './relay-under-test.ts';
+import { addAgent, ask, callsOf, contentOf, estimateOf, readerOf, readUntil, startRelay } from './relay-under-test.ts';
 import type { RelayUnderTest, TestAgent } from './relay-under-test.ts';
 import { startScriptedUpstream } from './scripted-upstream.ts';
 
@@ -27,7 +27,7 @@ type End = 'whole' | 'broken' | 'refused';
 interface BadUpstream {
   end: End;
   /** What is counted of its calls: input and output tokens. */
-  counted?: [number, number];
+  counted?: [input: number | 'estimated', output: number];
   play(response: ServerResponse, socket: Socket): void;
 }
 
@@ -73,7 +73,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'stops in the middle': {
     end: 'broken',
-    counted: [0, 0],
+    counted: ['estimated', 1],
     play(response) {
       stream(response);
       response.write(word('one'));
@@ -81,7 +81,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'feeds a drop at a time without end': {
     end: 'broken',
-    counted: [0, 0],
+    counted: ['estimated', 0],
     play(response, socket) {
       stream(response);
       drip(socket, () => response.write(' '));
@@ -89,7 +89,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'breaks the encoding of its stream': {
     end: 'broken',
-    counted: [0, 0],
+    counted: ['estimated', 0],
     play: (_, socket) =>
       void socket.write(
         'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndata:\r\nZZ\r\n',
@@ -97,13 +97,13 @@ const BAD: Record<string, BadUpstream> = {
   },
   'promises more than it sends': {
     end: 'broken',
-    counted: [0, 0],
+    counted: ['estimated', 1],
     play: (_, socket) =>
       void socket.end(`HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 999\r\n\r\n${word('one')}`),
   },
   'answers with an object larger than any': {
     end: 'refused',
-    counted: [0, 0],
+    counted: ['estimated', 1_024],
     play(response) {
       response.writeHead(200, { 'content-type': 'application/json' });
       response.end(' '.repeat(5 * 1024 ** 2));
@@ -111,7 +111,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'answers with a page': {
     end: 'whole',
-    counted: [0, 0],
+    counted: ['estimated', 6],
     play: (response) => void response.writeHead(200, { 'content-type': 'text/html' }).end('<h1>Welcome</h1>'),
   },
   'sends events that are none': {
@@ -132,7 +132,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'counts below nothing': {
     end: 'whole',
-    counted: [0, 0],
+    counted: ['estimated', 1],
     play(response) {
       stream(response);
       response.end(word('one') + usage('{"prompt_tokens":-5,"completion_tokens":2}') + DONE);
@@ -140,7 +140,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'counts beyond all numbers': {
     end: 'whole',
-    counted: [0, 0],
+    counted: ['estimated', 1],
     play(response) {
       stream(response);
       response.end(word('one') + usage('{"prompt_tokens":1e300,"completion_tokens":0.5}') + DONE);
@@ -212,7 +212,7 @@ async function endOf(agent: TestAgent, text: string): Promise<{ end: End; conten
 test(
   'whatever a provider does to some calls, each of them ends and is counted once, and the others get their whole answers meanwhile',
   async () => {
-    const bad: { name: string; end: End; counted: [number, number] | undefined; agent: TestAgent }[] = [];
+    const bad: { name: string; end: End; counted: BadUpstream['counted']; agent: TestAgent }[] = [];
     for (const [name, { end, counted }] of Object.entries(BAD)) bad.push({ name, end, counted, agent: await addAgent(orm) });
     const ends = Promise.all(bad.map(async ({ name, agent }) => [name, (await endOf(agent, `[[BAD ${name}]]`)).end]));
     const good = await addAgent(orm);
@@ -222,7 +222,9 @@ test(
     }
     expect(await ends).toEqual(bad.map(({ name, end }) => [name, end]));
     for (const { name, agent, counted } of bad) {
-      const wanted = counted ? [{ input_tokens: counted[0], output_tokens: counted[1] }] : [];
+      const [input, output] = counted ?? [];
+      const estimated = estimateOf({ text: `[[BAD ${name}]]` });
+      const wanted = counted ? [{ input_tokens: input === 'estimated' ? estimated : input, output_tokens: output }] : [];
       await eventually(async () => expect([name, await callsOf(orm, agent)]).toMatchObject([name, wanted]));
     }
     expect(await callsOf(orm, good)).toHaveLength(10);

@@ -14,6 +14,7 @@ import {
   ask,
   callsOf,
   contentOf,
+  estimateOf,
   MODEL,
   readerOf,
   readUntil,
@@ -181,9 +182,11 @@ describe('what the caller gets', () => {
 
   test('a cut stream when the provider cuts its own, and the call counts', async () => {
     const own = await addAgent(orm);
-    const response = await ask(relay, { token: own.token, text: '[[WORDS 3]] [[BREAK]]' });
+    const text = '[[WORDS 3]] [[BREAK]]';
+    const response = await ask(relay, { token: own.token, text });
     await expect(response.text()).rejects.toThrow();
-    await eventually(async () => expect(await callsOf(orm, own)).toMatchObject([{ input_tokens: 0, output_tokens: 0 }]));
+    const counted = { input_tokens: estimateOf({ text }), output_tokens: 1 };
+    await eventually(async () => expect(await callsOf(orm, own)).toMatchObject([counted]));
   });
 });
 
@@ -334,6 +337,12 @@ describe('who may call', () => {
     const response = await ask(relay, { token: idle.token });
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('stopped')]);
     expect(await callsOf(orm, idle)).toEqual([]);
+  });
+
+  test('400 for an agent whose account has no money left', async () => {
+    const poor = await addAgent(orm, { instance: await newInstance(orm) });
+    const response = await ask(relay, { token: poor.token });
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('no money left')]);
   });
 
   test("400 for a model that is not the agent's, named in the sentence", async () => {

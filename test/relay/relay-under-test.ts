@@ -18,7 +18,7 @@ import { createRelayStore } from '../../relay/store.ts';
 import { createUpstream } from '../../relay/upstream.ts';
 import type { UpstreamLimits } from '../../relay/upstream.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
-import { newAgent } from '../factories.ts';
+import { newAccount, newAgent } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
 
 export const MASTER_KEYS = [{ id: 'test', key: randomBytes(32) }];
@@ -83,30 +83,46 @@ export interface TestAgent extends NewAgent {
   token: string;
 }
 
-/** Adds an agent, with a running instance and an account unless they are given. */
+/** Adds an agent, with a running instance and an account that has money unless they are given. */
 export async function addAgent(
   orm: MikroORM,
   { deleted = false, instance }: { deleted?: boolean; instance?: NewInstance } = {},
 ): Promise<TestAgent> {
-  const of = instance ? { instance: instance.instanceId, account: instance.accountId } : {};
+  const of = instance
+    ? { instance: instance.instanceId, account: instance.accountId }
+    : { account: (await newAccount(orm, { balanceNanoUsd: 1n })).accountId };
   const agent = await newAgent(orm, { ...of, model: MODEL, deletedAt: deleted ? new Date() : null });
   return { ...agent, token: relayToken(MASTER_KEYS, agent.agentId) };
 }
 
 export interface Ask {
   token: string;
-  text?: string;
+  text?: string | undefined;
   traceId?: string;
   signal?: AbortSignal;
   /** Over the fields of the request. */
-  fields?: object;
+  fields?: object | undefined;
 }
 
+/** The body of a request, as a gateway sends it. */
+export function bodyOf({ text = 'hello', fields }: Pick<Ask, 'text' | 'fields'>): string {
+  return JSON.stringify({
+    model: MODEL,
+    stream: true,
+    stream_options: { include_usage: true },
+    messages: [
+      { role: 'system', content: 'Be kind.' },
+      { role: 'user', content: text },
+    ],
+    ...fields,
+  });
+}
+
+/** What the relay takes a request for in tokens, before the provider has counted them. */
+export const estimateOf = (request: Pick<Ask, 'text' | 'fields'>): number => Math.ceil(bodyOf(request).length / 3);
+
 /** One streamed chat completion, as a gateway asks for it. */
-export function ask(
-  relay: Pick<RelayUnderTest, 'url'>,
-  { token, text = 'hello', traceId, signal, fields }: Ask,
-): Promise<Response> {
+export function ask(relay: Pick<RelayUnderTest, 'url'>, { token, text, traceId, signal, fields }: Ask): Promise<Response> {
   return fetch(`${relay.url}/chat/completions`, {
     method: 'POST',
     headers: {
@@ -114,16 +130,7 @@ export function ask(
       'content-type': 'application/json',
       ...(traceId === undefined ? {} : { traceparent: `00-${traceId}-00f067aa0ba902b7-01` }),
     },
-    body: JSON.stringify({
-      model: MODEL,
-      stream: true,
-      stream_options: { include_usage: true },
-      messages: [
-        { role: 'system', content: 'Be kind.' },
-        { role: 'user', content: text },
-      ],
-      ...fields,
-    }),
+    body: bodyOf({ text, fields }),
     ...(signal ? { signal } : {}),
   });
 }
@@ -167,4 +174,19 @@ export async function callsOf(orm: MikroORM, { agentId }: TestAgent): Promise<Ca
      from model_calls where agent_id = ? order by id`,
     [agentId],
   );
+}
+
+export interface OpenCallRow {
+  trace_id: string | null;
+  input_tokens: number;
+  output_tokens: number;
+}
+
+/** What is reserved for an agent's calls that are under way, oldest first. */
+export async function openCallsOf(orm: MikroORM, { agentId }: TestAgent): Promise<OpenCallRow[]> {
+  return orm.em
+    .fork()
+    .execute<OpenCallRow[]>('select trace_id, input_tokens, output_tokens from open_model_calls where agent_id = ? order by id', [
+      agentId,
+    ]);
 }

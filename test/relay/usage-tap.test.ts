@@ -134,6 +134,26 @@ test('a stream that does not end after its [DONE] is ended', async () => {
   expect(Buffer.concat(parts).toString()).toBe(word + usageOf(1, 2) + done);
 });
 
+/** What is counted of the tokens that came, at the end of this answer. */
+async function tokensOf(tap: typeof tapEventStream, text: string): Promise<number> {
+  let counted = Number.NaN;
+  const source = (async function* () {
+    yield Buffer.from(text);
+  })();
+  for await (const _ of tap(source, async (_usage, _reason, tokens) => void (counted = tokens)));
+  return counted;
+}
+
+test('what came of an answer is counted without the words of the provider: text, thoughts and calls of tools', async () => {
+  const delta = (fields: object) => `data: ${JSON.stringify({ id: 'x'.repeat(99), choices: [{ index: 0, delta: fields }] })}\n\n`;
+  expect(await tokensOf(tapEventStream, delta({ content: 'a'.repeat(30) }) + delta({ content: '\u00fc'.repeat(15) }))).toBe(20);
+  expect(await tokensOf(tapEventStream, delta({ role: 'assistant', reasoning_content: 'a'.repeat(30) }))).toBe(10);
+  const call = { index: 0, id: 'call_1', type: 'function', function: { name: 'exec', arguments: 'a'.repeat(26) } };
+  expect(await tokensOf(tapEventStream, delta({ tool_calls: [call] }))).toBe(10);
+  expect(await tokensOf(tapEventStream, 'data: {"delta"\n\ndata: {"delta":[]}\n\n: "delta"\n\n')).toBe(0);
+  expect(await tokensOf(tapJson, 'a'.repeat(31))).toBe(11);
+});
+
 test('one that stops reading leaves a record too', async () => {
   const records: (Usage | null)[] = [];
   const source = (async function* () {

@@ -1,0 +1,55 @@
+import type { RelayDeps } from './relay-deps.ts';
+import { RelayError } from './relay-error.ts';
+import type { RelayAgent } from './store.ts';
+import type { RecordUsage, Usage } from './usage-tap.ts';
+
+/** The reservation is kept for longer than its call may take. */
+const MARGIN_MS = 120_000;
+
+/** A call that is written down with the most that it may use. */
+export interface ReservedCall {
+  /**
+   * Counts what the provider reported in its place. Without a report it is the input that was estimated, and of the answer
+   * what came, as far as that was promised. Never throws: what the database does not take, a sweep counts as reserved.
+   */
+  settle: RecordUsage;
+  /** Forgets the call, because the provider did nothing for it. Never throws. */
+  release(): Promise<void>;
+}
+
+interface Reserving {
+  agent: RelayAgent;
+  traceId: string | null;
+  /** All that the model may read and write. */
+  promised: Usage;
+}
+
+/** Reserves what this call may use, before it goes out. Throws RelayError 503 when the database does not take it. */
+export async function reserveCall(deps: RelayDeps, { agent, traceId, promised }: Reserving): Promise<ReservedCall> {
+  const { store, metrics, log } = deps;
+  const id = await store.reserve({ agent, traceId, ...promised, keptMs: deps.callMs + MARGIN_MS }).catch((cause: unknown) => {
+    const message = 'The platform cannot count this call at the moment. Try again in a moment.';
+    throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
+  });
+  return {
+    async settle(usage, finishReason, tokensThatCame) {
+      const outputTokens = Math.min(tokensThatCame, promised.outputTokens);
+      const counted = usage ?? { inputTokens: promised.inputTokens, outputTokens };
+      try {
+        await store.settle(id, { ...counted, finishReason });
+        log.info({ ...counted, usageKnown: usage !== null }, 'model call');
+      } catch (err) {
+        metrics.usageLost.inc();
+        log.error({ err, ...counted }, 'the usage of a model call is not in the database; what was reserved will be counted');
+      }
+    },
+    async release() {
+      await store.release(id).catch((err: unknown) => {
+        log.error(
+          { err, ...promised },
+          'a model call without an answer could not be released; what was reserved will be counted',
+        );
+      });
+    },
+  };
+}
