@@ -15,7 +15,7 @@ export interface OpenContent {
 
 /** The gateway of this runtime, with the content that it shall hold. */
 export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, { rows, secrets }: OpenContent): RuntimeSpec {
-  const { agents } = rows;
+  const { agents, gatewayEpoch } = rows;
   const content = {
     gatewayToken: activeToken({ config }, runtimeId),
     relayUrl: driver.relayUrl(),
@@ -26,7 +26,7 @@ export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, { r
       gatewayAgentId,
       displayName,
       model: { ...modelLimits(config, model), id: model },
-      relayToken: relayToken(config.MASTER_KEYS, id),
+      relayToken: relayToken(config.MASTER_KEYS, { agentId: id, epoch: gatewayEpoch }),
     })),
   };
   return { runtimeId, renderConfig: (placement) => renderConfig(content, placement) };

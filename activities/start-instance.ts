@@ -98,7 +98,8 @@ async function spawn(
     orOvertaken(await runTransaction(orm.em, (em) => noteGatewayGone(em, gone)));
   }
   await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
-  await driver.ensureRunning(gatewaySpec(deps, runtimeId, content), call);
+  const rows = isNew ? { ...content.rows, gatewayEpoch: call.epoch } : content.rows;
+  await driver.ensureRunning(gatewaySpec(deps, runtimeId, { ...content, rows }), call);
 }
 
 async function becomeReady(deps: StepDeps, attempt: Attempt): Promise<void> {

@@ -21,6 +21,7 @@ export interface Lifecycle {
   reasonRetryable: boolean | null;
   epoch: number;
   bootId: string | null;
+  gatewayEpoch: number | null;
   killFirst: boolean;
   startNotBefore: Date | null;
   restartNotBefore: Date | null;
@@ -63,7 +64,7 @@ export type Happening =
   | { kind: 'content-given-up'; contentGeneration: number }
   /** Its gateway is about to be ended by us. */
   | { kind: 'released'; killFirst: boolean }
-  /** No gateway runs: restarts up to this generation are fulfilled by the next one. */
+  /** No gateway runs, and this attempt starts one: restarts up to this generation are fulfilled by it. */
   | { kind: 'gateway-gone'; restartGeneration: number }
   | { kind: 'stopped' }
   | { kind: 'destroyed' }

@@ -25,7 +25,13 @@ const NO_REASON = {
 /** What earlier gateways did counts no more. */
 const FORGIVEN = { deaths: [], breakdowns: [], giveUpFor: null } satisfies Partial<Lifecycle>;
 
-const NO_GATEWAY = { bootId: null, killFirst: false, startNotBefore: null } as const satisfies Partial<Lifecycle>;
+/** The tokens of no process count. */
+const NO_GATEWAY = {
+  bootId: null,
+  gatewayEpoch: 0,
+  killFirst: false,
+  startNotBefore: null,
+} as const satisfies Partial<Lifecycle>;
 
 const after = (now: Date, ms: number): Date => new Date(now.getTime() + ms);
 
@@ -78,6 +84,7 @@ function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Life
     case 'gateway-gone':
       return {
         killFirst: false,
+        gatewayEpoch: row.epoch,
         appliedRestartGeneration: Math.max(row.appliedRestartGeneration, happening.restartGeneration),
       };
     case 'stopped':

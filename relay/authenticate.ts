@@ -6,18 +6,21 @@ import type { RelayAgent } from './store.ts';
 
 /**
  * The agent whose token the request bears. Throws RelayError: 401 for a token that we did not make, 400 when its agent
- * is gone, 503 when the database cannot say.
+ * is gone or its gateway process is not the one that runs, 503 when the database cannot say.
  */
 export async function authenticate({ config, findAgent }: RelayDeps, request: IncomingMessage): Promise<RelayAgent> {
   const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const agentId = token === undefined ? null : verifyRelayToken(config.MASTER_KEYS, token);
-  if (agentId === null) {
+  const holder = token === undefined ? null : verifyRelayToken(config.MASTER_KEYS, token);
+  if (holder === null) {
     throw new RelayError(401, 'The bearer token is missing or not one of an agent.', { type: 'authentication_error' });
   }
-  const agent = await findAgent(agentId).catch((cause: unknown) => {
+  const agent = await findAgent(holder).catch((cause: unknown) => {
     const message = 'The platform cannot look the agent up at the moment. Try again in a moment.';
     throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
   });
   if (!agent) throw new RelayError(400, 'This agent has been deleted. It can make no more model calls.');
+  if (agent.gatewayEpoch !== holder.epoch) {
+    throw new RelayError(400, 'This token is of an earlier gateway process of the instance. Use the one of its configuration.');
+  }
   return agent;
 }

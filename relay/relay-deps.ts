@@ -2,6 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Config } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Shares } from '../lib/shares.ts';
+import type { TokenHolder } from '../runtime/openclaw/tokens.ts';
 import type { ModelProvider } from './model-provider.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
@@ -11,7 +12,7 @@ import type { RelayAgent, RelayStore } from './store.ts';
 export interface RelayDeps {
   config: Pick<Config, 'MASTER_KEYS' | 'MODELS'>;
   store: RelayStore;
-  findAgent(agentId: string): Promise<RelayAgent | null>;
+  findAgent(holder: TokenHolder): Promise<RelayAgent | null>;
   openCalls: OpenCalls;
   provider: ModelProvider;
   metrics: RelayMetrics;

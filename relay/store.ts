@@ -14,6 +14,8 @@ export interface RelayAgent {
   isRunning: boolean;
   /** Whether its account has money left. */
   hasMoney: boolean;
+  /** Which gateway process its token is for, as the token names it. */
+  gatewayEpoch: number | null;
 }
 
 export interface CallReservation {
@@ -62,6 +64,7 @@ const agentRow = z.object({
   model: z.string(),
   is_running: z.boolean(),
   has_money: z.boolean(),
+  gateway_epoch: z.number().nullable(),
 });
 const reservedRow = z.object({ id: z.string() });
 
@@ -80,15 +83,17 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
     async findAgent(agentId) {
       const { rows } = await pool.query(
         `select agents.id, instance_id, agents.account_id, model,
-                instances.status not in ('stopped', 'error') as is_running, balance_nano_usd > 0 as has_money
+                instances.status not in ('stopped', 'error') as is_running, balance_nano_usd > 0 as has_money,
+                gateway_epoch::float8 as gateway_epoch
            from agents join instances on instances.id = instance_id join accounts on accounts.id = agents.account_id
           where agents.id = $1 and agents.deleted_at is null`,
         [agentId],
       );
       if (rows.length === 0) return null;
       const row = agentRow.parse(rows[0]);
-      const { instance_id: instanceId, account_id: accountId, model, is_running: isRunning, has_money: hasMoney } = row;
-      return { agentId: row.id, instanceId, accountId, model, isRunning, hasMoney };
+      const { id, instance_id: instanceId, account_id: accountId, model } = row;
+      const state = { isRunning: row.is_running, hasMoney: row.has_money, gatewayEpoch: row.gateway_epoch };
+      return { agentId: id, instanceId, accountId, model, ...state };
     },
     async reserve({ agent, traceId, inputTokens, outputTokens, keptMs }) {
       const { rows } = await pool.query(

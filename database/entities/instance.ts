@@ -67,6 +67,11 @@ const InstanceSchema = defineEntity({
     epoch: counter().default(0),
     /** The gateway process that takes messages; null while none does. */
     bootId: p.text().strictNullable().default(null),
+    /**
+     * The attempt that started its gateway process, which the tokens of its agents carry; 0 while it is stopped. Null: the
+     * process was started by a version whose tokens carry none.
+     */
+    gatewayEpoch: counter().strictNullable().default(null),
     /** The gateway that was lost may still be alive: the next start ends it first. */
     killFirst: p.boolean().default(false),
     /** No start before then: a gateway that keeps dying is given a pause. */

@@ -13,6 +13,7 @@ import { UnownedRuntimes } from './20261204-unowned-runtimes.ts';
 import { CountedRows } from './20261205-counted-rows.ts';
 import { FailedStarts } from './20261206-failed-starts.ts';
 import { StoredBytes } from './20261206-stored-bytes.ts';
+import { GatewayEpoch } from './20261206-gateway-epoch.ts';
 import { OpenModelCalls } from './20261206-open-model-calls.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
@@ -35,4 +36,5 @@ export const migrationsList = [
   { name: '20261206-failed-starts', class: FailedStarts },
   { name: '20261206-stored-bytes', class: StoredBytes },
   { name: '20261206-open-model-calls', class: OpenModelCalls },
+  { name: '20261206-gateway-epoch', class: GatewayEpoch },
 ];

@@ -23,6 +23,7 @@ export const LIFECYCLE_COLUMNS = [
   'reasonRetryable',
   'epoch',
   'bootId',
+  'gatewayEpoch',
   'killFirst',
   'startNotBefore',
   'restartNotBefore',

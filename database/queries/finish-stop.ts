@@ -59,8 +59,8 @@ interface Gone extends OfAttempt {
 }
 
 /**
- * No gateway runs: whatever restart was asked for is fulfilled by the next one, also when another attempt adopts it.
- * In the caller's transaction. False when a newer attempt has begun.
+ * No gateway runs, and this attempt starts the next one: whatever restart was asked for is fulfilled by it, also when
+ * another attempt adopts it, and no other may use the tokens of its agents. In the caller's transaction. False when a newer attempt has begun.
  */
 export async function noteGatewayGone(em: EntityManager, { instanceId, epoch, restartGeneration }: Gone): Promise<boolean> {
   const noted = await changeLifecycle(em, {

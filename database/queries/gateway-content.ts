@@ -42,6 +42,8 @@ export interface GatewayContentRows {
   instanceId: string;
   /** At least as old as everything below. */
   contentGeneration: number;
+  /** The attempt that started its process, see Instance. */
+  gatewayEpoch: number | null;
   agents: ContentAgent[];
   /** Deleted, and not yet gone from the gateway. */
   removedAgents: { id: string; gatewayAgentId: string }[];
@@ -62,9 +64,9 @@ export interface ContentSecret {
 /** Reads what the gateway of this instance shall hold. */
 export async function loadGatewayContent(em: EntityManager, instanceId: string): Promise<GatewayContentRows> {
   // First: what changes meanwhile is then applied once more, and never taken for applied.
-  const [row] = await query<{ generation: number }>(
+  const [row] = await query<{ generation: number; gatewayEpoch: number | null }>(
     em,
-    sql`select content_generation::float8 as generation from instances where id = ${instanceId}`,
+    sql`select content_generation::float8 as generation, gateway_epoch::float8 as "gatewayEpoch" from instances where id = ${instanceId}`,
   );
   const agents = await query<ContentAgent>(
     em,
@@ -97,7 +99,8 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
     sql`select account_id as "accountId", key, value from instance_secrets join instances on instances.id = instance_id
       where instance_id = ${instanceId} order by key`,
   );
-  return { instanceId, contentGeneration: row?.generation ?? 0, agents, removedAgents, files, skills, skillFiles, secrets };
+  const { generation: contentGeneration = 0, gatewayEpoch = null } = row ?? {};
+  return { instanceId, contentGeneration, gatewayEpoch, agents, removedAgents, files, skills, skillFiles, secrets };
 }
 
 /** The gateway has these files; one that was changed since then stays to be done. */

@@ -7,28 +7,41 @@ export interface MasterKey {
 }
 
 const RELAY_PURPOSE = 'relay-token';
-/** Everything in a text that has the form of a relay token, whichever agent and key it is of. */
-export const RELAY_TOKENS = /agt_[a-z0-9]{12,64}\.[\w-]{43}/g;
+/** Everything in a text that has the form of a relay token, whichever agent, process and key it is of. */
+export const RELAY_TOKENS = /agt_[a-z0-9]{12,64}(?:\.\d{1,16})?\.[\w-]{43}/g;
 const GATEWAY_PURPOSE = 'gateway-token';
 
-/** The bearer token with which an agent's model calls reach the relay: `<agentId>.<signature>`, made with the active key. */
-export function relayToken(masterKeys: readonly MasterKey[], agentId: string): string {
-  const [active] = masterKeys;
-  if (!active) throw new Error('There is no master key');
-  return `${agentId}.${signature(active, RELAY_PURPOSE, agentId)}`;
+/** Whose model calls a relay token is for. */
+export interface TokenHolder {
+  agentId: string;
+  /** The attempt that started the gateway process of the agent. Null: it was started by a version without it. */
+  epoch: number | null;
 }
 
-/** The agent that a relay token names, or null when none of the keys made it. Takes the same time for any wrong signature. */
-export function verifyRelayToken(masterKeys: readonly MasterKey[], token: string): string | null {
+/**
+ * The bearer token with which an agent's model calls reach the relay: `<agentId>.<epoch>.<signature>`, made with the
+ * active key.
+ */
+export function relayToken(masterKeys: readonly MasterKey[], { agentId, epoch }: TokenHolder): string {
+  const [active] = masterKeys;
+  if (!active) throw new Error('There is no master key');
+  const subject = epoch === null ? agentId : `${agentId}.${epoch}`;
+  return `${subject}.${signature(active, RELAY_PURPOSE, subject)}`;
+}
+
+/** Whom a relay token names, or null when none of the keys made it. Takes the same time for any wrong signature. */
+export function verifyRelayToken(masterKeys: readonly MasterKey[], token: string): TokenHolder | null {
   const dot = token.lastIndexOf('.');
-  const agentId = token.slice(0, Math.max(dot, 0));
+  const subject = token.slice(0, Math.max(dot, 0));
   const given = Buffer.from(token.slice(dot + 1));
-  if (agentId === '') return null;
+  if (subject === '') return null;
   const matches = masterKeys.map((masterKey) => {
-    const expected = Buffer.from(signature(masterKey, RELAY_PURPOSE, agentId));
+    const expected = Buffer.from(signature(masterKey, RELAY_PURPOSE, subject));
     return given.length === expected.length && timingSafeEqual(given, expected);
   });
-  return matches.includes(true) ? agentId : null;
+  if (!matches.includes(true)) return null;
+  const [agentId = '', epoch] = subject.split('.');
+  return { agentId, epoch: epoch === undefined ? null : Number(epoch) };
 }
 
 /** The bearer token of the gateway of one runtime, known to its configuration and to whoever holds the master key. */

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { createOrm } from '../../database/orm.ts';
 import { waitForAgents } from '../../runtime/openclaw/agent-liveness.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
 import type { ApiClient } from '../support/api-client.ts';
@@ -131,8 +132,16 @@ async function benchRelay(stack: StackUnderTest, agentId: string): Promise<Row[]
   const models = await (await stack.newAccount()).ok('GET', '/models');
   const { id: model } = models.models[0];
   const straight = (text: string) => firstToken(stack.model.url, { model, token: 'x', text });
-  const relayed = (text: string) =>
-    firstToken(stack.driver.relayUrl(), { model, token: relayToken([stack.masterKey], agentId), text });
+  const orm = await createOrm(stack.databaseUrl);
+  const [row] = await orm.em
+    .fork()
+    .execute<{ epoch: number | null }[]>(
+      'select gateway_epoch::float8 as epoch from instances join agents on instance_id = instances.id where agents.id = ?',
+      [agentId],
+    );
+  await orm.close();
+  const token = relayToken([stack.masterKey], { agentId, epoch: row?.epoch ?? null });
+  const relayed = (text: string) => firstToken(stack.driver.relayUrl(), { model, token, text });
   for (let warmUp = 0; warmUp < 10; warmUp += 1) await Promise.all([straight('hello'), relayed('hello')]);
   const [bare, ours]: [number[], number[]] = [[], []];
   for (let call = 0; call < CALLS; call += 1) {

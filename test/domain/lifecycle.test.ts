@@ -26,6 +26,7 @@ const NEW: Lifecycle = {
   reasonRetryable: null,
   epoch: 0,
   bootId: null,
+  gatewayEpoch: null,
   killFirst: false,
   startNotBefore: null,
   restartNotBefore: null,

@@ -15,6 +15,7 @@ import {
   callsOf,
   contentOf,
   estimateOf,
+  MASTER_KEYS,
   MODEL,
   readerOf,
   readUntil,
@@ -318,7 +319,10 @@ describe('who may call', () => {
     ['no token', ''],
     ['a token that is none', 'nonsense'],
     ['a signature of another agent', () => `agt_other.${agent.token.split('.')[1]}`],
-    ['a token made with another key', () => relayToken([{ id: 'x', key: randomBytes(32) }], agent.agentId)],
+    [
+      'a token made with another key',
+      () => relayToken([{ id: 'x', key: randomBytes(32) }], { agentId: agent.agentId, epoch: null }),
+    ],
   ])('401 for %s', async (_, token) => {
     const response = await ask(relay, { token: typeof token === 'string' ? token : token() });
     expect(response.status).toBe(401);
@@ -339,10 +343,16 @@ describe('who may call', () => {
     expect(await callsOf(orm, idle)).toEqual([]);
   });
 
-  test('400 for an agent whose account has no money left', async () => {
-    const poor = await addAgent(orm, { instance: await newInstance(orm) });
-    const response = await ask(relay, { token: poor.token });
-    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('no money left')]);
+  test('400 for a token of another gateway process than the one that runs, and the newest is good at once', async () => {
+    const own = await addAgent(orm, { epoch: 4 });
+    const statusOf = async (epoch: number | null): Promise<number> => {
+      const response = await ask(relay, { token: relayToken(MASTER_KEYS, { ...own, epoch }) });
+      await response.text();
+      return response.status;
+    };
+    expect([await statusOf(4), await statusOf(3), await statusOf(null), await statusOf(5)]).toEqual([200, 400, 400, 400]);
+    await orm.em.fork().execute('update instances set gateway_epoch = 6 where id = ?', [own.instanceId]);
+    expect([await statusOf(6), await statusOf(4)]).toEqual([200, 400]);
   });
 
   test("400 for a model that is not the agent's, named in the sentence", async () => {

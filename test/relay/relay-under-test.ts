@@ -18,7 +18,7 @@ import { createRelayStore } from '../../relay/store.ts';
 import { createUpstream } from '../../relay/upstream.ts';
 import type { UpstreamLimits } from '../../relay/upstream.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
-import { newAccount, newAgent } from '../factories.ts';
+import { newAccount, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
 
 export const MASTER_KEYS = [{ id: 'test', key: randomBytes(32) }];
@@ -86,13 +86,16 @@ export interface TestAgent extends NewAgent {
 /** Adds an agent, with a running instance and an account that has money unless they are given. */
 export async function addAgent(
   orm: MikroORM,
-  { deleted = false, instance }: { deleted?: boolean; instance?: NewInstance } = {},
+  { deleted = false, instance, epoch = null }: { deleted?: boolean; instance?: NewInstance; epoch?: number | null } = {},
 ): Promise<TestAgent> {
-  const of = instance
-    ? { instance: instance.instanceId, account: instance.accountId }
-    : { account: (await newAccount(orm, { balanceNanoUsd: 1n })).accountId };
+  const own = instance ?? (await newInstance(orm, { account: await newRich(orm), gatewayEpoch: epoch }));
+  const of = { instance: own.instanceId, account: own.accountId };
   const agent = await newAgent(orm, { ...of, model: MODEL, deletedAt: deleted ? new Date() : null });
-  return { ...agent, token: relayToken(MASTER_KEYS, agent.agentId) };
+  return { ...agent, token: relayToken(MASTER_KEYS, { agentId: agent.agentId, epoch }) };
+}
+
+async function newRich(orm: MikroORM): Promise<string> {
+  return (await newAccount(orm, { balanceNanoUsd: 1n })).accountId;
 }
 
 export interface Ask {

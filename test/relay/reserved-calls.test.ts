@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { settleLeftCalls } from '../../database/queries/settle-left-calls.ts';
-import { newTurn } from '../factories.ts';
+import { newInstance, newTurn } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
@@ -115,6 +115,13 @@ test('a call whose relay has died is counted as reserved, once, however many swe
   expect(calls.map(({ input_tokens: tokens }) => tokens).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
   expect(calls).toMatchObject([1, 2, 3].map(() => ({ message_id: messageId, output_tokens: 1024, finish_reason: null })));
   expect(await openCallsOf(database.orm, agent)).toMatchObject([{ input_tokens: 4 }]);
+});
+
+test('of an account without money no call goes out: 400', async () => {
+  const poor = await addAgent(database.orm, { instance: await newInstance(database.orm) });
+  const response = await ask(relay, { token: poor.token });
+  expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('no money left')]);
+  await counted(poor, []);
 });
 
 test('calls whose answers have begun hold no room for bodies: an account may have many long conversations', async () => {

@@ -30,7 +30,7 @@ async function newLog(text: string) {
 describe('instances.logs', () => {
   test('answers the last lines with every token and every secret masked', async () => {
     const oldKey = { id: 'old', key: Buffer.alloc(32, 1) };
-    const foreign = relayToken([oldKey], api.deps.makeId('agt'));
+    const foreign = relayToken([oldKey], { agentId: api.deps.makeId('agt'), epoch: 3 });
     const instanceId = await newLog(
       `one\ntwo $TOKEN and Bearer abc.def\nthree ${foreign}\nfour s3cret-value MIIEvQIBADAN {"K":"ab\\nMIIEvQIBADAN"}\n`,
     );
