@@ -55,3 +55,8 @@ export function isDatabaseAway(error: unknown): boolean {
   if (code !== undefined && AWAY.has(code)) return true;
   return error instanceof Error && AWAY_MESSAGES.test(error.message);
 }
+
+/** The user of this connection may not do that. */
+export function lacksPrivilege(error: unknown): boolean {
+  return codeOf(error) === '42501';
+}

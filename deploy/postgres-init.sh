@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs once, when the volume of PostgreSQL is new: a user and a database for us, a user and two databases for Temporal.
-# Neither user gets into what belongs to the other.
+# Neither user gets into what belongs to the other. Ours makes the users of API, worker and relay.
 set -eu
 
 create() {
@@ -18,4 +18,5 @@ END
 }
 
 create thermidora database-password thermidora
+psql --username "${POSTGRES_USER:-postgres}" --set ON_ERROR_STOP=1 --command 'alter role thermidora createrole'
 create temporal temporal-password temporal temporal_visibility

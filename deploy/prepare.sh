@@ -20,6 +20,9 @@ keep postgres-password "$(word 24)"
 keep temporal-password "$(word 24)"
 keep database-password "$(word 24)"
 keep database-url "postgres://thermidora:$(cat secrets/database-password)@127.0.0.1:5432/thermidora"
+for part in api worker relay; do
+  keep "database-url-$part" "postgres://thermidora_$part:$(word 24)@127.0.0.1:5432/thermidora"
+done
 keep master-keys "k1:$(bytes)"
 keep operator-token "op_$(word 32)"
 # Yours to fill in: the mail server (until then login codes stand in the API's log) and the key of the model provider.

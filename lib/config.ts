@@ -19,6 +19,11 @@ const list = z
       .filter(Boolean),
   );
 const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text;
+const postgresUrl = z.url({ protocol: /^postgres(ql)?$/ });
+const roleUrl = (part: string) =>
+  postgresUrl
+    .optional()
+    .describe(`for \`npm run stores:set-up\`: the \`DATABASE_URL\` of the ${part}, whose user it makes; all three or none`);
 const decimalUsd = z.string().regex(/^\d{1,9}(\.\d{1,9})?$/, 'must be a decimal amount such as 0.03');
 
 const masterKeys = z
@@ -109,7 +114,10 @@ export const settingsSchema = z.object({
     .describe(
       'gateways that run at once on this machine; by default as many as its memory holds, with `docker` of `INSTANCE_MEMORY_MB` each beside 3 GiB for the rest, else of 1 GiB each beside 2 GiB',
     ),
-  DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).describe('`postgres://...`; `npm start` brings its own PostgreSQL'),
+  DATABASE_URL: postgresUrl.describe('`postgres://...`; `npm start` brings its own PostgreSQL'),
+  API_DATABASE_URL: roleUrl('API'),
+  WORKER_DATABASE_URL: roleUrl('worker'),
+  RELAY_DATABASE_URL: roleUrl('model relay'),
   TEMPORAL_ADDRESS: z
     .string()
     .regex(/^[^\s:]+:\d+$/, 'must be host:port')

@@ -1,14 +1,17 @@
 import { randomBytes } from 'node:crypto';
 import { Client } from '@temporalio/client';
+import { grantRoles } from '../database/grant-roles.ts';
+import type { RoleUrls } from '../database/grant-roles.ts';
 import { migrate } from '../database/migrate.ts';
-import { loadConfig } from '../lib/config.ts';
+import { ConfigError, loadConfig } from '../lib/config.ts';
 import { createLog } from '../lib/log.ts';
 import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { ensureTemporalSetup, updateSchedules } from '../worker/schedules.ts';
 import { openTemporalLink } from '../worker/temporal-link.ts';
 
 /**
- * Brings both stores to this version, before its processes start: migrates the database, and makes namespace, search
+ * Brings both stores to this version, before its processes start: migrates the database, makes the users of its processes
+ * where they are given, and makes namespace, search
  * attributes and schedules in Temporal. A database that does not belong to DATA_DIR and MASTER_KEYS is refused. Safe to repeat, and while processes of the version before still run.
  */
 const PATIENCE_MS = 120_000;
@@ -16,11 +19,15 @@ const PAUSE_MS = 1_000;
 
 const config = loadConfig(process.env);
 const stores = { config, randomBytes };
+const urls = roleUrls();
 await migrate(config.DATABASE_URL, {
   before: (em) => refuseStores(em, stores),
-  after: (em) => checkStores(em, stores),
+  async after(em) {
+    await checkStores(em, stores);
+    if (urls) await grantRoles(em, { urls, randomBytes });
+  },
 });
-process.stdout.write('The database is up to date.\n');
+process.stdout.write(`The database is up to date${urls ? ', and API, worker and relay have their users' : ''}.\n`);
 
 const link = openTemporalLink(config, createLog('set-up-stores', 'warn'));
 try {
@@ -34,6 +41,14 @@ try {
   process.stdout.write(`Temporal has the namespace ${namespace} with its search attributes and schedules.\n`);
 } finally {
   await link.close();
+}
+
+function roleUrls(): RoleUrls | null {
+  const { API_DATABASE_URL: api, WORKER_DATABASE_URL: worker, RELAY_DATABASE_URL: relay } = config;
+  if (api !== undefined && worker !== undefined && relay !== undefined) return { api, worker, relay };
+  if (api ?? worker ?? relay)
+    throw new ConfigError('Set API_DATABASE_URL, WORKER_DATABASE_URL and RELAY_DATABASE_URL, or none of them.');
+  return null;
 }
 
 async function until(giveUp: AbortSignal, work: () => Promise<void>): Promise<void> {

@@ -7,7 +7,7 @@ import { freePorts } from '../local/free-ports.ts';
 import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
-import { createTestDatabase } from '../support/test-database.ts';
+import { asRole, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { OPERATOR_TOKEN } from './api-under-test.ts';
 
@@ -32,7 +32,7 @@ export async function startApiProcess(env: Record<string, string> = {}): Promise
   const settings = {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
-    DATABASE_URL: database.url,
+    DATABASE_URL: asRole(database.url, 'api'),
     TEMPORAL_ADDRESS: '127.0.0.1:1',
     SMTP_URL: 'print:',
     PORT: String(port),

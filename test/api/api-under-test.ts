@@ -30,7 +30,7 @@ import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';
 import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient } from '../support/api-client.ts';
-import { createTestDatabase } from '../support/test-database.ts';
+import { asRole, createTestDatabase } from '../support/test-database.ts';
 import { startMailbox } from './mailbox.ts';
 import type { Mailbox } from './mailbox.ts';
 
@@ -43,6 +43,7 @@ export type AccountClient = ApiClient & { accountId: string; email: string; toke
 export interface ApiUnderTest {
   url: string;
   deps: Deps;
+  /** As the owner of the database, who may do more than the API. */
   orm: MikroORM;
   mailbox: Mailbox;
   /** Calls as nobody. */
@@ -73,7 +74,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
     mkdtemp(join(tmpdir(), 'api-under-test-')),
   ]);
   const config = loadConfig({
-    DATABASE_URL: database.url,
+    DATABASE_URL: asRole(database.url, 'api'),
     TEMPORAL_ADDRESS: '127.0.0.1:1',
     MASTER_KEYS: `${MASTER_KEY.id}:${MASTER_KEY.key.toString('base64')}`,
     OPERATOR_TOKEN,
@@ -89,6 +90,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
   const clock = () => new Date(Date.now() + aheadMs);
   const log = createLog('api', config.LOG_LEVEL);
   const orm = await createOrm(config.DATABASE_URL);
+  const owner = await createOrm(database.url);
   const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
   const notifications = listenToNotifications(config.DATABASE_URL, log);
@@ -138,7 +140,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
   return {
     url,
     deps,
-    orm,
+    orm: owner,
     mailbox,
     nobody,
     operator,
@@ -148,7 +150,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
       const { accountId, token } = await nobody.ok('POST', '/auth/register', { name: 'Test', email, inviteCode });
       return { ...createApiClient(url, { authorization: `Bearer ${token}` }), accountId, email, token };
     },
-    sql: (statement, values = []) => orm.em.fork().execute(statement, values),
+    sql: (statement, values = []) => owner.em.fork().execute(statement, values),
     advance(ms) {
       aheadMs += ms;
     },
@@ -160,7 +162,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
       await lease.stop();
       connections.closeAll();
       await notifications.close();
-      await Promise.all([orm.close(), reserved.close()]);
+      await Promise.all([orm.close(), reserved.close(), owner.close()]);
       await mailbox.close();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { freePorts } from '../local/free-ports.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
-import { createTestDatabase } from '../support/test-database.ts';
+import { asRole, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { OPERATOR_TOKEN } from './api-under-test.ts';
 
@@ -51,7 +51,7 @@ async function startReady(): Promise<ApiProcess> {
   const port = await freePorts(2);
   const metricsPort = port + 1;
   const child = start({
-    DATABASE_URL: database.url,
+    DATABASE_URL: asRole(database.url, 'api'),
     TEMPORAL_ADDRESS: '127.0.0.1:1',
     SMTP_URL: 'print:',
     PORT: String(port),

@@ -24,7 +24,7 @@ test('while all connections are taken the process renews its lease, and says tha
   let release = (): void => undefined;
   const released = new Promise<void>((resolve) => (release = resolve));
   const taken = Array.from({ length: CONNECTIONS }, () =>
-    api.orm.em.fork().transactional(async (em) => {
+    api.deps.orm.em.fork().transactional(async (em) => {
       await em.execute('select 1 as holding');
       await released;
     }),

@@ -9,7 +9,7 @@ import { createOrm } from '../../database/orm.ts';
 import { freePorts } from '../local/free-ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
-import { createTestDatabase } from '../support/test-database.ts';
+import { asRole, createTestDatabase } from '../support/test-database.ts';
 import {
   addAgent,
   ask,
@@ -50,7 +50,7 @@ async function startProcess(settings: Record<string, string> = {}): Promise<Rela
   const child = spawn(NODE, [MAIN], {
     stdio: 'ignore',
     env: {
-      DATABASE_URL: database.url,
+      DATABASE_URL: asRole(database.url, 'relay'),
       TEMPORAL_ADDRESS: '127.0.0.1:1',
       SMTP_URL: 'print:',
       RELAY_PORT: String(port),

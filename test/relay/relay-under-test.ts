@@ -18,6 +18,7 @@ import { createRelayStore } from '../../relay/store.ts';
 import { createUpstream } from '../../relay/upstream.ts';
 import type { UpstreamLimits } from '../../relay/upstream.ts';
 import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import { asRole } from '../support/test-database.ts';
 import { newAccount, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
 
@@ -41,7 +42,7 @@ export async function startRelay(
 ): Promise<RelayUnderTest> {
   const log = createLog('relay', 'silent');
   const registry = createMetrics('relay');
-  const store = createRelayStore(databaseUrl, log);
+  const store = createRelayStore(asRole(databaseUrl, 'relay'), log);
   const provider = upstreamUrl === undefined ? createEchoModel() : providerAt(upstreamUrl, log, options);
   const background = createBackground();
   const listener = createRelayListener(

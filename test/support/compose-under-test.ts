@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
 import { Client } from 'pg';
+import type { RoleName } from '../../database/grants.ts';
 import { Engine } from '../../runtime/docker/engine.ts';
 import { namesOf } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
@@ -55,8 +56,12 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
     metrics: await freePort(null),
     before: await freePort(null),
   };
+  const database = await createOwnedDatabase();
   const secrets = {
-    'database-url': (await createOwnedDatabase()).toString(),
+    'database-url': database.toString(),
+    'database-url-api': roleUrlOf(database, 'api'),
+    'database-url-worker': roleUrlOf(database, 'worker'),
+    'database-url-relay': roleUrlOf(database, 'relay'),
     'master-keys': `k1:${randomBytes(32).toString('base64')}`,
     'operator-token': `op_${randomBytes(32).toString('hex')}`,
     'smtp-url': 'print:',
@@ -124,14 +129,20 @@ function overrideOf({ secretsDir, names, ports }: Override): string {
   return `services:\n${services.join('')}secrets:\n${secrets.join('')}`;
 }
 
-/** As deploy/postgres-init.sh makes it: of a user that owns it and is nothing else. */
+/** As deploy/prepare.sh makes it. */
+function roleUrlOf(database: URL, name: RoleName): string {
+  const username = `${database.username}_${name}`;
+  return Object.assign(new URL(database), { username, password: randomBytes(12).toString('hex') }).toString();
+}
+
+/** As deploy/postgres-init.sh makes it: of a user that owns it, and may make the users of the parts. */
 async function createOwnedDatabase(): Promise<URL> {
   const url = await createEmptyDatabase();
   const [database, password] = [url.pathname.slice(1), randomBytes(12).toString('hex')];
   const client = new Client({ connectionString: url.toString() });
   await client.connect();
   try {
-    await client.query(`create role ${database} login password '${password}'`);
+    await client.query(`create role ${database} login createrole password '${password}'`);
     await client.query(`alter database ${database} owner to ${database}`);
   } finally {
     await client.end();

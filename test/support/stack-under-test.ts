@@ -22,7 +22,7 @@ import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 import { registerAccount } from './register-account.ts';
 import type { StandIn } from './stand-in-openclaw.ts';
-import { createTestDatabase } from './test-database.ts';
+import { asRole, createTestDatabase } from './test-database.ts';
 import { createTestNamespace } from './test-temporal.ts';
 
 export type ProcessName = 'api' | 'worker' | 'relay';
@@ -118,7 +118,12 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
 
   async function start(name: ProcessName): Promise<void> {
     const output = openSync(logFile(name), 'a');
-    const child = spawn(process.execPath, [join(ROOT, name, 'main.ts')], { env, cwd: ROOT, stdio: ['ignore', output, output] });
+    const own = { ...env, DATABASE_URL: asRole(database.url, name) };
+    const child = spawn(process.execPath, [join(ROOT, name, 'main.ts')], {
+      env: own,
+      cwd: ROOT,
+      stdio: ['ignore', output, output],
+    });
     closeSync(output);
     children.set(name, child);
     await eventually(async () => {

@@ -3,12 +3,16 @@ import { join } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
 import { z } from 'zod';
+import { grantRoles } from '../../database/grant-roles.ts';
+import type { RoleName } from '../../database/grants.ts';
 import { createOrm } from '../../database/orm.ts';
 import { migrate } from '../../database/migrate.ts';
 import { startPostgres } from '../../local/postgres.ts';
 import { startOnce, testRunDir } from './test-run.ts';
 
 const server = z.object({ url: z.url() });
+/** With a character that a URL must escape. */
+const ROLE_PASSWORD = 'of a role';
 
 export interface TestDatabase {
   url: string;
@@ -55,9 +59,15 @@ export async function createEmptyDatabase(): Promise<URL> {
   return new URL(databaseUrl(url, name));
 }
 
+/** The same database as the user of one process, with exactly its privileges. */
+export function asRole(url: string, name: RoleName): string {
+  return Object.assign(new URL(url), { username: `thermidora_${name}`, password: ROLE_PASSWORD }).toString();
+}
+
 async function startMigrated(): Promise<{ url: string }> {
   const { url } = await startPostgres({ dataDir: join(testRunDir(), 'postgres'), durable: false });
-  await migrate(url);
+  const urls = { api: asRole(url, 'api'), worker: asRole(url, 'worker'), relay: asRole(url, 'relay') };
+  await migrate(url, { after: (em) => grantRoles(em, { urls, randomBytes }) });
   return { url };
 }
 

@@ -12,7 +12,7 @@ import { createEncryption } from '../../lib/encryption.ts';
 import { makeSigningSecret } from '../../lib/signing-secret.ts';
 import type { DeliveringOptions } from './delivering.ts';
 import { newAccount } from '../factories.ts';
-import { createTestDatabase } from './test-database.ts';
+import { asRole, createTestDatabase } from './test-database.ts';
 import { createTestNamespace } from './test-temporal.ts';
 
 export interface DeliveryRow {
@@ -62,7 +62,7 @@ export async function startWebhooks(): Promise<WebhooksUnderTest> {
   return {
     orm,
     client,
-    options: { databaseUrl: database.url, temporal, masterKey },
+    options: { databaseUrl: asRole(database.url, 'worker'), temporal, masterKey },
     makeId,
     sql,
     async newAccount() {

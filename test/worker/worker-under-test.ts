@@ -17,6 +17,7 @@ import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { eventually } from '../support/eventually.ts';
 import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
+import { asRole } from '../support/test-database.ts';
 
 const MAIN = join(import.meta.dirname, '../../worker/main.ts');
 const START_MS = 60_000;
@@ -64,7 +65,7 @@ export async function createWorker({ databaseUrl, temporalAddress, temporalNames
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
     XDG_CACHE_HOME: standIn.cacheHome,
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: asRole(databaseUrl, 'worker'),
     TEMPORAL_ADDRESS: temporalAddress,
     TEMPORAL_NAMESPACE: temporalNamespace,
     MASTER_KEYS: `test:${randomBytes(32).toString('base64')}`,

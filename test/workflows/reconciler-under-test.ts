@@ -32,7 +32,7 @@ import type { NewAgent, NewInstance } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
-import { createTestDatabase } from '../support/test-database.ts';
+import { asRole, createTestDatabase } from '../support/test-database.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
 
 const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
@@ -50,6 +50,7 @@ export interface Run {
 
 /** An instance of the reconciler with everything real around it but the worker process's own loops. */
 export interface ReconcilerUnderTest {
+  /** As the owner of the database; the activities run as the worker. */
   orm: MikroORM;
   databaseUrl: string;
   deps: StepDeps;
@@ -115,6 +116,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   ]);
   const entry = await options.program(dataDir);
   const orm = await createOrm(database.url);
+  const own = await createOrm(asRole(database.url, 'worker'));
   const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };
   const driver = new ProcessDriver({ dataDir, relayUrl: model.url, program });
   const makeId = createIdMaker(randomBytes);
@@ -124,7 +126,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   const machine = { isStarved: false };
   const load = { isStarved: () => machine.isStarved };
   const deps: StepDeps = {
-    orm,
+    orm: own,
     driver,
     connections,
     config: {
@@ -212,7 +214,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
       for (const { runtimeId } of await driver.list())
         await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
       await connection.close();
-      await orm.close();
+      await Promise.all([orm.close(), own.close()]);
       await model.close();
       await database.drop();
       await rm(dataDir, { recursive: true, force: true });
