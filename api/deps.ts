@@ -3,7 +3,7 @@ import type { Notifications } from '../database/notifications.ts';
 import type { MakeId, RandomBytes } from '../domain/ids.ts';
 import type { Background } from '../lib/background.ts';
 import type { Clock } from '../lib/clock.ts';
-import type { Config } from '../lib/config.ts';
+import type { ConfigOf } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Mail } from '../lib/mail.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
@@ -15,7 +15,7 @@ import type { Tokens } from './tokens.ts';
 
 /** What the operations work with. `main.ts` builds it, and a test builds it with its own clock. */
 export interface Deps {
-  config: Config;
+  config: ConfigOf<'api'>;
   orm: MikroORM;
   clock: Clock;
   randomBytes: RandomBytes;

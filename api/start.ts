@@ -5,8 +5,8 @@ import { createIdMaker } from '../domain/ids.ts';
 import { createBackground } from '../lib/background.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
 import { systemClock } from '../lib/clock.ts';
-import { ConfigError, loadConfig } from '../lib/config.ts';
-import type { Config } from '../lib/config.ts';
+import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/config.ts';
+import type { ConfigOf } from '../lib/config.ts';
 import { startHttpServer } from '../lib/http-server.ts';
 import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
@@ -35,7 +35,7 @@ const CONNECTIONS = 20;
 /** Runs the API with the settings of this environment until a signal ends it. What keeps it from starting is printed. */
 export async function start(env: Record<string, string | undefined>): Promise<void> {
   try {
-    const config = loadConfig(env);
+    const config = loadConfigOf(SETTINGS_OF.api, env);
     await run(config, env, createLog('api', config.LOG_LEVEL));
   } catch (error) {
     process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
@@ -43,7 +43,7 @@ export async function start(env: Record<string, string | undefined>): Promise<vo
   }
 }
 
-async function run(config: Config, env: Record<string, string | undefined>, log: Log): Promise<void> {
+async function run(config: ConfigOf<'api'>, env: Record<string, string | undefined>, log: Log): Promise<void> {
   const orm = await createOrm(config.DATABASE_URL, { connections: CONNECTIONS });
   await checkStores(orm.em.fork(), { config, randomBytes });
   const reserved = await createReservedOrm(config.DATABASE_URL);

@@ -24,6 +24,9 @@ for part in api worker relay; do
   keep "database-url-$part" "postgres://thermidora_$part:$(word 24)@127.0.0.1:5432/thermidora"
 done
 keep master-keys "k1:$(bytes)"
+# What the relay needs of the master keys, made anew because they may have been rotated.
+MASTER_KEYS_FILE=secrets/master-keys npm run --silent relay:keys >secrets/relay-keys.new
+chmod 0444 secrets/relay-keys.new && mv -f secrets/relay-keys.new secrets/relay-keys
 keep operator-token "op_$(word 32)"
 # Yours to fill in: the mail server (until then login codes stand in the API's log) and the key of the model provider.
 keep smtp-url print:

@@ -26,21 +26,18 @@ const roleUrl = (part: string) =>
     .describe(`for \`npm run stores:set-up\`: the \`DATABASE_URL\` of the ${part}, whose user it makes; all three or none`);
 const decimalUsd = z.string().regex(/^\d{1,9}(\.\d{1,9})?$/, 'must be a decimal amount such as 0.03');
 
-const masterKeys = z
-  .string()
-  .transform((text, context) => {
-    const keys = text.split(',').map((entry) => {
-      const at = entry.indexOf(':');
-      return { id: entry.slice(0, at).trim(), key: Buffer.from(entry.slice(at + 1).trim(), 'base64') };
-    });
-    for (const { id, key } of keys) {
-      if (!/^[a-z0-9-]{1,32}$/.test(id) || key.length !== 32)
-        context.addIssue('must be id:base64 pairs of 32 bytes each, comma separated, the active one first');
-    }
-    if (new Set(keys.map(({ id }) => id)).size !== keys.length) context.addIssue('must not name a key id twice');
-    return keys;
-  })
-  .describe('`id:base64` of 32 bytes, comma separated, first one active; encrypts secrets, derives the signing keys');
+const keyList = z.string().transform((text, context) => {
+  const keys = text.split(',').map((entry) => {
+    const at = entry.indexOf(':');
+    return { id: entry.slice(0, at).trim(), key: Buffer.from(entry.slice(at + 1).trim(), 'base64') };
+  });
+  for (const { id, key } of keys) {
+    if (!/^[a-z0-9-]{1,32}$/.test(id) || key.length !== 32)
+      context.addIssue('must be id:base64 pairs of 32 bytes each, comma separated, the active one first');
+  }
+  if (new Set(keys.map(({ id }) => id)).size !== keys.length) context.addIssue('must not name a key id twice');
+  return keys;
+});
 
 const model = z.strictObject({
   upstream: z.string().min(1),
@@ -128,7 +125,14 @@ export const settingsSchema = z.object({
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be a version or commit: letters, digits, `.`, `_` and `-`, at most 64')
     .optional()
     .describe('which build this worker is: runs stay with the build that began them (docs/OPERATIONS.md); unset: no versions'),
-  MASTER_KEYS: masterKeys,
+  MASTER_KEYS: keyList.describe(
+    '`id:base64` of 32 bytes, comma separated, first one active; encrypts secrets, derives the signing keys',
+  ),
+  RELAY_KEYS: keyList
+    .optional()
+    .describe(
+      'what the model relay needs of `MASTER_KEYS` (`npm run relay:keys`); unset: it derives them from `MASTER_KEYS` itself',
+    ),
   OPERATOR_TOKEN: z
     .string()
     .min(32, 'must have at least 32 characters')
@@ -218,14 +222,46 @@ export const settingsSchema = z.object({
   LOG_LEVEL: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info').describe('how much is logged'),
 });
 
-export type Config = Omit<z.infer<typeof settingsSchema>, 'MAX_RUNNING'> & {
+interface Derived {
   MAX_RUNNING: number;
   /** The environment itself, for Temporal's own names (TLS, API key), which its library reads. */
   temporalEnv: Record<string, string>;
+}
+
+type Complete<Settings> = Omit<Settings, 'MAX_RUNNING'> & Derived;
+
+export type Config = Complete<z.infer<typeof settingsSchema>>;
+
+const OF_SET_UP = { API_DATABASE_URL: true, WORKER_DATABASE_URL: true, RELAY_DATABASE_URL: true } as const;
+const OF_PROVIDER = { MODEL_UPSTREAM_URL: true, MODEL_UPSTREAM_KEY: true, RELAY_KEYS: true } as const;
+
+/** What each process reads. So a secret of another one need not be where it runs. */
+export const SETTINGS_OF = {
+  api: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER }),
+  worker: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, OPERATOR_TOKEN: true, SMTP_URL: true, MAIL_FROM: true }),
+  relay: settingsSchema
+    .pick({ ...OF_PROVIDER, DATABASE_URL: true, RELAY_HOST: true, RELAY_PORT: true, RELAY_MAX_BODY_MB: true })
+    .extend(settingsSchema.pick({ METRICS_HOST: true, METRICS_PORT: true, MODELS: true, RUNTIME: true, LOG_LEVEL: true }).shape)
+    .extend({ MASTER_KEYS: settingsSchema.shape.MASTER_KEYS.optional() }),
+  'set-up': settingsSchema
+    .pick({ ...OF_SET_UP, DATABASE_URL: true, DATA_DIR: true, MASTER_KEYS: true })
+    .extend(settingsSchema.pick({ TEMPORAL_ADDRESS: true, TEMPORAL_NAMESPACE: true }).shape),
 };
 
+export type ConfigOf<Name extends keyof typeof SETTINGS_OF> = Complete<z.infer<(typeof SETTINGS_OF)[Name]>>;
+
+const machine = settingsSchema.pick({ MAX_RUNNING: true, RUNTIME: true, INSTANCE_MEMORY_MB: true });
+
+function maxRunningOf(settings: object): number {
+  const given = machine.parse(settings);
+  return given.MAX_RUNNING ?? defaultMaxRunning(given);
+}
+
+const reach = settingsSchema.pick({ RUNTIME: true, RELAY_HOST: true }).partial();
+
 /** In a container the loopback is the container's own. */
-function relayIsWithinReach({ RUNTIME, RELAY_HOST }: z.infer<typeof settingsSchema>, context: z.RefinementCtx): void {
+function relayIsWithinReach(settings: object, context: z.RefinementCtx): void {
+  const { RUNTIME, RELAY_HOST = '' } = reach.parse(settings);
   if (RUNTIME !== 'docker' || (isIPv4(RELAY_HOST) && !RELAY_HOST.startsWith('127.'))) return;
   const message = `must be an IPv4 address of this machine that containers reach, such as ${DOCKER_BRIDGE}, with RUNTIME=docker`;
   context.addIssue({ code: 'custom', path: ['RELAY_HOST'], message });
@@ -233,14 +269,19 @@ function relayIsWithinReach({ RUNTIME, RELAY_HOST }: z.infer<typeof settingsSche
 
 type Environment = Record<string, string | undefined>;
 
-/** Reads the settings. Throws ConfigError naming each wrong or missing one. An empty value counts as unset. */
+/** Reads all settings. Throws ConfigError naming each wrong or missing one. An empty value counts as unset. */
 export function loadConfig(env: Environment): Config {
+  return loadConfigOf(settingsSchema, env);
+}
+
+/** The same for one process: one of SETTINGS_OF. */
+export function loadConfigOf<Schema extends z.ZodType<object>>(schema: Schema, env: Environment): Complete<z.infer<Schema>> {
   const given = givenSettings(env);
   if (given['RUNTIME'] === 'docker') given['RELAY_HOST'] ??= DOCKER_BRIDGE;
-  const parsed = settingsSchema.superRefine(relayIsWithinReach).safeParse(given);
+  const parsed = schema.superRefine(relayIsWithinReach).safeParse(given);
   if (!parsed.success) throw refusal(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const temporalEnv = Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('TEMPORAL_')));
-  return { ...parsed.data, MAX_RUNNING: parsed.data.MAX_RUNNING ?? defaultMaxRunning(parsed.data), temporalEnv };
+  return { ...parsed.data, MAX_RUNNING: maxRunningOf(parsed.data), temporalEnv };
 }
 
 /** What is not empty of this environment, with what stands in files (`NAME_FILE`) in place of their names. Throws ConfigError. */

@@ -8,9 +8,9 @@ import type { RelayAgent } from './store.ts';
  * The agent whose token the request bears. Throws RelayError: 401 for a token that we did not make, 400 when its agent
  * is gone or its gateway process is not the one that runs, 503 when the database cannot say.
  */
-export async function authenticate({ config, findAgent }: RelayDeps, request: IncomingMessage): Promise<RelayAgent> {
+export async function authenticate({ keys, findAgent }: RelayDeps, request: IncomingMessage): Promise<RelayAgent> {
   const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
-  const holder = token === undefined ? null : verifyRelayToken(config.MASTER_KEYS, token);
+  const holder = token === undefined ? null : verifyRelayToken(keys, token);
   if (holder === null) {
     throw new RelayError(401, 'The bearer token is missing or not one of an agent.', { type: 'authentication_error' });
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts';
 import type { Config } from '../lib/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Shares } from '../lib/shares.ts';
-import type { TokenHolder } from '../runtime/openclaw/tokens.ts';
+import type { MasterKey, TokenHolder } from '../runtime/openclaw/tokens.ts';
 import type { ModelProvider } from './model-provider.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
@@ -10,7 +10,9 @@ import type { RelayAgent, RelayStore } from './store.ts';
 
 /** What answering a request takes. */
 export interface RelayDeps {
-  config: Pick<Config, 'MASTER_KEYS' | 'MODELS'>;
+  config: Pick<Config, 'MODELS'>;
+  /** What tokens are verified with. */
+  keys: readonly MasterKey[];
   store: RelayStore;
   findAgent(holder: TokenHolder): Promise<RelayAgent | null>;
   openCalls: OpenCalls;

@@ -1,12 +1,14 @@
 import { createBackground } from '../lib/background.ts';
 import { systemClock } from '../lib/clock.ts';
-import { ConfigError, loadConfig } from '../lib/config.ts';
-import type { Config } from '../lib/config.ts';
+import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/config.ts';
+import type { ConfigOf } from '../lib/config.ts';
 import { startHttpServer } from '../lib/http-server.ts';
 import { refuseKeys } from '../lib/key-canary.ts';
 import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
+import { relayKeys } from '../runtime/openclaw/tokens.ts';
+import type { MasterKey } from '../runtime/openclaw/tokens.ts';
 import { createEchoModel } from './echo-model.ts';
 import { createKnownAgents } from './known-agents.ts';
 import type { ModelProvider } from './model-provider.ts';
@@ -18,6 +20,8 @@ import { createRelayStore } from './store.ts';
 import type { RelayStore } from './store.ts';
 import { bodyLimits } from './chat-request.ts';
 import { createUpstream } from './upstream.ts';
+
+type RelayConfig = ConfigOf<'relay'>;
 
 /** The API has METRICS_PORT itself, the worker the one after it. */
 const METRICS_PORT_OFFSET = 2;
@@ -31,7 +35,7 @@ const DRAIN_MS = 30_000;
 /** Runs the relay until SIGTERM or SIGINT. What keeps it from starting is written to stderr; then the process ends with 1. */
 export async function start(env: NodeJS.ProcessEnv): Promise<void> {
   try {
-    const config = loadConfig(env);
+    const config = loadConfigOf(SETTINGS_OF.relay, env);
     await run(config, createLog('relay', config.LOG_LEVEL));
   } catch (error) {
     process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
@@ -39,14 +43,16 @@ export async function start(env: NodeJS.ProcessEnv): Promise<void> {
   }
 }
 
-async function run(config: Config, log: Log): Promise<void> {
+async function run(config: RelayConfig, log: Log): Promise<void> {
   const registry = createMetrics('relay');
   const store = createRelayStore(config.DATABASE_URL, log);
-  await checkKeys(store, config, log);
+  const keys = keysOf(config);
+  await checkKeys(store, keys, log);
   const provider = createProvider(config, log);
   const background = createBackground();
   const deps = {
     config,
+    keys,
     store,
     findAgent: createKnownAgents(store, systemClock),
     openCalls: createOpenCalls(),
@@ -76,17 +82,24 @@ async function run(config: Config, log: Log): Promise<void> {
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void drain());
 }
 
-/** Throws ConfigError when the database was used with other keys: the relay would refuse the token of every agent. */
-async function checkKeys(store: RelayStore, { MASTER_KEYS }: Config, log: Log): Promise<void> {
-  const canaries = await store.findCanaries().catch((err: unknown) => {
-    log.warn({ err }, 'the database does not say whether MASTER_KEYS are its keys');
-    return {};
-  });
-  const refusal = refuseKeys(MASTER_KEYS, canaries);
-  if (refusal !== null) throw new ConfigError(refusal);
+function keysOf({ RELAY_KEYS, MASTER_KEYS }: RelayConfig): readonly MasterKey[] {
+  if (RELAY_KEYS) return RELAY_KEYS;
+  if (MASTER_KEYS) return relayKeys(MASTER_KEYS);
+  throw new ConfigError('RELAY_KEYS is missing. Make it from MASTER_KEYS with "npm run relay:keys".');
 }
 
-function createProvider(config: Config, log: Log): ModelProvider {
+/** Throws ConfigError when the database was used with other keys: the relay would refuse the token of every agent. */
+async function checkKeys(store: RelayStore, keys: readonly MasterKey[], log: Log): Promise<void> {
+  const canaries = await store.findCanaries().catch((err: unknown) => {
+    log.warn({ err }, 'the database does not say whether RELAY_KEYS are its keys');
+    return {};
+  });
+  const refusal = refuseKeys(keys, canaries);
+  if (refusal === null) return;
+  throw new ConfigError(`${refusal} (RELAY_KEYS are made from MASTER_KEYS: "npm run relay:keys", or deploy/prepare.sh.)`);
+}
+
+function createProvider(config: RelayConfig, log: Log): ModelProvider {
   const { MODEL_UPSTREAM_URL: url, MODEL_UPSTREAM_KEY: key } = config;
   const patience = { budgetMs: RETRY_MS, firstPauseMs: 250, monotonicMs: () => performance.now(), random: Math.random };
   if (url !== undefined) return createPatientProvider(createUpstream({ url, key }, log), patience, log);

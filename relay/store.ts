@@ -45,7 +45,7 @@ export interface RelayStore {
   settle(id: string, end: CallEnd): Promise<void>;
   /** Forgets a call that used nothing. */
   release(id: string): Promise<void>;
-  /** The proofs of the master keys that the database was used with. */
+  /** The proofs of the relay keys that the database was used with. */
   findCanaries(): Promise<Canaries>;
   /** Rejects when the database does not answer. */
   ping(): Promise<void>;
@@ -117,7 +117,7 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       await pool.query('delete from open_model_calls where id = $1', [id]);
     },
     async findCanaries() {
-      const { rows } = await pool.query('select key_id, sealed from key_canaries');
+      const { rows } = await pool.query('select key_id, relay_sealed as sealed from key_canaries where relay_sealed is not null');
       return Object.fromEntries(rows.map((row) => canaryRow.parse(row)).map(({ key_id, sealed }) => [key_id, sealed]));
     },
     async ping() {

@@ -1,7 +1,8 @@
-import { loadConfig } from '../lib/config.ts';
+import { loadConfigOf, settingsSchema } from '../lib/config.ts';
 
 /** For health checks of containers: `check-health.ts api|worker|relay` ends with 0 when that part is ready. */
-const config = loadConfig(process.env);
+const asked = { HOST: true, PORT: true, METRICS_HOST: true, METRICS_PORT: true, RELAY_HOST: true, RELAY_PORT: true } as const;
+const config = loadConfigOf(settingsSchema.pick(asked), process.env);
 const addresses: Record<string, [host: string, port: number]> = {
   api: [config.HOST, config.PORT],
   // The metrics of the worker are one port after those of the API.

@@ -3,7 +3,7 @@ import { Client } from '@temporalio/client';
 import { grantRoles } from '../database/grant-roles.ts';
 import type { RoleUrls } from '../database/grant-roles.ts';
 import { migrate } from '../database/migrate.ts';
-import { ConfigError, loadConfig } from '../lib/config.ts';
+import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/config.ts';
 import { createLog } from '../lib/log.ts';
 import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { ensureTemporalSetup, updateSchedules } from '../worker/schedules.ts';
@@ -17,7 +17,7 @@ import { openTemporalLink } from '../worker/temporal-link.ts';
 const PATIENCE_MS = 120_000;
 const PAUSE_MS = 1_000;
 
-const config = loadConfig(process.env);
+const config = loadConfigOf(SETTINGS_OF['set-up'], process.env);
 const stores = { config, randomBytes };
 const urls = roleUrls();
 await migrate(config.DATABASE_URL, {

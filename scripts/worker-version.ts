@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client';
-import { loadConfig } from '../lib/config.ts';
+import { loadConfigOf, settingsSchema } from '../lib/config.ts';
 import { createLog } from '../lib/log.ts';
 import { openTemporalLink } from '../worker/temporal-link.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../worker/worker-versions.ts';
@@ -14,7 +14,7 @@ import { handOver, listWorkerVersions, makeCurrent } from '../worker/worker-vers
 const PATIENCE_MS = 120_000;
 const [command = 'list', buildId] = process.argv.slice(2);
 
-const config = loadConfig(process.env);
+const config = loadConfigOf(settingsSchema.pick({ TEMPORAL_ADDRESS: true, TEMPORAL_NAMESPACE: true }), process.env);
 const link = openTemporalLink(config, createLog('worker-version', 'warn'));
 try {
   const connection = await link.connected(AbortSignal.timeout(PATIENCE_MS));

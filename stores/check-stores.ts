@@ -1,5 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { claimDatabase, countKnownRuntimes, findSealedSamples, readMark } from '../database/queries/installation.ts';
+import {
+  claimDatabase,
+  countKnownRuntimes,
+  findSealedSamples,
+  proveRelayKeys,
+  readMark,
+} from '../database/queries/installation.ts';
 import type { DatabaseMark } from '../database/queries/installation.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { ConfigError } from '../lib/config.ts';
@@ -9,6 +15,7 @@ import { refuseKeys, sealCanaries } from '../lib/key-canary.ts';
 import { installationsOfVolumes } from '../runtime/docker/installation-volumes.ts';
 import { readDataDirMark, runtimesIn, writeDataDirMark } from '../runtime/data-dir-mark.ts';
 import type { DataDirMark } from '../runtime/data-dir-mark.ts';
+import { relayKeys } from '../runtime/openclaw/tokens.ts';
 import { judgeStores } from './judge-stores.ts';
 import type { Verdict } from './judge-stores.ts';
 
@@ -62,6 +69,7 @@ export async function checkStores(em: EntityManager, settings: StoreSettings): P
     await writeDataDirMark(config.DATA_DIR, { id, canaries: all, earlier: mark?.earlier ?? [] });
   const isNew = config.MASTER_KEYS.some((key) => database.canaries[key.id] === undefined);
   if (isNew || !database.isClaimed) await runTransaction(em, (own) => claimDatabase(own, { id, canaries }));
+  await proveRelayKeys(em, sealCanaries(relayKeys(config.MASTER_KEYS), randomBytes));
   return id;
 }
 

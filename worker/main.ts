@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { createOrm, createReservedOrm } from '../database/orm.ts';
 import { createIdMaker } from '../domain/ids.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
-import { ConfigError, loadConfig } from '../lib/config.ts';
-import type { Config } from '../lib/config.ts';
+import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/config.ts';
+import type { ConfigOf } from '../lib/config.ts';
 import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
@@ -15,14 +15,14 @@ import { startWorker } from './start-worker.ts';
 import { installTemporalLogging } from './temporal-logging.ts';
 
 try {
-  const config = loadConfig(process.env);
+  const config = loadConfigOf(SETTINGS_OF.worker, process.env);
   await run(config, createLog('worker', config.LOG_LEVEL));
 } catch (error) {
   process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
   process.exit(1);
 }
 
-async function run(config: Config, log: Log): Promise<void> {
+async function run(config: ConfigOf<'worker'>, log: Log): Promise<void> {
   for (const warning of driverWarnings(config)) log.warn(warning);
   const orm = await createOrm(config.DATABASE_URL);
   const installationId = await checkStores(orm.em.fork(), { config, randomBytes });

@@ -10,7 +10,7 @@ import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { parseUsd } from '../domain/money.ts';
 import { systemClock } from '../lib/clock.ts';
-import type { Config } from '../lib/config.ts';
+import type { ConfigOf } from '../lib/config.ts';
 import { createEncryption } from '../lib/encryption.ts';
 import type { Log } from '../lib/log.ts';
 import { observeMachineLoad } from '../lib/machine-load.ts';
@@ -40,7 +40,7 @@ export interface RunningWorker {
 }
 
 interface Deps {
-  config: Config;
+  config: ConfigOf<'worker'>;
   orm: MikroORM;
   /** For leases, which go on while all connections of the other are taken. */
   reserved: MikroORM;

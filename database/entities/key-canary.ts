@@ -7,6 +7,8 @@ const KeyCanarySchema = defineEntity({
     keyId: p.text().primary(),
     /** A known text under this master key. */
     sealed: p.text(),
+    /** The same under the key that the model relay has of it. Null: no process has written it yet. */
+    relaySealed: p.text().strictNullable().default(null),
   },
 });
 

@@ -15,6 +15,7 @@ import { FailedStarts } from './20261206-failed-starts.ts';
 import { StoredBytes } from './20261206-stored-bytes.ts';
 import { GatewayEpoch } from './20261206-gateway-epoch.ts';
 import { OpenModelCalls } from './20261206-open-model-calls.ts';
+import { RelayCanaries } from './20261206-relay-canaries.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -37,4 +38,5 @@ export const migrationsList = [
   { name: '20261206-stored-bytes', class: StoredBytes },
   { name: '20261206-open-model-calls', class: OpenModelCalls },
   { name: '20261206-gateway-epoch', class: GatewayEpoch },
+  { name: '20261206-relay-canaries', class: RelayCanaries },
 ];

@@ -88,7 +88,13 @@ export async function claimDatabase(em: EntityManager, { id, canaries }: Mark): 
     await run(em, sql`insert into key_canaries (key_id, sealed) values (${keyId}, ${sealed}) on conflict do nothing`);
 }
 
-/** The same, and the proofs of these keys take the place of all earlier ones. For an operator's decision only. */
+/** Adds the proofs of relay keys that have none. Repeatable. */
+export async function proveRelayKeys(em: EntityManager, canaries: Mark['canaries']): Promise<void> {
+  for (const [keyId, sealed] of Object.entries(canaries))
+    await run(em, sql`update key_canaries set relay_sealed = ${sealed} where key_id = ${keyId} and relay_sealed is null`);
+}
+
+/** The database belongs to this DATA_DIR, and the proofs of these keys take the place of all earlier ones. For an operator's decision only. */
 export async function adoptDatabase(em: EntityManager, mark: Mark): Promise<void> {
   await run(em, sql`delete from key_canaries`);
   await claimDatabase(em, mark);

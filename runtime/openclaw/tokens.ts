@@ -23,20 +23,25 @@ export interface TokenHolder {
  * active key.
  */
 export function relayToken(masterKeys: readonly MasterKey[], { agentId, epoch }: TokenHolder): string {
-  const [active] = masterKeys;
+  const [active] = relayKeys(masterKeys.slice(0, 1));
   if (!active) throw new Error('There is no master key');
   const subject = epoch === null ? agentId : `${agentId}.${epoch}`;
-  return `${subject}.${signature(active, RELAY_PURPOSE, subject)}`;
+  return `${subject}.${signature(active.key, subject)}`;
 }
 
-/** Whom a relay token names, or null when none of the keys made it. Takes the same time for any wrong signature. */
-export function verifyRelayToken(masterKeys: readonly MasterKey[], token: string): TokenHolder | null {
+/** What it takes to make and verify relay tokens, and nothing else that master keys are for. */
+export function relayKeys(masterKeys: readonly MasterKey[]): MasterKey[] {
+  return masterKeys.map(({ id, key }) => ({ id, key: deriveKey(key, RELAY_PURPOSE) }));
+}
+
+/** Whom a relay token names, or null when none of the relay keys made it. Takes the same time for any wrong signature. */
+export function verifyRelayToken(keys: readonly MasterKey[], token: string): TokenHolder | null {
   const dot = token.lastIndexOf('.');
   const subject = token.slice(0, Math.max(dot, 0));
   const given = Buffer.from(token.slice(dot + 1));
   if (subject === '') return null;
-  const matches = masterKeys.map((masterKey) => {
-    const expected = Buffer.from(signature(masterKey, RELAY_PURPOSE, subject));
+  const matches = keys.map(({ key }) => {
+    const expected = Buffer.from(signature(key, subject));
     return given.length === expected.length && timingSafeEqual(given, expected);
   });
   if (!matches.includes(true)) return null;
@@ -46,9 +51,9 @@ export function verifyRelayToken(masterKeys: readonly MasterKey[], token: string
 
 /** The bearer token of the gateway of one runtime, known to its configuration and to whoever holds the master key. */
 export function gatewayToken(masterKey: MasterKey, runtimeId: string): string {
-  return signature(masterKey, GATEWAY_PURPOSE, runtimeId);
+  return signature(deriveKey(masterKey.key, GATEWAY_PURPOSE), runtimeId);
 }
 
-function signature({ key }: MasterKey, purpose: string, subject: string): string {
-  return createHmac('sha256', deriveKey(key, purpose)).update(subject).digest('base64url');
+function signature(key: Buffer, subject: string): string {
+  return createHmac('sha256', key).update(subject).digest('base64url');
 }

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { verifyRelayToken } from '../../runtime/openclaw/tokens.ts';
+import { relayKeys, verifyRelayToken } from '../../runtime/openclaw/tokens.ts';
 import { layoutOf } from '../../runtime/process/runtime-layout.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
@@ -39,7 +39,7 @@ async function epochs(): Promise<{ given: Set<number | null | undefined>; taken:
     .execute<{ epoch: number | null }[]>('select gateway_epoch::float8 as epoch from instances where id = ?', [
       instance.instanceId,
     ]);
-  const given = tokens.map((token) => verifyRelayToken(reconciler.deps.config.MASTER_KEYS, token)?.epoch);
+  const given = tokens.map((token) => verifyRelayToken(relayKeys(reconciler.deps.config.MASTER_KEYS), token)?.epoch);
   return { given: new Set(given), taken: row?.epoch };
 }
 

@@ -110,6 +110,7 @@ describe('the users of the processes', () => {
       'select * from agent_files',
       'select content from messages',
       'select email from accounts',
+      'select sealed from key_canaries',
       'select name from agents',
       'select input_tokens from model_calls',
       'update model_calls set input_tokens = 0',

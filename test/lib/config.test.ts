@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
 import { expect, test } from '@jest/globals';
-import { ConfigError, loadConfig, settingsSchema } from '../../lib/config.ts';
 import { defaultMaxRunning } from '../../lib/max-running.ts';
+import { ConfigError, loadConfig, loadConfigOf, SETTINGS_OF, settingsSchema } from '../../lib/config.ts';
 import { envExample, settingsPage } from '../../lib/describe-settings.ts';
 
 const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
@@ -77,6 +77,19 @@ test('a setting may stand in a file, and a file that cannot be used is named', a
     expect(loadConfig({ ...REQUIRED, TEMPORAL_CONFIG_FILE: file }).temporalEnv).toMatchObject({ TEMPORAL_CONFIG_FILE: file });
   } finally {
     await rm(directory, { recursive: true });
+  }
+});
+
+test('each process reads its own settings, and needs none of another', () => {
+  const { SMTP_URL: _, ...ofWorker } = REQUIRED;
+  expect(loadConfigOf(SETTINGS_OF.worker, { ...ofWorker, OPERATOR_TOKEN: 'short' })).not.toHaveProperty('OPERATOR_TOKEN');
+  const ofRelay = { DATABASE_URL: REQUIRED.DATABASE_URL, RELAY_KEYS: REQUIRED.MASTER_KEYS };
+  expect(loadConfigOf(SETTINGS_OF.relay, { ...ofRelay, RUNTIME: 'docker' })).toMatchObject({ RELAY_HOST: '172.17.0.1' });
+  for (const name of ['OPERATOR_TOKEN', 'SMTP_URL', 'TEMPORAL_ADDRESS', 'API_DATABASE_URL'])
+    expect(Object.keys(SETTINGS_OF.relay.shape)).not.toContain(name);
+  for (const name of ['MODEL_UPSTREAM_KEY', 'API_DATABASE_URL']) {
+    expect(Object.keys(SETTINGS_OF.api.shape)).not.toContain(name);
+    expect(Object.keys(SETTINGS_OF.worker.shape)).not.toContain(name);
   }
 });
 

@@ -1,11 +1,17 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
+import { z } from 'zod';
 import { createOrm } from '../../database/orm.ts';
+import { claimDatabase, proveRelayKeys } from '../../database/queries/installation.ts';
+import { sealCanaries } from '../../lib/key-canary.ts';
+import { relayKeys } from '../../runtime/openclaw/tokens.ts';
+import type { MasterKey } from '../../runtime/openclaw/tokens.ts';
 import { freePorts } from '../local/free-ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
@@ -44,6 +50,9 @@ interface RelayProcess {
   child: ChildProcess;
 }
 
+const textOf = (keys: readonly MasterKey[]) => keys.map(({ id, key }) => `${id}:${key.toString('base64')}`).join(',');
+
+/** Started with its own settings alone. */
 async function startProcess(settings: Record<string, string> = {}): Promise<RelayProcess> {
   const port = await freePorts(2);
   const metricsPort = port + 1;
@@ -51,11 +60,9 @@ async function startProcess(settings: Record<string, string> = {}): Promise<Rela
     stdio: 'ignore',
     env: {
       DATABASE_URL: asRole(database.url, 'relay'),
-      TEMPORAL_ADDRESS: '127.0.0.1:1',
-      SMTP_URL: 'print:',
       RELAY_PORT: String(port),
       METRICS_PORT: String(metricsPort - 2),
-      MASTER_KEYS: MASTER_KEYS.map(({ id, key }) => `${id}:${key.toString('base64')}`).join(','),
+      RELAY_KEYS: textOf(relayKeys(MASTER_KEYS)),
       MODELS: JSON.stringify({ [MODEL]: { upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 } }),
       ...settings,
     },
@@ -101,4 +108,30 @@ test('a wrong setting ends the start with its name', async () => {
   const exit = once(child, 'exit');
   expect(await text(child.stderr)).toContain('RELAY_PORT');
   expect(await exit).toEqual([1, null]);
+});
+
+test('keys that are not made from those of the installation end the start, and so do none', async () => {
+  const settings = { DATABASE_URL: asRole(database.url, 'relay') };
+  const refused = async (env: Record<string, string>): Promise<[string, number | null]> => {
+    const child = spawn(NODE, [MAIN], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...settings, ...env } });
+    const exit = once(child, 'exit');
+    const said = await text(child.stderr);
+    const [code] = await exit;
+    return [said, z.number().nullable().parse(code)];
+  };
+  expect(await refused({})).toEqual([expect.stringContaining('RELAY_KEYS is missing'), 1]);
+
+  const canaries = sealCanaries(MASTER_KEYS, randomBytes);
+  await orm.em.fork().transactional((em) => claimDatabase(em, { id: 'of this test', canaries }));
+  await proveRelayKeys(orm.em.fork(), sealCanaries(relayKeys(MASTER_KEYS), randomBytes));
+  for (const given of [{ RELAY_KEYS: textOf(MASTER_KEYS) }, { MASTER_KEYS: textOf([{ id: 'test', key: randomBytes(32) }]) }])
+    expect(await refused(given)).toEqual([expect.stringContaining('npm run relay:keys'), 1]);
+  const { child } = await startProcess();
+  child.kill('SIGKILL');
+});
+
+test('npm run relay:keys prints the keys that the relay derives', async () => {
+  const script = join(import.meta.dirname, '../../scripts/relay-keys.ts');
+  const child = spawn(NODE, [script], { stdio: ['ignore', 'pipe', 'inherit'], env: { MASTER_KEYS: textOf(MASTER_KEYS) } });
+  expect(await text(child.stdout)).toBe(`${textOf(relayKeys(MASTER_KEYS))}\n`);
 });

@@ -17,7 +17,7 @@ import { createRelayListener } from '../../relay/server.ts';
 import { createRelayStore } from '../../relay/store.ts';
 import { createUpstream } from '../../relay/upstream.ts';
 import type { UpstreamLimits } from '../../relay/upstream.ts';
-import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import { relayKeys, relayToken } from '../../runtime/openclaw/tokens.ts';
 import { asRole } from '../support/test-database.ts';
 import { newAccount, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
@@ -47,7 +47,8 @@ export async function startRelay(
   const background = createBackground();
   const listener = createRelayListener(
     {
-      config: { MASTER_KEYS, MODELS: { [MODEL]: { upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 } } },
+      keys: relayKeys(MASTER_KEYS),
+      config: { MODELS: { [MODEL]: { upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 } } },
       store,
       findAgent: createKnownAgents(store, systemClock),
       openCalls: createOpenCalls(),

@@ -11,6 +11,7 @@ import type { RoleName } from '../../database/grants.ts';
 import { Engine } from '../../runtime/docker/engine.ts';
 import { namesOf } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
+import { relayKeys } from '../../runtime/openclaw/tokens.ts';
 import { freePort } from '../../runtime/process/free-port.ts';
 import { createApiClient } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
@@ -56,13 +57,16 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
     metrics: await freePort(null),
     before: await freePort(null),
   };
-  const database = await createOwnedDatabase();
+  const [database, masterKey] = [await createOwnedDatabase(), randomBytes(32)];
   const secrets = {
     'database-url': database.toString(),
     'database-url-api': roleUrlOf(database, 'api'),
     'database-url-worker': roleUrlOf(database, 'worker'),
     'database-url-relay': roleUrlOf(database, 'relay'),
-    'master-keys': `k1:${randomBytes(32).toString('base64')}`,
+    'master-keys': `k1:${masterKey.toString('base64')}`,
+    'relay-keys': relayKeys([{ id: 'k1', key: masterKey }])
+      .map(({ id, key }) => `${id}:${key.toString('base64')}`)
+      .join(','),
     'operator-token': `op_${randomBytes(32).toString('hex')}`,
     'smtp-url': 'print:',
     'model-upstream-key': '',

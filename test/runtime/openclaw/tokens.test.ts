@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { expect, test } from '@jest/globals';
 import { createIdMaker } from '../../../domain/ids.ts';
-import { gatewayToken, RELAY_TOKENS, relayToken, verifyRelayToken } from '../../../runtime/openclaw/tokens.ts';
+import { gatewayToken, RELAY_TOKENS, relayKeys, relayToken, verifyRelayToken } from '../../../runtime/openclaw/tokens.ts';
 import type { TokenHolder } from '../../../runtime/openclaw/tokens.ts';
 
 const first = { id: 'a', key: Buffer.alloc(32, 1) };
@@ -16,7 +16,7 @@ test.each([
 ])('a relay token names its agent and the gateway process that it is for: %j', (holder, form) => {
   const token = relayToken([first], holder);
   expect(token).toMatch(form);
-  expect(verifyRelayToken([first], token)).toEqual(holder);
+  expect(verifyRelayToken(relayKeys([first]), token)).toEqual(holder);
 });
 
 test('relay tokens are known by their form, of any agent and key', () => {
@@ -29,12 +29,12 @@ test('relay tokens are known by their form, of any agent and key', () => {
 });
 
 test('a token made before a rotation still counts, and new ones are made with the active key', () => {
-  expect(verifyRelayToken([second, first], relayToken([first], one))).toEqual(one);
+  expect(verifyRelayToken(relayKeys([second, first]), relayToken([first], one))).toEqual(one);
   expect(relayToken([second, first], one)).toBe(relayToken([second], one));
 });
 
 test('a token made with a key that is gone names nobody', () => {
-  expect(verifyRelayToken([second], relayToken([first], one))).toBeNull();
+  expect(verifyRelayToken(relayKeys([second]), relayToken([first], one))).toBeNull();
 });
 
 test.each([
@@ -48,7 +48,7 @@ test.each([
   ['a spelling of the same bytes', `${relayToken([first], one)}=`],
   ['the gateway token as signature', `agt_1.${gatewayToken(first, 'agt_1')}`],
 ])('%s names nobody', (_, token) => {
-  expect(verifyRelayToken([first], token)).toBeNull();
+  expect(verifyRelayToken(relayKeys([first]), token)).toBeNull();
 });
 
 test('each runtime has a gateway token of its own, the same every time', () => {
