@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { createOrm } from '../../database/orm.ts';
+import { settleLeftCalls } from '../../database/queries/settle-left-calls.ts';
 import { claimDatabase, proveRelayKeys } from '../../database/queries/installation.ts';
 import { sealCanaries } from '../../lib/key-canary.ts';
 import { relayKeys } from '../../runtime/openclaw/tokens.ts';
@@ -21,8 +22,10 @@ import {
   ask,
   callsOf,
   contentOf,
+  estimateOf,
   MASTER_KEYS,
   MODEL,
+  openCallsOf,
   readerOf,
   readUntil,
   UPSTREAM_MODEL,
@@ -100,6 +103,27 @@ test('a model call that is under way at SIGTERM ends whole and is counted before
   await readUntil(reader, '[DONE]');
   expect(await exit).toEqual([0, null]);
   expect(await callsOf(orm, agent)).toHaveLength(1);
+  await model.close();
+});
+
+test('what a relay that is killed had reserved stays, and is counted when the call must be over', async () => {
+  const agent = await addAgent(orm);
+  const model = await startFakeModel();
+  const { url, child } = await startProcess({ MODEL_UPSTREAM_URL: model.url });
+  const request = { text: '[[WORDS 3]] [[HOLD kill 1]]' };
+  const reader = readerOf(await ask({ url }, { ...request, token: agent.token }));
+  await readUntil(reader, '"w1"');
+  const exit = once(child, 'exit');
+  child.kill('SIGKILL');
+  await exit;
+  await expect(reader.read()).rejects.toThrow();
+
+  const reserved = { input_tokens: estimateOf(request), output_tokens: 1024 };
+  expect(await openCallsOf(orm, agent)).toMatchObject([reserved]);
+  expect(await settleLeftCalls(orm.em.fork(), { limit: 10 })).toBe(0);
+  await orm.em.fork().execute("update open_model_calls set expires_at = now() - interval '1 second'");
+  expect(await settleLeftCalls(orm.em.fork(), { limit: 10 })).toBe(1);
+  expect(await callsOf(orm, agent)).toMatchObject([reserved]);
   await model.close();
 });
 
