@@ -6,8 +6,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { Connection } from '@temporalio/client';
-import { Client } from 'pg';
-import type { RoleName } from '../../database/grants.ts';
 import { Engine } from '../../runtime/docker/engine.ts';
 import { namesOf } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
@@ -18,7 +16,7 @@ import type { ApiClient } from './api-client.ts';
 import { runCompose } from './docker-compose.ts';
 import { docker, ENGINE_SOCKET } from './docker-under-test.ts';
 import { eventually } from './eventually.ts';
-import { createEmptyDatabase } from './test-database.ts';
+import { createOwnedDatabase, roleUrlOf } from './owned-database.ts';
 import { productionTemporal } from './temporal-programs.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -131,27 +129,6 @@ function overrideOf({ secretsDir, names, ports }: Override): string {
   });
   const secrets = names.map((name) => `  ${name}: { file: '${join(secretsDir, name)}' }\n`);
   return `services:\n${services.join('')}secrets:\n${secrets.join('')}`;
-}
-
-/** As deploy/prepare.sh makes it. */
-function roleUrlOf(database: URL, name: RoleName): string {
-  const username = `${database.username}_${name}`;
-  return Object.assign(new URL(database), { username, password: randomBytes(12).toString('hex') }).toString();
-}
-
-/** As deploy/postgres-init.sh makes it: of a user that owns it, and may make the users of the parts. */
-async function createOwnedDatabase(): Promise<URL> {
-  const url = await createEmptyDatabase();
-  const [database, password] = [url.pathname.slice(1), randomBytes(12).toString('hex')];
-  const client = new Client({ connectionString: url.toString() });
-  await client.connect();
-  try {
-    await client.query(`create role ${database} login createrole password '${password}'`);
-    await client.query(`alter database ${database} owner to ${database}`);
-  } finally {
-    await client.end();
-  }
-  return Object.assign(url, { username: database, password });
 }
 
 async function startTemporal(): Promise<{ address: string; end(): Promise<void> }> {
