@@ -1,7 +1,9 @@
-import { findLoginCode, storeLoginCode } from '../database/queries/login-codes.ts';
+import { findAccountId } from '../database/queries/accounts.ts';
+import { storeLoginCode } from '../database/queries/login-codes.ts';
 import { recordAudit } from '../database/queries/record-audit.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { Deps } from './deps.ts';
+import { addressBlock } from './rate-limit.ts';
 
 interface LoginRequest {
   email: string;
@@ -9,16 +11,16 @@ interface LoginRequest {
   address: string;
 }
 
-/** Stores a new code and mails it, unless the address has no account or was sent too many. Throws when the mail fails. */
+/** Stores a new code and mails it, unless the address has no account or too many were sent. Throws when the mail fails. */
 export async function sendLoginCode(deps: Deps, { email, requestId, address }: LoginRequest): Promise<void> {
-  const found = await findLoginCode(deps.orm.em.fork(), email);
-  if (!found) return;
-  const { accountId } = found;
+  const accountId = await findAccountId(deps.orm.em.fork(), email);
+  if (accountId === null) return;
   const code = deps.loginCodes.make();
   const codeHash = await deps.loginCodes.hash(code);
   const now = deps.clock();
+  const requester = addressBlock(address);
   const stored = await runTransaction(deps.orm.em, async (em) => {
-    if (!(await storeLoginCode(em, { accountId, codeHash, now }))) return false;
+    if (!(await storeLoginCode(em, { accountId, requester, codeHash, now }))) return false;
     const id = deps.makeId('aud');
     const line = { id, accountId, instanceId: null, at: now, action: 'auth.login', target: accountId, requestId, address };
     await recordAudit(em, { ...line, actor: `account:${accountId}` });

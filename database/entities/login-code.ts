@@ -4,18 +4,22 @@ import { moment } from './columns.ts';
 
 const LoginCodeSchema = defineEntity({
   name: 'LoginCode',
-  tableName: 'login_codes',
+  tableName: 'requester_login_codes',
   properties: {
-    account: () => p.manyToOne(Account).mapToPk().primary().foreignKeyName('login_codes_account_fk'),
+    account: () => p.manyToOne(Account).mapToPk().primary().foreignKeyName('requester_login_codes_account_fk'),
+    /** An IPv4 address, or a /64 of IPv6. */
+    requester: p.text().primary(),
     codeHash: p.text(),
     expiresAt: moment(),
     triesLeft: p.integer(),
     consumedAt: moment().strictNullable(),
     /** When codes were sent within the last hour. */
     sentAt: p.array().columnType('timestamptz[]').$type<Date[]>(),
+    /** When somebody last logged in with a code that was asked for and entered from there. */
+    provenAt: moment().strictNullable().default(null),
   },
 });
 
-/** The one live login code of an account. */
+/** The one live login code that one requester has for an account. */
 export class LoginCode extends LoginCodeSchema.class {}
 LoginCodeSchema.setClass(LoginCode);

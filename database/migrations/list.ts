@@ -16,6 +16,7 @@ import { StoredBytes } from './20261206-stored-bytes.ts';
 import { GatewayEpoch } from './20261206-gateway-epoch.ts';
 import { OpenModelCalls } from './20261206-open-model-calls.ts';
 import { RelayCanaries } from './20261206-relay-canaries.ts';
+import { LoginRequesters } from './20261206-login-requesters.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -39,4 +40,5 @@ export const migrationsList = [
   { name: '20261206-open-model-calls', class: OpenModelCalls },
   { name: '20261206-gateway-epoch', class: GatewayEpoch },
   { name: '20261206-relay-canaries', class: RelayCanaries },
+  { name: '20261206-login-requesters', class: LoginRequesters },
 ];

@@ -9,6 +9,12 @@ interface NewAccount {
   createdAt: Date;
 }
 
+/** The account of this address; null when it has none. */
+export async function findAccountId(em: EntityManager, email: string): Promise<string | null> {
+  const [row] = await query<{ id: string }>(em, sql`select id from accounts where email = ${email}`);
+  return row?.id ?? null;
+}
+
 /** Adds the account; false when its address is taken. */
 export async function insertAccount(em: EntityManager, account: NewAccount): Promise<boolean> {
   const rows = await query<{ id: string }>(

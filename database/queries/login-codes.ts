@@ -1,43 +1,98 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { query, run, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 const TRIES = 5;
-const SENDS_PER_HOUR = 5;
-const PAUSE = sql`interval '60 seconds'`;
+/** Of the five: what addresses that did not ask for the code may use up of them together. */
+const TRIES_OF_OTHERS = 2;
 const LIFETIME = sql`interval '10 minutes'`;
+const PAUSE = sql`interval '60 seconds'`;
+const COUNTED = sql`interval '1 hour'`;
+const SENDS_PER_REQUESTER = 5;
+/** Of all requesters together that have not logged in to the account before. */
+const SENDS_TO_UNKNOWN = 10;
+/** How long a requester counts as known after a login, and how many of them an account has. */
+const KNOWN_FOR = sql`interval '90 days'`;
+const KNOWN_REQUESTERS = 20;
+const LOCK_SEED = 724_310_379;
 
 interface NewCode {
   accountId: string;
+  /** The block of addresses that asks. */
+  requester: string;
   codeHash: string;
   now: Date;
 }
 
 /**
- * Makes this the one live code of the account, for ten minutes and five tries. False, and nothing changed, when a code
- * was sent less than 60 s ago, or five within the hour.
+ * Makes this the one live code that this requester has for the account, for ten minutes and five tries. False, and
+ * nothing changed, when it had one less than 60 s ago or five within the hour, or when it has never logged in to the
+ * account and requesters like it had ten within the hour. To be called in a transaction.
  */
-export async function storeLoginCode(em: EntityManager, { accountId, codeHash, now }: NewCode): Promise<boolean> {
+export async function storeLoginCode(em: EntityManager, { accountId, requester, codeHash, now }: NewCode): Promise<boolean> {
+  await run(em, sql`select pg_advisory_xact_lock(hashtextextended(${accountId}, ${LOCK_SEED}))`);
+  await forgetRequesters(em, { accountId, now });
   const rows = await query<{ account_id: string }>(
     em,
-    sql`insert into login_codes as live (account_id, code_hash, expires_at, tries_left, consumed_at, sent_at)
-     values (${accountId}, ${codeHash}, ${now}::timestamptz + ${LIFETIME}, ${TRIES}, null, array[${now}::timestamptz])
-     on conflict (account_id) do update
+    sql`with given as (select ${accountId}::text as account_id, ${requester}::text as requester, ${now}::timestamptz as now),
+          known as (select from requester_login_codes natural join given where proven_at > now - ${KNOWN_FOR}),
+          sent_to_unknown as (
+            select count(*) as times from requester_login_codes codes, given, unnest(sent_at) at
+             where codes.account_id = given.account_id and at > now - ${COUNTED}
+               and (proven_at is null or proven_at <= now - ${KNOWN_FOR}))
+     insert into requester_login_codes as live (account_id, requester, code_hash, expires_at, tries_left, consumed_at, sent_at)
+     select account_id, requester, ${codeHash}, now + ${LIFETIME}, ${TRIES}::int, null, array[now]
+       from given, sent_to_unknown
+      where exists (select from known) or times < ${SENDS_TO_UNKNOWN}
+     on conflict (account_id, requester) do update
         set code_hash = excluded.code_hash, expires_at = excluded.expires_at, tries_left = excluded.tries_left,
             consumed_at = null,
-            sent_at = excluded.sent_at || array(select at from unnest(live.sent_at) at where at > excluded.sent_at[1] - interval '1 hour')
+            sent_at = excluded.sent_at || array(select at from unnest(live.sent_at) at where at > excluded.sent_at[1] - ${COUNTED})
       where not exists (select from unnest(live.sent_at) at where at > excluded.sent_at[1] - ${PAUSE})
-        and (select count(*) from unnest(live.sent_at) at where at > excluded.sent_at[1] - interval '1 hour') < ${SENDS_PER_HOUR}
+        and (select count(*) from unnest(live.sent_at) at where at > excluded.sent_at[1] - ${COUNTED}) < ${SENDS_PER_REQUESTER}
      returning account_id`,
   );
   return rows.length > 0;
 }
 
-/** The account of this address and the hash of its live code; null when there is no account. */
-export async function findLoginCode(em: EntityManager, email: string) {
+/** Removes requesters that count for nothing any more, so that an account has few of them. */
+async function forgetRequesters(em: EntityManager, { accountId, now }: Pick<NewCode, 'accountId' | 'now'>): Promise<void> {
+  await run(
+    em,
+    sql`with given as (select ${accountId}::text as account_id, ${now}::timestamptz as now),
+          known as (select requester from requester_login_codes natural join given where proven_at > now - ${KNOWN_FOR}
+                     order by proven_at desc limit ${KNOWN_REQUESTERS})
+     delete from requester_login_codes codes using given
+      where codes.account_id = given.account_id and expires_at < now - ${COUNTED}
+        and codes.requester not in (select requester from known)`,
+  );
+}
+
+interface Login {
+  email: string;
+  requester: string;
+  now: Date;
+}
+
+/** The codes that are good now and that this requester has tries of left. */
+function isOpenTo(requester: string, now: Date): Sql {
+  return sql`consumed_at is null and expires_at > ${now}
+        and tries_left > case when requester = ${requester} then 0 else ${TRIES - TRIES_OF_OTHERS}::int end`;
+}
+
+/**
+ * The account of this address and the hash of the code that this requester may try: the live one that it asked for, else
+ * the newest live one, if others have tries of it left. Null when there is no account.
+ */
+export async function findLoginCode(em: EntityManager, { email, requester, now }: Login) {
   const [row] = await query<{ accountId: string; codeHash: string | null }>(
     em,
-    sql`select accounts.id as "accountId", login_codes.code_hash as "codeHash"
-       from accounts left join login_codes on login_codes.account_id = accounts.id
+    sql`select accounts.id as "accountId", live.code_hash as "codeHash"
+       from accounts left join lateral (
+         select code_hash from requester_login_codes
+          where account_id = accounts.id and ${isOpenTo(requester, now)}
+          order by requester = ${requester} desc, expires_at desc
+          limit 1) live on true
       where accounts.email = ${email}`,
   );
   return row ?? null;
@@ -45,18 +100,23 @@ export async function findLoginCode(em: EntityManager, email: string) {
 
 interface Try {
   accountId: string;
+  requester: string;
   codeHash: string;
   matches: boolean;
   now: Date;
 }
 
-/** Spends one try of the live code, and the code itself when the try matches. False when the code is not live any more. */
-export async function spendTry(em: EntityManager, { accountId, codeHash, matches, now }: Try): Promise<boolean> {
+/**
+ * Spends one try of the code, and the code itself when the try matches; the account knows a requester whose own code
+ * matched. False when the code is not live any more, or not for this requester.
+ */
+export async function spendTry(em: EntityManager, { accountId, requester, codeHash, matches, now }: Try): Promise<boolean> {
   const rows = await query<{ account_id: string }>(
     em,
-    sql`update login_codes
-        set tries_left = tries_left - 1, consumed_at = case when ${matches}::boolean then ${now}::timestamptz end
-      where account_id = ${accountId} and code_hash = ${codeHash} and consumed_at is null and tries_left > 0 and expires_at > ${now}
+    sql`update requester_login_codes
+        set tries_left = tries_left - 1, consumed_at = case when ${matches}::boolean then ${now}::timestamptz end,
+            proven_at = case when ${matches}::boolean and requester = ${requester} then ${now}::timestamptz else proven_at end
+      where account_id = ${accountId} and code_hash = ${codeHash} and ${isOpenTo(requester, now)}
       returning account_id`,
   );
   return rows.length > 0;

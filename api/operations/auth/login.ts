@@ -8,7 +8,8 @@ export const login = defineOperation({
   path: '/auth/login',
   operationId: 'auth.login',
   summary: 'Have a one-time code sent to your address',
-  description: 'Answers the same for every address. A code is good for ten minutes, once, and at most five tries.',
+  description:
+    'Answers the same for every address. A code is good for ten minutes, once, and at most five tries. Codes, tries and mails are counted for each network address that asks, so enter a code from where you asked for it: other network addresses have two of its tries.',
   tag: 'auth',
   auth: 'public',
   // The line is written together with the code, where there is an account to send one to.

@@ -5,6 +5,7 @@ import { findLoginCode, spendTry } from '../../../database/queries/login-codes.t
 import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { emailField, idField, timestamp } from '../../fields.ts';
+import { addressBlock } from '../../rate-limit.ts';
 
 export const verify = defineOperation({
   method: 'POST',
@@ -38,17 +39,18 @@ export const verify = defineOperation({
   },
   errors: ['unauthorized'],
 
-  async before({ body, em, deps }) {
-    const found = await findLoginCode(em, body.email);
+  async before({ body, em, deps, address }) {
+    const requester = addressBlock(address);
+    const found = await findLoginCode(em, { email: body.email, requester, now: deps.clock() });
     const matches = await deps.loginCodes.matches(found?.codeHash ?? null, body.code);
-    return { accountId: found?.accountId, codeHash: found?.codeHash, matches };
+    return { accountId: found?.accountId, codeHash: found?.codeHash, requester, matches };
   },
 
   async handle({ prepared, em, deps }) {
-    const { accountId, codeHash, matches } = prepared;
+    const { accountId, codeHash, requester, matches } = prepared;
     const now = deps.clock();
     if (!accountId || !codeHash) return null;
-    const counted = await spendTry(em, { accountId, codeHash, matches, now });
+    const counted = await spendTry(em, { accountId, requester, codeHash, matches, now });
     if (!counted || !matches) return null;
     const { tokenVersion, wasMet } = await markVerified(em, accountId, now);
     const revoked = wasMet ? (await revokeAllKeys(em, accountId, now)) + 1 : undefined;
