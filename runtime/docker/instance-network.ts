@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { EngineError, orElse } from './engine.ts';
 import type { Engine } from './engine.ts';
+import { RUNTIME_LABEL } from './names.ts';
 import type { Names } from './names.ts';
 
 const networkSchema = z.looseObject({
@@ -36,15 +37,15 @@ export async function ensureNetwork(engine: Engine, names: Names, runtimeId: str
   const name = names.of(runtimeId);
   const all = await listNetworks(engine, []);
   const same = all.filter((network) => network.Name === name);
+  const others = all.filter((network) => network.Name !== name);
+  const bridge = names.bridgeOf(runtimeId, new Set(others.flatMap(({ Options }) => Options?.[BRIDGE_NAME] ?? [])));
   const [only] = same;
-  const isOurs = only?.Options?.[BRIDGE_NAME] === names.bridgeOf(runtimeId) && !!only.Labels?.['thermidora.runtime'];
-  if (same.length === 1 && isOurs) return;
-  const sameBridge = all.filter(({ Options }) => Options?.[BRIDGE_NAME] === names.bridgeOf(runtimeId));
-  for (const { Id } of new Set([...same, ...sameBridge])) await removeNetworkById(engine, Id);
+  if (same.length === 1 && only?.Options?.[BRIDGE_NAME] === bridge && only.Labels?.[RUNTIME_LABEL] === runtimeId) return;
+  for (const { Id } of same) await removeNetworkById(engine, Id);
   const taken = new Set(all.flatMap(({ IPAM }) => IPAM?.Config?.map(({ Subnet }) => Subnet) ?? []));
   for (const subnet of subnetsOf(pool, runtimeId)) {
     if (taken.has(subnet)) continue;
-    if (await create(engine, names, runtimeId, subnet)) return;
+    if (await create(engine, { name, bridge, labels: names.labelsOf(runtimeId), subnet })) return;
   }
   throw new SubnetError(`No subnet of ${pool} is free for another instance. Name a larger range in INSTANCE_SUBNETS.`);
 }
@@ -67,18 +68,25 @@ async function removeNetworkById(engine: Engine, id: string): Promise<void> {
   await orElse(404, null, () => engine.call('DELETE', `/networks/${id}`));
 }
 
+interface NewNetwork {
+  name: string;
+  bridge: string;
+  labels: Record<string, string>;
+  subnet: string;
+}
+
 /** False when the engine has given this subnet to something else. */
-async function create(engine: Engine, names: Names, runtimeId: string, subnet: string): Promise<boolean> {
+async function create(engine: Engine, { name, bridge, labels, subnet }: NewNetwork): Promise<boolean> {
   const body = {
-    Name: names.of(runtimeId),
+    Name: name,
     Driver: 'bridge',
     CheckDuplicate: true,
     Internal: false,
     EnableIPv6: false,
     IPAM: { Config: [{ Subnet: subnet }] },
-    Labels: names.labelsOf(runtimeId),
+    Labels: labels,
     Options: {
-      [BRIDGE_NAME]: names.bridgeOf(runtimeId),
+      [BRIDGE_NAME]: bridge,
       'com.docker.network.bridge.enable_icc': 'false',
       'com.docker.network.bridge.host_binding_ipv4': '127.0.0.1',
     },

@@ -13,8 +13,11 @@ export interface Names {
   installation: string;
   /** Container, volume and network of one runtime. Throws when the id could name something of its own. */
   of(runtimeId: string): string;
-  /** The network's interface on the host. The walls know it by its beginning. */
-  bridgeOf(runtimeId: string): string;
+  /**
+   * The network's interface on the host, that no other network has taken. The walls know it by its beginning; the rest is
+   * a hash that two runtimes can share.
+   */
+  bridgeOf(runtimeId: string, taken: ReadonlySet<string>): string;
   /** Where its disk is mounted on the machine, when it has one. Out of the worker's sight, which would keep it in use. */
   diskOf(runtimeId: string): string;
   /** How the names of all our interfaces begin. */
@@ -38,8 +41,13 @@ export function namesOf(dataDir: string, installationId?: string): Names {
       if (!isRuntimeId(runtimeId)) throw new Error(`Not a runtime id: ${JSON.stringify(runtimeId)}`);
       return `thermidora-${installation}-${runtimeId}`;
     },
-    // An interface's name has 15 characters at most.
-    bridgeOf: (runtimeId) => `${bridgePrefix}${hex(runtimeId, 7)}`,
+    bridgeOf(runtimeId, taken) {
+      for (let attempt = 0; ; attempt += 1) {
+        // An interface's name has 15 characters at most.
+        const name = `${bridgePrefix}${hex(attempt === 0 ? runtimeId : `${runtimeId}/${attempt}`, 7)}`;
+        if (!taken.has(name)) return name;
+      }
+    },
     diskOf: (runtimeId) => `/run/thermidora/${installation}/${runtimeId}`,
     bridgePrefix,
     labelsOf: (runtimeId) => ({

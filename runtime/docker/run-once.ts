@@ -27,8 +27,8 @@ export interface OnceOptions {
 
 /**
  * Runs a container to its end and removes it, with the volumes that it alone had. `body` is that of the engine's create
- * call without its streams. The signal keeps it from starting, and does not end it while it runs: it may be in the middle
- * of a file system. Throws EngineError and EngineAwayError.
+ * call without its streams. The signal keeps it from starting, and does not end it while it runs or is being started: it
+ * may be in the middle of a file system. Throws EngineError and EngineAwayError.
  */
 export async function runOnce(engine: Engine, body: object, { name, input = '', signal }: OnceOptions): Promise<OnceResult> {
   if (name !== undefined) await outlast(engine, name, signal);
@@ -38,22 +38,27 @@ export async function runOnce(engine: Engine, body: object, { name, input = '', 
   const { Id } = created.parse(made);
   try {
     const all = { stream: '1', stdin: '1', stdout: '1', stderr: '1' };
-    const stream = await engine.attach(`/containers/${Id}/attach`, { query: all, signal });
+    // From here on without the signal, which would cut it off later on, too.
+    const stream = await engine.attach(`/containers/${Id}/attach`, { query: all });
     try {
-      await engine.call('POST', `/containers/${Id}/start`, { signal });
+      signal.throwIfAborted();
+      await engine.call('POST', `/containers/${Id}/start`);
       stream.end(input);
       const outputs = await outputsOf(stream, { keepBytes: ANSWER_BYTES });
-      const { StatusCode } = waited.parse(await engine.call('POST', `/containers/${Id}/wait`, { signal }));
+      const { StatusCode } = waited.parse(await engine.call('POST', `/containers/${Id}/wait`));
       return { ...outputs, exitCode: StatusCode };
     } finally {
       stream.destroy();
     }
   } finally {
-    await removeContainer(engine, Id);
+    // Also one whose start was not answered, or whose output was lost, may be at work.
+    await outlast(engine, Id);
   }
 }
 
-async function outlast(engine: Engine, name: string, signal: AbortSignal): Promise<void> {
-  await orElse(404, null, () => engine.call('POST', `/containers/${name}/wait`, { signal, timeoutMs: OUTLAST_MS }));
+/** Waits for the end of a container, which is at once for one that was never started, and removes it. */
+async function outlast(engine: Engine, name: string, signal?: AbortSignal): Promise<void> {
+  const options = { timeoutMs: OUTLAST_MS, ...(signal && { signal }) };
+  await orElse(404, null, () => engine.call('POST', `/containers/${name}/wait`, options));
   await removeContainer(engine, name);
 }

@@ -12,8 +12,13 @@ test('every runtime tries each subnet of the range once, beginning at a place of
 
 test('an interface has a name that fits, and that the walls of its own installation know', () => {
   const names = namesOf('/var/lib/thermidora');
-  expect(names.bridgeOf('rt_0123456789abcdef')).toHaveLength(15);
-  expect(names.bridgeOf('rt_0123456789abcdef').startsWith(names.bridgePrefix)).toBe(true);
+  const first = names.bridgeOf('rt_0123456789abcdef', new Set());
+  const second = names.bridgeOf('rt_0123456789abcdef', new Set([first]));
+  expect(second).not.toBe(first);
+  for (const name of [first, second]) {
+    expect(name).toHaveLength(15);
+    expect(name.startsWith(names.bridgePrefix)).toBe(true);
+  }
   expect(namesOf('/var/lib/another').bridgePrefix).not.toBe(names.bridgePrefix);
 });
 
