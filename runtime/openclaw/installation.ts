@@ -112,13 +112,20 @@ async function isComplete(directory: string, version: string): Promise<boolean> 
 
 async function installPackages(directory: string, { env, signal }: InstallationOptions): Promise<void> {
   const path = [dirname(process.execPath), env['PATH'] ?? ''].join(delimiter);
-  const args = ['ci', '--prefix', directory, '--omit=dev', '--no-audit', '--no-fund', '--loglevel=error'];
-  const { code, output } = await run('npm', args, { cwd: directory, env: { ...env, PATH: path }, signal });
-  if (code === 0) return;
-  throw new InstallationError(
-    `npm could not install OpenClaw (exit code ${code ?? 'none'}). Check the connection to the package registry ` +
-      `and the free disk space, then start again. npm said:\n${output.trim()}`,
-  );
+  const options = ['--prefix', directory, '--no-audit', '--no-fund', '--loglevel=error'];
+  // OpenClaw finishes its own installation by a script; no other package needs one, and none may run.
+  const steps = [
+    ['ci', '--omit=dev', '--ignore-scripts'],
+    ['rebuild', 'openclaw'],
+  ];
+  for (const step of steps) {
+    const { code, output } = await run('npm', [...step, ...options], { cwd: directory, env: { ...env, PATH: path }, signal });
+    if (code === 0) continue;
+    throw new InstallationError(
+      `npm could not install OpenClaw (exit code ${code ?? 'none'}). Check the connection to the package registry ` +
+        `and the free disk space, then start again. npm said:\n${output.trim()}`,
+    );
+  }
 }
 
 interface RunOptions {

@@ -1,15 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { access, chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { ensureTemporal } from '../../local/temporal-binary.ts';
+import { CHECKSUMS, ensureTemporal } from '../../local/temporal-binary.ts';
 
 const PINNED = '1.5.1';
+const ARCHIVE = `temporal_cli_${PINNED}_${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}.tar.gz`;
 
 let home: string;
 let bin: string;
@@ -54,17 +56,30 @@ describe('ensureTemporal', () => {
   });
 
   test('downloads the pinned version where it can', async () => {
-    await writeFile(join(home, 'temporal'), '#!/bin/sh\n', { mode: 0o755 });
-    await promisify(execFile)('tar', ['-czf', join(home, 'archive.tar.gz'), '-C', home, 'temporal']);
-    await program('tar', 'exec tar "$@"');
-    const archive = await readFile(join(home, 'archive.tar.gz'));
-    const asked: (string | undefined)[] = [];
-    server.removeAllListeners('request').on('request', (request, response) => {
-      asked.push(request.url);
-      response.end(archive);
-    });
-    await access(await ensure());
-    expect(asked).toEqual([expect.stringMatching(`^/cli/archive/v${PINNED}\\?platform=${process.platform}&arch=`)]);
+    const { asked, checksums } = await serveRelease();
+    const file = await ensure(checksums);
+    await access(file);
+    expect(asked).toEqual([`/${ARCHIVE}`]);
+    expect(await readdir(dirname(file))).toEqual(['temporal']);
+  });
+
+  test('unpacks nothing of an archive that is not the released one, says so, and builds', async () => {
+    await serveRelease();
+    await program('go', `printf '#!/bin/sh\\nbuilt' > "$GOBIN/temporal"; chmod +x "$GOBIN/temporal"`);
+    const file = await ensure({ [ARCHIVE]: '0'.repeat(64) });
+    expect(await readFile(file, 'utf8')).toBe('#!/bin/sh\nbuilt');
+    expect(said[1]).toContain(`its archive does not have the SHA-256 ${'0'.repeat(64)}`);
+    expect(await readdir(dirname(file))).toEqual(['temporal']);
+  });
+
+  test('expects the archive of this platform as it was released, and knows those of Linux and macOS', async () => {
+    const { asked } = await serveRelease();
+    await program('go', `printf '#!/bin/sh\\n' > "$GOBIN/temporal"; chmod +x "$GOBIN/temporal"`);
+    await ensure();
+    expect(asked).toEqual([`/${ARCHIVE}`]);
+    expect(said[1]).toMatch(/does not have the SHA-256 [\da-f]{64}/);
+    const platforms = ['darwin_amd64', 'darwin_arm64', 'linux_amd64', 'linux_arm64'];
+    expect(Object.keys(CHECKSUMS)).toEqual(platforms.map((platform) => `temporal_cli_${PINNED}_${platform}.tar.gz`));
   });
 
   test('a failed build leaves nothing and says what to install', async () => {
@@ -78,10 +93,26 @@ describe('ensureTemporal', () => {
   });
 });
 
-function ensure(): Promise<string> {
+/** Without checksums those of the release count. */
+function ensure(checksums: Record<string, string> = CHECKSUMS): Promise<string> {
   const { port } = server.address() as AddressInfo;
   const onProgress = (sentence: string) => void said.push(sentence);
-  return ensureTemporal({ cacheDir, env: { PATH: bin, HOME: home }, onProgress, downloads: `http://127.0.0.1:${port}` });
+  const release = { url: `http://127.0.0.1:${port}`, checksums };
+  return ensureTemporal({ cacheDir, env: { PATH: bin, HOME: home }, onProgress, release });
+}
+
+/** Has an archive of a program downloaded from the server. */
+async function serveRelease(): Promise<{ asked: (string | undefined)[]; checksums: Record<string, string> }> {
+  await writeFile(join(home, 'temporal'), '#!/bin/sh\n', { mode: 0o755 });
+  await promisify(execFile)('tar', ['-czf', join(home, ARCHIVE), '-C', home, 'temporal']);
+  await program('tar', 'exec tar "$@"');
+  const archive = await readFile(join(home, ARCHIVE));
+  const asked: (string | undefined)[] = [];
+  server.removeAllListeners('request').on('request', (request, response) => {
+    asked.push(request.url);
+    response.end(archive);
+  });
+  return { asked, checksums: { [ARCHIVE]: createHash('sha256').update(archive).digest('hex') } };
 }
 
 /** Puts a shell script on the PATH. */
