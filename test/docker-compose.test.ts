@@ -21,6 +21,9 @@ const service = z.looseObject({
   environment: z.record(z.string(), z.string().nullable()).default({}),
   ports: z.array(z.looseObject({ host_ip: z.string().optional(), published: z.string() })).default([]),
   network_mode: z.string().optional(),
+  cap_drop: z.array(z.string()).default([]),
+  cap_add: z.array(z.string()).default([]),
+  security_opt: z.array(z.string()).default([]),
   restart: z.string(),
   oom_score_adj: z.number().default(0),
   cpu_shares: z.number().default(1024),
@@ -117,6 +120,10 @@ describe('docker compose config', () => {
       relay: ['database-url-relay', 'model-upstream-key', 'relay-keys'],
       'worker-version': [],
     });
+  test('gives no service a capability or a way to new privileges, and PostgreSQL nothing to write to but its data', () => {
+    for (const [name, { cap_drop: dropped, cap_add: added, security_opt: options }] of entries)
+      expect([name, dropped, added, options]).toEqual([name, ['ALL'], [], ['no-new-privileges:true']]);
+    expect(services['postgres']).toMatchObject({ user: 'postgres', read_only: true, tmpfs: ['/tmp', '/var/run/postgresql'] });
   });
 
   test('hardens what is ours: no capability, nothing to write to but its folders, no new privileges', () => {
