@@ -139,7 +139,7 @@ function stopSignal(context: ApiContext, deps: Deps): AbortSignal {
 
 async function answer(context: ApiContext, operation: Operation, outcome: Outcome, mounting: Mounting): Promise<void> {
   if (outcome.isReplay) context.set(REPLAYED_HEADER, 'true');
-  if (outcome.answer instanceof EventStream) await stream(context, outcome.answer, mounting);
+  if (outcome.answer instanceof EventStream) await stream(context, operation, outcome.answer, mounting);
   else respond(context, operation, outcome.answer);
 }
 
@@ -154,15 +154,22 @@ function respond(context: ApiContext, operation: Operation, answered: unknown): 
   context.body = JSON.stringify(value);
 }
 
-/** From here on Koa leaves the response to us. */
-async function stream(context: ApiContext, events: EventStream, mounting: Mounting): Promise<void> {
+/** From here on Koa leaves the response to us. A stream ends soon after its key or token was revoked. */
+async function stream(context: ApiContext, operation: Operation, events: EventStream, mounting: Mounting): Promise<void> {
   const errorEvent = (cause: unknown) => {
     const error = explainError(cause, context.state, mounting.deps.log, mounting.reportUndeclared);
     return JSON.stringify(toEnvelope(error, context.state.requestId));
   };
+  const requireAllowed = async () => {
+    try {
+      await mounting.authenticate(operation.auth, context.req.headers, mounting.clientAddress(context.req));
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'unauthorized') throw error;
+    }
+  };
   context.respond = false;
   try {
-    await sendEvents(context.res, events, { errorEvent });
+    await sendEvents(context.res, events, { errorEvent, requireAllowed });
   } catch (error) {
     context.respond = true;
     throw error;

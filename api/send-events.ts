@@ -13,7 +13,8 @@ const HEADERS = {
 interface SendOptions {
   /** The data of the last event when the stream fails half way. */
   errorEvent: (error: unknown) => string;
-  pingMs?: number;
+  /** Asked with each ping: ends the stream with this error when it throws. */
+  requireAllowed: () => Promise<void>;
 }
 
 function frame(data: string): string {
@@ -33,12 +34,18 @@ export async function sendEvents(response: ServerResponse, stream: EventStream, 
     if (!response.headersSent) response.writeHead(200, HEADERS);
     return response.write(text);
   };
-  const ping = setInterval(() => write(': ping\n\n'), options.pingMs ?? PING_MS);
+  const refused = Promise.withResolvers<never>();
+  const over = Promise.race([left, refused.promise]);
+  over.catch(() => undefined);
+  const ping = setInterval(() => {
+    write(': ping\n\n');
+    options.requireAllowed().catch(refused.reject);
+  }, PING_MS);
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), left]);
+      const next = await Promise.race([iterator.next(), over]);
       if (next === 'left' || next.done) break;
-      if (!write(frame(next.value))) await Promise.race([once(response, 'drain', { signal: gone.signal }), left]);
+      if (!write(frame(next.value))) await Promise.race([once(response, 'drain', { signal: gone.signal }), over]);
     }
   } catch (error) {
     if (!response.headersSent) throw error;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ApiKey } from '../../../database/entities/api-key.ts';
+import { AppError } from '../../../domain/errors.ts';
 import { makeApiKey } from '../../api-key.ts';
 import { defineOperation } from '../../define-operation.ts';
 import { givenTime, idField, nameField, requireFuture, timestamp } from '../../fields.ts';
@@ -18,7 +19,9 @@ export const createKey = defineOperation({
   stores: true,
   body: z.object({
     name: nameField,
-    expiresAt: givenTime.optional().meta({ description: 'When it stops working; never, if left out.' }),
+    expiresAt: givenTime.optional().meta({
+      description: 'When it stops working. If left out, when the key that makes it does; never, where that never does.',
+    }),
   }),
   success: {
     status: 201,
@@ -31,14 +34,22 @@ export const createKey = defineOperation({
     }),
     credential: true,
   },
-  errors: [],
+  errors: ['forbidden'],
 
   async handle({ body, actor, em, deps }) {
     const createdAt = deps.clock();
     requireFuture('expiresAt', body.expiresAt, createdAt);
+    const maker = actor.keyId === null ? null : await em.findOneOrFail(ApiKey, actor.keyId);
+    const latest = maker?.expiresAt ?? null;
+    const expiresAt = body.expiresAt ?? latest;
+    if (latest && expiresAt && expiresAt > latest)
+      throw new AppError(
+        'forbidden',
+        `Your key expires at ${latest.toISOString()}, and a key that it creates must not last longer. Give an earlier expiresAt, or log in.`,
+      );
     const keyId = deps.makeId('key');
     const { key, ...stored } = makeApiKey(deps.randomBytes);
-    const { name, expiresAt = null } = body;
+    const { name } = body;
     em.create(ApiKey, { ...stored, id: keyId, account: actor.accountId, name, createdAt, expiresAt });
     return {
       keyId,

@@ -295,6 +295,21 @@ describe('keys.create', () => {
   });
 });
 
+describe('keys.create by a key that expires', () => {
+  test('makes none that lasts longer, and one that lasts as long when nothing is said', async () => {
+    const client = await api.newAccount();
+    const at = (ms: number) => new Date(api.deps.clock().getTime() + ms).toISOString();
+    const [sooner, expiresAt, later] = [at(MINUTE_MS), at(2 * MINUTE_MS), at(3 * MINUTE_MS)];
+    const { apiKey } = await client.ok('POST', '/auth/keys', { name: 'x', expiresAt });
+    const byKey = createApiClient(api.url, { 'x-api-key': apiKey });
+    const { status, body } = await byKey.call('POST', '/auth/keys', { name: 'y', expiresAt: later });
+    expect([status, body.error.code]).toEqual([403, 'forbidden']);
+    expect(await byKey.ok('POST', '/auth/keys', { name: 'y', expiresAt: sooner })).toMatchObject({ expiresAt: sooner });
+    expect(await byKey.ok('POST', '/auth/keys', { name: 'y' })).toMatchObject({ expiresAt });
+    expect(await client.ok('POST', '/auth/keys', { name: 'y' })).toMatchObject({ expiresAt: null });
+  });
+});
+
 describe('keys.list', () => {
   test('lists the newest first, page by page, without secrets', async () => {
     const client = await api.newAccount();
