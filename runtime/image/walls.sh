@@ -86,17 +86,28 @@ rules6() {
   printf '*filter\n:%s - [0:0]\n-A %s -j REJECT\nCOMMIT\n' "$IN" "$IN"
 }
 
-# First in its chain, whatever else stands there.
+# To the beginning of its chain, from wherever it stood: in one step, so that it is there all the time.
 jump() {
   local tables=$1 from=$2 direction=$3 to=$4
-  [ "$($tables -w 5 -S "$from" 1 2>/dev/null)" = "-A $from $direction ${BRIDGES}+ -j $to" ] && return
-  $tables -w 5 -D "$from" "$direction" "${BRIDGES}+" -j "$to" 2>/dev/null
-  $tables -w 5 -I "$from" 1 "$direction" "${BRIDGES}+" -j "$to"
+  local rule="$direction ${BRIDGES}+ -j $to"
+  {
+    echo '*filter'
+    # As words: a rule has several.
+    # shellcheck disable=SC2086
+    $tables -w 5 -C "$from" $rule 2>/dev/null && echo "-D $from $rule"
+    printf -- '-I %s 1 %s\nCOMMIT\n' "$from" "$rule"
+  } | "$tables-restore" --noflush -w 5
 }
 
+# Before every other rule but jumps like it: a rule that lets something through before it would be a hole. Installations
+# share an engine, and none of them looks at the interfaces of another one.
 stands() {
-  local tables=$1 from=$2 direction=$3 to=$4
-  $tables -w 5 -C "$from" "$direction" "${BRIDGES}+" -j "$to" 2>/dev/null
+  local tables=$1 from=$2 direction=$3 to=$4 rule
+  while read -r rule; do
+    [ "$rule" = "-A $from $direction ${BRIDGES}+ -j $to" ] && return
+    [[ $rule =~ ^-A\ $from\ -[io]\ t[0-9a-f]{6}-\+\ -j\ THERMIDORA-[0-9a-f]{6}-(IN|OUT|TO)$ ]] || return
+  done < <($tables -w 5 -S "$from" 2>/dev/null | grep '^-A')
+  return 1
 }
 
 apply() {
@@ -131,12 +142,26 @@ remove() {
   return 0
 }
 
-keep() {
-  trap 'exit 0' TERM INT
-  while true; do
-    check || apply || echo 'The rules could not be put up.' >&2
+# Until rules are changed, which the kernel tells of for those that nft holds, or for CHECK_SECONDS.
+await_change() {
+  local first=$SECONDS status=0
+  read -r -t "$CHECK_SECONDS" -u "$changes" _ || status=$?
+  if [ "$status" = 0 ]; then
+    # One look for many changes.
+    while [ $((SECONDS - first)) -lt "$CHECK_SECONDS" ] && read -r -t 0.1 -u "$changes" _; do :; done
+  elif [ "$status" -le 128 ]; then
+    # Nothing is told any more.
     sleep "$CHECK_SECONDS" &
     wait $!
+  fi
+}
+
+keep() {
+  trap 'exit 0' TERM INT
+  exec {changes}< <(exec stdbuf --output=L xtables-monitor --event 2>/dev/null)
+  while true; do
+    check || apply || echo 'The rules could not be put up.' >&2
+    await_change
   done
 }
 
