@@ -37,6 +37,7 @@ export const GRANTS = {
     prices: READ,
     processes: ALL,
     rate_windows: CHANGE,
+    requester_login_codes: ALL,
     runtime_intervals: CHANGE,
     skill_files: ADD,
     stored_bytes: READ,
