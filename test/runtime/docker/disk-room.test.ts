@@ -1,11 +1,13 @@
-import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StorageError } from '../../../runtime/process/storage-error.ts';
-import { hasOwnEngine, openDocker } from '../../support/docker-under-test.ts';
+import { docker as runDocker, hasOwnEngine, openDocker } from '../../support/docker-under-test.ts';
 import type { DockerUnderTest } from '../../support/docker-under-test.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const run = promisify(execFile);
 const DISK_MB = 256;
@@ -13,6 +15,7 @@ const DISK_MB = 256;
 const LEFT_FREE_MB = 1024;
 const AT_ONCE = 8;
 const START_MS = 180_000;
+const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
 
 (hasOwnEngine ? describe : describe.skip)('where there is room for one more disk', () => {
   let docker: DockerUnderTest;
@@ -33,14 +36,33 @@ const START_MS = 180_000;
   }, START_MS);
 
   test(
+    'a disk is made only when no other one of this machine is being made',
+    async () => {
+      const maker = spawn('flock', ['/dev/loop-control', 'sh', '-c', 'echo held; cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+      await once(maker.stdout, 'data');
+      const driver = docker.openDriver();
+      const made = driver.putFiles('waiting', 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(START_MS) });
+      const processes = () => runDocker('top', `${docker.names.of('waiting')}-disk`, '-eo', 'pid,args');
+      try {
+        await eventually(async () => expect(await processes()).toContain('flock --wait'));
+        expect(await readdir(join(runtimes, 'waiting'))).not.toContain('disk.img');
+      } finally {
+        maker.stdin.end();
+      }
+      await made;
+      await driver.destroy('waiting', { epoch: 2, signal: AbortSignal.timeout(START_MS) });
+    },
+    START_MS,
+  );
+
+  test(
     'of many that are made at once one is made, the others are refused, and the room that is left to others stays',
     async () => {
       const driver = docker.openDriver();
       const names = Array.from({ length: AT_ONCE }, (_, index) => `disk-${index}`);
-      const files = new Map([['KEPT.md', Buffer.from('kept')]]);
       const made = await Promise.allSettled(
         names.map((name) =>
-          driver.putFiles(name, 'workspaces/alpha', files, { epoch: 1, signal: AbortSignal.timeout(START_MS) }),
+          driver.putFiles(name, 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(START_MS) }),
         ),
       );
 

@@ -69,6 +69,9 @@ time.sleep(3600)`,
     async () => {
       const limit = Number(await readFile('/proc/sys/fs/inotify/max_user_instances', 'utf8'));
       expect(Number(await take('python3', '-c', TAKE.inotify))).toBeGreaterThan(limit / 2);
+      // A new process: one that has watched a folder keeps its inotify instance.
+      const another = 'import ctypes; print(ctypes.CDLL(None).inotify_init1(0))';
+      expect(Number(await instances.runInside(modest, `python3 -c '${another}'`))).toBeGreaterThanOrEqual(0);
       await works();
     },
     WAIT_MS,
