@@ -15,6 +15,6 @@ export async function abortTurns(deps: StepDeps, attempt: Attempt): Promise<void
     await abortDue(turnDepsOf(deps), await connections.get(runtimeId, patience), instanceId, patience);
   } catch (err) {
     signal.throwIfAborted();
-    log.debug({ err, instanceId }, 'the gateway could not be told of the turns that were ended');
+    log.debug({ err, instanceId }, 'the ended turns could not be aborted in the gateway');
   }
 }

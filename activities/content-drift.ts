@@ -30,7 +30,7 @@ export async function mendContent(deps: StepDeps, signal: AbortSignal): Promise<
     if (signal.aborted || clock().getTime() > end) break;
     const { instanceId, contentGeneration } = instance;
     if (!(await hasDrifted(deps, instance, signal))) continue;
-    log.warn({ instanceId }, 'a gateway does not hold what it should');
+    log.warn({ instanceId }, 'the content of a gateway differs from the database');
     count += Number(await runTransaction(orm.em, (em) => remedyContent(em, { instanceId, contentGeneration })));
   }
   return count;
@@ -45,7 +45,7 @@ async function hasDrifted(deps: StepDeps, { instanceId, runtimeId }: SettledInst
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     return !(await holds(await connections.get(runtimeId, patience), content, patience));
   } catch (err) {
-    log.debug({ err, instanceId }, 'a gateway could not be compared');
+    log.debug({ err, instanceId }, 'the content of a gateway could not be compared with the database');
     return false;
   }
 }

@@ -3,8 +3,9 @@ import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
 
 const MESSAGES = {
-  instance_stopped: 'The instance was stopped before the agent had answered. Start it and send the message again.',
-  gateway_crashed: 'The gateway ended by itself before the agent had answered. Send the message again once the instance runs.',
+  instance_stopped: 'The instance was stopped before the agent replied. Start the instance and send the message again.',
+  gateway_crashed:
+    'The gateway process exited unexpectedly before the agent replied. Send the message again when the instance is running.',
 } as const;
 
 /** Ends every turn that is left, running or waiting. Nothing of it runs at a later start. */

@@ -23,7 +23,7 @@ export async function keepFiles(deps: StepDeps, attempt: Attempt): Promise<void>
     await Promise.race([keep(deps, attempt, patience), sleep(KEEPING_MS, undefined, { signal })]);
   } catch (err) {
     signal.throwIfAborted();
-    log.debug({ err, instanceId }, 'the files of the agents could not be kept');
+    log.debug({ err, instanceId }, 'the files of the agents could not be read from the gateway and stored');
   }
 }
 

@@ -46,5 +46,5 @@ async function failStart(deps: StepDeps, failed: FailedStep): Promise<void> {
   await endLeftovers(deps, instanceId, 'gateway_crashed');
   const options = { ...failed, epoch, now: clock(), maxRunning: config.MAX_RUNNING, makeId };
   if (await runTransaction(orm.em, (em) => enterError(em, options)))
-    log.warn({ instanceId, failure }, 'an instance ends in error');
+    log.warn({ instanceId, failure }, 'an instance now has the status error');
 }

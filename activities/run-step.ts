@@ -53,9 +53,9 @@ export async function runStep(
     attempt = await begin(deps, name, input, signal);
     if (!attempt) return;
     ({ epoch } = attempt.call);
-    log.info({ epoch, powerGeneration: input.powerGeneration }, 'a step begins');
+    log.info({ epoch, powerGeneration: input.powerGeneration }, 'a step has started');
     await work(attempt);
-    log.info({ epoch }, 'a step is done');
+    log.info({ epoch }, 'a step has completed');
   } catch (err) {
     const isSlow = name === 'start' && attempt !== null && (await failedForSlowness(deps, attempt, err).catch(() => false));
     if (cancellationSignal.aborted) throw cancellationSignal.reason;
@@ -117,7 +117,7 @@ export async function runQuery<T>(deps: StepDeps, name: string, work: () => Prom
   } catch (err) {
     const { cancellationSignal } = Context.current();
     if (cancellationSignal.aborted) throw cancellationSignal.reason;
-    deps.log.warn({ err, activity: name }, 'an activity failed and is tried again');
+    deps.log.warn({ err, activity: name }, 'an activity failed and will be retried');
     throw stepFailure(failureTypeOf(err), { epoch: null, isRetryable: true });
   }
 }

@@ -121,7 +121,7 @@ async function becomeReady(deps: StepDeps, attempt: Attempt): Promise<void> {
 async function isSlowToStart(deps: StepDeps, attempt: Attempt): Promise<boolean> {
   const because = await slownessOf(deps, attempt);
   if (because === null) return false;
-  deps.log.warn({ instanceId: attempt.instanceId, because }, 'a gateway is slow to start and is given more time');
+  deps.log.warn({ instanceId: attempt.instanceId, because }, 'a gateway is slow to start and gets more time');
   await attempt.enter('waiting_for_slow_gateway');
   return true;
 }

@@ -64,7 +64,7 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<BillingSweep>
     await look();
     await sleep(WATCH_MS / 4, undefined, { signal }).catch(() => undefined);
   }
-  if (done.lines + done.stopped + done.warned > 0) log.info(done, 'a sweep of the bills is done');
+  if (done.lines + done.stopped + done.warned > 0) log.info(done, 'the billing sweep has completed');
   return done;
 }
 

@@ -48,7 +48,7 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   const swept = await sweepRuntimes(deps, runtimes, signal);
   const mended = await mendContent(deps, signal);
   const result = { ...swept, woken, mended };
-  if (Object.values(result).some((count) => count > 0)) log.info({ ...result, lost }, 'a sweep found drift');
+  if (Object.values(result).some((count) => count > 0)) log.info({ ...result, lost }, 'the drift sweep found differences');
   return result;
 }
 
@@ -69,7 +69,7 @@ async function noteLost({ orm, driver, clock, log }: StepDeps, runtimes: readonl
     const exit = await driver.exitOf(row.runtimeId);
     if (status === 'running' || (exit && clock().getTime() - exit.at.getTime() < LEAST_DEAD_MS)) continue;
     if (!(await runTransaction(orm.em, (em) => noteLostGateway(em, row, exit?.at ?? null)))) continue;
-    log.warn({ instanceId: row.instanceId }, 'a gateway had ended without anybody noting it');
+    log.warn({ instanceId: row.instanceId }, 'a gateway had exited, and its death was not recorded');
     count += 1;
   }
   return count;

@@ -55,7 +55,7 @@ export async function sweepRuntimes(
   if (unowned.length > Math.max(MOST_UNOWNED, runtimes.length * MOST_UNOWNED_SHARE)) {
     log.error(
       { unowned: unowned.length, runtimes: runtimes.length },
-      'too many runtimes have no instance in this database, so none of them is touched: check DATABASE_URL and DATA_DIR, or whether a restore is incomplete',
+      'too many runtimes have no instance in this database, so the sweep changes none of them: check DATABASE_URL and DATA_DIR, or whether a restore is incomplete',
     );
     await note(kept.map((runtimeId) => ({ runtimeId, quarantinedAt: null })));
     return { destroyed: asked.length, quarantined: 0, restored: 0, left: kept.length };
@@ -86,7 +86,10 @@ async function sort({ orm, driver, clock }: StepDeps, runtimes: readonly Runtime
 }
 
 async function destroyAsked(deps: StepDeps, runtimeId: string, signal: AbortSignal): Promise<void> {
-  deps.log.warn({ runtimeId }, 'a runtime that no instance owns is deleted, because that was asked for or it is old');
+  deps.log.warn(
+    { runtimeId },
+    'deleting an unowned runtime, because an operator asked for it or its days in quarantine are over',
+  );
   await deps.driver.destroy(runtimeId, await aboveFence(deps, runtimeId, signal));
 }
 
@@ -94,13 +97,13 @@ async function destroyGone({ orm, driver, log }: StepDeps, runtimeId: string, si
   const fence = await driver.fenceOf(runtimeId);
   const epoch = await runTransaction(orm.em, (em) => raiseTombstone(em, { runtimeId, fence }));
   if (epoch === null) return 0;
-  log.warn({ runtimeId }, 'what a deleted instance has left is destroyed');
+  log.warn({ runtimeId }, 'destroying the runtime of a deleted instance');
   await driver.destroy(runtimeId, { epoch, signal });
   return 1;
 }
 
 async function restore({ driver, log }: StepDeps, runtimeId: string, signal: AbortSignal): Promise<void> {
-  log.warn({ runtimeId }, 'a quarantined runtime is owned by an instance again and is put back');
+  log.warn({ runtimeId }, 'restoring a quarantined runtime, because an instance owns it again');
   try {
     await driver.restore(runtimeId, { epoch: await driver.fenceOf(runtimeId), signal });
   } catch (error) {
@@ -111,7 +114,7 @@ async function restore({ driver, log }: StepDeps, runtimeId: string, signal: Abo
 
 async function quarantine(deps: StepDeps, runtimeId: string, { at, signal }: { at: Date; signal: AbortSignal }): Promise<void> {
   const { driver, log } = deps;
-  log.warn({ runtimeId }, 'a runtime that no instance owns is stopped and quarantined');
+  log.warn({ runtimeId }, 'stopping and quarantining a runtime that no instance owns');
   const call = await aboveFence(deps, runtimeId, signal);
   await driver.stop(runtimeId, { graceMs: GRACE_MS }, call);
   await driver.quarantine(runtimeId, { at }, call);

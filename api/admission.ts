@@ -53,7 +53,7 @@ export function createAdmission(config: Pick<Config, 'MAX_CALLS_PER_ACCOUNT' | '
       takeRoom(size, bytes) {
         const room = rooms[size].take(owner, bytes);
         if (!room)
-          throw new AppError('unavailable', 'Too many bytes are being received at the moment. Try again.', {
+          throw new AppError('unavailable', 'The server receives too much data at the moment. Try again.', {
             retryAfterSeconds: SOON_SECONDS,
           });
         held.push(room);
@@ -65,7 +65,9 @@ export function createAdmission(config: Pick<Config, 'MAX_CALLS_PER_ACCOUNT' | '
           return await slots.run(accountId, work);
         } catch (error) {
           if (!(error instanceof NoSlotError)) throw error;
-          throw busy(`More than ${atOnce} calls of this account run at the same time. Send fewer at once, then try again.`);
+          throw busy(
+            `More than ${atOnce} requests of this account run at the same time. Wait until some of them have ended, then try again.`,
+          );
         }
       },
       leave() {

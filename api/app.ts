@@ -38,7 +38,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   const reportUndeclared: ReportUndeclared =
     options.reportUndeclared ??
     ((operationId, errorCode) =>
-      deps.log.error({ operationId, errorCode }, 'an operation answered an error it does not declare'));
+      deps.log.error({ operationId, errorCode }, 'an operation returned an error code that it does not declare'));
   const router = new Router<ApiState>({ prefix: BASE_PATH, sensitive: true });
   const mounting = {
     deps,
@@ -69,5 +69,5 @@ function refuseUnknown(context: ApiContext & { matched?: readonly { methods: str
   const allowed = [...new Set(context.matched?.flatMap(({ methods }) => methods))].toSorted();
   if (allowed.length === 0) throw new AppError('not_found', NOTHING_HERE);
   context.set('Allow', allowed.join(', '));
-  throw new AppError('method_not_allowed', `This path takes ${allowed.join(', ')} only.`);
+  throw new AppError('method_not_allowed', `This path supports only ${allowed.join(', ')}.`);
 }

@@ -37,9 +37,13 @@ export function createAuthenticate(deps: Deps): Authenticate {
     const block = addressBlock(address);
     const waitSeconds = refused.waitSeconds(block, credential);
     if (waitSeconds > 0)
-      throw new AppError('rate_limited', `Too many credentials from your address were refused. Try again in ${waitSeconds} s.`, {
-        retryAfterSeconds: waitSeconds,
-      });
+      throw new AppError(
+        'rate_limited',
+        `Too many requests with invalid credentials came from your IP address. Try again in ${waitSeconds} s.`,
+        {
+          retryAfterSeconds: waitSeconds,
+        },
+      );
     const found = await find();
     if (found === null) {
       refused.noteRefused(block);
@@ -84,6 +88,6 @@ function byOperatorToken(given: string | undefined, expected: string | undefined
   const digest = (text: string) => createHash('sha256').update(text).digest();
   // Digests have one length, so the comparison takes one time whatever was sent.
   if (!timingSafeEqual(digest(given ?? ''), digest(expected)))
-    throw new AppError('unauthorized', "Send the operator's token as Authorization: Bearer.");
+    throw new AppError('unauthorized', 'Send the operator token as Authorization: Bearer.');
   return { kind: 'operator' };
 }

@@ -75,6 +75,6 @@ async function finish({ operation, call, keyed, idempotency, signal: makeSignal 
   // The work is done: that its answer could not be kept only costs a repeated call the way to it.
   await idempotency
     .finish(em.fork(), keyed, answer)
-    .catch((err: unknown) => call.log.warn({ err }, 'an answer could not be kept for its Idempotency-Key'));
+    .catch((err: unknown) => call.log.warn({ err }, 'a response could not be stored for its Idempotency-Key'));
   return answer;
 }

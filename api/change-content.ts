@@ -13,7 +13,8 @@ export async function changeContent(
 ): Promise<number> {
   const row = await readLifecycle(em, instanceId, { lock: true });
   if (row?.accountId !== accountId || row.deletedAt !== null) throw new AppError('not_found', 'Instance not found');
-  if (row.desiredStatus === 'destroyed') throw new AppError('conflict', 'This instance is being deleted.');
+  if (row.desiredStatus === 'destroyed')
+    throw new AppError('conflict', 'This instance is being deleted and can no longer be changed.');
   const changed = await changeLifecycle(em, { instanceId, happening: { kind: 'content-asked' } });
   if (!changed) throw new Error('a locked instance is gone');
   return changed.after.contentGeneration;

@@ -44,13 +44,13 @@ export const describeIssue: z.core.$ZodErrorMap = (issue) => {
     case 'too_big':
       return sizeSentence('at most', issue.maximum, issue.origin);
     case 'invalid_format':
-      return FORMATS[issue.format] ?? 'Does not have the expected form.';
+      return FORMATS[issue.format] ?? 'Has an invalid format. See the pattern of this field in the API reference.';
     case 'invalid_value':
       return `Must be one of: ${issue.values.map(String).join(', ')}.`;
     case 'not_multiple_of':
       return `Must be a multiple of ${issue.divisor}.`;
     case 'invalid_key':
-      return issue.issues[0]?.message ?? 'Is not a valid name.';
+      return issue.issues[0]?.message ?? 'Is not a valid key.';
     default:
       return 'Is not valid.';
   }

@@ -9,20 +9,24 @@ const codes = Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]];
 export const errorEnvelope = z
   .object({
     error: z.object({
-      code: z.enum(codes).meta({ description: 'What went wrong, for programs.' }),
-      message: z.string().meta({ description: 'What went wrong and what to do, for people.' }),
-      status: z.int().meta({ description: 'The HTTP status.' }),
-      requestId: z.string().meta({ description: 'Name it when you ask for help; it is `X-Request-Id` too.' }),
-      reason: z.string().optional().meta({ description: 'Narrows the code down.' }),
+      code: z.enum(codes).meta({ description: 'The error code, for programs.' }),
+      message: z.string().meta({ description: 'What happened and what to do about it, for people.' }),
+      status: z.int().meta({ description: 'The HTTP status of the response.' }),
+      requestId: z
+        .string()
+        .meta({ description: 'The id of the request, as in the `X-Request-Id` header. Quote it in support requests.' }),
+      reason: z.string().optional().meta({
+        description: 'A more specific reason for the error code, such as the status of an instance that is not running.',
+      }),
       details: z
         .array(z.object({ path: z.string(), message: z.string() }))
         .optional()
-        .meta({ description: 'Every field or parameter that has to change.' }),
-      messageId: z.string().optional().meta({ description: 'The reply whose turn this is about.' }),
-      retryable: z.boolean().optional().meta({ description: 'Whether the same call may succeed later.' }),
+        .meta({ description: 'The fields and parameters that must change.' }),
+      messageId: z.string().optional().meta({ description: 'The id of the reply whose turn failed or has not ended.' }),
+      retryable: z.boolean().optional().meta({ description: 'Whether the same request may succeed later.' }),
     }),
   })
-  .meta({ id: 'Error', description: 'The body of every answer that is no success.' });
+  .meta({ id: 'Error', description: 'The body of every error response.' });
 
 export type ErrorEnvelope = z.infer<typeof errorEnvelope>;
 

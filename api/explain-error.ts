@@ -8,7 +8,7 @@ import { declaredErrors } from './standing-errors.ts';
 /** Told of each error that an operation answered without declaring it. */
 export type ReportUndeclared = (operationId: string, code: string) => void;
 
-const SORRY = 'Something went wrong on our side. Try again; if it stays, name the request id.';
+const SORRY = 'An unexpected server error occurred. Try again. If the error persists, contact support with the request id.';
 
 /** What the caller is told of anything that was thrown. What only we should know goes to the log. */
 export function explainError(cause: unknown, state: ApiState, log: Log, reportUndeclared: ReportUndeclared): AppError {
@@ -24,9 +24,12 @@ export function explainError(cause: unknown, state: ApiState, log: Log, reportUn
 function toAppError(cause: unknown): AppError {
   if (cause instanceof AppError) return cause;
   if (isDatabaseAway(cause))
-    return new AppError('unavailable', 'The database is away for the moment. Try again.', { retryAfterSeconds: 1, cause });
+    return new AppError('unavailable', 'The database is not available at the moment. Try again.', {
+      retryAfterSeconds: 1,
+      cause,
+    });
   if (isDatabaseTimeout(cause))
-    return new AppError('unavailable', 'The database could not do this in time. Try again.', {
+    return new AppError('unavailable', 'The database did not complete the request in time. Try again.', {
       retryAfterSeconds: 1,
       cause,
     });

@@ -5,7 +5,10 @@ import type { Deps } from './deps.ts';
 import { toEnvelope } from './error-envelope.ts';
 
 const ERRORS_OF_STATUS: Record<UnparsedStatus, readonly [ErrorCode, string]> = {
-  400: ['invalid_request', 'This is not a valid HTTP/1.1 request. Check its method, its path, its headers and its chunks.'],
+  400: [
+    'invalid_request',
+    'The request is not valid HTTP/1.1. Check the method, the path, the headers and the chunks of the body.',
+  ],
   408: ['request_timeout', 'The request did not arrive in time. Send it again.'],
   413: ['payload_too_large', 'The chunks of the body carry too many extensions. Send the body without them.'],
   431: ['headers_too_large', 'The path and the headers are larger than 16 KiB. Send less.'],
@@ -16,7 +19,7 @@ export function createExplainUnparsed({ makeId, log }: Pick<Deps, 'makeId' | 'lo
   return (status) => {
     const requestId = makeId('req');
     const [errorCode, message] = ERRORS_OF_STATUS[status];
-    log.info({ requestId, status, errorCode }, 'a request could not be read');
+    log.info({ requestId, status, errorCode }, 'a request could not be parsed');
     return {
       headers: { 'X-Request-Id': requestId },
       body: JSON.stringify(toEnvelope(new AppError(errorCode, message), requestId)),

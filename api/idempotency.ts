@@ -59,7 +59,10 @@ export function createIdempotency(deps: Pick<Deps, 'config' | 'randomBytes' | 'c
   function read({ place, body }: KeyedCall, stored: StoredCall): Recorded {
     // Whichever key was the active one then.
     if (!keys.some((key) => timingSafeEqual(fingerprint(key, body), stored.fingerprint)))
-      throw new AppError('conflict', 'This Idempotency-Key was used with another body. Make a new key for each new request.');
+      throw new AppError(
+        'conflict',
+        'This Idempotency-Key was used with a different request body. Use a new key for each new request.',
+      );
     return { value: JSON.parse(encryption.decrypt(stored.answer, nameOf(place))), isFinal: stored.isFinal };
   }
 
@@ -92,7 +95,7 @@ function nameOf({ caller, method, path, key }: KeyPlace): string {
 }
 
 function stillRunning(): AppError {
-  return new AppError('conflict', 'The first call with this Idempotency-Key is still running. Try again in a moment.', {
+  return new AppError('conflict', 'The first request with this Idempotency-Key is still running. Try again in a moment.', {
     retryable: true,
     retryAfterSeconds: SOON_SECONDS,
   });

@@ -40,7 +40,7 @@ async function limitTo(context: ApiContext, limiter: RateLimiter, subject: strin
     'RateLimit-Reset': String(resetSeconds),
   });
   if (isAllowed) return;
-  throw new AppError('rate_limited', `More than ${limit} requests within a minute. Try again in ${resetSeconds} s.`, {
+  throw new AppError('rate_limited', `The limit of ${limit} requests per minute is reached. Try again in ${resetSeconds} s.`, {
     retryAfterSeconds: resetSeconds,
   });
 }

@@ -19,29 +19,38 @@ const SECURITY: Record<Auth, Record<string, string[]>[]> = {
 };
 
 const SECURITY_SCHEMES = {
-  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key: `tc_live_...`.' },
-  token: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'A token of register or verify.' },
-  operatorToken: { type: 'http', scheme: 'bearer', description: 'The `OPERATOR_TOKEN` of this installation.' },
+  apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key, such as `tc_live_...`.' },
+  token: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'A token from `POST /auth/register` or `POST /auth/verify`.',
+  },
+  operatorToken: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'The value of the setting `OPERATOR_TOKEN` of this installation.',
+  },
 } as const;
 
 const idempotencyHeader = z.object({
-  'Idempotency-Key': z
-    .string()
-    .min(1)
-    .max(255)
-    .regex(IDEMPOTENCY_KEY)
-    .optional()
-    .meta({ description: 'Makes a retry safe: the same key and body answer what the first call answered, for 24 hours.' }),
+  'Idempotency-Key': z.string().min(1).max(255).regex(IDEMPOTENCY_KEY).optional().meta({
+    description:
+      'Makes retries safe: for 24 hours, a request with the same key and body returns the response of the first request.',
+  }),
 });
 
 const HEADERS = {
   'X-Request-Id': { description: 'The id of this request.', schema: { type: 'string' } },
-  'RateLimit-Limit': { description: 'Requests per minute.', schema: { type: 'integer' } },
-  'RateLimit-Remaining': { description: 'How many of them are left.', schema: { type: 'integer' } },
-  'RateLimit-Reset': { description: 'Seconds until they are all there again.', schema: { type: 'integer' } },
-  'Retry-After': { description: 'Seconds to wait before the next try.', schema: { type: 'integer' } },
+  'RateLimit-Limit': { description: 'The maximum number of requests per minute.', schema: { type: 'integer' } },
+  'RateLimit-Remaining': { description: 'The number of requests left at the moment.', schema: { type: 'integer' } },
+  'RateLimit-Reset': {
+    description: 'The number of seconds until the full limit is available again.',
+    schema: { type: 'integer' },
+  },
+  'Retry-After': { description: 'The number of seconds to wait before the next request.', schema: { type: 'integer' } },
   'Idempotent-Replayed': {
-    description: '`true`: an earlier call with the same `Idempotency-Key` did the work.',
+    description: '`true` when the response is that of an earlier request with the same `Idempotency-Key`.',
     schema: { type: 'string' },
   },
 } as const;
@@ -147,7 +156,7 @@ function successResponse(operation: Operation): Responses {
   const stream = success.stream ? { 'text/event-stream': { schema: { type: 'string' as const } } } : {};
   return {
     [`${success.status}`]: {
-      description: success.status === 201 ? 'Created.' : 'Done.',
+      description: success.status === 201 ? 'The resource was created.' : 'The request succeeded.',
       headers: { ...REQUEST_ID, ...limitHeaders(operation), ...(idempotent ? headers('Idempotent-Replayed') : {}), ...declared },
       content: { 'application/json': { schema: success.schema }, ...stream },
     },

@@ -23,7 +23,7 @@ export function limitField({ defaultLimit, maxLimit }: Limits) {
     .transform((text) => Math.min(Number(text), maxLimit))
     .default(defaultLimit)
     .meta({
-      description: `At most this many; over ${maxLimit} is taken as ${maxLimit}.`,
+      description: `The maximum number of items to return. Values over ${maxLimit} are treated as ${maxLimit}.`,
       override: ({ jsonSchema }) => {
         delete jsonSchema.pattern;
         Object.assign(jsonSchema, { type: 'integer', minimum: 1, default: defaultLimit });
@@ -65,7 +65,7 @@ export function paginate<P extends z.ZodType>(list: string, position: P, limits:
           return z.NEVER;
         })
         .optional()
-        .meta({ description: 'The `nextCursor` of the page before.' }),
+        .meta({ description: 'The `nextCursor` of the previous page.' }),
     },
     /** Makes a page out of up to limit + 1 rows. */
     page<Row>(rows: readonly Row[], limit: number, positionOf: (row: Row) => z.input<P>) {
@@ -80,4 +80,4 @@ export function paginate<P extends z.ZodType>(list: string, position: P, limits:
   };
 }
 
-export const nextCursor = z.string().nullable().meta({ description: 'Pass it as `cursor` for the next page; null on the last.' });
+export const nextCursor = z.string().nullable().meta({ description: 'The `cursor` of the next page; `null` on the last page.' });

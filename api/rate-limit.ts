@@ -78,7 +78,7 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
       const granted = Math.min(size, Math.max(0, limit - (used - size)));
       keep(subject, { endsMs: startedMs + WINDOW_MS, free: granted, left: Math.max(0, limit - used), size }, now.getTime());
     } catch (err) {
-      if (now.getTime() >= quietUntilMs) log.error({ err }, 'requests cannot be counted and are let through');
+      if (now.getTime() >= quietUntilMs) log.error({ err }, 'the rate limit cannot count requests, so it allows them');
       quietUntilMs = now.getTime() + 10 * AWAY_MS;
       keep(subject, { endsMs: now.getTime() + AWAY_MS, free: Number.POSITIVE_INFINITY, left: 0, size: 1 }, now.getTime());
     }

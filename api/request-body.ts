@@ -35,12 +35,15 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
     const kind = kindOf(error);
     if (kind === 'entity.too.large') throw tooLarge(limitBytes);
     if (kind === 'request.aborted') throw new ClientGoneError('the client went away');
-    throw new AppError('invalid_request', 'The body could not be read. Check its Content-Length and send it again.');
+    throw new AppError(
+      'invalid_request',
+      'The request body could not be read. Check its Content-Length and send the request again.',
+    );
   }
 }
 
 function tooLarge(limitBytes: number): AppError {
-  return new AppError('payload_too_large', `The body is over ${limitBytes} bytes. Send less.`);
+  return new AppError('payload_too_large', `The request body is larger than ${limitBytes} bytes. Send a smaller body.`);
 }
 
 /** Throws `unsupported_media_type` for a body that is not plain JSON in UTF-8. */
@@ -69,7 +72,7 @@ export function parseJsonBody(bytes: Buffer, headers: IncomingHttpHeaders): unkn
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     value = JSON.parse(text);
   } catch {
-    throw new AppError('invalid_request', 'The body is not valid JSON. Check its quotes, commas and encoding (UTF-8).');
+    throw new AppError('invalid_request', 'The request body is not valid JSON. Check its quotes, commas and encoding (UTF-8).');
   }
   const problem = SUSPICIOUS.test(text) ? findUnstorable(value) : null;
   if (problem) throw invalidRequest([problem]);

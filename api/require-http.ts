@@ -29,7 +29,7 @@ function requireHost({ headers, rawHeaders, httpVersion }: IncomingMessage): voi
 /** Node itself has answered 100-continue before. */
 function requireExpectation({ headers: { expect } }: IncomingMessage): void {
   if (expect !== undefined && expect.toLowerCase() !== '100-continue')
-    throw new AppError('expectation_failed', 'Expect: only 100-continue is understood. Leave the header out.');
+    throw new AppError('expectation_failed', 'The Expect header supports only 100-continue. Leave the header out.');
 }
 
 /** A target with a host in it, as proxies are sent, becomes its path: the Host header says who is meant. */
@@ -38,6 +38,6 @@ function requirePath(request: IncomingMessage): void {
   if (target.startsWith('/') || target === '*') return;
   const url = URL.parse(target);
   if (!url || !/^https?:$/.test(url.protocol))
-    throw invalidRequest([{ path: 'target', message: 'Ask for a path such as /v1/skills.' }]);
+    throw invalidRequest([{ path: 'target', message: 'Send a path such as /v1/skills as the request target.' }]);
   request.url = `${url.pathname}${url.search}`;
 }

@@ -30,6 +30,6 @@ export async function sendLoginCode(deps: Deps, { email, requestId, address }: L
   await deps.mail.send({
     to: email,
     subject: `${code} is your Thermidora login code`,
-    text: `Your login code is ${code}. It is good for ten minutes and can be used once.\n\nIf you did not ask for it, ignore this mail: nobody can log in without the code.\n`,
+    text: `Your login code is ${code}. It is valid for ten minutes and can be used once.\n\nIf you did not request this code, ignore this email. Without the code, no one can log in.\n`,
   });
 }

@@ -93,10 +93,10 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     explainUnparsed: createExplainUnparsed(deps),
   });
   const metricsServer = await startMetricsServer(registry, { host: config.METRICS_HOST, port: config.METRICS_PORT });
-  log.info({ host: config.HOST, port: server.port }, 'the API listens');
+  log.info({ host: config.HOST, port: server.port }, 'the API is listening');
 
   const drain = async (): Promise<void> => {
-    log.info('draining');
+    log.info('the API is draining');
     shutdown.abort();
     await server.drain(GRACE_MS);
     await background.idle();

@@ -39,7 +39,7 @@ export function listenToNotifications(databaseUrl: string, log: Log): Notificati
     const next = new Client({ connectionString: databaseUrl, application_name: 'thermidora-notifications', keepAlive: true });
     client = next;
     next.on('error', (err) => {
-      log.debug({ err }, 'the connection for notifications broke');
+      log.debug({ err }, 'the connection for database notifications was lost');
       lost(next);
     });
     next.on('end', () => lost(next));
@@ -53,7 +53,7 @@ export function listenToNotifications(databaseUrl: string, log: Log): Notificati
       pauseMs = FIRST_PAUSE_MS;
       for (const channel of CHANNELS) tell(channel, null);
     } catch (err) {
-      log.debug({ err }, 'cannot listen to notifications; trying again');
+      log.debug({ err }, 'could not listen for database notifications; trying again');
       lost(next);
       await next.end().catch(() => undefined);
     }

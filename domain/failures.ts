@@ -27,59 +27,59 @@ export interface StatusReason {
   retryable: boolean;
 }
 
-const TRIED_AGAIN = 'It is tried again by itself.';
+const TRIED_AGAIN = 'The platform tries again automatically.';
 
 /** What a failed step says of the instance as its `statusReason`. */
 export const STEP_FAILURES = {
-  gateway_died: { code: 'gateway_died', message: `The gateway ended by itself. ${TRIED_AGAIN}`, retryable: true },
+  gateway_died: { code: 'gateway_died', message: `The gateway process exited unexpectedly. ${TRIED_AGAIN}`, retryable: true },
   gateway_config_refused: {
     code: 'config_refused',
     message:
-      'The gateway cannot run with its configuration. Change the agents or skills that were changed last, then start the instance again.',
+      'The gateway rejected its configuration. Correct the agents or skills that were changed last, then start the instance again.',
     retryable: false,
   },
   gateway_not_ready: { code: 'gateway_not_ready', message: `The gateway was not ready in time. ${TRIED_AGAIN}`, retryable: true },
   gateway_unreachable: { code: 'gateway_unreachable', message: `The gateway did not answer. ${TRIED_AGAIN}`, retryable: true },
   gateway_broken: {
     code: 'gateway_broken',
-    message: `The gateway took no messages any more, so it is being replaced. Messages that wait are answered by the next one. ${TRIED_AGAIN}`,
+    message: `The gateway stopped accepting messages, so it is being replaced. The new gateway processes the waiting messages. ${TRIED_AGAIN}`,
     retryable: true,
   },
   gateway_damaged: {
     code: 'gateway_damaged',
     message:
-      'The gateway cannot read the data that it keeps, and another start would not mend that. Have the operator restore a backup, then start the instance again.',
+      'The gateway cannot read its stored data, and a restart does not repair that. Ask the operator to restore a backup, then start the instance again.',
     retryable: false,
   },
   gateway_flood: {
     code: 'gateway_flood',
-    message: `The gateway sent more than the platform reads from one gateway, so it is being replaced. Have its agents say less at once. ${TRIED_AGAIN}`,
+    message: `The gateway sent more data than the platform accepts from one gateway, so it is being replaced. Have the agents send less output at a time. ${TRIED_AGAIN}`,
     retryable: true,
   },
   agents_not_live: {
     code: 'config_refused',
     message:
-      'The gateway did not take up the latest change of its agents or skills and goes on with what it had. Change them again.',
+      'The gateway did not apply the latest change of its agents or skills and keeps the previous configuration. Make the change again.',
     retryable: true,
   },
   storage_refused: {
     code: 'storage_refused',
-    message: `The storage of the platform refuses to write. ${TRIED_AGAIN}`,
+    message: `The platform cannot write to its storage. ${TRIED_AGAIN}`,
     retryable: true,
   },
   fenced: {
     code: 'fenced',
-    message: `The storage of the instance is being changed by another installation of the platform. ${TRIED_AGAIN}`,
+    message: `Another installation of the platform is changing the storage of the instance. ${TRIED_AGAIN}`,
     retryable: true,
   },
   disk_full: {
     code: 'disk_full',
     message:
-      'The disk of the instance is full, and so is what was kept for clearing up, so its gateway cannot start. Ask for a larger one, then start the instance again.',
+      'The gateway cannot start because the disk of the instance is full, including the space reserved for cleaning up. Ask the operator for a larger disk, then start the instance again.',
     retryable: false,
   },
   step_timed_out: { code: 'timed_out', message: `The operation took too long. ${TRIED_AGAIN}`, retryable: true },
-  unexpected: { code: 'internal_error', message: `Something unexpected went wrong. ${TRIED_AGAIN}`, retryable: true },
+  unexpected: { code: 'internal_error', message: `An unexpected error occurred. ${TRIED_AGAIN}`, retryable: true },
 } as const satisfies Record<StepFailure, StatusReason>;
 
 const INTERRUPTIONS: readonly string[] = [
@@ -100,14 +100,14 @@ export function isStepInterruption(type: string | null | undefined): type is Ste
 /** What the customer is told once no further try is made. */
 export function gaveUpMessage(failure: StepFailure): string {
   const { message } = STEP_FAILURES[failure];
-  return message.replace(TRIED_AGAIN, 'It was tried several times. Start the instance again, or delete it.');
+  return message.replace(TRIED_AGAIN, 'All attempts failed. Start the instance again, or delete it.');
 }
 
 /** What there is to say of an instance whose gateway runs but does not answer, as its `statusReason`. */
 export const GATEWAY_SLOW = {
   code: 'gateway_slow',
   message:
-    'The gateway does not answer because it is busy, or because the machine that it runs on is. When it has not answered for several minutes, it is started again.',
+    'The gateway does not respond because the gateway or its machine is busy. If it does not respond for several minutes, the platform restarts it.',
   retryable: true,
 } as const satisfies StatusReason;
 
@@ -115,14 +115,14 @@ export const GATEWAY_SLOW = {
 export const START_PAUSED = {
   code: 'start_paused',
   message:
-    'Several starts of the instance failed within the last hours, so this one waits for a while, half an hour at most, and then begins by itself.',
+    'Several starts of the instance failed within the last hours. The next start begins automatically within half an hour.',
   retryable: true,
 } as const satisfies StatusReason;
 
 /** What there is to say of an instance that waits for room on the machine, as its `statusReason`. */
 export const NO_CAPACITY = {
   code: 'no_capacity',
-  message: 'The platform is full. The instance starts by itself as soon as another one stops.',
+  message: 'The maximum number of instances is running. This instance starts automatically when another instance stops.',
   retryable: true,
 } as const satisfies StatusReason;
 
@@ -138,30 +138,31 @@ export const INSTANCE_NOTES = {
   file_refused: {
     code: 'file_refused',
     message:
-      'A workspace file could not be written: the agent has put a link or a folder in its place, or has filled its disk. Have the agent remove that, then change the file again.',
+      'A workspace file could not be written: the agent replaced it with a link or a folder, or the disk is full. Have the agent remove the link or folder or delete files, then update the file again.',
     retryable: true,
   },
   agent_damaged: {
     code: 'agent_damaged',
     message:
-      'The gateway cannot read the data of an agent, and a restart would not mend that: messages to this agent fail. Delete the agent and create it again, or have the operator restore a backup.',
+      'Messages to an agent fail because the gateway cannot read the data of that agent, and a restart does not repair that. Delete the agent and create it again, or ask the operator to restore a backup.',
     retryable: false,
   },
   disk_full: {
     code: 'disk_full',
     message:
-      'The disk of the instance is full, so its agents cannot answer. Have an agent remove files, or ask for a larger disk.',
+      'The disk of the instance is full, so its agents cannot reply. Have an agent delete files, or ask the operator for a larger disk.',
     retryable: true,
   },
   gateway_flood: {
     code: 'gateway_flood',
     message:
-      'The gateway sends more than the platform reads from one gateway, so the connection to it is closed for a while each time. When that goes on, it is started again. Have its agents say less at once.',
+      'The gateway sends more data than the platform accepts from one gateway, so its connection is closed for a while each time. If this continues, the platform restarts the gateway. Have the agents send less output at a time.',
     retryable: true,
   },
   content_drift: {
     code: 'content_drift',
-    message: 'The gateway did not hold the agents, skills or secrets that it should, so it was given them again.',
+    message:
+      'The agents, skills or secrets in the gateway differed from those of the instance, so the platform applied them again.',
     retryable: false,
   },
 } as const satisfies Record<string, StatusReason>;

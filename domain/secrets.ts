@@ -27,6 +27,6 @@ export function secretValueProblem(value: string): string | null {
   if (value === '') return 'Must not be empty.';
   if (!value.isWellFormed() || value.includes('\0')) return 'Must be text without the character NUL.';
   if (utf8Length(value) > MAX_SECRET_BYTES) return `Must have at most ${MAX_SECRET_BYTES} bytes.`;
-  if (PLACEHOLDER.test(value.trim())) return 'This is the placeholder of a masked value. Send the value itself.';
+  if (PLACEHOLDER.test(value.trim())) return 'Must be the secret itself, not the placeholder of a masked value.';
   return null;
 }

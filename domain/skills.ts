@@ -20,7 +20,7 @@ interface Problem {
 /** What is wrong with these files as a skill: their names, number and sizes, and names that some disks take for the same. */
 export function skillFilesProblems(files: Readonly<Record<string, string>>): Problem[] {
   const paths = Object.keys(files);
-  if (paths.length > MAX_SKILL_FILES) return [{ path: 'files', message: `A skill has at most ${MAX_SKILL_FILES} files.` }];
+  if (paths.length > MAX_SKILL_FILES) return [{ path: 'files', message: `A skill can have at most ${MAX_SKILL_FILES} files.` }];
   const problems: Problem[] = [];
   for (const path of paths) {
     const message = filePathProblem(path);
@@ -37,7 +37,7 @@ export function skillFilesProblems(files: Readonly<Record<string, string>>): Pro
     });
   const total = Object.values(files).reduce((bytes, content) => bytes + utf8Length(content), 0);
   if (total > MAX_SKILL_BYTES)
-    problems.push({ path: 'files', message: `The files of a skill have at most ${MAX_SKILL_BYTES} bytes in all.` });
+    problems.push({ path: 'files', message: `The files of a skill can have at most ${MAX_SKILL_BYTES} bytes in total.` });
   return problems;
 }
 
@@ -57,7 +57,7 @@ function clashes(paths: readonly string[]): Problem[] {
       if (other === undefined || (other === meant && !isFile)) continue;
       problems.push({
         path: `files.${path}`,
-        message: `The ${meant} and the ${other} cannot be told apart on every disk. Rename one.`,
+        message: `The ${meant} and the ${other} have the same name on some file systems. Rename one of them.`,
       });
       break;
     }

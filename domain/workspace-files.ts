@@ -15,18 +15,19 @@ interface Problem {
 /** What is wrong with these files as the whole workspace of an agent: their number, their sizes, a file in a folder's place. */
 export function workspaceProblems(files: ReadonlyMap<string, string>): Problem[] {
   const problems: Problem[] = [];
-  if (files.size > MAX_FILES) problems.push({ path: 'files', message: `An agent has at most ${MAX_FILES} files.` });
+  if (files.size > MAX_FILES) problems.push({ path: 'files', message: `An agent can have at most ${MAX_FILES} files.` });
   let total = 0;
   for (const [path, content] of files) {
     const bytes = utf8Length(content);
     total += bytes;
-    if (bytes > MAX_FILE_BYTES) problems.push({ path: `files.${path}`, message: `A file has at most ${MAX_FILE_BYTES} bytes.` });
+    if (bytes > MAX_FILE_BYTES)
+      problems.push({ path: `files.${path}`, message: `A file can have at most ${MAX_FILE_BYTES} bytes.` });
     const folder = foldersOf(path).find((name) => files.has(name));
     if (folder !== undefined)
       problems.push({ path: `files.${path}`, message: `${folder} is a file, so it cannot be a folder too.` });
   }
   if (total > MAX_FILES_BYTES)
-    problems.push({ path: 'files', message: `The files of an agent have at most ${MAX_FILES_BYTES} bytes in all.` });
+    problems.push({ path: 'files', message: `The files of an agent can have at most ${MAX_FILES_BYTES} bytes in total.` });
   return problems;
 }
 

@@ -68,7 +68,9 @@ async function install(
     const draft = await mkdtemp(join(cacheDir, prefix));
     await make(draft);
     if (!(await areThere(draft, programs)))
-      throw new ProgramsError(`The install of ${programs.title} ended without an error but left no program. Start again.`);
+      throw new ProgramsError(
+        `The installation of ${programs.title} ended without an error, but the program is missing. Start again.`,
+      );
     await rm(target, { recursive: true, force: true });
     await rename(draft, target);
   } finally {

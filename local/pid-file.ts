@@ -29,7 +29,7 @@ export interface Leftover {
 export async function endLeftover({ title, pidFile, withinMs }: Leftover, say: (sentence: string) => void): Promise<void> {
   const process = await readPidFile(pidFile);
   if (process && (await isAlive(process))) {
-    say(`An earlier start was killed and left ${title} behind (process ${process.pid}); it is ended first.`);
+    say(`An earlier npm start was killed and left ${title} running (process ${process.pid}); stopping it first.`);
     await signalProcess(process, 'SIGTERM');
     if (!(await isGoneWithin(process, withinMs))) {
       // With what it started in its session; gateways have sessions of their own.

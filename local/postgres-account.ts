@@ -75,7 +75,7 @@ async function installedPrograms(): Promise<{ native: string; version: string }>
     return { native: join(root, 'native'), version };
   } catch (error) {
     throw new PostgresError(
-      `There is no PostgreSQL for this platform (${name} is not installed). ` +
+      `The bundled PostgreSQL for this platform is missing (${name} is not installed). ` +
         'Run npm ci, or set DATABASE_URL to a PostgreSQL of your own.',
       { cause: error },
     );
@@ -100,12 +100,12 @@ async function createUser(): Promise<Ids> {
     const ids = await idsOf(USER);
     if (ids) return ids; // another start was quicker
     throw new PostgresError(
-      `PostgreSQL does not run as root, and the system user ${USER} could not be made. Make it, or start as another user.`,
+      `PostgreSQL does not run as root, and the system user ${USER} could not be created. Create it, or start as another user.`,
       { cause: error },
     );
   }
   const ids = await idsOf(USER);
-  if (!ids) throw new PostgresError(`The system user ${USER} was made but cannot be found. Start as another user.`);
+  if (!ids) throw new PostgresError(`The system user ${USER} was created but cannot be found. Start as another user.`);
   return ids;
 }
 

@@ -54,7 +54,7 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   const cluster = await ensureCluster(dataDir, { programs, account, durable });
   if (cluster.directory !== join(dataDir, 'cluster'))
     log(`PostgreSQL's user cannot enter ${dataDir}, so its data is in ${cluster.directory}.`);
-  if (await stopPostgres(dataDir)) log('A PostgreSQL that an earlier start left behind was stopped.');
+  if (await stopPostgres(dataDir)) log('Stopped a PostgreSQL that an earlier start had left running.');
 
   const port = await choosePort(dataDir, options.port);
   const logFile = join(dataDir, 'server.log');

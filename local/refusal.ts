@@ -18,5 +18,5 @@ export function explain(error: unknown): string {
   if (SENTENCES.some((kind) => error instanceof kind)) return error.message;
   if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'))
     return `This user cannot use a file or folder that it needs (${error.message}). Correct its owner, or set DATA_DIR.`;
-  return `The start failed for a reason that it was not made for:\n${error.stack ?? error.message}`;
+  return `The start failed with an unexpected error:\n${error.stack ?? error.message}`;
 }

@@ -109,7 +109,7 @@ async function prepare({ dataDir }: Place, { step }: Progress): Promise<DrillAge
     }
   };
   const agent = await step('Opening the database', work, () => 'The database opens');
-  if (!agent) throw new Refusal('The backup has no instance with an agent, so there is nothing to ask.');
+  if (!agent) throw new Refusal('The backup has no instance with an agent, so no message can be sent to check it.');
   return agent;
 }
 
@@ -143,7 +143,7 @@ async function answerOf(
     const signal = AbortSignal.any([failed, AbortSignal.timeout(ANSWER_MS)]);
     const response = await fetch(url, { headers, signal, ...(body && { method: 'POST', body: JSON.stringify(body) }) });
     const answer: unknown = await response.json();
-    if (!response.ok) throw new Refusal(`The restored API answers ${response.status}: ${JSON.stringify(answer)}`);
+    if (!response.ok) throw new Refusal(`The restored API responded with status ${response.status}: ${JSON.stringify(answer)}`);
     return answer;
   };
   const runs = async () => running.safeParse(await call(path)).success;

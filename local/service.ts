@@ -114,7 +114,7 @@ async function endChild({ title, stop }: ServiceSpec, { say }: ServiceDeps, chil
   const patience = AbortSignal.any([hurry, AbortSignal.timeout(stop.withinMs)]);
   const hasLeft = await Promise.race([child.ended.then(() => true), aborted(patience).then(() => false)]);
   if (hasLeft) return;
-  if (!hurry.aborted) say(`${title} did not end within ${stop.withinMs / 1000} s and is killed.`);
+  if (!hurry.aborted) say(`${title} did not stop within ${stop.withinMs / 1000} s and is killed.`);
   child.kill('SIGKILL');
   await child.ended;
 }

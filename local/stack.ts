@@ -82,7 +82,7 @@ async function stopAll({ stops }: Stack): Promise<void> {
 
 async function endLeftovers(place: Place, { say }: Progress): Promise<void> {
   for (const leftover of leftoversOf(place)) await endLeftover(leftover, say);
-  if (await stopPostgres(postgresDirOf(place))) say('A PostgreSQL that a killed start left behind was stopped.');
+  if (await stopPostgres(postgresDirOf(place))) say('Stopped a PostgreSQL that an earlier, killed npm start had left running.');
 }
 
 function postgresDirOf({ dataDir }: Place): string {

@@ -20,12 +20,12 @@ export function listenForStop(signals: Signals, { say, now }: { say(sentence: st
   const onSignal = () => {
     if (!stop.signal.aborted) {
       firstAt = now();
-      say('Stopping: gateways get up to 30 s to end what they do. Ctrl-C again hurries.');
+      say('Stopping: gateways get up to 30 s to finish their work. Press Ctrl-C again to stop at once.');
       stop.abort();
       return;
     }
     if (hurry.signal.aborted || now() - firstAt < SAME_REQUEST_MS) return;
-    say('Hurrying: what still runs is killed. Gateways may stay; the next npm start takes them over.');
+    say('Stopping at once: the remaining processes are killed. Gateways may keep running; the next npm start takes them over.');
     hurry.abort();
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) signals.on(signal, onSignal);

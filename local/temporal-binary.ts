@@ -99,7 +99,7 @@ async function download(
   const limits = AbortSignal.any([AbortSignal.timeout(DOWNLOAD_MS), ...(signal ? [signal] : [])]);
   try {
     const response = await fetch(`${release.url}/${name}`, { dispatcher, signal: limits });
-    if (!response.ok || !response.body) return `the server answered ${response.status}`;
+    if (!response.ok || !response.body) return `the server responded with status ${response.status}`;
     onProgress?.(`Downloading Temporal ${VERSION} (about 50 MB, once).`);
     const hash = createHash('sha256');
     await pipeline(Readable.fromWeb(response.body), hashInto(hash), createWriteStream(archive));
@@ -112,7 +112,7 @@ async function download(
   } catch (error) {
     signal?.throwIfAborted();
     if (isErrno(error, 'ENOSPC')) throw error;
-    return limits.aborted ? `not within ${DOWNLOAD_MS / 1000} seconds` : `there is no way to ${new URL(release.url).host}`;
+    return limits.aborted ? `not within ${DOWNLOAD_MS / 1000} seconds` : `${new URL(release.url).host} cannot be reached`;
   } finally {
     await rm(archive, { force: true });
     await dispatcher.destroy();

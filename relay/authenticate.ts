@@ -12,15 +12,18 @@ export async function authenticate({ keys, findAgent }: RelayDeps, request: Inco
   const token = /^Bearer (\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
   const holder = token === undefined ? null : verifyRelayToken(keys, token);
   if (holder === null) {
-    throw new RelayError(401, 'The bearer token is missing or not one of an agent.', { type: 'authentication_error' });
+    throw new RelayError(401, 'The bearer token is missing or does not belong to an agent.', { type: 'authentication_error' });
   }
   const agent = await findAgent(holder).catch((cause: unknown) => {
     const message = 'The platform cannot look the agent up at the moment. Try again in a moment.';
     throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
   });
-  if (!agent) throw new RelayError(400, 'This agent has been deleted. It can make no more model calls.');
+  if (!agent) throw new RelayError(400, 'This agent was deleted and can make no more model calls.');
   if (agent.gatewayEpoch !== holder.epoch) {
-    throw new RelayError(400, 'This token is of an earlier gateway process of the instance. Use the one of its configuration.');
+    throw new RelayError(
+      400,
+      'This token belongs to an earlier gateway process of the instance. Use the token in the current configuration.',
+    );
   }
   return agent;
 }

@@ -17,6 +17,6 @@ async function* brokenOff(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   try {
     yield* body;
   } catch (cause) {
-    throw new RelayError(502, 'The model provider broke off its answer. Try again in a moment.', { cause });
+    throw new RelayError(502, 'The model provider ended its response too early. Try again in a moment.', { cause });
   }
 }

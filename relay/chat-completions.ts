@@ -59,7 +59,7 @@ export async function completeChat(deps: RelayDeps, request: IncomingMessage, re
 function requireServed({ isRunning, hasMoney }: RelayAgent): void {
   if (!isRunning) throw new RelayError(400, 'The instance of this agent is stopped. Start it before its agents call a model.');
   if (!hasMoney) {
-    throw new RelayError(400, 'The account of this agent has no money left. Add credit before its agents call a model again.');
+    throw new RelayError(400, 'The balance of the account is used up. Add credit before its agents call a model again.');
   }
 }
 
@@ -98,7 +98,7 @@ function roomOf({ bodies }: RelayDeps, { accountId }: RelayAgent) {
     take(bytes: number): Share {
       held = bodies.take(accountId, bytes);
       if (held) return held;
-      throw new RelayError(503, 'Too many bytes are being received at the moment. Try again.', { retryAfterSeconds: 1 });
+      throw new RelayError(503, 'The relay receives too much data at the moment. Try again.', { retryAfterSeconds: 1 });
     },
     giveBack: () => held?.giveBack(),
   };

@@ -63,7 +63,7 @@ async function readBytes(request: IncomingMessage, { limitBytes, takeRoom }: Rea
   const room = takeRoom(announced);
   const bytes = await rawBody(request, { limit: limitBytes }).catch((cause: unknown) => {
     if (isTooLarge(cause)) throw tooLarge(cause);
-    throw new RelayError(400, 'The request body did not arrive whole.', { cause });
+    throw new RelayError(400, 'The request body did not arrive completely.', { cause });
   });
   // One that did not say its length may be smaller than the limit.
   room.shrinkTo(bytes.length);

@@ -40,7 +40,7 @@ async function completePatiently(
       if (call.signal.aborted || !(error instanceof RelayError) || !mayPass(error)) throw error;
       const pauseMs = pauseOf(error, { tries, firstPauseMs, random });
       if (monotonicMs() + pauseMs >= end) throw givenUp(error, tries);
-      log.debug({ status: error.status, tries, pauseMs }, 'the model provider is asked again');
+      log.debug({ status: error.status, tries, pauseMs }, 'retrying a call to the model provider');
       await sleep(pauseMs, undefined, { signal: call.signal });
     }
   }

@@ -37,10 +37,13 @@ export async function refusalOf(answer: IncomingMessage, log: Log): Promise<Rela
   const said = await errorOf(answer);
   if (status < 400) return new RelayError(502, `The model provider redirects (${status}), which is not followed.`);
   if (status < 500 && isAboutAccount(status, said)) {
-    log.error({ status }, 'the model provider refuses our account: check MODEL_UPSTREAM_KEY, and its credit and limits there');
+    log.error(
+      { status },
+      'the model provider rejects our account: check MODEL_UPSTREAM_KEY, and the credit and limits of the account',
+    );
     return new RelayError(
       400,
-      'The model provider does not serve this platform at the moment. Only its operator can change that.',
+      'The model provider does not accept requests of this platform at the moment. Only the operator of the platform can change that.',
     );
   }
   if (said && FAULT_OF_REQUEST.includes(status)) {

@@ -40,14 +40,14 @@ export async function reserveCall(deps: RelayDeps, { agent, traceId, promised }:
         log.info({ ...counted, usageKnown: usage !== null }, 'model call');
       } catch (err) {
         metrics.usageLost.inc();
-        log.error({ err, ...counted }, 'the usage of a model call is not in the database; what was reserved will be counted');
+        log.error({ err, ...counted }, 'the usage of a model call could not be stored; the reserved tokens will be counted');
       }
     },
     async release() {
       await store.release(id).catch((err: unknown) => {
         log.error(
           { err, ...promised },
-          'a model call without an answer could not be released; what was reserved will be counted',
+          'the reservation of a failed model call could not be released; the reserved tokens will be counted',
         );
       });
     },

@@ -56,6 +56,6 @@ async function route(
     case 'GET /readyz':
       return answerReadiness(response);
     default:
-      throw new RelayError(404, 'The relay has POST /v1/chat/completions and GET /v1/models.');
+      throw new RelayError(404, 'Not found. The relay supports POST /v1/chat/completions and GET /v1/models.');
   }
 }

@@ -70,7 +70,7 @@ async function run(config: RelayConfig, log: Log): Promise<void> {
     host: config.METRICS_HOST,
     port: config.METRICS_PORT + METRICS_PORT_OFFSET,
   });
-  log.info({ port: server.port, metricsPort: metrics.port }, 'the model relay listens');
+  log.info({ port: server.port, metricsPort: metrics.port }, 'the model relay is listening');
 
   const drain = async (): Promise<void> => {
     stop.abort();
@@ -91,7 +91,7 @@ function keysOf({ RELAY_KEYS, MASTER_KEYS }: RelayConfig): readonly MasterKey[] 
 /** Throws ConfigError when the database was used with other keys: the relay would refuse the token of every agent. */
 async function checkKeys(store: RelayStore, keys: readonly MasterKey[], log: Log): Promise<void> {
   const canaries = await store.findCanaries().catch((err: unknown) => {
-    log.warn({ err }, 'the database does not say whether RELAY_KEYS are its keys');
+    log.warn({ err }, 'the relay could not check RELAY_KEYS against the database');
     return {};
   });
   const refusal = refuseKeys(keys, canaries);

@@ -87,6 +87,6 @@ function withUsage(chat: ChatRequest): ChatRequest {
 function unreachable(cause: unknown): RelayError {
   const isLate = cause instanceof LateError || (cause instanceof Error && cause.name === 'TimeoutError');
   return isLate
-    ? new RelayError(504, 'The model provider did not begin to answer in time.', { cause })
+    ? new RelayError(504, 'The model provider did not respond in time. Try again in a moment.', { cause })
     : new RelayError(502, 'The model provider could not be reached. Try again in a moment.', { cause });
 }

@@ -11,7 +11,7 @@ import { databaseUrl } from './local-database.ts';
 // Takes back one credit or debit: npm run billing:reverse -- <entryId> "<reason, which the customer sees>". A second time
 // changes nothing.
 const [lineId, reason] = process.argv.slice(2);
-if (!lineId || !reason) throw new Error('Say which line, and why: npm run billing:reverse -- <entryId> "<reason>"');
+if (!lineId || !reason) throw new Error('Give the ledger line and the reason: npm run billing:reverse -- <entryId> "<reason>"');
 
 const orm = await createOrm(await databaseUrl());
 try {
@@ -19,7 +19,9 @@ try {
   const correction = { lineId, reason, now, makeId: createIdMaker(randomBytes) };
   const { reversalId, accountId, nanoUsd, isNew } = await runTransaction(orm.em, (em) => reverseLine(em, correction));
   const sum = `${formatUsd(nanoUsd)} USD for ${accountId}`;
-  process.stdout.write(isNew ? `Taken back by ${reversalId}: ${sum}.\n` : `It had been taken back by ${reversalId}: ${sum}.\n`);
+  process.stdout.write(
+    isNew ? `Reversed by ${reversalId}: ${sum}.\n` : `The line was already reversed by ${reversalId}: ${sum}.\n`,
+  );
 } catch (error) {
   if (!(error instanceof AppError)) throw error;
   process.stderr.write(`${error.message}\n`);

@@ -10,7 +10,7 @@ import { availableBase, buildImage } from './docker-build.ts';
  * `docker compose build` does the same where image registries can be reached.
  */
 const version = process.argv[2] ?? process.env['VERSION'];
-if (version === undefined) throw new Error('Say which version: npm run image:app <version>');
+if (version === undefined) throw new Error('Give the version: npm run image:app <version>');
 
 const say = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
 const image = `thermidora:${version}`;

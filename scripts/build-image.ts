@@ -8,7 +8,7 @@ import { availableBase, buildImage, imageExists } from './docker-build.ts';
 const say = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
 const image = await imageName();
 
-if (await imageExists(image)) say(`The image ${image} is there already.`);
+if (await imageExists(image)) say(`The image ${image} already exists.`);
 else {
   const base = process.env['BASE'] ?? (await availableBase(say));
   say(`Building ${image} on ${base} (a few minutes, once).`);

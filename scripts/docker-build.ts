@@ -32,7 +32,7 @@ export async function buildImage({ image, dockerfile, inputs, base }: Build): Pr
     const docker = spawn('docker', ['build', ...options, '-'], { stdio: ['pipe', 'inherit', 'inherit'] });
     files.stdout.pipe(docker.stdin);
     const codes = await Promise.all([files, docker].map(codeOf));
-    if (codes.some((code) => code !== 0)) throw new Error('The image could not be built; the reason stands above.');
+    if (codes.some((code) => code !== 0)) throw new Error('The image could not be built; see the output above.');
   } finally {
     await rm(extra, { recursive: true });
   }
@@ -43,9 +43,9 @@ export async function availableBase(say: (sentence: string) => void): Promise<st
   if ((await imageExists(PREFERRED_BASE)) || (await run('docker', ['pull', '--quiet', PREFERRED_BASE]))) return PREFERRED_BASE;
   const made = `thermidora-base:node-${process.versions.node}`;
   if (await imageExists(made)) return made;
-  say(`${PREFERRED_BASE} cannot be pulled; ${made} is made instead (half a minute, once).`);
+  say(`${PREFERRED_BASE} cannot be pulled; building ${made} instead (half a minute, once).`);
   if (!(await run(join(ROOT, 'runtime', 'image', 'make-base.sh'), [made, process.execPath, NPM.version, NPM.integrity])))
-    throw new Error('The base image could not be made; the reason stands above. BASE names another one.');
+    throw new Error('The base image could not be built; see the output above. Set BASE to use another base image.');
   return made;
 }
 

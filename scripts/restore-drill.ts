@@ -15,10 +15,10 @@ const progress = createProgress((line) => process.stdout.write(`${line}\n`), now
 const projectDir = dirname(import.meta.dirname);
 try {
   const [archive] = process.argv.slice(2);
-  if (archive === undefined) throw new Refusal('Say which backup: npm run restore:drill -- data.tgz');
+  if (archive === undefined) throw new Refusal('Give the backup file: npm run restore:drill -- data.tgz');
   const given = await readGiven({ projectDir, env: process.env });
   const answer = await drillRestore({ archive: resolve(archive), given, projectDir, progress, now });
-  process.stdout.write(`The backup can be restored: an agent of it has answered with ${answer.length} characters.\n`);
+  process.stdout.write(`The backup can be restored: one of its agents replied with ${answer.length} characters.\n`);
 } catch (error) {
   process.stderr.write(`${explain(error)}\n`);
   process.exitCode = 1;

@@ -18,7 +18,7 @@ try {
     onProgress: ({ name, done, total }) => void process.stdout.write(`${name}: ${done} of ${total}\n`),
   });
   process.stdout.write(
-    `${count} values were encrypted with the key ${active.id}. What was answered under an Idempotency-Key follows by itself within 24 hours.\n`,
+    `${count} values were encrypted with the key ${active.id}. Keep the old key for 24 more hours: stored responses of Idempotency-Keys use it until they expire.\n`,
   );
 } finally {
   await orm.close();

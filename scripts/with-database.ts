@@ -7,7 +7,7 @@ import { startPostgres } from '../local/postgres.ts';
 
 /** Runs a command with DATABASE_URL set to a new database that has every migration, and ends as the command ends. */
 const [command, ...args] = process.argv.slice(2);
-if (command === undefined) throw new Error('Say which command to run: node scripts/with-database.ts <command> ...');
+if (command === undefined) throw new Error('Give the command to run: node scripts/with-database.ts <command> ...');
 
 const directory = await mkdtemp(join(tmpdir(), 'thermidora-database-'));
 await chmod(directory, 0o755);

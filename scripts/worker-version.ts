@@ -25,13 +25,14 @@ try {
 
 async function run(client: Client): Promise<void> {
   if (command === 'list') return say(await listed(client));
-  if (buildId === undefined) return refuse('Say which build.');
+  if (buildId === undefined) return refuse('Give the id of the build.');
   if (command === 'current') {
     await makeCurrent(client, buildId, PATIENCE_MS);
-    return say(`New runs begin with ${buildId}.`);
+    return say(`New workflow runs use the build ${buildId}.`);
   }
-  if (command === 'hand-over') return say(`Runs that go on with the current build: ${await handOver(client, buildId)}.`);
-  refuse(`There is no ${command}: list, current <build> or hand-over <build>.`);
+  if (command === 'hand-over')
+    return say(`Workflow runs that continue with the current build: ${await handOver(client, buildId)}.`);
+  refuse(`Unknown command ${command}. Use list, current <build> or hand-over <build>.`);
 }
 
 async function listed(client: Client): Promise<string> {

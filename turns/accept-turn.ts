@@ -40,7 +40,8 @@ export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTu
   const { instanceId, agentId, sessionId, makeId, now } = turn;
   const bootId = requireAccepting(
     gate,
-    (reason) => `The instance takes no messages now (${reason}). Send again when it is running.`,
+    (reason) =>
+      `The instance does not accept messages at the moment (${reason}). Send the message again when the instance is running.`,
   );
   requireActiveAgent(gate);
   const conversation = { newId: makeId('conv'), agentId, sessionId, now };
@@ -71,15 +72,19 @@ function traceIdOf(messageId: string): string {
 }
 
 function requireActiveAgent({ agentStatus: status }: AgentGate): void {
-  if (status === null || status === 'deleting') throw new AppError('not_found', 'There is no such agent in this instance.');
+  if (status === null || status === 'deleting') throw new AppError('not_found', 'Agent not found');
   if (status !== 'active')
-    throw new AppError('instance_not_ready', `The agent takes no messages yet (${status}). Send again in a moment.`, {
-      reason: status,
-      retryAfterSeconds: SOON_SECONDS,
-    });
+    throw new AppError(
+      'instance_not_ready',
+      `The agent does not accept messages yet (status: ${status}). Send the message again in a moment.`,
+      {
+        reason: status,
+        retryAfterSeconds: SOON_SECONDS,
+      },
+    );
 }
 
 function tooManyWaiting(): AppError {
-  const message = `${MAX_WAITING_TURNS} messages already wait in this conversation. Send again when some were answered.`;
+  const message = `${MAX_WAITING_TURNS} messages are already waiting in this conversation. Send the message again when some of them have been answered.`;
   return new AppError('rate_limited', message, { retryAfterSeconds: SOON_SECONDS });
 }

@@ -16,8 +16,9 @@ type CancelDeps = TurnDeps & { connections: GatewayConnections };
  */
 export async function cancelTurn(deps: CancelDeps, messageId: string): Promise<void> {
   const result = await endTurnFirst(deps, messageId, cancelledEnd());
-  if (result === 'gone') throw new AppError('not_found', 'There is no such message.');
-  if (result === 'was-ended') throw new AppError('conflict', 'The turn has ended already.', { messageId });
+  if (result === 'gone') throw new AppError('not_found', 'Message not found');
+  if (result === 'was-ended')
+    throw new AppError('conflict', 'This turn has already ended and cannot be cancelled.', { messageId });
   await abortIfDue(deps, messageId);
 }
 
@@ -30,6 +31,6 @@ export async function abortIfDue(deps: CancelDeps, messageId: string): Promise<v
   try {
     await abortEndedTurn(deps, await connections.get(due.runtimeId, signal), due, signal);
   } catch (err) {
-    log.debug({ err, messageId }, 'could not abort a cancelled turn at once; the watcher will');
+    log.debug({ err, messageId }, 'could not abort a cancelled turn in the gateway; the watcher tries again');
   }
 }

@@ -32,9 +32,9 @@ const REMEMBERED = { texts: 50, characters: 8 * 1024 ** 2 };
 /** The gateway writes a run down when it is over; so much later at most. */
 const LATE_MS = 10 * 60_000;
 
-const RUN_FAILED = 'A scheduled run of the agent failed.';
-const MODEL_FAILED = 'The model did not answer in a scheduled run.';
-const RUNS_AGAIN = 'It runs again at its next time.';
+const RUN_FAILED = 'A run of the cron job failed.';
+const MODEL_FAILED = 'A run of the cron job failed because the model did not answer.';
+const RUNS_AGAIN = 'The job runs again at its next scheduled time.';
 const RUNS_NO_MORE = 'The job is not scheduled to run again.';
 
 /**
@@ -56,7 +56,8 @@ export class CronWatch {
       client,
       onEvent: (event) => this.#onEvent(event),
       readBack: () => this.#readBack(),
-      onFailure: (err, jobId) => deps.log.warn({ err, instanceId, jobId }, 'could not record what a cron job did; trying again'),
+      onFailure: (err, jobId) =>
+        deps.log.warn({ err, instanceId, jobId }, 'could not record the result of a cron job; trying again'),
     });
   }
 

@@ -61,7 +61,10 @@ export function createGatewayConnections(deps: Deps): GatewayConnections {
       if (entries.get(runtimeId) === entry) entries.delete(runtimeId);
       if (!(reason instanceof GatewayFloodError)) return;
       const pauseMs = pauses.begin(runtimeId);
-      log.warn({ runtimeId, pauseMs, why: reason.message }, 'the connection to a gateway was closed because it sent too much');
+      log.warn(
+        { runtimeId, pauseMs, why: reason.message },
+        'the connection to a gateway was closed because the gateway sent too much data',
+      );
     };
     entry.client.then(
       (client) => {

@@ -33,7 +33,7 @@ export class MessageWatch {
       onEvent: (event) => this.#onEvent(event),
       readBack: () => this.#readBack(),
       onFailure: (err, sessionKey) =>
-        deps.log.warn({ err, instanceId, sessionKey }, 'could not record what an agent said; trying again'),
+        deps.log.warn({ err, instanceId, sessionKey }, 'could not record a message of an agent; trying again'),
     });
   }
 

@@ -43,7 +43,7 @@ export function createProcessLease({ orm, kind, makeId, log }: Deps): ProcessLea
     const id = makeId('proc');
     await insertProcess(em, id, kind);
     held = { id, since };
-    if (lost !== null) log.warn({ lost, id }, 'this process was silent for too long; what it owned is taken over');
+    if (lost !== null) log.warn({ lost, id }, 'the lease of this process expired; other processes take over its turns');
     await deleteProcess(em, lost);
   }
 

@@ -125,7 +125,7 @@ export async function reportSign(deps: ReportDeps, refusal: Refusal): Promise<Ga
   const verdict = await runTransaction(deps.orm.em, (em) => noteRefusal(em, refusal));
   if (verdict === 'restart') {
     const { instanceId, bootId, sign } = refusal;
-    deps.log.warn({ instanceId, bootId, sign }, 'a gateway takes no messages any more');
+    deps.log.warn({ instanceId, bootId, sign }, 'a gateway stopped accepting messages');
     await replaceGateway(deps, { instanceId, bootId, failure: sign === 'flooding' ? 'gateway_flood' : 'gateway_broken' });
   }
   return verdict;
@@ -139,5 +139,5 @@ interface Broken {
 
 async function replaceGateway({ orm, makeId, clock, log }: ReportDeps, broken: Broken): Promise<void> {
   const begun = await runTransaction(orm.em, (em) => beginBreakdown(em, { ...broken, now: clock(), makeId }));
-  if (begun) log.warn(broken, 'a broken gateway is taken out of use');
+  if (begun) log.warn(broken, 'replacing a broken gateway');
 }

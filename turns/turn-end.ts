@@ -6,20 +6,22 @@ import type { TurnOutcome } from '../runtime/openclaw/agent-turn.ts';
 /** What a customer is told. The gateway's own words may name what is internal, or repeat what was said. */
 const SENTENCES = {
   model_error:
-    'The model did not answer. Send the message again; if that fails too, try a shorter conversation or another model.',
-  agent_failed: 'The agent failed while it worked on this message. Send it again.',
-  turn_timeout: 'The turn ran longer than it may and was stopped. Ask for less in one message.',
-  gateway_crashed: 'The instance failed twice while it worked on this message, so it was not tried again.',
-  instance_stopped: 'The instance was stopped before the turn had ended. Start it and send the message again.',
+    'The model did not answer. Send the message again. If that fails too, use a shorter conversation or an agent with another model.',
+  agent_failed: 'The agent failed while it processed this message. Send the message again.',
+  turn_timeout: 'The turn exceeded its time limit and was stopped. Split the task into several messages.',
+  gateway_crashed:
+    'The instance failed twice while it processed this message, so the message is not retried. Send the message again.',
+  instance_stopped: 'The instance was stopped before the turn ended. Start the instance and send the message again.',
   cancelled: 'The turn was cancelled.',
 } as const satisfies Record<TurnFailure, string>;
 
 /** Where more is known than the reason says. */
 const DETAILS = {
-  disk_full: 'The disk of the instance is full, so the agent could not answer. Have it remove files, or ask for a larger disk.',
+  disk_full:
+    'The disk of the instance is full, so the agent could not reply. Have the agent delete files, or ask the operator for a larger disk.',
   agent_damaged:
-    'The instance cannot read the data of this agent, so it could not answer. Delete the agent and create it again, or have the operator restore a backup.',
-  answer_filtered: "The model's provider filtered the answer. Change the message before you send it again.",
+    'The gateway cannot read the data of this agent, so the agent could not reply. Delete the agent and create it again, or ask the operator to restore a backup.',
+  answer_filtered: 'The model provider filtered the reply. Change the message before you send it again.',
 } as const;
 
 const STOPPED_INSIDE = 'The turn was stopped inside the instance. Send the message again.';
@@ -49,7 +51,7 @@ export function endOfOutcome(outcome: TurnOutcome): TurnEnd {
 /** The error that a call which waits for this turn gets; null when it has its reply. A turn that is gone is null itself. */
 export function errorOfTurn(turn: TurnView | null, messageId: string): AppError | null {
   if (turn === null) {
-    const message = 'The instance was deleted before the turn had ended.';
+    const message = 'The instance was deleted before the turn ended.';
     return new AppError('instance_not_ready', message, {
       reason: 'destroying',
       messageId,

@@ -64,7 +64,8 @@ export class TurnFeed {
   }
 }
 
-const NOT_CONTINUED = 'The instance failed during this answer and gave another one; the whole reply is in the history.';
+const NOT_CONTINUED =
+  'The instance failed during this reply and generated a different one. Get the complete reply with GET .../messages/:messageId.';
 
 /** What is still to be sent of a reply; null when it does not begin with what was sent. Blanks at its end do not count. */
 function restOf(content: string, sent: string): string | null {

@@ -85,7 +85,9 @@ class Sender {
   owner(): string {
     const id = this.#stopping.signal.aborted ? null : this.#deps.lease.id();
     if (id === null)
-      throw new AppError('unavailable', 'The service takes no messages at the moment. Try again.', { retryAfterSeconds: 5 });
+      throw new AppError('unavailable', 'The service does not accept messages at the moment. Try again.', {
+        retryAfterSeconds: 5,
+      });
     return id;
   }
 

@@ -79,7 +79,7 @@ class Watches {
     this.#entries.add(entry);
     const orWarn = (reported: Promise<void>): void =>
       void reported.catch((err: unknown) =>
-        this.#deps.log.warn({ err, instanceId }, 'could not report what a gateway does wrong; trying again'),
+        this.#deps.log.warn({ err, instanceId }, 'could not record a refusal of a gateway; trying again'),
       );
     return {
       attach: (client) => {

@@ -35,7 +35,7 @@ export function keepTemporalWorkers({ temporal, activities, webhookActivities, b
     signal.throwIfAborted();
     const all = { activities, ...(webhookActivities ? { webhookActivities } : {}), ...(buildId ? { buildId } : {}) };
     current = await createTemporalWorkers({ connection, namespace: temporal.namespace, ...all, workflowBundle, log });
-    log.info('working for Temporal');
+    log.info('the Temporal workers are running');
     const running = current.run();
     // Told to stop while they were made.
     if (signal.aborted) current.shutdown();
@@ -48,7 +48,7 @@ export function keepTemporalWorkers({ temporal, activities, webhookActivities, b
         await work();
       } catch (err) {
         if (signal.aborted) return;
-        log.error({ err }, 'the work for Temporal broke off; it begins anew');
+        log.error({ err }, 'the Temporal workers stopped unexpectedly; starting them again');
       }
       await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
     }

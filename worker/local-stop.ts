@@ -42,7 +42,7 @@ export async function stopLocally(deps: Deps): Promise<void> {
   await Promise.all(
     stops.map((stop) =>
       stopOne(deps, stop, giveUp).catch((err: unknown) => {
-        log.warn({ err, instanceId: stop.instanceId }, 'a gateway could not be stopped; the next start takes it up as it is');
+        log.warn({ err, instanceId: stop.instanceId }, 'a gateway could not be stopped; the next start takes it over');
       }),
     ),
   );

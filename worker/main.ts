@@ -39,14 +39,14 @@ async function run(config: ConfigOf<'worker'>, log: Log): Promise<void> {
   const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
   const worker = await startWorker({ config, orm, reserved, driver, makeId, random: Math.random, bundle: bundleApart, log });
-  log.info('the worker works');
+  log.info('the worker is running');
 
   let isEnding = false;
   const end = async (gateways: 'keep' | 'stop'): Promise<void> => {
     if (isEnding) return;
     isEnding = true;
-    log.info({ gateways }, 'the worker ends');
-    await worker.end({ gateways }).catch((err: unknown) => log.error({ err }, 'the worker could not tidy up everything'));
+    log.info({ gateways }, 'the worker is stopping');
+    await worker.end({ gateways }).catch((err: unknown) => log.error({ err }, 'the worker could not shut down cleanly'));
     // Whatever of Temporal's library still waits for a server that is away.
     process.exit(0);
   };

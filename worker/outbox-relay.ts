@@ -102,7 +102,7 @@ class Relay {
       if (this.#isFirstSetup) await updateSchedules({ connection, client });
       this.#isFirstSetup = false;
     } catch (err) {
-      log.warn({ err }, 'Temporal could not be set up; trying again');
+      log.warn({ err }, 'the schedules and search attributes of Temporal could not be set up; trying again');
       this.#setupDueAt = monotonicMs() + this.#away.nextMs();
     }
   }

@@ -78,7 +78,7 @@ export function startShardLeases({ orm, processId, monotonicMs, onChange, log }:
       const taken = await takeShards(em, { owner: me, limit: share - leases.length, held: leases.map(({ shard }) => shard) });
       if (leases.length === 0) renewedAt = begunAt;
       hold([...leases, ...taken]);
-      if (taken.length > 0) log.info({ taken: taken.length, held: leases.length }, 'took shards to watch');
+      if (taken.length > 0) log.info({ taken: taken.length, held: leases.length }, 'acquired leases of watch shards');
     } else if (leases.length > share) {
       const surplus = leases.slice(share);
       // We stop acting for them before anybody else may begin.

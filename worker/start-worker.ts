@@ -81,7 +81,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const watches = startWatchingGateways({
     ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },
   });
-  log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke what is not as it is wanted');
+  log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke instances not in their desired state');
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const activities = createActivities({
     ...{ orm, driver, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
@@ -118,7 +118,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
         await stopLocally({ orm, driver, connections, clock, log });
       }
       const [[, isOver]] = await Promise.all([work, giveUpShards()]);
-      if (!isOver) log.warn('some work for Temporal has not ended; it is repeated elsewhere');
+      if (!isOver) log.warn('some activities did not end before the shutdown; Temporal retries them');
       connections.closeAll();
       load.stop();
       await safeFetch.close();

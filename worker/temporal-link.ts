@@ -43,7 +43,7 @@ export function openTemporalLink(
         log.info({ address: options.address, namespace }, 'connected to Temporal');
         return connection;
       } catch (err) {
-        if (isFirst) log.warn({ err, address: options.address }, 'Temporal cannot be reached; trying again for ever');
+        if (isFirst) log.warn({ err, address: options.address }, 'Temporal cannot be reached; trying again until it is');
         await sleep(PAUSE_MS, undefined, { signal: closing.signal });
       }
     }

@@ -81,7 +81,7 @@ export function startWatchingGateways(deps: WatchDeps): GatewayWatches {
     }
   }
 
-  const onError = (err: unknown): void => log.warn({ err }, 'the watched gateways could not be read; trying again');
+  const onError = (err: unknown): void => log.warn({ err }, 'the list of gateways to watch could not be read; trying again');
   const looks = startPoller({ everyMs: LOOK_MS, restMs: REST_MS, look, onError });
   const pings = startPoller({ everyMs: ROUND_MS, look: () => rounds.run(), onError });
   // By itself, so that a look that hangs at the database holds nothing that is not ours any more.
@@ -112,5 +112,5 @@ async function writeDeath({ orm, leases, clock, log }: WatchDeps, dead: WatchedG
   if (held?.epochs.get(shard) !== shardEpoch) return;
   const lease = { owner: held.owner, shard, epoch: shardEpoch };
   const isNoted = await runTransaction(orm.em, (em) => noteDeath(em, { instanceId, bootId, lease, ...death, now: clock() }));
-  log.info({ instanceId, bootId, isNoted }, 'the death of a gateway was written down');
+  log.info({ instanceId, bootId, isNoted }, 'the death of a gateway was recorded');
 }

@@ -75,11 +75,11 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
 
   async function report(death: FoundDeath): Promise<void> {
     void stop();
-    log.warn({ instanceId, bootId, ...death }, 'a gateway is gone');
+    log.warn({ instanceId, bootId, ...death }, 'the process of a watched gateway has exited');
     // Not written down: the watch that begins anew finds it again.
     await deps
       .onDeath(gateway, death)
-      .catch((err: unknown) => log.warn({ err, instanceId }, 'a death could not be written down'));
+      .catch((err: unknown) => log.warn({ err, instanceId }, 'the death of a gateway could not be recorded'));
   }
 
   async function follow(): Promise<void> {
@@ -105,12 +105,12 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
   function saySlow(isNow: boolean, answer: ProbeAnswer): void {
     if (isNow === isSlow) return;
     isSlow = isNow;
-    if (isNow) log.warn({ instanceId, bootId, because: answer }, 'a gateway is slow: it does not answer and is given more time');
-    else log.info({ instanceId, bootId }, 'a gateway that was slow answers again');
+    if (isNow) log.warn({ instanceId, bootId, because: answer }, 'a gateway is slow: it does not respond and gets more time');
+    else log.info({ instanceId, bootId }, 'a slow gateway responds again');
   }
 
   follow().catch((err: unknown) => {
-    if (!over.signal.aborted) log.warn({ err, instanceId }, 'the watch of a gateway broke off; it begins anew');
+    if (!over.signal.aborted) log.warn({ err, instanceId }, 'watching a gateway failed; starting again');
     void stop();
   });
 
@@ -147,7 +147,7 @@ async function findProcess(
   } catch (err) {
     if (signal.aborted) return null;
     if (err instanceof GatewayFloodError) turnWatch.noteFlood(bootId);
-    log.info({ err, runtimeId }, 'no connection to a watched gateway; trying again');
+    log.info({ err, runtimeId }, 'could not connect to a watched gateway; trying again');
     return null;
   }
 }
@@ -164,7 +164,7 @@ async function deathWithin(
       const { status } = await driver.inspect(runtimeId);
       if (status !== 'running') return { endedAt: (await driver.exitOf(runtimeId))?.at ?? null, killFirst: false };
     } catch (err) {
-      log.debug({ err, runtimeId }, 'a runtime could not be looked at');
+      log.debug({ err, runtimeId }, 'the state of a runtime could not be read');
     }
     if (waitedMs >= pauseMs) return null;
     const stepMs = waitedMs < SHORTEST_PAUSE_MS ? FIRST_LOOKS_MS : LATER_LOOKS_MS;

@@ -84,7 +84,7 @@ async function send(
     return { statusCode: status, error: explainStatus(status), response: storableText(response), retryAfter };
   } catch (err) {
     signal.throwIfAborted();
-    log.debug({ err, webhookId, deliveryId }, 'an attempt got no answer');
+    log.debug({ err, webhookId, deliveryId }, 'a delivery attempt got no response');
     return { statusCode: null, error: explainFailure(err), response: null, retryAfter: null };
   }
 }

@@ -19,7 +19,7 @@ export async function beating<T>(
     return await work(cancellationSignal);
   } catch (err) {
     if (cancellationSignal.aborted) throw cancellationSignal.reason;
-    log.warn({ err, activity }, 'an activity failed and is tried again');
+    log.warn({ err, activity }, 'an activity failed and will be retried');
     throw stepFailure(failureTypeOf(err), { epoch: null, isRetryable: true });
   } finally {
     clearInterval(beat);

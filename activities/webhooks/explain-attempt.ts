@@ -7,24 +7,24 @@ const SENTENCES: Record<string, string> = {
   ECONNREFUSED: 'The connection was refused.',
   EHOSTUNREACH: 'The host cannot be reached.',
   ENETUNREACH: 'The host cannot be reached.',
-  HPE_HEADER_OVERFLOW: 'The headers of the answer were too large.',
+  HPE_HEADER_OVERFLOW: 'The headers of the response are too large.',
 };
 
 /** Why no answer came, in a sentence for the customer that says nothing about our own network. */
 export function explainFailure(error: unknown): string {
-  if (error instanceof UnsafeTargetError) return 'The address of the endpoint is not that of a public host.';
+  if (error instanceof UnsafeTargetError) return 'The endpoint does not have the address of a public host.';
   const codes = [...codesOf(error)];
-  if (nameOf(error) === 'TimeoutError' || codes.includes('ETIMEDOUT')) return 'No answer came within 15 seconds.';
+  if (nameOf(error) === 'TimeoutError' || codes.includes('ETIMEDOUT')) return 'The endpoint did not respond within 15 seconds.';
   if (codes.some((code) => TLS_CODES.test(code))) return 'The certificate of the endpoint could not be verified.';
   const sentence = codes.map((code) => SENTENCES[code]).find((known) => known !== undefined);
-  return sentence ?? 'The connection was closed before an answer came.';
+  return sentence ?? 'The connection was closed before the endpoint responded.';
 }
 
 /** Why an answer is no success; null when it is one. */
 export function explainStatus(status: number): string | null {
   if (status >= 200 && status < 300) return null;
-  if (status >= 300 && status < 400) return `The endpoint answered ${status}; redirects are not followed.`;
-  return `The endpoint answered ${status}.`;
+  if (status >= 300 && status < 400) return `The endpoint responded with status ${status}. Redirects are not followed.`;
+  return `The endpoint responded with status ${status}.`;
 }
 
 function nameOf(error: unknown): string {

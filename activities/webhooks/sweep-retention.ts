@@ -72,7 +72,7 @@ export function sweepRetention(deps: RetentionDeps): Promise<Removed> {
     // Agents first: instances wait for theirs.
     for (const remove of [removeOldKeys, removeOldAgents, removeOldInstances])
       removed.tombstones += await inBatches((em, limit) => remove(em, { before: daysAgo(keep.TOMBSTONE_DAYS), limit }));
-    log.info(removed, 'what was too old is removed');
+    log.info(removed, 'expired rows were deleted');
     return removed;
   });
 }

@@ -183,7 +183,7 @@ test(
       body: {
         error: {
           reason: 'model_error',
-          message: "The model's provider filtered the answer. Change the message before you send it again.",
+          message: 'The model provider filtered the reply. Change the message before you send it again.',
         },
       },
     });

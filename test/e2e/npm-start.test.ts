@@ -123,7 +123,7 @@ test(
 
     const second = await start(dataDir);
     await untilItRuns(second);
-    expect(second.output()).toContain(`left the API behind (process ${left['api']})`);
+    expect(second.output()).toContain(`left the API running (process ${left['api']})`);
     expect(await isReady(second.port)).toBe(true);
     expect(await isReady(first.port)).toBe(false);
   },

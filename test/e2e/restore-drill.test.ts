@@ -56,7 +56,7 @@ test(
     await rm(dataDir, { recursive: true });
     const { code, output, errors } = await drill(archive);
     expect([code, errors]).toEqual([0, '']);
-    expect(output).toContain('The backup can be restored: an agent of it has answered');
+    expect(output).toContain('The backup can be restored: one of its agents replied');
     expect(await drillsLeft()).toEqual([]);
   },
   FIRST_START_MS + 3 * LONG_MS,

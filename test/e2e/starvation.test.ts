@@ -125,7 +125,7 @@ test(
     await eventually(async () => expect(await view()).toMatchObject({ status: 'running', statusReason: null }), 60_000);
     expect(await answerOf(one!, 'well')).toBe('well');
     expect(await gateways()).toEqual(before);
-    expect(await stack.logOf('worker')).toContain('a gateway is slow: it does not answer and is given more time');
+    expect(await stack.logOf('worker')).toContain('a gateway is slow: it does not respond and gets more time');
   },
   LONG_MS,
 );

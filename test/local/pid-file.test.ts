@@ -40,7 +40,9 @@ test('what a killed start left behind is ended, and said', async () => {
   await endLeftover({ title: 'the relay', pidFile, withinMs: 10_000 }, (sentence) => said.push(sentence));
   expect(await isAlive(identity)).toBe(false);
   expect(await child.ended).toBe('was killed (SIGTERM)');
-  expect(said).toEqual([`An earlier start was killed and left the relay behind (process ${identity.pid}); it is ended first.`]);
+  expect(said).toEqual([
+    `An earlier npm start was killed and left the relay running (process ${identity.pid}); stopping it first.`,
+  ]);
   await expect(access(pidFile)).rejects.toThrow('ENOENT');
 });
 

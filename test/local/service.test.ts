@@ -101,7 +101,7 @@ test('a part that does not end in time is killed, with all that it started', asy
   const { service, said } = serviceOf('deaf', DEAF, { stop: { signal: 'SIGTERM', withinMs: 100 } });
   await service.start(never);
   await service.stop(never);
-  expect(said).toEqual(['The part did not end within 0.1 s and is killed.']);
+  expect(said).toEqual(['The part did not stop within 0.1 s and is killed.']);
 });
 
 test('hurry kills at once what would take its time', async () => {

@@ -167,7 +167,8 @@ describe('what the caller gets', () => {
     expect(await refusedWith(status, { message })).toEqual({
       status: 400,
       error: {
-        message: 'The model provider does not serve this platform at the moment. Only its operator can change that.',
+        message:
+          'The model provider does not accept requests of this platform at the moment. Only the operator of the platform can change that.',
         type: 'invalid_request_error',
       },
     });

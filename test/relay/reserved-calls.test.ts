@@ -120,7 +120,10 @@ test('a call whose relay has died is counted as reserved, once, however many swe
 test('of an account without money no call goes out: 400', async () => {
   const poor = await addAgent(database.orm, { instance: await newInstance(database.orm) });
   const response = await ask(relay, { token: poor.token });
-  expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('no money left')]);
+  expect([response.status, await response.text()]).toEqual([
+    400,
+    expect.stringContaining('The balance of the account is used up'),
+  ]);
   await counted(poor, []);
 });
 

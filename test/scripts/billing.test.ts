@@ -39,11 +39,11 @@ test('an operator takes back a line once, and the verification says in one line 
   const em = orm.em.fork();
   expect(await run('billing-reverse.ts', lineId, 'given twice')).toMatchObject({
     code: 0,
-    output: expect.stringMatching(/^Taken back by txn_/),
+    output: expect.stringMatching(/^Reversed by txn_/),
   });
   expect(await run('billing-reverse.ts', lineId, 'given twice')).toMatchObject({
     code: 0,
-    output: expect.stringMatching(/^It had been taken back by txn_/),
+    output: expect.stringMatching(/^The line was already reversed by txn_/),
   });
   expect(await run('billing-reverse.ts', 'txn_none', 'why')).toEqual({ code: 1, output: 'There is no ledger line txn_none.\n' });
   const agreed =

@@ -214,7 +214,7 @@ test('the error of a run says whether its job runs again', async () => {
     return event?.message;
   };
 
-  expect(await messageOf('Often failing')).toMatch(/ It runs again at its next time\.$/);
+  expect(await messageOf('Often failing')).toMatch(/ The job runs again at its next scheduled time\.$/);
   expect(await messageOf('Once failing')).toMatch(/ The job is not scheduled to run again\.$/);
 });
 

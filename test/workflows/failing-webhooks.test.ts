@@ -61,7 +61,7 @@ describe('a delivery', () => {
           where delivery_id = (select id from webhook_deliveries where webhook_id = ?) order by number`,
         [webhookId],
       );
-      const attempt = { status_code: 500, error: 'The endpoint answered 500.', response: 'answer 500' };
+      const attempt = { status_code: 500, error: 'The endpoint responded with status 500.', response: 'answer 500' };
       expect(attempts).toEqual([
         { number: 1, ...attempt },
         { number: 2, ...attempt },

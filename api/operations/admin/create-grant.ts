@@ -12,7 +12,7 @@ export const createGrant = defineOperation({
   method: 'POST',
   path: '/admin/accounts/:accountId/grants',
   operationId: 'grants.create',
-  summary: 'Give an account credit',
+  summary: 'Add credit to an account',
   tag: 'operator',
   auth: 'operator',
   audit: 'grants.create',
@@ -20,8 +20,13 @@ export const createGrant = defineOperation({
   idempotent: true,
   params: z.object({ accountId: idField('acc') }),
   body: z.object({
-    amountUsd: amountUsdField.refine((nanoUsd) => nanoUsd > 0n, 'Must be over zero.'),
-    reason: z.string().trim().min(1).max(500),
+    amountUsd: amountUsdField.refine((nanoUsd) => nanoUsd > 0n, 'Must be greater than zero.'),
+    reason: z
+      .string()
+      .trim()
+      .min(1)
+      .max(500)
+      .meta({ description: 'The reason for the credit. The customer sees it in the ledger.' }),
   }),
   success: {
     status: 201,
@@ -30,7 +35,7 @@ export const createGrant = defineOperation({
       accountId: idField('acc'),
       amountUsd: z.string(),
       reason: z.string(),
-      balanceNanoUsd: z.string(),
+      balanceNanoUsd: z.string().meta({ description: 'The balance after the grant, in 10^-9 USD.' }),
       createdAt: timestamp,
     }),
   },

@@ -15,10 +15,19 @@ export const createInvite = defineOperation({
   rateLimit: 'none',
   idempotent: true,
   body: z.object({
-    uses: z.int().min(1).max(1_000_000).default(1),
-    email: emailField.optional().meta({ description: 'Only this address can use it, and is proven by it.' }),
-    creditUsd: amountUsdField.optional().meta({ description: 'Replaces the sign-up credit.' }),
-    expiresAt: givenTime.optional(),
+    uses: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(1)
+      .meta({ description: 'The number of accounts that can be created with this code.' }),
+    email: emailField
+      .optional()
+      .meta({ description: 'The only email address that can use the code. Registration with the code verifies the address.' }),
+    creditUsd: amountUsdField
+      .optional()
+      .meta({ description: 'The credit of the new account in USD, instead of the sign-up credit of the installation.' }),
+    expiresAt: givenTime.optional().meta({ description: 'When the code expires. By default, it does not expire.' }),
   }),
   success: { status: 201, schema: inviteSchema, credential: true },
   errors: [],

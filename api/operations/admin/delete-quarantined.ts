@@ -7,8 +7,9 @@ export const deleteQuarantined = defineOperation({
   method: 'DELETE',
   path: '/admin/quarantine/:runtimeId',
   operationId: 'quarantine.delete',
-  summary: 'Delete a gateway and storage that no instance owns',
-  description: 'A sweep deletes it within about a minute, and not any more once an instance owns it. This cannot be undone.',
+  summary: 'Delete a runtime that no instance owns',
+  description:
+    'The next sweep, within about a minute, stops the gateway and deletes its storage, unless an instance owns the runtime by then. The deletion cannot be undone.',
   tag: 'operator',
   auth: 'operator',
   audit: 'quarantine.delete',

@@ -5,10 +5,13 @@ import { timestamp } from '../../fields.ts';
 
 export const inviteSchema = z.object({
   code: z.string(),
-  uses: z.int().meta({ description: 'How many accounts it can make.' }),
-  usedCount: z.int(),
-  email: z.string().nullable().meta({ description: 'The only address that can use it; null for any.' }),
-  creditUsd: z.string().nullable().meta({ description: 'Replaces the sign-up credit; null: it does not.' }),
+  uses: z.int().meta({ description: 'The number of accounts that can be created with this code.' }),
+  usedCount: z.int().meta({ description: 'The number of accounts that were created with this code.' }),
+  email: z.string().nullable().meta({ description: 'The only email address that can use the code; `null` for any address.' }),
+  creditUsd: z
+    .string()
+    .nullable()
+    .meta({ description: 'The credit of the new account in USD; `null` for the sign-up credit of the installation.' }),
   expiresAt: timestamp.nullable(),
   createdAt: timestamp,
 });

@@ -12,7 +12,7 @@ export const listAccounts = defineOperation({
   method: 'GET',
   path: '/admin/accounts',
   operationId: 'accounts.list',
-  summary: 'List accounts, or find the one of an address',
+  summary: 'List the accounts, or find an account by its email address',
   tag: 'operator',
   auth: 'operator',
   audit: 'none',

@@ -12,7 +12,7 @@ export const listAllInstances = defineOperation({
   method: 'GET',
   path: '/admin/instances',
   operationId: 'operator.instances.list',
-  summary: 'List the instances of all accounts',
+  summary: 'List the instances of all accounts, newest first',
   tag: 'operator',
   auth: 'operator',
   audit: 'none',
@@ -21,10 +21,10 @@ export const listAllInstances = defineOperation({
   query: z.object({
     ...pages.fields,
     status: instanceStatus.optional(),
-    stuck: z
-      .enum(['true', 'false'])
-      .default('false')
-      .meta({ description: 'Only those in `error` or in one transition for over ten minutes.' }),
+    stuck: z.enum(['true', 'false']).default('false').meta({
+      description:
+        '`true` to list only instances with the status `error` and instances whose transition has lasted for more than ten minutes.',
+    }),
   }),
   success: { status: 200, schema: z.object({ instances: z.array(operatorInstance), nextCursor }) },
   errors: [],

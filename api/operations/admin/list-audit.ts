@@ -10,7 +10,7 @@ export const listAudit = defineOperation({
   method: 'GET',
   path: '/admin/audit',
   operationId: 'audit.list',
-  summary: 'List who did what, the latest first',
+  summary: 'List the audit entries, newest first',
   tag: 'operator',
   auth: 'operator',
   audit: 'none',
@@ -24,13 +24,19 @@ export const listAudit = defineOperation({
         z.object({
           auditId: z.string(),
           at: timestamp,
-          actor: z.string().meta({ description: '`account:<id>`, `key:<id>`, `operator` or `system`.' }),
-          action: z.string(),
-          target: z.string().nullable(),
+          actor: z.string().meta({
+            description:
+              'Who performed the action: `account:<id>` (with a token), `key:<id>` (with an API key), `operator` or `system`.',
+          }),
+          action: z.string().meta({ description: 'The action, such as `instances.stop`.' }),
+          target: z
+            .string()
+            .nullable()
+            .meta({ description: 'The id of the resource that the action changed; `null` when there is none.' }),
           accountId: z.string().nullable(),
           instanceId: z.string().nullable(),
           requestId: z.string().nullable(),
-          address: z.string().nullable(),
+          address: z.string().nullable().meta({ description: 'The IP address of the caller; `null` when there was no request.' }),
         }),
       ),
       nextCursor,

@@ -10,7 +10,7 @@ export const listInvites = defineOperation({
   method: 'GET',
   path: '/admin/invites',
   operationId: 'invites.list',
-  summary: 'List invite codes',
+  summary: 'List the invite codes',
   tag: 'operator',
   auth: 'operator',
   audit: 'none',

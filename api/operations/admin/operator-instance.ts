@@ -9,8 +9,8 @@ import { instanceSchema, presentInstances } from '../instances/instance.schema.t
 export const operatorInstance = instanceSchema
   .extend({
     accountId: idField('acc'),
-    runtimeId: z.string().meta({ description: 'Names its directory or container.' }),
-    workflowId: z.string().meta({ description: 'Its workflow in the Temporal Web UI.' }),
+    runtimeId: z.string().meta({ description: 'The id of the runtime, which is also the name of its directory or container.' }),
+    workflowId: z.string().meta({ description: 'The id of the workflow of this instance, as in the Temporal Web UI.' }),
   })
   .meta({ id: 'OperatorInstance' });
 

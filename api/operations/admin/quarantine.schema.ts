@@ -12,19 +12,24 @@ export const runtimeParams = z.object({
 
 export const unownedRuntime = z
   .object({
-    runtimeId: z.string().meta({ description: 'Names its directory, and its volume.' }),
+    runtimeId: z.string().meta({ description: 'The id of the runtime, which is also the name of its directory or volume.' }),
     state: z.enum(['quarantined', 'left', 'deleting']).meta({
       description:
-        '`quarantined`: it is stopped and its storage is set aside. `left`: too many were found at once, so it is as it was found.',
+        '`quarantined`: the gateway is stopped and its storage is moved to the quarantine. `left`: the sweep found too many unowned runtimes at once and changed none of them. `deleting`: an operator asked for the deletion.',
     }),
-    foundAt: timestamp,
-    quarantinedAt: timestamp.nullable(),
-    deletedAfter: timestamp.nullable().meta({ description: 'When its storage is deleted; null: not by itself.' }),
+    foundAt: timestamp.meta({ description: 'When a sweep first found the runtime without an owner.' }),
+    quarantinedAt: timestamp.nullable().meta({ description: 'When the runtime was quarantined; `null` when it is not.' }),
+    deletedAfter: timestamp
+      .nullable()
+      .meta({ description: 'The time after which the storage is deleted; `null` when it is kept until an operator deletes it.' }),
   })
   .meta({ id: 'UnownedRuntime' });
 
 export function noSuchRuntime(): AppError {
-  return new AppError('not_found', 'The last sweep found no runtime with this id that no instance owns');
+  return new AppError(
+    'not_found',
+    'There is no unowned runtime with this id. GET /admin/quarantine lists those of the last sweep.',
+  );
 }
 
 /** A runtime that no instance owns, as operators see it. */

@@ -14,10 +14,10 @@ export const restoreQuarantined = defineOperation({
   method: 'POST',
   path: '/admin/quarantine/:runtimeId/restore',
   operationId: 'quarantine.restore',
-  summary: 'Give storage that no instance owns to an account',
+  summary: 'Restore unowned storage as an instance of an account',
   description:
-    'Makes a stopped instance that owns the storage; a sweep puts the storage back within about a minute, and so does a start. ' +
-    'The instance has no agents: their files lie in the storage. When a restored database knows the runtime, nothing is to be done: a sweep puts it back.',
+    'Creates a stopped instance that owns the storage. The next sweep, within about a minute, moves the storage out of the quarantine, and so does a start. ' +
+    'The new instance has no agents; the files of the former agents remain in its storage. A runtime that belongs to an instance in a restored database needs no call: the next sweep restores it.',
   tag: 'operator',
   auth: 'operator',
   audit: 'quarantine.restore',
@@ -36,7 +36,7 @@ export const restoreQuarantined = defineOperation({
     const taken = await takeUnowned(em, params.runtimeId);
     if (taken === 'unknown') throw noSuchRuntime();
     if (taken === 'deleting')
-      throw new AppError('conflict', 'The storage of this runtime is being deleted, so it cannot be given to an account.');
+      throw new AppError('conflict', 'The storage of this runtime is being deleted and cannot be restored.');
     const now = deps.clock();
     const instance = em.create(Instance, {
       id: deps.makeId('inst'),

@@ -9,7 +9,7 @@ export const stopAnyInstance = defineOperation({
   method: 'POST',
   path: '/admin/instances/:instanceId/stop',
   operationId: 'operator.instances.stop',
-  summary: "Stop anybody's instance",
+  summary: 'Stop an instance of any account',
   tag: 'operator',
   auth: 'operator',
   audit: 'instances.stop',

@@ -12,14 +12,20 @@ const facts = {
   slug: z.string(),
   displayName: z.string(),
   model: z.string(),
-  status: agentStatus.meta({ description: '`pending` until the running instance has it; it is then applied at the next start.' }),
+  status: agentStatus.meta({
+    description:
+      '`pending` until the gateway has loaded the agent or its latest change. On an instance that is not running, that happens at the next start.',
+  }),
   createdAt: timestamp,
 };
 
 export const agentSchema = z.object(facts).meta({ id: 'Agent' });
 
 export const agentWithFiles = z
-  .object({ ...facts, files: z.record(z.string(), z.string()).meta({ description: 'Content by path in its workspace.' }) })
+  .object({
+    ...facts,
+    files: z.record(z.string(), z.string()).meta({ description: 'The workspace files of the agent: contents by relative path.' }),
+  })
   .meta({ id: 'AgentWithFiles' });
 
 export const slugField = z
@@ -28,7 +34,11 @@ export const slugField = z
     const problem = slugProblem(slug);
     if (problem !== null) context.addIssue(problem);
   })
-  .meta({ description: '2 to 32 lower-case letters, digits and single hyphens.', example: 'support-bot' });
+  .meta({
+    description:
+      'The name of the agent in URLs and events, unique within the instance: 2 to 32 lower-case letters, digits and single hyphens.',
+    example: 'support-bot',
+  });
 
 /** An agent as its customer sees it. */
 export function presentAgent({ id, name, slug, displayName, model, status, createdAt }: Agent): z.input<typeof agentSchema> {

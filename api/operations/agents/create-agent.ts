@@ -18,7 +18,8 @@ export const createAgent = defineOperation({
   path: '/instances/:instanceId/agents',
   operationId: 'agents.create',
   summary: 'Create an agent',
-  description: 'On a running instance it answers when the agent can be talked to; otherwise the next start makes it.',
+  description:
+    'On a running instance, the call returns once the agent accepts messages. Otherwise the agent is created in the gateway at the next start.',
   tag: 'agents',
   auth: 'account',
   audit: 'agents.create',
@@ -31,8 +32,14 @@ export const createAgent = defineOperation({
     name: nameField,
     slug: slugField,
     displayName: nameField,
-    model: z.string().optional().meta({ description: 'One of GET /models; the first of them by default. It cannot be changed.' }),
-    useDefaults: z.boolean().default(true).meta({ description: 'Begin with the standard workspace files; given files win.' }),
+    model: z.string().optional().meta({
+      description:
+        'The model of the agent, one of `GET /models`. Defaults to the first of them. The model cannot be changed after creation.',
+    }),
+    useDefaults: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'Whether to create the standard workspace files. Files in `files` take precedence.' }),
     files: newFiles.default({}),
   }),
   success: { status: 201, schema: agentSchema },
@@ -51,9 +58,9 @@ export const createAgent = defineOperation({
     const generation = await changeContent(em, { accountId, instanceId });
     const limit = deps.config.MAX_AGENTS_PER_INSTANCE;
     if ((await em.count(Agent, { instance: instanceId, deletedAt: null })) >= limit)
-      throw new AppError('conflict', `An instance has at most ${limit} agents. Delete one first.`);
+      throw new AppError('conflict', `An instance can have at most ${limit} agents. Delete an agent first.`);
     if ((await em.count(Agent, { instance: instanceId, slug: body.slug, deletedAt: null })) > 0)
-      throw new AppError('conflict', `This instance has an agent with the slug ${body.slug} already. Choose another one.`);
+      throw new AppError('conflict', `This instance already has an agent with the slug ${body.slug}. Choose another slug.`);
     const now = deps.clock();
     const agent = em.create(Agent, {
       id: deps.makeId('agt'),

@@ -14,7 +14,8 @@ export const deleteAgent = defineOperation({
   path: '/instances/:instanceId/agents/:agentId',
   operationId: 'agents.delete',
   summary: 'Delete an agent and its workspace',
-  description: 'Its running and waiting turns end as cancelled. Its slug is free again, without its memory.',
+  description:
+    'The running and waiting turns of the agent end as cancelled. A new agent can use the slug; it does not get the memory of the deleted agent.',
   tag: 'agents',
   auth: 'account',
   audit: 'agents.delete',

@@ -8,7 +8,8 @@ export const getAgent = defineOperation({
   path: '/instances/:instanceId/agents/:agentId',
   operationId: 'agents.get',
   summary: 'Get an agent and its workspace files',
-  description: 'The files as they are now where the instance runs, else as they were last known. Agents change theirs.',
+  description:
+    'Agents can change their files. While the instance runs, the call returns the current files of the agent; otherwise, the last known ones.',
   tag: 'agents',
   auth: 'account',
   audit: 'none',

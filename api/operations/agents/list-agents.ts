@@ -12,7 +12,7 @@ export const listAgents = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/agents',
   operationId: 'agents.list',
-  summary: 'List the agents of an instance, the newest first',
+  summary: 'List the agents of an instance, newest first',
   tag: 'agents',
   auth: 'account',
   audit: 'none',

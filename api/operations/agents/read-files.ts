@@ -47,7 +47,7 @@ async function lookInside(
     const client = await connections.get(instance.runtimeId, patience);
     return await orLate(readWorkspace(client, { agentId: gatewayAgentId, paths, limits: SHOWN_FILES }), patience);
   } catch (err) {
-    log.debug({ err, instanceId }, 'a gateway could not be asked for the files of an agent');
+    log.debug({ err, instanceId }, 'the files of an agent could not be read from its gateway');
     return null;
   }
 }

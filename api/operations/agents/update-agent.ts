@@ -13,14 +13,15 @@ const immutable = (name: string) =>
   z
     .never({ error: `The ${name} cannot be changed. Create a new agent instead.` })
     .optional()
-    .meta({ description: 'Cannot be changed.' });
+    .meta({ description: `The ${name} cannot be changed after creation.` });
 
 export const updateAgent = defineOperation({
   method: 'PATCH',
   path: '/instances/:instanceId/agents/:agentId',
   operationId: 'agents.update',
-  summary: 'Change the names or the workspace files of an agent',
-  description: 'Files are merged one by one. On a running instance it answers when the next message will see the change.',
+  summary: 'Update the names or the workspace files of an agent',
+  description:
+    'Only the given files change; the others stay as they are. On a running instance, the call returns once the next message uses the change.',
   tag: 'agents',
   auth: 'account',
   audit: 'agents.update',

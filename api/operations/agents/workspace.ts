@@ -13,7 +13,7 @@ import { run, sql } from '../../../database/sql.ts';
 /** 1 MiB of files, every character of which may be escaped in JSON. */
 export const FILES_BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 
-const DESCRIPTION = `Content by path: relative, without "..", at most 64 files of 256 KiB, 1 MiB in all. AGENTS.md, SOUL.md, IDENTITY.md, USER.md and MEMORY.md are read by the agent at every turn: together they have at most half as many characters as its model has tokens of context (GET /models), and USER.md has at most ${MAX_USER_FILE_CHARS}.`;
+const DESCRIPTION = `Workspace files: contents by relative path without "..". At most 64 files of 256 KiB each, 1 MiB in total. The agent reads AGENTS.md, SOUL.md, IDENTITY.md, USER.md and MEMORY.md at every turn: together, these files can have at most half as many characters as the model has tokens of context (\`contextWindow\` in \`GET /models\`), and USER.md at most ${MAX_USER_FILE_CHARS} characters.`;
 
 const pathField = z.string().superRefine((path, context) => {
   const problem = filePathProblem(path);
@@ -26,7 +26,7 @@ export const newFiles = z.record(pathField, z.string()).meta({ description: DESC
 /** The files to change; null removes one. */
 export const changedFiles = z
   .record(pathField, z.string().nullable())
-  .meta({ description: `${DESCRIPTION} Null removes a file.` });
+  .meta({ description: `${DESCRIPTION} \`null\` removes a file.` });
 
 /**
  * Throws `invalid_request` naming every file that has to change so that these can be the files of an agent with this

@@ -10,7 +10,7 @@ export const createKey = defineOperation({
   path: '/auth/keys',
   operationId: 'keys.create',
   summary: 'Create an API key',
-  description: 'The key is shown in this answer only. Store it securely.',
+  description: 'The response is the only place that shows the key. Store the key securely.',
   tag: 'auth',
   auth: 'account',
   audit: 'keys.create',
@@ -20,7 +20,8 @@ export const createKey = defineOperation({
   body: z.object({
     name: nameField,
     expiresAt: givenTime.optional().meta({
-      description: 'When it stops working. If left out, when the key that makes it does; never, where that never does.',
+      description:
+        'When the key expires. Defaults to the expiry of the API key that makes this request; with a token, or a key without expiry, the new key does not expire.',
     }),
   }),
   success: {

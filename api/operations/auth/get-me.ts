@@ -24,13 +24,15 @@ export const getMe = defineOperation({
       email: z.string(),
       name: z.string(),
       emailVerified: z.boolean(),
-      balanceUsd: z.number().meta({ description: 'Rounded down to cents, never negative.' }),
+      balanceUsd: z.number().meta({ description: 'The balance in USD, rounded down to cents and never negative.' }),
       balanceNanoUsd: z.string().meta({ description: 'The exact balance in 10^-9 USD.' }),
       storedBytes: z.int().min(0).meta({
-        description: 'Messages, events, files, skills, secrets, jobs and deliveries: their texts, and 256 bytes for each.',
+        description:
+          'The number of bytes that the account stores: the texts of messages, events, files, skills, secrets, cron jobs and deliveries, plus 256 bytes for each of them.',
       }),
       maxStoredBytes: z.int().min(0).meta({
-        description: 'With as many stored, calls that store more are 413 `storage_full`, and of a reply 1 KiB is kept.',
+        description:
+          'The maximum number of bytes that the account can store. Once it is reached, requests that store more fail with 413 `storage_full`, and only the first 1 KiB of each reply is kept.',
       }),
     }),
   },

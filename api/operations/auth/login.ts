@@ -7,9 +7,9 @@ export const login = defineOperation({
   method: 'POST',
   path: '/auth/login',
   operationId: 'auth.login',
-  summary: 'Have a one-time code sent to your address',
+  summary: 'Request a one-time code by email',
   description:
-    'Answers the same for every address. A code is good for ten minutes, once, and at most five tries. Codes, tries and mails are counted for each network address that asks, so enter a code from where you asked for it: other network addresses have two of its tries.',
+    'The response is the same for every email address, whether or not it has an account. A code is valid for ten minutes and for one login, and allows at most five attempts. Codes, attempts and emails are counted per IP address, so verify a code from the IP address that requested it: other IP addresses have at most two of the attempts.',
   tag: 'auth',
   auth: 'public',
   // The line is written together with the code, where there is an account to send one to.

@@ -38,7 +38,7 @@ export const register = defineOperation({
     if (!invite)
       throw new AppError(
         'invite_required',
-        'This invite code is unknown, used up, expired or for another address. Ask for a new one.',
+        'This invite code is unknown, used up, expired or bound to another email address. Request a new invite code.',
       );
     const accountId = deps.makeId('acc');
     const emailVerifiedAt = invite.isBound ? now : null;
@@ -68,7 +68,7 @@ export const register = defineOperation({
 
   // The meeting of the two registrations had to be stored, so the refusal comes after the commit.
   async after(account) {
-    if (!account) throw new AppError('conflict', 'This address already has an account. Log in instead.');
+    if (!account) throw new AppError('conflict', 'An account with this email address already exists. Log in instead.');
     return account;
   },
 });

@@ -9,7 +9,7 @@ export const revokeKey = defineOperation({
   path: '/auth/keys/:keyId',
   operationId: 'keys.revoke',
   summary: 'Revoke an API key',
-  description: 'It stops working everywhere at once.',
+  description: 'The API rejects the key from this moment on.',
   tag: 'auth',
   auth: 'account',
   audit: 'keys.revoke',

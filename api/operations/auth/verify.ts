@@ -22,7 +22,7 @@ export const verify = defineOperation({
     code: z
       .string()
       .trim()
-      .regex(/^\d{6}$/, 'Give the six digits of the code.'),
+      .regex(/^\d{6}$/, 'Give the six-digit code from the email.'),
   }),
   success: {
     status: 200,
@@ -32,7 +32,7 @@ export const verify = defineOperation({
       expiresAt: timestamp,
       revoked: z.int().optional().meta({
         description:
-          'Somebody else had registered this address before it was proven: so many keys, and all earlier tokens (counted as one), were revoked.',
+          'The number of revoked credentials: every API key, plus one for all earlier tokens. Present only when a second registration used this email address before it was verified.',
       }),
     }),
     credential: true,
@@ -61,7 +61,10 @@ export const verify = defineOperation({
   // A wrong code has cost a try, which had to be stored, so the refusal comes after the commit.
   async after(login) {
     if (!login)
-      throw new AppError('unauthorized', 'This code is wrong, expired or used. Ask for a new one with POST /auth/login.');
+      throw new AppError(
+        'unauthorized',
+        'This code is wrong, expired or already used. Request a new code with POST /auth/login.',
+      );
     return login;
   },
 });

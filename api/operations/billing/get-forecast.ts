@@ -12,7 +12,8 @@ export const getForecast = defineOperation({
   method: 'GET',
   path: '/billing/forecast',
   operationId: 'billing.forecast',
-  summary: 'See for how long the balance lasts with what runs now',
+  summary: 'Get a forecast of when the balance is used up',
+  description: 'The forecast assumes that the instances that run now keep running.',
   tag: 'billing',
   auth: 'account',
   audit: 'none',
@@ -21,10 +22,13 @@ export const getForecast = defineOperation({
   success: {
     status: 200,
     schema: z.object({
-      balanceNanoUsd: z.string(),
-      burnNanoUsdPerHour: z.string(),
-      hoursLeft: z.number().nullable(),
-      exhaustsAt: timestamp.nullable(),
+      balanceNanoUsd: z.string().meta({ description: 'The exact balance in 10^-9 USD.' }),
+      burnNanoUsdPerHour: z.string().meta({ description: 'What the running instances cost per hour, in 10^-9 USD.' }),
+      hoursLeft: z
+        .number()
+        .nullable()
+        .meta({ description: 'The number of hours that the balance lasts; `null` while nothing is charged.' }),
+      exhaustsAt: timestamp.nullable().meta({ description: 'When the balance is used up; `null` while nothing is charged.' }),
     }),
   },
   errors: [],

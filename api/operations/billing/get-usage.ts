@@ -6,13 +6,19 @@ export const getUsage = defineOperation({
   method: 'GET',
   path: '/billing/usage',
   operationId: 'billing.usage',
-  summary: 'See what was used: running time, its cost, messages and model tokens',
+  summary: 'Get the usage of the account: running time and its cost, messages and model tokens',
   tag: 'billing',
   auth: 'account',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
-  query: z.object({ ...usageRange, groupBy: z.enum(['instance', 'agent', 'day']).default('instance') }),
+  query: z.object({
+    ...usageRange,
+    groupBy: z
+      .enum(['instance', 'agent', 'day'])
+      .default('instance')
+      .meta({ description: 'What each row of the result is about.' }),
+  }),
   success: { status: 200, schema: usageSchema },
   errors: [],
 

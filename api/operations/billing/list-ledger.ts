@@ -11,8 +11,8 @@ export const listLedger = defineOperation({
   method: 'GET',
   path: '/billing/ledger',
   operationId: 'billing.ledger',
-  summary: 'List the lines of your ledger, the latest first',
-  description: 'The amounts add up to the balance, less what has accrued since the last full hour.',
+  summary: 'List the lines of your ledger, newest first',
+  description: 'The balance is the sum of all amounts, minus the charge for running time that is not in the ledger yet.',
   tag: 'billing',
   auth: 'account',
   audit: 'none',
@@ -25,13 +25,22 @@ export const listLedger = defineOperation({
       entries: z.array(
         z.object({
           entryId: z.string(),
-          at: timestamp.meta({ description: 'Of a debit: the end of its span.' }),
+          at: timestamp.meta({ description: 'When the line was booked. For a debit, the end of the charged span.' }),
           kind: z.enum(['credit', 'debit', 'reversal', 'writeoff']),
-          amountNanoUsd: z.string().meta({ description: 'Signed: what the line adds to the balance, in 10^-9 USD.' }),
+          amountNanoUsd: z
+            .string()
+            .meta({ description: 'What the line adds to the balance, in 10^-9 USD; negative for a charge.' }),
           instanceId: idField('inst').nullable(),
-          intervalId: z.string().nullable().meta({ description: 'The running time that it is for.' }),
-          from: timestamp.nullable(),
-          to: timestamp.nullable(),
+          intervalId: z
+            .string()
+            .nullable()
+            .meta({ description: 'The interval of running time that was charged; `null` for other lines.' }),
+          from: timestamp
+            .nullable()
+            .meta({ description: 'The beginning of the charged span; `null` when the line charges no running time.' }),
+          to: timestamp
+            .nullable()
+            .meta({ description: 'The end of the charged span; `null` when the line charges no running time.' }),
           pricePerHourUsd: z.string().nullable(),
           reason: z.string().nullable(),
         }),

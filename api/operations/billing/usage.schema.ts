@@ -13,8 +13,8 @@ const DEFAULT_DAYS = 30;
 const MOST_DAYS = 366;
 
 export const usageRange = {
-  from: givenTime.optional().meta({ description: `The beginning; by default ${DEFAULT_DAYS} days before the end.` }),
-  to: givenTime.optional().meta({ description: 'The end; by default now.' }),
+  from: givenTime.optional().meta({ description: `The beginning of the range. Defaults to ${DEFAULT_DAYS} days before \`to\`.` }),
+  to: givenTime.optional().meta({ description: 'The end of the range. Defaults to now.' }),
 };
 
 export const usageSchema = z
@@ -24,10 +24,15 @@ export const usageSchema = z
     groupBy: z.enum(['instance', 'agent', 'day']),
     rows: z.array(
       z.object({
-        key: z.string().meta({ description: 'An instance, an agent or a day (`YYYY-MM-DD`, UTC).' }),
-        runtimeMs: z.int().meta({ description: 'Paid running time; 0 in rows of agents.' }),
-        chargedNanoUsd: z.string(),
-        messages: z.int().meta({ description: 'Sent to agents, or by agents themselves; replies are not counted apart.' }),
+        key: z.string().meta({
+          description: 'The id of the instance, the id of the agent, or the day (`YYYY-MM-DD`, UTC), depending on `groupBy`.',
+        }),
+        runtimeMs: z.int().meta({ description: 'The charged running time in milliseconds; 0 in rows of agents.' }),
+        chargedNanoUsd: z.string().meta({ description: 'The charge for the running time, in 10^-9 USD.' }),
+        messages: z.int().meta({
+          description:
+            'The number of messages sent to agents, plus those that agents sent without a request. Replies are not counted separately.',
+        }),
         inputTokens: z.int(),
         outputTokens: z.int(),
       }),
@@ -74,6 +79,6 @@ function requireRange(from: Date, to: Date): void {
   const refuse = (path: string, message: string): never => {
     throw invalidRequest([{ path, message }]);
   };
-  if (from >= to) refuse('from', 'Must be before the end of the range.');
-  if (to.getTime() - from.getTime() > MOST_DAYS * DAY_MS) refuse('from', `A range has at most ${MOST_DAYS} days.`);
+  if (from >= to) refuse('from', 'Must be before the end of the range (`to`).');
+  if (to.getTime() - from.getTime() > MOST_DAYS * DAY_MS) refuse('from', `The range can have at most ${MOST_DAYS} days.`);
 }

@@ -22,8 +22,9 @@ export const createCron = defineOperation({
   method: 'POST',
   path: '/instances/:instanceId/agents/:agentId/crons',
   operationId: 'crons.create',
-  summary: 'Schedule a job of an agent',
-  description: 'At each run the agent gets the message in a conversation of its own; what it says is a `cron.completed` event.',
+  summary: 'Create a cron job for an agent',
+  description:
+    'At each run, the agent receives the message in a separate conversation, and its reply is recorded as a `cron.completed` event.',
   tag: 'crons',
   auth: 'account',
   audit: 'crons.create',
@@ -85,11 +86,11 @@ async function placeCron(em: EntityManager, deps: Deps, { cronId, added, ...owne
   const count = await countCronsLocked(em, agentId);
   const isPlaced = (await em.count(CronJob, { id: cronId })) > 0;
   if (!isPlaced && count >= MAX_CRONS)
-    throw new AppError('conflict', `An agent has at most ${MAX_CRONS} crons. Delete one first.`);
+    throw new AppError('conflict', `An agent can have at most ${MAX_CRONS} cron jobs. Delete a cron job first.`);
   requireRunning();
   const { status, gatewayAgentId } = await findAgent(em, owned);
   if (status !== 'active')
-    throw new AppError('instance_not_ready', `The agent is not there yet (${status}). Try again in a moment.`, {
+    throw new AppError('instance_not_ready', `The agent is not active yet (status: ${status}). Try again in a moment.`, {
       reason: status,
       retryAfterSeconds: SOON_SECONDS,
     });

@@ -32,7 +32,11 @@ export async function holdForCrons(em: EntityManager, instanceId: string): Promi
   const gate = await holdInstance(em, instanceId);
   if (!gate) throw new AppError('not_found', 'Instance not found');
   return function requireRunning() {
-    requireAccepting(gate, (reason) => `Crons can be changed only while the instance runs (${reason}).`);
+    requireAccepting(
+      gate,
+      (reason) =>
+        `Cron jobs can be changed only while the instance is running (now: ${reason}). Start the instance, then try again.`,
+    );
   };
 }
 
@@ -80,7 +84,7 @@ function explained(error: unknown): unknown {
 
 function tooMany(waitMs: number): AppError {
   const retryAfterSeconds = wholeSeconds(waitMs);
-  const message = `An instance takes 30 calls a minute that add jobs, and as many each that change, run or delete them. Try again in ${retryAfterSeconds} s.`;
+  const message = `An instance accepts 30 calls per minute of each kind: create, change, run and delete cron jobs. Try again in ${retryAfterSeconds} s.`;
   return new AppError('rate_limited', message, { retryAfterSeconds });
 }
 

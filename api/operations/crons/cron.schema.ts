@@ -38,7 +38,7 @@ export const scheduleField = z
           .meta({ example: '0 9 * * 1-5' }),
         timeZone: z.string().max(64).refine(isTimeZone, 'Give an IANA time zone such as Europe/Berlin.').default('UTC').meta({
           description:
-            'Where the fields are local times. When the clocks go forward, a time that they leave out does not run: the job waits for the next date that has it, which for a yearly job is a year later. When they go back, a time that comes twice runs the first time only. `nextRunAt` says which it will be; UTC has no such changes.',
+            'The IANA time zone of the expression. When the clocks go forward, a run at a skipped local time does not take place: the job waits for the next matching date, which for a yearly job is a year later. When the clocks go back, a job at a repeated local time runs the first time only. `nextRunAt` shows the next run. UTC has no such changes.',
           example: 'Europe/Berlin',
         }),
       }),
@@ -47,16 +47,21 @@ export const scheduleField = z
     ],
     { error: (issue) => (issue.code === 'invalid_union' ? 'kind must be one of: cron, every, at.' : undefined) },
   )
-  .meta({ description: 'One of a cron expression in a time zone, an interval, and one moment.' });
+  .meta({
+    description:
+      'When the job runs: a cron expression in a time zone (`cron`), a fixed interval in milliseconds (`every`), or once at a given time (`at`).',
+  });
 
 /** What the agent is told at each run. */
-export const cronMessageField = z.string().regex(/\S/, 'Give the message that the agent gets at each run.').max(100_000);
+export const cronMessageField = z.string().regex(/\S/, 'Give a message that is not blank.').max(100_000);
 
 const schedule = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('cron'), expr: z.string(), timeZone: z.string() }),
   z.object({ kind: z.literal('every'), everyMs: z.number() }),
   z.object({ kind: z.literal('at'), at: z.string() }),
-  z.object({ kind: z.literal('other') }).meta({ description: 'Something that only the agent itself can set up.' }),
+  z
+    .object({ kind: z.literal('other') })
+    .meta({ description: 'A kind of schedule that only the cron tool of the agent can create.' }),
 ]);
 
 export const cronSchema = z
@@ -64,14 +69,16 @@ export const cronSchema = z
     cronId: idField('cron'),
     name: z.string(),
     schedule,
-    message: z.string(),
+    message: z.string().meta({ description: 'The message that the agent receives at each run.' }),
     enabled: z.boolean(),
-    createdBy: z.enum(['api', 'agent']),
-    nextRunAt: timestamp.nullable().meta({ description: 'Null when it is not going to run.' }),
+    createdBy: z
+      .enum(['api', 'agent'])
+      .meta({ description: '`api` when the job was created with the API, `agent` when the agent created it.' }),
+    nextRunAt: timestamp.nullable().meta({ description: 'When the job runs next; `null` when no run is scheduled.' }),
     lastRun: z
       .object({ at: timestamp, status: z.enum(['ok', 'error']), eventId: idField('evt').nullable() })
       .nullable()
-      .meta({ description: 'The event has what it came to.' }),
+      .meta({ description: 'The last run of the job; `null` before its first run. The event with `eventId` has the result.' }),
   })
   .meta({ id: 'Cron' });
 
@@ -85,7 +92,7 @@ export function gatewaySchedule(given: z.output<typeof scheduleField>, now: Date
 
 /** What the gateway finds wrong with a job that looks right. */
 export function scheduleRefused(): AppError {
-  return refusal('schedule', 'It would never run, or is no schedule. Check the expression and the time.');
+  return refusal('schedule', 'The schedule is invalid or never runs. Check the expression and the time.');
 }
 
 function refusal(path: string, message: string): AppError {

@@ -19,7 +19,7 @@ export const updateCron = defineOperation({
   method: 'PATCH',
   path: '/instances/:instanceId/agents/:agentId/crons/:cronId',
   operationId: 'crons.update',
-  summary: 'Change a scheduled job, or switch it on or off',
+  summary: 'Update, enable or disable a cron job',
   tag: 'crons',
   auth: 'account',
   audit: 'crons.update',

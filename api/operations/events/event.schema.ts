@@ -3,7 +3,9 @@ import type { EventView } from '../../../database/queries/find-events.ts';
 import { AGENT_EVENTS, NOTICE_EVENTS } from '../../../domain/webhook-events.ts';
 import { idField, timestamp } from '../../fields.ts';
 
-const seq = z.int().meta({ description: 'Counts the events of the account without a gap.' });
+const seq = z
+  .int()
+  .meta({ description: 'The sequence number of the event. The events of an account are numbered without gaps.' });
 
 const facts = {
   eventId: idField('evt'),
@@ -11,26 +13,32 @@ const facts = {
   eventType: z.enum([...AGENT_EVENTS, ...NOTICE_EVENTS]),
   messageId: z.string().nullable().meta({
     description:
-      'Of the reply, or of the message that a cron job or the agent itself sent. Null for notices and for events of earlier versions.',
+      'The id of the reply, or of the message that the agent sent for a cron job or without a request. `null` for notices and for events recorded by earlier versions.',
   }),
   content: z.string().meta({
     description:
-      'In full, unless `contentTruncated` says otherwise. Empty for errors and notices. An attachment of the agent is a line `MEDIA:` with its URL, or its path inside the instance.',
+      'The full text of the message, unless `contentTruncated` is present. Empty for errors and notices. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance.',
   }),
-  contentTruncated: z
-    .literal(true)
-    .optional()
-    .meta({ description: 'Only a part is here: it was longer than 1 MiB, or the gateway had only a part of it left.' }),
+  contentTruncated: z.literal(true).optional().meta({
+    description:
+      'Present when `content` is only a part of the message: the message was longer than 1 MiB, or the gateway had kept only a part of it.',
+  }),
   finishReason: z.enum(['stop', 'length']).nullable().meta({
     description:
-      'Of an `agent.message`: `length` when the model stopped at its limit of tokens, so that the end of the content may be missing. Null for other events, and for those from before it was recorded.',
+      'Why the model stopped, for `agent.message` events: `length` when it reached its token limit, so that the end of the content may be missing. `null` for other events and for events recorded by earlier versions.',
   }),
   sender: z.object({ type: z.literal('agent'), id: z.string(), name: z.string() }).nullable(),
-  source: z.enum(['cron', 'agent']).nullable(),
+  source: z
+    .enum(['cron', 'agent'])
+    .nullable()
+    .meta({ description: '`cron` for a cron job, `agent` for other events of an agent; `null` for notices.' }),
   createdAt: timestamp,
-  agentSlug: z.string().nullable(),
-  jobName: z.string().nullable().meta({ description: 'Of the cron job that it is the result of.' }),
-  error: z.object({ code: z.string(), message: z.string() }).nullable(),
+  agentSlug: z.string().nullable().meta({ description: 'The slug of the agent; `null` for notices.' }),
+  jobName: z.string().nullable().meta({ description: 'The name of the cron job whose result this is; `null` for other events.' }),
+  error: z
+    .object({ code: z.string(), message: z.string() })
+    .nullable()
+    .meta({ description: 'What went wrong; `null` for events without an error.' }),
 };
 
 export const eventSchema = z.object(facts).meta({ id: 'Event' });
@@ -38,14 +46,19 @@ export const eventSchema = z.object(facts).meta({ id: 'Event' });
 export const accountEventSchema = z
   .object({
     ...facts,
-    instanceId: idField('inst').nullable().meta({ description: 'Null: a notice about the account.' }),
-    data: z.record(z.string(), z.unknown()).optional().meta({ description: 'What a notice says.' }),
+    instanceId: idField('inst')
+      .nullable()
+      .meta({ description: 'The instance of the event; `null` for a notice about the account.' }),
+    data: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .meta({ description: 'The facts of a notice, such as `hoursLeft` of `billing.low`. Absent for other events.' }),
   })
   .meta({ id: 'AccountEvent' });
 
 export const deletedEventSchema = z
   .object({ eventId: idField('evt'), seq, eventType: z.enum([...AGENT_EVENTS, ...NOTICE_EVENTS]), deleted: z.literal(true) })
-  .meta({ id: 'DeletedEvent', description: 'Its instance was deleted.' });
+  .meta({ id: 'DeletedEvent', description: 'An event of a deleted instance.' });
 
 /** An event as its customer sees it. */
 export function presentEvent(event: EventView): z.input<typeof eventSchema> {

@@ -10,9 +10,9 @@ export const listEvents = defineOperation({
   method: 'GET',
   path: '/events',
   operationId: 'events.list',
-  summary: 'Read the events of the account in order',
+  summary: 'List the events of the account, oldest first',
   description:
-    'For consumers that must miss nothing: pass `nextAfter` as `after`. Between `oldestSeq` and `latestSeq` no number is missing. A page with long contents may hold fewer events than `limit`; the last page is an empty one. Events are kept for 30 days.',
+    'For consumers that must not miss an event: pass `nextAfter` as `after` in the next call, until a page is empty. The numbers between `oldestSeq` and `latestSeq` have no gaps. A page with long contents can have fewer events than `limit`. Events are kept for 30 days.',
   tag: 'events',
   auth: 'account',
   audit: 'none',
@@ -25,7 +25,7 @@ export const listEvents = defineOperation({
       .transform((text) => Math.min(Number(text), Number.MAX_SAFE_INTEGER))
       .default(0)
       .meta({
-        description: 'Only events with a greater number.',
+        description: 'Only return events whose `seq` is greater than this number.',
         override: ({ jsonSchema }) => {
           delete jsonSchema.pattern;
           Object.assign(jsonSchema, { type: 'integer', minimum: 0, default: 0 });
@@ -37,9 +37,11 @@ export const listEvents = defineOperation({
     status: 200,
     schema: z.object({
       events: z.array(z.union([deletedEventSchema, accountEventSchema])),
-      nextAfter: z.int().meta({ description: 'What to pass as `after` next.' }),
-      oldestSeq: seqField.meta({ description: 'The first number that is kept; null while there is none.' }),
-      latestSeq: seqField,
+      nextAfter: z.int().meta({ description: 'The value of `after` for the next page.' }),
+      oldestSeq: seqField.meta({
+        description: 'The lowest sequence number that is still kept; `null` while there are no events.',
+      }),
+      latestSeq: seqField.meta({ description: 'The highest sequence number; `null` while there are no events.' }),
     }),
   },
   errors: [],

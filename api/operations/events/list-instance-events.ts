@@ -12,8 +12,8 @@ export const listInstanceEvents = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/events',
   operationId: 'events.listOfInstance',
-  summary: 'List the events of an instance, the newest first',
-  description: 'Results of cron jobs, agent messages and errors of the last 30 days.',
+  summary: 'List the events of an instance, newest first',
+  description: 'Returns the results of cron jobs, the messages of agents and the errors of the last 30 days.',
   tag: 'events',
   auth: 'account',
   audit: 'none',
@@ -22,15 +22,18 @@ export const listInstanceEvents = defineOperation({
   params: instanceParams,
   query: z.object({
     ...pages.fields,
-    agent: z.string().optional().meta({ description: 'Only of the agent with this slug.' }),
-    source: z.enum(['cron', 'agent']).optional(),
+    agent: z.string().optional().meta({ description: 'Only return events of the agent with this slug.' }),
+    source: z
+      .enum(['cron', 'agent'])
+      .optional()
+      .meta({ description: 'Only return events of cron jobs (`cron`), or other events of agents (`agent`).' }),
   }),
   success: {
     status: 200,
     schema: z.object({
       events: z.array(eventSchema),
-      total: z.int().meta({ description: 'How many are kept and match, counted up to 10,000.' }),
-      totalCapped: z.literal(true).optional().meta({ description: 'There are more than `total` says.' }),
+      total: z.int().meta({ description: 'The number of kept events that match the filters, at most 10,000.' }),
+      totalCapped: z.literal(true).optional().meta({ description: 'Present when more than 10,000 events match.' }),
       nextCursor,
     }),
   },

@@ -14,7 +14,7 @@ export const waitSeconds = z
   .regex(/^\d+$/, 'Must be a whole number of seconds.')
   .transform((text) => Math.min(Number(text), MAX_WAIT_SECONDS))
   .meta({
-    description: `Wait up to so many seconds and answer the instance as it is then; over ${MAX_WAIT_SECONDS} is taken as ${MAX_WAIT_SECONDS}.`,
+    description: `How long to wait for the status, in seconds. The call then returns the instance in its current state. Values over ${MAX_WAIT_SECONDS} are treated as ${MAX_WAIT_SECONDS}.`,
     override: ({ jsonSchema }) => {
       delete jsonSchema.pattern;
       Object.assign(jsonSchema, { type: 'integer', minimum: 0 });

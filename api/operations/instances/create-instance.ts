@@ -22,7 +22,7 @@ export const createInstance = defineOperation({
   path: '/instances',
   operationId: 'instances.create',
   summary: 'Create an instance',
-  description: 'It is being provisioned when this answers: ask again until its status is `running`, or pass `wait`.',
+  description: 'Provisioning is asynchronous: poll `GET /instances/:instanceId` until the status is `running`, or pass `wait`.',
   tag: 'instances',
   auth: 'account',
   audit: 'instances.create',
@@ -35,7 +35,10 @@ export const createInstance = defineOperation({
     status: 201,
     schema: instanceSchema,
     headers: {
-      Location: { description: 'Where it is.', value: ({ instanceId }) => `${BASE_PATH}/instances/${instanceId}` },
+      Location: {
+        description: 'The path of the new instance.',
+        value: ({ instanceId }) => `${BASE_PATH}/instances/${instanceId}`,
+      },
     },
   },
   errors: ['conflict', 'payment_required', 'not_found'],
@@ -44,7 +47,7 @@ export const createInstance = defineOperation({
     const { accountId } = actor;
     const limit = deps.config.MAX_INSTANCES_PER_ACCOUNT;
     if ((await countInstancesLocked(em, accountId)) >= limit)
-      throw new AppError('conflict', `An account has at most ${limit} instances. Delete one first.`);
+      throw new AppError('conflict', `An account can have at most ${limit} instances. Delete an instance first.`);
     if (!(await hasMoney(em, accountId)))
       throw new AppError('payment_required', 'The balance is used up. Add credit, then create the instance.');
     const now = deps.clock();

@@ -10,7 +10,8 @@ export const deleteInstance = defineOperation({
   path: '/instances/:instanceId',
   operationId: 'instances.delete',
   summary: 'Delete an instance and all its data',
-  description: 'From every state, any number of times. It is `destroying` until it is gone, then 404.',
+  description:
+    'An instance can be deleted in every status, and the call can be repeated. The status is `destroying` until the instance is deleted; after that, calls return 404.',
   tag: 'instances',
   auth: 'account',
   audit: 'instances.delete',

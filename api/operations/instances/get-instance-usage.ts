@@ -8,7 +8,7 @@ export const getInstanceUsage = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/usage',
   operationId: 'instances.usage',
-  summary: 'See what the agents of an instance used',
+  summary: 'Get the usage of the agents of an instance',
   tag: 'billing',
   auth: 'account',
   audit: 'none',

@@ -19,7 +19,7 @@ export const getLogs = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/logs',
   operationId: 'instances.logs',
-  summary: "Get the last lines of the instance's own log",
+  summary: 'Get the latest log lines of an instance, oldest first',
   tag: 'instances',
   auth: 'account',
   audit: 'none',
@@ -29,7 +29,14 @@ export const getLogs = defineOperation({
   query: z.object({ limit: limitField({ defaultLimit: 200, maxLimit: 1_000 }) }),
   success: {
     status: 200,
-    schema: z.object({ lines: z.array(z.object({ at: timestamp.nullable(), text: z.string() })) }),
+    schema: z.object({
+      lines: z.array(
+        z.object({
+          at: timestamp.nullable().meta({ description: 'When the line was written; `null` when the line has no time.' }),
+          text: z.string(),
+        }),
+      ),
+    }),
   },
   errors: [],
 
@@ -63,7 +70,7 @@ function masked(lines: readonly LogLine[], hidden: readonly string[]): LogLine[]
     if (!(cause instanceof MaskBudgetError)) throw cause;
     throw new AppError(
       'unavailable',
-      'The secrets of this instance have too many lines to be masked, so its log is not shown. Store fewer or shorter secrets.',
+      'The log cannot be shown because the secrets of this instance have too many lines to mask. Store fewer or shorter secrets.',
       { retryable: false, cause },
     );
   }

@@ -15,11 +15,11 @@ export const instanceParams = z.object({ instanceId: idField('inst') });
 const transition = z.object({
   kind: z.enum(['starting', 'stopping', 'restarting', 'recovering', 'destroying']),
   startedAt: timestamp,
-  attempt: z.int(),
-  step: z
-    .string()
-    .nullable()
-    .meta({ description: '`queued` while it waits for a free place, or for other starts on a busy machine.' }),
+  attempt: z.int().meta({ description: 'The number of the attempt, from 1; 0 before the first attempt.' }),
+  step: z.string().nullable().meta({
+    description:
+      'The current step of the transition, such as `queued` while the instance waits for a free slot or for other starts on a busy machine; `null` when no step is known.',
+  }),
 });
 
 const statusReason = z.object({ code: z.string(), message: z.string(), at: timestamp, retryable: z.boolean() });
@@ -29,19 +29,24 @@ export const instanceSchema = z
     instanceId: idField('inst'),
     name: z.string(),
     status: instanceStatus,
-    desiredStatus: z.enum(['running', 'stopped', 'destroyed']).meta({ description: 'What was asked for last.' }),
-    transition: transition.nullable().meta({ description: 'What is under way; null when nothing is.' }),
-    statusReason: statusReason.nullable().meta({ description: 'Why it is in this status, where there is something to say.' }),
-    statusStale: z
-      .literal(true)
-      .optional()
-      .meta({ description: 'The runtime cannot be asked at the moment: this is the last known status.' }),
+    desiredStatus: z.enum(['running', 'stopped', 'destroyed']).meta({ description: 'The status that was requested last.' }),
+    transition: transition
+      .nullable()
+      .meta({ description: 'The change to the desired status that is in progress; `null` when there is none.' }),
+    statusReason: statusReason
+      .nullable()
+      .meta({ description: 'Why the instance has this status; `null` when there is nothing to explain.' }),
+    statusStale: z.literal(true).optional().meta({
+      description: 'Present when no worker watches the gateway at the moment, so that `status` is the last known status.',
+    }),
     agents: z.array(z.object({ agentId: idField('agt'), slug: z.string(), status: agentStatus })),
     createdAt: timestamp,
-    startedAt: timestamp.nullable().meta({ description: 'When it began to run, this or the last time; null before the first.' }),
-    stoppedAt: timestamp.nullable(),
-    totalRuntimeMs: z.int().meta({ description: 'All the time that it ran.' }),
-    billedMs: z.int().meta({ description: 'How much of it has been charged; never falls.' }),
+    startedAt: timestamp.nullable().meta({ description: 'When the instance last began to run; `null` before its first run.' }),
+    stoppedAt: timestamp.nullable().meta({ description: 'When the instance last stopped or failed; `null` before that.' }),
+    totalRuntimeMs: z.int().meta({ description: 'The total running time in milliseconds.' }),
+    billedMs: z
+      .int()
+      .meta({ description: 'The part of the running time that has been charged, in milliseconds. The value never decreases.' }),
   })
   .meta({ id: 'Instance' });
 

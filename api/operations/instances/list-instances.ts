@@ -10,7 +10,7 @@ export const listInstances = defineOperation({
   method: 'GET',
   path: '/instances',
   operationId: 'instances.list',
-  summary: 'List your instances, the newest first',
+  summary: 'List your instances, newest first',
   tag: 'instances',
   auth: 'account',
   audit: 'none',

@@ -15,6 +15,6 @@ export async function acceptPower(em: EntityManager, instanceId: string, action:
   const decision = await changePower(em, { instanceId, action, now });
   if (decision === null) throw new AppError('not_found', 'Instance not found');
   if (decision === 'refused')
-    throw new AppError('conflict', 'This instance is being deleted; it can neither be started nor stopped.');
+    throw new AppError('conflict', 'This instance is being deleted and can no longer be started or stopped.');
   return decision === 'changed';
 }

@@ -12,7 +12,8 @@ export const startInstance = defineOperation({
   path: '/instances/:instanceId/start',
   operationId: 'instances.start',
   summary: 'Start an instance',
-  description: 'Answers with the accepted target; GET shows how far it is. From `error` it is another try.',
+  description:
+    'The call returns the accepted target status before the instance runs, unless `wait` is given. An instance with the status `error` is tried again.',
   tag: 'instances',
   auth: 'account',
   audit: 'instances.start',

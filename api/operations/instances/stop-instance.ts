@@ -10,7 +10,8 @@ export const stopInstance = defineOperation({
   path: '/instances/:instanceId/stop',
   operationId: 'instances.stop',
   summary: 'Stop an instance',
-  description: 'Answers with the accepted target. Running turns get a minute to end; nothing is charged from now on.',
+  description:
+    'The call returns the accepted target status before the instance has stopped, unless `wait` is given. Running turns have one minute to end. Charging ends with this call.',
   tag: 'instances',
   auth: 'account',
   audit: 'instances.stop',

@@ -11,7 +11,7 @@ export const waitInstance = defineOperation({
   path: '/instances/:instanceId/wait',
   operationId: 'instances.wait',
   summary: 'Wait until an instance has a status',
-  description: 'Answers the instance when it has the status, can no longer get it, or the time is up.',
+  description: 'Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed.',
   tag: 'instances',
   auth: 'account',
   audit: 'none',

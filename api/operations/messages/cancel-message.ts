@@ -13,8 +13,9 @@ export const cancelMessage = defineOperation({
   method: 'POST',
   path: '/instances/:instanceId/agents/:agentId/messages/:messageId/cancel',
   operationId: 'messages.cancel',
-  summary: 'End a waiting or running turn',
-  description: 'Names the reply, or the message that it is the reply to. What an agent sent by itself has ended already: 409.',
+  summary: 'Cancel a waiting or running turn',
+  description:
+    '`messageId` is the id of the reply, or of the message that it answers. A turn that has ended cannot be cancelled: the call returns 409, also for a message that the agent sent without a request.',
   tag: 'messages',
   auth: 'account',
   audit: 'messages.cancel',
@@ -34,7 +35,7 @@ export const cancelMessage = defineOperation({
     const { maxStoredBytes } = turnSettings(deps.config);
     const options = { makeId: deps.makeId, now: deps.clock(), maxStoredBytes, abortDue: reply.isSent };
     if (!(await completeReply(em, reply.id, cancelledEnd(), options)))
-      throw new AppError('conflict', 'This turn has ended already.', { messageId: reply.id });
+      throw new AppError('conflict', 'This turn has already ended and cannot be cancelled.', { messageId: reply.id });
     const ended = await findMessage(em, agentId, reply.id);
     if (!ended) throw new Error('a reply that was locked is gone');
     return presentMessage(ended);

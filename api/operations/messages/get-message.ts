@@ -8,9 +8,9 @@ export const getMessage = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/agents/:agentId/messages/:messageId',
   operationId: 'messages.get',
-  summary: 'Get one message',
+  summary: 'Get a message',
   description:
-    'What to call after a 504: a reply has a status, and its content once it is `completed`. Finds the `messageId` of every event too: each result of a cron job, and each message that an agent sent by itself, is a message without a request.',
+    'Use this call after a 504: a reply shows its status, and its content once the status is `completed`. The call also returns the message of an event by its `messageId`, including results of cron jobs and messages that an agent sent without a request.',
   tag: 'messages',
   auth: 'account',
   audit: 'none',

@@ -13,16 +13,19 @@ export const listMessages = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/agents/:agentId/messages',
   operationId: 'messages.list',
-  summary: 'Get the last messages of an agent, both sides, in time order',
+  summary: 'Get the message history of an agent, in time order',
   description:
-    'Of all conversations of the agent, or of one. A turn that has not ended shows as its reply with the status `pending`. What the agent said by itself in a conversation is in its history. A result of a cron job is in the history of a conversation when the gateway has added it there, as it does for a job that the agent made in that conversation. Get every other result by its id. `nextCursor` leads to earlier messages.',
+    'Returns the latest messages and replies of all conversations of the agent, or of one conversation. While a turn has not ended, its reply has the status `pending`. Messages that the agent sent without a request are in the history of their conversation. The result of a cron job is in the history of a conversation only when the gateway has added it there, as it does for a job that the agent created in that conversation; get other results by their id. `nextCursor` leads to earlier messages.',
   tag: 'messages',
   auth: 'account',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
   params: agentParams,
-  query: z.object({ ...pages.fields, sessionId: sessionIdField.optional() }),
+  query: z.object({
+    ...pages.fields,
+    sessionId: sessionIdField.optional().meta({ description: 'Only return messages of this conversation.' }),
+  }),
   success: { status: 200, schema: z.object({ messages: z.array(messageSchema), nextCursor }) },
   errors: [],
 

@@ -15,42 +15,51 @@ export const messageSchema = z
     role: z.enum(['user', 'agent']),
     content: z.string().meta({
       description:
-        'Empty while the turn has not ended. An attachment of the agent is a line `MEDIA:` with its URL, or its path inside the instance.',
+        'The text of the message; empty while the turn has not ended. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance.',
     }),
     sender,
     timestamp,
-    sessionId: z
-      .string()
-      .nullable()
-      .meta({ description: 'Null: the one conversation without a name, or none: results of jobs are in no conversation.' }),
-    status: z.enum(['pending', 'completed', 'failed', 'cancelled']).optional().meta({ description: 'Of what an agent said.' }),
+    sessionId: z.string().nullable().meta({
+      description:
+        'The conversation of the message; `null` for the default conversation of the agent and for results of cron jobs, which belong to no conversation.',
+    }),
+    status: z
+      .enum(['pending', 'completed', 'failed', 'cancelled'])
+      .optional()
+      .meta({ description: 'The status of the turn. Present on messages of the agent.' }),
     finishReason: z.enum(['stop', 'length']).nullable().optional().meta({
       description:
-        'Of what an agent said: `length` when the model stopped at its limit of tokens, so that the end may be missing. Null unless the status is `completed`, for results of jobs, and for messages from before it was recorded.',
+        'Why the model stopped, on messages of the agent: `length` when it reached its token limit, so that the end of the content may be missing. `null` unless the status is `completed`, for results of cron jobs, and for messages recorded by earlier versions.',
     }),
-    source: z.enum(['cron', 'agent']).optional().meta({ description: 'Of what an agent said: `cron` for the result of a job.' }),
-    jobName: z.string().nullable().optional().meta({ description: 'Of the job that it is the result of; null for all else.' }),
-    contentTruncated: z
-      .literal(true)
+    source: z
+      .enum(['cron', 'agent'])
       .optional()
-      .meta({ description: 'Only a part is here: it was longer than 1 MiB, or the gateway had only a part of it left.' }),
+      .meta({ description: 'Present on messages of the agent: `cron` for the result of a cron job, otherwise `agent`.' }),
+    jobName: z
+      .string()
+      .nullable()
+      .optional()
+      .meta({ description: 'The name of the cron job whose result this is; `null` for other messages of the agent.' }),
+    contentTruncated: z.literal(true).optional().meta({
+      description:
+        'Present when `content` is only a part of the message: the message was longer than 1 MiB, or the gateway had kept only a part of it.',
+    }),
     error: z
       .object({ code: z.string(), message: z.string() })
       .nullable()
       .optional()
-      .meta({ description: 'Why there is no reply; null otherwise.' }),
-    requestMessageId: idField('msg')
-      .optional()
-      .meta({ description: 'The message that this is the reply to; absent when the agent sent it by itself.' }),
-    usage: z
-      .object({ inputTokens: z.int(), outputTokens: z.int() })
-      .optional()
-      .meta({ description: 'Of a reply. What an agent used by itself is counted for the agent only.' }),
-    latencyMs: z
-      .int()
-      .nullable()
-      .optional()
-      .meta({ description: 'From the message to the end of its reply; null when the agent sent it by itself.' }),
+      .meta({ description: 'Why the turn failed or was cancelled; `null` otherwise.' }),
+    requestMessageId: idField('msg').optional().meta({
+      description: 'The id of the message that this reply answers. Absent when the agent sent the message without a request.',
+    }),
+    usage: z.object({ inputTokens: z.int(), outputTokens: z.int() }).optional().meta({
+      description:
+        'The tokens used for the reply. Absent for messages that the agent sent without a request: their tokens count in the usage of the agent only.',
+    }),
+    latencyMs: z.int().nullable().optional().meta({
+      description:
+        'The time from the message to the end of its reply, in milliseconds; `null` when the agent sent the message without a request.',
+    }),
   })
   .meta({ id: 'Message' });
 

@@ -20,7 +20,7 @@ const MAX_TIMEOUT_MS = 600_000;
 
 const messageField = z
   .string()
-  .regex(/\S/, 'Say something.')
+  .regex(/\S/, 'Give a message that is not blank.')
   .refine((text) => utf8Length(text) <= MAX_MESSAGE_BYTES, `Use at most ${MAX_MESSAGE_BYTES} bytes.`)
   .meta({
     override: ({ jsonSchema }) => {
@@ -38,7 +38,7 @@ const senderField = z.object({
 /** The relay would refuse every call of such an agent; said here, it costs no turn. */
 function requireOffered(models: Readonly<Record<string, unknown>>, model: string): void {
   if (Object.hasOwn(models, model)) return;
-  const message = `The model of this agent, ${model}, is not offered any more. Create a new agent with one of: ${Object.keys(models).join(', ')}.`;
+  const message = `The model of this agent, ${model}, is no longer available. Create a new agent with one of: ${Object.keys(models).join(', ')}.`;
   throw new AppError('agent_error', message, { reason: 'model_error' });
 }
 
@@ -48,7 +48,7 @@ export const sendMessage = defineOperation({
   operationId: 'messages.send',
   summary: 'Send a message to an agent and get its reply',
   description:
-    'With `stream` the reply comes as server-sent events, each an OpenAI `chat.completion.chunk`, and `[DONE]` at the end. When the time is up or the client goes away, the turn goes on and lands in the history.',
+    'With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`. When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history.',
   tag: 'messages',
   auth: 'account',
   audit: 'messages.send',
@@ -60,15 +60,19 @@ export const sendMessage = defineOperation({
     message: messageField,
     sender: senderField
       .optional()
-      .meta({ description: 'Who says it; the account, if left out. It does not separate conversations.' }),
-    stream: z.boolean().default(false),
-    sessionId: sessionIdField.optional().meta({ description: 'A conversation of its own; without it, the one of the agent.' }),
+      .meta({ description: 'The author of the message. Defaults to the account. Different senders share the conversation.' }),
+    stream: z.boolean().default(false).meta({ description: 'Whether to send the reply as server-sent events.' }),
+    sessionId: sessionIdField.optional().meta({
+      description: 'The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent.',
+    }),
     timeoutMs: z
       .int()
       .min(1)
       .transform((given) => Math.min(given, MAX_TIMEOUT_MS))
       .default(DEFAULT_TIMEOUT_MS)
-      .meta({ description: `How long to wait without \`stream\`; over ${MAX_TIMEOUT_MS} is taken as ${MAX_TIMEOUT_MS}.` }),
+      .meta({
+        description: `How long to wait for the reply without \`stream\`, in milliseconds. Values over ${MAX_TIMEOUT_MS} are treated as ${MAX_TIMEOUT_MS}.`,
+      }),
   }),
   success: { status: 200, schema: messageSchema, stream: true },
   errors: ['agent_error', 'instance_not_ready', 'timeout', 'rate_limited'],

@@ -15,7 +15,7 @@ export interface SentTurn {
 export async function completedTurn(deps: Deps, { agentId, messageId }: SentTurn, ended: TurnView | null): Promise<TurnView> {
   const error = errorOfTurn(ended, messageId);
   if (error?.reason === 'cancelled' && (await deps.orm.em.fork().count(Agent, { id: agentId, deletedAt: null })) === 0)
-    throw new AppError('not_found', 'The agent was deleted before it had replied.', { messageId });
+    throw new AppError('not_found', 'The agent was deleted before it replied.', { messageId });
   if (error) throw error;
   if (ended === null) throw new Error('a turn that is gone has an error');
   return ended;
@@ -33,7 +33,7 @@ export async function endedReply(deps: Deps, sent: SentTurn, ended: TurnView | n
 export function stillRunning(messageId: string): AppError {
   return new AppError(
     'timeout',
-    'The agent has not replied yet and goes on. Do not send again: get the reply with GET .../messages/:messageId.',
+    'The agent did not reply within the timeout; its turn continues. Do not send the message again: get the reply with GET .../messages/:messageId.',
     { messageId },
   );
 }

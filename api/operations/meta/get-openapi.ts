@@ -9,7 +9,7 @@ export function defineGetOpenapi(document: () => { openapi: string }) {
     method: 'GET',
     path: '/openapi.json',
     operationId: 'meta.openapi',
-    summary: 'Get this API as an OpenAPI document',
+    summary: 'Get the OpenAPI document of this API',
     tag: 'meta',
     auth: 'public',
     audit: 'none',

@@ -5,7 +5,7 @@ export const listModels = defineOperation({
   method: 'GET',
   path: '/models',
   operationId: 'models.list',
-  summary: 'List the models that an agent can have',
+  summary: 'List the available models',
   tag: 'agents',
   auth: 'account',
   audit: 'none',
@@ -17,9 +17,9 @@ export const listModels = defineOperation({
       models: z.array(
         z.object({
           id: z.string(),
-          contextWindow: z.int().meta({ description: 'In tokens.' }),
-          maxTokens: z.int().meta({ description: 'The longest reply, in tokens.' }),
-          isDefault: z.boolean(),
+          contextWindow: z.int().meta({ description: 'The size of the context window in tokens.' }),
+          maxTokens: z.int().meta({ description: 'The maximum length of a reply in tokens.' }),
+          isDefault: z.boolean().meta({ description: 'Whether new agents use this model when none is given.' }),
         }),
       ),
     }),

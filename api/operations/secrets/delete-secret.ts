@@ -12,7 +12,7 @@ export const deleteSecret = defineOperation({
   path: '/instances/:instanceId/secrets/:key',
   operationId: 'secrets.delete',
   summary: 'Delete a secret',
-  description: 'A running instance restarts within seconds to forget it.',
+  description: 'A running instance restarts within seconds without the secret.',
   tag: 'secrets',
   auth: 'account',
   audit: 'secrets.delete',

@@ -26,11 +26,11 @@ export const secretsField = z
   .refine((secrets) => Object.keys(secrets).length > 0, 'Give at least one secret.')
   .meta({
     description:
-      'Values by key, of 1 byte to 64 KiB, 1 MiB in all with their keys. They become environment variables of the instance and are never shown again.',
+      'Secret values by key. Each value has 1 byte to 64 KiB; the keys and values of an instance have at most 1 MiB in total. The secrets become environment variables of the instance, and the API never returns their values.',
     example: { SLACK_TOKEN: 'xoxb-...' },
     override: { minProperties: 1, maxProperties: MAX_SECRETS },
   });
 
-export const restarting = z
-  .boolean()
-  .meta({ description: 'Whether the instance restarts now to take it up; otherwise its next start does.' });
+export const restarting = z.boolean().meta({
+  description: 'Whether the instance restarts now to apply the change. When `false`, the change applies at the next start.',
+});

@@ -22,7 +22,7 @@ export const storeSecrets = defineOperation({
   operationId: 'secrets.store',
   summary: 'Store or replace secrets',
   description:
-    'All of them or none. A running instance restarts within seconds to take them up; changes within two seconds share one restart.',
+    'Stores all of the given secrets, or none of them when one is invalid. A running instance restarts within seconds to load the secrets; changes within two seconds share one restart.',
   tag: 'secrets',
   auth: 'account',
   audit: 'secrets.store',
@@ -58,14 +58,14 @@ export const storeSecrets = defineOperation({
     const bytes = await countSecretBytes(em, instanceId);
     if (bytes > MAX_SECRETS_BYTES)
       throw tooMuch(
-        `The secrets of an instance have at most ${MAX_SECRETS_BYTES} bytes in all, names and values; with these they would have ${bytes}. Delete some first.`,
+        `The keys and values of the secrets of an instance can have at most ${MAX_SECRETS_BYTES} bytes in total; with this request they would have ${bytes}. Delete some secrets first.`,
       );
     return { stored: secrets.length, restarting: await requestRestart(em, { instanceId, now }) };
   },
 });
 
 function tooMany(): AppError {
-  return tooMuch(`An instance has at most ${MAX_SECRETS} secrets. Delete some first.`);
+  return tooMuch(`An instance can have at most ${MAX_SECRETS} secrets. Delete some secrets first.`);
 }
 
 function tooMuch(message: string): AppError {

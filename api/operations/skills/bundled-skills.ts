@@ -7,7 +7,7 @@ export async function bundledSkills({ skillCatalogue }: Pick<Deps, 'skillCatalog
   try {
     return await skillCatalogue.list();
   } catch (cause) {
-    throw new AppError('unavailable', 'The built-in skills are not known yet. Try again in a moment.', {
+    throw new AppError('unavailable', 'The list of built-in skills is not available yet. Try again in a moment.', {
       retryAfterSeconds: 5,
       cause,
     });

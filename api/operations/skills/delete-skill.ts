@@ -12,7 +12,7 @@ export const deleteSkill = defineOperation({
   path: '/instances/:instanceId/skills/:name',
   operationId: 'skills.delete',
   summary: 'Remove a skill from an instance',
-  description: 'On a running instance it answers when the next turn does not see it any more.',
+  description: 'On a running instance, the call returns once the next turn no longer sees the skill.',
   tag: 'skills',
   auth: 'account',
   audit: 'skills.delete',

@@ -20,8 +20,9 @@ export const installSkill = defineOperation({
   method: 'POST',
   path: '/instances/:instanceId/skills',
   operationId: 'skills.install',
-  summary: 'Install a built-in skill, or a custom one with its files',
-  description: 'All agents of the instance have it. On a running instance it answers when their next turn sees it.',
+  summary: 'Install a built-in skill, or upload a custom skill',
+  description:
+    'All agents of the instance share the skill. On a running instance, the call returns once the next turn can use the skill. Otherwise the skill is applied at the next start.',
   tag: 'skills',
   auth: 'account',
   audit: 'skills.install',
@@ -31,18 +32,21 @@ export const installSkill = defineOperation({
   bodyLimitBytes: BODY_LIMIT_BYTES,
   params: instanceParams,
   body: z.object({
-    name: skillNameField.meta({ description: 'Of a built-in skill its id in GET /skills.' }),
-    type: z.enum(['built-in', 'custom']).optional().meta({ description: 'By default custom with files, built-in without.' }),
+    name: skillNameField.meta({ description: 'The name of the skill. For a built-in skill, its `id` in `GET /skills`.' }),
+    type: z
+      .enum(['built-in', 'custom'])
+      .optional()
+      .meta({ description: 'The type of the skill. Defaults to `custom` when `files` are given, otherwise to `built-in`.' }),
     description: z
       .string()
       .trim()
       .min(1)
       .max(1_024)
       .optional()
-      .meta({ description: 'Of a custom skill; what its SKILL.md says wins.' }),
+      .meta({ description: 'The description of a custom skill. A description in its SKILL.md takes precedence.' }),
     files: z.record(z.string(), z.string()).optional().meta({
       description:
-        'Content by path, SKILL.md among them: at most 256 files, 5 MiB in all. What lies in `scripts/` or begins with `#!` can be run.',
+        'The files of a custom skill: contents by relative path. SKILL.md is required. At most 256 files and 5 MiB in total. Files in `scripts/` and files that begin with `#!` are executable.',
     }),
   }),
   success: { status: 201, schema: skillSchema },
@@ -72,16 +76,17 @@ export const installSkill = defineOperation({
     await awaitApplied(deps, { instanceId, generation }, signal);
     await findInstance(em, { accountId, instanceId });
     const skill = await em.findOne(InstanceSkill, { instance: instanceId, name }, { refresh: true });
-    if (!skill) throw new AppError('not_found', 'The skill was deleted again before the instance had it.');
+    if (!skill)
+      throw new AppError('not_found', 'The skill was deleted before the instance had loaded it. Install the skill again.');
     return presentSkill(skill);
   },
 });
 
 async function requireRoom(em: EntityManager, instanceId: string, name: string): Promise<void> {
   if ((await em.count(InstanceSkill, { instance: instanceId, name })) > 0)
-    throw new AppError('conflict', `This instance has a skill with the name ${name} already. Delete it first.`);
+    throw new AppError('conflict', `A skill with the name ${name} is already installed on this instance. Delete it first.`);
   if ((await em.count(InstanceSkill, { instance: instanceId })) >= MAX_SKILLS)
-    throw new AppError('conflict', `An instance has at most ${MAX_SKILLS} skills. Delete one first.`);
+    throw new AppError('conflict', `An instance can have at most ${MAX_SKILLS} skills. Delete a skill first.`);
 }
 
 interface Placing {

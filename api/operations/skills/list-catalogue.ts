@@ -19,18 +19,20 @@ export const listCatalogue = defineOperation({
     schema: z.array(
       z
         .object({
-          id: z.string().meta({ example: 'weather', description: 'What to install it by.' }),
+          id: z.string().meta({ example: 'weather', description: 'The name with which to install the skill.' }),
           name: z.string().meta({ example: 'Weather' }),
-          description: z.string(),
+          description: z.string().meta({ description: 'What the skill does.' }),
           type: z.literal('built-in'),
           requirements: z.object({ bins: names, anyBins: names, env: names, config: names, os: names }).meta({
             description:
-              'Programs (all of `bins`, one of `anyBins`), variables (stored as secrets), settings and systems that it needs.',
+              'What the skill requires: programs (all of `bins` and one of `anyBins`), environment variables (`env`, stored as secrets), OpenClaw settings (`config`) and operating systems (`os`).',
           }),
           missing: z
             .object({ bins: names, anyBins: names, config: names, os: names })
-            .meta({ description: 'What of it this platform lacks.' }),
-          supported: z.boolean().meta({ description: 'Whether it works here, once its variables are stored as secrets.' }),
+            .meta({ description: 'The requirements that this platform does not meet.' }),
+          supported: z.boolean().meta({
+            description: 'Whether the skill works on this platform once its environment variables are stored as secrets.',
+          }),
         })
         .meta({ id: 'BuiltInSkill' }),
     ),

@@ -16,7 +16,7 @@ export const listSkills = defineOperation({
   method: 'GET',
   path: '/instances/:instanceId/skills',
   operationId: 'skills.list',
-  summary: 'List the skills of an instance, by name',
+  summary: 'List the skills installed on an instance, sorted by name',
   tag: 'skills',
   auth: 'account',
   audit: 'none',

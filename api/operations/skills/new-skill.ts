@@ -7,7 +7,7 @@ import { completeSkill, FrontMatterError } from '../../../runtime/openclaw/skill
 import type { CompleteSkill } from '../../../runtime/openclaw/skill-front-matter.ts';
 
 const WRONG_SKILL_KEY =
-  'Its metadata.openclaw.skillKey must have letters, digits, dots, hyphens and underscores only, at most 64. Leave it out to use the name.';
+  'metadata.openclaw.skillKey must have at most 64 characters: letters, digits, dots, hyphens and underscores. Leave the field out to use the name.';
 
 export interface NewSkill {
   name: string;
@@ -29,11 +29,14 @@ interface GivenSkill {
 /** The built-in skill of this id. Throws `invalid_request`. */
 export function chooseBuiltIn(catalogue: readonly BundledSkill[], { name, type }: GivenSkill): NewSkill {
   if (type === 'custom')
-    throw invalidRequest([{ path: 'files', message: `A custom skill needs files, ${SKILL_MANIFEST} among them.` }]);
+    throw invalidRequest([{ path: 'files', message: `A custom skill needs files, including ${SKILL_MANIFEST}.` }]);
   const skill = catalogue.find(({ id }) => id === name);
   if (!skill)
     throw invalidRequest([
-      { path: 'name', message: `There is no built-in skill "${name}". GET /skills lists them; a custom skill needs files.` },
+      {
+        path: 'name',
+        message: `There is no built-in skill "${name}". See GET /skills for the built-in skills. A custom skill needs files.`,
+      },
     ]);
   return {
     name,
@@ -52,13 +55,13 @@ export function makeCustom(
 ): NewSkill {
   const { name, type, files } = given;
   if (type === 'built-in')
-    throw invalidRequest([{ path: 'files', message: 'A built-in skill has its files already. Leave them out.' }]);
+    throw invalidRequest([{ path: 'files', message: 'A built-in skill cannot have custom files. Leave the files out.' }]);
   const problems = skillFilesProblems(files);
   if (problems.length > 0) throw invalidRequest(problems);
   if (catalogue.some(({ id }) => id === name))
     throw new AppError(
       'conflict',
-      `There is a built-in skill with the name ${name}. Choose another name, or leave the files out to install it.`,
+      `The name ${name} belongs to a built-in skill. Choose another name, or leave the files out to install the built-in skill.`,
     );
   const { text, manifest } = complete(files[SKILL_MANIFEST] ?? '', given);
   return {

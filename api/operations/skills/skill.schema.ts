@@ -16,9 +16,10 @@ export const skillSchema = z
     name: z.string(),
     type: z.enum(['built-in', 'custom']),
     description: z.string(),
-    status: z
-      .enum(['pending', 'active', 'error'])
-      .meta({ description: '`pending` until the running instance has it; it is then applied at the next start.' }),
+    status: z.enum(['pending', 'active', 'error']).meta({
+      description:
+        '`pending` until the gateway has loaded the skill. On an instance that is not running, that happens at the next start.',
+    }),
   })
   .meta({ id: 'InstalledSkill' });
 

@@ -19,7 +19,7 @@ export const createWebhook = defineOperation({
   path: '/webhooks',
   operationId: 'webhooks.create',
   summary: 'Subscribe a URL to events',
-  description: 'Store the secret securely: it verifies the signatures of the deliveries.',
+  description: 'Store the secret securely: it is the key that verifies the signatures of deliveries.',
   tag: 'webhooks',
   auth: 'account',
   audit: 'webhooks.create',
@@ -29,8 +29,8 @@ export const createWebhook = defineOperation({
   body: z.object({
     url: urlField,
     events: eventsField,
-    instanceId: idField('inst').optional().meta({ description: 'Only events of this instance.' }),
-    agentId: idField('agt').optional().meta({ description: 'Only events of this agent.' }),
+    instanceId: idField('inst').optional().meta({ description: 'Only send events of this instance.' }),
+    agentId: idField('agt').optional().meta({ description: 'Only send events of this agent.' }),
     description: descriptionField.optional(),
   }),
   success: { status: 201, schema: webhookSchema, credential: true },
@@ -44,7 +44,7 @@ export const createWebhook = defineOperation({
     const { accountId } = actor;
     const scope = await findScope(em, accountId, body);
     if ((await countWebhooksLocked(em, accountId)) >= MAX_WEBHOOKS)
-      throw new AppError('conflict', `An account has at most ${MAX_WEBHOOKS} webhooks. Delete one first.`);
+      throw new AppError('conflict', `An account can have at most ${MAX_WEBHOOKS} webhooks. Delete a webhook first.`);
     const id = deps.makeId('wh');
     const secret = makeSigningSecret(deps.randomBytes);
     const webhook = em.create(Webhook, {

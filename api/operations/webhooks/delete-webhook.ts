@@ -10,7 +10,7 @@ export const deleteWebhook = defineOperation({
   path: '/webhooks/:webhookId',
   operationId: 'webhooks.delete',
   summary: 'Delete a webhook',
-  description: 'Whatever waits for it is dropped.',
+  description: 'Deliveries that are waiting are discarded.',
   tag: 'webhooks',
   auth: 'account',
   audit: 'webhooks.delete',

@@ -8,10 +8,10 @@ export const deliveryStatus = z.enum(['pending', 'succeeded', 'failed']);
 
 const attemptSchema = z.object({
   at: timestamp,
-  statusCode: z.int().nullable().meta({ description: 'Null: no answer came.' }),
-  durationMs: z.int(),
-  error: z.string().nullable(),
-  response: z.string().nullable().meta({ description: 'The first 4 KiB of the answer.' }),
+  statusCode: z.int().nullable().meta({ description: 'The HTTP status of the response; `null` when there was no response.' }),
+  durationMs: z.int().meta({ description: 'The duration of the attempt in milliseconds.' }),
+  error: z.string().nullable().meta({ description: 'Why the attempt failed; `null` when it succeeded.' }),
+  response: z.string().nullable().meta({ description: 'The first 4 KiB of the response; `null` when there was no response.' }),
 });
 
 export const deliverySchema = z
@@ -22,7 +22,8 @@ export const deliverySchema = z
     status: deliveryStatus,
     attempts: z.array(attemptSchema),
     nextAttemptAt: timestamp.nullable().meta({
-      description: 'Null when it has ended. A failing or disabled endpoint may make it wait longer.',
+      description:
+        'When the next attempt is due; `null` when the delivery has ended. While the endpoint fails or the webhook is disabled, the attempt may be made later.',
     }),
     createdAt: timestamp,
   })

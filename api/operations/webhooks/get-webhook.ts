@@ -5,7 +5,7 @@ export const getWebhook = defineOperation({
   method: 'GET',
   path: '/webhooks/:webhookId',
   operationId: 'webhooks.get',
-  summary: 'Get a webhook with its secret',
+  summary: 'Get a webhook, including its unmasked secret',
   tag: 'webhooks',
   auth: 'account',
   audit: 'none',

@@ -11,7 +11,7 @@ export const listDeliveries = defineOperation({
   method: 'GET',
   path: '/webhooks/:webhookId/deliveries',
   operationId: 'webhooks.deliveries.list',
-  summary: 'List the deliveries of a webhook with their attempts, the newest first',
+  summary: 'List the deliveries of a webhook with their attempts, newest first',
   tag: 'webhooks',
   auth: 'account',
   audit: 'none',

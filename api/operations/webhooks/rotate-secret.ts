@@ -11,9 +11,9 @@ export const rotateSecret = defineOperation({
   method: 'POST',
   path: '/webhooks/:webhookId/rotate-secret',
   operationId: 'webhooks.rotateSecret',
-  summary: 'Give a webhook a new secret',
+  summary: 'Rotate the secret of a webhook',
   description:
-    '`X-Thermidora-Signature` is made with the new secret at once. For 24 hours `X-Thermidora-Signature-Previous` is made with the old one, and `webhook-signature` holds both.',
+    '`X-Thermidora-Signature` uses the new secret from now on. For 24 hours, `X-Thermidora-Signature-Previous` uses the old secret, and `webhook-signature` contains both signatures.',
   tag: 'webhooks',
   auth: 'account',
   audit: 'webhooks.rotateSecret',

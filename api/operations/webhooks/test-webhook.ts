@@ -11,7 +11,7 @@ export const testWebhook = defineOperation({
   path: '/webhooks/:webhookId/test',
   operationId: 'webhooks.test',
   summary: 'Send a test event',
-  description: 'It is sent once, also when the webhook is disabled. The list of deliveries shows how it went.',
+  description: 'The test event is sent once, also while the webhook is disabled. The list of deliveries shows the result.',
   tag: 'webhooks',
   auth: 'account',
   audit: 'webhooks.test',

@@ -14,16 +14,17 @@ import {
 
 /** It is refused rather than ignored, so that nobody believes that it was changed. */
 const immutable = z
-  .never({ error: 'What a webhook is for cannot be changed. Create a new one instead.' })
+  .never({ error: 'The scope of a webhook cannot be changed. Create a new webhook instead.' })
   .optional()
-  .meta({ description: 'Cannot be changed.' });
+  .meta({ description: 'The scope of a webhook cannot be changed after creation.' });
 
 export const updateWebhook = defineOperation({
   method: 'PATCH',
   path: '/webhooks/:webhookId',
   operationId: 'webhooks.update',
-  summary: 'Enable, disable or change a webhook',
-  description: 'While it is disabled nothing new is queued. What waited is sent when it is enabled.',
+  summary: 'Enable, disable or update a webhook',
+  description:
+    'While a webhook is disabled, new events are not queued for it. Deliveries that were already waiting are sent when the webhook is enabled again.',
   tag: 'webhooks',
   auth: 'account',
   audit: 'webhooks.update',

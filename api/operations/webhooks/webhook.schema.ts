@@ -21,17 +21,17 @@ export const urlField = z
   .string()
   .transform(usedUrl)
   .meta({
-    description: 'https, without a user name, at most 2,048 characters, the address of a public host.',
+    description: 'The URL that receives the events: https, a public host, no user name or password, at most 2,048 characters.',
     example: 'https://example.com/webhook',
     override: { format: 'uri', maxLength: 2_048 },
   });
 
 export const eventsField = z
   .array(z.enum(SUBSCRIBABLE))
-  .min(1, 'Name at least one event.')
+  .min(1, 'Give at least one event type.')
   .transform((events) => [...new Set(events)])
   .meta({
-    description: '`*` stands for cron.completed, agent.message and agent.error.',
+    description: 'The event types to send. `*` stands for `cron.completed`, `agent.message` and `agent.error`.',
     example: ['cron.completed', 'agent.message'],
   });
 
@@ -42,16 +42,22 @@ export const webhookSchema = z
     webhookId: idField('wh'),
     url: z.string(),
     events: z.array(z.enum(SUBSCRIBABLE)),
-    instanceId: idField('inst').nullable().meta({ description: 'Only events of this instance; null: of all.' }),
-    agentId: idField('agt').nullable().meta({ description: 'Only events of this agent.' }),
+    instanceId: idField('inst').nullable().meta({ description: 'The instance whose events are sent; `null` for all instances.' }),
+    agentId: idField('agt').nullable().meta({ description: 'The agent whose events are sent; `null` for all agents.' }),
     description: z.string().nullable(),
-    secret: z.string().meta({ description: 'Signs the deliveries.', example: 'whsec_****Zz8=' }),
+    secret: z.string().meta({
+      description:
+        'The key that signs the deliveries. Only creation, `GET /webhooks/:webhookId` and rotation return it unmasked.',
+      example: 'whsec_****Zz8=',
+    }),
     enabled: z.boolean(),
-    disabledReason: z
-      .enum(['gone', 'failing'])
-      .nullable()
-      .meta({ description: 'Why it was disabled by itself: it answered 410, or failed for five days.' }),
-    failingSince: timestamp.nullable().meta({ description: 'The first of the failures since its last success.' }),
+    disabledReason: z.enum(['gone', 'failing']).nullable().meta({
+      description:
+        'Why the webhook was disabled automatically: `gone` after a 410 response, `failing` after five days of failures; `null` otherwise.',
+    }),
+    failingSince: timestamp.nullable().meta({
+      description: 'When the first attempt failed since the last success; `null` when no attempt has failed since then.',
+    }),
     createdAt: timestamp,
   })
   .meta({ id: 'Webhook' });
@@ -88,6 +94,6 @@ export async function requireTarget(url: string | undefined, { config }: Pick<De
   const options = { allowPrivate: config.WEBHOOK_ALLOW_PRIVATE, lookup: createDnsLookup(), timeoutMs: DNS_MS };
   const problem = await resolvedTargetProblem(url, options);
   if (problem === null) return;
-  const message = `It ${problem}`;
+  const message = `The URL ${problem}`;
   throw invalidRequest([{ path: 'url', message }]);
 }

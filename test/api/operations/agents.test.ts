@@ -43,7 +43,7 @@ describe('agents.create', () => {
       const answers = await Promise.all(Array.from({ length: 6 }, (_, index) => create(`agent-${index}`)));
       expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 201, 201, 409, 409, 409]);
       const [made, refused] = [201, 409].map((wanted) => answers.find(({ status }) => status === wanted)?.body);
-      expect(refused.error.message).toBe('An instance has at most 3 agents. Delete one first.');
+      expect(refused.error.message).toBe('An instance can have at most 3 agents. Delete an agent first.');
       await owner.ok('DELETE', `${path}/${made.agentId}`);
       expect((await create('another')).status).toBe(201);
     } finally {

@@ -50,6 +50,6 @@ describe('instances.logs', () => {
     await account.ok('POST', `/instances/${instanceId}/secrets`, { secrets });
     const { status, body } = await account.call('GET', `/instances/${instanceId}/logs`);
     expect([status, body.error.code, body.error.retryable]).toEqual([503, 'unavailable', false]);
-    expect(body.error.message).toContain('The secrets of this instance have too many lines');
+    expect(body.error.message).toContain('the secrets of this instance have too many lines');
   });
 });

@@ -240,7 +240,7 @@ describe('webhooks.deliveries.list', () => {
     await api.sql(
       `with ended as (update webhook_deliveries set status = 'failed', next_attempt_at = null, attempts = 1 where event_id = ? returning id)
        insert into webhook_attempts (delivery_id, number, at, status_code, duration_ms, error, response)
-       select id, 1, now(), 500, 12, 'The endpoint answered 500.', 'oops' from ended returning number`,
+       select id, 1, now(), 500, 12, 'The endpoint responded with status 500.', 'oops' from ended returning number`,
       [eventIds[0]],
     );
     const { deliveries } = await owner.ok('GET', `/webhooks/${webhookId}/deliveries?status=failed`);
