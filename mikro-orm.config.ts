@@ -1,5 +1,5 @@
 import { ormConfig } from './database/orm-config.ts';
-import { settingsSchema } from './lib/config.ts';
+import { settingsSchema } from './lib/settings/config.ts';
 
 const { DATABASE_URL } = settingsSchema.pick({ DATABASE_URL: true }).parse(process.env);
 

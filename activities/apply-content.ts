@@ -1,5 +1,5 @@
-import { loadGatewayContent, markContentApplied } from '../database/queries/gateway-content.ts';
-import { noteInstance } from '../database/queries/note-instance.ts';
+import { loadGatewayContent, markContentApplied } from '../database/content/gateway-content.ts';
+import { noteInstance } from '../database/instances/note-instance.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';

@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { findSettled, remedyContent } from '../database/queries/content-drift.ts';
-import type { SettledInstance } from '../database/queries/content-drift.ts';
-import { loadGatewayContent } from '../database/queries/gateway-content.ts';
-import type { GatewayContentRows } from '../database/queries/gateway-content.ts';
+import { findSettled, remedyContent } from '../database/content/content-drift.ts';
+import type { SettledInstance } from '../database/content/content-drift.ts';
+import { loadGatewayContent } from '../database/content/gateway-content.ts';
+import type { GatewayContentRows } from '../database/content/gateway-content.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
-import { secretNames } from '../runtime/openclaw/secret-store.ts';
-import { hasSkills, readSkills } from '../runtime/openclaw/skill-liveness.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import { secretNames } from '../runtime/openclaw/content/secret-store.ts';
+import { hasSkills, readSkills } from '../runtime/openclaw/content/skill-liveness.ts';
 import { wantedSkills } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
 

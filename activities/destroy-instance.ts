@@ -1,5 +1,5 @@
-import { finishDestroy, removeInstanceData } from '../database/queries/remove-instance.ts';
-import { proveEnd } from '../database/queries/intervals.ts';
+import { finishDestroy, removeInstanceData } from '../database/instances/remove-instance.ts';
+import { proveEnd } from '../database/billing/intervals.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';

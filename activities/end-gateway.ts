@@ -1,5 +1,5 @@
-import { releaseGateway } from '../database/queries/finish-stop.ts';
-import type { GatewaySight } from '../database/queries/finish-stop.ts';
+import { releaseGateway } from '../database/instances/finish-stop.ts';
+import type { GatewaySight } from '../database/instances/finish-stop.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { orOvertaken } from './run-step.ts';
 import type { Attempt } from './run-step.ts';

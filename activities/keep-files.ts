@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findKeptPaths, keepSeenFiles } from '../database/queries/seen-files.ts';
+import { findKeptPaths, keepSeenFiles } from '../database/content/seen-files.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { SHOWN_FILES } from '../domain/workspace-files.ts';
-import { readWorkspace } from '../runtime/openclaw/workspace-files.ts';
+import { readWorkspace } from '../runtime/openclaw/content/workspace-files.ts';
 import type { Attempt } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { ContentSecret } from '../database/queries/gateway-content.ts';
+import type { ContentSecret } from '../database/content/gateway-content.ts';
 import { secretPlace } from '../database/secret-place.ts';
-import { createEncryption } from '../lib/encryption.ts';
+import { createEncryption } from '../lib/crypto/encryption.ts';
 
 interface Sealed {
   instanceId: string;

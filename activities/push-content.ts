@@ -5,14 +5,14 @@ import {
   markAgentsRemoved,
   markFilesApplied,
   markSkillsActive,
-} from '../database/queries/gateway-content.ts';
-import type { ContentFile, GatewayContentRows } from '../database/queries/gateway-content.ts';
+} from '../database/content/gateway-content.ts';
+import type { ContentFile, GatewayContentRows } from '../database/content/gateway-content.ts';
 import { InstanceDiskFullError, UnsafePathError } from '../runtime/driver.ts';
-import { isPersonaFile, setAgentFile } from '../runtime/openclaw/agent-files.ts';
-import { waitForAgents } from '../runtime/openclaw/agent-liveness.ts';
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
-import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
-import { waitForSkills } from '../runtime/openclaw/skill-liveness.ts';
+import { isPersonaFile, setAgentFile } from '../runtime/openclaw/content/agent-files.ts';
+import { waitForAgents } from '../runtime/openclaw/content/agent-liveness.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/wire/gateway-errors.ts';
+import { waitForSkills } from '../runtime/openclaw/content/skill-liveness.ts';
 import { endTurns } from '../turns/end-turns.ts';
 import { cancelledEnd } from '../turns/turn-end.ts';
 import { activeToken } from './gateway-spec.ts';

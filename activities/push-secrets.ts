@@ -1,6 +1,6 @@
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
-import { syncSecrets } from '../runtime/openclaw/secret-store.ts';
-import { BulkWriter } from '../runtime/openclaw/write-limit.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import { syncSecrets } from '../runtime/openclaw/content/secret-store.ts';
+import { BulkWriter } from '../runtime/openclaw/wire/write-limit.ts';
 import type { Attempt } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 

@@ -1,5 +1,5 @@
-import { findLifecycle, findPowerGeneration } from '../database/queries/find-lifecycle.ts';
-import { takeSlot } from '../database/queries/slots.ts';
+import { findLifecycle, findPowerGeneration } from '../database/instances/find-lifecycle.ts';
+import { takeSlot } from '../database/instances/slots.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { nextStep } from '../domain/lifecycle.ts';
 import type { Step } from '../domain/lifecycle.ts';

@@ -1,5 +1,5 @@
-import { enterError, giveUpContent, recordFailedChange, recordFailedStart } from '../database/queries/record-step-failure.ts';
-import type { WorkingStep } from '../database/queries/begin-step.ts';
+import { enterError, giveUpContent, recordFailedChange, recordFailedStart } from '../database/instances/record-step-failure.ts';
+import type { WorkingStep } from '../database/instances/begin-step.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure } from '../domain/failures.ts';
 import { Context } from '@temporalio/activity';

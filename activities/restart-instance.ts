@@ -1,4 +1,4 @@
-import { noteGatewayGone } from '../database/queries/finish-stop.ts';
+import { noteGatewayGone } from '../database/instances/finish-stop.ts';
 import { handOverTurns } from '../turns/end-turns.ts';
 import { drainTurns } from './drain-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';

@@ -1,7 +1,7 @@
 import { Context } from '@temporalio/activity';
-import { beginStep, markStep } from '../database/queries/begin-step.ts';
-import type { BegunStep, WorkingStep } from '../database/queries/begin-step.ts';
-import { findLifecycle, findRuntimeId } from '../database/queries/find-lifecycle.ts';
+import { beginStep, markStep } from '../database/instances/begin-step.ts';
+import type { BegunStep, WorkingStep } from '../database/instances/begin-step.ts';
+import { findLifecycle, findRuntimeId } from '../database/instances/find-lifecycle.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure, StepInterruption } from '../domain/failures.ts';
 import { StaleEpochError } from '../runtime/driver.ts';

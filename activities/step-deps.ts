@@ -1,7 +1,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { MakeId } from '../domain/ids.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { Config } from '../lib/config.ts';
+import type { Clock } from '../lib/async/clock.ts';
+import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { MachineLoad } from '../lib/machine-load.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';

@@ -2,11 +2,11 @@ import { ApplicationFailure } from '@temporalio/common';
 import { isDatabaseAway } from '../database/failure-kind.ts';
 import type { StepFailure, StepInterruption } from '../domain/failures.ts';
 import { InstanceDiskFullError, StaleEpochError } from '../runtime/driver.ts';
-import { AgentsNotLiveError } from '../runtime/openclaw/agent-liveness.ts';
-import { GatewayConnectError, GatewayFloodError, GatewayRequestError } from '../runtime/openclaw/gateway-errors.ts';
-import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/readiness.ts';
-import { GatewayBrokenError } from '../runtime/openclaw/turn-proof.ts';
-import { StorageError } from '../runtime/process/storage-error.ts';
+import { AgentsNotLiveError } from '../runtime/openclaw/content/agent-liveness.ts';
+import { GatewayConnectError, GatewayFloodError, GatewayRequestError } from '../runtime/openclaw/wire/gateway-errors.ts';
+import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/wire/readiness.ts';
+import { GatewayBrokenError } from '../runtime/openclaw/conversation/turn-proof.ts';
+import { StorageError } from '../runtime/host/storage-error.ts';
 
 /** Another gateway process was found not to mend it. */
 export class GivenUpError extends Error {

@@ -1,5 +1,5 @@
-import { finishStop } from '../database/queries/finish-stop.ts';
-import type { GatewaySight } from '../database/queries/finish-stop.ts';
+import { finishStop } from '../database/instances/finish-stop.ts';
+import type { GatewaySight } from '../database/instances/finish-stop.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { abortTurns } from './abort-turns.ts';

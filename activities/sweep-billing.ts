@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { readDatabaseClock } from '../database/queries/billing/account-money.ts';
-import { debitDue } from '../database/queries/billing/debit-due.ts';
-import { listExhausted, stopExhausted } from '../database/queries/billing/stop-exhausted.ts';
-import { settleLeftCalls } from '../database/queries/settle-left-calls.ts';
-import { listLow, warnLow } from '../database/queries/billing/warn-low.ts';
+import { readDatabaseClock } from '../database/billing/account-money.ts';
+import { debitDue } from '../database/billing/debit-due.ts';
+import { listExhausted, stopExhausted } from '../database/billing/stop-exhausted.ts';
+import { settleLeftCalls } from '../database/billing/settle-left-calls.ts';
+import { listLow, warnLow } from '../database/billing/warn-low.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { runQuery } from './run-step.ts';

@@ -1,8 +1,8 @@
 import { Context } from '@temporalio/activity';
-import { findDrift, findRunning, noteLostGateway, tidyUp } from '../database/queries/find-drift.ts';
-import { addUpStoredBytes } from '../database/queries/stored-bytes.ts';
-import { wakeQueued } from '../database/queries/slots.ts';
-import { wakeInstance } from '../database/queries/wake-instance.ts';
+import { findDrift, findRunning, noteLostGateway, tidyUp } from '../database/instances/find-drift.ts';
+import { addUpStoredBytes } from '../database/accounts/stored-bytes.ts';
+import { wakeQueued } from '../database/instances/slots.ts';
+import { wakeInstance } from '../database/instances/wake-instance.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
 import { mendContent } from './content-drift.ts';

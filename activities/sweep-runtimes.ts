@@ -1,6 +1,6 @@
-import { findOwners } from '../database/queries/find-drift.ts';
-import type { FoundUnowned } from '../database/queries/unowned-runtimes.ts';
-import { askToDeleteOld, findAskedToDelete, noteUnowned, raiseTombstone } from '../database/queries/unowned-runtimes.ts';
+import { findOwners } from '../database/instances/find-drift.ts';
+import type { FoundUnowned } from '../database/stores/unowned-runtimes.ts';
+import { askToDeleteOld, findAskedToDelete, noteUnowned, raiseTombstone } from '../database/stores/unowned-runtimes.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
 import type { StepDeps } from './step-deps.ts';

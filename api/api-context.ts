@@ -1,6 +1,6 @@
 import type Koa from 'koa';
-import type { Actor } from './actor.ts';
-import type { Operation } from './define-operation.ts';
+import type { Actor } from './security/actor.ts';
+import type { Operation } from './contract/define-operation.ts';
 
 /** What the middlewares of one request tell each other. */
 export interface ApiState {

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { changeLifecycle } from '../database/queries/change-lifecycle.ts';
-import { readLifecycle } from '../database/queries/find-lifecycle.ts';
+import { changeLifecycle } from '../database/instances/change-lifecycle.ts';
+import { readLifecycle } from '../database/instances/find-lifecycle.ts';
 import { AppError } from '../domain/errors.ts';
 
 /**

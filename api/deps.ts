@@ -1,17 +1,17 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Notifications } from '../database/notifications.ts';
 import type { MakeId, RandomBytes } from '../domain/ids.ts';
-import type { Background } from '../lib/background.ts';
-import type { Clock } from '../lib/clock.ts';
-import type { ConfigOf } from '../lib/config.ts';
+import type { Background } from '../lib/async/background.ts';
+import type { Clock } from '../lib/async/clock.ts';
+import type { ConfigOf } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
-import type { Mail } from '../lib/mail.ts';
+import type { Mail } from '../lib/net/mail.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import type { SkillCatalogue } from '../runtime/openclaw/skill-catalogue.ts';
+import type { SkillCatalogue } from '../runtime/openclaw/content/skill-catalogue.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnSender } from '../turns/turn-sender.ts';
-import type { LoginCodes } from './login-code.ts';
-import type { Tokens } from './tokens.ts';
+import type { LoginCodes } from './security/login-code.ts';
+import type { Tokens } from './security/tokens.ts';
 
 /** What the operations work with. `main.ts` builds it, and a test builds it with its own clock. */
 export interface Deps {

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
-import { startHttpServer } from './http-server.ts';
-import type { HttpServer } from './http-server.ts';
+import { startHttpServer } from './net/http-server.ts';
+import type { HttpServer } from './net/http-server.ts';
 
 /** A registry of this process's metrics, with those of Node itself (memory, event loop, garbage collection). */
 export function createMetrics(processName: string): Registry {

@@ -1,7 +1,7 @@
 import { access, constants, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../lib/errno.ts';
-import { withLock } from '../lib/file-lock.ts';
+import { withLock } from '../lib/async/file-lock.ts';
 
 /** Longer than another start takes to build them on a slow machine. */
 const LOCK_MS = 20 * 60_000;

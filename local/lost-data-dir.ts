@@ -1,7 +1,7 @@
 import { join } from 'node:path';
-import { givenSettings } from '../lib/config.ts';
+import { givenSettings } from '../lib/settings/config.ts';
 import { readDataDirMark, runtimesIn } from '../runtime/data-dir-mark.ts';
-import { exists } from '../runtime/process/missing-files.ts';
+import { exists } from '../runtime/host/missing-files.ts';
 import { readMarkOf } from '../stores/read-mark-of.ts';
 import type { Place } from './place.ts';
 import { reachDatabase } from './reach-database.ts';

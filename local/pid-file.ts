@@ -1,8 +1,8 @@
 import { readFile, rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno } from '../lib/errno.ts';
-import { isAlive, killPid, signalProcess } from '../runtime/process/process-identity.ts';
-import type { ProcessIdentity } from '../runtime/process/process-identity.ts';
+import { isAlive, killPid, signalProcess } from '../runtime/host/process-identity.ts';
+import type { ProcessIdentity } from '../runtime/host/process-identity.ts';
 
 const POLL_MS = 50;
 const KILL_MS = 10_000;

@@ -2,8 +2,8 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { isErrno } from '../lib/errno.ts';
-import { LockError, withLock } from '../lib/file-lock.ts';
-import { replaceFile } from '../runtime/process/replace-file.ts';
+import { LockError, withLock } from '../lib/async/file-lock.ts';
+import { replaceFile } from '../runtime/host/replace-file.ts';
 import { Refusal } from './refusal.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { z } from 'zod';
-import type { Config } from '../lib/config.ts';
+import type { Config } from '../lib/settings/config.ts';
 import { isErrno } from '../lib/errno.ts';
-import { replaceFile } from '../runtime/process/replace-file.ts';
+import { replaceFile } from '../runtime/host/replace-file.ts';
 import { Refusal } from './refusal.ts';
 
 const LOOPBACK = '127.0.0.1';

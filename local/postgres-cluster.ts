@@ -4,7 +4,7 @@ import { mkdtemp, readFile, readdir, realpath, rename, rm, stat, symlink, writeF
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { isErrno } from '../lib/errno.ts';
-import { replaceFile } from '../runtime/process/replace-file.ts';
+import { replaceFile } from '../runtime/host/replace-file.ts';
 import { PostgresError } from './postgres-account.ts';
 import type { PostgresAccount } from './postgres-account.ts';
 

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { createTemporalProbe } from '../api/probe-temporal.ts';
-import type { Config } from '../lib/config.ts';
+import { createTemporalProbe } from '../api/observe/probe-temporal.ts';
+import type { Config } from '../lib/settings/config.ts';
 import type { Leftover } from './pid-file.ts';
 import type { Place } from './place.ts';
 import { WORKER_METRICS_OFFSET } from './ports.ts';

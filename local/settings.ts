@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { givenSettings, loadConfig } from '../lib/config.ts';
-import type { Config } from '../lib/config.ts';
+import { givenSettings, loadConfig } from '../lib/settings/config.ts';
+import type { Config } from '../lib/settings/config.ts';
 import { isErrno } from '../lib/errno.ts';
-import { replaceFile } from '../runtime/process/replace-file.ts';
+import { replaceFile } from '../runtime/host/replace-file.ts';
 import type { Place } from './place.ts';
 
 /** Stands for what is not known before PostgreSQL and Temporal run, so that all else can be checked first. */

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { createTemporalProbe } from '../api/probe-temporal.ts';
+import { createTemporalProbe } from '../api/observe/probe-temporal.ts';
 import { migrate } from '../database/migrate.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
 import { driverWarnings } from '../runtime/create-driver.ts';
-import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';
+import { ensureOpenClaw } from '../runtime/openclaw/install/installation.ts';
 import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { allOrAbort } from './all-or-abort.ts';
 import { checkDisk } from './disk.ts';

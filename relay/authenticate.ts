@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { verifyRelayToken } from '../runtime/openclaw/tokens.ts';
+import { verifyRelayToken } from '../runtime/openclaw/install/tokens.ts';
 import type { RelayDeps } from './relay-deps.ts';
 import { RelayError } from './relay-error.ts';
 import type { RelayAgent } from './store.ts';

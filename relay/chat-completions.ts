@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
-import type { Share } from '../lib/shares.ts';
+import type { Share } from '../lib/async/shares.ts';
 import { allowedFields, tokenLimitOf } from './allowed-fields.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from 'node:http';
 import rawBody from 'raw-body';
 import { z } from 'zod';
-import { jsonLimitProblem } from '../lib/json-limits.ts';
-import { createShares } from '../lib/shares.ts';
-import type { Share, Shares } from '../lib/shares.ts';
+import { jsonLimitProblem } from '../lib/text/json-limits.ts';
+import { createShares } from '../lib/async/shares.ts';
+import type { Share, Shares } from '../lib/async/shares.ts';
 import { RelayError } from './relay-error.ts';
 
 const MEBIBYTE = 1024 ** 2;

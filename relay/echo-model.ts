@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
-import { spokenText } from '../runtime/openclaw/spoken-text.ts';
+import { spokenText } from '../runtime/openclaw/conversation/spoken-text.ts';
 import type { ChatRequest } from './chat-request.ts';
 import type { ModelProvider } from './model-provider.ts';
 

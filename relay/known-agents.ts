@@ -1,5 +1,5 @@
-import type { Clock } from '../lib/clock.ts';
-import type { TokenHolder } from '../runtime/openclaw/tokens.ts';
+import type { Clock } from '../lib/async/clock.ts';
+import type { TokenHolder } from '../runtime/openclaw/install/tokens.ts';
 import type { RelayAgent, RelayStore } from './store.ts';
 
 const KEPT_MS = 5_000;

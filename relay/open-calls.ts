@@ -1,4 +1,4 @@
-import { createCallSlots, NoSlotError } from '../lib/call-slots.ts';
+import { createCallSlots, NoSlotError } from '../lib/async/call-slots.ts';
 import { RelayError } from './relay-error.ts';
 
 const PATIENCE_MS = 30_000;

@@ -1,8 +1,8 @@
-import type { Clock } from '../lib/clock.ts';
-import type { Config } from '../lib/config.ts';
+import type { Clock } from '../lib/async/clock.ts';
+import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
-import type { Shares } from '../lib/shares.ts';
-import type { MasterKey, TokenHolder } from '../runtime/openclaw/tokens.ts';
+import type { Shares } from '../lib/async/shares.ts';
+import type { MasterKey, TokenHolder } from '../runtime/openclaw/install/tokens.ts';
 import type { ModelProvider } from './model-provider.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { RelayMetrics } from './relay-metrics.ts';

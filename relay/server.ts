@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Background } from '../lib/background.ts';
-import { remembered } from '../lib/remembered.ts';
+import type { Background } from '../lib/async/background.ts';
+import { remembered } from '../lib/async/remembered.ts';
 import { completeChat } from './chat-completions.ts';
 import { listModels } from './models-list.ts';
 import type { RelayDeps } from './relay-deps.ts';

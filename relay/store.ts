@@ -1,6 +1,6 @@
 import { Pool } from 'pg';
 import { z } from 'zod';
-import type { Canaries } from '../lib/key-canary.ts';
+import type { Canaries } from '../lib/crypto/key-canary.ts';
 import type { Log } from '../lib/log.ts';
 
 /** An agent that exists, and whom it belongs to. */

@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Log } from '../lib/log.ts';
-import { post } from '../lib/post.ts';
+import { post } from '../lib/net/post.ts';
 import { boundedBody } from './bounded-body.ts';
 import type { ChatRequest } from './chat-request.ts';
 import type { ModelProvider } from './model-provider.ts';

@@ -1,15 +1,15 @@
 import { join } from 'node:path';
-import type { Config } from '../lib/config.ts';
-import { defaultMaxRunning } from '../lib/max-running.ts';
+import type { Config } from '../lib/settings/config.ts';
+import { defaultMaxRunning } from '../lib/settings/max-running.ts';
 import { DockerDriver } from './docker/docker-driver.ts';
 import { imageName } from './docker/image.ts';
 import { IMAGE_PROGRAMS } from './docker/image-programs.ts';
 import type { RuntimeDriver } from './driver.ts';
-import { packageDirOf } from './openclaw/installation.ts';
-import type { OpenClawInstallation } from './openclaw/installation.ts';
-import type { SkillHost } from './openclaw/skill-catalogue.ts';
-import { programPath } from './process/gateway-environment.ts';
-import type { GatewayProgram } from './process/gateway-environment.ts';
+import { packageDirOf } from './openclaw/install/installation.ts';
+import type { OpenClawInstallation } from './openclaw/install/installation.ts';
+import type { SkillHost } from './openclaw/content/skill-catalogue.ts';
+import { programPath } from './host/gateway-environment.ts';
+import type { GatewayProgram } from './host/gateway-environment.ts';
 import { ProcessDriver } from './process/process-driver.ts';
 
 const PUBLIC_RESOLVERS = ['1.1.1.1', '8.8.8.8'];

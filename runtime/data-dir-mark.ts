@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { namesIn, textOf } from './process/missing-files.ts';
-import { replaceFile } from './process/replace-file.ts';
-import { isRuntimeId, runtimesDirOf } from './process/runtime-layout.ts';
+import { namesIn, textOf } from './host/missing-files.ts';
+import { replaceFile } from './host/replace-file.ts';
+import { isRuntimeId, runtimesDirOf } from './host/runtime-layout.ts';
 
 const markSchema = z.object({
   id: z.string().min(1),

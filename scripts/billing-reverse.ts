@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createOrm } from '../database/orm.ts';
-import { readDatabaseClock } from '../database/queries/billing/account-money.ts';
-import { reverseLine } from '../database/queries/billing/reverse-line.ts';
+import { readDatabaseClock } from '../database/billing/account-money.ts';
+import { reverseLine } from '../database/billing/reverse-line.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { AppError } from '../domain/errors.ts';
 import { createIdMaker } from '../domain/ids.ts';

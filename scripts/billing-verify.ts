@@ -1,5 +1,5 @@
 import { createOrm } from '../database/orm.ts';
-import { verifyBilling } from '../database/queries/billing/verify-billing.ts';
+import { verifyBilling } from '../database/billing/verify-billing.ts';
 import { formatUsd } from '../domain/money.ts';
 import { databaseUrl } from './local-database.ts';
 

@@ -1,4 +1,4 @@
-import { loadConfigOf, settingsSchema } from '../lib/config.ts';
+import { loadConfigOf, settingsSchema } from '../lib/settings/config.ts';
 
 /** For health checks of containers: `check-health.ts api|worker|relay` ends with 0 when that part is ready. */
 const asked = { HOST: true, PORT: true, METRICS_HOST: true, METRICS_PORT: true, RELAY_HOST: true, RELAY_PORT: true } as const;

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createOrm } from '../database/orm.ts';
-import { rotateKeys } from '../database/queries/rotate-keys.ts';
-import { settingsSchema } from '../lib/config.ts';
-import { createEncryption } from '../lib/encryption.ts';
+import { rotateKeys } from '../database/content/rotate-keys.ts';
+import { settingsSchema } from '../lib/settings/config.ts';
+import { createEncryption } from '../lib/crypto/encryption.ts';
 
 // Encrypts what is at rest with the first of MASTER_KEYS. Put the new key before the old ones, restart every process,
 // run this, and then take the old keys away.

@@ -3,7 +3,7 @@ import { Client } from '@temporalio/client';
 import { grantRoles } from '../database/grant-roles.ts';
 import type { RoleUrls } from '../database/grant-roles.ts';
 import { migrate } from '../database/migrate.ts';
-import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/config.ts';
+import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/settings/config.ts';
 import { createLog } from '../lib/log.ts';
 import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { ensureTemporalSetup, updateSchedules } from '../worker/schedules.ts';

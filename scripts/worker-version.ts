@@ -1,5 +1,5 @@
 import { Client } from '@temporalio/client';
-import { loadConfigOf, settingsSchema } from '../lib/config.ts';
+import { loadConfigOf, settingsSchema } from '../lib/settings/config.ts';
 import { createLog } from '../lib/log.ts';
 import { openTemporalLink } from '../worker/temporal-link.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../worker/worker-versions.ts';

@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BASE_PATH } from '../api/base-path.ts';
-import { createOpenapi } from '../api/openapi.ts';
+import { BASE_PATH } from '../api/http/base-path.ts';
+import { createOpenapi } from '../api/contract/openapi.ts';
 import { operations } from '../api/operations/index.ts';
 import { breakingChanges } from './breaking-changes.ts';
 

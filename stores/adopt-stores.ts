@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { adoptDatabase, readMark } from '../database/queries/installation.ts';
+import { adoptDatabase, readMark } from '../database/stores/installation.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { sealCanaries } from '../lib/key-canary.ts';
-import type { Config } from '../lib/config.ts';
+import { sealCanaries } from '../lib/crypto/key-canary.ts';
+import type { Config } from '../lib/settings/config.ts';
 import { readDataDirMark, writeDataDirMark } from '../runtime/data-dir-mark.ts';
 import { installationsOfVolumes } from '../runtime/docker/installation-volumes.ts';
 import type { StoreSettings } from './check-stores.ts';

@@ -5,17 +5,17 @@ import {
   findSealedSamples,
   proveRelayKeys,
   readMark,
-} from '../database/queries/installation.ts';
-import type { DatabaseMark } from '../database/queries/installation.ts';
+} from '../database/stores/installation.ts';
+import type { DatabaseMark } from '../database/stores/installation.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { ConfigError } from '../lib/config.ts';
-import type { Config } from '../lib/config.ts';
-import { createEncryption } from '../lib/encryption.ts';
-import { refuseKeys, sealCanaries } from '../lib/key-canary.ts';
+import { ConfigError } from '../lib/settings/config.ts';
+import type { Config } from '../lib/settings/config.ts';
+import { createEncryption } from '../lib/crypto/encryption.ts';
+import { refuseKeys, sealCanaries } from '../lib/crypto/key-canary.ts';
 import { installationsOfVolumes } from '../runtime/docker/installation-volumes.ts';
 import { readDataDirMark, runtimesIn, writeDataDirMark } from '../runtime/data-dir-mark.ts';
 import type { DataDirMark } from '../runtime/data-dir-mark.ts';
-import { relayKeys } from '../runtime/openclaw/tokens.ts';
+import { relayKeys } from '../runtime/openclaw/install/tokens.ts';
 import { judgeStores } from './judge-stores.ts';
 import type { Verdict } from './judge-stores.ts';
 

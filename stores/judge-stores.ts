@@ -1,4 +1,4 @@
-import type { DatabaseMark } from '../database/queries/installation.ts';
+import type { DatabaseMark } from '../database/stores/installation.ts';
 
 /** What is known of a database and a DATA_DIR that a process was started with. */
 export interface Stores {

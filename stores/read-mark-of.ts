@@ -1,7 +1,7 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import { ormConfig } from '../database/orm-config.ts';
-import { readMark } from '../database/queries/installation.ts';
-import type { DatabaseMark } from '../database/queries/installation.ts';
+import { readMark } from '../database/stores/installation.ts';
+import type { DatabaseMark } from '../database/stores/installation.ts';
 
 /** What this database, which may be in any state, says of the installation that it belongs to. */
 export async function readMarkOf(databaseUrl: string): Promise<DatabaseMark> {

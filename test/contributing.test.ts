@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Operation } from '../api/define-operation.ts';
+import type { Operation } from '../api/contract/define-operation.ts';
 import { operations } from '../api/operations/index.ts';
 import { startApi } from './api/api-under-test.ts';
 import type { ApiUnderTest } from './api/api-under-test.ts';

@@ -53,7 +53,7 @@ test('images and the installation of OpenClaw run no script of a package, but th
   );
   for (const line of installs) expect(line).toMatch(/^npm (ci .*--ignore-scripts|rebuild openclaw )/);
   expect(installs.filter((line) => line.startsWith('npm ci'))).toHaveLength(3);
-  expect(read('runtime/openclaw/installation.ts')).toMatch(/\['ci', [^\]]*'--ignore-scripts'\]/);
+  expect(read('runtime/openclaw/install/installation.ts')).toMatch(/\['ci', [^\]]*'--ignore-scripts'\]/);
 });
 
 test('CI runs actions by their commit, whatever becomes of their tags', () => {

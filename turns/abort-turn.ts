@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { clearAbortDue, findAbortDue, listAbortDue } from '../database/queries/abort-due.ts';
-import type { AbortDue } from '../database/queries/abort-due.ts';
-import { abortTurn, sendTurn, turnKey } from '../runtime/openclaw/agent-turn.ts';
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
-import { readHistory } from '../runtime/openclaw/gateway-history.ts';
-import { decideRecovery, isHeldOpen, rerunAtWork, willRerun } from '../runtime/openclaw/recovery.ts';
-import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
+import { clearAbortDue, findAbortDue, listAbortDue } from '../database/messages/abort-due.ts';
+import type { AbortDue } from '../database/messages/abort-due.ts';
+import { abortTurn, sendTurn, turnKey } from '../runtime/openclaw/conversation/agent-turn.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import { readHistory } from '../runtime/openclaw/conversation/gateway-history.ts';
+import { decideRecovery, isHeldOpen, rerunAtWork, willRerun } from '../runtime/openclaw/conversation/recovery.ts';
+import { sessionKeyOf } from '../runtime/openclaw/conversation/session-key.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
 type AbortDeps = Pick<TurnDeps, 'orm' | 'turnTimeoutMs' | 'log'>;

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/queries/accept-turn.ts';
-import type { AgentGate } from '../database/queries/accept-turn.ts';
+import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/messages/accept-turn.ts';
+import type { AgentGate } from '../database/messages/accept-turn.ts';
 import { AppError } from '../domain/errors.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { MAX_WAITING_TURNS } from '../domain/turn.ts';

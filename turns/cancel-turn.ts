@@ -1,4 +1,4 @@
-import { findAbortDue } from '../database/queries/abort-due.ts';
+import { findAbortDue } from '../database/messages/abort-due.ts';
 import { AppError } from '../domain/errors.ts';
 import { abortEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';

@@ -9,18 +9,18 @@ import {
   noteCronRemoved,
   noteCronRunsRead,
   noteCronsGone,
-} from '../database/queries/crons.ts';
-import { cronOccurrence, recordCronRun } from '../database/queries/record-cron-run.ts';
-import type { CronResult } from '../database/queries/record-cron-run.ts';
+} from '../database/crons/crons.ts';
+import { cronOccurrence, recordCronRun } from '../database/crons/record-cron-run.ts';
+import type { CronResult } from '../database/crons/record-cron-run.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { RecentTexts } from '../lib/recent-texts.ts';
-import { cronPages, cronRunPages, removeCron } from '../runtime/openclaw/crons.ts';
-import type { CronJob, CronRun } from '../runtime/openclaw/crons.ts';
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
-import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/run-text.ts';
-import type { RunText } from '../runtime/openclaw/run-text.ts';
-import { withinWriteLimit } from '../runtime/openclaw/write-limit.ts';
-import { conversationIdOf } from '../runtime/openclaw/session-key.ts';
+import { RecentTexts } from '../lib/text/recent-texts.ts';
+import { cronPages, cronRunPages, removeCron } from '../runtime/openclaw/content/crons.ts';
+import type { CronJob, CronRun } from '../runtime/openclaw/content/crons.ts';
+import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
+import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/conversation/run-text.ts';
+import type { RunText } from '../runtime/openclaw/conversation/run-text.ts';
+import { withinWriteLimit } from '../runtime/openclaw/wire/write-limit.ts';
+import { conversationIdOf } from '../runtime/openclaw/conversation/session-key.ts';
 import { noteSeenCron } from './note-cron.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';

@@ -1,4 +1,4 @@
-import { Backoff } from '../lib/backoff.ts';
+import { Backoff } from '../lib/async/backoff.ts';
 
 interface Floods {
   pauses: Backoff;

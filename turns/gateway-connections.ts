@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import { deviceOf } from '../runtime/openclaw/device-identity.ts';
-import { connectGateway, GatewayConnectError, GatewayFloodError } from '../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
-import type { InflowLimits } from '../runtime/openclaw/inflow-budget.ts';
-import { gatewayToken } from '../runtime/openclaw/tokens.ts';
-import type { MasterKey } from '../runtime/openclaw/tokens.ts';
+import { deviceOf } from '../runtime/openclaw/wire/device-identity.ts';
+import { connectGateway, GatewayConnectError, GatewayFloodError } from '../runtime/openclaw/wire/gateway-client.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import type { InflowLimits } from '../runtime/openclaw/wire/inflow-budget.ts';
+import { gatewayToken } from '../runtime/openclaw/install/tokens.ts';
+import type { MasterKey } from '../runtime/openclaw/install/tokens.ts';
 import { FloodPauses } from './flood-pauses.ts';
 
 export interface GatewayConnections {

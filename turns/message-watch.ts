@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { findRecorded } from '../database/queries/crons.ts';
-import { messagesReadTo, noteMessagesRead, recordUnprompted, runOccurrence } from '../database/queries/record-unprompted.ts';
+import { findRecorded } from '../database/crons/crons.ts';
+import { messagesReadTo, noteMessagesRead, recordUnprompted, runOccurrence } from '../database/messages/record-unprompted.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
-import { readHistory } from '../runtime/openclaw/gateway-history.ts';
-import { conversationIdOf } from '../runtime/openclaw/session-key.ts';
-import { listSessionsSince, unpromptedRuns } from '../runtime/openclaw/unprompted-runs.ts';
+import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
+import { readHistory } from '../runtime/openclaw/conversation/gateway-history.ts';
+import { conversationIdOf } from '../runtime/openclaw/conversation/session-key.ts';
+import { listSessionsSince, unpromptedRuns } from '../runtime/openclaw/conversation/unprompted-runs.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
 

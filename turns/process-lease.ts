@@ -1,5 +1,5 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { deleteProcess, insertProcess, renewProcess } from '../database/queries/process-lease.ts';
+import { deleteProcess, insertProcess, renewProcess } from '../database/processes/process-lease.ts';
 import type { MakeId } from '../domain/ids.ts';
 import type { Log } from '../lib/log.ts';
 

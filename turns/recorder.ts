@@ -1,4 +1,4 @@
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
+import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
 import { TurnTasks } from './turn-tasks.ts';
 
 const READ_BACK = 'read back';

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDatabaseRefusal } from '../database/failure-kind.ts';
-import type { Claimant } from '../database/queries/claim-turn.ts';
-import { findPendingTurn } from '../database/queries/pending-turns.ts';
-import type { PendingTurn } from '../database/queries/pending-turns.ts';
-import { isClosedSession, messageIdOfKey, resultOfEvent } from '../runtime/openclaw/agent-turn.ts';
-import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/agent-turn.ts';
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/gateway-client.ts';
+import type { Claimant } from '../database/messages/claim-turn.ts';
+import { findPendingTurn } from '../database/messages/pending-turns.ts';
+import type { PendingTurn } from '../database/messages/pending-turns.ts';
+import { isClosedSession, messageIdOfKey, resultOfEvent } from '../runtime/openclaw/conversation/agent-turn.ts';
+import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/conversation/agent-turn.ts';
+import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import type { GatewayConnections } from './gateway-connections.ts';
 import { pauseAfter, reportFlood, reportRefusal, reportUnbegun } from './report-refusal.ts';

@@ -1,23 +1,23 @@
-import { findAbortDue, listAbortDue } from '../database/queries/abort-due.ts';
-import type { AbortDue } from '../database/queries/abort-due.ts';
-import { claimAttempt } from '../database/queries/claim-turn.ts';
-import type { Claimant } from '../database/queries/claim-turn.ts';
-import { listTurnsInFlight, listUnsentHeads } from '../database/queries/pending-turns.ts';
-import type { PendingTurn } from '../database/queries/pending-turns.ts';
-import { stampTurns } from '../database/queries/stamp-turns.ts';
+import { findAbortDue, listAbortDue } from '../database/messages/abort-due.ts';
+import type { AbortDue } from '../database/messages/abort-due.ts';
+import { claimAttempt } from '../database/messages/claim-turn.ts';
+import type { Claimant } from '../database/messages/claim-turn.ts';
+import { listTurnsInFlight, listUnsentHeads } from '../database/messages/pending-turns.ts';
+import type { PendingTurn } from '../database/messages/pending-turns.ts';
+import { stampTurns } from '../database/messages/stamp-turns.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { TurnEnd } from '../domain/turn.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
-import { turnKey } from '../runtime/openclaw/agent-turn.ts';
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
-import { readHistory } from '../runtime/openclaw/gateway-history.ts';
-import { decideRecovery, isHeldOpen } from '../runtime/openclaw/recovery.ts';
+import { turnKey } from '../runtime/openclaw/conversation/agent-turn.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import { readHistory } from '../runtime/openclaw/conversation/gateway-history.ts';
+import { decideRecovery, isHeldOpen } from '../runtime/openclaw/conversation/recovery.ts';
 import { takeUpEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
-import { sessionKeyOf } from '../runtime/openclaw/session-key.ts';
+import { sessionKeyOf } from '../runtime/openclaw/conversation/session-key.ts';
 
 export interface TakeUp {
   /** Connected to the gateway process that has just become ready. */

@@ -1,7 +1,7 @@
-import type { TurnView } from '../database/queries/find-turn.ts';
+import type { TurnView } from '../database/messages/find-turn.ts';
 import { AppError } from '../domain/errors.ts';
 import { MAX_CONTENT_BYTES } from '../domain/turn.ts';
-import { cutText } from '../lib/cut-text.ts';
+import { cutText } from '../lib/text/cut-text.ts';
 
 /** The text of one turn as this process hears it, for those who wait for it. */
 export class TurnFeed {

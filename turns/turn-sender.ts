@@ -1,17 +1,17 @@
 import type { Notifications } from '../database/notifications.ts';
-import { claimAttempt, findClaimedTurn } from '../database/queries/claim-turn.ts';
-import { getTurn } from '../database/queries/find-turn.ts';
-import type { TurnView } from '../database/queries/find-turn.ts';
-import { findPendingTurn, listEnded, listHeadsOf } from '../database/queries/pending-turns.ts';
+import { claimAttempt, findClaimedTurn } from '../database/messages/claim-turn.ts';
+import { getTurn } from '../database/messages/find-turn.ts';
+import type { TurnView } from '../database/messages/find-turn.ts';
+import { findPendingTurn, listEnded, listHeadsOf } from '../database/messages/pending-turns.ts';
 import { AppError } from '../domain/errors.ts';
 import type { GatewayConnections } from './gateway-connections.ts';
 import type { ProcessLease } from './process-lease.ts';
 import { SentTurn } from './sent-turn.ts';
-import type { PendingTurn } from '../database/queries/pending-turns.ts';
+import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { TurnFeed } from './turn-feed.ts';
 
-export type { TurnView } from '../database/queries/find-turn.ts';
+export type { TurnView } from '../database/messages/find-turn.ts';
 
 export interface FollowedTurn {
   /**

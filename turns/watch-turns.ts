@@ -1,8 +1,8 @@
 import type { Notifications } from '../database/notifications.ts';
-import { forgetRefusals } from '../database/queries/note-refusal.ts';
-import { listTurnDuties, takeOverTurns } from '../database/queries/watched-turns.ts';
-import type { WatchedInstance } from '../database/queries/watched-turns.ts';
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { forgetRefusals } from '../database/instances/note-refusal.ts';
+import { listTurnDuties, takeOverTurns } from '../database/messages/watched-turns.ts';
+import type { WatchedInstance } from '../database/messages/watched-turns.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
 import { CronWatch } from './cron-watch.ts';
 import { InstanceWatch } from './instance-watch.ts';
 import { MessageWatch } from './message-watch.ts';
@@ -10,7 +10,7 @@ import { reportFlood, reportNotReady } from './report-refusal.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 
-export type { WatchedInstance } from '../database/queries/watched-turns.ts';
+export type { WatchedInstance } from '../database/messages/watched-turns.ts';
 
 export interface TurnWatch {
   /** Follows the instance over this connection from now on, instead of the one before. */

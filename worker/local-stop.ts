@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { sightOf } from '../activities/stop-instance.ts';
-import { beginLocalStop } from '../database/queries/begin-local-stop.ts';
-import type { LocalStop } from '../database/queries/begin-local-stop.ts';
-import { releaseGateway } from '../database/queries/finish-stop.ts';
+import { beginLocalStop } from '../database/instances/begin-local-stop.ts';
+import type { LocalStop } from '../database/instances/begin-local-stop.ts';
+import { releaseGateway } from '../database/instances/finish-stop.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock } from '../lib/async/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { handOverTurns, runningTurns } from '../turns/end-turns.ts';

@@ -1,10 +1,10 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Client } from '@temporalio/client';
 import type { Notifications } from '../database/notifications.ts';
-import { claimOutbox, deleteOutbox, postponeOutbox } from '../database/queries/claim-outbox.ts';
-import type { OutboxRow } from '../database/queries/claim-outbox.ts';
+import { claimOutbox, deleteOutbox, postponeOutbox } from '../database/processes/claim-outbox.ts';
+import type { OutboxRow } from '../database/processes/claim-outbox.ts';
 import type { Log } from '../lib/log.ts';
-import { Backoff } from '../lib/backoff.ts';
+import { Backoff } from '../lib/async/backoff.ts';
 import { GRPC, grpcCodeOf } from './grpc-code.ts';
 import { startPoller } from './poller.ts';
 import { ensureTemporalSetup, updateSchedules } from './schedules.ts';

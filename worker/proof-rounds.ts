@@ -1,6 +1,6 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { databaseNow, proveAlive } from '../database/queries/prove-alive.ts';
-import type { LifeSign } from '../database/queries/prove-alive.ts';
+import { databaseNow, proveAlive } from '../database/processes/prove-alive.ts';
+import type { LifeSign } from '../database/processes/prove-alive.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { answersProbe } from './probe-gateway.ts';
 import type { HeldShards, ShardLeases } from './shard-leases.ts';

@@ -1,6 +1,6 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { giveBackShards, liveWorkers, renewShards, takeShards } from '../database/queries/shard-leases.ts';
-import type { ShardLease } from '../database/queries/shard-leases.ts';
+import { giveBackShards, liveWorkers, renewShards, takeShards } from '../database/processes/shard-leases.ts';
+import type { ShardLease } from '../database/processes/shard-leases.ts';
 import type { Log } from '../lib/log.ts';
 import { startPoller } from './poller.ts';
 import { SHARDS } from '../domain/shards.ts';

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
-import { startHttpServer } from '../lib/http-server.ts';
-import type { HttpServer } from '../lib/http-server.ts';
+import { startHttpServer } from '../lib/net/http-server.ts';
+import type { HttpServer } from '../lib/net/http-server.ts';
 import type { Log } from '../lib/log.ts';
 import type { Observed } from './worker-metrics.ts';
 

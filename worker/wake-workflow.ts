@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { SearchAttributeType, defineSearchAttributeKey } from '@temporalio/common';
-import type { OutboxRow } from '../database/queries/claim-outbox.ts';
+import type { OutboxRow } from '../database/processes/claim-outbox.ts';
 import { TASK_QUEUES } from '../domain/task-queues.ts';
 import type { TaskQueue } from '../domain/task-queues.ts';
 import {

@@ -1,9 +1,9 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Notifications } from '../database/notifications.ts';
-import { gatewaysToWatch } from '../database/queries/gateways-to-watch.ts';
-import { noteDeath } from '../database/queries/note-death.ts';
+import { gatewaysToWatch } from '../database/instances/gateways-to-watch.ts';
+import { noteDeath } from '../database/instances/note-death.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { Clock } from '../lib/clock.ts';
+import type { Clock } from '../lib/async/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { MachineLoad } from '../lib/machine-load.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { GatewayToWatch } from '../database/queries/gateways-to-watch.ts';
+import type { GatewayToWatch } from '../database/instances/gateways-to-watch.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import { GatewayFloodError } from '../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../runtime/openclaw/gateway-client.ts';
+import { GatewayFloodError } from '../runtime/openclaw/wire/gateway-client.ts';
+import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
 import { createSlownessMeter } from '../runtime/slowness.ts';
 import type { Slowness, SlownessDeps } from '../runtime/slowness.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnWatch } from '../turns/watch-turns.ts';
-import { Backoff } from '../lib/backoff.ts';
+import { Backoff } from '../lib/async/backoff.ts';
 import { Silence } from './silence.ts';
 import type { ProbeAnswer } from './silence.ts';
 

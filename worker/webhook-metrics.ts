@@ -1,7 +1,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { deliveryLag } from '../database/queries/delivery-lag.ts';
+import { deliveryLag } from '../database/webhooks/delivery-lag.ts';
 import type { AttemptOutcome } from '../domain/webhook-health.ts';
 import { askedOnce } from './asked-once.ts';
 

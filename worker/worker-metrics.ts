@@ -1,9 +1,9 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
-import { outboxLag } from '../database/queries/claim-outbox.ts';
-import { countStuck } from '../database/queries/count-stuck.ts';
-import { countUnowned } from '../database/queries/unowned-runtimes.ts';
+import { outboxLag } from '../database/processes/claim-outbox.ts';
+import { countStuck } from '../database/instances/count-stuck.ts';
+import { countUnowned } from '../database/stores/unowned-runtimes.ts';
 import { askedOnce } from './asked-once.ts';
 import type { ShardLeases } from './shard-leases.ts';
 import type { TemporalLink } from './temporal-link.ts';

@@ -1,10 +1,10 @@
-import type { DueDelivery, Endpoint } from '../../database/queries/find-due-deliveries.ts';
-import type { EndedAttempt } from '../../database/queries/record-attempts.ts';
+import type { DueDelivery, Endpoint } from '../../database/webhooks/find-due-deliveries.ts';
+import type { EndedAttempt } from '../../database/webhooks/record-attempts.ts';
 import { webhookPlace } from '../../database/webhook-place.ts';
 import { retryAfterMs, retryPauseMs } from '../../domain/retry-schedule.ts';
 import type { AttemptOutcome } from '../../domain/webhook-health.ts';
 import { isProbed } from '../../domain/webhook-health.ts';
-import { storableText } from '../../lib/storable-text.ts';
+import { storableText } from '../../lib/text/storable-text.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import { deliveryHeaders } from './delivery-headers.ts';
 import { explainFailure, explainStatus } from './explain-attempt.ts';

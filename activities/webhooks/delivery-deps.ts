@@ -3,11 +3,11 @@ import type { Notifications } from '../../database/notifications.ts';
 import type { MakeId } from '../../domain/ids.ts';
 import type { Random } from '../../domain/retry-schedule.ts';
 import type { AttemptOutcome } from '../../domain/webhook-health.ts';
-import type { Clock } from '../../lib/clock.ts';
-import type { Config } from '../../lib/config.ts';
-import type { Encryption } from '../../lib/encryption.ts';
+import type { Clock } from '../../lib/async/clock.ts';
+import type { Config } from '../../lib/settings/config.ts';
+import type { Encryption } from '../../lib/crypto/encryption.ts';
 import type { Log } from '../../lib/log.ts';
-import type { SafeFetch } from '../../lib/safe-fetch.ts';
+import type { SafeFetch } from '../../lib/net/safe-fetch.ts';
 
 /** What deliveries are made with. */
 export interface DeliveryDeps {

@@ -1,4 +1,4 @@
-import { signHex, signStandard } from '../../lib/signing-secret.ts';
+import { signHex, signStandard } from '../../lib/crypto/signing-secret.ts';
 
 interface SignedDelivery {
   webhookId: string;

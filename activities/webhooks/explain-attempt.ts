@@ -1,4 +1,4 @@
-import { UnsafeTargetError } from '../../lib/safe-lookup.ts';
+import { UnsafeTargetError } from '../../lib/net/safe-lookup.ts';
 
 const TLS_CODES = /^(CERT_|ERR_TLS_|ERR_SSL_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|HOSTNAME_MISMATCH)/;
 

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { findWaiting, handOverDrain, holdDrain, releaseDrain } from '../../database/queries/drain-webhook.ts';
-import { findDueDeliveries, findOldestDelivery } from '../../database/queries/find-due-deliveries.ts';
-import type { DueDelivery, Endpoint } from '../../database/queries/find-due-deliveries.ts';
-import { recordAttempts, recordHealth } from '../../database/queries/record-attempts.ts';
+import { findWaiting, handOverDrain, holdDrain, releaseDrain } from '../../database/webhooks/drain-webhook.ts';
+import { findDueDeliveries, findOldestDelivery } from '../../database/webhooks/find-due-deliveries.ts';
+import type { DueDelivery, Endpoint } from '../../database/webhooks/find-due-deliveries.ts';
+import { recordAttempts, recordHealth } from '../../database/webhooks/record-attempts.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { isProbed } from '../../domain/webhook-health.ts';
 import { attemptDelivery } from './attempt-delivery.ts';

@@ -1,19 +1,19 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { removeOldCalls } from '../../database/queries/idempotency.ts';
-import { removeOldWindows } from '../../database/queries/rate-windows.ts';
+import { removeOldCalls } from '../../database/accounts/idempotency.ts';
+import { removeOldWindows } from '../../database/accounts/rate-windows.ts';
 import {
   removeOldAgents,
   removeOldAudit,
   removeOldInstances,
   removeOldKeys,
   removeOldModelCalls,
-} from '../../database/queries/remove-expired.ts';
+} from '../../database/retention/remove-expired.ts';
 import {
   findAccountsWithOldEvents,
   removeOldEvents,
   removeOldDeliveries,
   removeDeletedWebhooks,
-} from '../../database/queries/remove-old.ts';
+} from '../../database/retention/remove-old.ts';
 import { beating } from './beating.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 

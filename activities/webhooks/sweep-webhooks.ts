@@ -1,4 +1,4 @@
-import { wakeDueWebhooks } from '../../database/queries/wake-webhooks.ts';
+import { wakeDueWebhooks } from '../../database/webhooks/wake-webhooks.ts';
 import { beating } from './beating.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 

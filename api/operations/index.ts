@@ -1,6 +1,6 @@
-import { BASE_PATH } from '../base-path.ts';
-import type { Operation } from '../define-operation.ts';
-import { createOpenapi } from '../openapi.ts';
+import { BASE_PATH } from '../http/base-path.ts';
+import type { Operation } from '../contract/define-operation.ts';
+import { createOpenapi } from '../contract/openapi.ts';
 import { createInvite } from './admin/create-invite.ts';
 import { createGrant } from './admin/create-grant.ts';
 import { deleteQuarantined } from './admin/delete-quarantined.ts';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ConfigError } from '../../lib/config.ts';
-import type { Config } from '../../lib/config.ts';
+import { ConfigError } from '../../lib/settings/config.ts';
+import type { Config } from '../../lib/settings/config.ts';
 import { isErrno } from '../../lib/errno.ts';
 import { Engine, EngineAwayError } from './engine.ts';
 

@@ -1,5 +1,5 @@
-import { gatewayCommand } from '../process/gateway-environment.ts';
-import type { RuntimeLayout } from '../process/runtime-layout.ts';
+import { gatewayCommand } from '../host/gateway-environment.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { CONFIG_DIR, containerEnvironment, ENTRYPOINT, GATEWAY_PORT, PROGRAM, SKILLS_DIR, STATE_DIR } from './in-container.ts';
 import type { StateMount } from './instance-storage.ts';
 import type { InstanceUser } from './instance-user.ts';

@@ -1,6 +1,6 @@
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { withLock } from '../../lib/file-lock.ts';
+import { withLock } from '../../lib/async/file-lock.ts';
 import { InstanceDiskFullError } from '../driver.ts';
 import type {
   Endpoint,
@@ -15,15 +15,15 @@ import type {
   RuntimeState,
   SkillFile,
 } from '../driver.ts';
-import { highestEpoch, raiseEpoch } from '../process/epoch-fence.ts';
-import { logLinesOf } from '../process/gateway-output.ts';
-import { exists, textOf } from '../process/missing-files.ts';
-import { giveBack, isSetAside, quarantinedIn, removeQuarantined, setAside } from '../process/quarantine.ts';
-import { replaceFile } from '../process/replace-file.ts';
-import { gatewayPathsOf, layoutOf } from '../process/runtime-layout.ts';
-import type { RuntimeLayout } from '../process/runtime-layout.ts';
-import { replaceSkillTree } from '../process/skill-tree.ts';
-import { explainingStorage } from '../process/storage-error.ts';
+import { highestEpoch, raiseEpoch } from '../host/epoch-fence.ts';
+import { logLinesOf } from '../host/gateway-output.ts';
+import { exists, textOf } from '../host/missing-files.ts';
+import { giveBack, isSetAside, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
+import { replaceFile } from '../host/replace-file.ts';
+import { gatewayPathsOf, layoutOf } from '../host/runtime-layout.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
+import { replaceSkillTree } from '../host/skill-tree.ts';
+import { explainingStorage } from '../host/storage-error.ts';
 import { gatewayContainer } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
 import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';

@@ -1,4 +1,4 @@
-import { StorageError } from '../process/storage-error.ts';
+import { StorageError } from '../host/storage-error.ts';
 import { EngineError } from './engine.ts';
 
 /** Runs the work; what the engine's own disk or images refused comes out as a StorageError that says what to do. */

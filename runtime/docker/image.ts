@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pinnedVersion } from '../openclaw/installation.ts';
+import { pinnedVersion } from '../openclaw/install/installation.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 
@@ -14,18 +14,18 @@ export const IMAGE_INPUTS = [
   'runtime/driver.ts',
   'runtime/image',
   'runtime/openclaw/package',
-  'runtime/openclaw/persona-settings.ts',
-  'runtime/openclaw/render-config.ts',
-  'runtime/process/gateway-environment.ts',
-  'runtime/process/safe-files.ts',
+  'runtime/openclaw/content/persona-settings.ts',
+  'runtime/openclaw/install/render-config.ts',
+  'runtime/host/gateway-environment.ts',
+  'runtime/host/safe-files.ts',
 ];
 
 /** They change often, and what that changes in an image is nothing: how sources are read, what its first gateway was given. */
 const WITHOUT_MEANING = new Set([
   'package.json',
   'domain/gateway-verdict.ts',
-  'runtime/openclaw/persona-settings.ts',
-  'runtime/openclaw/render-config.ts',
+  'runtime/openclaw/content/persona-settings.ts',
+  'runtime/openclaw/install/render-config.ts',
 ]);
 
 /**

@@ -1,5 +1,5 @@
-import { gatewayEnvironment } from '../process/gateway-environment.ts';
-import type { GatewayProgram } from '../process/gateway-environment.ts';
+import { gatewayEnvironment } from '../host/gateway-environment.ts';
+import type { GatewayProgram } from '../host/gateway-environment.ts';
 
 /** The port of a gateway inside its container. */
 export const GATEWAY_PORT = 18_789;

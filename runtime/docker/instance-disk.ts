@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { StorageError } from '../process/storage-error.ts';
+import { StorageError } from '../host/storage-error.ts';
 import { hardening } from './container-profile.ts';
 import type { Engine } from './engine.ts';
 import { OUR_DIR } from './in-container.ts';

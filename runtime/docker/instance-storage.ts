@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { exists, textOf } from '../process/missing-files.ts';
-import { replaceFile } from '../process/replace-file.ts';
-import type { RuntimeLayout } from '../process/runtime-layout.ts';
+import { exists, textOf } from '../host/missing-files.ts';
+import { replaceFile } from '../host/replace-file.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { hardening } from './container-profile.ts';
 import type { Container } from './container-state.ts';
 import { orElse } from './engine.ts';

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdir, readlink, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '../../lib/errno.ts';
-import { replaceFile } from '../process/replace-file.ts';
-import { runtimesDirOf } from '../process/runtime-layout.ts';
-import type { RuntimeLayout } from '../process/runtime-layout.ts';
+import { replaceFile } from '../host/replace-file.ts';
+import { runtimesDirOf } from '../host/runtime-layout.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
 
 /** How many numbers there are from the first one on. */
 const UIDS = 50_000;

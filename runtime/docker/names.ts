@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
-import { isRuntimeId } from '../process/runtime-layout.ts';
+import { isRuntimeId } from '../host/runtime-layout.ts';
 
 /** Whose it is, and which runtime's. */
 export const INSTALLATION_LABEL = 'thermidora.installation';

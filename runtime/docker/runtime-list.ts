@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { namesIn } from '../process/missing-files.ts';
-import { quarantinedIn } from '../process/quarantine.ts';
-import { isRuntimeId, runtimesDirOf } from '../process/runtime-layout.ts';
+import { namesIn } from '../host/missing-files.ts';
+import { quarantinedIn } from '../host/quarantine.ts';
+import { isRuntimeId, runtimesDirOf } from '../host/runtime-layout.ts';
 import { runtimeOf } from './container-state.ts';
 import type { Engine } from './engine.ts';
 import { listNetworks } from './instance-network.ts';

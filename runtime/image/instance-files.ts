@@ -1,6 +1,6 @@
 import { text } from 'node:stream/consumers';
 import { UnsafePathError } from '../driver.ts';
-import { putFilesBelow, removePathsBelow } from '../process/safe-files.ts';
+import { putFilesBelow, removePathsBelow } from '../host/safe-files.ts';
 
 /**
  * Runs in a container of an instance, as its user: reads one request from its input, puts or removes files below a

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PROGRAM } from '../docker/in-container.ts';
-import { renderConfig } from '../openclaw/render-config.ts';
-import { gatewayEnvironment } from '../process/gateway-environment.ts';
+import { renderConfig } from '../openclaw/install/render-config.ts';
+import { gatewayEnvironment } from '../host/gateway-environment.ts';
 
 /** While the image is built: starts a gateway once and ends it, so that V8's compile cache is full and part of the image. */
 const PORT = 18_789;

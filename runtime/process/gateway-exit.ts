@@ -6,9 +6,9 @@ import type { RuntimeExit } from '../driver.ts';
 import { settledExit } from './gateway-process.ts';
 import { readRecord } from './gateway-record.ts';
 import type { GatewayRecord } from './gateway-record.ts';
-import { isAlive } from './process-identity.ts';
-import { gatewayPathsOf } from './runtime-layout.ts';
-import type { RuntimeLayout } from './runtime-layout.ts';
+import { isAlive } from '../host/process-identity.ts';
+import { gatewayPathsOf } from '../host/runtime-layout.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
 
 /**
  * When and how the last gateway ended; null while one runs and when none was ever started. When the wrapper died

@@ -2,8 +2,8 @@ import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isErrno } from '../../lib/errno.ts';
-import type { ProcessIdentity } from './process-identity.ts';
-import type { RuntimeLayout } from './runtime-layout.ts';
+import type { ProcessIdentity } from '../host/process-identity.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
 
 /** What run-gateway.sh wrote about the running or last gateway process of a runtime. */
 export interface GatewayRecord extends ProcessIdentity {

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import type { RuntimeActivity } from '../driver.ts';
-import { isAlive, PS_ENV, statFieldsOf } from './process-identity.ts';
-import type { ProcessIdentity } from './process-identity.ts';
+import { isAlive, PS_ENV, statFieldsOf } from '../host/process-identity.ts';
+import type { ProcessIdentity } from '../host/process-identity.ts';
 
 /** What Linux counts CPU time in, on every platform that Node runs on. */
 const TICK_MS = 10;

@@ -1,7 +1,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
-import { withLock } from '../../lib/file-lock.ts';
+import { withLock } from '../../lib/async/file-lock.ts';
 import type {
   Endpoint,
   LogLine,
@@ -15,24 +15,24 @@ import type {
   RuntimeState,
   SkillFile,
 } from '../driver.ts';
-import { highestEpoch, raiseEpoch } from './epoch-fence.ts';
-import { freePort } from './free-port.ts';
-import { homeOf, tempDirOf } from './gateway-environment.ts';
-import type { GatewayProgram } from './gateway-environment.ts';
+import { highestEpoch, raiseEpoch } from '../host/epoch-fence.ts';
+import { freePort } from '../host/free-port.ts';
+import { homeOf, tempDirOf } from '../host/gateway-environment.ts';
+import type { GatewayProgram } from '../host/gateway-environment.ts';
 import { exitOfGateway } from './gateway-exit.ts';
-import { lastLinesOf, trimOutput } from './gateway-output.ts';
+import { lastLinesOf, trimOutput } from '../host/gateway-output.ts';
 import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
 import { isStopping, markStopping, readRecord } from './gateway-record.ts';
 import { activityOfProcess } from './process-activity.ts';
-import { isAlive, signalProcess } from './process-identity.ts';
-import { exists, namesIn, textOf } from './missing-files.ts';
-import { giveBack, quarantinedIn, removeQuarantined, setAside } from './quarantine.ts';
-import { replaceFile } from './replace-file.ts';
-import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from './runtime-layout.ts';
-import type { RuntimeLayout } from './runtime-layout.ts';
-import { putFilesBelow, removePathsBelow } from './safe-files.ts';
-import { replaceSkillTree } from './skill-tree.ts';
-import { explainingStorage } from './storage-error.ts';
+import { isAlive, signalProcess } from '../host/process-identity.ts';
+import { exists, namesIn, textOf } from '../host/missing-files.ts';
+import { giveBack, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
+import { replaceFile } from '../host/replace-file.ts';
+import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from '../host/runtime-layout.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
+import { putFilesBelow, removePathsBelow } from '../host/safe-files.ts';
+import { replaceSkillTree } from '../host/skill-tree.ts';
+import { explainingStorage } from '../host/storage-error.ts';
 
 export interface ProcessDriverOptions {
   dataDir: string;

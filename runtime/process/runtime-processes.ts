@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFile, readdir } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { isErrno } from '../../lib/errno.ts';
-import type { RuntimeLayout } from './runtime-layout.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
 
 /**
  * The pids of everything that runs for this runtime: the wrapper, the gateway, its helpers and what agents started,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { freeSlot } from '../../database/queries/slots.ts';
+import { freeSlot } from '../../database/instances/slots.ts';
 import type { StepFailure } from '../../domain/failures.ts';
 import { dyingGateway, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';

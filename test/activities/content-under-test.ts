@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { changeContent } from '../../api/change-content.ts';
-import { requestRestart } from '../../database/queries/request-restart.ts';
-import { deleteSecret, storeSecret } from '../../database/queries/secrets.ts';
+import { requestRestart } from '../../database/instances/request-restart.ts';
+import { deleteSecret, storeSecret } from '../../database/content/secrets.ts';
 import { secretPlace } from '../../database/secret-place.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
-import { createEncryption } from '../../lib/encryption.ts';
-import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
-import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
+import { createEncryption } from '../../lib/crypto/encryption.ts';
+import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts';
 import { makeId, newAgent } from '../factories.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 

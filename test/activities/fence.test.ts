@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createActivities } from '../../activities/create-activities.ts';
 import { StaleEpochError } from '../../runtime/driver.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
-import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import type { NewInstance } from '../factories.ts';
 import { dyingGateway, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { relayKeys, verifyRelayToken } from '../../runtime/openclaw/tokens.ts';
-import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { relayKeys, verifyRelayToken } from '../../runtime/openclaw/install/tokens.ts';
+import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';

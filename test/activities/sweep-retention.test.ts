@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sweepRetention } from '../../activities/webhooks/sweep-retention.ts';
-import { removeInstanceData } from '../../database/queries/remove-instance.ts';
+import { removeInstanceData } from '../../database/instances/remove-instance.ts';
 import { createLog } from '../../lib/log.ts';
 import { makeId, newAccount, newAgent, newInstance, newTurn } from '../factories.ts';
 import type { NewAgent } from '../factories.ts';

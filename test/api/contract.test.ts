@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import type { Operation } from '../../api/define-operation.ts';
+import type { Operation } from '../../api/contract/define-operation.ts';
 import { operations } from '../../api/operations/index.ts';
 import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient } from '../support/api-client.ts';

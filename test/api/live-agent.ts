@@ -1,4 +1,4 @@
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { GATEWAY_MASTER_KEY, startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi } from './api-under-test.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { removeCron } from '../../runtime/openclaw/crons.ts';
+import { removeCron } from '../../runtime/openclaw/content/crons.ts';
 import { listCronRuns, listCrons } from '../support/cron-lists.ts';
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { noteSeenCron } from '../../turns/note-cron.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
-import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
-import { removeCron } from '../../runtime/openclaw/crons.ts';
+import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import { removeCron } from '../../runtime/openclaw/content/crons.ts';
 import { listCrons } from '../support/cron-lists.ts';
-import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
+import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts';
 import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { eventually } from '../support/eventually.ts';

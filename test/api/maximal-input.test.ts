@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { z } from 'zod';
-import type { Operation } from '../../api/define-operation.ts';
+import type { Operation } from '../../api/contract/define-operation.ts';
 import { operations } from '../../api/operations/index.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';

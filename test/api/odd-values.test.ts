@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import type { Operation } from '../../api/define-operation.ts';
+import type { Operation } from '../../api/contract/define-operation.ts';
 import { operations } from '../../api/operations/index.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { startApi } from './api-under-test.ts';

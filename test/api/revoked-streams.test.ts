@@ -1,8 +1,8 @@
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
-import { defineOperation } from '../../api/define-operation.ts';
-import { EventStream } from '../../api/event-stream.ts';
+import { defineOperation } from '../../api/contract/define-operation.ts';
+import { EventStream } from '../../api/http/event-stream.ts';
 import { operations } from '../../api/operations/index.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { startApi } from './api-under-test.ts';

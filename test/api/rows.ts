@@ -1,7 +1,7 @@
 import { acceptTurn } from '../../turns/accept-turn.ts';
 import type { AcceptedTurn } from '../../turns/accept-turn.ts';
 import { turnSettings } from '../../turns/turn-deps.ts';
-import { completeReply } from '../../database/queries/complete-reply.ts';
+import { completeReply } from '../../database/messages/complete-reply.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
 import type { ApiClient } from '../support/api-client.ts';

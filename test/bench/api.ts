@@ -1,10 +1,10 @@
 import autocannon from 'autocannon';
-import { createAuthenticate } from '../../api/authenticate.ts';
-import { createRateLimiter } from '../../api/rate-limit.ts';
-import { createTokens } from '../../api/tokens.ts';
+import { createAuthenticate } from '../../api/security/authenticate.ts';
+import { createRateLimiter } from '../../api/security/rate-limit.ts';
+import { createTokens } from '../../api/security/tokens.ts';
 import { createOrm } from '../../database/orm.ts';
-import { claimRequests } from '../../database/queries/rate-windows.ts';
-import { createBackground } from '../../lib/background.ts';
+import { claimRequests } from '../../database/accounts/rate-windows.ts';
+import { createBackground } from '../../lib/async/background.ts';
 import { createLog } from '../../lib/log.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { startSecondApi } from './second-api.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
-import { sessionKeyOf } from '../../runtime/openclaw/session-key.ts';
+import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
+import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts';
 
 /** In milliseconds from the moment at which it was said. */
 export interface TurnTimes {

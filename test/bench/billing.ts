@@ -5,7 +5,7 @@ import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
 import autocannon from 'autocannon';
 import { migrate } from '../../database/migrate.ts';
 import { createOrm } from '../../database/orm.ts';
-import { debitDue } from '../../database/queries/billing/debit-due.ts';
+import { debitDue } from '../../database/billing/debit-due.ts';
 import { startPostgres } from '../../local/postgres.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { createOrm } from '../../database/orm.ts';
-import { waitForAgents } from '../../runtime/openclaw/agent-liveness.ts';
-import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import { waitForAgents } from '../../runtime/openclaw/content/agent-liveness.ts';
+import { relayToken } from '../../runtime/openclaw/install/tokens.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { startGateway } from '../support/gateway-under-test.ts';

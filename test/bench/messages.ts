@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
-import { gatewayToken } from '../../runtime/openclaw/tokens.ts';
+import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
+import { gatewayToken } from '../../runtime/openclaw/install/tokens.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { bareTurn } from './bare-turn.ts';

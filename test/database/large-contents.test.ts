@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import { findAccountEvents, findInstanceEvents } from '../../database/queries/find-events.ts';
-import { findDueDeliveries } from '../../database/queries/find-due-deliveries.ts';
-import { findHistory } from '../../database/queries/find-messages.ts';
-import { recordCronRun } from '../../database/queries/record-cron-run.ts';
-import { recordUnprompted } from '../../database/queries/record-unprompted.ts';
+import { findAccountEvents, findInstanceEvents } from '../../database/events/find-events.ts';
+import { findDueDeliveries } from '../../database/webhooks/find-due-deliveries.ts';
+import { findHistory } from '../../database/messages/find-messages.ts';
+import { recordCronRun } from '../../database/crons/record-cron-run.ts';
+import { recordUnprompted } from '../../database/messages/record-unprompted.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import { endTurn } from '../../turns/end-turns.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { findAccountOfKey } from '../../database/queries/api-keys.ts';
-import { viewInstance } from '../../database/queries/view-instances.ts';
+import { findAccountOfKey } from '../../database/accounts/api-keys.ts';
+import { viewInstance } from '../../database/instances/view-instances.ts';
 import { query, sql } from '../../database/sql.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTestOrm } from '../support/test-database.ts';

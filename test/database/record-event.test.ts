@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { findAccountEvents } from '../../database/queries/find-events.ts';
-import { handOverDrain, holdDrain, releaseDrain } from '../../database/queries/drain-webhook.ts';
-import { recordEvent } from '../../database/queries/record-event.ts';
+import { findAccountEvents } from '../../database/events/find-events.ts';
+import { handOverDrain, holdDrain, releaseDrain } from '../../database/webhooks/drain-webhook.ts';
+import { recordEvent } from '../../database/events/record-event.ts';
 import {
   findAccountsWithOldEvents,
   removeDeletedWebhooks,
   removeOldDeliveries,
   removeOldEvents,
-} from '../../database/queries/remove-old.ts';
+} from '../../database/retention/remove-old.ts';
 import { newAgent, newInstance } from '../factories.ts';
 import { startWebhooks } from '../support/webhooks-under-test.ts';
 import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';

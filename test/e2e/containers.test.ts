@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
-import { verifyBilling } from '../../database/queries/billing/verify-billing.ts';
+import { verifyBilling } from '../../database/billing/verify-billing.ts';
 import { namesOf } from '../../runtime/docker/names.ts';
 import type { Names } from '../../runtime/docker/names.ts';
 import type { ApiClient } from '../support/api-client.ts';

@@ -4,11 +4,11 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { holds } from '../../activities/content-drift.ts';
 import { openSecrets } from '../../activities/open-secrets.ts';
 import { skillTree, wantedSkills } from '../../activities/skill-content.ts';
-import { loadGatewayContent } from '../../database/queries/gateway-content.ts';
-import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
-import { readSkills } from '../../runtime/openclaw/skill-liveness.ts';
-import { gatewayToken } from '../../runtime/openclaw/tokens.ts';
+import { loadGatewayContent } from '../../database/content/gateway-content.ts';
+import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
+import { readSkills } from '../../runtime/openclaw/content/skill-liveness.ts';
+import { gatewayToken } from '../../runtime/openclaw/install/tokens.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
 const CONNECT_MS = 20_000;

@@ -6,7 +6,7 @@ import proto from '@temporalio/proto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createOrm } from '../../database/orm.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
-import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { campaignRounds, createDice, reportCampaign } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
-import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { campaignRounds, createDice } from '../support/campaign.ts';
 import { eventually } from '../support/eventually.ts';

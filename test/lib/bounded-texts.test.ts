@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { cutText } from '../../lib/cut-text.ts';
-import { RecentTexts } from '../../lib/recent-texts.ts';
+import { cutText } from '../../lib/text/cut-text.ts';
+import { RecentTexts } from '../../lib/text/recent-texts.ts';
 
 const text = fc.string({ unit: fc.constantFrom('a', 'ü', '字', '😀') });
 

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
-import { verifyBilling } from '../../database/queries/billing/verify-billing.ts';
+import { verifyBilling } from '../../database/billing/verify-billing.ts';
 import { createDice, describeCounts, reportCampaign } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';
 import { residentMiB } from '../support/resident-memory.ts';

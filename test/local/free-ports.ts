@@ -1,1 +1,1 @@
-export { freePorts } from '../../runtime/process/free-port.ts';
+export { freePorts } from '../../runtime/host/free-port.ts';

@@ -4,7 +4,7 @@ import { access, readFile, writeFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import { startChild } from '../../local/child.ts';
 import { endLeftover, readPidFile } from '../../local/pid-file.ts';
-import { isAlive } from '../../runtime/process/process-identity.ts';
+import { isAlive } from '../../runtime/host/process-identity.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDir } from './temporary-dir.ts';
 

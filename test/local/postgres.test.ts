@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { startPostgres, stopPostgres } from '../../local/postgres.ts';
-import { killPid, runs } from '../../runtime/process/process-identity.ts';
+import { killPid, runs } from '../../runtime/host/process-identity.ts';
 import { eventually } from '../support/eventually.ts';
 
 let home: string;

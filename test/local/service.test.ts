@@ -3,7 +3,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { readPidFile } from '../../local/pid-file.ts';
 import { createService, restartDelay } from '../../local/service.ts';
 import type { Service, ServiceSpec } from '../../local/service.ts';
-import { isAlive } from '../../runtime/process/process-identity.ts';
+import { isAlive } from '../../runtime/host/process-identity.ts';
 import { eventually } from '../support/eventually.ts';
 import { temporaryDir } from './temporary-dir.ts';
 

@@ -1,6 +1,6 @@
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
-import { ConfigError } from '../../lib/config.ts';
+import { ConfigError } from '../../lib/settings/config.ts';
 import { completeSettings } from '../../local/settings.ts';
 import { temporaryDir } from './temporary-dir.ts';
 

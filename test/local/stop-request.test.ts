@@ -30,5 +30,5 @@ test('a second Ctrl-C hurries, and says that gateways may stay', () => {
   const { sendAfter, said } = listening();
   sendAfter(0, 'SIGINT');
   expect(sendAfter(2_000, 'SIGINT')).toEqual({ stop: true, hurry: true });
-  expect(said.at(-1)).toContain('Gateways may stay');
+  expect(said.at(-1)).toContain('Gateways may keep running');
 });

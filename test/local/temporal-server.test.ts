@@ -26,7 +26,7 @@ test('the server and its schema tool are built once, of one version', async () =
 
 test('half an install does not count and leaves nothing', async () => {
   await go(`printf '#!/bin/sh\\n' > "$GOBIN/server"; chmod +x "$GOBIN/server"`);
-  await expect(ensure()).rejects.toThrow('left no program');
+  await expect(ensure()).rejects.toThrow('the program is missing');
   expect(await readdir(join(home, 'cache'))).toEqual(['temporal-server.lock']);
 });
 

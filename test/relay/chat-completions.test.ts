@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from 'pg';
 import { createOrm } from '../../database/orm.ts';
-import { relayToken } from '../../runtime/openclaw/tokens.ts';
+import { relayToken } from '../../runtime/openclaw/install/tokens.ts';
 import { newInstance, newTurn } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';

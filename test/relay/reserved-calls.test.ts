@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client } from 'pg';
-import { settleLeftCalls } from '../../database/queries/settle-left-calls.ts';
+import { settleLeftCalls } from '../../database/billing/settle-left-calls.ts';
 import { newInstance, newTurn } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';

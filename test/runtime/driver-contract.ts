@@ -4,11 +4,11 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StaleEpochError } from '../../runtime/driver.ts';
 import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec } from '../../runtime/driver.ts';
-import { deviceOf } from '../../runtime/openclaw/device-identity.ts';
-import { connectGateway } from '../../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
-import { GatewayDiedError, waitUntilReady } from '../../runtime/openclaw/readiness.ts';
-import { renderConfig } from '../../runtime/openclaw/render-config.ts';
+import { deviceOf } from '../../runtime/openclaw/wire/device-identity.ts';
+import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
+import { GatewayDiedError, waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
+import { renderConfig } from '../../runtime/openclaw/install/render-config.ts';
 import { eventually } from '../support/eventually.ts';
 
 /** What the suite needs to know of one driver. */

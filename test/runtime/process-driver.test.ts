@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { createDriver } from '../../runtime/create-driver.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
-import { layoutOf } from '../../runtime/process/runtime-layout.ts';
+import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { describeDriver } from './driver-contract.ts';
 import type { DriverHarness } from './driver-contract.ts';
 

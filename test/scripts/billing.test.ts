@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { grantCredit } from '../../database/queries/billing/grant-credit.ts';
+import { grantCredit } from '../../database/billing/grant-credit.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { createIdMaker } from '../../domain/ids.ts';
 import { newAccount } from '../factories.ts';

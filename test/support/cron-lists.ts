@@ -1,6 +1,6 @@
-import { cronPages, cronRunPages } from '../../runtime/openclaw/crons.ts';
-import type { CronJob, CronRun } from '../../runtime/openclaw/crons.ts';
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
+import { cronPages, cronRunPages } from '../../runtime/openclaw/content/crons.ts';
+import type { CronJob, CronRun } from '../../runtime/openclaw/content/crons.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 
 /** Every job of a gateway. */
 export async function listCrons(client: GatewayClient): Promise<CronJob[]> {

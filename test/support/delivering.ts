@@ -5,8 +5,8 @@ import { createWebhookActivities } from '../../activities/webhooks/create-webhoo
 import { listenToNotifications } from '../../database/notifications.ts';
 import { createOrm } from '../../database/orm.ts';
 import { createIdMaker } from '../../domain/ids.ts';
-import { createEncryption } from '../../lib/encryption.ts';
-import { createSafeFetch } from '../../lib/safe-fetch.ts';
+import { createEncryption } from '../../lib/crypto/encryption.ts';
+import { createSafeFetch } from '../../lib/net/safe-fetch.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { openTemporalLink } from '../../worker/temporal-link.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';

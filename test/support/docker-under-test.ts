@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { settingsSchema } from '../../lib/config.ts';
+import { settingsSchema } from '../../lib/settings/config.ts';
 import { createDriver } from '../../runtime/create-driver.ts';
 import type { DriverSettings } from '../../runtime/create-driver.ts';
 import { Engine } from '../../runtime/docker/engine.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { spokenText } from '../../runtime/openclaw/spoken-text.ts';
+import { spokenText } from '../../runtime/openclaw/conversation/spoken-text.ts';
 
 const contentPart = z.looseObject({ type: z.string(), text: z.string().optional() });
 

@@ -23,7 +23,7 @@ async function laneWith(text: string, others: Record<string, string> = {}): Prom
 }
 
 describe('the lane of a test file', () => {
-  const stack = { 'test/stack.ts': "import { ensureOpenClaw } from '../runtime/openclaw/installation.ts';\n" };
+  const stack = { 'test/stack.ts': "import { ensureOpenClaw } from '../runtime/openclaw/install/installation.ts';\n" };
 
   test.each([
     ['nothing that starts something', "import { decide } from '../domain/lifecycle.ts';\n", 'unit'],
@@ -61,7 +61,7 @@ test.each([
   ['test/e2e/npm-start.test.ts', ['openclaw', 'temporal']],
   ['test/e2e/docs-page.test.ts', ['chromium', 'openclaw', 'postgres', 'temporal']],
   ['test/api/schemathesis.test.ts', ['postgres', 'schemathesis']],
-  ['test/database/queries/billing/crash.test.ts', ['postgres', 'rounds']],
+  ['test/database/billing/crash.test.ts', ['postgres', 'rounds']],
   ['test/e2e/compose.test.ts', ['compose', 'engine', 'postgres', 'temporalServer']],
 ])('%s needs %j', (file, needs) => {
   expect([...(testFiles(ROOT).get(file) ?? ['there is no such file'])].toSorted()).toEqual(needs);

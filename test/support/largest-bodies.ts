@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { Operation } from '../../api/define-operation.ts';
-import { DEFAULT_LIMIT_BYTES } from '../../api/request-body.ts';
+import type { Operation } from '../../api/contract/define-operation.ts';
+import { DEFAULT_LIMIT_BYTES } from '../../api/http/request-body.ts';
 
 const KIBIBYTE = 1024;
 /** What a text is made of, and how many bytes each takes in JSON. */

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readPidFile } from '../../local/pid-file.ts';
-import { isAlive } from '../../runtime/process/process-identity.ts';
+import { isAlive } from '../../runtime/host/process-identity.ts';
 import { freePorts } from '../local/free-ports.ts';
 import { eventually } from './eventually.ts';
 

@@ -1,5 +1,5 @@
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 
 /** Answers the file that Node runs as a real gateway. */
 export async function openClaw(): Promise<string> {

@@ -1,7 +1,7 @@
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { ensureTemporal } from '../../local/temporal-binary.ts';
 import { ensureTemporalServer } from '../../local/temporal-server.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { ensureCompose } from './docker-compose.ts';
 import type { Need } from './lanes.ts';
 import { ensureSchemathesis } from './schemathesis.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { withLock } from '../../lib/file-lock.ts';
+import { withLock } from '../../lib/async/file-lock.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const VERSION = '4.32.5';

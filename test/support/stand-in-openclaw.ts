@@ -2,7 +2,7 @@ import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/installation.ts';
+import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { SCRIPTED_GATEWAY } from './scripted-gateway/scripted-control.ts';
 
 export interface StandIn {

@@ -6,7 +6,7 @@ import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { devServerArguments } from '../../local/temporal-arguments.ts';
 import { ensureTemporal } from '../../local/temporal-binary.ts';
 import { ensureTemporalServer } from '../../local/temporal-server.ts';
-import { freePort } from '../../runtime/process/free-port.ts';
+import { freePort } from '../../runtime/host/free-port.ts';
 import { createEmptyDatabase } from './test-database.ts';
 
 /** How a Temporal is started. It keeps what it knows over restarts. */

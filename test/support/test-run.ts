@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { isErrno } from '../../lib/errno.ts';
-import { withLock } from '../../lib/file-lock.ts';
+import { withLock } from '../../lib/async/file-lock.ts';
 import { stopPostgres } from '../../local/postgres.ts';
-import { killPid } from '../../runtime/process/process-identity.ts';
-import { replaceFile } from '../../runtime/process/replace-file.ts';
+import { killPid } from '../../runtime/host/process-identity.ts';
+import { replaceFile } from '../../runtime/host/replace-file.ts';
 
 const VARIABLE = 'THERMIDORA_TEST_RUN';
 

@@ -5,7 +5,7 @@ import { open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { SEARCH_ATTRIBUTES } from '../../domain/search-attributes.ts';
-import { freePort } from '../../runtime/process/free-port.ts';
+import { freePort } from '../../runtime/host/free-port.ts';
 import { ensureNamespace } from '../../worker/temporal-setup.ts';
 import { eventually } from './eventually.ts';
 import { newTemporal } from './temporal-programs.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { holdAgentGate } from '../../database/queries/accept-turn.ts';
-import { findClaimedTurn } from '../../database/queries/claim-turn.ts';
+import { holdAgentGate } from '../../database/messages/accept-turn.ts';
+import { findClaimedTurn } from '../../database/messages/claim-turn.ts';
 import { MAX_WAITING_TURNS } from '../../domain/turn.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
-import { addCron, removeCron, runCron } from '../../runtime/openclaw/crons.ts';
-import type { NewCron } from '../../runtime/openclaw/crons.ts';
-import type { GatewayClient } from '../../runtime/openclaw/gateway-client.ts';
-import { sendTurn } from '../../runtime/openclaw/agent-turn.ts';
+import { addCron, removeCron, runCron } from '../../runtime/openclaw/content/crons.ts';
+import type { NewCron } from '../../runtime/openclaw/content/crons.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
+import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { listCrons } from '../support/cron-lists.ts';
 import { eventually } from '../support/eventually.ts';
 import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { claimAttempt } from '../../database/queries/claim-turn.ts';
+import { claimAttempt } from '../../database/messages/claim-turn.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { cancelTurn } from '../../turns/cancel-turn.ts';
 import { dropTurns, endTurn, endTurnFirst, endTurns, runningTurns } from '../../turns/end-turns.ts';

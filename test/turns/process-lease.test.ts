@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { renewProcess } from '../../database/queries/process-lease.ts';
+import { renewProcess } from '../../database/processes/process-lease.ts';
 import { createIdMaker } from '../../domain/ids.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import type { ProcessLease } from '../../turns/process-lease.ts';

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { claimAttempt, findClaimedTurn } from '../../database/queries/claim-turn.ts';
-import { sendTurn, turnKey } from '../../runtime/openclaw/agent-turn.ts';
-import { readHistory } from '../../runtime/openclaw/gateway-history.ts';
-import { killPid } from '../../runtime/process/process-identity.ts';
+import { claimAttempt, findClaimedTurn } from '../../database/messages/claim-turn.ts';
+import { sendTurn, turnKey } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import { readHistory } from '../../runtime/openclaw/conversation/gateway-history.ts';
+import { killPid } from '../../runtime/host/process-identity.ts';
 import type { AcceptedTurn } from '../../turns/accept-turn.ts';
 import { endTurnFirst, handOverTurns } from '../../turns/end-turns.ts';
 import { takeUpTurns } from '../../turns/take-up-turns.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { TurnView } from '../../database/queries/find-turn.ts';
+import type { TurnView } from '../../database/messages/find-turn.ts';
 import { TurnFeed } from '../../turns/turn-feed.ts';
 
 function completed(content: string): TurnView {

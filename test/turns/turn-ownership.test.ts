@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { claimAttempt } from '../../database/queries/claim-turn.ts';
-import type { Claimant } from '../../database/queries/claim-turn.ts';
-import { SHARD_OWNER } from '../../database/queries/pending-turns.ts';
-import { handOverTurns, stampTurns } from '../../database/queries/stamp-turns.ts';
-import { listTurnDuties, takeOverTurns } from '../../database/queries/watched-turns.ts';
+import { claimAttempt } from '../../database/messages/claim-turn.ts';
+import type { Claimant } from '../../database/messages/claim-turn.ts';
+import { SHARD_OWNER } from '../../database/messages/pending-turns.ts';
+import { handOverTurns, stampTurns } from '../../database/messages/stamp-turns.ts';
+import { listTurnDuties, takeOverTurns } from '../../database/messages/watched-turns.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { claimAttempt } from '../../database/queries/claim-turn.ts';
-import { SHARD_OWNER } from '../../database/queries/pending-turns.ts';
-import { sendTurn, turnKey } from '../../runtime/openclaw/agent-turn.ts';
+import { claimAttempt } from '../../database/messages/claim-turn.ts';
+import { SHARD_OWNER } from '../../database/messages/pending-turns.ts';
+import { sendTurn, turnKey } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { endTurnFirst } from '../../turns/end-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { systemClock } from '../../lib/async/clock.ts';
 import { createLog } from '../../lib/log.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { stopLocally } from '../../worker/local-stop.ts';

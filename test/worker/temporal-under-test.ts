@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
-import { freePort } from '../../runtime/process/free-port.ts';
+import { freePort } from '../../runtime/host/free-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { newTemporal } from '../support/temporal-programs.ts';
 

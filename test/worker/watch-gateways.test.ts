@@ -3,7 +3,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { listenToNotifications } from '../../database/notifications.ts';
 import type { Notifications } from '../../database/notifications.ts';
 import { createOrm } from '../../database/orm.ts';
-import { systemClock } from '../../lib/clock.ts';
+import { systemClock } from '../../lib/async/clock.ts';
 import { createLog } from '../../lib/log.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';

@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
-import { wakeWebhook } from '../../database/queries/wake-webhooks.ts';
-import { signHex } from '../../lib/signing-secret.ts';
+import { wakeWebhook } from '../../database/webhooks/wake-webhooks.ts';
+import { signHex } from '../../lib/crypto/signing-secret.ts';
 import { startDeliveries } from '../support/deliveries-under-test.ts';
 import type { DeliveriesUnderTest } from '../support/deliveries-under-test.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
-import { createEncryption } from '../../lib/encryption.ts';
-import { signHex } from '../../lib/signing-secret.ts';
-import { wakeDueWebhooks, wakeWebhook } from '../../database/queries/wake-webhooks.ts';
-import { enableWebhook, queueDelivery } from '../../database/queries/webhooks.ts';
+import { createEncryption } from '../../lib/crypto/encryption.ts';
+import { signHex } from '../../lib/crypto/signing-secret.ts';
+import { wakeDueWebhooks, wakeWebhook } from '../../database/webhooks/wake-webhooks.ts';
+import { enableWebhook, queueDelivery } from '../../database/webhooks/webhooks.ts';
 import { webhookWorkflowId } from '../../domain/workflow-ids.ts';
 import { campaignRounds } from '../support/campaign.ts';
 import { startDeliveries } from '../support/deliveries-under-test.ts';

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
-import { INFLOW } from '../../runtime/openclaw/inflow-budget.ts';
+import { INFLOW } from '../../runtime/openclaw/wire/inflow-budget.ts';
 import { eventually } from '../support/eventually.ts';
 import { residentMiB } from '../support/resident-memory.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';

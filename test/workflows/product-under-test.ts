@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { listenToNotifications } from '../../database/notifications.ts';
-import { viewInstances } from '../../database/queries/view-instances.ts';
-import type { InstanceRow } from '../../database/queries/view-instances.ts';
-import { getTurn } from '../../database/queries/find-turn.ts';
-import type { TurnView } from '../../database/queries/find-turn.ts';
+import { viewInstances } from '../../database/instances/view-instances.ts';
+import type { InstanceRow } from '../../database/instances/view-instances.ts';
+import { getTurn } from '../../database/messages/find-turn.ts';
+import type { TurnView } from '../../database/messages/find-turn.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
-import { systemClock } from '../../lib/clock.ts';
-import type { InflowLimits } from '../../runtime/openclaw/inflow-budget.ts';
+import { systemClock } from '../../lib/async/clock.ts';
+import type { InflowLimits } from '../../runtime/openclaw/wire/inflow-budget.ts';
 import { acceptTurn } from '../../turns/accept-turn.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { runTransaction } from '../../database/run-transaction.ts';
-import { openInterval } from '../../database/queries/intervals.ts';
-import { setPrice } from '../../database/queries/billing/set-price.ts';
+import { openInterval } from '../../database/billing/intervals.ts';
+import { setPrice } from '../../database/billing/set-price.ts';
 import { TASK_QUEUES } from '../../domain/task-queues.ts';
 import { SWEEP_BILLING } from '../../domain/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';

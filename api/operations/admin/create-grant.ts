@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
-import { readDatabaseClock } from '../../../database/queries/billing/account-money.ts';
-import { grantCredit } from '../../../database/queries/billing/grant-credit.ts';
-import { findBalance } from '../../../database/queries/find-balance.ts';
+import { readDatabaseClock } from '../../../database/billing/account-money.ts';
+import { grantCredit } from '../../../database/billing/grant-credit.ts';
+import { findBalance } from '../../../database/billing/find-balance.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { formatUsd } from '../../../domain/money.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { amountUsdField, idField, timestamp } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { amountUsdField, idField, timestamp } from '../../contract/fields.ts';
 
 export const createGrant = defineOperation({
   method: 'POST',

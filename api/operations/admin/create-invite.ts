@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Invite } from '../../../database/entities/invite.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { amountUsdField, emailField, givenTime, requireFuture } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { amountUsdField, emailField, givenTime, requireFuture } from '../../contract/fields.ts';
 import { inviteSchema, presentInvite } from './invite.schema.ts';
 
 export const createInvite = defineOperation({

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { askToDelete } from '../../../database/queries/unowned-runtimes.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { askToDelete } from '../../../database/stores/unowned-runtimes.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { noSuchRuntime, runtimeParams } from './quarantine.schema.ts';
 
 export const deleteQuarantined = defineOperation({

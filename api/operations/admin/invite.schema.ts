@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { formatUsd } from '../../../domain/money.ts';
 import type { Invite } from '../../../database/entities/invite.ts';
-import { timestamp } from '../../fields.ts';
+import { timestamp } from '../../contract/fields.ts';
 
 export const inviteSchema = z.object({
   code: z.string(),

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
-import { findBalance } from '../../../database/queries/find-balance.ts';
+import { findBalance } from '../../../database/billing/find-balance.ts';
 import { formatUsd } from '../../../domain/money.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { emailField, idField, timestamp } from '../../fields.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { emailField, idField, timestamp } from '../../contract/fields.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 
 const pages = paginate('accounts', byCreation);
 

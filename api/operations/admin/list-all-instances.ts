@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { Instance } from '../../../database/entities/instance.ts';
 import { STUCK_AFTER_MS } from '../../../domain/lifecycle.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { instanceStatus } from '../instances/instance.schema.ts';
 import { operatorInstance, presentForOperator } from './operator-instance.ts';
 

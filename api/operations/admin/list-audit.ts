@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { AuditEntry } from '../../../database/entities/audit-entry.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField, timestamp } from '../../fields.ts';
-import { byCreation, nextCursor, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
+import { byCreation, nextCursor, paginate } from '../../contract/pagination.ts';
 
 const pages = paginate('audit', byCreation);
 

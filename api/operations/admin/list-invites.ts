@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Invite } from '../../../database/entities/invite.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { inviteSchema, presentInvite } from './invite.schema.ts';
 
 const pages = paginate('invites', byCreation);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { UnownedRuntime } from '../../../database/entities/unowned-runtime.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { presentUnowned, unownedRuntime } from './quarantine.schema.ts';
 
 const pages = paginate('quarantine', byCreation);

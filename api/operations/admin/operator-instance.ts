@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { Instance } from '../../../database/entities/instance.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { instanceWorkflowId } from '../../../domain/workflow-ids.ts';
-import { idField } from '../../fields.ts';
+import { idField } from '../../contract/fields.ts';
 import { instanceSchema, presentInstances } from '../instances/instance.schema.ts';
 
 export const operatorInstance = instanceSchema

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import type { UnownedRuntime } from '../../../database/entities/unowned-runtime.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { RUNTIME_ID } from '../../../runtime/process/runtime-layout.ts';
-import { timestamp } from '../../fields.ts';
+import { RUNTIME_ID } from '../../../runtime/host/runtime-layout.ts';
+import { timestamp } from '../../contract/fields.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { lookAgain } from '../../../database/queries/look-again.ts';
+import { lookAgain } from '../../../database/instances/look-again.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 
 export const reconcileInstance = defineOperation({

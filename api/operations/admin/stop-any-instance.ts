@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { acceptPower } from '../instances/power.ts';
 import { findAnyInstance } from './operator-instance.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Agent } from '../../../database/entities/agent.ts';
 import { slugProblem } from '../../../domain/slug.ts';
-import { idField, timestamp } from '../../fields.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
 import { agentStatus, instanceParams } from '../instances/instance.schema.ts';
 
 export const agentParams = instanceParams.extend({ agentId: idField('agt') });

@@ -2,16 +2,16 @@ import { z } from 'zod';
 import { Agent } from '../../../database/entities/agent.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { MakeId } from '../../../domain/ids.ts';
-import { defaultFiles } from '../../../runtime/openclaw/default-files.ts';
+import { defaultFiles } from '../../../runtime/openclaw/content/default-files.ts';
 import { changeContent } from '../../change-content.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { nameField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { nameField } from '../../contract/fields.ts';
 import { findAgent, findInstance } from '../../find-instance.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { agentSchema, presentAgent, slugField } from './agent.schema.ts';
 import { awaitApplied } from './await-applied.ts';
 import { FILES_BODY_LIMIT_BYTES, newFiles, requireWorkspace, storeFiles } from './workspace.ts';
-import { invalidRequest } from '../../invalid-request.ts';
+import { invalidRequest } from '../../contract/invalid-request.ts';
 
 export const createAgent = defineOperation({
   method: 'POST',

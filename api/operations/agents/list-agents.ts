@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { Agent } from '../../../database/entities/agent.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { agentSchema, presentAgent } from './agent.schema.ts';
 

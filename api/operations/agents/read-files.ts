@@ -3,8 +3,8 @@ import { AgentFile } from '../../../database/entities/agent-file.ts';
 import type { Agent } from '../../../database/entities/agent.ts';
 import { Instance } from '../../../database/entities/instance.ts';
 import { SHOWN_FILES } from '../../../domain/workspace-files.ts';
-import { readWorkspace } from '../../../runtime/openclaw/workspace-files.ts';
-import type { SeenWorkspace } from '../../../runtime/openclaw/workspace-files.ts';
+import { readWorkspace } from '../../../runtime/openclaw/content/workspace-files.ts';
+import type { SeenWorkspace } from '../../../runtime/openclaw/content/workspace-files.ts';
 import type { Deps } from '../../deps.ts';
 
 /** A gateway that takes longer has something better to do: the last known files are shown. */

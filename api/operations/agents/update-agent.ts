@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { changeContent } from '../../change-content.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { nameField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { nameField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
 import { agentParams, agentWithFiles, presentAgent } from './agent.schema.ts';
 import { readFiles } from './read-files.ts';

@@ -3,11 +3,11 @@ import { z } from 'zod';
 import { AgentFile } from '../../../database/entities/agent-file.ts';
 import { filePathProblem } from '../../../domain/file-path.ts';
 import { workspaceProblems } from '../../../domain/workspace-files.ts';
-import type { Config } from '../../../lib/config.ts';
-import { modelLimits } from '../../../lib/model-limits.ts';
-import { isPersonaFile } from '../../../runtime/openclaw/agent-files.ts';
-import { MAX_USER_FILE_CHARS, personaProblems } from '../../../runtime/openclaw/persona-limits.ts';
-import { invalidRequest } from '../../invalid-request.ts';
+import type { Config } from '../../../lib/settings/config.ts';
+import { modelLimits } from '../../../lib/settings/model-limits.ts';
+import { isPersonaFile } from '../../../runtime/openclaw/content/agent-files.ts';
+import { MAX_USER_FILE_CHARS, personaProblems } from '../../../runtime/openclaw/content/persona-limits.ts';
+import { invalidRequest } from '../../contract/invalid-request.ts';
 import { run, sql } from '../../../database/sql.ts';
 
 /** 1 MiB of files, every character of which may be escaped in JSON. */

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { ApiKey } from '../../../database/entities/api-key.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { makeApiKey } from '../../api-key.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { givenTime, idField, nameField, requireFuture, timestamp } from '../../fields.ts';
+import { makeApiKey } from '../../security/api-key.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { givenTime, idField, nameField, requireFuture, timestamp } from '../../contract/fields.ts';
 
 export const createKey = defineOperation({
   method: 'POST',

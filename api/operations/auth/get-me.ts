@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
-import { findBalance } from '../../../database/queries/find-balance.ts';
-import { findStoredBytes } from '../../../database/queries/stored-bytes.ts';
+import { findBalance } from '../../../database/billing/find-balance.ts';
+import { findStoredBytes } from '../../../database/accounts/stored-bytes.ts';
 import { balanceUsd } from '../../../domain/money.ts';
 import { turnSettings } from '../../../turns/turn-deps.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 
 export const getMe = defineOperation({
   method: 'GET',

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { ApiKey } from '../../../database/entities/api-key.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField, timestamp } from '../../fields.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 
 const pages = paginate('keys', byCreation);
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
-import { emailField } from '../../fields.ts';
-import { sendLoginCode } from '../../send-login-code.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { emailField } from '../../contract/fields.ts';
+import { sendLoginCode } from '../../security/send-login-code.ts';
 
 export const login = defineOperation({
   method: 'POST',

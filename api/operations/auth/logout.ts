@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { revokeTokens } from '../../../database/queries/token-version.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { revokeTokens } from '../../../database/accounts/token-version.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 
 export const logout = defineOperation({
   method: 'POST',

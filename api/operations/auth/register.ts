@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { countInviteUse, lockInvite } from '../../../database/queries/invites.ts';
-import { insertAccount, noteMeeting } from '../../../database/queries/accounts.ts';
-import { transfer } from '../../../database/queries/transfer.ts';
+import { countInviteUse, lockInvite } from '../../../database/accounts/invites.ts';
+import { insertAccount, noteMeeting } from '../../../database/accounts/accounts.ts';
+import { transfer } from '../../../database/billing/transfer.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { parseUsd } from '../../../domain/money.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { emailField, idField, nameField, timestamp } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { emailField, idField, nameField, timestamp } from '../../contract/fields.ts';
 
 export const register = defineOperation({
   method: 'POST',

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { revokeKey as revoke } from '../../../database/queries/api-keys.ts';
+import { revokeKey as revoke } from '../../../database/accounts/api-keys.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 
 export const revokeKey = defineOperation({
   method: 'DELETE',

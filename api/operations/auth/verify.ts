@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { markVerified } from '../../../database/queries/accounts.ts';
-import { revokeAllKeys } from '../../../database/queries/api-keys.ts';
-import { findLoginCode, spendTry } from '../../../database/queries/login-codes.ts';
+import { markVerified } from '../../../database/accounts/accounts.ts';
+import { revokeAllKeys } from '../../../database/accounts/api-keys.ts';
+import { findLoginCode, spendTry } from '../../../database/accounts/login-codes.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { emailField, idField, timestamp } from '../../fields.ts';
-import { addressBlock } from '../../rate-limit.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { emailField, idField, timestamp } from '../../contract/fields.ts';
+import { addressBlock } from '../../security/rate-limit.ts';
 
 export const verify = defineOperation({
   method: 'POST',

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { findAccountMoney, readDatabaseClock } from '../../../database/queries/billing/account-money.ts';
+import { findAccountMoney, readDatabaseClock } from '../../../database/billing/account-money.ts';
 import { hoursLeft } from '../../../domain/metering.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { timestamp } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { timestamp } from '../../contract/fields.ts';
 
 const MS_PER_HOUR = 3_600_000;
 /** Far enough away, and still a date. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findUsage, usageRange, usageSchema } from './usage.schema.ts';
 
 export const getUsage = defineOperation({

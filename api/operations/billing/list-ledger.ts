@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { listLedger as findLedger } from '../../../database/queries/billing/list-ledger.ts';
+import { listLedger as findLedger } from '../../../database/billing/list-ledger.ts';
 import { formatUsd } from '../../../domain/money.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField, timestamp } from '../../fields.ts';
-import { byCreation, nextCursor, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
+import { byCreation, nextCursor, paginate } from '../../contract/pagination.ts';
 
 const pages = paginate('ledger', byCreation);
 

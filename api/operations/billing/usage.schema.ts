@@ -1,12 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { readDatabaseClock } from '../../../database/queries/billing/account-money.ts';
-import { listPrices } from '../../../database/queries/billing/set-price.ts';
-import { listPaidIntervals, sumModelUsage } from '../../../database/queries/billing/usage.ts';
-import type { UsageGroup } from '../../../database/queries/billing/usage.ts';
+import { readDatabaseClock } from '../../../database/billing/account-money.ts';
+import { listPrices } from '../../../database/billing/set-price.ts';
+import { listPaidIntervals, sumModelUsage } from '../../../database/billing/usage.ts';
+import type { UsageGroup } from '../../../database/billing/usage.ts';
 import { sumRuntime } from '../../../domain/usage.ts';
-import { givenTime, timestamp } from '../../fields.ts';
-import { invalidRequest } from '../../invalid-request.ts';
+import { givenTime, timestamp } from '../../contract/fields.ts';
+import { invalidRequest } from '../../contract/invalid-request.ts';
 
 const DAY_MS = 86_400_000;
 const DEFAULT_DAYS = 30;

@@ -1,18 +1,18 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { holdInstance } from '../../../database/queries/accept-turn.ts';
-import { noteCronRemoved } from '../../../database/queries/crons.ts';
+import { holdInstance } from '../../../database/messages/accept-turn.ts';
+import { noteCronRemoved } from '../../../database/crons/crons.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { isRefusedCron } from '../../../runtime/openclaw/crons.ts';
-import type { CronJob } from '../../../runtime/openclaw/crons.ts';
+import { isRefusedCron } from '../../../runtime/openclaw/content/crons.ts';
+import type { CronJob } from '../../../runtime/openclaw/content/crons.ts';
 import {
   CONNECTION_LOST,
   GatewayConnectError,
   GatewayRequestError,
   NO_ANSWER,
-} from '../../../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
-import { writeLimitWaitMs } from '../../../runtime/openclaw/write-limit.ts';
+} from '../../../runtime/openclaw/wire/gateway-client.ts';
+import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import { writeLimitWaitMs } from '../../../runtime/openclaw/wire/write-limit.ts';
 import { noteSeenCron } from '../../../turns/note-cron.ts';
 import { requireAccepting } from '../../../turns/require-accepting.ts';
 import type { Deps } from '../../deps.ts';

@@ -2,10 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { CronJob } from '../../../database/entities/cron-job.ts';
 import { AppError } from '../../../domain/errors.ts';
-import type { CronSchedule } from '../../../runtime/openclaw/crons.ts';
-import { givenTimeText, idField, timestamp } from '../../fields.ts';
+import type { CronSchedule } from '../../../runtime/openclaw/content/crons.ts';
+import { givenTimeText, idField, timestamp } from '../../contract/fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
-import { invalidRequest } from '../../invalid-request.ts';
+import { invalidRequest } from '../../contract/invalid-request.ts';
 
 export const cronParams = agentParams.extend({ cronId: idField('cron') });
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { removeCron } from '../../../runtime/openclaw/crons.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { removeCron } from '../../../runtime/openclaw/content/crons.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
 import { atGateway, holdForCrons, keepGone } from './cron-gateway.ts';
 import { cronParams, findCron } from './cron.schema.ts';

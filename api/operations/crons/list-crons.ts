@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { CronJob } from '../../../database/entities/cron-job.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { cronSchema, presentCron } from './cron.schema.ts';
 

@@ -1,6 +1,6 @@
 import { AppError } from '../../../domain/errors.ts';
-import { runCron as runAtGateway } from '../../../runtime/openclaw/crons.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { runCron as runAtGateway } from '../../../runtime/openclaw/content/crons.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
 import { atGateway, holdForCrons, keepGone } from './cron-gateway.ts';
 import { cronParams, cronSchema, findCron, presentCron } from './cron.schema.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
-import { updateCron as updateAtGateway } from '../../../runtime/openclaw/crons.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { nameField } from '../../fields.ts';
+import { updateCron as updateAtGateway } from '../../../runtime/openclaw/content/crons.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { nameField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
 import { atGateway, holdForCrons, keepCron, keepGone } from './cron-gateway.ts';
 import {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import type { EventView } from '../../../database/queries/find-events.ts';
+import type { EventView } from '../../../database/events/find-events.ts';
 import { AGENT_EVENTS, NOTICE_EVENTS } from '../../../domain/webhook-events.ts';
-import { idField, timestamp } from '../../fields.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
 
 const seq = z
   .int()

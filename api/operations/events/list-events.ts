@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { findAccountEvents } from '../../../database/queries/find-events.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { limitField } from '../../pagination.ts';
+import { findAccountEvents } from '../../../database/events/find-events.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { limitField } from '../../contract/pagination.ts';
 import { accountEventSchema, deletedEventSchema, presentAccountEvent } from './event.schema.ts';
 
 const seqField = z.int().nonnegative().nullable();

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { findInstanceEvents } from '../../../database/queries/find-events.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { findInstanceEvents } from '../../../database/events/find-events.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
-import { nextCursor, paginate } from '../../pagination.ts';
+import { nextCursor, paginate } from '../../contract/pagination.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { eventSchema, presentEvent } from './event.schema.ts';
 

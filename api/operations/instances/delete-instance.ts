@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 import { findInstance } from '../../find-instance.ts';
 import { instanceParams } from './instance.schema.ts';
 import { acceptPower } from './power.ts';

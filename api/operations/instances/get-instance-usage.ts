@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { findUsage, usageRange, usageSchema } from '../billing/usage.schema.ts';
 import { instanceParams } from './instance.schema.ts';

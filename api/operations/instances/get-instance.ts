@@ -1,4 +1,4 @@
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { instanceParams, instanceSchema, presentInstance } from './instance.schema.ts';
 
 export const getInstance = defineOperation({

@@ -4,15 +4,15 @@ import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
 import type { Instance } from '../../../database/entities/instance.ts';
 import { secretPlace } from '../../../database/secret-place.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { createMask, MASK, MaskBudgetError } from '../../../lib/mask.ts';
+import { createMask, MASK, MaskBudgetError } from '../../../lib/text/mask.ts';
 import type { LogLine } from '../../../runtime/driver.ts';
-import { gatewayToken, RELAY_TOKENS } from '../../../runtime/openclaw/tokens.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { gatewayToken, RELAY_TOKENS } from '../../../runtime/openclaw/install/tokens.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import type { Deps } from '../../deps.ts';
-import { encryptionOf } from '../../encryption-of.ts';
-import { timestamp } from '../../fields.ts';
+import { encryptionOf } from '../../security/encryption-of.ts';
+import { timestamp } from '../../contract/fields.ts';
 import { findInstance } from '../../find-instance.ts';
-import { limitField } from '../../pagination.ts';
+import { limitField } from '../../contract/pagination.ts';
 import { instanceParams } from './instance.schema.ts';
 
 export const getLogs = defineOperation({

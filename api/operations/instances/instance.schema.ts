@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { Instance } from '../../../database/entities/instance.ts';
-import { viewInstance, viewInstances } from '../../../database/queries/view-instances.ts';
-import type { InstanceRow } from '../../../database/queries/view-instances.ts';
+import { viewInstance, viewInstances } from '../../../database/instances/view-instances.ts';
+import type { InstanceRow } from '../../../database/instances/view-instances.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { GATEWAY_SLOW } from '../../../domain/failures.ts';
-import { idField, timestamp } from '../../fields.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
 
 export const instanceStatus = z.enum(['provisioning', 'running', 'stopped', 'destroying', 'error']);
 export const agentStatus = z.enum(['pending', 'active', 'error', 'deleting']);

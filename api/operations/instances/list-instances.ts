@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Instance } from '../../../database/entities/instance.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { instanceSchema, presentInstances } from './instance.schema.ts';
 
 const pages = paginate('instances', byCreation);

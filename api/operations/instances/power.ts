@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { changePower } from '../../../database/queries/change-power.ts';
+import { changePower } from '../../../database/instances/change-power.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { PowerAction } from '../../../domain/lifecycle.ts';
-import { idField } from '../../fields.ts';
+import { idField } from '../../contract/fields.ts';
 import { instanceSchema } from './instance.schema.ts';
 
 /** What start and stop answer: the target that was accepted, or, after a wait, the instance as it is then. */

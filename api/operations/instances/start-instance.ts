@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { hasMoney } from '../../../database/queries/find-balance.ts';
+import { hasMoney } from '../../../database/billing/find-balance.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { awaitStatus, waitSeconds } from './await-status.ts';
 import { instanceParams } from './instance.schema.ts';

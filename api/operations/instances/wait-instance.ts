@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { awaitStatus, waitSeconds } from './await-status.ts';
 import { instanceParams, instanceSchema, instanceStatus } from './instance.schema.ts';

@@ -1,5 +1,5 @@
 import type { Deps } from '../../deps.ts';
-import { findAgentGate } from '../../../database/queries/accept-turn.ts';
+import { findAgentGate } from '../../../database/messages/accept-turn.ts';
 import { requireAgent } from './require-agent.ts';
 import { waitForInstance } from '../../wait-for-instance.ts';
 

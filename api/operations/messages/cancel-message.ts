@@ -1,11 +1,11 @@
-import { completeReply } from '../../../database/queries/complete-reply.ts';
-import { findMessage } from '../../../database/queries/find-messages.ts';
-import { lockReply } from '../../../database/queries/lock-reply.ts';
+import { completeReply } from '../../../database/messages/complete-reply.ts';
+import { findMessage } from '../../../database/messages/find-messages.ts';
+import { lockReply } from '../../../database/messages/lock-reply.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { abortIfDue } from '../../../turns/cancel-turn.ts';
 import { turnSettings } from '../../../turns/turn-deps.ts';
 import { cancelledEnd } from '../../../turns/turn-end.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
 import { messageParams, messageSchema, presentMessage } from './message.schema.ts';
 

@@ -1,6 +1,6 @@
-import { findMessage } from '../../../database/queries/find-messages.ts';
+import { findMessage } from '../../../database/messages/find-messages.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
 import { messageParams, messageSchema, presentMessage } from './message.schema.ts';
 

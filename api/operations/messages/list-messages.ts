@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { findHistory } from '../../../database/queries/find-messages.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { findHistory } from '../../../database/messages/find-messages.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
-import { nextCursor, paginate, rowId, rowTime } from '../../pagination.ts';
+import { nextCursor, paginate, rowId, rowTime } from '../../contract/pagination.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { messageSchema, presentMessage, saidAt, sessionIdField } from './message.schema.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { MessageView } from '../../../database/queries/find-messages.ts';
-import { idField, timestamp } from '../../fields.ts';
+import type { MessageView } from '../../../database/messages/find-messages.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 
 export const messageParams = agentParams.extend({ messageId: idField('msg') });

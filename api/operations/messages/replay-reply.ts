@@ -1,10 +1,10 @@
 import { Agent } from '../../../database/entities/agent.ts';
-import { getTurn } from '../../../database/queries/find-turn.ts';
-import type { TurnView } from '../../../database/queries/find-turn.ts';
+import { getTurn } from '../../../database/messages/find-turn.ts';
+import type { TurnView } from '../../../database/messages/find-turn.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { FollowedTurn } from '../../../turns/turn-sender.ts';
 import type { Deps } from '../../deps.ts';
-import { EventStream } from '../../event-stream.ts';
+import { EventStream } from '../../http/event-stream.ts';
 import { presentMessage } from './message.schema.ts';
 import { streamReply } from './stream-reply.ts';
 import type { StreamedTurn } from './stream-reply.ts';

@@ -1,4 +1,4 @@
-import type { AgentGate } from '../../../database/queries/accept-turn.ts';
+import type { AgentGate } from '../../../database/messages/accept-turn.ts';
 import { AppError } from '../../../domain/errors.ts';
 
 /** The gate of the account's own agent. Throws `not_found`, also for what is somebody else's. */

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { holdAgentGate } from '../../../database/queries/accept-turn.ts';
+import { holdAgentGate } from '../../../database/messages/accept-turn.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { utf8Length } from '../../../domain/file-path.ts';
 import { acceptTurn } from '../../../turns/accept-turn.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { EventStream } from '../../event-stream.ts';
-import { oneLine } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { EventStream } from '../../http/event-stream.ts';
+import { oneLine } from '../../contract/fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { awaitActiveAgent } from './await-active-agent.ts';
 import { awaitReply } from './await-reply.ts';

@@ -1,5 +1,5 @@
-import { findMessage } from '../../../database/queries/find-messages.ts';
-import type { MessageView } from '../../../database/queries/find-messages.ts';
+import { findMessage } from '../../../database/messages/find-messages.ts';
+import type { MessageView } from '../../../database/messages/find-messages.ts';
 import { Agent } from '../../../database/entities/agent.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { errorOfTurn } from '../../../turns/turn-end.ts';

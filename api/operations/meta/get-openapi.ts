@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 
 /** The document describes all operations, itself among them, so it is handed in by whoever has the list. */
 export function defineGetOpenapi(document: () => { openapi: string }) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 
 export const listModels = defineOperation({
   method: 'GET',

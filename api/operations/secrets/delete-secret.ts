@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { requestRestart } from '../../../database/queries/request-restart.ts';
-import { deleteSecret as removeSecret } from '../../../database/queries/secrets.ts';
+import { requestRestart } from '../../../database/instances/request-restart.ts';
+import { deleteSecret as removeSecret } from '../../../database/content/secrets.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { changeContent } from '../../change-content.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { restarting, secretParams } from './secret.schema.ts';
 

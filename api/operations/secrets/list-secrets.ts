@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
 import { MAX_SECRETS, SECRET_KEY } from '../../../domain/secrets.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { timestamp } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { timestamp } from '../../contract/fields.ts';
 import { findInstance } from '../../find-instance.ts';
-import { nextCursor, paginate } from '../../pagination.ts';
+import { nextCursor, paginate } from '../../contract/pagination.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 
 const pages = paginate('secrets', z.string().regex(SECRET_KEY), { defaultLimit: MAX_SECRETS, maxLimit: MAX_SECRETS });

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
-import { requestRestart } from '../../../database/queries/request-restart.ts';
-import { countSecretBytes, storeSecret } from '../../../database/queries/secrets.ts';
+import { requestRestart } from '../../../database/instances/request-restart.ts';
+import { countSecretBytes, storeSecret } from '../../../database/content/secrets.ts';
 import { secretPlace } from '../../../database/secret-place.ts';
 import type { AppError } from '../../../domain/errors.ts';
 import { MAX_SECRETS, MAX_SECRETS_BYTES } from '../../../domain/secrets.ts';
 import { changeContent } from '../../change-content.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { encryptionOf } from '../../encryption-of.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { encryptionOf } from '../../security/encryption-of.ts';
 import { findInstance } from '../../find-instance.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { restarting, secretsField } from './secret.schema.ts';
-import { invalidRequest } from '../../invalid-request.ts';
+import { invalidRequest } from '../../contract/invalid-request.ts';
 
 /** A hundred values of 64 KiB, some of whose characters are escaped in JSON: what is too much is told in words. */
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { InstanceSkill } from '../../../database/entities/instance-skill.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { changeContent } from '../../change-content.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { awaitApplied } from '../agents/await-applied.ts';
 import { skillParams } from './skill.schema.ts';

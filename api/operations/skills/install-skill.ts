@@ -5,7 +5,7 @@ import { SkillFile } from '../../../database/entities/skill-file.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { MAX_SKILLS } from '../../../domain/skills.ts';
 import { changeContent } from '../../change-content.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { awaitApplied } from '../agents/await-applied.ts';
 import { instanceParams } from '../instances/instance.schema.ts';

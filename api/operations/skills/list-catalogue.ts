@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { bundledSkills } from './bundled-skills.ts';
 
 const names = z.array(z.string());

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { InstanceSkill } from '../../../database/entities/instance-skill.ts';
 import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS, SKILL_NAME } from '../../../domain/skills.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
-import { nextCursor, paginate } from '../../pagination.ts';
+import { nextCursor, paginate } from '../../contract/pagination.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { presentSkill, skillSchema } from './skill.schema.ts';
 

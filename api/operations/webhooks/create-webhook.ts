@@ -3,13 +3,13 @@ import { z } from 'zod';
 import { Agent } from '../../../database/entities/agent.ts';
 import { Instance } from '../../../database/entities/instance.ts';
 import { Webhook } from '../../../database/entities/webhook.ts';
-import { countWebhooksLocked } from '../../../database/queries/webhooks.ts';
+import { countWebhooksLocked } from '../../../database/webhooks/webhooks.ts';
 import { webhookPlace } from '../../../database/webhook-place.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { makeSigningSecret } from '../../../lib/signing-secret.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { encryptionOf } from '../../encryption-of.ts';
-import { idField } from '../../fields.ts';
+import { makeSigningSecret } from '../../../lib/crypto/signing-secret.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { encryptionOf } from '../../security/encryption-of.ts';
+import { idField } from '../../contract/fields.ts';
 import { descriptionField, eventsField, presentWithSecret, requireTarget, urlField, webhookSchema } from './webhook.schema.ts';
 
 const MAX_WEBHOOKS = 20;

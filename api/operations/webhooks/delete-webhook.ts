@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { deleteWebhook as remove } from '../../../database/queries/webhooks.ts';
+import { deleteWebhook as remove } from '../../../database/webhooks/webhooks.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 import { webhookParams } from './webhook.schema.ts';
 
 export const deleteWebhook = defineOperation({

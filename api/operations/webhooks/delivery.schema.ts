@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { WebhookAttempt } from '../../../database/entities/webhook-attempt.ts';
 import type { WebhookDelivery } from '../../../database/entities/webhook-delivery.ts';
-import { idField, timestamp } from '../../fields.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
 
 export const deliveryStatus = z.enum(['pending', 'succeeded', 'failed']);
 

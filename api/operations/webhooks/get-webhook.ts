@@ -1,4 +1,4 @@
-import { defineOperation } from '../../define-operation.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import { findWebhook, presentWithSecret, webhookParams, webhookSchema } from './webhook.schema.ts';
 
 export const getWebhook = defineOperation({

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { WebhookDelivery } from '../../../database/entities/webhook-delivery.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { deliverySchema, deliveryStatus, presentDeliveries } from './delivery.schema.ts';
 import { findWebhook, webhookParams } from './webhook.schema.ts';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Webhook } from '../../../database/entities/webhook.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { byCreation, nextCursor, olderThan, paginate } from '../../pagination.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 import { presentMasked, webhookSchema } from './webhook.schema.ts';
 
 const pages = paginate('webhooks', byCreation);

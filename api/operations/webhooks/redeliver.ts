@@ -1,8 +1,8 @@
 import { WebhookDelivery } from '../../../database/entities/webhook-delivery.ts';
-import { queueDelivery } from '../../../database/queries/webhooks.ts';
+import { queueDelivery } from '../../../database/webhooks/webhooks.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 import { findWebhook, webhookParams } from './webhook.schema.ts';
 import { deliverySchema, presentDeliveries } from './delivery.schema.ts';
 

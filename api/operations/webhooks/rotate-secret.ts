@@ -1,8 +1,8 @@
 import { webhookPlace } from '../../../database/webhook-place.ts';
-import { makeSigningSecret } from '../../../lib/signing-secret.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { encryptionOf } from '../../encryption-of.ts';
-import { timestamp } from '../../fields.ts';
+import { makeSigningSecret } from '../../../lib/crypto/signing-secret.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { encryptionOf } from '../../security/encryption-of.ts';
+import { timestamp } from '../../contract/fields.ts';
 import { findWebhook, presentWithSecret, webhookParams, webhookSchema } from './webhook.schema.ts';
 
 const GRACE_MS = 24 * 60 * 60_000;

@@ -1,9 +1,9 @@
 import { z } from 'zod';
-import { queueDelivery } from '../../../database/queries/webhooks.ts';
+import { queueDelivery } from '../../../database/webhooks/webhooks.ts';
 import { testBody } from '../../../domain/event-body.ts';
 import { TEST_EVENT } from '../../../domain/webhook-events.ts';
-import { defineOperation } from '../../define-operation.ts';
-import { idField } from '../../fields.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
 import { findWebhook, webhookParams } from './webhook.schema.ts';
 
 export const testWebhook = defineOperation({

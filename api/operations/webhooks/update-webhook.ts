@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { enableWebhook } from '../../../database/queries/webhooks.ts';
-import { defineOperation } from '../../define-operation.ts';
+import { enableWebhook } from '../../../database/webhooks/webhooks.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
 import {
   descriptionField,
   eventsField,

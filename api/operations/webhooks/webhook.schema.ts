@@ -1,16 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import type { Webhook } from '../../../database/entities/webhook.ts';
-import { findOwnedWebhook } from '../../../database/queries/webhooks.ts';
+import { findOwnedWebhook } from '../../../database/webhooks/webhooks.ts';
 import { webhookPlace } from '../../../database/webhook-place.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { SUBSCRIBABLE } from '../../../domain/webhook-events.ts';
-import { createDnsLookup } from '../../../lib/safe-lookup.ts';
-import { resolvedTargetProblem, usedUrl } from '../../../lib/safe-target.ts';
-import { encryptionOf } from '../../encryption-of.ts';
+import { createDnsLookup } from '../../../lib/net/safe-lookup.ts';
+import { resolvedTargetProblem, usedUrl } from '../../../lib/net/safe-target.ts';
+import { encryptionOf } from '../../security/encryption-of.ts';
 import type { Deps } from '../../deps.ts';
-import { idField, timestamp } from '../../fields.ts';
-import { invalidRequest } from '../../invalid-request.ts';
+import { idField, timestamp } from '../../contract/fields.ts';
+import { invalidRequest } from '../../contract/invalid-request.ts';
 
 export const webhookParams = z.object({ webhookId: idField('wh') });
 

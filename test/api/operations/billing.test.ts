@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { debitDue } from '../../../database/queries/billing/debit-due.ts';
-import { setPrice } from '../../../database/queries/billing/set-price.ts';
-import { openInterval } from '../../../database/queries/intervals.ts';
+import { debitDue } from '../../../database/billing/debit-due.ts';
+import { setPrice } from '../../../database/billing/set-price.ts';
+import { openInterval } from '../../../database/billing/intervals.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { gatewayToken, relayToken } from '../../../runtime/openclaw/tokens.ts';
+import { gatewayToken, relayToken } from '../../../runtime/openclaw/install/tokens.ts';
 import { MASTER_KEY, startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
 import { newInstance } from '../rows.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { findLoginCode, spendTry, storeLoginCode } from '../../../database/queries/login-codes.ts';
+import { findLoginCode, spendTry, storeLoginCode } from '../../../database/accounts/login-codes.ts';
 import { startApi } from '../api-under-test.ts';
 import type { ApiUnderTest } from '../api-under-test.ts';
 

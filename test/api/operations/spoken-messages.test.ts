@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { listUnsentHeads } from '../../../database/queries/pending-turns.ts';
-import { recordCronRun } from '../../../database/queries/record-cron-run.ts';
-import type { CronResult } from '../../../database/queries/record-cron-run.ts';
-import { recordUnprompted } from '../../../database/queries/record-unprompted.ts';
-import type { UnpromptedMessage } from '../../../database/queries/record-unprompted.ts';
-import { removeInstanceData } from '../../../database/queries/remove-instance.ts';
+import { listUnsentHeads } from '../../../database/messages/pending-turns.ts';
+import { recordCronRun } from '../../../database/crons/record-cron-run.ts';
+import type { CronResult } from '../../../database/crons/record-cron-run.ts';
+import { recordUnprompted } from '../../../database/messages/record-unprompted.ts';
+import type { UnpromptedMessage } from '../../../database/messages/record-unprompted.ts';
+import { removeInstanceData } from '../../../database/instances/remove-instance.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { turnSettings } from '../../../turns/turn-deps.ts';
 import { startApi } from '../api-under-test.ts';

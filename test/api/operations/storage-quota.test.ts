@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { operations } from '../../../api/operations/index.ts';
-import { recordCronRun } from '../../../database/queries/record-cron-run.ts';
-import { recordUnprompted } from '../../../database/queries/record-unprompted.ts';
+import { recordCronRun } from '../../../database/crons/record-cron-run.ts';
+import { recordUnprompted } from '../../../database/messages/record-unprompted.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { turnSettings } from '../../../turns/turn-deps.ts';
 import { startApi } from '../api-under-test.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { recordEvent } from '../../../database/queries/record-event.ts';
+import { recordEvent } from '../../../database/events/record-event.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';

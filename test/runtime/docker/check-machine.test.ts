@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { ConfigError } from '../../../lib/config.ts';
+import { ConfigError } from '../../../lib/settings/config.ts';
 import { checkMachine, engineWarnings, kernelWarnings, refuseUnknownRuntime } from '../../../runtime/docker/check-machine.ts';
 import { ENGINE_SOCKET, hasEngine } from '../../support/docker-under-test.ts';
 

@@ -4,7 +4,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { StorageError } from '../../../runtime/process/storage-error.ts';
+import { StorageError } from '../../../runtime/host/storage-error.ts';
 import { docker as runDocker, hasOwnEngine, openDocker } from '../../support/docker-under-test.ts';
 import type { DockerUnderTest } from '../../support/docker-under-test.ts';
 import { eventually } from '../../support/eventually.ts';

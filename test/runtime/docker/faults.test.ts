@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { RuntimeDriver } from '../../../runtime/driver.ts';
 import { EngineAwayError } from '../../../runtime/docker/engine.ts';
-import { StorageError } from '../../../runtime/process/storage-error.ts';
+import { StorageError } from '../../../runtime/host/storage-error.ts';
 import { campaignRounds, createDice } from '../../support/campaign.ts';
 import { docker, hasOwnEngine, openDocker, ownEngine, remnants } from '../../support/docker-under-test.ts';
 import { eventually } from '../../support/eventually.ts';

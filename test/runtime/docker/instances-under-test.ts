@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import type { MutationCall, RuntimeDriver, RuntimeSpec } from '../../../runtime/driver.ts';
-import { deviceOf } from '../../../runtime/openclaw/device-identity.ts';
-import { connectGateway } from '../../../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
-import { waitUntilReady } from '../../../runtime/openclaw/readiness.ts';
-import { renderConfig } from '../../../runtime/openclaw/render-config.ts';
+import { deviceOf } from '../../../runtime/openclaw/wire/device-identity.ts';
+import { connectGateway } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import { waitUntilReady } from '../../../runtime/openclaw/wire/readiness.ts';
+import { renderConfig } from '../../../runtime/openclaw/install/render-config.ts';
 import { openDocker, RELAY_HOST } from '../../support/docker-under-test.ts';
 import type { DockerUnderTest } from '../../support/docker-under-test.ts';
 import { startFakeModel } from '../../support/fake-model.ts';

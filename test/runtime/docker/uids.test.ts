@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { ensureUser, releaseUid, uidOf } from '../../../runtime/docker/instance-user.ts';
-import { layoutOf, runtimesDirOf } from '../../../runtime/process/runtime-layout.ts';
+import { layoutOf, runtimesDirOf } from '../../../runtime/host/runtime-layout.ts';
 
 const FIRST = 1_900_000_000;
 const COUNT = 8;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS } from '../../../domain/skills.ts';
-import { setAgentFile } from '../../../runtime/openclaw/agent-files.ts';
-import type { PersonaFile } from '../../../runtime/openclaw/agent-files.ts';
-import { addCron, runCron } from '../../../runtime/openclaw/crons.ts';
-import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
-import { MAX_USER_FILE_CHARS } from '../../../runtime/openclaw/persona-limits.ts';
-import { maxPersonaChars } from '../../../runtime/openclaw/persona-settings.ts';
+import { setAgentFile } from '../../../runtime/openclaw/content/agent-files.ts';
+import type { PersonaFile } from '../../../runtime/openclaw/content/agent-files.ts';
+import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';
+import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import { MAX_USER_FILE_CHARS } from '../../../runtime/openclaw/content/persona-limits.ts';
+import { maxPersonaChars } from '../../../runtime/openclaw/content/persona-settings.ts';
 import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
 import { send, turnOf, WAIT_MS } from './turns-under-test.ts';

@@ -1,8 +1,8 @@
-import { sendTurn } from '../../../runtime/openclaw/agent-turn.ts';
-import { GatewayConnectError } from '../../../runtime/openclaw/gateway-errors.ts';
-import { readHistory } from '../../../runtime/openclaw/gateway-history.ts';
-import { probeReadiness } from '../../../runtime/openclaw/readiness.ts';
-import { decideRecovery, rerunsOf, willRerun } from '../../../runtime/openclaw/recovery.ts';
+import { sendTurn } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import { GatewayConnectError } from '../../../runtime/openclaw/wire/gateway-errors.ts';
+import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
+import { probeReadiness } from '../../../runtime/openclaw/wire/readiness.ts';
+import { decideRecovery, rerunsOf, willRerun } from '../../../runtime/openclaw/conversation/recovery.ts';
 import { eventually } from '../../support/eventually.ts';
 import { decisionOf, refusalOf } from './conformance-cases.ts';
 import type { Observe } from './conformance-cases.ts';

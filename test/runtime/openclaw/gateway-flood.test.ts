@@ -1,10 +1,10 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { WebSocket } from 'ws';
-import { cronPages, cronRunPages } from '../../../runtime/openclaw/crons.ts';
-import { connectGateway, GatewayFloodError } from '../../../runtime/openclaw/gateway-client.ts';
-import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
-import type { InflowLimits } from '../../../runtime/openclaw/inflow-budget.ts';
-import { listSessionsSince } from '../../../runtime/openclaw/unprompted-runs.ts';
+import { cronPages, cronRunPages } from '../../../runtime/openclaw/content/crons.ts';
+import { connectGateway, GatewayFloodError } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import type { InflowLimits } from '../../../runtime/openclaw/wire/inflow-budget.ts';
+import { listSessionsSince } from '../../../runtime/openclaw/conversation/unprompted-runs.ts';
 import { eventually } from '../../support/eventually.ts';
 import { letIn, startScriptedGateway } from './scripted-gateway.ts';
 import type { ScriptedGateway } from './scripted-gateway.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
-import { addCron, runCron } from '../../../runtime/openclaw/crons.ts';
-import type { GatewayClient } from '../../../runtime/openclaw/gateway-client.ts';
+import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';
+import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
 import { send, turnOf, WAIT_MS } from './turns-under-test.ts';

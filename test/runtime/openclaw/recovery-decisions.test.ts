@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { parseHistory } from '../../../runtime/openclaw/gateway-history.ts';
-import type { GatewayHistory } from '../../../runtime/openclaw/gateway-history.ts';
-import { decideRecovery, isHeldOpen, rerunAtWork, rerunsOf, willRerun } from '../../../runtime/openclaw/recovery.ts';
+import { parseHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
+import type { GatewayHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
+import { decideRecovery, isHeldOpen, rerunAtWork, rerunsOf, willRerun } from '../../../runtime/openclaw/conversation/recovery.ts';
 
 // Rows and answers in the shapes that a gateway was seen to give; K is the turn's key, R a run that repeats it.
 const K = 'msg_k';

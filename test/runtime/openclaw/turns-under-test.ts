@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { resultOfEvent, sendTurn, turnKey } from '../../../runtime/openclaw/agent-turn.ts';
-import type { SendResult, TurnRequest, TurnResult } from '../../../runtime/openclaw/agent-turn.ts';
-import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/gateway-client.ts';
-import { readHistory } from '../../../runtime/openclaw/gateway-history.ts';
-import { decideRecovery } from '../../../runtime/openclaw/recovery.ts';
-import type { Recovery } from '../../../runtime/openclaw/recovery.ts';
-import { sessionKeyOf } from '../../../runtime/openclaw/session-key.ts';
+import { resultOfEvent, sendTurn, turnKey } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import type { SendResult, TurnRequest, TurnResult } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
+import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.ts';
+import type { Recovery } from '../../../runtime/openclaw/conversation/recovery.ts';
+import { sessionKeyOf } from '../../../runtime/openclaw/conversation/session-key.ts';
 import { eventually } from '../../support/eventually.ts';
 
 export const WAIT_MS = 120_000;

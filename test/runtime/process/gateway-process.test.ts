@@ -6,13 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { withLock } from '../../../lib/file-lock.ts';
+import { withLock } from '../../../lib/async/file-lock.ts';
 import { StaleEpochError } from '../../../runtime/driver.ts';
 import type { MutationCall, RuntimeSpec } from '../../../runtime/driver.ts';
-import { raiseEpoch } from '../../../runtime/process/epoch-fence.ts';
+import { raiseEpoch } from '../../../runtime/host/epoch-fence.ts';
 import { readRecord } from '../../../runtime/process/gateway-record.ts';
 import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
-import { layoutOf } from '../../../runtime/process/runtime-layout.ts';
+import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 import { eventually } from '../../support/eventually.ts';
 
 // What is under test is how processes are started, known and ended; a small program stands for the gateway, whose

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
-import { layoutOf } from '../../../runtime/process/runtime-layout.ts';
+import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 
 test('a configuration is put in its place anew though it is the same, so that a gateway that missed it sees it', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'write-config-'));

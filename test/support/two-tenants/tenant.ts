@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { z } from 'zod';
-import { layoutOf } from '../../../runtime/process/runtime-layout.ts';
+import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 import type { ApiClient } from '../api-client.ts';
 import { eventually } from '../eventually.ts';
 import type { StackUnderTest } from '../stack-under-test.ts';

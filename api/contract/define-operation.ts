@@ -1,0 +1,177 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { z } from 'zod';
+import type { ErrorCode } from '../../domain/errors.ts';
+import type { Log } from '../../lib/log.ts';
+import type { Actor, ActorOf, Auth } from '../security/actor.ts';
+import type { Deps } from '../deps.ts';
+import type { EventStream } from '../http/event-stream.ts';
+
+export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Tag =
+  | 'auth'
+  | 'instances'
+  | 'agents'
+  | 'messages'
+  | 'crons'
+  | 'events'
+  | 'webhooks'
+  | 'skills'
+  | 'secrets'
+  | 'billing'
+  | 'operator'
+  | 'meta';
+
+/** What an audit line says about its object. Null fields are left empty; null instead of it all writes no line. */
+export interface AuditSubject {
+  target?: string | null;
+  instanceId?: string | null;
+  /** Only where the actor is no account. */
+  accountId?: string | null;
+}
+
+export interface OperationHeader<Answer> {
+  description: string;
+  value(answer: Answer): string;
+}
+
+/** What is fixed about an operation, without its functions. */
+export interface OperationFacts {
+  method: Method;
+  /** Below the base path, with `:name` for parameters: `/auth/keys/:keyId`. */
+  path: string;
+  operationId: string;
+  summary: string;
+  description?: string;
+  tag: Tag;
+  auth: Auth;
+  /** The action that the audit records for each success, or `none`. */
+  audit: string;
+  /** `auth` counts per address, `account` per account. */
+  rateLimit: 'account' | 'auth' | 'none';
+  /** Whether an `Idempotency-Key` is honoured: every authenticated call that changes something. */
+  idempotent: boolean;
+  bodyLimitBytes?: number;
+  /** It makes what the account stores grow: refused with `payload_too_large` while that is all that it may store. */
+  stores?: true;
+  /** The codes it may answer beside the standing ones (`standing-errors.ts`). */
+  errors: readonly ErrorCode[];
+}
+
+/** What every function of an operation gets. */
+interface CallBase {
+  deps: Deps;
+  log: Log;
+  requestId: string;
+  address: string;
+}
+
+/** The call as the mounting sees it; each operation sees its own types. */
+export interface AnyCall extends CallBase {
+  actor: Actor;
+  params: unknown;
+  query: unknown;
+  body: unknown;
+}
+
+interface WithEm {
+  em: EntityManager;
+}
+
+/** Outside the transaction. The signal aborts when the client is gone or the process stops waiting. */
+interface Waiting extends WithEm {
+  signal: AbortSignal;
+}
+
+/** One endpoint, as the mounting, the document and the contract tests see it. `defineOperation` makes it. */
+export interface Operation extends OperationFacts {
+  params?: z.ZodObject | undefined;
+  query?: z.ZodObject | undefined;
+  body?: z.ZodType | undefined;
+  success: {
+    status: 200 | 201;
+    schema: z.ZodType;
+    headers?: Record<string, OperationHeader<unknown>>;
+    credential?: boolean;
+    stream?: boolean;
+  };
+  load?(call: CallBase & WithEm & { actor: Actor; params: unknown }): Promise<unknown>;
+  before?(call: AnyCall & Waiting): Promise<unknown>;
+  handle(call: AnyCall & WithEm & { loaded: unknown; prepared: unknown }): Promise<unknown>;
+  auditSubject?(handled: unknown, params: unknown): AuditSubject | null;
+  after?(handled: unknown, call: AnyCall & Waiting): Promise<unknown>;
+  replay?(handled: unknown, call: AnyCall & Waiting): Promise<unknown>;
+}
+
+type Parsed<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+interface Call<A extends Auth, P, Q, B> extends CallBase {
+  actor: ActorOf<A>;
+  params: Parsed<P>;
+  query: Parsed<Q>;
+  body: Parsed<B>;
+}
+
+interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, Handled> extends OperationFacts {
+  auth: A;
+  params?: P;
+  query?: Q;
+  body?: B;
+  success: {
+    status: 200 | 201;
+    schema: S;
+    headers?: Record<string, OperationHeader<z.output<S>>>;
+    /** The answer carries a credential: `Cache-Control: no-store`. */
+    credential?: boolean;
+    /** `after` may answer with an EventStream. */
+    stream?: boolean;
+  };
+  /**
+   * Finds what the path names, or throws `not_found`, which wins over `invalid_request`. It runs in the transaction
+   * of `handle`; when the rest of the input is not valid it runs alone, for its error only.
+   */
+  load?(call: CallBase & WithEm & { actor: ActorOf<A>; params: Parsed<P> }): Promise<Loaded>;
+  /** What must be known or waited for first. Outside the transaction; it stores nothing. */
+  before?(call: Call<A, P, Q, B> & Waiting): Promise<Prepared>;
+  /**
+   * The work. A call that changes something runs in one transaction with its audit line, and may run again after a
+   * deadlock, so nothing here reaches outside the database. A GET has no transaction.
+   */
+  handle(call: Call<A, P, Q, B> & WithEm & { loaded: Loaded; prepared: Prepared }): Promise<Handled>;
+  /** By default the last parameter of the path is the target, and `instanceId` the instance. */
+  auditSubject?(handled: Handled, params: Parsed<P>): AuditSubject | null;
+}
+
+interface Finished<A extends Auth, P, Q, B, S extends z.ZodType, Handled> {
+  /**
+   * What happens after the commit, outside a transaction: send, stream, wait, or refuse although something had to be
+   * stored. It makes the answer from what `handle` returned, which must survive JSON. A repeated call with the same
+   * Idempotency-Key runs it again for as long as no answer of it is stored.
+   */
+  after(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<z.input<S> | EventStream>;
+  /** Answers every repeated call with the same Idempotency-Key, instead of `after` and of a stored answer. */
+  replay?(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<z.input<S> | EventStream>;
+}
+
+/** Makes an endpoint out of its facts, schemas and functions: without `after`, what `handle` returns is the answer. */
+export function defineOperation<
+  A extends Auth,
+  S extends z.ZodType,
+  P extends z.ZodObject | undefined = undefined,
+  Q extends z.ZodObject | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+  Loaded = undefined,
+  Prepared = undefined,
+>(spec: Spec<A, P, Q, B, S, Loaded, Prepared, z.input<S>> & { after?: never; replay?: never }): Operation;
+export function defineOperation<
+  A extends Auth,
+  S extends z.ZodType,
+  Handled,
+  P extends z.ZodObject | undefined = undefined,
+  Q extends z.ZodObject | undefined = undefined,
+  B extends z.ZodType | undefined = undefined,
+  Loaded = undefined,
+  Prepared = undefined,
+>(spec: Spec<A, P, Q, B, S, Loaded, Prepared, Handled> & Finished<A, P, Q, B, S, Handled>): Operation;
+export function defineOperation(spec: Operation): Operation {
+  return spec;
+}

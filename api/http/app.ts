@@ -1,0 +1,73 @@
+import Router from '@koa/router';
+import type { EntityManager } from '@mikro-orm/postgresql';
+import Koa from 'koa';
+import { AppError } from '../../domain/errors.ts';
+import { createClientAddress } from '../../lib/net/client-address.ts';
+import type { ApiContext, ApiState } from '../api-context.ts';
+import { createAdmission } from './admission.ts';
+import { answerErrors } from './answer-errors.ts';
+import { createAuthenticate } from '../security/authenticate.ts';
+import { BASE_PATH } from './base-path.ts';
+import { allowOrigins } from './cors.ts';
+import type { Operation } from '../contract/define-operation.ts';
+import type { Deps } from '../deps.ts';
+import type { ReportUndeclared } from './explain-error.ts';
+import { docsRoutes } from '../contract/docs-page.ts';
+import { healthRoutes } from '../observe/health.ts';
+import { createIdempotency } from '../security/idempotency.ts';
+import { createLimitRequests } from '../security/limit-requests.ts';
+import { mount } from './mount.ts';
+import { NOTHING_HERE } from './nothing-here.ts';
+import { observeRequests } from '../observe/observe-requests.ts';
+import type { RequestMetrics } from '../observe/observe-requests.ts';
+import type { ProbeTemporal } from '../observe/probe-temporal.ts';
+import { requireHttp } from './require-http.ts';
+
+export interface AppOptions {
+  operations: readonly Operation[];
+  metrics: RequestMetrics;
+  probeTemporal: ProbeTemporal;
+  /** With which readiness asks for the database. */
+  healthEm: EntityManager;
+  /** Tests fail on it; by default it is logged. */
+  reportUndeclared?: ReportUndeclared;
+}
+
+/** The API as a Koa application: every operation of the list below `/v1`, and the error envelope for the rest. */
+export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
+  const reportUndeclared: ReportUndeclared =
+    options.reportUndeclared ??
+    ((operationId, errorCode) =>
+      deps.log.error({ operationId, errorCode }, 'an operation returned an error code that it does not declare'));
+  const router = new Router<ApiState>({ prefix: BASE_PATH, sensitive: true });
+  const mounting = {
+    deps,
+    authenticate: createAuthenticate(deps),
+    clientAddress: createClientAddress(deps.config.TRUSTED_PROXIES),
+    limitRequests: createLimitRequests(deps),
+    admit: createAdmission(deps.config),
+    idempotency: createIdempotency(deps),
+    reportUndeclared,
+  };
+  for (const operation of options.operations) mount(router, operation, mounting);
+
+  const app = new Koa<ApiState>();
+  app.on('error', (err: unknown) => deps.log.debug({ err }, 'a response could not be sent in full'));
+  app.use(observeRequests(deps.log, options.metrics));
+  app.use(answerErrors(deps, reportUndeclared));
+  app.use(requireHttp);
+  app.use(allowOrigins(deps.config.CORS_ORIGINS));
+  app.use(healthRoutes({ em: options.healthEm, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
+  app.use(docsRoutes(`${BASE_PATH}/openapi.json`).routes());
+  app.use(router.routes());
+  app.use(refuseUnknown);
+  return app;
+}
+
+/** What the router has no route for: 405 when the path exists, else 404. */
+function refuseUnknown(context: ApiContext & { matched?: readonly { methods: string[] }[] }): never {
+  const allowed = [...new Set(context.matched?.flatMap(({ methods }) => methods))].toSorted();
+  if (allowed.length === 0) throw new AppError('not_found', NOTHING_HERE);
+  context.set('Allow', allowed.join(', '));
+  throw new AppError('method_not_allowed', `This path supports only ${allowed.join(', ')}.`);
+}

@@ -1,0 +1,33 @@
+import type Koa from 'koa';
+import type { ApiState } from '../api-context.ts';
+
+const METHODS = 'GET, HEAD, POST, PATCH, DELETE';
+const REQUEST_HEADERS = 'Authorization, Content-Type, Idempotency-Key, X-API-Key, X-Request-Id';
+const ANSWER_HEADERS =
+  'Idempotent-Replayed, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id';
+const PREFLIGHT_SECONDS = '600';
+
+/**
+ * Lets pages of these origins (`*`: of any) call the API from a browser. Credentials are sent by the page itself, never
+ * by the browser on its own, so cookies are not allowed for.
+ */
+export function allowOrigins(origins: readonly string[]): Koa.Middleware<ApiState> {
+  const any = origins.includes('*');
+  return async (context, next) => {
+    if (origins.length === 0) return void (await next());
+    if (!any) context.vary('Origin');
+    const origin = context.get('Origin');
+    if (origin === '' || !(any || origins.includes(origin))) return void (await next());
+    context.set('Access-Control-Allow-Origin', any ? '*' : origin);
+    if (context.method === 'OPTIONS' && context.get('Access-Control-Request-Method') !== '') {
+      context.set('Access-Control-Allow-Methods', METHODS);
+      context.set('Access-Control-Allow-Headers', REQUEST_HEADERS);
+      context.set('Access-Control-Max-Age', PREFLIGHT_SECONDS);
+      // A preflight is the browser's own question: no client reads its body.
+      context.status = 204;
+      return;
+    }
+    context.set('Access-Control-Expose-Headers', ANSWER_HEADERS);
+    await next();
+  };
+}

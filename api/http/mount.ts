@@ -1,0 +1,177 @@
+import type Router from '@koa/router';
+import { z } from 'zod';
+import type { KeyPlace } from '../../database/accounts/idempotency.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { ErrorDetail } from '../../domain/errors.ts';
+import type { ClientAddress } from '../../lib/net/client-address.ts';
+import type { Actor } from '../security/actor.ts';
+import type { Admit, Visit } from './admission.ts';
+import type { ApiContext, ApiState } from '../api-context.ts';
+import type { Authenticate } from '../security/authenticate.ts';
+import { BASE_PATH } from './base-path.ts';
+import { carryOut, replay } from './carry-out.ts';
+import type { Outcome } from './carry-out.ts';
+import type { Operation } from '../contract/define-operation.ts';
+import type { Deps } from '../deps.ts';
+import { toEnvelope } from './error-envelope.ts';
+import { EventStream } from './event-stream.ts';
+import { explainError } from './explain-error.ts';
+import type { ReportUndeclared } from './explain-error.ts';
+import { callerName, isIdempotencyKey } from '../security/idempotency.ts';
+import type { Idempotency } from '../security/idempotency.ts';
+import type { LimitRequests } from '../security/limit-requests.ts';
+import { parseInput, parseParams } from '../contract/parse-input.ts';
+import { receiveBody } from './receive-body.ts';
+import { parseJsonBody } from './request-body.ts';
+import { sendEvents } from './send-events.ts';
+
+/** Says that an earlier call with the same Idempotency-Key has done the work. */
+export const REPLAYED_HEADER = 'Idempotent-Replayed';
+
+export interface Mounting {
+  deps: Deps;
+  authenticate: Authenticate;
+  clientAddress: ClientAddress;
+  limitRequests: LimitRequests;
+  admit: Admit;
+  idempotency: Idempotency;
+  reportUndeclared: ReportUndeclared;
+}
+
+/** Adds the operation's route. */
+export function mount(router: Router<ApiState>, operation: Operation, mounting: Mounting): void {
+  router.register(operation.path, [operation.method], (context) => serve(context, operation, mounting));
+}
+
+/** One request, in the contract's order of checks. */
+async function serve(context: ApiContext, operation: Operation, mounting: Mounting): Promise<void> {
+  context.state.operation = operation;
+  const address = mounting.clientAddress(context.req);
+  const actor = await mounting.authenticate(operation.auth, context.req.headers, address);
+  context.state.actor = actor;
+  await mounting.limitRequests(context, operation, { actor, address });
+  const visit = mounting.admit({ actor, address });
+  try {
+    if (operation.before || operation.after) visit.takePlace();
+    await serveCaller(context, operation, mounting, { actor, address, visit });
+  } finally {
+    visit.leave();
+  }
+}
+
+interface Caller {
+  actor: Actor;
+  address: string;
+  visit: Visit;
+}
+
+async function serveCaller(context: ApiContext, operation: Operation, mounting: Mounting, caller: Caller): Promise<void> {
+  const { deps, idempotency } = mounting;
+  const { requestId } = context.state;
+  const { actor, address, visit } = caller;
+  const log = deps.log.child({ requestId, ...callerFields(actor) });
+  const known = { deps, log, requestId, address, actor };
+  const { place, problem } = readKey(context, operation, actor);
+
+  /** A replay answers even when its resource is gone. */
+  const requireResource = async (): Promise<void> => {
+    const em = deps.orm.em.fork();
+    if (place && (await idempotency.knows(em, place))) return;
+    await operation.load?.({ ...known, params: parseParams(operation, context.params), em });
+  };
+  const bytes = await receiveBody({ request: context.req, operation, visit, requireResource });
+  const body = operation.body && bytes ? parseJsonBody(bytes, context.req.headers) : undefined;
+  // A body that is not looked at makes no difference.
+  const keyed = place && { place, body: (operation.body && bytes) ?? Buffer.alloc(0) };
+  const recorded = keyed && (await idempotency.find(deps.orm.em.fork(), keyed));
+  if (recorded?.isFinal) return answer(context, operation, { answer: recorded.value, isReplay: true }, mounting);
+
+  const base = { ...known, params: parseParams(operation, context.params) };
+  const input = parseInput(operation, { query: context.querystring, body }, problem);
+  if (!input.ok) {
+    await operation.load?.({ ...base, em: deps.orm.em.fork() });
+    throw input.error;
+  }
+  const call = { ...base, query: input.query, body: input.body };
+  const work = { operation, call, keyed, idempotency, visit, signal: () => stopSignal(context, deps) };
+  const outcome = recorded
+    ? await replay(work, recorded).catch((error: unknown) => markReplayed(context, error))
+    : await carryOut(work);
+  await answer(context, operation, outcome, mounting);
+}
+
+/** A turn that has failed answers the same error for good; any other error is one of this call. */
+function markReplayed(context: ApiContext, error: unknown): never {
+  if (error instanceof AppError && error.code === 'agent_error') context.set(REPLAYED_HEADER, 'true');
+  throw error;
+}
+
+interface ReadKey {
+  place: KeyPlace | null;
+  /** A key that is none is a field that has to change. */
+  problem: ErrorDetail[];
+}
+
+function readKey(context: ApiContext, operation: Operation, actor: Actor): ReadKey {
+  const key = context.req.headers['idempotency-key'];
+  if (!operation.idempotent || typeof key !== 'string') return { place: null, problem: [] };
+  if (!isIdempotencyKey(key))
+    return { place: null, problem: [{ path: 'Idempotency-Key', message: 'Use 1 to 255 printable ASCII characters.' }] };
+  const path = concretePath(operation, z.record(z.string(), z.string()).parse(context.params));
+  return { place: { caller: callerName(actor), method: operation.method, path, key }, problem: [] };
+}
+
+/** The path as it is meant, in whichever of its spellings it was sent. */
+function concretePath({ path }: Operation, params: Readonly<Record<string, string>>): string {
+  return BASE_PATH + path.replaceAll(/:(\w+)/g, (_match, name: string) => encodeURIComponent(params[name] ?? ''));
+}
+
+function callerFields(actor: Actor): { accountId?: string } {
+  return actor?.kind === 'account' ? { accountId: actor.accountId } : {};
+}
+
+/** Aborts when the client is gone or the process stops waiting. */
+function stopSignal(context: ApiContext, deps: Deps): AbortSignal {
+  const gone = new AbortController();
+  context.res.once('close', () => gone.abort());
+  return AbortSignal.any([gone.signal, deps.shutdown]);
+}
+
+async function answer(context: ApiContext, operation: Operation, outcome: Outcome, mounting: Mounting): Promise<void> {
+  if (outcome.isReplay) context.set(REPLAYED_HEADER, 'true');
+  if (outcome.answer instanceof EventStream) await stream(context, operation, outcome.answer, mounting);
+  else respond(context, operation, outcome.answer);
+}
+
+/** The answer through its schema, which drops every field that is not declared. */
+function respond(context: ApiContext, operation: Operation, answered: unknown): void {
+  const { status, schema, headers = {}, credential } = operation.success;
+  const value = schema.parse(answered);
+  context.status = status;
+  for (const [name, header] of Object.entries(headers)) context.set(name, header.value(value));
+  if (credential) context.set('Cache-Control', 'no-store');
+  context.type = 'application/json';
+  context.body = JSON.stringify(value);
+}
+
+/** From here on Koa leaves the response to us. A stream ends soon after its key or token was revoked. */
+async function stream(context: ApiContext, operation: Operation, events: EventStream, mounting: Mounting): Promise<void> {
+  const errorEvent = (cause: unknown) => {
+    const error = explainError(cause, context.state, mounting.deps.log, mounting.reportUndeclared);
+    return JSON.stringify(toEnvelope(error, context.state.requestId));
+  };
+  const requireAllowed = async () => {
+    try {
+      await mounting.authenticate(operation.auth, context.req.headers, mounting.clientAddress(context.req));
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'unauthorized') throw error;
+    }
+  };
+  context.respond = false;
+  try {
+    await sendEvents(context.res, events, { errorEvent, requireAllowed });
+  } catch (error) {
+    context.respond = true;
+    throw error;
+  }
+}

@@ -1,0 +1,33 @@
+import type { IncomingMessage } from 'node:http';
+import type { Visit } from './admission.ts';
+import type { Operation } from '../contract/define-operation.ts';
+import { announcedBytes, DEFAULT_LIMIT_BYTES, readBody, requireJsonType } from './request-body.ts';
+
+interface Receiving {
+  request: IncomingMessage;
+  operation: Operation;
+  visit: Pick<Visit, 'takeRoom'>;
+  /** Throws `not_found` when the path names nothing. */
+  requireResource(): Promise<void>;
+}
+
+/**
+ * Reads the body of a call that has one, when there is room for it. A large body is read only for a resource that is
+ * there. Throws `payload_too_large`, `unsupported_media_type`, `not_found` and `unavailable`.
+ */
+export async function receiveBody(receiving: Receiving): Promise<Buffer | undefined> {
+  const { request, operation, visit, requireResource } = receiving;
+  if (operation.method === 'GET') return undefined;
+  const limitBytes = operation.bodyLimitBytes ?? DEFAULT_LIMIT_BYTES;
+  const bytes = announcedBytes(request, limitBytes);
+  const isLarge = bytes > DEFAULT_LIMIT_BYTES;
+  if (isLarge) {
+    requireJsonType(request.headers);
+    await requireResource();
+  }
+  const room = visit.takeRoom(isLarge ? 'large' : 'small', bytes);
+  const body = await readBody(request, limitBytes);
+  // One that did not say its length may be smaller than the limit.
+  room.shrinkTo(body.length);
+  return body;
+}

@@ -1,0 +1,93 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { findAccountOfKey, touchApiKey } from '../../database/accounts/api-keys.ts';
+import { findTokenVersion } from '../../database/accounts/token-version.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { AccountActor, Actor, Auth } from './actor.ts';
+import { NOTHING_HERE } from '../http/nothing-here.ts';
+import { hashApiKey, isApiKey } from './api-key.ts';
+import type { Deps } from '../deps.ts';
+import { addressBlock } from './rate-limit.ts';
+import { createRefusedCredentials } from './refused-credentials.ts';
+
+/** Who calls from this address, where the operation asks for it. Throws `unauthorized` and `rate_limited`. */
+export type Authenticate = (auth: Auth, headers: IncomingHttpHeaders, address: string) => Promise<Actor>;
+
+/** Of one address in a minute, for each login that it may try. */
+const REFUSALS_PER_LOGIN = 10;
+const REFUSAL = 'Send a valid API key as X-API-Key, or a valid token as Authorization: Bearer.';
+
+/** Authentication against the database: nothing is cached, so that a revoked key stops working everywhere at once. */
+export function createAuthenticate(deps: Deps): Authenticate {
+  const touching = new Set<string>();
+  const limit = REFUSALS_PER_LOGIN * deps.config.AUTH_RATE_LIMIT_PER_MINUTE;
+  const refused = createRefusedCredentials({ limit, clock: deps.clock });
+
+  /** Off the request's path, and never twice at a time for one key. */
+  function noteUse(keyId: string, now: Date): void {
+    if (touching.has(keyId)) return;
+    touching.add(keyId);
+    deps.background.run('touch-api-key', deps.log, () =>
+      touchApiKey(deps.orm.em.fork(), keyId, now).finally(() => touching.delete(keyId)),
+    );
+  }
+
+  /** Looks a credential up, unless its address has had too many refused. */
+  async function lookUp<T>(address: string, credential: string, find: () => Promise<T | null>): Promise<T> {
+    const block = addressBlock(address);
+    const waitSeconds = refused.waitSeconds(block, credential);
+    if (waitSeconds > 0)
+      throw new AppError(
+        'rate_limited',
+        `Too many requests with invalid credentials came from your IP address. Try again in ${waitSeconds} s.`,
+        {
+          retryAfterSeconds: waitSeconds,
+        },
+      );
+    const found = await find();
+    if (found === null) {
+      refused.noteRefused(block);
+      throw new AppError('unauthorized', REFUSAL);
+    }
+    refused.noteGood(credential);
+    return found;
+  }
+
+  async function byKey(key: string, address: string): Promise<AccountActor> {
+    if (!isApiKey(key)) throw new AppError('unauthorized', REFUSAL);
+    const now = deps.clock();
+    const hash = hashApiKey(key);
+    const found = await lookUp(address, hash.toString('base64'), () => findAccountOfKey(deps.orm.em.fork(), hash, now));
+    if (found.useIsStale) noteUse(found.keyId, now);
+    return { kind: 'account', accountId: found.accountId, keyId: found.keyId };
+  }
+
+  async function byToken(token: string, address: string): Promise<AccountActor> {
+    const claim = deps.tokens.verify(token);
+    if (!claim) throw new AppError('unauthorized', REFUSAL);
+    const { accountId, tokenVersion } = claim;
+    await lookUp(address, `${accountId}/${tokenVersion}`, async () =>
+      (await findTokenVersion(deps.orm.em.fork(), accountId)) === tokenVersion ? accountId : null,
+    );
+    return { kind: 'account', accountId, keyId: null };
+  }
+
+  return async (auth, headers, address) => {
+    if (auth === 'public') return null;
+    const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
+    if (auth === 'operator') return byOperatorToken(token, deps.config.OPERATOR_TOKEN);
+    const key = headers['x-api-key'];
+    if (typeof key === 'string') return byKey(key, address);
+    if (token === undefined) throw new AppError('unauthorized', REFUSAL);
+    return byToken(token, address);
+  };
+}
+
+function byOperatorToken(given: string | undefined, expected: string | undefined): Actor {
+  if (expected === undefined) throw new AppError('not_found', NOTHING_HERE);
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  // Digests have one length, so the comparison takes one time whatever was sent.
+  if (!timingSafeEqual(digest(given ?? ''), digest(expected)))
+    throw new AppError('unauthorized', 'Send the operator token as Authorization: Bearer.');
+  return { kind: 'operator' };
+}

@@ -1,0 +1,19 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { findStoredBytes } from '../../database/accounts/stored-bytes.ts';
+import { AppError } from '../../domain/errors.ts';
+import type { Config } from '../../lib/settings/config.ts';
+import { turnSettings } from '../../turns/turn-deps.ts';
+
+const MEBIBYTE = 1024 ** 2;
+
+/**
+ * Throws `payload_too_large` while the account stores all that it may. What runs at the same time is not seen: an account
+ * can go beyond by the bodies of its calls that are at work at once.
+ */
+export async function requireStorage(em: EntityManager, accountId: string, config: Config): Promise<void> {
+  const stored = await findStoredBytes(em, accountId);
+  if (stored < turnSettings(config).maxStoredBytes) return;
+  const mebibytes = Math.floor(stored / MEBIBYTE);
+  const message = `This account stores ${mebibytes} MiB and may store ${config.MAX_STORED_MB_PER_ACCOUNT} MiB. Delete instances, skills or secrets that you no longer need, then try again.`;
+  throw new AppError('payload_too_large', message, { reason: 'storage_full' });
+}

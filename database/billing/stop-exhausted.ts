@@ -1,0 +1,72 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { MakeId } from '../../domain/ids.ts';
+import { changePower } from '../instances/change-power.ts';
+import { recordAudit } from '../accounts/record-audit.ts';
+import { recordEvent } from '../events/record-event.ts';
+import { findAccountMoney } from './account-money.ts';
+import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
+import { query, sql } from '../sql.ts';
+
+interface Options {
+  accountId: string;
+  now: Date;
+  makeId: MakeId;
+}
+
+/** Accounts whose money may be used up by now, those that are longest so first. */
+export async function listExhausted(em: EntityManager, now: Date, limit: number): Promise<string[]> {
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select id from accounts where exhausts_at <= ${now} order by exhausts_at, id limit ${limit}`,
+  );
+  return rows.map(({ id }) => id);
+}
+
+/**
+ * Stops everything that an account wants to run, when its money is really used up, and tells the customer, in the
+ * caller's transaction. Answers the instances that were told to stop; none when there is money after all. Locks its
+ * instances, their intervals, the account, then its event counter.
+ */
+export async function stopExhausted(em: EntityManager, { accountId, now, makeId }: Options): Promise<string[]> {
+  const instances = await query<{ id: string }>(
+    em,
+    sql`select id from instances
+      where account_id = ${accountId} and deleted_at is null and desired_status = 'running'
+        and not (status = 'error' and error_generation is not distinct from power_generation)
+      order by id for update`,
+  );
+  await query(em, sql`select from runtime_intervals where account_id = ${accountId} and not settled order by id for update`);
+  await lockAccounts(em, [accountId]);
+  const { available } = await findAccountMoney(em, accountId, now);
+  const stopped = available > 0n ? [] : instances.map(({ id }) => id);
+  for (const instanceId of stopped) {
+    await changePower(em, { instanceId, action: 'stop', now, meterNow: now });
+    await auditStop(em, { accountId, instanceId, now, makeId });
+  }
+  await reckonExhaustion(em, [accountId], now);
+  if (stopped.length > 0) await tellExhausted(em, { accountId, now, makeId }, stopped);
+  return stopped;
+}
+
+async function auditStop(
+  em: EntityManager,
+  { accountId, instanceId, now, makeId }: Options & { instanceId: string },
+): Promise<void> {
+  const about = { accountId, instanceId, target: instanceId };
+  await recordAudit(em, {
+    ...about,
+    id: makeId('aud'),
+    at: now,
+    actor: 'system',
+    action: 'instances.exhaust',
+    requestId: null,
+    address: null,
+  });
+}
+
+async function tellExhausted(em: EntityManager, { accountId, now, makeId }: Options, instanceIds: string[]): Promise<void> {
+  const nothing = { agentSlug: null, agentName: null, source: null, messageId: null, content: null, jobName: null, error: null };
+  const id = makeId('evt');
+  const event = { ...nothing, id, accountId, instanceId: null, createdAt: now, occurrenceKey: id };
+  await recordEvent(em, { ...event, type: 'billing.exhausted', data: { instanceIds } });
+}

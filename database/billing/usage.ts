@@ -1,0 +1,74 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { BILLED, provenUntil } from './meter-sql.ts';
+import { query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
+
+/** A running time that is paid. Times are milliseconds since 1970. */
+export interface PaidInterval {
+  instanceId: string;
+  startedAt: number;
+  /** How far it is debited or has accrued. */
+  until: number;
+}
+
+/** What was said and used, by instance, agent or UTC day. */
+export interface ModelUsage {
+  key: string;
+  messages: number;
+  inputTokens: number;
+  outputTokens: number;
+}
+
+export type UsageGroup = 'instance' | 'agent' | 'day';
+
+interface Range {
+  accountId: string;
+  /** Of one instance only. */
+  instanceId: string | null;
+  from: Date;
+  to: Date;
+}
+
+/** The running times of an account that reach into this range. */
+export async function listPaidIntervals(em: EntityManager, { accountId, instanceId, from, to }: Range): Promise<PaidInterval[]> {
+  return query<PaidInterval>(
+    em,
+    sql`select i.instance_id as "instanceId", (extract(epoch from i.started_at) * 1000)::float8 as "startedAt",
+            (extract(epoch from date_trunc('milliseconds', case when i.settled then ${BILLED}
+                                                              else greatest(${BILLED}, ${provenUntil(sql`now()`)}) end)) * 1000)::float8 as until
+       from runtime_intervals i
+       join instances on instances.id = i.instance_id
+       join watch_shards shard on shard.shard = instances.shard
+      where i.account_id = ${accountId} and i.started_at < ${to} and (i.ended_at is null or i.ended_at > ${from})
+        and (${instanceId}::text is null or i.instance_id = ${instanceId})
+      order by i.started_at`,
+  );
+}
+
+const KEYS: Record<UsageGroup, (at: Sql) => Sql> = {
+  instance: () => sql`instance_id`,
+  agent: () => sql`agent_id`,
+  day: (at) => sql`to_char(${at} at time zone 'UTC', 'YYYY-MM-DD')`,
+};
+
+/**
+ * How many messages were sent, by customers or by agents themselves, and how many tokens the models took and gave,
+ * within this range.
+ */
+export async function sumModelUsage(em: EntityManager, group: UsageGroup, range: Range): Promise<ModelUsage[]> {
+  const { accountId, instanceId, from, to } = range;
+  const isOfInstance = sql`(${instanceId}::text is null or instance_id = ${instanceId})`;
+  return query<ModelUsage>(
+    em,
+    sql`select key, sum(messages)::float8 as messages, sum(input)::float8 as "inputTokens", sum(output)::float8 as "outputTokens"
+       from (select ${KEYS[group](sql`created_at`)} as key, count(*) as messages, 0 as input, 0 as output from messages
+              where account_id = ${accountId} and created_at >= ${from} and created_at < ${to}
+                and (role = 'user' or source is not null) and ${isOfInstance}
+              group by 1
+             union all
+             select ${KEYS[group](sql`at`)}, 0, sum(input_tokens), sum(output_tokens) from model_calls
+              where account_id = ${accountId} and at >= ${from} and at < ${to} and ${isOfInstance}
+              group by 1) counted
+      group by key`,
+  );
+}

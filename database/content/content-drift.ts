@@ -1,0 +1,46 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { query, sql } from '../sql.ts';
+import { changeLifecycle } from '../instances/change-lifecycle.ts';
+import { takesMessages } from '../instances/lifecycle-sql.ts';
+
+export interface SettledInstance {
+  instanceId: string;
+  runtimeId: string;
+  contentGeneration: number;
+}
+
+/**
+ * A gateway should hold just what the database says: nothing is under way. One that has refused it is not given the same
+ * all the time.
+ */
+const IS_SETTLED = sql`
+  ${takesMessages('instances')} and deleted_at is null
+  and content_generation = applied_content_generation and restart_generation = applied_restart_generation
+  and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;
+
+/** Running instances with nothing to do, in another order each time. */
+export async function findSettled(em: EntityManager, limit: number): Promise<SettledInstance[]> {
+  return query<SettledInstance>(
+    em,
+    sql`select id as "instanceId", runtime_id as "runtimeId", content_generation::float8 as "contentGeneration"
+       from instances where ${IS_SETTLED} order by random() limit ${limit}`,
+  );
+}
+
+/**
+ * Has the content of this generation applied once more, and says so in the row, in the caller's transaction. False when
+ * it has changed since it was looked at.
+ */
+export async function remedyContent(
+  em: EntityManager,
+  { instanceId, contentGeneration }: { instanceId: string; contentGeneration: number },
+): Promise<boolean> {
+  const [settled] = await query(em, sql`select from instances where id = ${instanceId} and ${IS_SETTLED} for update`);
+  if (!settled) return false;
+  const changed = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'content-drifted' },
+    allows: (row) => row.contentGeneration === contentGeneration,
+  });
+  return changed !== null;
+}

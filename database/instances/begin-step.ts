@@ -1,0 +1,56 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { nextStep } from '../../domain/lifecycle.ts';
+import type { Step } from '../../domain/lifecycle.ts';
+import { findLifecycle } from './find-lifecycle.ts';
+import type { InstanceLifecycle } from './find-lifecycle.ts';
+import { closeInterval } from '../billing/intervals.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+
+/** A step that changes something. */
+export type WorkingStep = Exclude<Step, 'none'>;
+
+export type BegunStep =
+  | { kind: 'begun'; row: InstanceLifecycle; epoch: number; transitionStartedAt: Date }
+  /** An earlier attempt has done it. */
+  | { kind: 'done' }
+  /** Something else is wanted by now. */
+  | { kind: 'overtaken' };
+
+interface BeginOptions {
+  instanceId: string;
+  /** As the step was decided on. */
+  powerGeneration: number;
+  step: WorkingStep;
+  /** The highest epoch that has changed the runtime: higher than the row's after a restore of the database. */
+  fence: number;
+  now: Date;
+}
+
+/**
+ * The first write of every attempt of a step, in the caller's transaction: a new epoch, above the fence of the runtime
+ * in one step, and the transition. From then on whatever an earlier attempt still does is refused. A start takes no messages until it is published.
+ */
+export async function beginStep(em: EntityManager, options: BeginOptions): Promise<BegunStep> {
+  const { instanceId, powerGeneration, step, fence, now } = options;
+  const row = await findLifecycle(em, instanceId, { lock: true });
+  if (!row || row.powerGeneration !== powerGeneration) return { kind: 'overtaken' };
+  if (nextStep(row) !== step) return { kind: 'done' };
+  const begun = await changeLifecycle(em, { instanceId, happening: { kind: 'step-begun', step, fence }, now });
+  if (!begun) throw new Error('a locked instance is gone');
+  if (step === 'start') await closeInterval(em, instanceId);
+  const { epoch, transitionStartedAt } = begun.after;
+  return { kind: 'begun', row, epoch, transitionStartedAt: transitionStartedAt ?? now };
+}
+
+interface StepMark {
+  instanceId: string;
+  epoch: number;
+  /** What the step does now, for `transition.step`. */
+  step: string;
+}
+
+/** Says what the step does now, in the caller's transaction; false when a newer attempt has begun. */
+export async function markStep(em: EntityManager, { instanceId, epoch, step }: StepMark): Promise<boolean> {
+  const allows = (row: { epoch: number }) => row.epoch === epoch;
+  return (await changeLifecycle(em, { instanceId, happening: { kind: 'step-moved', doing: step }, allows })) !== null;
+}

@@ -1,0 +1,59 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { closeInterval, proveEnd } from '../billing/intervals.ts';
+import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+
+export interface GatewayDeath {
+  instanceId: string;
+  /** The gateway process that it is about. */
+  bootId: string;
+  /** The lease under which it is noted. */
+  lease: { owner: string; shard: number; epoch: number };
+  /** When the process ended; null when only its silence is known. */
+  endedAt: Date | null;
+  /** Whether it may still be there: the next start ends it first. */
+  killFirst: boolean;
+  now: Date;
+}
+
+/**
+ * Notes that a gateway is gone: its interval ends when it did, it takes no messages, and the reconciler is woken, who
+ * alone kills and starts. False, and nothing changed, when that gateway was given up before or the lease is another's.
+ * Locks the shard, then the instance.
+ */
+export async function noteDeath(em: EntityManager, death: GatewayDeath): Promise<boolean> {
+  if (!(await holdsLease(em, death))) return false;
+  const { instanceId, bootId, endedAt, killFirst, now } = death;
+  const noted = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'died', endedAt, killFirst },
+    now,
+    allows: (row) => row.bootId === bootId,
+  });
+  if (!noted) return false;
+  await closeInterval(em, instanceId, endedAt ?? (await readProvenUntil(em, instanceId)));
+  // A stop that was accepted before has closed it already, perhaps long after the gateway had ended.
+  if (endedAt) await proveEnd(em, { instanceId, bootId, diedAt: endedAt });
+  return true;
+}
+
+async function holdsLease(em: EntityManager, { lease: { owner, shard, epoch } }: GatewayDeath): Promise<boolean> {
+  const rows = await query<{ shard: number }>(
+    em,
+    sql`select shard from watch_shards where shard = ${shard} and owner = ${owner} and epoch = ${epoch} for share`,
+  );
+  return rows.length > 0;
+}
+
+/** How far the open interval of this instance is proven. */
+async function readProvenUntil(em: EntityManager, instanceId: string): Promise<Date | null> {
+  const [row] = await query<{ ms: number | null }>(
+    em,
+    sql`select (extract(epoch from coalesce(least(lost_at, refusing_since), alive_until)) * 1000)::float8 as ms
+       from runtime_intervals
+       join instances on instances.id = instance_id
+       join watch_shards on watch_shards.shard = instances.shard
+      where instance_id = ${instanceId} and ended_at is null`,
+  );
+  return row?.ms == null ? null : new Date(row.ms);
+}

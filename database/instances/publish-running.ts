@@ -1,0 +1,44 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { openInterval } from '../billing/intervals.ts';
+import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+import { readLifecycle } from './find-lifecycle.ts';
+
+export type PublishOutcome =
+  | 'published'
+  /** A turn is still bound to another gateway process. */
+  | 'turns_left'
+  /** Something else is wanted by now, or a newer attempt has begun. */
+  | 'overtaken';
+
+interface PublishOptions {
+  instanceId: string;
+  /** As the step read them. */
+  epoch: number;
+  powerGeneration: number;
+  contentGeneration: number;
+  bootId: string;
+  intervalId: string;
+}
+
+/**
+ * Makes a gateway the one that takes messages and opens its interval, in the caller's transaction: unless it was
+ * overtaken, and only when every pending turn is bound to this gateway process.
+ */
+export async function publishRunning(em: EntityManager, options: PublishOptions): Promise<PublishOutcome> {
+  const { instanceId, epoch, powerGeneration, contentGeneration, bootId, intervalId } = options;
+  const row = await readLifecycle(em, instanceId, { lock: true });
+  const isCurrent =
+    row?.epoch === epoch && row.powerGeneration === powerGeneration && row.desiredStatus === 'running' && row.deletedAt === null;
+  if (!row || !isCurrent) return 'overtaken';
+  // A statement of its own: a turn that was accepted while the first one waited for the lock counts too.
+  const [left] = await query(
+    em,
+    sql`select from messages
+      where instance_id = ${instanceId} and status = 'pending' and boot_id is distinct from ${bootId} limit 1`,
+  );
+  if (left) return 'turns_left';
+  await changeLifecycle(em, { instanceId, happening: { kind: 'published', bootId, contentGeneration } });
+  await openInterval(em, { id: intervalId, instanceId, accountId: row.accountId, bootId });
+  return 'published';
+}

@@ -1,0 +1,79 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { MakeId } from '../../domain/ids.ts';
+import { MAX_CONTENT_BYTES, MAX_CONTENT_BYTES_WHEN_FULL } from '../../domain/turn.ts';
+import type { TurnEnd } from '../../domain/turn.ts';
+import { cutText } from '../../lib/text/cut-text.ts';
+import { recordEvent } from '../events/record-event.ts';
+import { isStorageFull } from '../accounts/stored-bytes.ts';
+import { query, sql } from '../sql.ts';
+
+interface EndOptions {
+  makeId: MakeId;
+  now: Date;
+  /** How many bytes an account may store. */
+  maxStoredBytes: number;
+  /** The gateway has not ended this turn itself and must still be told. */
+  abortDue: boolean;
+}
+
+interface EndedReply {
+  accountId: string;
+  instanceId: string;
+  agentId: string;
+  slug: string;
+  displayName: string;
+}
+
+/**
+ * Ends a turn, with its event, in the caller's transaction, which must end no other one. False, and nothing changed,
+ * when it has ended already or is gone: so every turn ends once, whichever process sees its end first. A reply is cut where it is
+ * longer than is kept, and shorter while its account stores all that it may.
+ */
+export async function completeReply(em: EntityManager, messageId: string, end: TurnEnd, options: EndOptions): Promise<boolean> {
+  const { makeId, now, abortDue } = options;
+  const said = end.status === 'completed' ? end.content : '';
+  const { text: content, isCut } = cutText(said, await roomFor(em, messageId, said, options.maxStoredBytes));
+  const message = end.status === 'completed' ? null : end.message;
+  const finishReason = end.status === 'completed' ? end.finishReason : null;
+  const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
+  const [ended] = await query<EndedReply>(
+    em,
+    sql`update messages set status = ${end.status}, content = ${content}, content_truncated = ${isCut}, finish_reason = ${finishReason}, error_reason = ${reason}, error_message = ${message}, ended_at = ${now}, abort_due = ${abortDue}
+       from agents
+      where messages.id = ${messageId} and messages.status = 'pending' and agents.id = messages.agent_id
+     returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
+               agents.slug, agents.display_name as "displayName"`,
+  );
+  if (!ended) return false;
+  await recordEvent(em, {
+    id: makeId('evt'),
+    accountId: ended.accountId,
+    instanceId: ended.instanceId,
+    type: end.status === 'completed' ? 'agent.message' : 'agent.error',
+    agentId: ended.agentId,
+    agentSlug: ended.slug,
+    agentName: ended.displayName,
+    source: 'agent',
+    messageId,
+    content: end.status === 'completed' ? content : null,
+    contentTruncated: isCut,
+    finishReason,
+    jobName: null,
+    error: reason === null || message === null ? null : { code: reason, message },
+    createdAt: now,
+    // That its row was pending has claimed it.
+    occurrenceKey: null,
+  });
+  return true;
+}
+
+/** How many bytes of this reply are kept. */
+async function roomFor(em: EntityManager, messageId: string, reply: string, maxStoredBytes: number): Promise<number> {
+  if (Buffer.byteLength(reply) <= MAX_CONTENT_BYTES_WHEN_FULL) return MAX_CONTENT_BYTES;
+  const [row] = await query<{ accountId: string }>(
+    em,
+    sql`select account_id as "accountId" from messages where id = ${messageId}`,
+  );
+  const isFull = row !== undefined && (await isStorageFull(em, row.accountId, maxStoredBytes));
+  return isFull ? MAX_CONTENT_BYTES_WHEN_FULL : MAX_CONTENT_BYTES;
+}

@@ -1,0 +1,68 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { IS_HEAD, SHARD_OWNER } from './pending-turns.ts';
+import { PROCESS_LEASE_MS } from '../processes/process-lease.ts';
+import { query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
+
+/** An instance that a worker watches, under the lease of its shard. */
+export interface WatchedInstance {
+  instanceId: string;
+  shardEpoch: number;
+}
+
+/** Something that a watcher has to do about a turn. */
+export interface TurnDuty {
+  messageId: string;
+  instanceId: string;
+  duty: 'send' | 'follow' | 'time-out' | 'abort';
+}
+
+function rowsOf(instances: readonly WatchedInstance[]): Sql {
+  const json = JSON.stringify(
+    instances.map(({ instanceId, shardEpoch }) => ({ instance_id: instanceId, shard_epoch: shardEpoch })),
+  );
+  return sql`jsonb_to_recordset(${json}::jsonb) as watched (instance_id text, shard_epoch bigint)`;
+}
+
+/** Takes the pending turns whose process has not been seen for too long, of the instances whose shard is still held. */
+export async function takeOverTurns(em: EntityManager, instances: readonly WatchedInstance[]): Promise<number> {
+  const rows = await query<{ id: string }>(
+    em,
+    sql`update messages m set owner = ${SHARD_OWNER}
+       from ${rowsOf(instances)}
+       join instances i on i.id = watched.instance_id
+       join watch_shards s on s.shard = i.shard and s.epoch = watched.shard_epoch
+      where m.instance_id = i.id and m.status = 'pending' and m.owner <> ${SHARD_OWNER}
+        and not exists (select 1 from processes p where p.id = m.owner and p.seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000}))
+     returning m.id`,
+  );
+  return rows.length;
+}
+
+/**
+ * What is to be done for these instances now: heads that the watcher sends, turns in flight that it follows, turns
+ * that ran too long (whoever owns them), and ended ones of which the gateway must still be told.
+ */
+export async function listTurnDuties(
+  em: EntityManager,
+  instances: readonly WatchedInstance[],
+  turnTimeoutMs: number,
+): Promise<TurnDuty[]> {
+  const watched = rowsOf(instances);
+  const ranTooLong = sql`m.sent_at < now() - make_interval(secs => ${turnTimeoutMs / 1_000})`;
+  return query<TurnDuty>(
+    em,
+    sql`select m.id as "messageId", m.instance_id as "instanceId",
+            case when m.attempt = 0 then 'send'
+                 when ${ranTooLong} then 'time-out'
+                 else 'follow' end as duty
+       from ${watched} join messages m on m.instance_id = watched.instance_id
+      where m.status = 'pending'
+        and (case when m.attempt = 0 then m.owner = ${SHARD_OWNER} and ${IS_HEAD}
+                  else m.owner = ${SHARD_OWNER} or ${ranTooLong} end)
+     union all
+     select m.id, m.instance_id, 'abort'
+       from ${watched} join messages m on m.instance_id = watched.instance_id
+      where m.abort_due`,
+  );
+}
