@@ -7,8 +7,8 @@ export interface StartPace {
   /**
    * Runs this part of a start in its turn. As many starts have a turn as there are cores, and one where the machine is
    * starved. The account with the fewest turns gets the next one, for the start of it that has waited longest. A start
-   * that takes long gives its turn to others and goes on. Calls onQueued when it has to wait, which takes ten minutes at
-   * most. Throws when the signal is aborted meanwhile.
+   * that takes long gives its turn to others and goes on. Calls onQueued when it has to wait. Throws QueuedTooLongError
+   * after ten minutes of waiting, and when the signal is aborted meanwhile.
    */
   run<T>(options: PaceOptions, work: () => Promise<T>): Promise<T>;
 }
@@ -40,6 +40,9 @@ const TURN_MS = 30_000;
 const STARVED_TURN_MS = 120_000;
 const POLL_MS = 250;
 
+/** The machine is too busy for another start. Nothing is wrong with the instance: it queues again. */
+export class QueuedTooLongError extends Error {}
+
 /** One for all starts of a process. */
 export function createStartPace(options: Options): StartPace {
   const { load, monotonicMs, cores = availableParallelism(), turnMs = TURN_MS, longestWaitMs = LONGEST_WAIT_MS } = options;
@@ -62,7 +65,10 @@ export function createStartPace(options: Options): StartPace {
       try {
         if (!mayBegin(start)) await onQueued();
         const giveUp = AbortSignal.timeout(longestWaitMs);
-        while (!mayBegin(start) && !giveUp.aborted) await sleep(POLL_MS, undefined, { signal });
+        while (!mayBegin(start)) {
+          if (giveUp.aborted) throw new QueuedTooLongError('The start has waited too long for its turn');
+          await sleep(POLL_MS, undefined, { signal });
+        }
         start.beganAt = monotonicMs();
         return await work();
       } finally {

@@ -6,6 +6,7 @@ import { AgentsNotLiveError } from '../runtime/openclaw/content/agent-liveness.t
 import { GatewayConnectError, GatewayFloodError, GatewayRequestError } from '../runtime/openclaw/wire/gateway-errors.ts';
 import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/wire/readiness.ts';
 import { GatewayBrokenError } from '../runtime/openclaw/conversation/turn-proof.ts';
+import { QueuedTooLongError } from './start-pace.ts';
 import { StorageError } from '../runtime/host/storage-error.ts';
 
 /** Another gateway process was found not to mend it. */
@@ -24,6 +25,7 @@ export class OvertakenError extends Error {}
 /** What an error means to the workflow. */
 export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
   if (error instanceof StaleEpochError || error instanceof OvertakenError) return 'stale_attempt';
+  if (error instanceof QueuedTooLongError) return 'gateway_slow';
   if (error instanceof GivenUpError) return error.failure;
   if (error instanceof GatewayBrokenError) return 'gateway_broken';
   if (error instanceof GatewayDiedError) return error.retryable ? 'gateway_died' : 'gateway_config_refused';

@@ -40,13 +40,14 @@ export async function sweepDrift(deps: StepDeps): Promise<Sweep> {
 async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   const { orm, driver, config, log } = deps;
   await tidyUp(orm.em.fork());
-  await addUpStoredBytes(orm.em.fork(), signal);
   const runtimes = await driver.list();
   const lost = await noteLost(deps, runtimes);
   const woken = lost + (await wake(deps, await findDrift(orm.em.fork())));
   await runTransaction(orm.em, (em) => wakeQueued(em, config.MAX_RUNNING));
   const swept = await sweepRuntimes(deps, runtimes, signal);
   const mended = await mendContent(deps, signal);
+  // Last: nothing of the above may wait for it.
+  await addUpStoredBytes(orm.em.fork(), signal);
   const result = { ...swept, woken, mended };
   if (Object.values(result).some((count) => count > 0)) log.info({ ...result, lost }, 'the drift sweep found differences');
   return result;

@@ -14,17 +14,18 @@ interface Options {
 }
 
 /** Any number that nothing else locks. */
-const ROLES_LOCK = 724_310_378;
+const ROLES_LOCK = 724_310_380;
 
 /**
  * Makes a user of the database for each process, with this password and with exactly the privileges of GRANTS. The schema
  * must be up to date. Repeatable, and while processes run. Throws when two of them
- * have one user, and when the user of this connection does not own the tables or may not make users.
+ * have one user, or one has that of this connection, and when that one does not own the tables or may not make users.
  */
 export async function grantRoles(em: EntityManager, { urls, randomBytes }: Options): Promise<void> {
   const roles = rolesOf(urls);
   await em.transactional(async (own) => {
     await run(own, sql`select pg_advisory_xact_lock(${ROLES_LOCK})`);
+    await refuseOwner(own, roles);
     for (const { name, user, password } of roles) {
       const verifier = scramVerifier(password, randomBytes);
       await makeUser(own, user, verifier);
@@ -49,6 +50,16 @@ function rolesOf(urls: RoleUrls): Role[] {
   return roles;
 }
 
+/** Its rights would be taken from it, and it could not give them back. */
+async function refuseOwner(em: EntityManager, roles: readonly Role[]): Promise<void> {
+  const [owner] = await query<{ name: string }>(em, sql`select current_user as name`);
+  const same = roles.find(({ user }) => user === owner?.name);
+  if (same)
+    throw new Error(
+      `The ${same.name} needs a user of its own: give its DATABASE_URL another user than ${same.user}, which owns the tables.`,
+    );
+}
+
 async function makeUser(em: EntityManager, user: string, verifier: string): Promise<void> {
   const [known] = await query(em, sql`select from pg_roles where rolname = ${user}`);
   const change = sql.raw(known ? 'alter' : 'create');
@@ -65,6 +76,7 @@ async function setPrivileges(em: EntityManager, name: RoleName, user: string): P
   const to = sql.id(user);
   const [database] = await query<{ name: string }>(em, sql`select current_database() as name`);
   await run(em, sql`grant connect on database ${sql.id(database?.name ?? '')} to ${to}`);
+  await run(em, sql`grant usage on schema public to ${to}`);
   await run(em, sql`revoke all on all tables in schema public from ${to}`);
   for (const [table, privileges] of Object.entries(GRANTS[name]))
     await run(em, sql`grant ${sql.raw(privileges)} on ${sql.id(table)} to ${to}`);

@@ -21,7 +21,7 @@ keep temporal-password "$(word 24)"
 keep database-password "$(word 24)"
 keep database-url "postgres://thermidora:$(cat secrets/database-password)@127.0.0.1:5432/thermidora"
 for part in api worker relay; do
-  keep "database-url-$part" "postgres://thermidora_$part:$(word 24)@127.0.0.1:5432/thermidora"
+  keep "database-url-$part" "$(sed "s#//[^@]*@#//thermidora_$part:$(word 24)@#" secrets/database-url)"
 done
 keep master-keys "k1:$(bytes)"
 # What the relay needs of the master keys, made anew because they may have been rotated.

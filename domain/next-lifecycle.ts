@@ -137,6 +137,7 @@ function lookAsked(row: Lifecycle, now: Date): Partial<Lifecycle> {
     ...FORGIVEN,
     startNotBefore: null,
     powerGeneration: row.powerGeneration + (hasFailed ? 1 : 0),
+    ...(row.reasonCode === START_PAUSED.code && NO_REASON),
     ...(isFailedStart && { ...begun('starting', now), ...NO_REASON, status: 'provisioning' }),
   };
 }

@@ -76,6 +76,8 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
     max: CONNECTIONS,
     connectionTimeoutMillis: PATIENCE_MS,
     query_timeout: PATIENCE_MS,
+    // What is given up here must not be done later: a reservation that nobody settles counts in full.
+    statement_timeout: PATIENCE_MS,
   });
   // An idle connection that breaks would otherwise end the process.
   pool.on('error', (err) => log.warn({ err }, 'a connection to the database broke'));

@@ -81,19 +81,17 @@ function isOpenTo(requester: string, now: Date): Sql {
 }
 
 /**
- * The account of this address and the hash of the code that this requester may try: the live one that it asked for, else
- * the newest live one, if others have tries of it left. Null when there is no account.
+ * The account of this address and the hashes of the codes that this requester may try: the live one that it asked for, and
+ * the newest live one that others asked for, if they have tries of it left. Null when there is no account.
  */
-export async function findLoginCode(em: EntityManager, { email, requester, now }: Login) {
-  const [row] = await query<{ accountId: string; codeHash: string | null }>(
+export async function findLoginCodes(em: EntityManager, { email, requester, now }: Login) {
+  const [row] = await query<{ accountId: string; codeHashes: string[] }>(
     em,
-    sql`select accounts.id as "accountId", live.code_hash as "codeHash"
-       from accounts left join lateral (
-         select code_hash from requester_login_codes
+    sql`select accounts.id as "accountId", array(
+         select distinct on (requester = ${requester}) code_hash from requester_login_codes
           where account_id = accounts.id and ${isOpenTo(requester, now)}
-          order by requester = ${requester} desc, expires_at desc
-          limit 1) live on true
-      where accounts.email = ${email}`,
+          order by requester = ${requester}, expires_at desc) as "codeHashes"
+       from accounts where accounts.email = ${email}`,
   );
   return row ?? null;
 }
@@ -101,23 +99,29 @@ export async function findLoginCode(em: EntityManager, { email, requester, now }
 interface Try {
   accountId: string;
   requester: string;
-  codeHash: string;
-  matches: boolean;
+  codeHashes: readonly string[];
+  /** The one of them that was given; null: none. */
+  matched: string | null;
   now: Date;
 }
 
 /**
- * Spends one try of the code, and the code itself when the try matches; the account knows a requester whose own code
- * matched. False when the code is not live any more, or not for this requester.
+ * Spends one try of each of these codes, and every code of the account when one matched; the account knows a requester
+ * whose own code matched. False when none matched, or that one is not live any more, or not for this requester.
  */
-export async function spendTry(em: EntityManager, { accountId, requester, codeHash, matches, now }: Try): Promise<boolean> {
-  const rows = await query<{ account_id: string }>(
+export async function spendTry(em: EntityManager, { accountId, requester, codeHashes, matched, now }: Try): Promise<boolean> {
+  const tried = await query<{ codeHash: string }>(
     em,
     sql`update requester_login_codes
-        set tries_left = tries_left - 1, consumed_at = case when ${matches}::boolean then ${now}::timestamptz end,
-            proven_at = case when ${matches}::boolean and requester = ${requester} then ${now}::timestamptz else proven_at end
-      where account_id = ${accountId} and code_hash = ${codeHash} and ${isOpenTo(requester, now)}
-      returning account_id`,
+        set tries_left = tries_left - 1,
+            proven_at = case when code_hash = ${matched} and requester = ${requester} then ${now}::timestamptz else proven_at end
+      where account_id = ${accountId} and code_hash = any(${[...codeHashes]}) and ${isOpenTo(requester, now)}
+      returning code_hash as "codeHash"`,
   );
-  return rows.length > 0;
+  if (!tried.some(({ codeHash }) => codeHash === matched)) return false;
+  await run(
+    em,
+    sql`update requester_login_codes set consumed_at = ${now} where account_id = ${accountId} and consumed_at is null`,
+  );
+  return true;
 }

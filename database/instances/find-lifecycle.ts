@@ -65,7 +65,7 @@ export async function readLifecycle(
     .select([...LIFECYCLE_COLUMNS, 'account', 'runtimeId', 'hasSlot'])
     .select(sql<number>`(extract(epoch from now()) * 1000)::float8`.as('nowMs'))
     .where('id', '=', instanceId)
-    .$if(lock, (select) => select.forUpdate())
+    .$if(lock, (select) => select.forNoKeyUpdate())
     .executeTakeFirst();
   if (!row) return null;
   const { account, nowMs, ...lifecycle } = row;

@@ -8,7 +8,7 @@ import type { Names } from './names.ts';
 const KILL_MS = 30_000;
 /** What the engine may take to say that a wait is over. */
 const ANSWER_MS = 120_000;
-const idList = z.array(z.looseObject({ Id: z.string() }));
+const idList = z.array(z.looseObject({ Id: z.string(), Names: z.array(z.string()) }));
 
 /** The container of a runtime's gateway, also when it has ended. */
 export async function findContainer(engine: Engine, names: Names, runtimeId: string): Promise<Container | null> {
@@ -50,9 +50,13 @@ export async function removeContainer(engine: Engine, nameOrId: string): Promise
   await orElse(404, null, () => engine.call('DELETE', `/containers/${nameOrId}`, { query: { force: '1', v: '1' } }));
 }
 
-/** Removes every container of a runtime, and whatever bears its name: an old run may have left it. */
+/**
+ * Removes every container of a runtime, and whatever bears its name: an old run may have left it. One that works on its
+ * disk is left to come to its end, which the next one that works there waits for: cut off, it would leave a damaged disk.
+ */
 export async function removeContainers(engine: Engine, names: Names, runtimeId: string): Promise<void> {
   const query = { all: '1', filters: JSON.stringify({ label: names.labelsFor(runtimeId) }) };
-  const ids = idList.parse(await engine.call('GET', '/containers/json', { query })).map(({ Id }) => Id);
+  const found = idList.parse(await engine.call('GET', '/containers/json', { query }));
+  const ids = found.filter(({ Names: of }) => !of.includes(`/${names.diskWorkOf(runtimeId)}`)).map(({ Id }) => Id);
   for (const container of [names.of(runtimeId), ...ids]) await removeContainer(engine, container);
 }

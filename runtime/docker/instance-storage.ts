@@ -154,7 +154,7 @@ function diskOf(names: Names, { runtimeId, layout }: StorageOptions): Disk {
 }
 
 async function diskOptions(names: Names, { runtimeId, image, signal }: StorageOptions): Promise<DiskOptions> {
-  return { name: `${names.of(runtimeId)}-disk`, image: await image(), labels: names.labelsOf(runtimeId), signal };
+  return { name: names.diskWorkOf(runtimeId), image: await image(), labels: names.labelsOf(runtimeId), signal };
 }
 
 function hasDisk(layout: RuntimeLayout): Promise<boolean> {

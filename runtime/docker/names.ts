@@ -20,6 +20,8 @@ export interface Names {
   bridgeOf(runtimeId: string, taken: ReadonlySet<string>): string;
   /** Where its disk is mounted on the machine, when it has one. Out of the worker's sight, which would keep it in use. */
   diskOf(runtimeId: string): string;
+  /** The container that makes, checks or mounts its disk. */
+  diskWorkOf(runtimeId: string): string;
   /** How the names of all our interfaces begin. */
   bridgePrefix: string;
   labelsOf(runtimeId: string): Record<string, string>;
@@ -34,13 +36,14 @@ export interface Names {
 export function namesOf(dataDir: string, installationId?: string): Names {
   const installation = hex(resolve(dataDir), 6);
   const bridgePrefix = `t${installation}-`;
+  const of = (runtimeId: string): string => {
+    if (!isRuntimeId(runtimeId)) throw new Error(`Not a runtime id: ${JSON.stringify(runtimeId)}`);
+    return `thermidora-${installation}-${runtimeId}`;
+  };
   const known = (runtimeId: string) => ({ [INSTALLATION_LABEL]: installation, [RUNTIME_LABEL]: runtimeId });
   return {
     installation,
-    of(runtimeId) {
-      if (!isRuntimeId(runtimeId)) throw new Error(`Not a runtime id: ${JSON.stringify(runtimeId)}`);
-      return `thermidora-${installation}-${runtimeId}`;
-    },
+    of,
     bridgeOf(runtimeId, taken) {
       for (let attempt = 0; ; attempt += 1) {
         // An interface's name has 15 characters at most.
@@ -49,6 +52,7 @@ export function namesOf(dataDir: string, installationId?: string): Names {
       }
     },
     diskOf: (runtimeId) => `/run/thermidora/${installation}/${runtimeId}`,
+    diskWorkOf: (runtimeId) => `${of(runtimeId)}-disk`,
     bridgePrefix,
     labelsOf: (runtimeId) => ({
       ...known(runtimeId),

@@ -8,6 +8,9 @@ import { operatorInstance, presentForOperator } from './operator-instance.ts';
 
 const pages = paginate('all-instances', byCreation);
 
+/** A start that waits for its pause is not stuck. */
+const isNotPaused = (since: Date) => ({ $or: [{ startNotBefore: null }, { startNotBefore: { $lt: since } }] });
+
 export const listAllInstances = defineOperation({
   method: 'GET',
   path: '/admin/instances',
@@ -34,7 +37,9 @@ export const listAllInstances = defineOperation({
     const since = new Date(deps.clock().getTime() - STUCK_AFTER_MS);
     const filters = [
       status === undefined ? {} : { status },
-      stuck === 'true' ? { $or: [{ status: 'error' as const }, { transitionStartedAt: { $lt: since } }] } : {},
+      stuck === 'true'
+        ? { $or: [{ status: 'error' as const }, { transitionStartedAt: { $lt: since }, ...isNotPaused(since) }] }
+        : {},
       olderThan(cursor, 'id'),
     ];
     const rows = await em.find(
