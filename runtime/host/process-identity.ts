@@ -28,8 +28,9 @@ export async function signalProcess(identity: ProcessIdentity, signal: 'SIGTERM'
   if (await isAlive(identity)) killPid(identity.pid, signal);
 }
 
-/** Like process.kill, but a process that has gone meanwhile is not an error. */
+/** Like process.kill, but a process that has gone meanwhile is not an error. Throws for 0, the group of this process itself. */
 export function killPid(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+  if (pid === 0) throw new Error('No process has the pid 0');
   try {
     process.kill(pid, signal);
   } catch (error) {

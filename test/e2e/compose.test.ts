@@ -64,6 +64,8 @@ describe('docker-compose.yml', () => {
     async () => {
       for (const service of ['api', 'relay', 'worker']) {
         const pid = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
+        // Of a container that does not run it is 0, which kill() takes for this process and all around it.
+        expect(pid).toBeGreaterThan(0);
         process.kill(pid, 'SIGKILL');
         await eventually(async () => {
           const again = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
