@@ -88,9 +88,10 @@ export async function findLoginCodes(em: EntityManager, { email, requester, now 
   const [row] = await query<{ accountId: string; codeHashes: string[] }>(
     em,
     sql`select accounts.id as "accountId", array(
-         select distinct on (requester = ${requester}) code_hash from requester_login_codes
-          where account_id = accounts.id and ${isOpenTo(requester, now)}
-          order by requester = ${requester}, expires_at desc) as "codeHashes"
+         select code_hash
+           from (select code_hash, row_number() over (partition by requester = ${requester} order by expires_at desc) as place
+                   from requester_login_codes where account_id = accounts.id and ${isOpenTo(requester, now)}) open
+          where place = 1) as "codeHashes"
        from accounts where accounts.email = ${email}`,
   );
   return row ?? null;
