@@ -1,6 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { changeLifecycle } from '../database/instances/change-lifecycle.ts';
-import { readLifecycle } from '../database/instances/find-lifecycle.ts';
 import { AppError } from '../domain/errors.ts';
 
 /**
@@ -11,11 +10,16 @@ export async function changeContent(
   em: EntityManager,
   { accountId, instanceId }: { accountId: string; instanceId: string },
 ): Promise<number> {
-  const row = await readLifecycle(em, instanceId, { lock: true });
-  if (row?.accountId !== accountId || row.deletedAt !== null) throw new AppError('not_found', 'Instance not found');
-  if (row.desiredStatus === 'destroyed')
-    throw new AppError('conflict', 'This instance is being deleted and can no longer be changed.');
-  const changed = await changeLifecycle(em, { instanceId, happening: { kind: 'content-asked' } });
-  if (!changed) throw new Error('a locked instance is gone');
+  const changed = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'content-asked' },
+    allows(row) {
+      if (row.accountId !== accountId || row.deletedAt !== null) return false;
+      if (row.desiredStatus === 'destroyed')
+        throw new AppError('conflict', 'This instance is being deleted and can no longer be changed.');
+      return true;
+    },
+  });
+  if (!changed) throw new AppError('not_found', 'Instance not found');
   return changed.after.contentGeneration;
 }

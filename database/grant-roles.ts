@@ -18,8 +18,8 @@ const ROLES_LOCK = 724_310_380;
 
 /**
  * Makes a user of the database for each process, with this password and with exactly the privileges of GRANTS. The schema
- * must be up to date. Repeatable, and while processes run. Throws when two of them
- * have one user, or one has that of this connection, and when that one does not own the tables or may not make users.
+ * must be up to date. Repeatable, and while processes run. Throws when two processes name the same user, when one names the
+ * user of this connection, and when the user of this connection does not own the tables or may not create users.
  */
 export async function grantRoles(em: EntityManager, { urls, randomBytes }: Options): Promise<void> {
   const roles = rolesOf(urls);
@@ -56,7 +56,7 @@ async function refuseOwner(em: EntityManager, roles: readonly Role[]): Promise<v
   const same = roles.find(({ user }) => user === owner?.name);
   if (same)
     throw new Error(
-      `The ${same.name} needs a user of its own: give its DATABASE_URL another user than ${same.user}, which owns the tables.`,
+      `The DATABASE_URL of the ${same.name} names ${same.user}, the user that owns the tables. Give it another user.`,
     );
 }
 

@@ -18,9 +18,10 @@ export async function query<Row>(em: EntityManager, statement: Sql, options: Que
   return answer.rows;
 }
 
-/** Runs a statement whose answer does not matter. As `query`. */
-export async function run(em: EntityManager, statement: Sql): Promise<void> {
-  await statement.execute(em.getKysely());
+/** Runs a statement whose rows do not matter. Answers how many it inserted, updated or deleted. As `query`. */
+export async function run(em: EntityManager, statement: Sql): Promise<number> {
+  const { numAffectedRows } = await statement.execute(em.getKysely());
+  return Number(numAffectedRows ?? 0);
 }
 
 /**

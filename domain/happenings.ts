@@ -1,16 +1,8 @@
 import type { GIVEN_UP_AT_ONCE, InstanceNote, StepFailure } from './failures.ts';
-import type { DesiredStatus, InstanceStatus, PowerAction, Step, TransitionKind } from './lifecycle.ts';
+import type { LifecycleRow, PowerAction, Step, TransitionKind } from './lifecycle.ts';
 
 /** What is wanted of an instance and how it stands: the columns of its row that only `next` changes. */
-export interface Lifecycle {
-  desiredStatus: DesiredStatus;
-  status: InstanceStatus;
-  powerGeneration: number;
-  errorGeneration: number | null;
-  contentGeneration: number;
-  appliedContentGeneration: number;
-  restartGeneration: number;
-  appliedRestartGeneration: number;
+export interface Lifecycle extends Omit<LifecycleRow, 'hasOpenInterval' | 'isGone'> {
   transitionKind: TransitionKind | null;
   transitionStartedAt: Date | null;
   transitionAttempt: number;
@@ -20,7 +12,6 @@ export interface Lifecycle {
   reasonAt: Date | null;
   reasonRetryable: boolean | null;
   epoch: number;
-  bootId: string | null;
   gatewayEpoch: number | null;
   killFirst: boolean;
   startNotBefore: Date | null;

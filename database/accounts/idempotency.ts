@@ -72,11 +72,9 @@ export async function storeFinalAnswer(em: EntityManager, place: KeyPlace, answe
 
 /** Removes one batch of calls that were stored over 24 hours ago. Says how many. */
 export async function removeOldCalls(em: EntityManager, { now, limit }: { now: Date; limit: number }): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
     sql`delete from idempotency_records where (caller, method, path, key) in (
-       select caller, method, path, key from idempotency_records where created_at <= ${before(now)} limit ${limit})
-     returning 1 as one`,
+       select caller, method, path, key from idempotency_records where created_at <= ${before(now)} limit ${limit})`,
   );
-  return rows.length;
 }

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { query, run, sql } from '../sql.ts';
 
 export interface RateClaim {
   subject: string;
@@ -37,10 +37,8 @@ export async function claimRequests(em: EntityManager, { subject, count, now, wi
 
 /** Removes one batch of windows that began before this moment. Says how many. */
 export async function removeOldWindows(em: EntityManager, { before, limit }: { before: Date; limit: number }): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
-    sql`delete from rate_windows where subject in (select subject from rate_windows where started_at < ${before} limit ${limit})
-     returning 1 as one`,
+    sql`delete from rate_windows where subject in (select subject from rate_windows where started_at < ${before} limit ${limit})`,
   );
-  return rows.length;
 }

@@ -31,7 +31,7 @@ export async function addUpStoredBytes(em: EntityManager, signal: AbortSignal): 
   return total;
 }
 
-/** In one statement, so that whoever asks meanwhile counts each change once. Several at once take different changes. */
+/** One statement, so that a reader counts each change exactly once. Concurrent calls take different changes. */
 async function addUpOnce(em: EntityManager): Promise<number> {
   const [row] = await query<{ count: number }>(
     em,

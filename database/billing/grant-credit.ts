@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
-import { recordEvent } from '../events/record-event.ts';
+import { recordNotice } from '../events/record-notice.ts';
 import { transfer } from './transfer.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
@@ -29,22 +29,8 @@ export async function grantCredit(
   const books = { kind: 'credit', from: 'credits', to: 'customer' } as const;
   await transfer(em, { ...books, id, accountId, at: now, amountNanoUsd, reason, dedupeKey: `grant:${id}` });
   await reckonExhaustion(em, [accountId], now);
-  await recordEvent(em, {
-    id: makeId('evt'),
-    accountId,
-    instanceId: null,
-    type: 'billing.credited',
-    agentSlug: null,
-    agentName: null,
-    source: null,
-    messageId: null,
-    content: null,
-    jobName: null,
-    error: null,
-    data: { amountNanoUsd: amountNanoUsd.toString(), reason },
-    createdAt: now,
-    occurrenceKey: id,
-  });
+  const data = { amountNanoUsd: amountNanoUsd.toString(), reason };
+  await recordNotice(em, { id: makeId('evt'), accountId, type: 'billing.credited', data, createdAt: now });
 }
 
 /** Books as the platform's loss what has accrued beyond the ledger's sum. The account is locked. */

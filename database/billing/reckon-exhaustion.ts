@@ -20,7 +20,7 @@ const FOREVER_MS = '3155760000000';
 export async function reckonExhaustion(em: EntityManager, accountIds: readonly string[], now: Date | null): Promise<void> {
   if (accountIds.length === 0) return;
   await lockAccounts(em, accountIds);
-  // A statement of its own: what others wrote while this one waited for its lock counts too.
+  // A second statement, whose snapshot includes what other transactions committed while the first one waited for its lock.
   await reckonLocked(em, accountIds, now);
 }
 

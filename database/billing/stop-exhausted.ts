@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
 import { changePower } from '../instances/change-power.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
-import { recordEvent } from '../events/record-event.ts';
+import { recordNotice } from '../events/record-notice.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
 import { query, sql } from '../sql.ts';
@@ -65,8 +65,5 @@ async function auditStop(
 }
 
 async function tellExhausted(em: EntityManager, { accountId, now, makeId }: Options, instanceIds: string[]): Promise<void> {
-  const nothing = { agentSlug: null, agentName: null, source: null, messageId: null, content: null, jobName: null, error: null };
-  const id = makeId('evt');
-  const event = { ...nothing, id, accountId, instanceId: null, createdAt: now, occurrenceKey: id };
-  await recordEvent(em, { ...event, type: 'billing.exhausted', data: { instanceIds } });
+  await recordNotice(em, { id: makeId('evt'), accountId, type: 'billing.exhausted', data: { instanceIds }, createdAt: now });
 }

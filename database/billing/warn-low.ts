@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
 import { hoursLeft, lowThreshold } from '../../domain/metering.ts';
-import { recordEvent } from '../events/record-event.ts';
+import { recordNotice } from '../events/record-notice.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
 import { query, sql } from '../sql.ts';
@@ -37,9 +37,7 @@ export async function warnLow(
         );
   await reckonExhaustion(em, [accountId], now);
   if (told.length === 0) return false;
-  const nothing = { agentSlug: null, agentName: null, source: null, messageId: null, content: null, jobName: null, error: null };
-  const id = makeId('evt');
-  const event = { ...nothing, id, accountId, instanceId: null, createdAt: now, occurrenceKey: id };
-  await recordEvent(em, { ...event, type: 'billing.low', data: { balanceNanoUsd: balance.toString(), hoursLeft: hours } });
+  const data = { balanceNanoUsd: balance.toString(), hoursLeft: hours };
+  await recordNotice(em, { id: makeId('evt'), accountId, type: 'billing.low', data, createdAt: now });
   return true;
 }

@@ -15,7 +15,7 @@ const LoginCodeSchema = defineEntity({
     consumedAt: moment().strictNullable(),
     /** When codes were sent within the last hour. */
     sentAt: p.array().columnType('timestamptz[]').$type<Date[]>(),
-    /** When somebody last logged in with a code that was asked for and entered from there. */
+    /** The last login with a code that this requester both asked for and entered. */
     provenAt: moment().strictNullable().default(null),
   },
 });

@@ -92,7 +92,7 @@ export async function findLifecycle(
 ): Promise<InstanceLifecycle | null> {
   const row = await readLifecycle(em, instanceId, options);
   if (!row) return null;
-  // A statement of its own: what was committed while the first one waited for the lock counts too.
+  // A second statement, whose snapshot includes what was committed while the first one waited for its lock.
   const [interval] = await query<{ isOpen: boolean }>(
     em,
     sql`select exists (select from runtime_intervals where instance_id = ${instanceId} and ended_at is null) as "isOpen"`,

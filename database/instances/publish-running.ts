@@ -31,7 +31,7 @@ export async function publishRunning(em: EntityManager, options: PublishOptions)
   const isCurrent =
     row?.epoch === epoch && row.powerGeneration === powerGeneration && row.desiredStatus === 'running' && row.deletedAt === null;
   if (!row || !isCurrent) return 'overtaken';
-  // A statement of its own: a turn that was accepted while the first one waited for the lock counts too.
+  // A second statement, whose snapshot includes a turn that was accepted while the first one waited for its lock.
   const [left] = await query(
     em,
     sql`select from messages

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { closeInterval } from '../billing/intervals.ts';
 import { freeSlot } from './slots.ts';
-import { query, run, sql } from '../sql.ts';
+import { run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 
@@ -10,29 +10,27 @@ const BATCH = 5_000;
 /** What goes with an instance, in the order in which rows point at each other. Each statement removes one batch. */
 const removalsOf = (instanceId: string): Sql[] => [
   sql`update webhooks set deleted_at = now(), enabled = false, secret = '', previous_secret = null
-    where instance_id = ${instanceId} and deleted_at is null returning 1 as one`,
+    where instance_id = ${instanceId} and deleted_at is null`,
   sql`update events
       set deleted = true, agent_slug = null, agent_name = null, source = null, message_id = null, content = null,
           content_truncated = false, finish_reason = null, job_name = null, error_code = null, error_message = null
-    where id in (select id from events where instance_id = ${instanceId} and not deleted limit ${BATCH}) returning 1 as one`,
-  sql`delete from messages where id in (select id from messages where instance_id = ${instanceId} limit ${BATCH}) returning 1 as one`,
+    where id in (select id from events where instance_id = ${instanceId} and not deleted limit ${BATCH})`,
+  sql`delete from messages where id in (select id from messages where instance_id = ${instanceId} limit ${BATCH})`,
   sql`delete from conversations
     where id in (select conversations.id from conversations join agents on agents.id = agent_id
-                  where instance_id = ${instanceId} limit ${BATCH}) returning 1 as one`,
+                  where instance_id = ${instanceId} limit ${BATCH})`,
   sql`delete from agent_files
     where (agent_id, path) in (select agent_id, path from agent_files join agents on agents.id = agent_id
-                                where instance_id = ${instanceId} limit ${BATCH}) returning 1 as one`,
+                                where instance_id = ${instanceId} limit ${BATCH})`,
   sql`delete from instance_secrets
-    where (instance_id, key) in (select instance_id, key from instance_secrets where instance_id = ${instanceId} limit ${BATCH})
-   returning 1 as one`,
+    where (instance_id, key) in (select instance_id, key from instance_secrets where instance_id = ${instanceId} limit ${BATCH})`,
   // Each with its files, of 5 MiB at most.
   sql`delete from instance_skills
-    where id in (select id from instance_skills where instance_id = ${instanceId} limit 10) returning 1 as one`,
-  sql`delete from cron_jobs where id in (select id from cron_jobs where instance_id = ${instanceId} limit ${BATCH}) returning 1 as one`,
-  sql`delete from gateway_refusals where instance_id = ${instanceId} returning 1 as one`,
+    where id in (select id from instance_skills where instance_id = ${instanceId} limit 10)`,
+  sql`delete from cron_jobs where id in (select id from cron_jobs where instance_id = ${instanceId} limit ${BATCH})`,
+  sql`delete from gateway_refusals where instance_id = ${instanceId}`,
   sql`delete from event_occurrences
-    where (instance_id, key) in (select instance_id, key from event_occurrences where instance_id = ${instanceId} limit ${BATCH})
-   returning 1 as one`,
+    where (instance_id, key) in (select instance_id, key from event_occurrences where instance_id = ${instanceId} limit ${BATCH})`,
 ];
 
 /**
@@ -43,8 +41,7 @@ export async function removeInstanceData(em: EntityManager, instanceId: string, 
   for (const statement of removalsOf(instanceId)) {
     for (let isDone = false; !isDone;) {
       signal.throwIfAborted();
-      const rows = await query<{ one: number }>(em, statement);
-      isDone = rows.length === 0;
+      isDone = (await run(em, statement)) === 0;
     }
   }
   await run(

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { run, sql } from '../sql.ts';
 
 interface Batch {
   before: Date;
@@ -8,35 +8,32 @@ interface Batch {
 
 /** Removes one batch of lines of the audit that were written before this moment. Says how many. */
 export async function removeOldAudit(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
-    sql`delete from audit_entries where id in (select id from audit_entries where at < ${before} order by at, id limit ${limit}) returning 1 as one`,
+    sql`delete from audit_entries where id in (select id from audit_entries where at < ${before} order by at, id limit ${limit})`,
   );
-  return rows.length;
 }
 
 /** Removes one batch of the oldest model calls, as far as they were made before this moment. Says how many. */
 export async function removeOldModelCalls(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
     sql`delete from model_calls using (select id from model_calls order by id limit ${limit}) oldest
-      where model_calls.id = oldest.id and at < ${before} returning 1 as one`,
+      where model_calls.id = oldest.id and at < ${before}`,
   );
-  return rows.length;
 }
 
 /** Removes one batch of keys that were revoked, or expired, before this moment. Says how many. */
 export async function removeOldKeys(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
-    sql`delete from api_keys where id in (select id from api_keys where least(revoked_at, expires_at) < ${before} limit ${limit}) returning 1 as one`,
+    sql`delete from api_keys where id in (select id from api_keys where least(revoked_at, expires_at) < ${before} limit ${limit})`,
   );
-  return rows.length;
 }
 
 /** Removes one batch of agents that were deleted before this moment and that nothing points at any more. Says how many. */
 export async function removeOldAgents(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
     sql`delete from agents where id in (
        select id from agents agent
@@ -47,10 +44,8 @@ export async function removeOldAgents(em: EntityManager, { before, limit }: Batc
           and not exists (select from agent_files where agent_id = agent.id)
           and not exists (select from cron_jobs where agent_id = agent.id)
           and not exists (select from webhooks where agent_id = agent.id)
-        limit ${limit})
-     returning 1 as one`,
+        limit ${limit})`,
   );
-  return rows.length;
 }
 
 /**
@@ -58,7 +53,7 @@ export async function removeOldAgents(em: EntityManager, { before, limit }: Batc
  * ever run stays: its intervals are what it was billed by. Says how many.
  */
 export async function removeOldInstances(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
     sql`delete from instances where id in (
        select id from instances instance
@@ -70,8 +65,6 @@ export async function removeOldInstances(em: EntityManager, { before, limit }: B
           and not exists (select from model_calls where instance_id = instance.id)
           and not exists (select from webhooks where instance_id = instance.id)
           and not exists (select from gateway_refusals where instance_id = instance.id)
-        limit ${limit})
-     returning 1 as one`,
+        limit ${limit})`,
   );
-  return rows.length;
 }

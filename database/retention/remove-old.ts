@@ -20,15 +20,14 @@ export async function removeOldEvents(
   em: EntityManager,
   { accountId, before, limit }: { accountId: string; before: Date; limit: number },
 ): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
     sql`delete from events using (
        select id, bool_and(recorded_at < ${before}) over (order by seq) as is_old
          from (select id, seq, recorded_at from events where account_id = ${accountId} order by seq limit ${limit}) as oldest
      ) as candidate
-      where events.id = candidate.id and candidate.is_old returning 1 as one`,
+      where events.id = candidate.id and candidate.is_old`,
   );
-  return rows.length;
 }
 
 /** Removes one batch of deliveries that have ended and were made before this moment, with their attempts. */
@@ -36,33 +35,30 @@ export async function removeOldDeliveries(
   em: EntityManager,
   { before, limit }: { before: Date; limit: number },
 ): Promise<number> {
-  const rows = await query<{ one: number }>(
+  return run(
     em,
     sql`delete from webhook_deliveries where id in (
        select delivery.id from webhooks webhook
          cross join lateral (select id from webhook_deliveries
                               where webhook_id = webhook.id and created_at < ${before} and status <> 'pending'
                               order by created_at, id limit ${limit}) delivery
-        limit ${limit})
-     returning 1 as one`,
+        limit ${limit})`,
   );
-  return rows.length;
 }
 
 /** Removes one batch of what waits for or was sent by deleted webhooks, and those webhooks that have nothing left. */
 export async function removeDeletedWebhooks(em: EntityManager, { limit }: { limit: number }): Promise<number> {
-  const rows = await query<{ one: number }>(
+  const count = await run(
     em,
     sql`delete from webhook_deliveries where id in (
        select webhook_deliveries.id from webhook_deliveries join webhooks on webhooks.id = webhook_id
-        where deleted_at is not null limit ${limit})
-     returning 1 as one`,
+        where deleted_at is not null limit ${limit})`,
   );
-  if (rows.length === 0)
+  if (count === 0)
     await run(
       em,
       sql`delete from webhooks where deleted_at < now() - interval '1 hour'
           and not exists (select from webhook_deliveries where webhook_id = webhooks.id)`,
     );
-  return rows.length;
+  return count;
 }

@@ -4,7 +4,7 @@ import type { Random } from '../../domain/retry-schedule.ts';
 import { healthAfter } from '../../domain/webhook-health.ts';
 import type { AttemptOutcome, HealthChange } from '../../domain/webhook-health.ts';
 import type { DisabledReason } from '../../domain/webhook-events.ts';
-import { recordEvent } from '../events/record-event.ts';
+import { recordNotice } from '../events/record-notice.ts';
 import { query, run, sql } from '../sql.ts';
 
 /** One attempt and what becomes of its delivery. */
@@ -106,17 +106,5 @@ interface Disabled {
 }
 
 async function recordDisabled(em: EntityManager, { id, accountId, webhookId, reason, now }: Disabled): Promise<void> {
-  await recordEvent(em, {
-    ...{ id, accountId, type: 'webhook.disabled', data: { webhookId, reason }, createdAt: now, occurrenceKey: id },
-    ...{
-      instanceId: null,
-      agentSlug: null,
-      agentName: null,
-      source: null,
-      messageId: null,
-      content: null,
-      jobName: null,
-      error: null,
-    },
-  });
+  await recordNotice(em, { id, accountId, type: 'webhook.disabled', data: { webhookId, reason }, createdAt: now });
 }

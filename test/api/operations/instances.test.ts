@@ -228,6 +228,8 @@ describe('instances.get', () => {
     const instanceId = await newInstance(account);
     await makeRunning(api, instanceId);
     const ofShard = 'shard = (select shard from instances where id = ?)';
+    // Another test may have leased the shard that this instance was given by chance.
+    await api.sql(`update watch_shards set owner = null, expires_at = null where ${ofShard} returning shard`, [instanceId]);
     expect(await get(instanceId)).toMatchObject({ status: 'running', statusStale: true });
     await api.sql(
       `update watch_shards set owner = 'proc_x', expires_at = now() + interval '1 hour' where ${ofShard} returning shard`,
