@@ -1,3 +1,5 @@
+import { z } from 'zod';
+
 type Node = Record<string, unknown>;
 type Side = 'request' | 'answer';
 
@@ -59,8 +61,7 @@ class Comparison {
 
   #operation(name: string, before: Node, after: unknown): void {
     if (!isNode(after)) return void this.#found.push(`${name} is gone`);
-    if (JSON.stringify(before['security']) !== JSON.stringify(after['security']))
-      this.#found.push(`${name} asks for other credentials`);
+    if (asksForOther(before['security'], after['security'])) this.#found.push(`${name} asks for other credentials`);
     this.#parameters(name, before, after);
     this.#body(name, nodeAt(before, 'requestBody'), nodeAt(after, 'requestBody'));
     for (const [status, answer] of Object.entries(nodeAt(before, 'responses'))) {
@@ -163,4 +164,19 @@ class Comparison {
 function resolve(document: unknown, schema: Node): Node {
   const { $ref } = schema;
   return typeof $ref === 'string' ? nodeAt(document, ...$ref.replace('#/', '').split('/')) : schema;
+}
+
+/** Without it an operation is open to everybody. */
+const securitySchema = z.array(z.record(z.string(), z.array(z.string()))).default([]);
+
+/** Keys that were made before operations had scopes have all of them, so a first scope takes nothing away. */
+function asksForOther(before: unknown, after: unknown): boolean {
+  const [was, is] = [securitySchema.parse(before), securitySchema.parse(after)];
+  const names = (requirements: typeof was) => requirements.map((one) => Object.keys(one));
+  if (JSON.stringify(names(was)) !== JSON.stringify(names(is))) return true;
+  return was.some((one, index) =>
+    Object.entries(one).some(
+      ([name, scopes]) => scopes.length > 0 && JSON.stringify(scopes) !== JSON.stringify(is[index]?.[name]),
+    ),
+  );
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import type { ErrorCode } from '../../domain/errors.ts';
+import type { KeyScope } from '../../domain/key-scopes.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Actor, ActorOf, Auth } from '../security/actor.ts';
 import type { Deps } from '../deps.ts';
@@ -44,6 +45,10 @@ export interface OperationFacts {
   description?: string;
   tag: Tag;
   auth: Auth;
+  /** What an API key with limits needs to call it: set exactly where accounts call. */
+  scope?: KeyScope | undefined;
+  /** A key of one instance may call it although its path names none: it answers for that instance only. */
+  keyOfInstance?: true;
   /** The action that the audit records for each success, or `none`. */
   audit: string;
   /** `auth` counts per address, `account` per account. */
@@ -111,6 +116,9 @@ interface Call<A extends Auth, P, Q, B> extends CallBase {
   body: Parsed<B>;
 }
 
+/** An operation of accounts states the scope that it needs. */
+type ScopeOf<A extends Auth> = A extends 'account' ? { scope: KeyScope } : { scope?: never };
+
 interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, Handled> extends OperationFacts {
   auth: A;
   params?: P;
@@ -161,7 +169,7 @@ export function defineOperation<
   B extends z.ZodType | undefined = undefined,
   Loaded = undefined,
   Prepared = undefined,
->(spec: Spec<A, P, Q, B, S, Loaded, Prepared, z.input<S>> & { after?: never; replay?: never }): Operation;
+>(spec: Spec<A, P, Q, B, S, Loaded, Prepared, z.input<S>> & ScopeOf<A> & { after?: never; replay?: never }): Operation;
 export function defineOperation<
   A extends Auth,
   S extends z.ZodType,
@@ -171,7 +179,7 @@ export function defineOperation<
   B extends z.ZodType | undefined = undefined,
   Loaded = undefined,
   Prepared = undefined,
->(spec: Spec<A, P, Q, B, S, Loaded, Prepared, Handled> & Finished<A, P, Q, B, S, Handled>): Operation;
+>(spec: Spec<A, P, Q, B, S, Loaded, Prepared, Handled> & ScopeOf<A> & Finished<A, P, Q, B, S, Handled>): Operation;
 export function defineOperation(spec: Operation): Operation {
   return spec;
 }

@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { createDocument } from 'zod-openapi';
 import type { ZodOpenApiOperationObject, ZodOpenApiResponseObject } from 'zod-openapi';
 import { ERRORS } from '../../domain/errors.ts';
-import type { Auth } from '../security/actor.ts';
 import type { Operation } from './define-operation.ts';
 import { errorEnvelope } from '../http/error-envelope.ts';
 import type { ErrorEnvelope } from '../http/error-envelope.ts';
@@ -12,11 +11,12 @@ import { declaredErrors } from '../http/standing-errors.ts';
 
 type Responses = Record<`${1 | 2 | 3 | 4 | 5}${string}`, ZodOpenApiResponseObject>;
 
-const SECURITY: Record<Auth, Record<string, string[]>[]> = {
-  public: [],
-  account: [{ apiKey: [] }, { token: [] }],
-  operator: [{ operatorToken: [] }],
-};
+/** The scope stands with the key, as OpenAPI has it for what is required beside a credential. */
+function securityOf({ auth, scope }: Operation): Record<string, string[]>[] {
+  if (auth === 'public') return [];
+  if (auth === 'operator') return [{ operatorToken: [] }];
+  return [{ apiKey: scope ? [scope] : [] }, { token: [] }];
+}
 
 const SECURITY_SCHEMES = {
   apiKey: { type: 'apiKey', in: 'header', name: 'X-API-Key', description: 'An API key, such as `tc_live_...`.' },
@@ -125,20 +125,26 @@ function simplify({ jsonSchema, io }: { jsonSchema: Record<string, unknown>; io:
 }
 
 function describeOperation(operation: Operation): ZodOpenApiOperationObject {
-  const { operationId, summary, description, tag, params, query, body } = operation;
+  const { operationId, summary, tag, params, query, body } = operation;
   const header = operation.idempotent ? idempotencyHeader : undefined;
   return {
     operationId,
     summary,
-    ...(description ? { description } : {}),
+    ...describe(operation),
     tags: [tag],
-    security: SECURITY[operation.auth],
+    security: securityOf(operation),
     requestParams: { ...(params ? { path: params } : {}), ...(query ? { query } : {}), ...(header ? { header } : {}) },
     ...(body
       ? { requestBody: { required: !body.safeParse(undefined).success, content: { 'application/json': { schema: body } } } }
       : {}),
     responses: { ...successResponse(operation), ...errorResponses(operation) },
   };
+}
+
+function describe({ description, scope }: Operation): { description?: string } {
+  const scopeLine = scope && `An API key needs the scope \`${scope}\`.`;
+  const text = [description, scopeLine].filter((part) => part !== undefined).join(' ');
+  return text ? { description: text } : {};
 }
 
 function limitHeaders({ rateLimit }: Operation) {

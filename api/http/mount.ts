@@ -20,6 +20,7 @@ import type { ReportUndeclared } from './explain-error.ts';
 import { callerName, isIdempotencyKey } from '../security/idempotency.ts';
 import type { Idempotency } from '../security/idempotency.ts';
 import type { LimitRequests } from '../security/limit-requests.ts';
+import { requireOwnInstance, requireScope } from '../security/require-scope.ts';
 import { parseInput, parseParams } from '../contract/parse-input.ts';
 import { receiveBody } from './receive-body.ts';
 import { parseJsonBody } from './request-body.ts';
@@ -49,7 +50,9 @@ async function serve(context: ApiContext, operation: Operation, mounting: Mounti
   const address = mounting.clientAddress(context.req);
   const actor = await mounting.authenticate(operation.auth, context.req.headers, address);
   context.state.actor = actor;
+  requireScope(operation, actor);
   await mounting.limitRequests(context, operation, { actor, address });
+  requireOwnInstance(actor, pathParams(context));
   const visit = mounting.admit({ actor, address });
   try {
     if (operation.before || operation.after) visit.takePlace();
@@ -117,8 +120,12 @@ function readKey(context: ApiContext, operation: Operation, actor: Actor): ReadK
   if (!operation.idempotent || typeof key !== 'string') return { place: null, problem: [] };
   if (!isIdempotencyKey(key))
     return { place: null, problem: [{ path: 'Idempotency-Key', message: 'Use 1 to 255 printable ASCII characters.' }] };
-  const path = concretePath(operation, z.record(z.string(), z.string()).parse(context.params));
-  return { place: { caller: callerName(actor), method: operation.method, path, key }, problem: [] };
+  const path = concretePath(operation, pathParams(context));
+  return { place: { caller: callerName(actor, operation), method: operation.method, path, key }, problem: [] };
+}
+
+function pathParams(context: ApiContext): Record<string, string> {
+  return z.record(z.string(), z.string()).parse(context.params);
 }
 
 /** The path as it is meant, in whichever of its spellings it was sent. */

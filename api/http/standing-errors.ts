@@ -6,6 +6,7 @@ export function standingErrors(operation: Operation): ErrorCode[] {
   const codes: ErrorCode[] = ['internal_error', 'unavailable'];
   if (operation.params || operation.auth === 'operator') codes.push('not_found');
   if (operation.auth !== 'public') codes.push('unauthorized');
+  if (operation.auth === 'account') codes.push('forbidden');
   if (operation.rateLimit !== 'none') codes.push('rate_limited');
   if (operation.method !== 'GET') codes.push('payload_too_large');
   if (operation.body) codes.push('unsupported_media_type');

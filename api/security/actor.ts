@@ -1,3 +1,5 @@
+import type { KeyLimits } from '../../domain/key-scopes.ts';
+
 export type Auth = 'public' | 'account' | 'operator';
 
 export interface AccountActor {
@@ -5,6 +7,7 @@ export interface AccountActor {
   accountId: string;
   /** The API key that was used; null for a token. */
   keyId: string | null;
+  limits: KeyLimits;
 }
 
 export interface OperatorActor {

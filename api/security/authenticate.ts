@@ -3,9 +3,10 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { findAccountOfKey, touchApiKey } from '../../database/accounts/api-keys.ts';
 import { findTokenVersion } from '../../database/accounts/token-version.ts';
 import { AppError } from '../../domain/errors.ts';
+import { NO_LIMITS } from '../../domain/key-scopes.ts';
 import type { AccountActor, Actor, Auth } from './actor.ts';
 import { NOTHING_HERE } from '../http/nothing-here.ts';
-import { hashApiKey, isApiKey } from './api-key.ts';
+import { hashApiKey, isApiKey, KEY_PREFIX } from './api-key.ts';
 import type { Deps } from '../deps.ts';
 import { addressBlock } from './rate-limit.ts';
 import { createRefusedCredentials } from './refused-credentials.ts';
@@ -15,7 +16,7 @@ export type Authenticate = (auth: Auth, headers: IncomingHttpHeaders, address: s
 
 /** Of one address in a minute, for each login that it may try. */
 const REFUSALS_PER_LOGIN = 10;
-const REFUSAL = 'Send a valid API key as X-API-Key, or a valid token as Authorization: Bearer.';
+const REFUSAL = 'Send a valid API key as X-API-Key or Authorization: Bearer, or a valid token as Authorization: Bearer.';
 
 /** Authentication against the database: nothing is cached, so that a revoked key stops working everywhere at once. */
 export function createAuthenticate(deps: Deps): Authenticate {
@@ -59,7 +60,8 @@ export function createAuthenticate(deps: Deps): Authenticate {
     const hash = hashApiKey(key);
     const found = await lookUp(address, hash.toString('base64'), () => findAccountOfKey(deps.orm.em.fork(), hash, now));
     if (found.useIsStale) noteUse(found.keyId, now);
-    return { kind: 'account', accountId: found.accountId, keyId: found.keyId };
+    const { accountId, keyId, scopes, instanceId } = found;
+    return { kind: 'account', accountId, keyId, limits: { scopes, instanceId } };
   }
 
   async function byToken(token: string, address: string): Promise<AccountActor> {
@@ -69,7 +71,7 @@ export function createAuthenticate(deps: Deps): Authenticate {
     await lookUp(address, `${accountId}/${tokenVersion}`, async () =>
       (await findTokenVersion(deps.orm.em.fork(), accountId)) === tokenVersion ? accountId : null,
     );
-    return { kind: 'account', accountId, keyId: null };
+    return { kind: 'account', accountId, keyId: null, limits: NO_LIMITS };
   }
 
   return async (auth, headers, address) => {
@@ -79,7 +81,8 @@ export function createAuthenticate(deps: Deps): Authenticate {
     const key = headers['x-api-key'];
     if (typeof key === 'string') return byKey(key, address);
     if (token === undefined) throw new AppError('unauthorized', REFUSAL);
-    return byToken(token, address);
+    // Clients of other services send their key this way.
+    return token.startsWith(KEY_PREFIX) ? byKey(token, address) : byToken(token, address);
   };
 }
 

@@ -5,6 +5,7 @@ import type { KeyPlace, StoredCall } from '../../database/accounts/idempotency.t
 import { AppError } from '../../domain/errors.ts';
 import { deriveKey } from '../../lib/crypto/derive-key.ts';
 import type { Actor } from './actor.ts';
+import type { Operation } from '../contract/define-operation.ts';
 import type { Deps } from '../deps.ts';
 import { encryptionOf } from './encryption-of.ts';
 
@@ -43,9 +44,17 @@ export function isIdempotencyKey(text: string): boolean {
   return IDEMPOTENCY_KEY.test(text);
 }
 
-/** Within whose keys a key is looked up: all keys and tokens of an account share them. */
-export function callerName(actor: Actor): string {
-  return actor?.kind === 'account' ? actor.accountId : 'operator';
+/**
+ * Within whose keys a key is looked up: all keys and tokens of an account share them. An answer that a limited key might not
+ * have been given (a credential, a resource of the account) is repeated only to callers with the same limits.
+ */
+export function callerName(actor: Actor, { success, keyOfInstance }: Pick<Operation, 'success' | 'keyOfInstance'>): string {
+  if (actor?.kind !== 'account') return 'operator';
+  const { accountId, limits } = actor;
+  const isLimited = limits.scopes !== null || limits.instanceId !== null;
+  return isLimited && (success.credential || keyOfInstance)
+    ? JSON.stringify([accountId, limits.scopes, limits.instanceId])
+    : accountId;
 }
 
 /** The records of calls with an Idempotency-Key. They hold answers encrypted, and of bodies an HMAC. */

@@ -1,10 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { KeyLimits } from '../../domain/key-scopes.ts';
 import { plannedQuery, query, run, sql } from '../sql.ts';
 
 /** `last_used_at` is this coarse, so that a busy key is written once a minute and not with each call. */
 const USE_RESOLUTION = sql`interval '1 minute'`;
 
-interface KeyOwner {
+interface KeyOwner extends KeyLimits {
   keyId: string;
   accountId: string;
   /** Whether the last use that is noted is over a minute old. */
@@ -14,7 +15,7 @@ interface KeyOwner {
 /** Whose key has this hash; null when there is none that is good now. One look into a unique index. */
 export async function findAccountOfKey(em: EntityManager, hash: Buffer, now: Date): Promise<KeyOwner | null> {
   const statement = sql`
-    select id as "keyId", account_id as "accountId",
+    select id as "keyId", account_id as "accountId", scopes, instance_id as "instanceId",
            (last_used_at is null or last_used_at < ${now}::timestamptz - ${USE_RESOLUTION}) as "useIsStale"
       from api_keys
      where hash = ${hash} and revoked_at is null and (expires_at is null or expires_at > ${now}::timestamptz)`;

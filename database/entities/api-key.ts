@@ -1,6 +1,8 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { Account } from './account.ts';
+import type { KeyScope } from '../../domain/key-scopes.ts';
 import { moment } from './columns.ts';
+import { Instance } from './instance.ts';
 
 const ApiKeySchema = defineEntity({
   name: 'ApiKey',
@@ -17,6 +19,18 @@ const ApiKeySchema = defineEntity({
     createdAt: moment(),
     lastUsedAt: moment().strictNullable().default(null),
     expiresAt: moment().strictNullable(),
+    /** What it may do; null: everything. */
+    scopes: p.array().$type<KeyScope[]>().strictNullable().default(null),
+    /** The only instance that it sees; null: all of the account. */
+    instance: () =>
+      p
+        .manyToOne(Instance)
+        .mapToPk()
+        .strictNullable()
+        .default(null)
+        .foreignKeyName('api_keys_instance_fk')
+        .deleteRule('cascade')
+        .index('api_keys_instance_index'),
     revokedAt: moment().strictNullable().default(null),
   },
 });

@@ -19,6 +19,7 @@ const endless = defineOperation({
   summary: 'Stream without an end',
   tag: 'meta',
   auth: 'account',
+  scope: 'write',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -61,6 +61,11 @@ const BREAKING: [what: string, change: (document: Any) => void, sentence: string
     (d) => void (d.paths['/models'].get.security = [{ other: [] }]),
     'GET /models asks for other credentials',
   ],
+  [
+    'another scope of a key',
+    (d) => void (d.paths['/models'].get.security[0].apiKey = ['write']),
+    'GET /models asks for other credentials',
+  ],
 ];
 
 test.each(BREAKING)('%s breaks', (_what, change, sentence) => {

@@ -22,6 +22,7 @@ export const createAgent = defineOperation({
     'On a running instance, the call returns once the agent accepts messages. Otherwise the agent is created in the gateway at the next start.',
   tag: 'agents',
   auth: 'account',
+  scope: 'write',
   audit: 'agents.create',
   rateLimit: 'account',
   idempotent: true,

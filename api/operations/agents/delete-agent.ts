@@ -18,6 +18,7 @@ export const deleteAgent = defineOperation({
     'The running and waiting turns of the agent end as cancelled. A new agent can use the slug; it does not get the memory of the deleted agent.',
   tag: 'agents',
   auth: 'account',
+  scope: 'write',
   audit: 'agents.delete',
   rateLimit: 'account',
   idempotent: true,

@@ -12,6 +12,7 @@ export const getAgent = defineOperation({
     'Agents can change their files. While the instance runs, the call returns the current files of the agent; otherwise, the last known ones.',
   tag: 'agents',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -15,6 +15,7 @@ export const listAgents = defineOperation({
   summary: 'List the agents of an instance, newest first',
   tag: 'agents',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -24,6 +24,7 @@ export const updateAgent = defineOperation({
     'Only the given files change; the others stay as they are. On a running instance, the call returns once the next message uses the change.',
   tag: 'agents',
   auth: 'account',
+  scope: 'write',
   audit: 'agents.update',
   rateLimit: 'account',
   idempotent: true,

@@ -14,6 +14,8 @@ export const getMe = defineOperation({
   summary: 'Get your account and its balance',
   tag: 'auth',
   auth: 'account',
+  scope: 'read',
+  keyOfInstance: true,
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

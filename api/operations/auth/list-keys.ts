@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { ApiKey } from '../../../database/entities/api-key.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
+import { limitFields, presentLimits } from './key.schema.ts';
 import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';
 
 const pages = paginate('keys', byCreation);
@@ -13,6 +14,7 @@ export const listKeys = defineOperation({
   summary: 'List your API keys, newest first',
   tag: 'auth',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
@@ -28,7 +30,7 @@ export const listKeys = defineOperation({
           last4: z.string().meta({ description: 'The last four characters of the key.' }),
           createdAt: timestamp,
           lastUsedAt: timestamp.nullable().meta({ description: 'When the key was last used; `null` before its first use.' }),
-          expiresAt: timestamp.nullable().meta({ description: 'When the key expires; `null` when it does not expire.' }),
+          ...limitFields,
         }),
       ),
       nextCursor,
@@ -51,7 +53,7 @@ export const listKeys = defineOperation({
       last4: key.last4,
       createdAt: key.createdAt.toISOString(),
       lastUsedAt: key.lastUsedAt?.toISOString() ?? null,
-      expiresAt: key.expiresAt?.toISOString() ?? null,
+      ...presentLimits(key),
     }));
     return { keys, nextCursor: page.nextCursor };
   },

@@ -10,6 +10,7 @@ export const logout = defineOperation({
   description: 'The API rejects every token of the account from this moment on. API keys remain valid.',
   tag: 'auth',
   auth: 'account',
+  scope: 'keys',
   audit: 'auth.logout',
   rateLimit: 'account',
   idempotent: true,

@@ -12,6 +12,7 @@ export const revokeKey = defineOperation({
   description: 'The API rejects the key from this moment on.',
   tag: 'auth',
   auth: 'account',
+  scope: 'keys',
   audit: 'keys.revoke',
   rateLimit: 'account',
   idempotent: true,

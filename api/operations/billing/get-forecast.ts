@@ -16,6 +16,7 @@ export const getForecast = defineOperation({
   description: 'The forecast assumes that the instances that run now keep running.',
   tag: 'billing',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

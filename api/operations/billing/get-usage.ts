@@ -9,6 +9,7 @@ export const getUsage = defineOperation({
   summary: 'Get the usage of the account: running time and its cost, messages and model tokens',
   tag: 'billing',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

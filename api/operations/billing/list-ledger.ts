@@ -15,6 +15,7 @@ export const listLedger = defineOperation({
   description: 'The balance is the sum of all amounts, minus the charge for running time that is not in the ledger yet.',
   tag: 'billing',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

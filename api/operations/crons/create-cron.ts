@@ -27,6 +27,7 @@ export const createCron = defineOperation({
     'At each run, the agent receives the message in a separate conversation, and its reply is recorded as a `cron.completed` event.',
   tag: 'crons',
   auth: 'account',
+  scope: 'write',
   audit: 'crons.create',
   rateLimit: 'account',
   idempotent: true,

@@ -14,6 +14,7 @@ export const deleteCron = defineOperation({
   description: 'The events of earlier runs remain.',
   tag: 'crons',
   auth: 'account',
+  scope: 'write',
   audit: 'crons.delete',
   rateLimit: 'account',
   idempotent: true,

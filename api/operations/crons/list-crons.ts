@@ -16,6 +16,7 @@ export const listCrons = defineOperation({
   description: 'The list includes the jobs that the agent created. Jobs run only while the instance is running.',
   tag: 'crons',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

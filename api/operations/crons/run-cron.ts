@@ -13,6 +13,7 @@ export const runCron = defineOperation({
   description: 'The call returns once the run is queued. The result is recorded as an event. The schedule does not change.',
   tag: 'crons',
   auth: 'account',
+  scope: 'write',
   audit: 'crons.run',
   rateLimit: 'account',
   idempotent: true,

@@ -22,6 +22,7 @@ export const updateCron = defineOperation({
   summary: 'Update, enable or disable a cron job',
   tag: 'crons',
   auth: 'account',
+  scope: 'write',
   audit: 'crons.update',
   rateLimit: 'account',
   idempotent: true,

@@ -15,6 +15,7 @@ export const listEvents = defineOperation({
     'For consumers that must not miss an event: pass `nextAfter` as `after` in the next call, until a page is empty. The numbers between `oldestSeq` and `latestSeq` have no gaps. A page with long contents can have fewer events than `limit`. Events are kept for 30 days.',
   tag: 'events',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -16,6 +16,7 @@ export const listInstanceEvents = defineOperation({
   description: 'Returns the results of cron jobs, the messages of agents and the errors of the last 30 days.',
   tag: 'events',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

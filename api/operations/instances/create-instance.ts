@@ -25,6 +25,7 @@ export const createInstance = defineOperation({
   description: 'Provisioning is asynchronous: poll `GET /instances/:instanceId` until the status is `running`, or pass `wait`.',
   tag: 'instances',
   auth: 'account',
+  scope: 'write',
   audit: 'instances.create',
   rateLimit: 'account',
   idempotent: true,

@@ -14,6 +14,7 @@ export const deleteInstance = defineOperation({
     'An instance can be deleted in every status, and the call can be repeated. The status is `destroying` until the instance is deleted; after that, calls return 404.',
   tag: 'instances',
   auth: 'account',
+  scope: 'write',
   audit: 'instances.delete',
   rateLimit: 'account',
   idempotent: true,

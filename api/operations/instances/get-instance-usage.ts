@@ -11,6 +11,7 @@ export const getInstanceUsage = defineOperation({
   summary: 'Get the usage of the agents of an instance',
   tag: 'billing',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -8,6 +8,7 @@ export const getInstance = defineOperation({
   summary: 'Get an instance and its agents',
   tag: 'instances',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -22,6 +22,7 @@ export const getLogs = defineOperation({
   summary: 'Get the latest log lines of an instance, oldest first',
   tag: 'instances',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -13,6 +13,8 @@ export const listInstances = defineOperation({
   summary: 'List your instances, newest first',
   tag: 'instances',
   auth: 'account',
+  scope: 'read',
+  keyOfInstance: true,
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
@@ -22,9 +24,10 @@ export const listInstances = defineOperation({
 
   async handle({ query, actor, em }) {
     const { limit, cursor } = query;
+    const ofKey = actor.limits.instanceId === null ? {} : { id: actor.limits.instanceId };
     const rows = await em.find(
       Instance,
-      { account: actor.accountId, deletedAt: null, ...olderThan(cursor, 'id') },
+      { account: actor.accountId, deletedAt: null, $and: [ofKey, olderThan(cursor, 'id')] },
       { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
     );
     const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);

@@ -16,6 +16,7 @@ export const startInstance = defineOperation({
     'The call returns the accepted target status before the instance runs, unless `wait` is given. An instance with the status `error` is tried again.',
   tag: 'instances',
   auth: 'account',
+  scope: 'write',
   audit: 'instances.start',
   rateLimit: 'account',
   idempotent: true,

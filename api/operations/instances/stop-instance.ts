@@ -14,6 +14,7 @@ export const stopInstance = defineOperation({
     'The call returns the accepted target status before the instance has stopped, unless `wait` is given. Running turns have one minute to end. Charging ends with this call.',
   tag: 'instances',
   auth: 'account',
+  scope: 'write',
   audit: 'instances.stop',
   rateLimit: 'account',
   idempotent: true,

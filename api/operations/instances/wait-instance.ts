@@ -14,6 +14,7 @@ export const waitInstance = defineOperation({
   description: 'Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed.',
   tag: 'instances',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -18,6 +18,7 @@ export const cancelMessage = defineOperation({
     '`messageId` is the id of the reply, or of the message that it answers. A turn that has ended cannot be cancelled: the call returns 409, also for a message that the agent sent without a request.',
   tag: 'messages',
   auth: 'account',
+  scope: 'messages',
   audit: 'messages.cancel',
   rateLimit: 'account',
   idempotent: true,

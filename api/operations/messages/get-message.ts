@@ -13,6 +13,7 @@ export const getMessage = defineOperation({
     'Use this call after a 504: a reply shows its status, and its content once the status is `completed`. The call also returns the message of an event by its `messageId`, including results of cron jobs and messages that an agent sent without a request.',
   tag: 'messages',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

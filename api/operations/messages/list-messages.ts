@@ -18,6 +18,7 @@ export const listMessages = defineOperation({
     'Returns the latest messages and replies of all conversations of the agent, or of one conversation. While a turn has not ended, its reply has the status `pending`. Messages that the agent sent without a request are in the history of their conversation. The result of a cron job is in the history of a conversation only when the gateway has added it there, as it does for a job that the agent created in that conversation; get other results by their id. `nextCursor` leads to earlier messages.',
   tag: 'messages',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

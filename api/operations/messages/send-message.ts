@@ -51,6 +51,7 @@ export const sendMessage = defineOperation({
     'With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`. When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history.',
   tag: 'messages',
   auth: 'account',
+  scope: 'messages',
   audit: 'messages.send',
   rateLimit: 'account',
   idempotent: true,

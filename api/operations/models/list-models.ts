@@ -8,6 +8,8 @@ export const listModels = defineOperation({
   summary: 'List the available models',
   tag: 'agents',
   auth: 'account',
+  scope: 'read',
+  keyOfInstance: true,
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

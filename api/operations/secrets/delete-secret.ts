@@ -15,6 +15,7 @@ export const deleteSecret = defineOperation({
   description: 'A running instance restarts within seconds without the secret.',
   tag: 'secrets',
   auth: 'account',
+  scope: 'secrets',
   audit: 'secrets.delete',
   rateLimit: 'account',
   idempotent: true,

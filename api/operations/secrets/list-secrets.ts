@@ -17,6 +17,7 @@ export const listSecrets = defineOperation({
   description: 'The API never returns the values of secrets.',
   tag: 'secrets',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -25,6 +25,7 @@ export const storeSecrets = defineOperation({
     'Stores all of the given secrets, or none of them when one is invalid. A running instance restarts within seconds to load the secrets; changes within two seconds share one restart.',
   tag: 'secrets',
   auth: 'account',
+  scope: 'secrets',
   audit: 'secrets.store',
   rateLimit: 'account',
   idempotent: true,

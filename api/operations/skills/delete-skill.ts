@@ -15,6 +15,7 @@ export const deleteSkill = defineOperation({
   description: 'On a running instance, the call returns once the next turn no longer sees the skill.',
   tag: 'skills',
   auth: 'account',
+  scope: 'write',
   audit: 'skills.delete',
   rateLimit: 'account',
   idempotent: true,

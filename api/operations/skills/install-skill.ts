@@ -25,6 +25,7 @@ export const installSkill = defineOperation({
     'All agents of the instance share the skill. On a running instance, the call returns once the next turn can use the skill. Otherwise the skill is applied at the next start.',
   tag: 'skills',
   auth: 'account',
+  scope: 'write',
   audit: 'skills.install',
   rateLimit: 'account',
   idempotent: true,

@@ -19,6 +19,7 @@ export const listSkills = defineOperation({
   summary: 'List the skills installed on an instance, sorted by name',
   tag: 'skills',
   auth: 'account',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,

@@ -10,7 +10,15 @@ import { makeSigningSecret } from '../../../lib/crypto/signing-secret.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { encryptionOf } from '../../security/encryption-of.ts';
 import { idField } from '../../contract/fields.ts';
-import { descriptionField, eventsField, presentWithSecret, requireTarget, urlField, webhookSchema } from './webhook.schema.ts';
+import {
+  descriptionField,
+  eventsField,
+  presentWithSecret,
+  requireScopeOfWebhook,
+  requireTarget,
+  urlField,
+  webhookSchema,
+} from './webhook.schema.ts';
 
 const MAX_WEBHOOKS = 20;
 
@@ -22,6 +30,8 @@ export const createWebhook = defineOperation({
   description: 'Store the secret securely: it is the key that verifies the signatures of deliveries.',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'write',
+  keyOfInstance: true,
   audit: 'webhooks.create',
   rateLimit: 'account',
   idempotent: true,
@@ -43,6 +53,7 @@ export const createWebhook = defineOperation({
   async handle({ body, actor, em, deps }) {
     const { accountId } = actor;
     const scope = await findScope(em, accountId, body);
+    requireScopeOfWebhook(actor, scope.instance);
     if ((await countWebhooksLocked(em, accountId)) >= MAX_WEBHOOKS)
       throw new AppError('conflict', `An account can have at most ${MAX_WEBHOOKS} webhooks. Delete a webhook first.`);
     const id = deps.makeId('wh');

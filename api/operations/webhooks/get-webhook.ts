@@ -8,6 +8,8 @@ export const getWebhook = defineOperation({
   summary: 'Get a webhook, including its unmasked secret',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'read',
+  keyOfInstance: true,
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
@@ -16,6 +18,6 @@ export const getWebhook = defineOperation({
   errors: [],
 
   async handle({ params, actor, em, deps }) {
-    return presentWithSecret(await findWebhook(em, { accountId: actor.accountId, ...params }), deps);
+    return presentWithSecret(await findWebhook(em, actor, params.webhookId), deps);
   },
 });

@@ -14,6 +14,8 @@ export const listDeliveries = defineOperation({
   summary: 'List the deliveries of a webhook with their attempts, newest first',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'read',
+  keyOfInstance: true,
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
@@ -23,7 +25,7 @@ export const listDeliveries = defineOperation({
   errors: [],
 
   async load({ params, actor, em }) {
-    await findWebhook(em, { accountId: actor.accountId, ...params });
+    await findWebhook(em, actor, params.webhookId);
   },
   async handle({ params, query, em }) {
     const { limit, cursor, status } = query;

@@ -14,6 +14,8 @@ export const listWebhooks = defineOperation({
   description: 'The secrets are masked.',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'read',
+  keyOfInstance: true,
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
@@ -23,9 +25,10 @@ export const listWebhooks = defineOperation({
 
   async handle({ query, actor, em }) {
     const { limit, cursor } = query;
+    const ofKey = actor.limits.instanceId === null ? {} : { instance: actor.limits.instanceId };
     const rows = await em.find(
       Webhook,
-      { account: actor.accountId, deletedAt: null, ...olderThan(cursor, 'id') },
+      { account: actor.accountId, deletedAt: null, ...ofKey, ...olderThan(cursor, 'id') },
       { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
     );
     const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);

@@ -14,6 +14,8 @@ export const redeliver = defineOperation({
   description: 'Sends the same body as a new delivery of the same event.',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'write',
+  keyOfInstance: true,
   audit: 'webhooks.redeliver',
   rateLimit: 'account',
   idempotent: true,
@@ -24,7 +26,7 @@ export const redeliver = defineOperation({
 
   async handle({ params, actor, em, deps }) {
     const { webhookId, deliveryId } = params;
-    const webhook = await findWebhook(em, { accountId: actor.accountId, webhookId });
+    const webhook = await findWebhook(em, actor, webhookId);
     const old = await em.findOne(WebhookDelivery, { id: deliveryId, webhook: webhookId });
     if (!old) throw new AppError('not_found', 'Delivery not found');
     if (!webhook.enabled && !old.isTest) throw new AppError('conflict', 'This webhook is disabled. Enable it first.');

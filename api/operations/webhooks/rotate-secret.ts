@@ -16,6 +16,8 @@ export const rotateSecret = defineOperation({
     '`X-Thermidora-Signature` uses the new secret from now on. For 24 hours, `X-Thermidora-Signature-Previous` uses the old secret, and `webhook-signature` contains both signatures.',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'write',
+  keyOfInstance: true,
   audit: 'webhooks.rotateSecret',
   rateLimit: 'account',
   idempotent: true,
@@ -24,7 +26,7 @@ export const rotateSecret = defineOperation({
   errors: [],
 
   async handle({ params, actor, em, deps }) {
-    const webhook = await findWebhook(em, { accountId: actor.accountId, ...params });
+    const webhook = await findWebhook(em, actor, params.webhookId);
     const secret = makeSigningSecret(deps.randomBytes);
     const until = new Date(deps.clock().getTime() + GRACE_MS);
     // Both are bound to the row alone, so the old one may move as it is.

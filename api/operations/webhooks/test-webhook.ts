@@ -14,6 +14,8 @@ export const testWebhook = defineOperation({
   description: 'The test event is sent once, also while the webhook is disabled. The list of deliveries shows the result.',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'write',
+  keyOfInstance: true,
   audit: 'webhooks.test',
   rateLimit: 'account',
   idempotent: true,
@@ -23,7 +25,7 @@ export const testWebhook = defineOperation({
   errors: [],
 
   async handle({ params, actor, em, deps }) {
-    const { id: webhookId } = await findWebhook(em, { accountId: actor.accountId, ...params });
+    const { id: webhookId } = await findWebhook(em, actor, params.webhookId);
     const [now, eventId, deliveryId] = [deps.clock(), deps.makeId('evt'), deps.makeId('dlv')];
     const body = testBody({ eventType: TEST_EVENT, eventId, at: now });
     await queueDelivery(em, { id: deliveryId, webhookId, eventId, eventType: TEST_EVENT, body, isTest: true, now });

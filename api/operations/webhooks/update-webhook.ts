@@ -27,6 +27,8 @@ export const updateWebhook = defineOperation({
     'While a webhook is disabled, new events are not queued for it. Deliveries that were already waiting are sent when the webhook is enabled again.',
   tag: 'webhooks',
   auth: 'account',
+  scope: 'write',
+  keyOfInstance: true,
   audit: 'webhooks.update',
   rateLimit: 'account',
   idempotent: true,
@@ -43,11 +45,11 @@ export const updateWebhook = defineOperation({
   errors: [],
 
   async load({ params, actor, em }) {
-    return findWebhook(em, { accountId: actor.accountId, ...params });
+    return findWebhook(em, actor, params.webhookId);
   },
   async before({ params, body, actor, em, deps }) {
     if (body.url === undefined) return;
-    await findWebhook(em, { accountId: actor.accountId, ...params });
+    await findWebhook(em, actor, params.webhookId);
     await requireTarget(body.url, deps);
   },
   async handle({ params, body, actor, em, loaded: webhook }) {
@@ -60,6 +62,6 @@ export const updateWebhook = defineOperation({
     await em.flush();
     if (!isEnabling) return presentMasked(webhook);
     await enableWebhook(em, webhook.id);
-    return presentMasked(await findWebhook(em, { accountId: actor.accountId, ...params }));
+    return presentMasked(await findWebhook(em, actor, params.webhookId));
   },
 });

@@ -7,6 +7,8 @@ import { AppError } from '../../../domain/errors.ts';
 import { SUBSCRIBABLE } from '../../../domain/webhook-events.ts';
 import { createDnsLookup } from '../../../lib/net/safe-lookup.ts';
 import { resolvedTargetProblem, usedUrl } from '../../../lib/net/safe-target.ts';
+import type { AccountActor } from '../../security/actor.ts';
+import { seesInstance } from '../../security/require-scope.ts';
 import { encryptionOf } from '../../security/encryption-of.ts';
 import type { Deps } from '../../deps.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
@@ -81,11 +83,21 @@ export function presentWithSecret(webhook: Webhook, deps: Deps): z.input<typeof 
   return present(webhook, encryptionOf(deps).decrypt(webhook.secret, webhookPlace(webhook.id)));
 }
 
-/** The account's webhook. Throws `not_found`. */
-export async function findWebhook(em: EntityManager, owned: { accountId: string; webhookId: string }): Promise<Webhook> {
-  const webhook = await findOwnedWebhook(em, owned);
+/** The caller's webhook. Throws `not_found`, and `forbidden` where the caller's key is limited to another instance. */
+export async function findWebhook(em: EntityManager, actor: AccountActor, webhookId: string): Promise<Webhook> {
+  const webhook = await findOwnedWebhook(em, { accountId: actor.accountId, webhookId });
   if (!webhook) throw new AppError('not_found', 'Webhook not found');
+  requireScopeOfWebhook(actor, webhook.instance);
   return webhook;
+}
+
+/** Throws `forbidden` where the caller's key is limited to another instance than the one whose events a webhook gets. */
+export function requireScopeOfWebhook({ limits }: AccountActor, instanceId: string | null): void {
+  if (seesInstance(limits, instanceId)) return;
+  throw new AppError(
+    'forbidden',
+    `This API key is limited to the instance ${limits.instanceId}, and the webhook is not for that instance only. Give its instanceId, or use a key without that limit.`,
+  );
 }
 
 /** Throws `invalid_request` unless deliveries may be sent there. Asks the name servers, so it belongs into `before`. */

@@ -322,11 +322,13 @@ describe('keys.list', () => {
     expect(Object.keys(first.keys[0]).toSorted()).toEqual([
       'createdAt',
       'expiresAt',
+      'instanceId',
       'keyId',
       'last4',
       'lastUsedAt',
       'name',
       'prefix',
+      'scopes',
     ]);
     for (const { apiKey } of keys) expect(JSON.stringify([first, second])).not.toContain(apiKey);
   });

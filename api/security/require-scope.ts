@@ -1,0 +1,34 @@
+import { AppError } from '../../domain/errors.ts';
+import { hasScope } from '../../domain/key-scopes.ts';
+import type { KeyLimits } from '../../domain/key-scopes.ts';
+import type { OperationFacts } from '../contract/define-operation.ts';
+import type { Actor } from './actor.ts';
+
+type Facts = Pick<OperationFacts, 'path' | 'scope' | 'keyOfInstance'>;
+
+/** Throws `forbidden` where the caller's key has not the scope of the operation, or is of one instance and the call is not. */
+export function requireScope({ path, scope, keyOfInstance }: Facts, actor: Actor): void {
+  if (actor?.kind !== 'account') return;
+  const { limits } = actor;
+  if (scope === undefined || !hasScope(limits, scope))
+    throw new AppError(
+      'forbidden',
+      `This API key does not have the scope '${scope}', which this request needs. Use a key with it.`,
+    );
+  if (limits.instanceId !== null && !keyOfInstance && !path.includes(':instanceId'))
+    throw new AppError(
+      'forbidden',
+      `This API key is limited to the instance ${limits.instanceId}, and this request concerns the whole account. Use a key without that limit.`,
+    );
+}
+
+/** Throws `not_found` where the path names another instance than the only one of the caller's key. */
+export function requireOwnInstance(actor: Actor, { instanceId }: Readonly<Record<string, string>>): void {
+  if (actor?.kind !== 'account' || instanceId === undefined) return;
+  if (!seesInstance(actor.limits, instanceId)) throw new AppError('not_found', 'Instance not found');
+}
+
+/** Whether a resource of this instance, or of the whole account (null), exists for a caller with these limits. */
+export function seesInstance(limits: KeyLimits, instanceId: string | null): boolean {
+  return limits.instanceId === null || limits.instanceId === instanceId;
+}
