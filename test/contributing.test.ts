@@ -36,12 +36,12 @@ describe('the endpoint of CONTRIBUTING.md', () => {
     await rm(directory, { recursive: true });
   });
 
-  test('renames an instance of the caller, refuses a wrong name, and knows no instance of another account', async () => {
+  test('renames an API key of the caller, refuses a wrong name, and knows no key of another account', async () => {
     const [owner, stranger] = [await api.newAccount(), await api.newAccount()];
-    const { instanceId } = await owner.ok('POST', '/instances', { name: 'before' });
-    const path = `/instances/${instanceId}`;
-    expect(await owner.ok('PATCH', path, { name: 'after' })).toMatchObject({ instanceId, name: 'after' });
-    expect(await owner.ok('GET', path)).toMatchObject({ name: 'after' });
+    const { keyId } = await owner.ok('POST', '/auth/keys', { name: 'before' });
+    const path = `/auth/keys/${keyId}`;
+    expect(await owner.ok('PATCH', path, { name: 'after' })).toEqual({ keyId, name: 'after' });
+    expect((await owner.ok('GET', '/auth/keys')).keys).toMatchObject([{ keyId, name: 'after' }]);
     expect(await owner.call('PATCH', path, { name: '' })).toMatchObject({ status: 400 });
     expect(await stranger.call('PATCH', path, { name: '' })).toMatchObject({ status: 404 });
   });

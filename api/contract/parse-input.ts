@@ -29,13 +29,31 @@ function notFoundMessage(parameter: string): string {
   return `${resource.charAt(0).toUpperCase()}${resource.slice(1)} not found`;
 }
 
-/** A parameter that is given twice becomes a list, which no schema of a single value accepts. */
-function queryObject(query: URLSearchParams): Record<string, string | string[]> {
-  const entries = [...new Set(query.keys())].map((name): [string, string | string[]] => {
-    const values = query.getAll(name);
-    return [name, values.length === 1 ? (values[0] ?? '') : values];
-  });
-  return Object.fromEntries(entries);
+type QueryValue = string | string[] | Map<string, string | string[]>;
+
+/**
+ * A parameter that is given twice becomes a list, which no schema of a single value accepts. `name[key]=value` is a pair of the
+ * parameter `name`, where the operation has one.
+ */
+function queryObject(operation: Operation, query: URLSearchParams): Record<string, unknown> {
+  const entries = new Map<string, QueryValue>();
+  for (const given of new Set(query.keys())) {
+    const values = query.getAll(given);
+    const value = values.length === 1 ? (values[0] ?? '') : values;
+    const { name, key } = parameterOf(operation, given);
+    const pairs = entries.get(name);
+    if (key === undefined) entries.set(name, value);
+    else entries.set(name, new Map([...(pairs instanceof Map ? pairs : []), [key, value]]));
+  }
+  return Object.fromEntries(
+    [...entries].map(([name, value]) => [name, value instanceof Map ? Object.fromEntries(value) : value]),
+  );
+}
+
+/** Which parameter a name in the query means, and which pair of it. */
+function parameterOf(operation: Operation, given: string): { name: string; key?: string } {
+  const [, name = '', key = ''] = /^(\w+)\[(.*)\]$/s.exec(given) ?? [];
+  return Object.hasOwn(operation.query?.shape ?? {}, name) ? { name, key } : { name: given };
 }
 
 function parsePart(schema: z.ZodType | undefined, value: unknown, name: string, details: ErrorDetail[]): unknown {
@@ -52,8 +70,8 @@ function undecodable(operation: Operation, given: URLSearchParams, raw: string):
   // Decoding puts this character in the place of bytes that are not UTF-8; the client did not send it.
   const isReplaced = (value: string) => value.includes('\uFFFD') && !/%EF%BF%BD/i.test(raw);
   return [...given].flatMap(([path, value]) => {
-    if (!Object.hasOwn(operation.query?.shape ?? {}, path)) return [];
-    const message = isReplaced(value) ? 'Encode it as UTF-8.' : unstorableProblem(value);
+    if (!Object.hasOwn(operation.query?.shape ?? {}, parameterOf(operation, path).name)) return [];
+    const message = isReplaced(path + value) ? 'Encode it as UTF-8.' : unstorableProblem(path + value);
     return message === null ? [] : [{ path, message }];
   });
 }
@@ -62,7 +80,7 @@ function undecodable(operation: Operation, given: URLSearchParams, raw: string):
 export function parseInput(operation: Operation, raw: RawInput, known: readonly ErrorDetail[] = []): Input {
   const given = new URLSearchParams(raw.query);
   const details = [...known, ...undecodable(operation, given, raw.query)];
-  const query = parsePart(operation.query, operation.query && queryObject(given), 'query', details);
+  const query = parsePart(operation.query, operation.query && queryObject(operation, given), 'query', details);
   const body = parsePart(operation.body, raw.body, 'body', details);
   return details.length === 0 ? { ok: true, query, body } : { ok: false, error: invalidRequest(details) };
 }

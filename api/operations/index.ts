@@ -43,6 +43,7 @@ import { getLogs } from './instances/get-logs.ts';
 import { listInstances } from './instances/list-instances.ts';
 import { startInstance } from './instances/start-instance.ts';
 import { stopInstance } from './instances/stop-instance.ts';
+import { updateInstance } from './instances/update-instance.ts';
 import { waitInstance } from './instances/wait-instance.ts';
 import { cancelMessage } from './messages/cancel-message.ts';
 import { getMessage } from './messages/get-message.ts';
@@ -80,6 +81,7 @@ export const operations: readonly Operation[] = [
   createInstance,
   listInstances,
   getInstance,
+  updateInstance,
   startInstance,
   stopInstance,
   deleteInstance,

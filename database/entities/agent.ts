@@ -22,6 +22,8 @@ const AgentSchema = defineEntity({
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('agents_account_fk').index(false),
     slug: p.text(),
     name: p.text(),
+    /** Pairs of the customer's own. */
+    metadata: p.json<Record<string, string>>().defaultRaw("'{}'"),
     displayName: p.text(),
     model: p.text(),
     /** Its name inside the gateway: lower case, never used twice. */

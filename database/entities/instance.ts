@@ -35,6 +35,8 @@ const InstanceSchema = defineEntity({
     id: p.text().primary(),
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('instances_account_fk').index(false),
     name: p.text(),
+    /** Pairs of the customer's own. */
+    metadata: p.json<Record<string, string>>().defaultRaw("'{}'"),
     /** Names its directory, container, tokens: an instance can take over a runtime that was started before it existed. */
     runtimeId: p.text(),
     createdAt: moment(),

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
 import { BILLED, msBetween, provenUntil } from '../billing/meter-sql.ts';
+import type { Metadata } from '../merge-metadata.ts';
 import { plannedQuery, query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
@@ -25,6 +26,7 @@ export interface InstanceRow {
   /** Since when its gateway has not answered, once that is longer than one that hangs is left running. */
   silentSinceMs: number | null;
   agents: { agentId: string; slug: string; status: 'pending' | 'active' | 'error' | 'deleting' }[];
+  metadata: Metadata;
   /** When its current or last interval began. */
   startedMs: number | null;
   /** All the time that it was ready, the open interval included. */
@@ -63,7 +65,7 @@ const COLUMNS = sql`
   ${epochMs(sql`instances.created_at`)} as "createdMs", ${epochMs(sql`instances.stopped_at`)} as "stoppedMs",
   (instances.boot_id is not null and (shard.owner is null or coalesce(shard.expires_at < now(), true))) as "isStale",
   case when totals.lost_at < now() - interval '40 seconds' then ${epochMs(sql`totals.lost_at`)} end as "silentSinceMs",
-  coalesce((${AGENTS}), '[]') as agents, ${epochMs(sql`totals.started_at`)} as "startedMs",
+  coalesce((${AGENTS}), '[]') as agents, instances.metadata, ${epochMs(sql`totals.started_at`)} as "startedMs",
   coalesce(totals.ran, 0)::float8 as "totalRuntimeMs", coalesce(totals.billed, 0)::float8 as "billedMs"`;
 
 const VIEW = sql`

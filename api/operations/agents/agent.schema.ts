@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Agent } from '../../../database/entities/agent.ts';
 import { slugProblem } from '../../../domain/slug.ts';
+import { metadataField } from '../../contract/metadata.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 import { agentStatus, instanceParams } from '../instances/instance.schema.ts';
 
@@ -16,6 +17,7 @@ const facts = {
     description:
       '`pending` until the gateway has loaded the agent or its latest change. On an instance that is not running, that happens at the next start.',
   }),
+  metadata: metadataField,
   createdAt: timestamp,
 };
 
@@ -41,6 +43,15 @@ export const slugField = z
   });
 
 /** An agent as its customer sees it. */
-export function presentAgent({ id, name, slug, displayName, model, status, createdAt }: Agent): z.input<typeof agentSchema> {
-  return { agentId: id, name, slug, displayName, model, status, createdAt: createdAt.toISOString() };
+export function presentAgent({
+  id,
+  name,
+  slug,
+  displayName,
+  model,
+  status,
+  metadata,
+  createdAt,
+}: Agent): z.input<typeof agentSchema> {
+  return { agentId: id, name, slug, displayName, model, status, metadata, createdAt: createdAt.toISOString() };
 }

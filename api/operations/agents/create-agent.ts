@@ -6,6 +6,7 @@ import { defaultFiles } from '../../../runtime/openclaw/content/default-files.ts
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
+import { newMetadata } from '../../contract/metadata.ts';
 import { findAgent, findInstance } from '../../find-instance.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { agentSchema, presentAgent, slugField } from './agent.schema.ts';
@@ -42,6 +43,7 @@ export const createAgent = defineOperation({
       .default(true)
       .meta({ description: 'Whether to create the standard workspace files. Files in `files` take precedence.' }),
     files: newFiles.default({}),
+    metadata: newMetadata.default({}),
   }),
   success: { status: 201, schema: agentSchema },
   errors: ['conflict'],
@@ -71,6 +73,7 @@ export const createAgent = defineOperation({
       name: body.name,
       displayName: body.displayName,
       model,
+      metadata: body.metadata,
       gatewayAgentId: makeGatewayAgentId(deps.makeId),
       status: 'pending',
       generation,

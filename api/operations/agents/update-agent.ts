@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
+import { changedMetadata, changeMetadata } from '../../contract/metadata.ts';
 import { findAgent } from '../../find-instance.ts';
 import { agentParams, agentWithFiles, presentAgent } from './agent.schema.ts';
 import { readFiles } from './read-files.ts';
@@ -19,7 +20,7 @@ export const updateAgent = defineOperation({
   method: 'PATCH',
   path: '/instances/:instanceId/agents/:agentId',
   operationId: 'agents.update',
-  summary: 'Update the names or the workspace files of an agent',
+  summary: 'Update the names, the metadata or the workspace files of an agent',
   description:
     'Only the given files change; the others stay as they are. On a running instance, the call returns once the next message uses the change.',
   tag: 'agents',
@@ -35,6 +36,7 @@ export const updateAgent = defineOperation({
     name: nameField.optional(),
     displayName: nameField.optional(),
     files: changedFiles.default({}),
+    metadata: changedMetadata.optional(),
     model: immutable('model'),
     slug: immutable('slug'),
   }),
@@ -46,6 +48,7 @@ export const updateAgent = defineOperation({
   },
   async handle({ params, body, actor, em, deps }) {
     const owned = { accountId: actor.accountId, ...params };
+    if (body.metadata) await changeMetadata(em, 'agents', params.agentId, body.metadata);
     const changes = Object.entries(body.files);
     const isNothing = body.name === undefined && body.displayName === undefined && changes.length === 0;
     if (isNothing) return { ...owned, generation: 0 };

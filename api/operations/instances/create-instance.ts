@@ -8,6 +8,7 @@ import type { RandomBytes } from '../../../domain/ids.ts';
 import { BASE_PATH } from '../../http/base-path.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
+import { newMetadata } from '../../contract/metadata.ts';
 import { awaitStatus, waitSeconds } from './await-status.ts';
 import { instanceSchema, presentInstance } from './instance.schema.ts';
 import { SHARDS } from '../../../domain/shards.ts';
@@ -31,7 +32,7 @@ export const createInstance = defineOperation({
   idempotent: true,
   stores: true,
   query: z.object({ wait: waitSeconds.optional() }),
-  body: z.object({ name: nameField }),
+  body: z.object({ name: nameField, metadata: newMetadata.default({}) }),
   success: {
     status: 201,
     schema: instanceSchema,
@@ -56,6 +57,7 @@ export const createInstance = defineOperation({
       id: deps.makeId('inst'),
       account: accountId,
       name: body.name,
+      metadata: body.metadata,
       runtimeId: deps.makeId('run'),
       createdAt: now,
       desiredStatus: 'running',

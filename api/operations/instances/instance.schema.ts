@@ -5,6 +5,7 @@ import { viewInstance, viewInstances } from '../../../database/instances/view-in
 import type { InstanceRow } from '../../../database/instances/view-instances.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { GATEWAY_SLOW } from '../../../domain/failures.ts';
+import { metadataField } from '../../contract/metadata.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 
 export const instanceStatus = z.enum(['provisioning', 'running', 'stopped', 'destroying', 'error']);
@@ -40,6 +41,7 @@ export const instanceSchema = z
       description: 'Present when no worker watches the gateway at the moment, so that `status` is the last known status.',
     }),
     agents: z.array(z.object({ agentId: idField('agt'), slug: z.string(), status: agentStatus })),
+    metadata: metadataField,
     createdAt: timestamp,
     startedAt: timestamp.nullable().meta({ description: 'When the instance last began to run; `null` before its first run.' }),
     stoppedAt: timestamp.nullable().meta({ description: 'When the instance last stopped or failed; `null` before that.' }),
@@ -86,6 +88,7 @@ function present(row: InstanceRow): InstanceView {
     statusReason: reasonOf(row),
     ...(row.isStale ? { statusStale: true as const } : {}),
     agents,
+    metadata: row.metadata,
     createdAt: isoTime(row.createdMs),
     startedAt: row.startedMs === null ? null : isoTime(row.startedMs),
     stoppedAt: row.stoppedMs === null ? null : isoTime(row.stoppedMs),

@@ -62,6 +62,7 @@ describe('agents.create', () => {
       displayName: 'Support Bot',
       model: 'moonshotai.kimi-k2.5',
       status: 'pending',
+      metadata: {},
       createdAt: expect.any(String),
     });
     expect((await generation(instanceId)).content).toBe(before.content + 1);

@@ -51,6 +51,7 @@ describe('instances.create', () => {
       transition: { kind: 'starting', startedAt: expect.stringMatching(/^\d{4}-.*\.\d{3}Z$/), attempt: 0, step: null },
       statusReason: null,
       agents: [],
+      metadata: {},
       createdAt: expect.any(String),
       startedAt: null,
       stoppedAt: null,
