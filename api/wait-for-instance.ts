@@ -1,5 +1,5 @@
-import { once } from 'node:events';
 import type { Notifications } from '../database/notifications.ts';
+import { createNewsBell } from './news-bell.ts';
 
 const POLL_MS = 1_000;
 
@@ -18,27 +18,16 @@ export async function waitForInstance<T>(
   { instanceId, timeoutMs, signal }: InstanceWait,
   look: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
-  const bell = new EventTarget();
-  let isNews = true;
-  const ring = () => {
-    isNews = true;
-    bell.dispatchEvent(new Event('news'));
-  };
-  const unsubscribe = notifications.on('instance', (payload) => {
-    if (payload === null || payload === instanceId) ring();
-  });
-  const poll = setInterval(ring, POLL_MS);
   const end = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+  const bell = createNewsBell(notifications, { channel: 'instance', payload: instanceId, pollMs: POLL_MS, end });
   try {
     for (;;) {
-      isNews = false;
+      bell.heed();
       const found = await look();
       if (found !== undefined || end.aborted) return found;
-      // What was rung while we looked must not be slept through.
-      if (!isNews) await once(bell, 'news', { signal: end }).catch(() => undefined);
+      await bell.rung();
     }
   } finally {
-    clearInterval(poll);
-    unsubscribe();
+    bell.close();
   }
 }

@@ -1,7 +1,8 @@
 import { Client } from 'pg';
 import type { Log } from '../lib/log.ts';
 
-export type Channel = 'outbox' | 'instance' | 'turn' | 'webhook';
+const CHANNELS = ['outbox', 'instance', 'turn', 'webhook', 'event'] as const;
+export type Channel = (typeof CHANNELS)[number];
 
 export interface Notifications {
   /** Calls the listener with each payload, and with null after every (re)connect, when something may have been missed. */
@@ -9,7 +10,6 @@ export interface Notifications {
   close(): Promise<void>;
 }
 
-const CHANNELS: readonly Channel[] = ['outbox', 'instance', 'turn', 'webhook'];
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 

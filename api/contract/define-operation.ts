@@ -68,6 +68,8 @@ interface CallBase {
   log: Log;
   requestId: string;
   address: string;
+  /** The header `Last-Event-ID`, which a client of server-sent events sends when it connects again. */
+  lastEventId: string | undefined;
 }
 
 /** The call as the mounting sees it; each operation sees its own types. */
@@ -97,7 +99,7 @@ export interface Operation extends OperationFacts {
     schema: z.ZodType;
     headers?: Record<string, OperationHeader<unknown>>;
     credential?: boolean;
-    stream?: boolean;
+    stream?: boolean | 'only';
   };
   load?(call: CallBase & WithEm & { actor: Actor; params: unknown }): Promise<unknown>;
   before?(call: AnyCall & Waiting): Promise<unknown>;
@@ -130,8 +132,8 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
     headers?: Record<string, OperationHeader<z.output<S>>>;
     /** The answer carries a credential: `Cache-Control: no-store`. */
     credential?: boolean;
-    /** `after` may answer with an EventStream. */
-    stream?: boolean;
+    /** `after` may answer with an EventStream; `only`: it always does, and `schema` is that of each event. */
+    stream?: boolean | 'only';
   };
   /**
    * Finds what the path names, or throws `not_found`, which wins over `invalid_request`. It runs in the transaction

@@ -15,6 +15,7 @@ export const newMetadata = z
     description:
       'Up to 16 pairs of your own: keys of 1 to 40 characters, values of up to 500 characters. Do not store secrets here.',
     example: { customer: 'cus_42' },
+    override: { maxProperties: MAX_METADATA_PAIRS },
   });
 
 /** The pairs to change: the others stay as they are. */

@@ -164,7 +164,7 @@ function successResponse(operation: Operation): Responses {
     [`${success.status}`]: {
       description: success.status === 201 ? 'The resource was created.' : 'The request succeeded.',
       headers: { ...REQUEST_ID, ...limitHeaders(operation), ...(idempotent ? headers('Idempotent-Replayed') : {}), ...declared },
-      content: { 'application/json': { schema: success.schema }, ...stream },
+      content: success.stream === 'only' ? stream : { 'application/json': { schema: success.schema }, ...stream },
     },
   };
 }

@@ -1,14 +1,17 @@
+/** One event: its data, or also an id from which a client goes on after a lost connection. */
+export type StreamFrame = string | { id: string; data: string } | { comment: string };
+
 /**
  * An answer that is sent as server-sent events instead of one JSON document. `after` returns it.
  *
- * Each string is the data of one event. The headers leave with the first one (or with the first ping, 15 s on), so an
- * error thrown before it is answered as plain JSON with its status; a later one becomes one error event, then the end.
- * When the client goes away the iterator's `return` is called and nothing else happens.
+ * The headers leave with the first frame (or with the first ping, 15 s on), so an error thrown before it is answered as plain
+ * JSON with its status; a later one becomes one error event, then the end. When the client goes away the iterator's `return` is
+ * called and nothing else happens.
  */
 export class EventStream {
-  readonly events: AsyncIterable<string>;
+  readonly frames: AsyncIterable<StreamFrame>;
 
-  constructor(events: AsyncIterable<string>) {
-    this.events = events;
+  constructor(frames: AsyncIterable<StreamFrame>) {
+    this.frames = frames;
   }
 }

@@ -73,7 +73,8 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
   const { requestId } = context.state;
   const { actor, address, visit } = caller;
   const log = deps.log.child({ requestId, ...callerFields(actor) });
-  const known = { deps, log, requestId, address, actor };
+  const lastEventId = z.string().optional().parse(context.req.headers['last-event-id']);
+  const known = { deps, log, requestId, address, actor, lastEventId };
   const { place, problem } = readKey(context, operation, actor);
 
   /** A replay answers even when its resource is gone. */
@@ -174,6 +175,12 @@ async function stream(context: ApiContext, operation: Operation, events: EventSt
       if (error instanceof AppError && error.code === 'unauthorized') throw error;
     }
   };
+  // A HEAD has the headers of the stream and no stream.
+  if (context.method === 'HEAD') {
+    context.type = 'text/event-stream';
+    context.status = 200;
+    return;
+  }
   context.respond = false;
   try {
     await sendEvents(context.res, events, { errorEvent, requireAllowed });

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
-import type { EventStream } from './event-stream.ts';
+import type { EventStream, StreamFrame } from './event-stream.ts';
 
 const PING_MS = 15_000;
 
@@ -17,8 +17,10 @@ interface SendOptions {
   requireAllowed: () => Promise<void>;
 }
 
-function frame(data: string): string {
-  return `data: ${data.replaceAll('\n', '\ndata: ')}\n\n`;
+function textOf(frame: StreamFrame): string {
+  if (typeof frame === 'string') return `data: ${frame.replaceAll('\n', '\ndata: ')}\n\n`;
+  if ('comment' in frame) return `: ${frame.comment}\n\n`;
+  return `id: ${frame.id}\n${textOf(frame.data)}`;
 }
 
 /**
@@ -26,7 +28,7 @@ function frame(data: string): string {
  * stream has ended or the client has gone. Throws the stream's error only while nothing has been written.
  */
 export async function sendEvents(response: ServerResponse, stream: EventStream, options: SendOptions): Promise<void> {
-  const iterator = stream.events[Symbol.asyncIterator]();
+  const iterator = stream.frames[Symbol.asyncIterator]();
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const left = new Promise<'left'>((resolve) => gone.signal.addEventListener('abort', () => resolve('left')));
@@ -45,11 +47,11 @@ export async function sendEvents(response: ServerResponse, stream: EventStream, 
     for (;;) {
       const next = await Promise.race([iterator.next(), over]);
       if (next === 'left' || next.done) break;
-      if (!write(frame(next.value))) await Promise.race([once(response, 'drain', { signal: gone.signal }), over]);
+      if (!write(textOf(next.value))) await Promise.race([once(response, 'drain', { signal: gone.signal }), over]);
     }
   } catch (error) {
     if (!response.headersSent) throw error;
-    if (!gone.signal.aborted) write(frame(options.errorEvent(error)));
+    if (!gone.signal.aborted) write(textOf(options.errorEvent(error)));
   } finally {
     clearInterval(ping);
     // Not awaited: a source that still waits for its next event ends when it gets there.

@@ -35,6 +35,7 @@ import { runCron } from './crons/run-cron.ts';
 import { updateCron } from './crons/update-cron.ts';
 import { listEvents } from './events/list-events.ts';
 import { listInstanceEvents } from './events/list-instance-events.ts';
+import { streamEvents } from './events/stream-events.ts';
 import { createInstance } from './instances/create-instance.ts';
 import { deleteInstance } from './instances/delete-instance.ts';
 import { getInstance } from './instances/get-instance.ts';
@@ -121,6 +122,7 @@ export const operations: readonly Operation[] = [
   redeliver,
   listInstanceEvents,
   listEvents,
+  streamEvents,
   listLedger,
   getUsage,
   getForecast,

@@ -82,8 +82,8 @@ function expectCalm({ status, body }: Raw, where: string): void {
 }
 
 const named = (list: readonly Operation[]) => list.map((operation) => [operation.operationId, operation] as const);
-// What ends things comes last, and what waits for a gateway not at all.
-const isCalm = ({ operationId }: Operation) => operationId !== 'instances.wait';
+// What ends things comes last, and what waits for a gateway or has no end not at all.
+const isCalm = ({ operationId, success }: Operation) => operationId !== 'instances.wait' && success.stream !== 'only';
 const all = [...operations].filter(isCalm).toSorted((a, b) => Number(a.method === 'DELETE') - Number(b.method === 'DELETE'));
 const withBody = all.filter(({ body }) => body);
 const reads = all.filter(({ method }) => method === 'GET');

@@ -32,6 +32,7 @@ RULES = (
     "A skill can have at most ",
     "An agent can have at most ",
     "An instance can have at most ",
+    "There can be at most 16 pairs.",
     "Must have at most ",
     "Must be text without ",
     "Use at least 1 character",

@@ -25,20 +25,22 @@ export const createKey = defineOperation({
   rateLimit: 'account',
   idempotent: true,
   stores: true,
-  body: z.object({
-    name: nameField,
-    expiresAt: givenTime.optional().meta({
-      description:
-        'When the key expires. Defaults to the expiry of the API key that makes this request; with a token, or a key without expiry, the new key does not expire.',
-    }),
-    scopes: scopesField.optional().meta({
-      description: `What the key may do: each operation needs one scope. Defaults to the scopes of the API key that makes this request; with a token, or a key without that limit, to all.`,
-    }),
-    instanceId: idField('inst').optional().meta({
-      description:
-        'The only instance that the key can use. Requests about the whole account fail with 403. Defaults to all instances.',
-    }),
-  }),
+  body: z
+    .object({
+      name: nameField,
+      expiresAt: givenTime.optional().meta({
+        description:
+          'When the key expires. Defaults to the expiry of the API key that makes this request; with a token, or a key without expiry, the new key does not expire.',
+      }),
+      scopes: scopesField.optional().meta({
+        description: `What the key may do: each operation needs one scope. Defaults to the scopes of the API key that makes this request; with a token, or a key without that limit, to all.`,
+      }),
+      instanceId: idField('inst').optional().meta({
+        description:
+          'The only instance that the key can use. Requests about the whole account fail with 403. Defaults to all instances.',
+      }),
+    })
+    .meta({ example: { name: 'support-site', scopes: ['read', 'messages'] } }),
   success: {
     status: 201,
     schema: z.object({

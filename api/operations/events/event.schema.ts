@@ -7,6 +7,28 @@ const seq = z
   .int()
   .meta({ description: 'The sequence number of the event. The events of an account are numbered without gaps.' });
 
+/** A sequence number in a request; null when the text is none. */
+export function parseSeq(text: string): number | null {
+  return /^\d+$/.test(text) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : null;
+}
+
+/** `after` of a query: 0 when it is left out. */
+export const afterField = z
+  .string()
+  .transform((text, context) => {
+    const after = parseSeq(text);
+    if (after !== null) return after;
+    context.addIssue('Must be a whole number from 0.');
+    return z.NEVER;
+  })
+  .default(0)
+  .meta({
+    description: 'Only return events whose `seq` is greater than this number.',
+    override: ({ jsonSchema }) => {
+      Object.assign(jsonSchema, { type: 'integer', minimum: 0, default: 0 });
+    },
+  });
+
 const facts = {
   eventId: idField('evt'),
   seq,

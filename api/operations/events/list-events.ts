@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { findAccountEvents } from '../../../database/events/find-events.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { limitField } from '../../contract/pagination.ts';
-import { accountEventSchema, deletedEventSchema, presentAccountEvent } from './event.schema.ts';
+import { accountEventSchema, afterField, deletedEventSchema, presentAccountEvent } from './event.schema.ts';
 
 const seqField = z.int().nonnegative().nullable();
 
@@ -20,18 +20,7 @@ export const listEvents = defineOperation({
   rateLimit: 'account',
   idempotent: false,
   query: z.object({
-    after: z
-      .string()
-      .regex(/^\d+$/, 'Must be a whole number from 0.')
-      .transform((text) => Math.min(Number(text), Number.MAX_SAFE_INTEGER))
-      .default(0)
-      .meta({
-        description: 'Only return events whose `seq` is greater than this number.',
-        override: ({ jsonSchema }) => {
-          delete jsonSchema.pattern;
-          Object.assign(jsonSchema, { type: 'integer', minimum: 0, default: 0 });
-        },
-      }),
+    after: afterField,
     limit: limitField({ defaultLimit: 50, maxLimit: 200 }),
   }),
   success: {

@@ -86,12 +86,15 @@ test.each(described.map((operation) => [operation.operationId, operation] as con
   (operationId, { requestBody, responses }) => {
     const bodies = [...(requestBody ? [requestBody] : []), ...Object.values(responses)];
     for (const { content } of bodies) {
+      // Of a stream there is no example: its events are those of a list.
+      if (!content['application/json']) continue;
       expect(content['application/json'].example).toBeDefined();
       expect(problemsOf(content['application/json'])).toEqual([]);
     }
     // What the schema of the document says less about than the code does.
     const { body, success } = operations.find((operation) => operation.operationId === operationId)!;
     expect(body?.safeParse(requestBody?.content['application/json'].example).error).toBeUndefined();
+    if (success.stream === 'only') return;
     expect(success.schema.safeParse(responses[success.status]?.content['application/json'].example).error).toBeUndefined();
   },
 );

@@ -1,0 +1,46 @@
+import { once } from 'node:events';
+import type { Channel, Notifications } from '../database/notifications.ts';
+
+interface NewsOptions {
+  channel: Channel;
+  /** The payload that is news; null, something may have been missed, always is. */
+  payload: string;
+  /** It rings so often by itself too: notifications only speed things up. */
+  pollMs: number;
+  /** Ends every wait. */
+  end: AbortSignal;
+}
+
+export interface NewsBell {
+  /** What was rung so far is heeded: whoever looks now sees it. */
+  heed(): void;
+  /** Resolves when it has rung since it was heeded, or at the end. */
+  rung(): Promise<void>;
+  close(): void;
+}
+
+/** Rings when the database tells of a change. Heed it before each look, so that no change between look and wait is slept through. */
+export function createNewsBell(notifications: Notifications, { channel, payload, pollMs, end }: NewsOptions): NewsBell {
+  const bell = new EventTarget();
+  let isNews = true;
+  const ring = (): void => {
+    isNews = true;
+    bell.dispatchEvent(new Event('news'));
+  };
+  const unsubscribe = notifications.on(channel, (told) => {
+    if (told === null || told === payload) ring();
+  });
+  const poll = setInterval(ring, pollMs);
+  return {
+    heed() {
+      isNews = false;
+    },
+    async rung() {
+      if (!isNews && !end.aborted) await once(bell, 'news', { signal: end }).catch(() => undefined);
+    },
+    close() {
+      clearInterval(poll);
+      unsubscribe();
+    },
+  };
+}
