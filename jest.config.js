@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs';
+import { TEST_LIMIT_MS } from './test/support/eventually.ts';
 import { LANES, laneOf, testFiles } from './test/support/lanes.ts';
 
 const rootDir = import.meta.dirname;
@@ -27,8 +28,7 @@ export default {
     testEnvironment: 'node',
     runner: '<rootDir>/test/support/lane-runner.ts',
   })),
-  // Only a test that fails takes so long: longer than `eventually` waits, so that its own words are heard.
-  testTimeout: 120_000,
+  testTimeout: TEST_LIMIT_MS,
   reporters: ['default', '<rootDir>/test/support/totals-reporter.ts'],
   // As many as there are processors; the runner divides them among the lanes.
   maxWorkers: '100%',

@@ -8,6 +8,7 @@ import type { NewInstance } from '../factories.ts';
 import { dyingGateway, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { attempt } from './kill-points.ts';
+import { PATIENCE_MS } from '../support/eventually.ts';
 
 let reconciler: ReconcilerUnderTest;
 
@@ -17,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => reconciler.close());
 
 const touch = (runtimeId: string, epoch: number) =>
-  reconciler.driver.writeConfig({ runtimeId, renderConfig: () => '{}' }, { epoch, signal: AbortSignal.timeout(10_000) });
+  reconciler.driver.writeConfig({ runtimeId, renderConfig: () => '{}' }, { epoch, signal: AbortSignal.timeout(PATIENCE_MS) });
 
 /** An instance that is wanted running, and whose runtime was changed under this epoch, which its row does not know. */
 async function fencedInstance(fence: number): Promise<NewInstance> {

@@ -4,11 +4,12 @@ import { z } from 'zod';
 import { relayKeys, verifyRelayToken } from '../../runtime/openclaw/install/tokens.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
-import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
+import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { bump, changeContent } from '../workflows/shapes.ts';
 import { attempt } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 const configuration = z.object({
   models: z.object({ providers: z.record(z.string(), z.object({ apiKey: z.string() })) }),
@@ -20,8 +21,8 @@ let instance: InstanceWithAgent;
 beforeAll(async () => {
   reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, withWorkers: false });
   instance = await reconciler.newInstance();
-}, GATEWAY_MS);
-afterAll(() => reconciler.close(), GATEWAY_MS);
+});
+afterAll(() => reconciler.close());
 
 async function carryOut(step: StepName): Promise<void> {
   const { instanceId } = instance;
@@ -66,5 +67,5 @@ test(
     await carryOut('stopInstance');
     expect((await epochs()).taken).toBe(0);
   },
-  3 * GATEWAY_MS,
+  TEST_LIMIT_MS,
 );

@@ -5,12 +5,12 @@ import { holds, mendContent } from '../../activities/content-drift.ts';
 import { loadGatewayContent } from '../../database/content/gateway-content.ts';
 import { secretNames } from '../../runtime/openclaw/content/secret-store.ts';
 import { contentOf } from './content-under-test.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS, PATIENCE_MS } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
-import { GATEWAY_MS, MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
+import { MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
-const LONG_MS = 2 * GATEWAY_MS;
+const LONG_MS = TEST_LIMIT_MS;
 const SKILL = `---\nname: my-skill\ndescription: Tells the time of day.\nmetadata: { "openclaw": { "requires": { "env": ["MY_TOKEN"] } } }\n---\nRun {baseDir}/scripts/run.sh\n`;
 const SCRIPT = '#!/bin/sh\necho "script says $MY_TOKEN"\n';
 
@@ -30,9 +30,9 @@ beforeAll(async () => {
   await content.installSkill('my-skill', { 'SKILL.md': SKILL, 'scripts/run.sh': SCRIPT }, ['MY_TOKEN']);
   await world.power(instance.instanceId, 'start');
   await world.reconcile(instance.instanceId);
-}, LONG_MS);
+});
 
-afterAll(() => world?.close(), LONG_MS);
+afterAll(() => world?.close());
 
 const reconcile = () => world.reconcile(instance.instanceId);
 
@@ -57,7 +57,7 @@ test(
     await content.installSkill('keyed-skill', { 'SKILL.md': manifest }, ['MY_TOKEN']);
     await reconcile();
     // On a slow machine its gateway takes up the variables a little later than the skill.
-    await eventually(async () => expect(await content.ask('[[SYSTEM]]')).toContain('Tells the tides.'), GATEWAY_MS);
+    await eventually(async () => expect(await content.ask('[[SYSTEM]]')).toContain('Tells the tides.'));
     await content.deleteSkill('keyed-skill');
   },
   LONG_MS,
@@ -124,7 +124,7 @@ test(
       expect((await secretNames(await content.client())).filter((name) => keys.includes(name))).toHaveLength(value ? 97 : 0);
     }
   },
-  2 * LONG_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -174,12 +174,13 @@ test(
     await gateway.request('secrets.store.delete', { name: 'MY_TOKEN' });
     await gateway.request('secrets.store.set', { name: 'SMUGGLED', value: 'x', kind: 'env' });
     const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
-    expect(await holds(gateway, wanted, AbortSignal.timeout(5_000))).toBe(false);
-    expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(1);
+    expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(false);
+    // A gateway that does not answer in time is looked at the next time.
+    await eventually(async () => expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(1));
     await reconcile();
-    expect(await holds(gateway, wanted, AbortSignal.timeout(5_000))).toBe(true);
+    expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
     expect(await content.rows()).toMatchObject({ reason: 'content_drift' });
-    expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(0);
+    expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
   },
   LONG_MS,
 );
@@ -192,7 +193,7 @@ test(
     world.deps.config.MODELS['refused-model'] = { upstream: MODEL, contextWindow: -1, maxTokens: -1 };
     const agentId = await content.addAgent('refused-model');
     const run = await world.wake(instance.instanceId);
-    await eventually(async () => expect(await content.rows()).toMatchObject({ reason: 'config_refused' }), LONG_MS);
+    await eventually(async () => expect(await content.rows()).toMatchObject({ reason: 'config_refused' }));
     expect(await content.ask('[[SAY as before]]')).toBe('as before');
     await world.ended(run);
     expect(await content.statusOfAgent(agentId)).toBe('error');
@@ -202,7 +203,7 @@ test(
       reason: 'config_refused',
     });
     expect(await content.ask('[[SAY still there]]')).toBe('still there');
-    expect(await mendContent(world.deps, AbortSignal.timeout(20_000))).toBe(0);
+    expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
 
     await content.deleteAgent(agentId);
     await content.file('SOUL.md', 'You are calm again.');
@@ -210,7 +211,7 @@ test(
     expect(await content.ask('[[SYSTEM]]')).toContain('You are calm again.');
     expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId, reason: null });
     const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
-    expect(await holds(await content.client(), wanted, AbortSignal.timeout(5_000))).toBe(true);
+    expect(await holds(await content.client(), wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
   },
   LONG_MS,
 );

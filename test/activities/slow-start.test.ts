@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createStartPace } from '../../activities/start-pace.ts';
 import { GatewayConnectError } from '../../runtime/openclaw/wire/gateway-errors.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
@@ -11,8 +11,8 @@ let reconciler: ReconcilerUnderTest;
 beforeAll(async () => {
   reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 8 });
   reconciler.machine.isStarved = true;
-}, GATEWAY_MS);
-afterAll(() => reconciler?.close(), GATEWAY_MS);
+});
+afterAll(() => reconciler?.close());
 
 test(
   'on a starved machine a start goes on with the gateway that did not let us in, and counts no death',
@@ -54,14 +54,14 @@ test(
       const queued = (await statuses()).findIndex(({ step }) => step === 'queued');
       expect(gateways[queued]?.status).not.toBe('running');
       expect(queued).toBeGreaterThanOrEqual(0);
-    }, GATEWAY_MS);
+    });
     await Promise.all(runs.map((run) => reconciler.ended(run)));
     expect(await statuses()).toMatchObject([
       { status: 'running', transition: null, deaths: 0 },
       { status: 'running', transition: null, deaths: 0 },
     ]);
   },
-  3 * GATEWAY_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -80,12 +80,10 @@ test(
       await reconciler.wake(instanceId);
     }
     for (const { instanceId } of hanging)
-      await eventually(
-        async () =>
-          expect(await reconciler.statusOf(instanceId)).toMatchObject({
-            step: expect.stringMatching(/^waiting_for_(slow_)?gateway$/),
-          }),
-        GATEWAY_MS,
+      await eventually(async () =>
+        expect(await reconciler.statusOf(instanceId)).toMatchObject({
+          step: expect.stringMatching(/^waiting_for_(slow_)?gateway$/),
+        }),
       );
     const { instanceId } = await reconciler.newInstance();
     await reconciler.power(instanceId, 'start');
@@ -98,5 +96,5 @@ test(
     }
     deps.startPace = before;
   },
-  3 * GATEWAY_MS,
+  TEST_LIMIT_MS,
 );

@@ -5,6 +5,7 @@ import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconc
 import { bump, changeContent } from '../workflows/shapes.ts';
 import { attempt, surviveKills } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 /** Every step, killed before and after each of its calls of the runtime, and then once more. */
 let reconciler: ReconcilerUnderTest;
@@ -12,11 +13,11 @@ let instance: InstanceWithAgent;
 
 beforeAll(async () => {
   reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, withWorkers: false, maxRunning: 16 });
-}, GATEWAY_MS);
+});
 beforeEach(async () => {
   instance = await reconciler.newInstance();
 });
-afterAll(() => reconciler.close(), GATEWAY_MS);
+afterAll(() => reconciler.close());
 
 const status = () => reconciler.statusOf(instance.instanceId);
 
@@ -84,7 +85,7 @@ test(
     expect(after).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
     expect(after.bootId).not.toBe(before.bootId);
   },
-  2 * GATEWAY_MS,
+  TEST_LIMIT_MS,
 );
 
 test('a step that was decided on before something newer was accepted does nothing', async () => {

@@ -14,7 +14,7 @@ const keep = { AUDIT_DAYS: 10, MODEL_CALL_DAYS: 20, TOMBSTONE_DAYS: 30 };
 let database: TestOrm;
 beforeAll(async () => {
   database = await openTestOrm();
-}, 60_000);
+});
 afterAll(() => database.close());
 
 const em = () => database.orm.em.fork();

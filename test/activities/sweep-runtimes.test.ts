@@ -5,6 +5,7 @@ import { createActivities } from '../../activities/create-activities.ts';
 import { dyingGateway, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { attempt } from './kill-points.ts';
+import { PATIENCE_MS } from '../support/eventually.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 
@@ -27,7 +28,7 @@ const sweep = (afterMs = 0) => {
   const clock = () => new Date(Date.now() + afterMs);
   return attempt(() => createActivities({ ...reconciler.deps, clock }).sweepDrift());
 };
-const call = (epoch: number) => ({ epoch, signal: AbortSignal.timeout(10_000) });
+const call = (epoch: number) => ({ epoch, signal: AbortSignal.timeout(PATIENCE_MS) });
 const listed = () =>
   sql<{ runtimeId: string; isQuarantined: boolean }>(
     `select runtime_id as "runtimeId", quarantined_at is not null as "isQuarantined" from unowned_runtimes order by 1`,

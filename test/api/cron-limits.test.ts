@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { listCrons } from '../support/cron-lists.ts';
-import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
 import { makeRunning, newAgent } from './rows.ts';
@@ -9,8 +8,6 @@ import { makeRunning, newAgent } from './rows.ts';
 /** What one gateway takes of a kind in a minute. */
 const LIMIT = 30;
 const DAILY = { kind: 'cron', expr: '0 9 * * *' };
-
-jest.setTimeout(2 * GATEWAY_START_MS);
 
 let live: LiveAgent;
 let crons: string;
@@ -24,9 +21,9 @@ beforeAll(async () => {
   await api.sql(`update instances set status = 'provisioning' where id = ? returning id`, [instanceId]);
   second = `/instances/${instanceId}/agents/${await newAgent(account, instanceId, 'second')}/crons`;
   await makeRunning(api, instanceId, client.bootId);
-}, GATEWAY_START_MS);
+});
 
-afterAll(() => live?.close(), GATEWAY_START_MS);
+afterAll(() => live?.close());
 
 const job = { name: 'Digest', schedule: DAILY, message: '[[SAY Nothing new.]]', enabled: false };
 const call = (method: string, path: string, body?: object, headers: Record<string, string> = {}) =>

@@ -8,12 +8,13 @@ import type { ApiClient } from '../support/api-client.ts';
 import { registerAccount } from '../support/register-account.ts';
 import { startApiProcess } from './api-process.ts';
 import type { ApiProcess } from './api-process.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 const IDLE = 10_000;
 const SLOW = 500;
 const WAITING = 300;
 const AT_ONCE = 500;
-const LONG_MS = 120_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 let api: ApiProcess;
 let account: ApiClient & { accountId: string };
@@ -26,7 +27,7 @@ beforeAll(async () => {
   operator = api.operator;
   account = await registerAccount(api.url, operator);
   key = (await account.ok('POST', '/auth/keys', { name: 'raw' })).apiKey;
-}, LONG_MS);
+});
 
 afterAll(() => api.end());
 

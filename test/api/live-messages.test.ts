@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { readStream } from '../support/stream-reader.ts';
 import type { AccountClient } from './api-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
 
-const ANSWER_MS = 60_000;
+const ANSWER_MS = TEST_LIMIT_MS;
 
 let live: LiveAgent;
 let gateway: GatewayUnderTest;
@@ -21,14 +20,14 @@ beforeAll(async () => {
   live = await startLiveAgent();
   ({ gateway, account } = live);
   path = `${live.path}/messages`;
-}, GATEWAY_START_MS);
+});
 
 beforeEach(() => {
   session += 1;
   sessionId = `session-${session}`;
 });
 
-afterAll(() => live?.close(), GATEWAY_START_MS);
+afterAll(() => live?.close());
 
 const send = (message: string, more: object = {}) => account.call('POST', path, { message, sessionId, ...more });
 const stream = (message: string, signal?: AbortSignal) => account.raw('POST', path, { message, sessionId, stream: true }, signal);
@@ -79,7 +78,7 @@ test(
   async () => {
     const name = `fifo-${session}`;
     const first = send(`[[SAY First]] [[HOLD ${name}]]`);
-    await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(name), ANSWER_MS);
+    await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(name));
     const second = send('[[SAY Second]]');
     const other = await send('[[SAY Other]]', { sessionId: `${sessionId}-other` });
     expect(other.body.content).toBe('Other');
@@ -111,7 +110,7 @@ test(
     gateway.model.release(name);
     await eventually(async () => {
       expect((await history()).at(-1)).toMatchObject({ role: 'agent', status: 'completed', content: 'One two three' });
-    }, ANSWER_MS);
+    });
   },
   ANSWER_MS,
 );
@@ -121,7 +120,7 @@ test(
   async () => {
     const name = `cancel-${session}`;
     const sending = send(`[[SAY Never]] [[HOLD ${name}]]`);
-    const call = await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(name), ANSWER_MS);
+    const call = await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(name));
     const { messageId } = (await history()).at(-1);
     await account.ok('POST', `${path}/${messageId}/cancel`);
     expect(await sending).toMatchObject({ status: 502, body: { error: { reason: 'cancelled', messageId } } });

@@ -6,7 +6,6 @@ import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts
 import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
 
@@ -23,8 +22,8 @@ const open: { stop(): Promise<void> }[] = [];
 beforeAll(async () => {
   live = await startLiveAgent();
   path = `${live.path}/messages`;
-}, GATEWAY_START_MS);
-afterAll(() => live?.close(), GATEWAY_START_MS);
+});
+afterAll(() => live?.close());
 afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.stop()));
   for (const { id, isInternal } of await listCrons(live.client)) if (!isInternal) await removeCron(live.client, id);
@@ -66,7 +65,7 @@ const eventOf = (jobName: string | null, content: string): Promise<Message> =>
     const found = events.find((event: Message) => event.jobName === jobName && event.content === content);
     if (!found) throw new Error('there is no such event');
     return found;
-  }, RUN_MS);
+  });
 
 test('a result of a scheduled job is one message for its event, its webhook and GET, and in no history', async () => {
   await live.account.ok('POST', '/webhooks', { url: 'https://8.8.8.8/', events: ['*'], instanceId: live.instanceId });
@@ -100,7 +99,7 @@ test('a result of a job that an agent made in a conversation, which its gateway 
     const found = (await history('?sessionId=Made%20here')).find(({ source }) => source === 'cron');
     if (!found) throw new Error('no result yet');
     return found;
-  }, RUN_MS);
+  });
 
   expect(result).toMatchObject({ jobName: 'By agent', sessionId: 'Made here', status: 'completed' });
   expect(await eventOf('By agent', result.content)).toMatchObject({ messageId: expect.stringMatching(/^msg_/) });
@@ -134,10 +133,8 @@ test('what an agent says by itself in a conversation is in its history at the mo
   const watching = open.splice(0);
   for (const one of watching) await one.stop();
   await say('wake-2', 'One more thing.');
-  await eventually(
-    async () =>
-      expect(JSON.stringify(await client.request('chat.history', { sessionKey }))).toContain('"text":"One more thing."'),
-    RUN_MS,
+  await eventually(async () =>
+    expect(JSON.stringify(await client.request('chat.history', { sessionKey }))).toContain('"text":"One more thing."'),
   );
   await send('[[SAY Later.]]', 'Own');
   expect(await contents()).toEqual(['[[SAY Hello.]]', 'Hello.', 'By the way.', '[[SAY Later.]]', 'Later.']);

@@ -7,8 +7,9 @@ import { operations } from '../../api/operations/index.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { startApi } from './api-under-test.ts';
 import type { ApiUnderTest } from './api-under-test.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
-const DEADLINE_MS = 120_000;
+const DEADLINE_MS = TEST_LIMIT_MS;
 const ended = Promise.withResolvers<string>();
 
 /** Says one thing, and then nothing until the tests are over. */

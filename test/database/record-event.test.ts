@@ -15,7 +15,7 @@ import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
 let webhooks: WebhooksUnderTest;
 beforeAll(async () => {
   webhooks = await startWebhooks();
-}, 120_000);
+});
 afterAll(() => webhooks.close());
 
 const wakeUps = async (webhookId: string): Promise<number> =>

@@ -5,8 +5,9 @@ import { ormConfig } from '../../database/orm-config.ts';
 import { createOrm } from '../../database/orm.ts';
 import { openTestOrm } from '../support/test-database.ts';
 import type { TestOrm } from '../support/test-database.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
-const LONG_MS = 120_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 let database: TestOrm;
 

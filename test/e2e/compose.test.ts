@@ -3,12 +3,11 @@ import type { ApiClient } from '../support/api-client.ts';
 import { prepareCompose } from '../support/compose-under-test.ts';
 import type { ComposeUnderTest } from '../support/compose-under-test.ts';
 import { docker } from '../support/docker-under-test.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { registerAccount } from '../support/register-account.ts';
 
 const BUILD_MS = 15 * 60_000;
-const LONG_MS = 300_000;
-const PATIENCE_MS = 120_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 /** One deployment, in order: each case goes on where the one before ended. */
 describe('docker-compose.yml', () => {
@@ -20,7 +19,7 @@ describe('docker-compose.yml', () => {
   beforeAll(async () => {
     stack = await prepareCompose(['one', 'two']);
   }, BUILD_MS);
-  afterAll(() => stack?.close(), LONG_MS);
+  afterAll(() => stack?.close());
 
   const say = async (message: string): Promise<string> => (await account.ok('POST', messages, { message })).content;
   const bootOf = async (): Promise<string> => (await account.ok('GET', `/instances/${instanceId}`)).startedAt;
@@ -28,7 +27,7 @@ describe('docker-compose.yml', () => {
     eventually(async () => {
       const container = await stack.containerOf(service);
       expect((await docker('inspect', '--format', '{{.State.Health.Status}}', container)).trim()).toBe('healthy');
-    }, PATIENCE_MS);
+    });
   const hasEnded = async (service: string): Promise<string> => (await docker('wait', await stack.containerOf(service))).trim();
 
   test(
@@ -43,7 +42,7 @@ describe('docker-compose.yml', () => {
       await eventually(async () => {
         const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
         expect(status).toBe('running');
-      }, LONG_MS / 2);
+      });
       const agent = { name: 'helper', slug: 'helper', displayName: 'Helper' };
       const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
       messages = `/instances/${instanceId}/agents/${agentId}/messages`;
@@ -71,7 +70,7 @@ describe('docker-compose.yml', () => {
           const again = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
           expect([again > 0, again]).not.toEqual([true, pid]);
           expect(again).toBeGreaterThan(0);
-        }, PATIENCE_MS);
+        });
         await isHealthy(service);
       }
       expect(await say('Still there?')).toContain('Still there?');
@@ -102,7 +101,7 @@ describe('docker-compose.yml', () => {
       await eventually(async () => {
         expect(await versions()).toMatch(/-two: \d+ open, current/);
         expect(await versions()).toMatch(/-one: 0 open\n/);
-      }, PATIENCE_MS);
+      });
       await stack.compose(upgrade, '--profile', 'upgrade', 'rm', '--stop', '--force', 'worker-before');
       await account.ok('POST', `/instances/${instanceId}/stop`);
       await account.ok('GET', `/instances/${instanceId}/wait?status=stopped&timeout=60`);
@@ -114,7 +113,7 @@ describe('docker-compose.yml', () => {
     'a deleted instance is gone',
     async () => {
       await account.ok('DELETE', `/instances/${instanceId}`);
-      await eventually(async () => expect((await account.call('GET', `/instances/${instanceId}`)).status).toBe(404), PATIENCE_MS);
+      await eventually(async () => expect((await account.call('GET', `/instances/${instanceId}`)).status).toBe(404));
     },
     LONG_MS,
   );

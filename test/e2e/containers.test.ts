@@ -6,11 +6,11 @@ import { namesOf } from '../../runtime/docker/names.ts';
 import type { Names } from '../../runtime/docker/names.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { docker, hasOwnEngine, ownEngine, remnants } from '../support/docker-under-test.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
-const LONG_MS = 300_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 interface Interval {
   startedMs: number;
@@ -43,13 +43,13 @@ interface Interval {
       .fork()
       .execute<{ id: string }[]>('select runtime_id as id from instances where id = ?', [instanceId]);
     container = names.of(row?.id ?? '');
-  }, LONG_MS);
+  });
 
   afterAll(async () => {
     await ownEngine('start');
     await orm?.close();
     await stack?.close();
-  }, LONG_MS);
+  });
 
   async function answers(text: string): Promise<void> {
     await eventually(async () => {
@@ -122,21 +122,21 @@ interface Interval {
       await account.ok('POST', `/instances/${instanceId}/start`);
       await eventually(async () => {
         expect(await account.ok('GET', `/instances/${instanceId}/wait?status=running`)).toMatchObject({ status: 'running' });
-      }, LONG_MS / 3);
+      });
       await fill();
       await ownEngine('crash');
       await account.ok('POST', `/instances/${instanceId}/stop`);
       await ownEngine('start');
       await eventually(async () => {
         expect(await account.ok('GET', `/instances/${instanceId}/wait?status=stopped`)).toMatchObject({ status: 'stopped' });
-      }, LONG_MS / 3);
+      });
       expect((await intervals()).filter(({ endedMs }) => endedMs === null)).toEqual([]);
 
       await account.ok('POST', `/instances/${instanceId}/start`);
       await eventually(async () => {
         const reason = expect.objectContaining({ code: 'disk_full', retryable: false });
         expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'error', statusReason: reason });
-      }, LONG_MS / 3);
+      });
 
       await account.ok('DELETE', `/instances/${instanceId}`);
       await eventually(async () => expect(await remnants(names)).toEqual([]), LONG_MS);

@@ -2,8 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { Locator, Page } from 'playwright-core';
 import { startBrowser } from '../support/chromium.ts';
 import type { Browser } from '../support/chromium.ts';
-import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
@@ -14,12 +13,12 @@ let browser: Browser;
 
 beforeAll(async () => {
   [stack, browser] = await Promise.all([startStack(), startBrowser()]);
-}, GATEWAY_START_MS);
+});
 
 afterAll(async () => {
   await browser?.close();
   await stack?.close();
-}, GATEWAY_START_MS);
+});
 
 /** Opens the POST operation of this path on the page and lets it be tried. */
 async function tryOut(page: Page, path: string): Promise<Locator> {
@@ -48,7 +47,7 @@ async function execute(operation: Locator, { parameters = {}, body }: Values) {
 
 /** At once on a machine that has time. */
 const becomes = (read: () => Promise<{ status: string }>, status: string) =>
-  eventually(async () => expect(await read()).toMatchObject({ status }), GATEWAY_START_MS);
+  eventually(async () => expect(await read()).toMatchObject({ status }));
 
 test(
   'on the page of the reference a stranger authorizes, creates an instance and an agent, and reads a reply',
@@ -88,5 +87,5 @@ test(
     expect([...origins]).toEqual([stack.url]);
     await page.close();
   },
-  2 * GATEWAY_START_MS,
+  TEST_LIMIT_MS,
 );

@@ -1,15 +1,14 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ApiClient } from '../support/api-client.ts';
 import { campaignRounds, createDice } from '../support/campaign.ts';
-import { eventually } from '../support/eventually.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
+import { insist, newAgent } from '../support/patient-client.ts';
 import { controlScripted, countAnswers } from '../support/scripted-gateway/scripted-control.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
 import type { StandIn } from '../support/stand-in-openclaw.ts';
 
-const START_MS = 180_000;
-const ROUND_MS = 120_000;
 /** About as long as the turn takes that is killed in. */
 const KILL_WITHIN_MS = 600;
 
@@ -22,15 +21,13 @@ beforeAll(async () => {
   openClaw = await installScriptedOpenClaw();
   stack = await startStack({ openClaw });
   account = await stack.newAccount();
-  const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'kills' });
-  const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
-  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
-  path = `/instances/${instanceId}/agents/${agentId}/messages`;
-}, START_MS);
+  const { instanceId } = await account.ok('POST', '/instances', { name: 'kills' });
+  ({ path } = await newAgent(account, instanceId));
+});
 afterAll(async () => {
   await stack?.close();
   await openClaw?.remove();
-}, START_MS);
+});
 
 /** How often its gateway has answered this turn. */
 async function answersTo(messageId: string): Promise<number> {
@@ -46,14 +43,7 @@ interface Call {
 }
 
 const send = ({ path: where, body, key }: Call) => account.call('POST', where, body, { headers: { 'idempotency-key': key } });
-
-/** What a careful client does: the same call with the same key, until it is answered. */
-const repeat = (call: Call) =>
-  eventually(async () => {
-    const answer = await send(call);
-    if (answer.status >= 300) throw new Error(`${call.path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
-    return answer;
-  }, ROUND_MS / 2);
+const repeat = (call: Call) => insist(account, { method: 'POST', ...call });
 
 test(
   'whenever the API is killed, a repeated message has the same id and ran once, and a repeated key was made once',
@@ -71,20 +61,20 @@ test(
 
       const [again, remade] = await Promise.all([repeat(message), repeat(newKey)]);
       // Where the first answer arrived, the second is the same.
-      expect(again?.body).toEqual(answered?.status === 200 ? answered.body : again?.body);
-      expect(remade?.body).toEqual(made?.status === 201 ? made.body : remade?.body);
+      expect(again.body).toEqual(answered?.status === 200 ? answered.body : again.body);
+      expect(remade.body).toEqual(made?.status === 201 ? made.body : remade.body);
       const third = await send(message);
-      expect([third.headers.get('idempotent-replayed'), third.body]).toEqual(['true', again?.body]);
-      expect(again?.body).toMatchObject({ status: 'completed', content: 'w1 w2 w3 w4 w5 w6 w7 w8' });
+      expect([third.headers.get('idempotent-replayed'), third.body]).toEqual(['true', again.body]);
+      expect(again.body).toMatchObject({ status: 'completed', content: 'w1 w2 w3 w4 w5 w6 w7 w8' });
 
       const { messages } = await account.ok('GET', `${path}?limit=200`);
       const [said, ...others] = messages.filter(({ content }: { content: string }) => content.includes(text));
       expect(others).toEqual([]);
-      expect(said.messageId).toBe(again?.body.requestMessageId);
-      expect(await answersTo(again?.body.messageId)).toBe(1);
+      expect(said.messageId).toBe(again.body.requestMessageId);
+      expect(await answersTo(again.body.messageId)).toBe(1);
       const { keys } = await account.ok('GET', '/auth/keys?limit=200');
       expect(keys.filter(({ name }: { name: string }) => name === text)).toHaveLength(1);
     }
   },
-  ROUND_MS * campaignRounds(),
+  TEST_LIMIT_MS * campaignRounds(),
 );

@@ -18,7 +18,7 @@ afterEach(async () => {
     child.kill('SIGTERM');
     await once(child, 'exit');
   }
-}, PATIENCE_MS);
+});
 
 /** Ended after the test, however that ends. */
 async function start(dataDir: string, env: Record<string, string> = {}): Promise<Start> {
@@ -90,8 +90,8 @@ test(
     await eventually(() => {
       for (const title of ['The API', 'The model relay', 'The worker', 'Temporal', 'PostgreSQL'])
         expect(stack.output()).toContain(`${title} is back.`);
-    }, PATIENCE_MS);
-    await eventually(async () => expect(await isReady(stack.port)).toBe(true), PATIENCE_MS);
+    });
+    await eventually(async () => expect(await isReady(stack.port)).toBe(true));
     const after = await pidsOf(dataDir);
     for (const [name, pid] of Object.entries(before)) expect(after[name]).not.toBe(pid);
   },

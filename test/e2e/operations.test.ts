@@ -13,8 +13,8 @@ let stack: StackUnderTest;
 
 beforeAll(async () => {
   stack = await startStack();
-}, LONG_MS);
-afterAll(() => stack?.close(), LONG_MS);
+});
+afterAll(() => stack?.close());
 
 test('every metric that the Grafana dashboard shows is exported by some part', async () => {
   const texts = await Promise.all(PARTS.map(async (part) => (await fetch(stack.metricsUrlOf(part))).text()));

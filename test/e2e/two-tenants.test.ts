@@ -28,11 +28,11 @@ beforeAll(async () => {
   stack = await startStack({ openClaw, env: PRODUCT_LIMITS });
   pids = PROCESSES.map((name) => stack.pidOf(name));
   neighbour = await newTenant(stack);
-}, LONG_MS);
+});
 afterAll(async () => {
   await stack?.close();
   await openClaw?.remove();
-}, LONG_MS);
+});
 
 test.each(FLOOD_NAMES.map((name) => ({ name, place: dice.next() })).toSorted((a, b) => a.place - b.place))(
   'while one customer floods with $name, every read and message of another one succeeds',

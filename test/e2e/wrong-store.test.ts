@@ -11,9 +11,10 @@ import { createOrm } from '../../database/orm.ts';
 import { checkStores } from '../../stores/check-stores.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const START_MS = 120_000;
+const START_MS = TEST_LIMIT_MS;
 /** Every program that opens the stores. */
 const PROGRAMS = ['api/main.ts', 'worker/main.ts', 'scripts/set-up-stores.ts'];
 

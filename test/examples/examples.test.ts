@@ -8,13 +8,13 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { freePorts } from '../local/free-ports.ts';
 import type { ApiClient } from '../support/api-client.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
 const EXAMPLES = join(import.meta.dirname, '../../examples');
 /** Each example starts a gateway, which waits for its turn on a busy machine. */
-const LONG_MS = 400_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 let stack: StackUnderTest;
 let account: ApiClient;
@@ -25,8 +25,8 @@ beforeAll(async () => {
   account = await stack.newAccount();
   const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'examples' });
   env = { PATH: process.env['PATH'] ?? '', API_URL: `${stack.url}/v1`, API_KEY: apiKey };
-}, LONG_MS);
-afterAll(() => stack?.close(), LONG_MS);
+});
+afterAll(() => stack?.close());
 
 /** The shell commands of this section of README.md. */
 async function commandsOf(heading: string): Promise<string> {

@@ -4,7 +4,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import { addAgent, ask, callsOf, contentOf, estimateOf, readerOf, readUntil, startRelay } from './relay-under-test.ts';
 import type { RelayUnderTest, TestAgent } from './relay-under-test.ts';
@@ -13,7 +13,7 @@ import { startScriptedUpstream } from './scripted-upstream.ts';
 /** Short enough to be waited for, long enough for a good call on a busy machine. */
 const LIMITS = { thinkingMs: 4_000, silenceMs: 4_000 };
 const CALL_MS = 9_000;
-const TEST_MS = 60_000;
+const TEST_MS = TEST_LIMIT_MS;
 const DRIP_MS = 50;
 
 const word = (text: string) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: text } }] })}\n\n`;
@@ -253,7 +253,7 @@ test(
     const reader = readerOf(await ask(through, { token: agent.token }));
     await readUntil(reader, 'xxx');
     // Until its time is up it waits for the caller; what is under way fits into the buffers of three sockets.
-    await eventually(async () => expect(await callsOf(orm, agent)).toHaveLength(1), TEST_MS);
+    await eventually(async () => expect(await callsOf(orm, agent)).toHaveLength(1));
     expect(sent).toBeLessThan(32 * 1024 ** 2);
     await reader.cancel().catch(() => {});
     await through.close();

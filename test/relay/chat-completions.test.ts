@@ -54,7 +54,7 @@ function unique(text: string): string {
 }
 
 function callTo(fake: FakeModel, text: string) {
-  return fake.waitForCall((call) => call.lastUserText === text, 5_000);
+  return fake.waitForCall((call) => call.lastUserText === text);
 }
 
 /** What the caller gets of an error of the provider. */
@@ -200,7 +200,7 @@ describe('a caller that leaves', () => {
     const reader = readerOf(await ask(relay, { token: own.token, text, signal: leave.signal }));
     await readUntil(reader, '"w1"');
     leave.abort();
-    await model.waitForCall((call) => call.lastUserText === text && call.aborted, 5_000);
+    await model.waitForCall((call) => call.lastUserText === text && call.aborted);
     await eventually(async () => expect(await callsOf(orm, own)).toHaveLength(1));
     await eventually(async () => expect(await relay.metrics()).toMatch(/calls_total\{outcome="abandoned"[^}]*\} 1/));
   });

@@ -12,7 +12,6 @@ import { addAgent, ask, callsOf, estimateOf, openCallsOf, readerOf, readUntil, s
 import type { RelayUnderTest, TestAgent } from './relay-under-test.ts';
 import { startScriptedUpstream } from './scripted-upstream.ts';
 
-const WAIT_MS = 60_000;
 /** Of the model of these tests. */
 const MAX_TOKENS = 1_024;
 
@@ -36,7 +35,7 @@ const counted = (agent: TestAgent, calls: object[]) =>
   eventually(async () => {
     expect(await callsOf(database.orm, agent)).toMatchObject(calls);
     expect(await openCallsOf(database.orm, agent)).toEqual([]);
-  }, WAIT_MS);
+  });
 
 test('what a call may use is reserved before it goes out, and what it used takes its place', async () => {
   const agent = await addAgent(database.orm);
@@ -44,7 +43,7 @@ test('what a call may use is reserved before it goes out, and what it used takes
   const { messageId } = await newTurn(database.orm, agent, { traceId });
   const request = { text: '[[WORDS 3]] [[HOLD reserved 0]]' };
   const answer = ask(relay, { ...request, token: agent.token, traceId });
-  await model.waitForCall(({ lastUserText }) => lastUserText === request.text, WAIT_MS);
+  await model.waitForCall(({ lastUserText }) => lastUserText === request.text);
   expect(await openCallsOf(database.orm, agent)).toEqual([
     { trace_id: traceId, input_tokens: estimateOf(request), output_tokens: MAX_TOKENS },
   ]);

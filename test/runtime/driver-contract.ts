@@ -9,7 +9,7 @@ import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { GatewayDiedError, waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
 import { renderConfig } from '../../runtime/openclaw/install/render-config.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 
 /** What the suite needs to know of one driver. */
 export interface DriverHarness {
@@ -23,7 +23,7 @@ export interface DriverHarness {
   close(): Promise<void>;
 }
 
-const START_MS = 180_000;
+const START_MS = TEST_LIMIT_MS;
 /** Two processes read the clock of one machine this far apart. */
 const CLOCK_MS = 20;
 const GATEWAY_TOKEN = 'gateway-token-of-the-driver-contract-0000';
@@ -55,7 +55,7 @@ export function describeDriver(
       delete process.env['MASTER_KEYS'];
       await driver.destroy(RUNTIME, at(1_000));
       await harness.close();
-    }, START_MS);
+    });
 
     test('what never existed is absent, and stopping and destroying it succeeds', async () => {
       expect(await driver.inspect('never')).toEqual({ runtimeId: 'never', status: 'absent', startedAt: null });

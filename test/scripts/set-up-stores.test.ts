@@ -9,9 +9,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { createOwnedDatabase, roleUrlOf } from '../support/owned-database.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 const SET_UP = join(import.meta.dirname, '../../scripts/set-up-stores.ts');
-const LONG_MS = 240_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 let env: Record<string, string>;
 
@@ -27,7 +28,7 @@ beforeAll(async () => {
     TEMPORAL_ADDRESS: temporal.address,
     TEMPORAL_NAMESPACE: temporal.namespace,
   };
-}, LONG_MS);
+});
 afterAll(() => rm(env['DATA_DIR'] ?? '', { recursive: true, force: true }));
 
 async function setUp(settings: Record<string, string>): Promise<{ output: string; code: unknown }> {

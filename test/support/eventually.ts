@@ -2,8 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const POLL_MS = 50;
 
-/** Only a test that fails waits for so long: far beyond what a busy machine takes. */
-const PATIENCE_MS = 60_000;
+/**
+ * A deadline is only there to end what hangs: it is far beyond what the start of a gateway or a turn takes on a machine
+ * that runs four test files at once.
+ */
+export const PATIENCE_MS = 240_000;
+
+/** The time limit of each test and hook: longer than `eventually` waits, so that its own words are heard. */
+export const TEST_LIMIT_MS = 600_000;
 
 /** Tries until the assertions hold; throws what they said last when they do not within the time. */
 export async function eventually<T>(attempt: () => Promise<T> | T, withinMs = PATIENCE_MS): Promise<T> {

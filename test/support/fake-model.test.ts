@@ -76,12 +76,12 @@ test('a held answer goes on when its name is released, and a call that left is s
     signal: leave.signal,
   });
   const stays = complete([user('[[HOLD a]][[SAY stays]]')]);
-  await model.waitForCall((call) => call.lastUserText.includes('leaves'), 5_000);
+  await model.waitForCall((call) => call.lastUserText.includes('leaves'));
   leave.abort();
   await expect(left).rejects.toThrow();
-  await model.waitForCall((call) => call.lastUserText.includes('leaves') && call.aborted, 5_000);
+  await model.waitForCall((call) => call.lastUserText.includes('leaves') && call.aborted);
 
   model.release('a');
   expect(await stays).toMatchObject({ message: { content: 'stays' } });
-  await model.waitForCall((call) => call.lastUserText.includes('stays') && call.finished, 5_000);
+  await model.waitForCall((call) => call.lastUserText.includes('stays') && call.finished);
 });

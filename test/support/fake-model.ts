@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PATIENCE_MS } from './eventually.ts';
 import { chatRequest, promptOf } from './fake-model-request.ts';
 import type { ChatMessage, ChatRequest } from './fake-model-request.ts';
 import { scriptOf } from './fake-model-script.ts';
@@ -32,8 +33,8 @@ export interface FakeModel {
   url: string;
   /** Every chat completion call so far, oldest first. An entry changes while its call runs. */
   calls: readonly ModelCall[];
-  /** The first call, present or to come, that is as asked. Rejects when there is none within deadlineMs. */
-  waitForCall(predicate: (call: ModelCall) => boolean, deadlineMs: number): Promise<ModelCall>;
+  /** The first call, present or to come, that is as asked. Rejects when none comes while a test may wait. */
+  waitForCall(predicate: (call: ModelCall) => boolean): Promise<ModelCall>;
   /** Lets every answer held under this name go on, those of later calls too. */
   release(name: string): void;
   /** Holds the answers of later calls under a name that was released. */
@@ -73,7 +74,7 @@ export async function startFakeModel({
     // A server that listens on a port has an address of this kind.
     url: `http://${host}:${(server.address() as AddressInfo).port}/v1`,
     calls: state.calls,
-    waitForCall: (predicate, deadlineMs) => waitForCall(state, predicate, deadlineMs),
+    waitForCall: (predicate) => waitForCall(state, predicate),
     release(name) {
       state.released.add(name);
       changed(state);
@@ -234,7 +235,7 @@ function released(state: State, name: string, response: ServerResponse): Promise
   });
 }
 
-function waitForCall(state: State, predicate: (call: ModelCall) => boolean, deadlineMs: number): Promise<ModelCall> {
+function waitForCall(state: State, predicate: (call: ModelCall) => boolean): Promise<ModelCall> {
   return new Promise((resolve, reject) => {
     const look = (): void => {
       const call = state.calls.find(predicate);
@@ -245,8 +246,8 @@ function waitForCall(state: State, predicate: (call: ModelCall) => boolean, dead
     const timer = setTimeout(() => {
       settle();
       const seen = state.calls.map(({ lastUserText, finished, aborted }) => ({ lastUserText, finished, aborted }));
-      reject(new Error(`No such model call within ${deadlineMs} ms; there were: ${JSON.stringify(seen)}`));
-    }, deadlineMs);
+      reject(new Error(`No such model call within ${PATIENCE_MS} ms; there were: ${JSON.stringify(seen)}`));
+    }, PATIENCE_MS);
     const settle = (): void => {
       clearTimeout(timer);
       state.watchers.delete(look);

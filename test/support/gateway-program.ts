@@ -12,12 +12,10 @@ import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { killPid } from '../../runtime/host/process-identity.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
-import { eventually } from './eventually.ts';
+import { eventually, PATIENCE_MS } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 
-/** For one start of a gateway on a busy machine; also for tests that restart one. */
-export const GATEWAY_START_MS = 180_000;
 /** Makes the token of the gateway under test. */
 export const GATEWAY_MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
 const RUNTIME_ID = 'under_test';
@@ -76,7 +74,7 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
   const clients: GatewayClient[] = [];
   let epoch = 0;
   let spec = specOf(driver, runtimeId, agents);
-  const call = (): MutationCall => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(GATEWAY_START_MS) });
+  const call = (): MutationCall => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(PATIENCE_MS) });
   const endpoint = async (): Promise<Endpoint> => {
     const found = await driver.endpoint(runtimeId);
     if (!found) throw new Error('The gateway under test does not run');
@@ -97,7 +95,7 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
     async connect() {
       const { wsUrl } = await endpoint();
       const signal = new AbortController().signal;
-      const client = await connectGateway({ wsUrl, token: GATEWAY_TOKEN, signal, timeoutMs: 30_000 });
+      const client = await connectGateway({ wsUrl, token: GATEWAY_TOKEN, signal, timeoutMs: PATIENCE_MS });
       clients.push(client);
       return client;
     },
@@ -108,8 +106,8 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
     async start() {
       await driver.ensureRunning(spec, call());
       await waitUntilReady(await endpoint(), {
-        signal: AbortSignal.timeout(GATEWAY_START_MS),
-        deadlineMs: GATEWAY_START_MS,
+        signal: AbortSignal.timeout(PATIENCE_MS),
+        deadlineMs: PATIENCE_MS,
         isAlive: async () => (await driver.inspect(runtimeId)).status === 'running',
         exitOf: () => driver.exitOf(runtimeId),
       });

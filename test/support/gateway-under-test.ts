@@ -2,7 +2,7 @@ import { startGatewayProgram } from './gateway-program.ts';
 import type { GatewayUnderTest } from './gateway-program.ts';
 import { openClaw } from './open-claw.ts';
 
-export { GATEWAY_MASTER_KEY, GATEWAY_START_MS } from './gateway-program.ts';
+export { GATEWAY_MASTER_KEY } from './gateway-program.ts';
 export type { GatewayUnderTest } from './gateway-program.ts';
 
 /** Starts a real gateway with these agents, ready, in a directory of its own. Takes about ten seconds. */

@@ -17,7 +17,7 @@ import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { freePorts } from '../local/free-ports.ts';
 import { createApiClient } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
-import { eventually } from './eventually.ts';
+import { eventually, PATIENCE_MS } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 import { registerAccount } from './register-account.ts';
@@ -30,7 +30,6 @@ export type ProcessName = 'api' | 'worker' | 'relay';
 const NAMES: readonly ProcessName[] = ['relay', 'api', 'worker'];
 /** In the order of their metrics' ports. */
 const METRICS_PORTS: readonly ProcessName[] = ['api', 'worker', 'relay'];
-const READY_MS = 60_000;
 const OPERATOR_TOKEN = 'operator-token-of-the-stack-under-test';
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -48,6 +47,8 @@ export interface StackUnderTest {
   /** Registers a new account, with this sign-up credit, and calls as it, by an API key. */
   newAccount(creditUsd?: string): Promise<ApiClient & { accountId: string }>;
   pidOf(name: ProcessName): number;
+  /** Whether it was started and has not ended. */
+  runs(name: ProcessName): boolean;
   /** SIGKILL; resolves when it is gone. */
   kill(name: ProcessName): Promise<void>;
   /** Asks it to end; resolves with its exit code when it is gone. */
@@ -130,7 +131,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
       if (child.exitCode !== null) throw new Error(`${name} ended: ${(await readFile(logFile(name), 'utf8')).slice(-2_000)}`);
       const response = await fetch(readyUrls[name]);
       if (!response.ok) throw new Error(`${name} is not ready: ${response.status} ${await response.text()}`);
-    }, READY_MS);
+    });
   }
 
   async function end(name: ProcessName, signal: NodeJS.Signals): Promise<number | null> {
@@ -159,6 +160,10 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
       if (pid === undefined) throw new Error(`${name} does not run`);
       return pid;
     },
+    runs(name) {
+      const child = children.get(name);
+      return child !== undefined && child.exitCode === null && child.signalCode === null;
+    },
     kill: async (name) => void (await end(name, 'SIGKILL')),
     end,
     start,
@@ -168,7 +173,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
       // SIGKILL, so that nothing is tidied up that the test should have found; its gateways are destroyed by hand.
       await Promise.all(NAMES.map((name) => end(name, 'SIGKILL')));
       for (const { runtimeId } of await driver.list())
-        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(PATIENCE_MS) });
       if (config.RUNTIME === 'docker') await removeWalls(new Engine(config.DOCKER_SOCKET), namesOf(dataDir));
       await model.close();
       await database.drop();

@@ -11,7 +11,6 @@ import { eventually } from './eventually.ts';
 import { newTemporal } from './temporal-programs.ts';
 import { startOnce, testRunDir } from './test-run.ts';
 
-const PATIENCE_MS = 30_000;
 const server = z.object({ address: z.string() });
 
 /** A namespace of its own, with our search attributes, on the Temporal of this run. */
@@ -20,10 +19,10 @@ export async function createTestNamespace(): Promise<{ address: string; namespac
   const namespace = `test-${randomBytes(8).toString('hex')}`;
   const connection = await Connection.connect({ address });
   try {
-    await eventually(() => ensureNamespace(connection, namespace), PATIENCE_MS);
+    await eventually(() => ensureNamespace(connection, namespace));
     // Its processes hear of new attributes one after the other; starts are refused until the first one has.
     const query = SEARCH_ATTRIBUTES.map((name) => `${name} = 'known'`).join(' and ');
-    await eventually(() => connection.workflowService.countWorkflowExecutions({ namespace, query }), PATIENCE_MS);
+    await eventually(() => connection.workflowService.countWorkflowExecutions({ namespace, query }));
   } finally {
     await connection.close();
   }

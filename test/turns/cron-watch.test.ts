@@ -5,8 +5,8 @@ import type { NewCron } from '../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { listCrons } from '../support/cron-lists.ts';
-import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
@@ -28,7 +28,7 @@ const open: { close(): Promise<void> }[] = [];
 beforeAll(async () => {
   [turns, gateway] = await Promise.all([openTurns(), startGateway(['alpha', 'beta'])]);
   client = await gateway.connect();
-}, GATEWAY_START_MS);
+});
 afterAll(async () => {
   await gateway.close();
   await turns.close();
@@ -110,7 +110,7 @@ const atLeast = (count: number, jobName: string | null) =>
     const found = await eventsOf(jobName);
     expect(found.length).toBeGreaterThanOrEqual(count);
     return found;
-  }, RUN_MS);
+  });
 /** The gateway's own account of the job's runs. */
 async function runsOf(jobId: string): Promise<number> {
   const answer = await client.request('cron.runs', { id: jobId, limit: 200 });
@@ -133,7 +133,7 @@ test('every result of a job is one event and one message with its full text, who
   await atLeast(4, 'Live');
   await removeCron(client, id);
 
-  await eventually(async () => expect(await runsOf(id)).toBe(4), RUN_MS);
+  await eventually(async () => expect(await runsOf(id)).toBe(4));
   const events = await eventsOf('Live');
   expect(events).toHaveLength(4);
   for (const event of events)
@@ -175,15 +175,15 @@ test('what jobs did while nobody was connected is read back, also of a job that 
   await client.request('cron.update', { id: fleeting, patch: { schedule: soon, deleteAfterRun: true } });
   for (let runs = 1; runs <= 3; runs += 1) {
     await runCron(client, often.id);
-    await eventually(async () => expect(await runsOf(often.id)).toBe(runs), RUN_MS);
+    await eventually(async () => expect(await runsOf(often.id)).toBe(runs));
   }
   await runCron(client, failing.id);
-  await eventually(async () => expect((await listCrons(client)).some(({ name }) => name === 'Fleeting')).toBe(false), RUN_MS);
-  for (const { id } of [once, failing]) await eventually(async () => expect(await runsOf(id)).toBe(1), RUN_MS);
+  await eventually(async () => expect((await listCrons(client)).some(({ name }) => name === 'Fleeting')).toBe(false));
+  for (const { id } of [once, failing]) await eventually(async () => expect(await runsOf(id)).toBe(1));
   for (const { id } of [often, failing]) await removeCron(client, id);
   await watch();
 
-  await eventually(async () => expect(await eventsOf('Often')).toHaveLength(3), RUN_MS);
+  await eventually(async () => expect(await eventsOf('Often')).toHaveLength(3));
   expect(await atLeast(1, 'Once')).toMatchObject([{ type: 'cron.completed', content: LONG, truncated: false }]);
   expect(await atLeast(1, 'Fleeting')).toMatchObject([{ type: 'cron.completed', content: LONG, truncated: false }]);
   const failed = await atLeast(1, 'Failing');
@@ -251,7 +251,7 @@ test('what an agent says to a reminder that it made for itself is the result of 
   await atLeast(1, 'Reminder');
   await before.close();
   await client.request('cron.run', { id, mode: 'force' });
-  await eventually(async () => expect(await runsOf(id)).toBe(2), RUN_MS);
+  await eventually(async () => expect(await runsOf(id)).toBe(2));
   await removeCron(client, id);
 
   await watch();
@@ -271,7 +271,7 @@ test(
       client,
       newCron('cron_killed', { name: 'Killed', message: `[[SAY ${LONG}]] [[HOLD killed 3]]` }),
     );
-    await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes('HOLD killed'), RUN_MS);
+    await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes('HOLD killed'));
     await gateway.kill();
     await gateway.start();
     client = await gateway.connect();
@@ -283,12 +283,12 @@ test(
     await client.request('cron.run', { id, mode: 'force' });
     await atLeast(2, 'Killed');
     await removeCron(client, id);
-    await eventually(async () => expect((await eventsOf('Killed')).length).toBe(await runsOf(id)), RUN_MS);
+    await eventually(async () => expect((await eventsOf('Killed')).length).toBe(await runsOf(id)));
     const [interrupted, ...later] = await eventsOf('Killed');
     expect(interrupted).toMatchObject({ type: 'agent.error', content: null, code: 'agent_failed' });
     for (const event of later) expect(event).toMatchObject({ type: 'cron.completed', content: LONG, truncated: false });
   },
-  GATEWAY_START_MS + 3 * RUN_MS,
+  TEST_LIMIT_MS,
 );
 
 test('what an agent says without being asked is one event, heard or read back; what it answers is no second one', async () => {
@@ -307,10 +307,8 @@ test('what an agent says without being asked is one event, heard or read back; w
   await atLeast(1, null);
   await before.close();
   await say('wake-2', 'One more thing.');
-  await eventually(
-    async () =>
-      expect(JSON.stringify(await client.request('chat.history', { sessionKey: 'agent:alpha:conv:own' }))).toContain('"wake-2"'),
-    RUN_MS,
+  await eventually(async () =>
+    expect(JSON.stringify(await client.request('chat.history', { sessionKey: 'agent:alpha:conv:own' }))).toContain('"wake-2"'),
   );
 
   await watch();

@@ -7,8 +7,8 @@ import type { AcceptedTurn } from '../../turns/accept-turn.ts';
 import { endTurnFirst, handOverTurns } from '../../turns/end-turns.ts';
 import { takeUpTurns } from '../../turns/take-up-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
-import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { collect, startApi, startWatch } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
@@ -20,7 +20,7 @@ import type { TurnsUnderTest } from './turns-under-test.ts';
 const MODEL_MS = 60_000;
 /** What the gateway adds when it repeats a turn by itself. */
 const INTERRUPTED = '[System] Your previous turn was interrupted';
-const RESTART_MS = 2 * GATEWAY_START_MS;
+const RESTART_MS = TEST_LIMIT_MS;
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;
@@ -30,7 +30,7 @@ const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   [turns, gateway] = await Promise.all([openTurns(), startGateway()]);
-}, GATEWAY_START_MS);
+});
 afterAll(async () => {
   await gateway.close();
   await turns.close();
@@ -48,7 +48,7 @@ afterEach(async () => {
 const callsWith = (text: string) => gateway.model.calls.filter(({ lastUserText }) => lastUserText.includes(text));
 const finishedCalls = (text: string) =>
   callsWith(text).flatMap(({ finished, lastUserText, traceparent }) => (finished ? [{ lastUserText, traceparent }] : []));
-const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text), MODEL_MS);
+const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text));
 const say = (text: string, sessionId: string) => api.say(instance, { text, sessionId });
 
 async function setInstance(assignment: string): Promise<number> {
@@ -147,7 +147,7 @@ describe('a gateway that is killed', () => {
       expect((await pieces).join('')).toBe('w1 w2 w3 w4 w5');
       expect(await waiting.followed.ended).toMatchObject({ content: 'Three.' });
       expect(['p1', 'p2', 'p3', 'p4'].map((name) => callsWith(`${name} `).length)).toEqual([1, 2, 1, 1]);
-      await eventually(async () => expect(await rowOf(cancelled.messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      await eventually(async () => expect(await rowOf(cancelled.messageId)).toMatchObject({ abort_due: false }));
       gateway.model.release('p5');
       expect(await turns.turn(cancelled.messageId)).toMatchObject({ status: 'cancelled', content: '' });
       expect(finishedCalls('p5 ')).toEqual([]);
@@ -179,7 +179,7 @@ describe('a gateway that is killed', () => {
       expect(callsWith('q3 accepted').length).toBeLessThanOrEqual(2);
       expect(finishedCalls('q3 accepted').length).toBeLessThanOrEqual(1);
       expect(await turns.turn(running.messageId)).toMatchObject({ status: 'cancelled', content: '' });
-      await eventually(async () => expect(await rowOf(running.messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      await eventually(async () => expect(await rowOf(running.messageId)).toMatchObject({ abort_due: false }));
       expect(await turns.events(running.messageId)).toHaveLength(1);
     },
     RESTART_MS,
@@ -195,9 +195,7 @@ describe('a gateway that is killed', () => {
       await gateway.kill();
 
       // Of one of the two: the gateway repeats one turn at a time, and this one is held as the first was.
-      await recover(() =>
-        gateway.model.waitForCall(({ messages }) => JSON.stringify(messages).includes(INTERRUPTED), GATEWAY_START_MS),
-      );
+      await recover(() => gateway.model.waitForCall(({ messages }) => JSON.stringify(messages).includes(INTERRUPTED)));
       gateway.model.release('t1');
 
       const ended = await turns.end(turn.messageId, MODEL_MS);
@@ -205,7 +203,7 @@ describe('a gateway that is killed', () => {
       expect(ended.content).not.toBe('');
       expect(await turns.events(turn.messageId)).toEqual([{ type: 'agent.message', content: ended.content, error_code: null }]);
       expect(await turn.followed.ended).toMatchObject({ status: 'completed', content: ended.content });
-      await eventually(async () => expect(await rowOf(cancelled.messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      await eventually(async () => expect(await rowOf(cancelled.messageId)).toMatchObject({ abort_due: false }));
       expect(await turns.turn(cancelled.messageId)).toMatchObject({ status: 'cancelled', content: '' });
       expect(await turns.events(cancelled.messageId)).toHaveLength(1);
     },
@@ -229,10 +227,10 @@ describe('a gateway that is killed', () => {
       await recover();
 
       await expectOneReply(messageId, 'Five.');
-      await eventually(async () => expect(await rowOf(messageId)).toMatchObject({ abort_due: false }), MODEL_MS);
+      await eventually(async () => expect(await rowOf(messageId)).toMatchObject({ abort_due: false }));
       const next = await gateway.connect();
       const history = () => readHistory(next, { sessionKey: `agent:alpha:conv:${conversationId}`, keys: [] });
-      await eventually(async () => expect((await history()).status).not.toBe('running'), MODEL_MS);
+      await eventually(async () => expect((await history()).status).not.toBe('running'));
       expect(finishedCalls('u1 finishing')).toHaveLength(1);
       const behind = await say('u2 behind [[SAY Six.]]', 'u1');
       await expectOneReply(behind.messageId, 'Six.');
@@ -250,7 +248,7 @@ describe('a gateway that is killed', () => {
 
       await gateway.kill();
       await recover();
-      await gateway.model.waitForCall((other) => other !== call && other.lastUserText.includes('r1 deadly'), MODEL_MS);
+      await gateway.model.waitForCall((other) => other !== call && other.lastUserText.includes('r1 deadly'));
       await Promise.all(open.splice(1).map((one) => one.close()));
       await gateway.kill();
       await recover();
@@ -259,7 +257,7 @@ describe('a gateway that is killed', () => {
       expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'gateway_crashed' }]);
       await pieces;
       await expectOneReply(behind.messageId, 'Alive.');
-      await eventually(async () => expect(await rowOf(messageId)).toMatchObject({ abort_due: false, deaths: 2 }), MODEL_MS);
+      await eventually(async () => expect(await rowOf(messageId)).toMatchObject({ abort_due: false, deaths: 2 }));
       gateway.model.release('r1');
       const next = await say('r3 next [[SAY Well.]]', 'r1');
       await expectOneReply(next.messageId, 'Well.');

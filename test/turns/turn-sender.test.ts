@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { cancelTurn } from '../../turns/cancel-turn.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import { startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { collect, startApi } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
@@ -21,7 +21,7 @@ const apis: ApiUnderTest[] = [];
 
 beforeAll(async () => {
   [turns, gateway] = await Promise.all([openTurns(), startGateway()]);
-}, GATEWAY_START_MS);
+});
 afterAll(async () => {
   await gateway.close();
   await turns.close();
@@ -41,7 +41,7 @@ async function newApi(): Promise<ApiUnderTest> {
 }
 
 const callsWith = (text: string) => gateway.model.calls.filter(({ lastUserText }) => lastUserText.includes(text));
-const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text), MODEL_MS);
+const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text));
 
 describe('a turn runs once and ends once', () => {
   test('the reply is stored with one event before its caller gets it; the model call carries the trace id', async () => {

@@ -5,7 +5,7 @@ import { sendTurn, turnKey } from '../../runtime/openclaw/conversation/agent-tur
 import { endTurnFirst } from '../../turns/end-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS, startGateway } from '../support/gateway-under-test.ts';
+import { startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
@@ -25,7 +25,7 @@ const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   [turns, gateway] = await Promise.all([openTurns(), startGateway()]);
-}, GATEWAY_START_MS);
+});
 afterAll(async () => {
   await gateway.close();
   await turns.close();
@@ -48,7 +48,7 @@ async function watch(options: { turnTimeoutMs?: number } = {}): Promise<void> {
 }
 
 const callsWith = (text: string) => gateway.model.calls.filter(({ lastUserText }) => lastUserText.includes(text));
-const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text), MODEL_MS);
+const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text));
 const abortDue = async (messageId: string) => {
   const [row] = await turns.rows<{ abort_due: boolean }>('select abort_due from messages where id = ?', [messageId]);
   return row?.abort_due;

@@ -5,8 +5,9 @@ import { RECONCILE_INSTANCE } from '../../domain/workflow-ids.ts';
 import { wakeWorkflow } from '../../worker/wake-workflow.ts';
 import { makeId } from '../factories.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = TEST_LIMIT_MS;
 const MANY = 20;
 
 let connection: Connection;
@@ -18,7 +19,7 @@ beforeAll(async () => {
   ({ namespace } = temporal);
   connection = await Connection.connect({ address: temporal.address });
   client = new Client({ connection, namespace });
-}, PATIENCE_MS);
+});
 afterAll(() => connection.close());
 
 async function wake(accountId: string): Promise<string> {

@@ -5,8 +5,8 @@ import { systemClock } from '../../lib/async/clock.ts';
 import { createLog } from '../../lib/log.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { stopLocally } from '../../worker/local-stop.ts';
-import { eventually } from '../support/eventually.ts';
-import { GATEWAY_MASTER_KEY, GATEWAY_START_MS } from '../support/gateway-program.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { GATEWAY_MASTER_KEY } from '../support/gateway-program.ts';
 import type { GatewayUnderTest } from '../support/gateway-program.ts';
 import { startScripted } from '../support/scripted-gateway/start-scripted.ts';
 import { createTestDatabase } from '../support/test-database.ts';
@@ -23,13 +23,13 @@ let gateway: GatewayUnderTest;
 beforeAll(async () => {
   [database, { gateway }] = await Promise.all([createTestDatabase(), startScripted()]);
   orm = await createOrm(database.url);
-}, GATEWAY_START_MS);
+});
 
 afterAll(async () => {
   await gateway.close();
   await orm.close();
   await database.drop();
-}, GATEWAY_START_MS);
+});
 
 test(
   'a running turn gets its time, takes no other in meanwhile, and goes on at the next start without a death',
@@ -62,5 +62,5 @@ test(
       .execute('select status, owner, boot_id as "bootId", attempt, deaths from messages where id = ?', [messageId]);
     expect(turn).toEqual({ status: 'pending', owner: 'shard', bootId: null, attempt: 1, deaths: 0 });
   },
-  GATEWAY_START_MS,
+  TEST_LIMIT_MS,
 );

@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
 import { eventually } from '../support/eventually.ts';
-import { GATEWAY_START_MS } from '../support/gateway-program.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
@@ -23,13 +22,13 @@ beforeAll(async () => {
   orm = await createOrm(database.url);
   worker = await createWorker({ databaseUrl: database.url, temporalAddress: address, temporalNamespace: namespace });
   ({ instanceId } = await newPaidInstance(orm, { runtimeId: RUNTIME_ID, status: 'provisioning', shard: 3 }));
-}, GATEWAY_START_MS);
+});
 
 afterAll(async () => {
   await worker.close();
   await orm.close();
   await database.drop();
-}, GATEWAY_START_MS);
+});
 
 const runningBootId = (): Promise<string> =>
   eventually(async () => {

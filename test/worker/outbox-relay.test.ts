@@ -10,7 +10,7 @@ import { wakeInstance } from '../../database/instances/wake-instance.ts';
 import { instanceWorkflowId, SWEEP_DRIFT_ID, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { openTemporalLink } from '../../worker/temporal-link.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { makeId, newInstance } from '../factories.ts';
@@ -24,9 +24,7 @@ const log = pino(
   { level: 'warn' },
   { write: (line: string) => void failed.push(String((JSON.parse(line) as { workflowId?: string }).workflowId)) },
 );
-const START_MS = 120_000;
-/** A Temporal that has just started knows its search attributes only after a while. */
-const SENT_MS = 60_000;
+const START_MS = TEST_LIMIT_MS;
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -38,7 +36,7 @@ beforeAll(async () => {
   orm = await createOrm(database.url);
   notifications = listenToNotifications(database.url, log);
   await temporal.start();
-}, START_MS);
+});
 
 afterAll(async () => {
   await temporal.close();
@@ -100,7 +98,7 @@ test(
       await wakeInstance(em, other.instanceId);
     });
     startRelay();
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
     await expectWoken(one.instanceId, { batches: 1 });
     await expectWoken(other.instanceId, { batches: 1 });
     await withClient(async (client) => {
@@ -141,7 +139,7 @@ test(
       await wake(instanceId);
       await wake(instanceId);
     }
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
     for (const { instanceId } of instances) await expectWoken(instanceId, { batches: 2 });
   },
   START_MS,
@@ -169,7 +167,7 @@ async function startSending(): Promise<void> {
   startRelay();
   const { instanceId } = await newInstance(orm);
   await wake(instanceId);
-  await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
 }
 
 test(
@@ -185,12 +183,12 @@ test(
     expect((await outboxLag(orm.em.fork())).rows).toBe(2);
 
     await temporal.start();
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
     // The relay may have taken the first row before the second one was there.
     await expectWoken(instanceId, { batches: 2 });
     await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
   },
-  2 * START_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -203,9 +201,9 @@ test(
     await temporal.start();
     const { instanceId } = await newInstance(orm, { id: makeId('inst') });
     await wake(instanceId);
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0), SENT_MS);
+    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
     await expectWoken(instanceId, { batches: 1 });
     await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
   },
-  2 * START_MS,
+  TEST_LIMIT_MS,
 );

@@ -15,12 +15,11 @@ import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { freePort } from '../../runtime/host/free-port.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
 import { asRole } from '../support/test-database.ts';
 
 const MAIN = join(import.meta.dirname, '../../worker/main.ts');
-const START_MS = 60_000;
 
 const readiness = z.object({
   status: z.string(),
@@ -86,7 +85,7 @@ export async function createWorker({ databaseUrl, temporalAddress, temporalNames
       await eventually(async () => {
         if (child?.exitCode !== null) throw new Error(`the worker ended: ${(await worker.log()).slice(-2_000)}`);
         if ((await get('/readyz')).status !== 200) throw new Error('not ready');
-      }, START_MS);
+      });
     },
     async gatewayPid(runtimeId) {
       const record = await readRecord(layoutOf(dataDir, runtimeId));
@@ -107,7 +106,7 @@ export async function createWorker({ databaseUrl, temporalAddress, temporalNames
     async close() {
       await worker.end('SIGKILL');
       for (const { runtimeId } of await driver.list())
-        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(PATIENCE_MS) });
       await rm(dataDir, { recursive: true, force: true });
       await standIn.remove();
     },

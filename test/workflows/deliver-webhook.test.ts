@@ -5,10 +5,10 @@ import { wakeWebhook } from '../../database/webhooks/wake-webhooks.ts';
 import { signHex } from '../../lib/crypto/signing-secret.ts';
 import { startDeliveries } from '../support/deliveries-under-test.ts';
 import type { DeliveriesUnderTest } from '../support/deliveries-under-test.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { answering, closing, endless, hanging } from '../support/webhook-receiver.ts';
 
-const LONG_MS = 90_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 describe('deliverWebhook', () => {
   let deliveries: DeliveriesUnderTest;
@@ -19,8 +19,8 @@ describe('deliverWebhook', () => {
   beforeAll(async () => {
     deliveries = await startDeliveries();
     ({ webhooks, receiver, endpoint } = deliveries);
-  }, LONG_MS);
-  afterAll(() => deliveries.close(), LONG_MS);
+  });
+  afterAll(() => deliveries.close());
 
   test(
     'an event reaches its endpoint once it is committed, signed in both ways',

@@ -2,6 +2,7 @@ import { afterEach, expect, test } from '@jest/globals';
 import { newTurn } from '../factories.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from './reconciler-under-test.ts';
+import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 let reconciler: ReconcilerUnderTest;
 afterEach(() => reconciler.close());
@@ -35,5 +36,5 @@ test.each([
       { code: 'gateway_crashed' },
     ]);
   },
-  120_000,
+  TEST_LIMIT_MS,
 );

@@ -8,12 +8,10 @@ import { webhookWorkflowId } from '../../domain/workflow-ids.ts';
 import { campaignRounds } from '../support/campaign.ts';
 import { startDeliveries } from '../support/deliveries-under-test.ts';
 import type { DeliveriesUnderTest } from '../support/deliveries-under-test.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { answering, hanging } from '../support/webhook-receiver.ts';
 
-const LONG_MS = 120_000;
-/** A new namespace is known to all of Temporal's parts only after a while. */
-const FIRST_MS = 60_000;
+const LONG_MS = TEST_LIMIT_MS;
 /** Of a dead endpoint: the full number with ROUNDS=20 or more. */
 const WAITING = campaignRounds() >= 20 ? 10_000 : 1_000;
 
@@ -25,8 +23,8 @@ let endpoint: DeliveriesUnderTest['endpoint'];
 beforeAll(async () => {
   deliveries = await startDeliveries();
   ({ webhooks, receiver, endpoint } = deliveries);
-}, LONG_MS);
-afterAll(() => deliveries.close(), LONG_MS);
+});
+afterAll(() => deliveries.close());
 
 /** As if the time had come for whatever waits. */
 async function letTimePass(webhookId: string): Promise<void> {
@@ -45,9 +43,8 @@ describe('a delivery', () => {
       const { accountId, webhookId } = await endpoint('/always-500');
       receiver.behave('/always-500', answering(500));
       await webhooks.record(accountId, { content: 'again' });
-      await eventually(
-        async () => expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ attempts: 1, tries: 1, isDue: false }]),
-        FIRST_MS,
+      await eventually(async () =>
+        expect(await webhooks.deliveriesOf(webhookId)).toMatchObject([{ attempts: 1, tries: 1, isDue: false }]),
       );
       await webhooks.sql('update webhook_deliveries set tries = 9 where webhook_id = ? returning id', [webhookId]);
       await letTimePass(webhookId);

@@ -56,8 +56,8 @@ export function productForEach(give: (product: ProductUnderTest, instance: Insta
   let instance: InstanceUnderTest;
   beforeAll(async () => {
     product = await startProduct();
-  }, REPAIR_MS);
-  afterAll(() => product.close(), REPAIR_MS);
+  });
+  afterAll(() => product.close());
   beforeEach(async () => {
     instance = await product.newInstance();
     give(product, instance);
@@ -65,7 +65,6 @@ export function productForEach(give: (product: ProductUnderTest, instance: Insta
   afterEach(() => product.reconciler.power(instance.instanceId, 'destroy'));
 }
 
-const START_MS = 60_000;
 export const REPAIR_MS = 120_000;
 
 export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): Promise<ProductUnderTest> {
@@ -126,7 +125,7 @@ export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): 
           if (!turn || turn.status === 'pending')
             throw new Error(`The turn has not ended; the instance: ${JSON.stringify(await view())}`);
           return turn;
-        }, REPAIR_MS),
+        }),
       async bootId() {
         const [row] = await sql<{ bootId: string | null }>('select boot_id as "bootId" from instances where id = ?');
         return row?.bootId ?? null;
@@ -140,7 +139,7 @@ export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): 
               where instance_id = ? and first_at > now() - interval '${seconds} seconds' returning sign`,
           );
           if (aged.length === 0) throw new Error('It was not noted to refuse');
-        }, START_MS);
+        });
       },
       async sessionKey(messageId) {
         const [row] = await orm.em
@@ -160,7 +159,7 @@ export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): 
       const started = underTest(instance);
       await eventually(async () => {
         if ((await started.view()).status !== 'running') throw new Error('It does not run');
-      }, START_MS);
+      });
       return started;
     },
     async close() {

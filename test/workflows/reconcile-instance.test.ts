@@ -11,11 +11,11 @@ describe('the life of an instance', () => {
 
   beforeAll(async () => {
     reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 16 });
-  }, GATEWAY_MS);
+  });
   beforeEach(async () => {
     instance = await reconciler.newInstance();
   });
-  afterAll(() => reconciler.close(), GATEWAY_MS);
+  afterAll(() => reconciler.close());
 
   const start = async () => {
     await reconciler.power(instance.instanceId, 'start');

@@ -29,7 +29,7 @@ import { quietTemporal } from './quiet-temporal.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
@@ -212,7 +212,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
       await running;
       connections.closeAll();
       for (const { runtimeId } of await driver.list())
-        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(PATIENCE_MS) });
       await connection.close();
       await Promise.all([orm.close(), own.close()]);
       await model.close();

@@ -67,7 +67,7 @@ describe('what another process would not mend is said, without a restart', () =>
     instance.control.misbehave({ kind: 'ignore-config' });
     await changeContent(product.reconciler, instance);
     await product.reconciler.wake(instance.instanceId);
-    await eventually(async () => expect(await instance.view()).toMatchObject({ reasonCode: 'config_refused' }), REPAIR_MS);
+    await eventually(async () => expect(await instance.view()).toMatchObject({ reasonCode: 'config_refused' }));
     expect(await instance.end(await instance.say('Hello'))).toMatchObject({ status: 'completed' });
     await expectKept(instance, before);
   });
@@ -87,7 +87,7 @@ describe('what another process would not mend is said, without a restart', () =>
     const before = await instance.bootId();
     const held = [];
     for (let index = 0; index < 8; index += 1) held.push(await instance.say('[[HOLD slots]] held', `c${index}`));
-    await eventually(() => expect(instance.control.journal().filter(({ what }) => what === 'began')).toHaveLength(8), REPAIR_MS);
+    await eventually(() => expect(instance.control.journal().filter(({ what }) => what === 'began')).toHaveLength(8));
     const waiting = await instance.say('Hello', 'waiting');
     await instance.ageRefusals(180, 20);
     await instance.ageRefusals(400, 20);

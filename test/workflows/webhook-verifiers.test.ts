@@ -9,11 +9,11 @@ import rawBody from 'raw-body';
 import { Webhook as StandardWebhook } from 'standardwebhooks';
 import { startDelivering } from '../support/delivering.ts';
 import type { Delivering } from '../support/delivering.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { startWebhooks } from '../support/webhooks-under-test.ts';
 import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
 
-const LONG_MS = 90_000;
+const LONG_MS = TEST_LIMIT_MS;
 
 /** As the reference has it. */
 function verifySignature(body: unknown, signature: string, secret: string): boolean {
@@ -80,13 +80,13 @@ describe.each(['Express', 'Koa'] as const)('a customer with %s', (framework) => 
     delivering = await startDelivering(webhooks.options);
     server = framework === 'Express' ? withExpress() : withKoa();
     await once(server, 'listening');
-  }, LONG_MS);
+  });
   afterAll(async () => {
     await delivering.stop();
     server.closeAllConnections();
     server.close();
     await webhooks.close();
-  }, LONG_MS);
+  });
 
   test(
     'verifies every delivery by the sample of the reference and by Standard Webhooks, whatever it holds',

@@ -4,12 +4,12 @@ import { pino } from 'pino';
 import { WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { bundleWorkflows, createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../../worker/worker-versions.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 
 const log = pino({ level: 'silent' });
-const LIMIT_MS = 180_000;
+const LIMIT_MS = TEST_LIMIT_MS;
 const PATIENCE_MS = 60_000;
 
 let reconciler: ReconcilerUnderTest;
@@ -19,13 +19,13 @@ beforeAll(async () => {
   workflowBundle = await bundleWorkflows(log);
   // Its gateways end with what no later start would mend, so that a step is short.
   reconciler = await startReconciler({ program: dyingGateway(78), withWorkers: false, workflowBundle });
-}, LIMIT_MS);
-afterAll(() => reconciler.close(), LIMIT_MS);
+});
+afterAll(() => reconciler.close());
 
 const running: { end(): Promise<void> }[] = [];
 afterEach(async () => {
   for (const worker of running.splice(0)) await worker.end();
-}, LIMIT_MS);
+});
 
 /** A worker process of this build, or of none. */
 async function startWorker(buildId?: string): Promise<{ end(): Promise<void> }> {
@@ -51,7 +51,7 @@ async function openRun(): Promise<Run & { instanceId: string }> {
   await reconciler.power(instanceId, 'start');
   await setStart(instanceId, "now() + interval '1 hour'");
   const run = await reconciler.wake(instanceId);
-  await eventually(async () => expect(await buildsOf(run)).not.toEqual([]), PATIENCE_MS);
+  await eventually(async () => expect(await buildsOf(run)).not.toEqual([]));
   return { ...run, instanceId };
 }
 
@@ -92,11 +92,11 @@ test(
     await makeCurrent(reconciler.client, 'b', PATIENCE_MS);
     expect(await currentBuild()).toBe('b');
     const newer = await openRun();
-    await eventually(async () => expect(await openRuns()).toEqual({ a: 1, b: 1 }), PATIENCE_MS);
+    await eventually(async () => expect(await openRuns()).toEqual({ a: 1, b: 1 }));
 
     await finish(older);
     expect(await buildsOf(older)).toEqual(['worker-a']);
-    await eventually(async () => expect(await openRuns()).toEqual({ a: 0, b: 1 }), PATIENCE_MS);
+    await eventually(async () => expect(await openRuns()).toEqual({ a: 0, b: 1 }));
     await one.end();
 
     await finish(newer);
@@ -118,7 +118,7 @@ test(
 
     await startWorker('d');
     await makeCurrent(reconciler.client, 'd', PATIENCE_MS);
-    await eventually(async () => expect(await handOver(reconciler.client, 'c')).toBe(1), PATIENCE_MS);
+    await eventually(async () => expect(await handOver(reconciler.client, 'c')).toBe(1));
     await finish(left);
     expect(await buildsOf(left)).toEqual(['worker-c', 'worker-d']);
   },
@@ -140,13 +140,13 @@ test(
       for (let signal = 0; signal < 20; signal += 1) await handle.signal(WAKE_SIGNAL).catch(() => undefined);
       expect(await isOver()).toBe(true);
     };
-    await eventually(wakeOften, LIMIT_MS);
+    await eventually(wakeOften);
     expect(await status()).toBe('CONTINUED_AS_NEW');
     const { runId } = await reconciler.client.workflow.getHandle(run.workflowId).describe();
     expect(runId).not.toBe(run.runId);
     await finish({ ...run, runId });
   },
-  2 * LIMIT_MS,
+  TEST_LIMIT_MS,
 );
 
 test(

@@ -28,7 +28,7 @@ test('the document of all operations is a valid OpenAPI document', async () => {
   await rm(folder, { recursive: true });
   if (failed) throw new Error(output);
   expect(output).toContain('Your API description is valid');
-}, 120_000);
+});
 
 const ROOT = join(import.meta.dirname, '../../..');
 const document = JSON.parse(JSON.stringify(createOpenapi(operations, BASE_PATH)));

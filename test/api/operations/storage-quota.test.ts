@@ -23,7 +23,7 @@ beforeAll(async () => {
   of = { instanceId, agentId: await newAgent(account, instanceId) };
   path = `/instances/${instanceId}`;
   await makeRunning(api, instanceId);
-}, 60_000);
+});
 afterAll(() => api.close());
 
 const said = async () => account.ok('GET', '/auth/me');

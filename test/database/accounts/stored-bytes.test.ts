@@ -13,7 +13,7 @@ const SECRETS = 300;
 let database: TestOrm;
 beforeAll(async () => {
   database = await openTestOrm();
-}, 60_000);
+});
 afterAll(() => database.close());
 
 const em = () => database.orm.em.fork();
@@ -133,4 +133,4 @@ test('whoever asks while changes are added up counts each of them once, also whe
   await addUp();
   expect(await stored(accountId)).toBe((SECRETS + 1) * ROW);
   expect(await em().execute('select id from stored_bytes_changes where account_id = ?', [accountId])).toEqual([]);
-}, 60_000);
+});

@@ -73,7 +73,7 @@ test('sweeps whose process and whose database are killed in the middle leave eve
     await rm(await realpath(join(dataDir, 'cluster')), { recursive: true, force: true });
     await rm(directory, { recursive: true, force: true });
   }
-}, 600_000);
+});
 
 /** The last full hour is 20 minutes ago, and the instances started one millisecond after the other. */
 function deviation(instances: number): bigint {

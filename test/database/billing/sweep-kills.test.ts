@@ -55,4 +55,4 @@ test('a sweep that is killed at any moment, with its process or its connection, 
   expect(await problems()).toEqual([]);
   const { lines } = await verifyBilling(orm.em.fork());
   expect(lines).toBe(40 + 40 * campaignRounds() * 20);
-}, 300_000);
+});

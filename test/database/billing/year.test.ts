@@ -8,6 +8,7 @@ import { openTestOrm } from '../../support/test-database.ts';
 import type { TestOrm } from '../../support/test-database.ts';
 import { accountCost, naiveShortage, runCost } from './naive-bill.ts';
 import { simulateYear, YEAR } from './year.ts';
+import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
 const STARTS_AT = Date.parse('2027-01-01T00:00:00Z');
 const END = STARTS_AT + 2 * YEAR;
@@ -63,7 +64,7 @@ describe(`a year of ${INSTANCES} instances`, () => {
       const found = { lines, intervals };
       await reportCampaign({ name: 'a year of bills', seed: dice.seed, counts: found, outcome, file: import.meta.filename });
     },
-    300_000,
+    TEST_LIMIT_MS,
   );
 });
 

@@ -14,7 +14,7 @@ let accountId: string;
 
 beforeAll(async () => {
   database = await openTestOrm();
-}, 60_000);
+});
 afterAll(() => database.close());
 beforeEach(async () => {
   ({ instanceId, accountId } = await newPaidInstance(database.orm, { bootId: 'boot_1', ranForSeconds: 3_600 }));

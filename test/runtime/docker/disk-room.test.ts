@@ -7,14 +7,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StorageError } from '../../../runtime/host/storage-error.ts';
 import { docker as runDocker, hasOwnEngine, openDocker } from '../../support/docker-under-test.ts';
 import type { DockerUnderTest } from '../../support/docker-under-test.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../../support/eventually.ts';
 
 const run = promisify(execFile);
 const DISK_MB = 256;
 /** What disk.sh leaves to others on the machine's own disk. */
 const LEFT_FREE_MB = 1024;
 const AT_ONCE = 8;
-const START_MS = 180_000;
+const START_MS = TEST_LIMIT_MS;
 const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
 
 (hasOwnEngine ? describe : describe.skip)('where there is room for one more disk', () => {
@@ -33,7 +33,7 @@ const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
       await docker.openDriver().destroy(runtimeId, { epoch: 2, signal: AbortSignal.timeout(START_MS) });
     await run('umount', [runtimes]);
     await docker.close();
-  }, START_MS);
+  });
 
   test(
     'a disk is made only when no other one of this machine is being made',

@@ -24,8 +24,8 @@ const file = new Map([['NOTE.md', Buffer.from('kept')]]);
     instances = await openStandIns({ ...settings, INSTANCE_FIRST_UID: FIRST_UID });
     await instances.driver.putFiles(one, 'workspaces/alpha', file, instances.call());
     await Promise.all([instances.start(one), instances.start(other)]);
-  }, 2 * WAIT_MS);
-  afterAll(() => instances.close(), WAIT_MS);
+  });
+  afterAll(() => instances.close());
 
   /** Where the engine's machine has what it stores. */
   async function storageOf(runtimeId: string): Promise<string> {

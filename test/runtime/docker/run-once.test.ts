@@ -9,8 +9,9 @@ import { Engine } from '../../../runtime/docker/engine.ts';
 import { imageName } from '../../../runtime/docker/image.ts';
 import { runOnce } from '../../../runtime/docker/run-once.ts';
 import { docker, ENGINE_SOCKET } from '../../support/docker-under-test.ts';
+import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
-const DEADLINE_MS = 180_000;
+const DEADLINE_MS = TEST_LIMIT_MS;
 const NAME = 'thermidora-run-once-under-test';
 
 let directory: string;

@@ -39,7 +39,7 @@ export async function openStandIns(settings: Parameters<typeof openDocker>[0]): 
     work,
     async start(runtimeId) {
       await driver.ensureRunning(specOf(driver, runtimeId), call());
-      await eventually(() => work(runtimeId), WAIT_MS);
+      await eventually(() => work(runtimeId));
     },
   };
 }

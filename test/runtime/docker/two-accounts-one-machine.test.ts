@@ -39,16 +39,16 @@ time.sleep(3600)`,
     const limits = { INSTANCE_PIDS: PIDS, INSTANCE_DISK_MB: 256, INSTANCE_CONNECTIONS: CONNECTIONS };
     instances = await openStandIns({ ...limits, INSTANCE_MEMORY_MB: 1024 });
     await instances.start(modest);
-  }, 2 * WAIT_MS);
+  });
 
   afterEach(async () => {
     await instances.driver.stop(greedy, { graceMs: 0 }, instances.call());
-  }, WAIT_MS);
+  });
 
   afterAll(async () => {
     await instances.close();
     await closeOutside();
-  }, WAIT_MS);
+  });
 
   const works = (): Promise<number> => instances.work(modest, `${OUTSIDE.public}:${OUTSIDE_PORT}`);
 
@@ -61,7 +61,7 @@ time.sleep(3600)`,
       const said = (await instances.runInside(greedy, `cat ${OUTCOME}`)).trim();
       expect(said).not.toBe('');
       return said;
-    }, WAIT_MS);
+    });
   }
 
   test(
@@ -87,7 +87,7 @@ time.sleep(3600)`,
         const lines = (await docker('top', instances.names.of(greedy), '-eo', 'pid')).trim().split('\n');
         expect(lines.length - 1).toBeGreaterThan(PIDS / 2);
         expect(lines.length - 1).toBeLessThanOrEqual(PIDS);
-      }, WAIT_MS);
+      });
       await works();
     },
     WAIT_MS,

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { imageName } from '../../../runtime/docker/image.ts';
 import { docker } from '../../support/docker-under-test.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../../support/eventually.ts';
 
-const DEADLINE_MS = 180_000;
+const DEADLINE_MS = TEST_LIMIT_MS;
 const NAME = 'THERMIDORA-0a1b2c';
 const SCRIPT = '/opt/thermidora/runtime/image/walls.sh';
 const ENV = {
@@ -28,9 +28,9 @@ beforeAll(async () => {
   const options = ['--detach', '--init', '--user', '0:0', ...capabilities, ...env, '--entrypoint', 'bash'];
   container = (await docker('run', ...options, await imageName(), '-c', keep)).trim();
   await standing();
-}, DEADLINE_MS);
+});
 
-afterAll(() => docker('rm', '--force', container), DEADLINE_MS);
+afterAll(() => docker('rm', '--force', container));
 
 const inside = (script: string) => docker('exec', container, 'bash', '-c', script);
 const standing = () => eventually(() => inside(`${SCRIPT} check`));

@@ -6,7 +6,7 @@ import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { MAX_USER_FILE_CHARS } from '../../../runtime/openclaw/content/persona-limits.ts';
 import { maxPersonaChars } from '../../../runtime/openclaw/content/persona-settings.ts';
-import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
+import { startGateway } from '../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
 import { send, turnOf, WAIT_MS } from './turns-under-test.ts';
 
@@ -26,8 +26,8 @@ let client: GatewayClient;
 beforeAll(async () => {
   gateway = await startGateway();
   client = await gateway.connect();
-}, GATEWAY_START_MS);
-afterAll(() => gateway?.close(), GATEWAY_START_MS);
+});
+afterAll(() => gateway?.close());
 
 /** A text of so many characters with this mark at its beginning, in its middle and at its end. */
 function marked(mark: string, length: number): string {
@@ -83,7 +83,7 @@ test('a message and the message of a job', async () => {
     enabled: true,
   });
   await runCron(client, added.id);
-  const { messages } = await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes('<job end>'), WAIT_MS);
+  const { messages } = await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes('<job end>'));
   for (const mark of marksOf('job')) expect(JSON.stringify(messages)).toContain(mark);
 });
 

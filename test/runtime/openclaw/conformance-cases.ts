@@ -87,7 +87,7 @@ async function settled(client: GatewayClient, turn: TurnRequest): Promise<void> 
   await eventually(async () => {
     const { status } = await readHistory(client, { sessionKey: turn.sessionKey, keys: [] });
     if (status === null || status === 'running') throw new Error('It still runs');
-  }, WAIT_MS);
+  });
 }
 
 async function observeTurn(client: GatewayClient, turn: TurnRequest): Promise<unknown> {
@@ -142,12 +142,12 @@ async function observeRun(client: GatewayClient, jobId: string): Promise<unknown
   const run = await eventually(() => {
     if (!runs[0]) throw new Error('The run has not ended');
     return runs[0];
-  }, WAIT_MS);
+  });
   const listed = await eventually(async () => {
     const found = (await listCronRuns(client)).find((one) => one.runAtMs === run.runAtMs);
     if (!found) throw new Error('The run is not listed');
     return found;
-  }, WAIT_MS);
+  });
   stop();
   return { begun, heard: runOf(run), listed: runOf({ ...listed, jobName: run.jobName, agentId: run.agentId }), finals };
 }

@@ -38,13 +38,13 @@ export const observeKill: Observe = async (subject) => {
     const history = await readHistory(client, { sessionKey: left.sessionKey, keys: [left.key] });
     if (rerunsOf(history, left.key).length === 0 || !history.inFlightRun) throw new Error('It is not repeated yet');
     return decisionOf(decideRecovery(history, left.key));
-  }, WAIT_MS);
+  });
   subject.release('left');
   const repeated = await eventually(async () => {
     const decision = await decisionOn(left);
     if (!JSON.stringify(decision).includes('finished')) throw new Error('It has not ended');
     return rerunsOf(await readHistory(client, { sessionKey: left.sessionKey, keys: [left.key] }), left.key).length;
-  }, WAIT_MS);
+  });
   return {
     ...{ isOther: before !== client.bootId, decisions, isToRerun, end, repeated },
     rerun: JSON.parse(JSON.stringify(rerun, (name, value: unknown) => (name === 'textSoFar' ? undefined : value))),
@@ -67,7 +67,7 @@ export const observeDrain: Observe = async ({ gateway, client, release }) => {
     const seen = await probeReadiness(endpoint, WAIT_MS);
     if (seen?.failing === null) throw new Error('It is still ready');
     return seen;
-  }, WAIT_MS);
+  });
   const late = await sendTurn(client, turnOf('conv_late', 'msg_late', 'Hello'));
   const history = await refusalOf(readHistory(client, { sessionKey: running.sessionKey, keys: [] }));
   const connecting = gateway.connect().catch((error: unknown) => error);
@@ -77,7 +77,7 @@ export const observeDrain: Observe = async ({ gateway, client, release }) => {
   await client.closed;
   await eventually(async () => {
     if ((await gateway.driver.inspect(gateway.runtimeId)).status !== 'exited') throw new Error('It still runs');
-  }, WAIT_MS);
+  });
   return {
     ...{ ready, history, isRefused: connected instanceof GatewayConnectError && connected.retryable },
     late: late.kind === 'refused' && [late.why, late.retryAfterMs],

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
+import { startGateway } from '../../support/gateway-under-test.ts';
 import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { CASES } from './conformance-cases.ts';
 import type { Observe, Subject } from './conformance-cases.ts';
 import { observeDrain, observeKill } from './conformance-ends.ts';
-import { WAIT_MS } from './turns-under-test.ts';
+import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
 // What our tests say of a scripted gateway holds for a real one as far as the two show the same to our code.
 
@@ -19,10 +19,10 @@ beforeAll(async () => {
     client: await program.gateway.connect(),
     release: (name) => program.control.release(name),
   };
-}, GATEWAY_START_MS);
+});
 afterAll(async () => {
   await Promise.all([real.gateway.close(), scripted.gateway.close()]);
-}, GATEWAY_START_MS);
+});
 
 async function expectSame(observe: Observe): Promise<void> {
   const [ofScripted, ofReal] = [await observe(scripted), await observe(real)];
@@ -34,17 +34,17 @@ test.each(CASES)(
   async (_, observe) => {
     await expectSame(observe);
   },
-  2 * WAIT_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
   'killed: what ran is taken up under its key or goes on by itself, and what waited has spent its key',
   () => expectSame(observeKill),
-  2 * GATEWAY_START_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
   'told to end: what runs ends, what waits and what comes is refused, and the process ends well',
   () => expectSame(observeDrain),
-  2 * GATEWAY_START_MS,
+  TEST_LIMIT_MS,
 );

@@ -2,12 +2,13 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
 import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
-import { GATEWAY_START_MS, startGateway } from '../../support/gateway-under-test.ts';
+import { startGateway } from '../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
 import { send, turnOf, WAIT_MS } from './turns-under-test.ts';
+import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
 /** Every command of a release in one conversation, a turn each. */
-jest.setTimeout(4 * GATEWAY_START_MS);
+jest.setTimeout(2 * TEST_LIMIT_MS);
 
 const SKILL = '---\nname: tides\ndescription: Tells the tides.\n---\nThe tide is high.\n';
 /** What a release obeys, or obeyed once, without listing it as a command. */
@@ -25,8 +26,8 @@ beforeAll(async () => {
   client = await gateway.connect();
   const skill = new Map([['tides/SKILL.md', { content: Buffer.from(SKILL), executable: false }]]);
   await gateway.driver.replaceSkills(gateway.runtimeId, skill, { epoch: 1, signal: AbortSignal.timeout(WAIT_MS) });
-}, GATEWAY_START_MS);
-afterAll(() => gateway?.close(), GATEWAY_START_MS);
+});
+afterAll(() => gateway?.close());
 
 /** All that the installed release takes for a command in a chat, as one would type it. */
 async function commands(): Promise<string[]> {
@@ -54,5 +55,5 @@ test.each(['/new', '/reset and look around'])('the message %j of a scheduled job
   const id = `cron_${message.length}`;
   const job = await addCron(client, { cronId: id, agentId: 'alpha', name: id, schedule, message, enabled: true });
   await runCron(client, job.id);
-  await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(`${id}] ${message}`), WAIT_MS);
+  await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(`${id}] ${message}`));
 });

@@ -50,13 +50,13 @@ export function listen(client: GatewayClient) {
           .find((result) => result !== null);
         if (!end) throw new Error(`The run ${runId} has not ended`);
         return end;
-      }, WAIT_MS),
+      }),
     seen: (runId: string, is: (event: GatewayEvent) => boolean): Promise<GatewayEvent> =>
       eventually(() => {
         const found = of(runId).find(is);
         if (!found) throw new Error(`The run ${runId} has not come so far: ${JSON.stringify(of(runId))}`);
         return found;
-      }, WAIT_MS),
+      }),
   };
 }
 

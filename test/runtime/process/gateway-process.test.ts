@@ -13,7 +13,7 @@ import { raiseEpoch } from '../../../runtime/host/epoch-fence.ts';
 import { readRecord } from '../../../runtime/process/gateway-record.ts';
 import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 
 // What is under test is how processes are started, known and ended; a small program stands for the gateway, whose
 // own behaviour test/runtime/process-driver.test.ts covers.
@@ -205,7 +205,7 @@ async function startStubborn(): Promise<void> {
 }
 
 function at(epoch: number): MutationCall {
-  return { epoch, signal: AbortSignal.timeout(30_000) };
+  return { epoch, signal: AbortSignal.timeout(PATIENCE_MS) };
 }
 
 function layout() {

@@ -29,8 +29,6 @@ export interface TenantPlace {
   stateDir: string;
 }
 
-const START_MS = 120_000;
-
 const providers = z.record(
   z.string(),
   z.looseObject({ baseUrl: z.string(), apiKey: z.string(), models: z.array(z.looseObject({ id: z.string() })) }),
@@ -75,7 +73,7 @@ async function untilRunning(account: ApiClient, instanceId: string): Promise<voi
   await eventually(async () => {
     const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=30`);
     if (status !== 'running') throw new Error(`the instance is ${status}`);
-  }, START_MS);
+  });
 }
 
 /** What came of one call of somebody who goes on working. */

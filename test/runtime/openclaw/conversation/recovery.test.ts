@@ -7,15 +7,15 @@ import type { GatewayClient } from '../../../../runtime/openclaw/wire/gateway-cl
 import { readHistory } from '../../../../runtime/openclaw/conversation/gateway-history.ts';
 import { decideRecovery, rerunsOf, willRerun } from '../../../../runtime/openclaw/conversation/recovery.ts';
 import { killPid } from '../../../../runtime/host/process-identity.ts';
-import { eventually } from '../../../support/eventually.ts';
-import { GATEWAY_START_MS, startGateway } from '../../../support/gateway-under-test.ts';
+import { eventually, TEST_LIMIT_MS } from '../../../support/eventually.ts';
+import { startGateway } from '../../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../../support/gateway-under-test.ts';
-import { WAIT_MS, send, takeUp, turnOf } from '../turns-under-test.ts';
+import { send, takeUp, turnOf } from '../turns-under-test.ts';
 import type { TakenUp } from '../turns-under-test.ts';
 
 // The tests share one gateway that dies four times, each time with turns at different points. What a turn costs in
 // model calls is counted at the end, so that a late repetition by the gateway would be seen.
-const RESTART_MS = GATEWAY_START_MS + 2 * WAIT_MS;
+const RESTART_MS = TEST_LIMIT_MS;
 
 let gateway: GatewayUnderTest;
 let client: GatewayClient;
@@ -26,8 +26,8 @@ beforeAll(async () => {
   await (
     await send(client, turnOf('conv_warm', 'msg_warm', '[[SAY warm]]'))
   ).result;
-}, GATEWAY_START_MS);
-afterAll(() => gateway.close(), GATEWAY_START_MS);
+});
+afterAll(() => gateway.close());
 
 const done = turnOf('conv_done', 'msg_done', '[[SAY the first answer]] #done');
 const open = turnOf('conv_open', 'msg_open', '[[WORDS 4]] [[HOLD open 2]] #open');
@@ -49,7 +49,7 @@ function callsOf({ message }: TurnRequest) {
 async function sendUntilModelCall(turn: TurnRequest): Promise<void> {
   const before = callsOf(turn).length;
   expect((await send(client, turn)).first).toEqual({ kind: 'accepted' });
-  await eventually(() => expect(callsOf(turn)).toHaveLength(before + 1), WAIT_MS);
+  await eventually(() => expect(callsOf(turn)).toHaveLength(before + 1));
 }
 
 /** The gateway is dead or dies now; another process takes its place. */
@@ -96,7 +96,7 @@ test(
       expect(await readFile(join(gateway.driver.paths(gateway.runtimeId).workspaceOf('alpha'), 'tool.log'), 'utf8')).toBe(
         'ran\n',
       );
-    await eventually(toolRuns, WAIT_MS);
+    await eventually(toolRuns);
     const pid = await gateway.pid();
     const lost = sendTurn(client, sent);
     killPid(pid, 'SIGKILL');
@@ -167,7 +167,7 @@ test(
       const reruns = rerunsOf(await historyOf(repeated), repeated.key);
       expect(reruns).toHaveLength(1);
       return reruns;
-    }, WAIT_MS);
+    });
     const taking = takeUp(client, repeated);
     gateway.model.release('repeated');
     expect(runKey).not.toBe(repeated.key);
@@ -191,7 +191,7 @@ test(
       const seen = await decisionOn(unwanted);
       expect(seen).toMatchObject({ kind: 'running' });
       return seen;
-    }, WAIT_MS);
+    });
     const key = decision.kind === 'running' ? decision.runKey : '';
     expect(rerunsOf(await historyOf(unwanted), unwanted.key)).toEqual([key]);
     expect(await abortTurn(client, { ...unwanted, key })).toBe(true);

@@ -6,8 +6,8 @@ import { GatewayConnectError, connectGateway } from '../../../../runtime/opencla
 import type { GatewayClient } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import { readHistory } from '../../../../runtime/openclaw/conversation/gateway-history.ts';
 import { decideRecovery } from '../../../../runtime/openclaw/conversation/recovery.ts';
-import { eventually } from '../../../support/eventually.ts';
-import { GATEWAY_START_MS, startGateway } from '../../../support/gateway-under-test.ts';
+import { eventually, TEST_LIMIT_MS } from '../../../support/eventually.ts';
+import { startGateway } from '../../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../../support/gateway-under-test.ts';
 import { WAIT_MS, listen, send, turnOf } from '../turns-under-test.ts';
 
@@ -20,11 +20,11 @@ beforeAll(async () => {
   await (
     await send(client, turnOf('conv_warm', 'msg_warm', '[[SAY warm]]'))
   ).result;
-}, GATEWAY_START_MS);
-afterAll(() => gateway.close(), GATEWAY_START_MS);
+});
+afterAll(() => gateway.close());
 
 const callsOf = (mark: string) => gateway.model.calls.filter(({ lastUserText }) => lastUserText.includes(mark));
-const callOf = (mark: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(mark), WAIT_MS);
+const callOf = (mark: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(mark));
 const completed = (text: string) => ({ kind: 'done', outcome: { kind: 'completed', text, finishReason: 'stop' } });
 
 test(
@@ -115,7 +115,7 @@ test(
     expect(results).toEqual(numbers.map((number) => completed(`answer ${number}`)));
     expect(callsOf('many')).toHaveLength(33);
   },
-  2 * WAIT_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -133,7 +133,7 @@ test(
     expect(await heard.endOf(running.key)).toEqual({ kind: 'done', outcome: { kind: 'cancelled', text: 'w1 w2' } });
     expect(await first.result).toMatchObject({ outcome: { kind: 'cancelled' } });
     expect(await abortTurn(client, { ...running, key: 'msg_unknown' })).toBe(false);
-    await gateway.model.waitForCall(({ lastUserText, aborted }) => lastUserText.includes('abort') && aborted, WAIT_MS);
+    await gateway.model.waitForCall(({ lastUserText, aborted }) => lastUserText.includes('abort') && aborted);
 
     const keys = [running.key, waiting.key];
     const history = await readHistory(client, { sessionKey: running.sessionKey, keys });

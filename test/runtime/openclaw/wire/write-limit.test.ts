@@ -1,4 +1,4 @@
-import { afterEach, expect, jest, test } from '@jest/globals';
+import { afterEach, expect, test } from '@jest/globals';
 import { connectGateway } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import { secretNames, syncSecrets } from '../../../../runtime/openclaw/content/secret-store.ts';
@@ -9,11 +9,9 @@ import {
   withinWriteLimit,
 } from '../../../../runtime/openclaw/wire/write-limit.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { GATEWAY_START_MS, startGateway } from '../../../support/gateway-under-test.ts';
+import { startGateway } from '../../../support/gateway-under-test.ts';
 import { letIn, startScriptedGateway } from '../scripted-gateway.ts';
 import type { ScriptedGateway } from '../scripted-gateway.ts';
-
-jest.setTimeout(GATEWAY_START_MS);
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
