@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createOrm } from '../../database/orm.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { campaignRounds } from '../support/campaign.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
+import { say, untilStatus } from '../support/patient-client.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { installDeadlockingOpenClaw } from '../support/stand-in-openclaw.ts';
@@ -10,8 +11,6 @@ import type { StandIn } from '../support/stand-in-openclaw.ts';
 
 type Orm = Awaited<ReturnType<typeof createOrm>>;
 
-/** For the start of a gateway on a busy machine. */
-const LONG_MS = 180_000;
 const AGENTS = 3;
 /** The forced order locks a gateway out in about every third turn; in so many it surely does. */
 const TURNS = 15;
@@ -24,12 +23,12 @@ beforeAll(async () => {
   openClaw = await installDeadlockingOpenClaw('enforce');
   stack = await startStack({ openClaw });
   orm = await createOrm(stack.databaseUrl);
-}, LONG_MS);
+});
 afterAll(async () => {
   await orm?.close();
   await stack?.close();
   await openClaw?.remove();
-}, LONG_MS);
+});
 
 interface Interval {
   startedAt: string;
@@ -53,23 +52,17 @@ async function reasonsUntil(account: ApiClient, instanceId: string, isOver: () =
     const { statusReason, transition } = await account.ok('GET', `/instances/${instanceId}`);
     if (statusReason) seen.add(`${statusReason.code} ${transition?.kind}`);
     expect(isOver()).toBe(true);
-  }, LONG_MS);
+  });
   return seen;
 }
 
 async function lockOutOnce(round: number): Promise<void> {
   const account = await stack.newAccount();
-  const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: `round ${round}` });
-  await eventually(
-    async () => expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running' }),
-    LONG_MS,
-  );
-  const say = async (agentId: string, text: string) => {
+  const { instanceId } = await account.ok('POST', '/instances', { name: `round ${round}` });
+  await untilStatus(account, instanceId, 'running');
+  const sayTo = async (agentId: string, text: string) => {
     const begun = performance.now();
-    const answer = await account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, {
-      message: text,
-      timeoutMs: LONG_MS,
-    });
+    const answer = await say(account, `/instances/${instanceId}/agents/${agentId}/messages`, { message: text });
     expect(answer.content).toBe(`You said: ${text}`);
     return performance.now() - begun;
   };
@@ -82,13 +75,13 @@ async function lockOutOnce(round: number): Promise<void> {
   for (let turn = 0; turn < TURNS; turn += 1) {
     let isOver = false;
     const reasons = reasonsUntil(account, instanceId, () => isOver);
-    const answered = say(agents[turn % AGENTS]!, `hello ${round}-${turn}.`).finally(() => {
+    const answered = sayTo(agents[turn % AGENTS]!, `hello ${round}-${turn}.`).finally(() => {
       isOver = true;
     });
     const [tookMs, seen] = await Promise.all([answered, reasons]);
     if ((await intervalsOf(instanceId)).length === 1) continue;
     expect(seen).toContain('gateway_broken recovering');
-    for (const agentId of agents) await say(agentId, `still there ${round}.`);
+    for (const agentId of agents) await sayTo(agentId, `still there ${round}.`);
     const [first, second] = await intervalsOf(instanceId);
     const gapMs = Date.parse(second!.startedAt) - Date.parse(first!.endedAt!);
     for (let said = 0; said <= turn; said += 1) expect(callsWith(`hello ${round}-${said}.`)).toHaveLength(1);
@@ -107,5 +100,5 @@ test(
   async () => {
     for (let round = 1; round <= campaignRounds(); round += 1) await lockOutOnce(round);
   },
-  campaignRounds() * TURNS * LONG_MS,
+  campaignRounds() * TURNS * PATIENCE_MS,
 );

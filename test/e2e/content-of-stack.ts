@@ -9,9 +9,10 @@ import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { readSkills } from '../../runtime/openclaw/content/skill-liveness.ts';
 import { gatewayToken } from '../../runtime/openclaw/install/tokens.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
+import { untilStatus } from '../support/patient-client.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
-
-const CONNECT_MS = 20_000;
 
 export interface BothSides {
   /** What the database says, and what is inside the instance. */
@@ -42,11 +43,21 @@ export async function settled(orm: MikroORM, instanceId: string): Promise<Runnin
   return row?.isSettled ? row : null;
 }
 
+/** Waits until that is so, and starts the instance again when it has given up. */
+export async function untilSettled(orm: MikroORM, account: ApiClient, instanceId: string): Promise<RunningRow> {
+  return eventually(async () => {
+    const row = await settled(orm, instanceId);
+    if (row) return row;
+    await untilStatus(account, instanceId, 'running');
+    throw new Error('It runs, and what it holds is not settled');
+  });
+}
+
 export async function connectTo({ driver, masterKey }: StackUnderTest, runtimeId: string): Promise<GatewayClient> {
   const endpoint = await driver.endpoint(runtimeId);
   if (!endpoint) throw new Error('no gateway runs');
-  const signal = AbortSignal.timeout(CONNECT_MS);
-  return connectGateway({ wsUrl: endpoint.wsUrl, token: gatewayToken(masterKey, runtimeId), signal, timeoutMs: CONNECT_MS });
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  return connectGateway({ wsUrl: endpoint.wsUrl, token: gatewayToken(masterKey, runtimeId), signal, timeoutMs: PATIENCE_MS });
 }
 
 /**
@@ -81,7 +92,7 @@ export async function bothSides(
     const { entries } = (await client.request('secrets.store.list', {})) as { entries: { name: string; value: string }[] };
     const shown = agent ? await readSkills(client, agent.gatewayAgentId) : { bundled, custom };
     const found = {
-      holds: await holds(client, content, AbortSignal.timeout(CONNECT_MS)),
+      holds: await holds(client, content, AbortSignal.timeout(PATIENCE_MS)),
       shown: [...shown.bundled, ...shown.custom].toSorted(),
       secrets: Object.fromEntries(entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, value }) => [name, value])),
       skills: (await tree(join(paths.stateDir, 'skills')))

@@ -13,28 +13,30 @@ import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient, Json } from '../support/api-client.ts';
 import { campaignRounds, createDice, describeCounts, reportCampaign } from '../support/campaign.ts';
 import type { Dice } from '../support/campaign.ts';
-import { eventually } from '../support/eventually.ts';
+import { installForCampaign } from '../support/campaign-openclaw.ts';
+import { eventually, PATIENCE_MS, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
-import { FIRST_START_MS, npmStart, pidsOf, postgresPid, untilItRuns } from '../support/npm-start.ts';
+import { npmStart, pidsOf, postgresPid, untilItRuns } from '../support/npm-start.ts';
 import type { Start } from '../support/npm-start.ts';
+import { newAgent } from '../support/patient-client.ts';
 import { registerAccount } from '../support/register-account.ts';
 import { answering, startWebhookReceiver } from '../support/webhook-receiver.ts';
 import type { WebhookReceiver } from '../support/webhook-receiver.ts';
+import type { StandIn } from '../support/stand-in-openclaw.ts';
 import { EventStream, LONG, runsOfGateway } from './event-stream.ts';
 
 const ROUNDS = campaignRounds();
 /** Within which what is to be killed in a round is killed. */
 const ROUND_MS = 6_000;
 const KILLS_PER_ROUND = 2;
-/** At the most, with everything on its way back. */
-const PATIENCE_MS = 120_000;
 const VICTIMS = ['gateway', 'worker', 'api', 'postgres', 'temporal', 'relay'] as const;
 const CONVERSATIONS = ['one', 'two', 'three'];
 const OPERATOR_TOKEN = 'operator-token-of-the-event-kills';
 
 type Victim = (typeof VICTIMS)[number];
 
+let openClaw: StandIn | undefined;
 let dataDir: string;
 let start: Start;
 let model: FakeModel;
@@ -51,17 +53,24 @@ afterAll(async () => {
   }
   // A worker that was killed a moment ago may not have stopped its gateway.
   for (const { runtimeId } of (await driver?.list()) ?? [])
-    await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(30_000) });
+    await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(PATIENCE_MS) });
   await receiver?.close();
   await model?.close();
-}, PATIENCE_MS);
+  await openClaw?.remove();
+});
 // After that: what runs is ended before its folder goes.
 const dir = temporaryDir();
 
 beforeAll(async () => {
   dataDir = dir.path('killed');
   [model, receiver] = await Promise.all([startFakeModel(), startWebhookReceiver()]);
-  start = await npmStart(dataDir, { MODEL_UPSTREAM_URL: model.url, OPERATOR_TOKEN, RATE_LIMIT_PER_MINUTE: '1000000' });
+  openClaw = await installForCampaign();
+  start = await npmStart(dataDir, {
+    MODEL_UPSTREAM_URL: model.url,
+    OPERATOR_TOKEN,
+    RATE_LIMIT_PER_MINUTE: '1000000',
+    ...(openClaw && { XDG_CACHE_HOME: openClaw.cacheHome }),
+  });
   await untilItRuns(start);
   const cacheDir = cacheDirOf(process.env);
   const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: start.port + 1 } as const;
@@ -69,11 +78,11 @@ beforeAll(async () => {
   driver = createDriver(config, { openclaw, cacheDir, node: process.execPath });
   const url = `http://127.0.0.1:${start.port}`;
   account = await registerAccount(url, createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` }));
-  const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'kills' });
-  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, { name: 'a', slug: 'agent', displayName: 'A' });
+  const { instanceId } = await account.ok('POST', '/instances', { name: 'kills' });
+  const { agentId } = await newAgent(account, instanceId);
   stream = new EventStream(account, { instanceId, agentId });
   await subscribe();
-}, FIRST_START_MS);
+});
 
 async function subscribe(): Promise<void> {
   let requests = 0;
@@ -135,7 +144,7 @@ async function allEvents(): Promise<Json[]> {
     const [runs, found] = [await runsOfGateway({ dataDir, driver }), await stream.events()];
     expect(countByName(found.filter(isOfJob).map(({ jobName }) => jobName))).toEqual(countByName(runs));
     return found;
-  }, PATIENCE_MS);
+  });
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_event, index) => index + 1));
   return events;
 }
@@ -176,7 +185,7 @@ async function provesDeliveries(events: Json[]): Promise<void> {
       for (const status of ['pending', 'failed'])
         expect((await account.ok('GET', `/webhooks/${webhookId}/deliveries?status=${status}`)).deliveries).toEqual([]);
     }
-  }, PATIENCE_MS);
+  });
   for (const [path] of webhooks) {
     const received = receiver.received.filter((one) => one.path === path);
     expect(new Set(received.map(({ body }) => body)).size).toBe(eventIds.size);
@@ -219,5 +228,5 @@ test(
     const counts = { kills: killed, turns: stream.told.length, events: events.length, endpoints: webhooks.size };
     await reportCampaign({ name: 'event kills', seed: dice.seed, counts, outcome, file: import.meta.filename });
   },
-  PATIENCE_MS * (ROUNDS + 4),
+  TEST_LIMIT_MS * (ROUNDS + 4),
 );

@@ -4,11 +4,9 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { temporaryDir } from '../local/temporary-dir.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { FIRST_START_MS, npmStart, pidsOf, postgresPid, untilItRuns } from '../support/npm-start.ts';
 import type { Start } from '../support/npm-start.ts';
-
-const PATIENCE_MS = 120_000;
 
 const dir = temporaryDir();
 const started: ChildProcess[] = [];

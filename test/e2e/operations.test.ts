@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { eventually } from '../support/eventually.ts';
+import { newAgent, say, untilStatus } from '../support/patient-client.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { ProcessName, StackUnderTest } from '../support/stack-under-test.ts';
 
-const LONG_MS = 300_000;
 const PARTS: readonly ProcessName[] = ['relay', 'api', 'worker'];
 
 let stack: StackUnderTest;
@@ -29,55 +29,46 @@ test('every metric that the Grafana dashboard shows is exported by some part', a
   expect(ours.filter((name) => !names.has(name ?? ''))).toEqual([]);
 });
 
-test(
-  'a database that is put back to an earlier state is what holds: what it wants runs again, and answers with what it remembers',
-  async () => {
-    const account = await stack.newAccount();
-    const becomes = (id: string, status: string) =>
-      eventually(async () => {
-        expect(await account.ok('GET', `/instances/${id}/wait?status=${status}`)).toMatchObject({ status, transition: null });
-      }, LONG_MS);
-    const { instanceId } = await account.ok('POST', '/instances', { name: 'kept' });
-    await becomes(instanceId, 'running');
-    const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
-    const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
-    const path = `/instances/${instanceId}/agents/${agentId}/messages`;
-    await account.ok('POST', path, { message: '[[SAY Before.]]' });
+test('a database that is put back to an earlier state is what holds: what it wants runs again, and answers with what it remembers', async () => {
+  const account = await stack.newAccount();
+  const becomes = (id: string, status: 'running' | 'stopped') => untilStatus(account, id, status);
+  const { instanceId } = await account.ok('POST', '/instances', { name: 'kept' });
+  await becomes(instanceId, 'running');
+  const { path } = await newAgent(account, instanceId);
+  await say(account, path, { message: '[[SAY Before.]]' });
 
-    const name = new URL(stack.databaseUrl).pathname.slice(1);
-    // Nobody may be connected to a database that is copied.
-    const beside = Object.assign(new URL(stack.databaseUrl), { pathname: '/postgres' }).toString();
-    for (const part of PARTS) await stack.end(part, 'SIGTERM');
-    await execute(beside, `create database ${name}_backup template ${name}`);
-    for (const part of PARTS) await stack.start(part);
+  const name = new URL(stack.databaseUrl).pathname.slice(1);
+  // Nobody may be connected to a database that is copied.
+  const beside = Object.assign(new URL(stack.databaseUrl), { pathname: '/postgres' }).toString();
+  for (const part of PARTS) await stack.end(part, 'SIGTERM');
+  await execute(beside, `create database ${name}_backup template ${name}`);
+  for (const part of PARTS) await stack.start(part);
 
-    // What the backup does not know: that it was stopped and started, a message, and another instance.
-    await account.ok('POST', `/instances/${instanceId}/stop`);
-    await becomes(instanceId, 'stopped');
-    await account.ok('POST', `/instances/${instanceId}/start`);
-    await becomes(instanceId, 'running');
-    await account.ok('POST', path, { message: '[[SAY Lost.]]' });
-    const lost = await account.ok('POST', '/instances', { name: 'lost' });
-    await becomes(lost.instanceId, 'running');
-    await account.ok('POST', `/instances/${instanceId}/stop`);
-    await becomes(instanceId, 'stopped');
+  // What the backup does not know: that it was stopped and started, a message, and another instance.
+  await account.ok('POST', `/instances/${instanceId}/stop`);
+  await becomes(instanceId, 'stopped');
+  await account.ok('POST', `/instances/${instanceId}/start`);
+  await becomes(instanceId, 'running');
+  await say(account, path, { message: '[[SAY Lost.]]' });
+  const lost = await account.ok('POST', '/instances', { name: 'lost' });
+  await becomes(lost.instanceId, 'running');
+  await account.ok('POST', `/instances/${instanceId}/stop`);
+  await becomes(instanceId, 'stopped');
 
-    for (const part of PARTS) await stack.kill(part);
-    await execute(beside, `drop database ${name} with (force)`, `alter database ${name}_backup rename to ${name}`);
-    for (const part of PARTS) await stack.start(part);
+  for (const part of PARTS) await stack.kill(part);
+  await execute(beside, `drop database ${name} with (force)`, `alter database ${name}_backup rename to ${name}`);
+  for (const part of PARTS) await stack.start(part);
 
-    await eventually(async () => {
-      expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running', transition: null });
-      expect(await account.ok('POST', path, { message: '[[SAY After.]]' })).toMatchObject({ content: 'After.' });
-    }, LONG_MS);
-    const { messages } = await account.ok('GET', path);
-    const contents = messages.map(({ content }: { content: string }) => content);
-    expect(contents).toEqual(expect.arrayContaining(['Before.', 'After.']));
-    expect(contents).not.toContain('Lost.');
-    expect((await account.call('GET', `/instances/${lost.instanceId}`)).status).toBe(404);
-  },
-  3 * LONG_MS,
-);
+  await eventually(async () => {
+    expect(await account.ok('GET', `/instances/${instanceId}`)).toMatchObject({ status: 'running', transition: null });
+    expect(await account.ok('POST', path, { message: '[[SAY After.]]' })).toMatchObject({ content: 'After.' });
+  });
+  const { messages } = await account.ok('GET', path);
+  const contents = messages.map(({ content }: { content: string }) => content);
+  expect(contents).toEqual(expect.arrayContaining(['Before.', 'After.']));
+  expect(contents).not.toContain('Lost.');
+  expect((await account.call('GET', `/instances/${lost.instanceId}`)).status).toBe(404);
+});
 
 async function execute(databaseUrl: string, ...statements: string[]): Promise<void> {
   const client = new Client({ connectionString: databaseUrl });

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec } from '../../runtime/driver.ts';
+import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec, SkillFile } from '../../runtime/driver.ts';
 import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
@@ -33,6 +33,8 @@ export interface GatewayUnderTest {
   connect(): Promise<GatewayClient>;
   /** Makes these its agents, while it runs too. */
   setAgents(gatewayAgentIds: readonly string[]): Promise<void>;
+  /** Makes these the skills of its agents, while it runs too. */
+  setSkills(skills: Skills): Promise<void>;
   /** Starts it and waits until it is ready. It runs already after startGateway. */
   start(): Promise<void>;
   /** SIGTERM, and SIGKILL after graceMs. Returns when it is gone. */
@@ -43,6 +45,12 @@ export interface GatewayUnderTest {
   pid(): Promise<number>;
   /** Ends everything and removes what it stored. */
   close(): Promise<void>;
+}
+
+export interface Skills {
+  bundled: readonly string[];
+  /** By whole paths such as `weather/SKILL.md`. */
+  custom: ReadonlyMap<string, SkillFile>;
 }
 
 /** Starts this program as a gateway with these agents, ready, in a directory of its own. */
@@ -62,6 +70,11 @@ export async function startGatewayProgram(entry: string, gatewayAgentIds: readon
   return gateway;
 }
 
+interface Content {
+  agents: readonly string[];
+  bundled: readonly string[];
+}
+
 interface Parts {
   driver: ProcessDriver;
   dataDir: string;
@@ -73,7 +86,8 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
   const runtimeId = RUNTIME_ID;
   const clients: GatewayClient[] = [];
   let epoch = 0;
-  let spec = specOf(driver, runtimeId, agents);
+  const content: Content = { agents, bundled: [] };
+  let spec = specOf(driver, runtimeId, content);
   const call = (): MutationCall => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(PATIENCE_MS) });
   const endpoint = async (): Promise<Endpoint> => {
     const found = await driver.endpoint(runtimeId);
@@ -100,7 +114,14 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
       return client;
     },
     async setAgents(gatewayAgentIds) {
-      spec = specOf(driver, runtimeId, gatewayAgentIds);
+      content.agents = gatewayAgentIds;
+      spec = specOf(driver, runtimeId, content);
+      await driver.writeConfig(spec, call());
+    },
+    async setSkills({ bundled, custom }) {
+      content.bundled = bundled;
+      spec = specOf(driver, runtimeId, content);
+      await driver.replaceSkills(runtimeId, custom, call());
       await driver.writeConfig(spec, call());
     },
     async start() {
@@ -129,12 +150,13 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
   };
 }
 
-function specOf(driver: RuntimeDriver, runtimeId: string, agents: readonly string[]): RuntimeSpec {
+function specOf(driver: RuntimeDriver, runtimeId: string, { agents, bundled }: Content): RuntimeSpec {
   const content = {
     gatewayToken: GATEWAY_TOKEN,
     relayUrl: driver.relayUrl(),
     paths: driver.paths(runtimeId),
     turnTimeoutSeconds: 600,
+    skills: { bundled, env: {} },
     agents: agents.map((gatewayAgentId) => ({
       gatewayAgentId,
       displayName: gatewayAgentId,

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
@@ -42,7 +42,9 @@ async function installStandIn(programOf: (entry: string) => string): Promise<Sta
   await copyFile(join(installed, 'package-lock.json'), join(target, 'package-lock.json'));
   await copyFile(join(installed, 'node_modules', '.package-lock.json'), join(target, 'node_modules', '.package-lock.json'));
   for (const name of ['package.json', 'skills', 'docs']) await symlink(join(packageDir, name), join(copy, name));
-  await symlink(join(realCache, 'compile-cache'), join(cacheDir, 'compile-cache'));
+  // Temporal, and what else is installed once.
+  const others = (await readdir(realCache)).filter((name) => !name.startsWith('openclaw'));
+  for (const name of new Set([...others, 'compile-cache'])) await symlink(join(realCache, name), join(cacheDir, name));
   await writeFile(join(copy, 'dist', 'index.js'), programOf(entry));
   return { cacheHome, remove: () => rm(cacheHome, { recursive: true, force: true }) };
 }

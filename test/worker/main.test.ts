@@ -35,7 +35,7 @@ const runningBootId = (): Promise<string> =>
     const { bootId, status } = await instanceState(orm, instanceId);
     if (bootId === null || status !== 'running') throw new Error(`not running: ${(await worker.log()).slice(-3_000)}`);
     return bootId;
-  }, 90_000);
+  });
 
 const isProven = (): Promise<void> =>
   eventually(async () => {
@@ -54,7 +54,7 @@ test('a worker starts what is wanted and has no outbox row, watches it, and stay
   expect(metrics).toContain('thermidora_gateways_connected{process="worker"} 1');
   // Once what its start needed is given back.
   await eventually(async () => expect(await worker.residentMiB()).toBeLessThan(350));
-}, 180_000);
+});
 
 test('a gateway that dies is brought back', async () => {
   const before = await runningBootId();
@@ -64,7 +64,7 @@ test('a gateway that dies is brought back', async () => {
   expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, transitionKind: null });
   await isProven();
   expect(await intervalsOf(orm, instanceId)).toHaveLength(2);
-}, 180_000);
+});
 
 test('a killed worker leaves its gateways alive, and the next one adopts them without a break of the meter', async () => {
   const bootId = await runningBootId();
@@ -74,7 +74,7 @@ test('a killed worker leaves its gateways alive, and the next one adopts them wi
   await isProven();
   expect(await instanceState(orm, instanceId)).toMatchObject({ bootId, deaths: 1 });
   expect(await intervalsOf(orm, instanceId)).toHaveLength(2);
-}, 180_000);
+});
 
 test('SIGTERM gives the shards back and leaves the gateways alive', async () => {
   const bootId = await runningBootId();
@@ -87,7 +87,7 @@ test('SIGTERM gives the shards back and leaves the gateways alive', async () => 
   expect(seen).toEqual([]);
   await worker.start();
   await isProven();
-}, 180_000);
+});
 
 test('SIGINT stops the gateways and the meters but not what is wanted, and the next start brings them back', async () => {
   const before = await runningBootId();
@@ -104,7 +104,7 @@ test('SIGINT stops the gateways and the meters but not what is wanted, and the n
   expect(await runningBootId()).not.toBe(before);
   expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, transitionKind: null });
   await isProven();
-}, 180_000);
+});
 
 test('a worker that finds no Temporal is ready all the same and goes on watching', async () => {
   expect(await worker.end('SIGTERM')).toBe(0);
@@ -112,4 +112,4 @@ test('a worker that finds no Temporal is ready all the same and goes on watching
   expect((await worker.readiness()).temporal).toBe('down');
   await isProven();
   expect(await worker.end('SIGTERM')).toBe(0);
-}, 180_000);
+});

@@ -1,20 +1,15 @@
 import { abortTurn, sendTurn } from '../../../runtime/openclaw/conversation/agent-turn.ts';
 import type { TurnRequest } from '../../../runtime/openclaw/conversation/agent-turn.ts';
-import { getAgentFiles, setAgentFile } from '../../../runtime/openclaw/content/agent-files.ts';
 import { waitForAgents } from '../../../runtime/openclaw/content/agent-liveness.ts';
-import { addCron, removeCron, runCron, updateCron } from '../../../runtime/openclaw/content/crons.ts';
-import type { CronJob, CronRun, NewCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { GatewayRequestError } from '../../../runtime/openclaw/wire/gateway-errors.ts';
 import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import type { HistoryRow } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import { probeReadiness } from '../../../runtime/openclaw/wire/readiness.ts';
 import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.ts';
-import { syncSecrets } from '../../../runtime/openclaw/content/secret-store.ts';
 import { readSkills } from '../../../runtime/openclaw/content/skill-liveness.ts';
 import { proveTurns } from '../../../runtime/openclaw/conversation/turn-proof.ts';
 import { listSessionsSince, unpromptedRuns } from '../../../runtime/openclaw/conversation/unprompted-runs.ts';
-import { listCronRuns, listCrons } from '../../support/cron-lists.ts';
 import { eventually } from '../../support/eventually.ts';
 import type { GatewayUnderTest } from '../../support/gateway-program.ts';
 import { listen, send, turnOf, WAIT_MS } from './turns-under-test.ts';
@@ -110,48 +105,6 @@ async function observeTurn(client: GatewayClient, turn: TurnRequest): Promise<un
   };
 }
 
-const CRON: NewCron = {
-  ...{ cronId: 'cron_same', agentId: 'alpha', name: 'Digest', enabled: true },
-  ...{ schedule: { kind: 'every', everyMs: 3_600_000 }, message: '[[SAY Nothing new.]]' },
-};
-
-const jobOf = ({ id, nextRunAt, updatedAt, ...job }: CronJob): unknown => ({
-  ...job,
-  has: [id !== '', nextRunAt !== null, updatedAt.getTime() > 0],
-});
-const runOf = ({ jobId, sessionKey, sessionId, runAtMs, endedAtMs, error, summary, ...run }: CronRun): unknown => ({
-  ...run,
-  has: [
-    sessionKey?.startsWith(`agent:alpha:cron:${jobId}`),
-    sessionId !== null,
-    runAtMs > 0,
-    endedAtMs >= runAtMs,
-    error !== null,
-  ],
-  ...(run.status === 'ok' && { summary }),
-});
-
-async function observeRun(client: GatewayClient, jobId: string): Promise<unknown> {
-  const runs: CronRun[] = [];
-  const finals: string[] = [];
-  const stop = client.onEvent((event) => {
-    if (event.kind === 'cron-run' && event.run.jobId === jobId) runs.push(event.run);
-    if (event.kind === 'final' && event.sessionKey.includes(`:cron:${jobId}`)) finals.push(event.text);
-  });
-  const begun = await runCron(client, jobId);
-  const run = await eventually(() => {
-    if (!runs[0]) throw new Error('The run has not ended');
-    return runs[0];
-  });
-  const listed = await eventually(async () => {
-    const found = (await listCronRuns(client)).find((one) => one.runAtMs === run.runAtMs);
-    if (!found) throw new Error('The run is not listed');
-    return found;
-  });
-  stop();
-  return { begun, heard: runOf(run), listed: runOf({ ...listed, jobName: run.jobName, agentId: run.agentId }), finals };
-}
-
 /** In order: each goes on where the one before ended. */
 export const CASES: ReadonlyArray<readonly [string, Observe]> = [
   [
@@ -215,67 +168,6 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       params: await refusalOf(client.request('agent', { nope: 1 })),
       method: await refusalOf(client.request('no.such.method', {})),
     }),
-  ],
-  [
-    'jobs',
-    async ({ client }) => {
-      const job = await addCron(client, CRON);
-      const again = await addCron(client, CRON);
-      const run = await observeRun(client, job.id);
-      const changes = { name: 'Morning', schedule: { kind: 'cron', expr: '0 9 * * 1-5', timeZone: 'Europe/Berlin' } } as const;
-      const changed = await updateCron(client, job.id, { ...changes, message: '[[FAIL 400]] fails', enabled: false });
-      const failed = await observeRun(client, job.id);
-      const listed = (await listCrons(client)).filter(({ isInternal }) => !isInternal);
-      await removeCron(client, job.id);
-      await removeCron(client, job.id);
-      return {
-        ...{
-          job: jobOf(job),
-          isSame: again.id === job.id,
-          run,
-          changed: changed && jobOf(changed),
-          failed,
-          listed: listed.map(jobOf),
-        },
-        left: (await listCrons(client)).filter(({ isInternal }) => !isInternal).length,
-        unknown: [await updateCron(client, job.id, { enabled: true }), await runCron(client, job.id)],
-        wrong: await refusalOf(
-          addCron(client, { ...CRON, cronId: 'cron_wrong', schedule: { kind: 'cron', expr: 'nope', timeZone: null } }),
-        ),
-        nobody: await refusalOf(addCron(client, { ...CRON, cronId: 'cron_nobody', agentId: 'nope' })),
-      };
-    },
-  ],
-  [
-    'secrets',
-    async ({ client }) => {
-      await syncSecrets(
-        client,
-        new Map([
-          ['A_KEY', 'one'],
-          ['B_KEY', 'two'],
-        ]),
-      );
-      await syncSecrets(client, new Map([['B_KEY', 'three']]));
-      const wrong = await refusalOf(client.request('secrets.store.set', { name: 'no name', value: 'x', kind: 'env' }));
-      const { entries } = (await client.request('secrets.store.list', {})) as {
-        entries: { name: string; kind: string; value?: string }[];
-      };
-      return { entries: entries.map(({ name, kind, value }) => ({ name, kind, value })), wrong };
-    },
-  ],
-  [
-    'files of agents',
-    async ({ client }) => {
-      const before = [...(await getAgentFiles(client, 'beta')).keys()].filter((name) => name === 'MEMORY.md');
-      await setAgentFile(client, { agentId: 'beta', name: 'SOUL.md', content: 'calm' });
-      return {
-        before,
-        after: (await getAgentFiles(client, 'beta')).get('SOUL.md'),
-        other: await refusalOf(client.request('agents.files.set', { agentId: 'beta', name: 'other.md', content: 'x' })),
-        nobody: await refusalOf(client.request('agents.files.set', { agentId: 'nope', name: 'SOUL.md', content: 'x' })),
-      };
-    },
   ],
   [
     'conversations that are archived, reset, listed and grouped',

@@ -3,6 +3,7 @@ import { startGateway } from '../../support/gateway-under-test.ts';
 import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { CASES } from './conformance-cases.ts';
 import type { Observe, Subject } from './conformance-cases.ts';
+import { CONTENT_CASES } from './conformance-content.ts';
 import { observeDrain, observeKill } from './conformance-ends.ts';
 import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
@@ -29,7 +30,7 @@ async function expectSame(observe: Observe): Promise<void> {
   expect(ofScripted).toEqual(ofReal);
 }
 
-test.each(CASES)(
+test.each([...CASES, ...CONTENT_CASES])(
   '%s: the scripted gateway shows what the real one shows',
   async (_, observe) => {
     await expectSame(observe);

@@ -6,9 +6,9 @@ import { readHistory } from '../../../runtime/openclaw/conversation/gateway-hist
 import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.ts';
 import type { Recovery } from '../../../runtime/openclaw/conversation/recovery.ts';
 import { sessionKeyOf } from '../../../runtime/openclaw/conversation/session-key.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 
-export const WAIT_MS = 120_000;
+export const WAIT_MS = PATIENCE_MS;
 
 /** A turn of a conversation of the agent "alpha". */
 export function turnOf(conversationId: string, messageId: string, message: string, attempt = 1): TurnRequest {
@@ -19,7 +19,7 @@ export function turnOf(conversationId: string, messageId: string, message: strin
     message,
     saidAt: new Date(),
     traceId: randomBytes(16).toString('hex'),
-    timeoutSeconds: 120,
+    timeoutSeconds: 600,
   };
 }
 

@@ -1,7 +1,8 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { isErrno } from '../../../lib/errno.ts';
+import { readSkillManifest } from '../../../runtime/openclaw/content/skill-front-matter.ts';
 import { parse } from './conversations.ts';
 import type { Store } from './store.ts';
 import { invalid } from './wire.ts';
@@ -91,9 +92,18 @@ export class Content {
     const { agents, skills } = this.#deps.config();
     if (!Object.hasOwn(agents.entries, agentId)) throw invalid(`unknown agent id "${agentId}"`);
     const bundled = skills.allowBundled.filter((name) => name !== '-');
-    return {
-      skills: bundled.map((name) => ({ name, source: 'openclaw-bundled', blockedByAllowlist: false, missing: { env: [] } })),
-    };
+    const shown = (names: readonly string[], source: string) =>
+      names.map((name) => ({ name, source, blockedByAllowlist: false, missing: { env: [] } }));
+    return { skills: [...shown(bundled, 'openclaw-bundled'), ...shown(this.#managedSkills(), 'openclaw-managed')] };
+  }
+
+  /** Those that lie in its state, by the names in their manifests. */
+  #managedSkills(): string[] {
+    const directory = join(this.#deps.stateDir, 'skills');
+    return namesIn(directory).flatMap((name) => {
+      const manifest = textOf(join(directory, name, 'SKILL.md'));
+      return manifest === null ? [] : (readSkillManifest(manifest).name ?? []);
+    });
   }
 
   #removeSecret(name: string): void {
@@ -106,6 +116,15 @@ export class Content {
     if (workspace === undefined) throw invalid(`unknown agent id "${agentId}"`);
     if (!PERSONA_FILES.includes(name)) throw invalid(`unsupported file "${name}"`);
     return join(workspace, name);
+  }
+}
+
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
   }
 }
 

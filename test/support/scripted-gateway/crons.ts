@@ -110,8 +110,8 @@ export class Crons {
     const now = Date.now();
     if (this.#deps.runs.isDraining) return;
     for (const job of this.#deps.store.data.jobs) {
-      const { nextRunAtMs } = job.state;
-      if (nextRunAtMs === undefined || nextRunAtMs > now) continue;
+      const { nextRunAtMs, runningAtMs } = job.state;
+      if (nextRunAtMs === undefined || nextRunAtMs > now || runningAtMs !== undefined) continue;
       if (job.schedule.kind === 'at') Object.assign(job, { enabled: false, updatedAtMs: now });
       plan(job, now);
       this.#start(job, 'scheduled');
@@ -119,11 +119,18 @@ export class Crons {
   }
 
   /** A run of a job is a turn in a conversation of its own. */
-  #start({ id, agentId, payload: { message } }: CronJobRow, how: string): string {
+  #start(job: CronJobRow, how: string): string {
+    const {
+      id,
+      agentId,
+      payload: { message },
+    } = job;
     const sessionId = randomUUID();
     const sessionKey = `agent:${agentId}:cron:${id}:run:${sessionId}`;
     const runAtMs = Date.now();
     const runId = `${how}:${id}:${runAtMs}:1`;
+    Object.assign(job, { state: { ...job.state, runningAtMs: runAtMs } });
+    this.#deps.store.save();
     const onEnd = (answer: Answer): void => this.#finish(id, { sessionId, sessionKey, runAtMs, runId }, answer);
     this.#deps.runs.add({
       runId: sessionId,
@@ -145,7 +152,8 @@ export class Crons {
     const entry = { ...run, ...told, action: 'finished', jobId, durationMs: now - run.runAtMs };
     store.data.runs.unshift({ ...entry, ts: now, ...(errorReason && { errorReason }), ...(job && { jobName: job.name }) });
     // The event says why a run failed in its job only.
-    if (job) Object.assign(job, { updatedAtMs: now, state: { ...job.state, lastErrorReason: errorReason } });
+    if (job)
+      Object.assign(job, { updatedAtMs: now, state: { ...job.state, runningAtMs: undefined, lastErrorReason: errorReason } });
     store.save();
     peers.emit('cron', { ...entry, ...(job && { job }) });
   }
@@ -179,5 +187,6 @@ function outcomeOf(answer: Answer): Outcome {
 function plan(job: CronJobRow, now: number): void {
   const { schedule: when } = job;
   const nextRunAtMs = when.kind === 'every' ? now + when.everyMs : when.kind === 'at' ? Date.parse(when.at) : now + HOUR_MS;
-  job.state = job.enabled ? { nextRunAtMs } : {};
+  const { runningAtMs } = job.state;
+  job.state = { runningAtMs, ...(job.enabled && { nextRunAtMs }) };
 }

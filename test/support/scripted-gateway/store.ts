@@ -43,7 +43,7 @@ const cronJob = z.looseObject({
     z.looseObject({ kind: z.literal('at'), at: z.string() }),
   ]),
   payload: z.looseObject({ kind: z.string(), message: z.string() }),
-  state: z.looseObject({ nextRunAtMs: z.number().optional() }),
+  state: z.looseObject({ nextRunAtMs: z.number().optional(), runningAtMs: z.number().optional() }),
 });
 
 const content = z.object({
@@ -80,6 +80,7 @@ export class Store {
     this.data = readContent(this.#file);
     for (const { inputs } of this.data.sessions)
       for (const input of inputs) if (input.state === 'queued') input.state = 'interrupted';
+    for (const { state } of this.data.jobs) state.runningAtMs = undefined;
   }
 
   save(): void {

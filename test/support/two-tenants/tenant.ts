@@ -4,7 +4,8 @@ import { Client } from 'pg';
 import { z } from 'zod';
 import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 import type { ApiClient } from '../api-client.ts';
-import { eventually } from '../eventually.ts';
+import { PATIENCE_MS } from '../eventually.ts';
+import { newAgent } from '../patient-client.ts';
 import type { StackUnderTest } from '../stack-under-test.ts';
 
 /** A customer with one running instance and one agent in it, and where its gateway lies. */
@@ -39,9 +40,7 @@ const configuration = z.looseObject({ models: z.looseObject({ providers }) });
 export async function newTenant(stack: StackUnderTest): Promise<Tenant> {
   const account = await stack.newAccount('1000');
   const { instanceId } = await account.ok('POST', '/instances', { name: 'tenant' });
-  await untilRunning(account, instanceId);
-  const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
-  const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+  const { agentId } = await newAgent(account, instanceId);
   const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'thread' });
   const { outputFile, stateDir, configFile } = layoutOf(stack.dataDir, await runtimeOf(stack, instanceId));
   const [provider] = Object.values(configuration.parse(JSON.parse(await readFile(configFile, 'utf8'))).models.providers);
@@ -69,13 +68,6 @@ async function runtimeOf({ databaseUrl }: StackUnderTest, instanceId: string): P
   return z.string().parse(rows[0]?.id);
 }
 
-async function untilRunning(account: ApiClient, instanceId: string): Promise<void> {
-  await eventually(async () => {
-    const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=30`);
-    if (status !== 'running') throw new Error(`the instance is ${status}`);
-  });
-}
-
 /** What came of one call of somebody who goes on working. */
 export interface Use {
   kind: 'read' | 'message';
@@ -85,7 +77,6 @@ export interface Use {
 
 const READ_PAUSE_MS = 100;
 const READS_PER_MESSAGE = 8;
-const CALL_MS = 120_000;
 
 /** Reads and sends messages one after the other for so long, and says what came of each. */
 export async function useAs({ account, place }: Tenant, forMs: number): Promise<Use[]> {
@@ -95,7 +86,7 @@ export async function useAs({ account, place }: Tenant, forMs: number): Promise<
   const uses: Use[] = [];
   const observe = async (kind: Use['kind'], method: string, path: string, body?: object): Promise<void> => {
     const startedAt = performance.now();
-    const status = await account.call(method, path, body, { signal: AbortSignal.timeout(CALL_MS) }).then(
+    const status = await account.call(method, path, body, { signal: AbortSignal.timeout(2 * PATIENCE_MS) }).then(
       (answer) => answer.status,
       () => null,
     );
@@ -103,7 +94,8 @@ export async function useAs({ account, place }: Tenant, forMs: number): Promise<
   };
   const until = performance.now() + forMs;
   for (let round = 0; performance.now() < until; round += 1) {
-    if (round % READS_PER_MESSAGE === 0) await observe('message', 'POST', messages, { message: `Hello ${round}` });
+    if (round % READS_PER_MESSAGE === 0)
+      await observe('message', 'POST', messages, { message: `Hello ${round}`, timeoutMs: PATIENCE_MS });
     await observe('read', 'GET', reads[round % reads.length] ?? instance);
     await sleep(READ_PAUSE_MS);
   }

@@ -1,0 +1,135 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { MikroORM } from '@mikro-orm/postgresql';
+import { Client, Connection } from '@temporalio/client';
+import proto from '@temporalio/proto';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { createOrm } from '../../database/orm.ts';
+import type { ApiClient } from '../support/api-client.ts';
+import { eventually } from '../support/eventually.ts';
+import { newAgent, say, untilStatus } from '../support/patient-client.ts';
+import { startStack } from '../support/stack-under-test.ts';
+import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { untilSettled } from './content-of-stack.ts';
+
+let stack: StackUnderTest;
+let orm: MikroORM;
+let account: ApiClient;
+let instanceId: string;
+let agentId: string;
+const [first, second] = [`canary-${randomBytes(16).toString('hex')}`, `canary-${randomBytes(16).toString('hex')}`];
+
+beforeAll(async () => {
+  stack = await startStack();
+  orm = await createOrm(stack.databaseUrl);
+  account = await stack.newAccount();
+  ({ instanceId } = await account.ok('POST', '/instances', { name: 'content' }));
+  // Its first start takes it along.
+  await account.ok('POST', path('secrets'), { secrets: { CANARY_TOKEN: first } });
+  ({ agentId } = await newAgent(account, instanceId));
+});
+
+afterAll(async () => {
+  await orm?.close();
+  await stack?.close();
+});
+
+const path = (rest: string) => `/instances/${instanceId}/${rest}`;
+const runs = () => untilSettled(orm, account, instanceId);
+
+/** What a command prints that the agent runs. */
+async function run(command: string): Promise<string> {
+  const message = `[[TOOL exec ${JSON.stringify({ command })}]]`;
+  return (await say(account, path(`agents/${agentId}/messages`), { message })).content;
+}
+
+test('a secret is in what agents run and nowhere else: no row, log, workflow history, answer or error holds it in clear', async () => {
+  const answers: unknown[] = [];
+  const digest = (text: string) => createHash('sha256').update(text).digest('hex');
+  const digestInside = () => run('printf %s "$CANARY_TOKEN" | sha256sum');
+
+  await runs();
+  expect(await digestInside()).toContain(digest(first));
+  answers.push(await account.ok('POST', path('secrets'), { secrets: { CANARY_TOKEN: second } }));
+  expect(answers).toEqual([{ stored: 1, restarting: true }]);
+  answers.push((await account.call('POST', path('secrets'), { secrets: { PATH: second, lower: first } })).body);
+  answers.push((await account.call('POST', path('secrets'), { secrets: [first] })).body);
+  answers.push((await account.call('POST', path('secrets'), { [second]: { secrets: 1 } })).body);
+  await runs();
+  expect(await digestInside()).toContain(digest(second));
+  answers.push(await account.ok('GET', path('secrets')), await account.ok('GET', path('logs?limit=1000')));
+  answers.push(await account.ok('GET', path('events')), await account.ok('GET', `/instances/${instanceId}`));
+  answers.push(await account.ok('DELETE', path('secrets/CANARY_TOKEN')));
+  await runs();
+  expect(await digestInside()).toContain(digest(''));
+
+  const places: Record<string, string> = {
+    answers: JSON.stringify(answers),
+    database: await everyRow(),
+    histories: await everyHistory(),
+  };
+  for (const name of ['api', 'worker', 'relay'] as const) places[name] = await stack.logOf(name);
+  for (const [place, text] of Object.entries(places)) {
+    expect(text.length).toBeGreaterThan(0);
+    for (const canary of [first, second])
+      for (const form of [canary, Buffer.from(canary).toString('base64').slice(0, 40), Buffer.from(canary).toString('hex')])
+        expect([place, text.includes(form)]).toEqual([place, false]);
+  }
+});
+
+test('an agent shows its files as they are while it runs, and as they were while it is stopped', async () => {
+  const filesOf = async () => (await account.ok('GET', path(`agents/${agentId}`))).files;
+  await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'MEMORY.md': 'as given', 'notes/plan.md': 'plan' } });
+  await runs();
+  await run('printf remembered > MEMORY.md; mkdir -p memory; printf day > memory/2026-01-31.md; printf changed > notes/plan.md');
+  const seen = {
+    'MEMORY.md': 'remembered',
+    'memory/2026-01-31.md': 'day',
+    'notes/plan.md': 'changed',
+    'SOUL.md': expect.any(String),
+  };
+  await eventually(async () => expect(await filesOf()).toMatchObject(seen));
+  await account.ok('POST', path('stop'));
+  await untilStatus(account, instanceId, 'stopped');
+  expect(await filesOf()).toMatchObject(seen);
+  expect(await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'notes/plan.md': null } })).not.toHaveProperty([
+    'files',
+    'notes/plan.md',
+  ]);
+  await account.ok('POST', path('start'));
+  await runs();
+  const { 'notes/plan.md': _gone, ...rest } = seen;
+  const files = await filesOf();
+  expect(files).toMatchObject(rest);
+  expect(files).not.toHaveProperty(['notes/plan.md']);
+});
+
+/** What a dump of the database holds. */
+async function everyRow(): Promise<string> {
+  const em = orm.em.fork();
+  const tables = await em.execute<{ name: string }[]>(
+    `select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+  );
+  const texts: string[] = [];
+  for (const { name } of tables) {
+    const rows = await em.execute<{ row: string }[]>(`select "${name}"::text as row from "${name}"`);
+    texts.push(...rows.map(({ row }) => row));
+  }
+  expect(tables.map(({ name }) => name)).toContain('instance_secrets');
+  return texts.join('\n');
+}
+
+async function everyHistory(): Promise<string> {
+  const { address, namespace } = stack.temporal;
+  const connection = await Connection.connect({ address });
+  try {
+    const client = new Client({ connection, namespace });
+    const texts: string[] = [];
+    for await (const { workflowId, runId } of client.workflow.list()) {
+      const history = await client.workflow.getHandle(workflowId, runId).fetchHistory();
+      texts.push(Buffer.from(proto.temporal.api.history.v1.History.encode(history).finish()).toString('latin1'));
+    }
+    return texts.join('\n');
+  } finally {
+    await connection.close();
+  }
+}
