@@ -10,8 +10,7 @@ import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts';
 import { makeId, newAgent } from '../factories.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
-
-const TURN_MS = 60_000;
+import { PATIENCE_MS } from '../support/eventually.ts';
 
 /** What the API does to the content of an instance, without the API, and what its agents then see. */
 export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgent) {
@@ -22,7 +21,7 @@ export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgen
     runTransaction(orm.em, async (em) => work(em, await changeContent(em, { accountId, instanceId })));
 
   async function client() {
-    return deps.connections.get(runtimeId, AbortSignal.timeout(TURN_MS));
+    return deps.connections.get(runtimeId, AbortSignal.timeout(PATIENCE_MS));
   }
 
   return {
@@ -100,7 +99,7 @@ export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgen
         message,
         saidAt: new Date(),
         traceId: randomBytes(16).toString('hex'),
-        timeoutSeconds: TURN_MS / 1_000,
+        timeoutSeconds: PATIENCE_MS / 1_000,
       });
       return answer;
     },

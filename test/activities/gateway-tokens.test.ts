@@ -9,7 +9,6 @@ import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconc
 import { bump, changeContent } from '../workflows/shapes.ts';
 import { attempt } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
-import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 const configuration = z.object({
   models: z.object({ providers: z.record(z.string(), z.object({ apiKey: z.string() })) }),
@@ -44,28 +43,24 @@ async function epochs(): Promise<{ given: Set<number | null | undefined>; taken:
   return { given: new Set(given), taken: row?.epoch };
 }
 
-test(
-  'the tokens of agents are for their gateway process: new content keeps them, a restart replaces them, a stop voids them',
-  async () => {
-    await reconciler.power(instance.instanceId, 'start');
-    await carryOut('startInstance');
-    const first = await epochs();
-    expect(first).toEqual({ given: new Set([first.taken]), taken: expect.any(Number) });
+test('the tokens of agents are for their gateway process: new content keeps them, a restart replaces them, a stop voids them', async () => {
+  await reconciler.power(instance.instanceId, 'start');
+  await carryOut('startInstance');
+  const first = await epochs();
+  expect(first).toEqual({ given: new Set([first.taken]), taken: expect.any(Number) });
 
-    await changeContent(reconciler, instance);
-    await carryOut('applyContent');
-    expect(await epochs()).toEqual(first);
+  await changeContent(reconciler, instance);
+  await carryOut('applyContent');
+  expect(await epochs()).toEqual(first);
 
-    await bump(reconciler, instance.instanceId, 'restart_generation');
-    await carryOut('restartInstance');
-    await carryOut('startInstance');
-    const second = await epochs();
-    expect(second.given).toEqual(new Set([second.taken]));
-    expect(Number(second.taken)).toBeGreaterThan(Number(first.taken));
+  await bump(reconciler, instance.instanceId, 'restart_generation');
+  await carryOut('restartInstance');
+  await carryOut('startInstance');
+  const second = await epochs();
+  expect(second.given).toEqual(new Set([second.taken]));
+  expect(Number(second.taken)).toBeGreaterThan(Number(first.taken));
 
-    await reconciler.power(instance.instanceId, 'stop');
-    await carryOut('stopInstance');
-    expect((await epochs()).taken).toBe(0);
-  },
-  TEST_LIMIT_MS,
-);
+  await reconciler.power(instance.instanceId, 'stop');
+  await carryOut('stopInstance');
+  expect((await epochs()).taken).toBe(0);
+});

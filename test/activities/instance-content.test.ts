@@ -5,12 +5,11 @@ import { holds, mendContent } from '../../activities/content-drift.ts';
 import { loadGatewayContent } from '../../database/content/gateway-content.ts';
 import { secretNames } from '../../runtime/openclaw/content/secret-store.ts';
 import { contentOf } from './content-under-test.ts';
-import { eventually, TEST_LIMIT_MS, PATIENCE_MS } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
 import { MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
-const LONG_MS = TEST_LIMIT_MS;
 const SKILL = `---\nname: my-skill\ndescription: Tells the time of day.\nmetadata: { "openclaw": { "requires": { "env": ["MY_TOKEN"] } } }\n---\nRun {baseDir}/scripts/run.sh\n`;
 const SCRIPT = '#!/bin/sh\necho "script says $MY_TOKEN"\n';
 
@@ -36,202 +35,158 @@ afterAll(() => world?.close());
 
 const reconcile = () => world.reconcile(instance.instanceId);
 
-test(
-  'a start brings the skills into the prompt and the secrets into what agents run, whatever their names are',
-  async () => {
-    expect(await world.statusOf(instance.instanceId)).toMatchObject({ status: 'running', deaths: 0, openIntervals: 1 });
-    const system = await content.ask('[[SYSTEM]]');
-    expect(system).toContain('weather');
-    expect(system).toContain('Tells the time of day');
-    expect(await content.run('echo "$MY_TOKEN/$GROQ_API_KEY/$SLACK_BOT_TOKEN"')).toContain('first/g/s');
-  },
-  LONG_MS,
-);
+test('a start brings the skills into the prompt and the secrets into what agents run, whatever their names are', async () => {
+  expect(await world.statusOf(instance.instanceId)).toMatchObject({ status: 'running', deaths: 0, openIntervals: 1 });
+  const system = await content.ask('[[SYSTEM]]');
+  expect(system).toContain('weather');
+  expect(system).toContain('Tells the time of day');
+  expect(await content.run('echo "$MY_TOKEN/$GROQ_API_KEY/$SLACK_BOT_TOKEN"')).toContain('first/g/s');
+});
 
-test(
-  'a skill whose settings have a key of their own gets its variables all the same',
-  async () => {
-    const manifest = SKILL.replace('my-skill', 'keyed-skill')
-      .replace('Tells the time of day.', 'Tells the tides.')
-      .replace('{ "requires"', '{ "skillKey": "tides", "requires"');
-    await content.installSkill('keyed-skill', { 'SKILL.md': manifest }, ['MY_TOKEN']);
-    await reconcile();
-    // On a slow machine its gateway takes up the variables a little later than the skill.
-    await eventually(async () => expect(await content.ask('[[SYSTEM]]')).toContain('Tells the tides.'));
-    await content.deleteSkill('keyed-skill');
-  },
-  LONG_MS,
-);
+test('a skill whose settings have a key of their own gets its variables all the same', async () => {
+  const manifest = SKILL.replace('my-skill', 'keyed-skill')
+    .replace('Tells the time of day.', 'Tells the tides.')
+    .replace('{ "requires"', '{ "skillKey": "tides", "requires"');
+  await content.installSkill('keyed-skill', { 'SKILL.md': manifest }, ['MY_TOKEN']);
+  await reconcile();
+  // On a slow machine its gateway takes up the variables a little later than the skill.
+  await eventually(async () => expect(await content.ask('[[SYSTEM]]')).toContain('Tells the tides.'));
+  await content.deleteSkill('keyed-skill');
+});
 
-test(
-  'a script of a skill can be run',
-  async () => {
-    expect(await content.run(join(world.driver.paths(instance.runtimeId).stateDir, 'skills/my-skill/scripts/run.sh'))).toContain(
-      'script says first',
-    );
-  },
-  LONG_MS,
-);
+test('a script of a skill can be run', async () => {
+  expect(await content.run(join(world.driver.paths(instance.runtimeId).stateDir, 'skills/my-skill/scripts/run.sh'))).toContain(
+    'script says first',
+  );
+});
 
-test(
-  'a skill is seen and gone again in the next turn of the same conversation, without a restart',
-  async () => {
+test('a skill is seen and gone again in the next turn of the same conversation, without a restart', async () => {
+  const { bootId } = await world.statusOf(instance.instanceId);
+  await content.installSkill('late-skill', { 'SKILL.md': '---\nname: late-skill\ndescription: Came late.\n---\nx' });
+  await reconcile();
+  expect(await content.ask('[[SYSTEM]]')).toContain('Came late.');
+  await content.deleteSkill('late-skill');
+  await content.deleteSkill('weather');
+  await reconcile();
+  const system = await content.ask('[[SYSTEM]]');
+  expect(system).toContain('Tells the time of day');
+  expect(system).not.toContain('Came late.');
+  expect(system).not.toMatch(/<name>weather<\/name>/);
+  expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId });
+});
+
+test('a changed persona file is in the next prompt, and any other file in the workspace', async () => {
+  await content.file('SOUL.md', 'You are a lighthouse keeper.');
+  await content.file('notes/deep/plan.md', 'the plan');
+  await reconcile();
+  expect(await content.ask('[[SYSTEM]]')).toContain('You are a lighthouse keeper.');
+  expect(await readFile(join(workspace, 'notes/deep/plan.md'), 'utf8')).toBe('the plan');
+  await content.file('SOUL.md', null);
+  await content.file('notes/deep/plan.md', null);
+  await reconcile();
+  expect(await content.ask('[[SYSTEM]]')).not.toContain('lighthouse');
+  await expect(readFile(join(workspace, 'notes/deep/plan.md'))).rejects.toThrow('ENOENT');
+});
+
+test('a hundred secrets that are stored at once, and deleted at once, take one start of the gateway each', async () => {
+  const keys = Array.from({ length: 97 }, (_none, index) => `ONE_OF_MANY_${index}`);
+  for (const value of ['stored', null]) {
     const { bootId } = await world.statusOf(instance.instanceId);
-    await content.installSkill('late-skill', { 'SKILL.md': '---\nname: late-skill\ndescription: Came late.\n---\nx' });
+    await content.secrets(Object.fromEntries(keys.map((key) => [key, value])));
     await reconcile();
-    expect(await content.ask('[[SYSTEM]]')).toContain('Came late.');
-    await content.deleteSkill('late-skill');
-    await content.deleteSkill('weather');
-    await reconcile();
-    const system = await content.ask('[[SYSTEM]]');
-    expect(system).toContain('Tells the time of day');
-    expect(system).not.toContain('Came late.');
-    expect(system).not.toMatch(/<name>weather<\/name>/);
-    expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId });
-  },
-  LONG_MS,
-);
+    const after = await world.statusOf(instance.instanceId);
+    // A start that fails counts as a death.
+    expect(after).toMatchObject({ status: 'running', deaths: 0, openIntervals: 1 });
+    expect(after.bootId).not.toBe(bootId);
+    expect((await secretNames(await content.client())).filter((name) => keys.includes(name))).toHaveLength(value ? 97 : 0);
+  }
+});
 
-test(
-  'a changed persona file is in the next prompt, and any other file in the workspace',
-  async () => {
-    await content.file('SOUL.md', 'You are a lighthouse keeper.');
-    await content.file('notes/deep/plan.md', 'the plan');
-    await reconcile();
-    expect(await content.ask('[[SYSTEM]]')).toContain('You are a lighthouse keeper.');
-    expect(await readFile(join(workspace, 'notes/deep/plan.md'), 'utf8')).toBe('the plan');
-    await content.file('SOUL.md', null);
-    await content.file('notes/deep/plan.md', null);
-    await reconcile();
-    expect(await content.ask('[[SYSTEM]]')).not.toContain('lighthouse');
-    await expect(readFile(join(workspace, 'notes/deep/plan.md'))).rejects.toThrow('ENOENT');
-  },
-  LONG_MS,
-);
+test('a replaced secret restarts the gateway, which knows the new value and not the old one; so does a deleted one', async () => {
+  const { bootId } = await world.statusOf(instance.instanceId);
+  await content.secrets({ MY_TOKEN: 'second', GROQ_API_KEY: null });
+  await content.secrets({ ANOTHER: 'more' });
+  await reconcile();
+  const status = await world.statusOf(instance.instanceId);
+  expect(status).toMatchObject({ status: 'running', transition: null, deaths: 0 });
+  expect(status.bootId).not.toBe(bootId);
+  // The gateway masks what looks like a secret in what it shows: so in capital letters.
+  expect(await content.run('echo "$MY_TOKEN/$ANOTHER/$GROQ_API_KEY" | tr a-z A-Z')).toMatch(/SECOND\/MORE\/\s*$/);
+  expect(await content.run('env | tr a-z A-Z')).not.toMatch(/FIRST|GROQ_API_KEY/);
+  // Both changes shared one restart: nothing is left to do.
+  const row = await world.row(instance.instanceId);
+  expect(row.appliedRestartGeneration).toBe(row.restartGeneration);
+});
 
-test(
-  'a hundred secrets that are stored at once, and deleted at once, take one start of the gateway each',
-  async () => {
-    const keys = Array.from({ length: 97 }, (_none, index) => `ONE_OF_MANY_${index}`);
-    for (const value of ['stored', null]) {
-      const { bootId } = await world.statusOf(instance.instanceId);
-      await content.secrets(Object.fromEntries(keys.map((key) => [key, value])));
-      await reconcile();
-      const after = await world.statusOf(instance.instanceId);
-      // A start that fails counts as a death.
-      expect(after).toMatchObject({ status: 'running', deaths: 0, openIntervals: 1 });
-      expect(after.bootId).not.toBe(bootId);
-      expect((await secretNames(await content.client())).filter((name) => keys.includes(name))).toHaveLength(value ? 97 : 0);
-    }
-  },
-  TEST_LIMIT_MS,
-);
+test('a link that an agent planted is told of, keeps only its own file from being written, and is never followed', async () => {
+  const outside = join(world.dataDir, 'outside');
+  await mkdir(outside);
+  await symlink(outside, join(workspace, 'trap'));
+  await content.file('trap/new.md', 'x');
+  await content.file('free.md', 'written');
+  await reconcile();
+  expect(await readFile(join(workspace, 'free.md'), 'utf8')).toBe('written');
+  await expect(readFile(join(outside, 'new.md'))).rejects.toThrow('ENOENT');
+  expect(await content.rows()).toMatchObject({ reason: 'file_refused' });
+  await content.file('trap/new.md', null);
+  await content.file('trap', null);
+  await reconcile();
+  expect(await content.rows()).toMatchObject({ reason: null });
+});
 
-test(
-  'a replaced secret restarts the gateway, which knows the new value and not the old one; so does a deleted one',
-  async () => {
-    const { bootId } = await world.statusOf(instance.instanceId);
-    await content.secrets({ MY_TOKEN: 'second', GROQ_API_KEY: null });
-    await content.secrets({ ANOTHER: 'more' });
-    await reconcile();
-    const status = await world.statusOf(instance.instanceId);
-    expect(status).toMatchObject({ status: 'running', transition: null, deaths: 0 });
-    expect(status.bootId).not.toBe(bootId);
-    // The gateway masks what looks like a secret in what it shows: so in capital letters.
-    expect(await content.run('echo "$MY_TOKEN/$ANOTHER/$GROQ_API_KEY" | tr a-z A-Z')).toMatch(/SECOND\/MORE\/\s*$/);
-    expect(await content.run('env | tr a-z A-Z')).not.toMatch(/FIRST|GROQ_API_KEY/);
-    // Both changes shared one restart: nothing is left to do.
-    const row = await world.row(instance.instanceId);
-    expect(row.appliedRestartGeneration).toBe(row.restartGeneration);
-  },
-  LONG_MS,
-);
+test('what a gateway lost or got behind our back is found, mended and told', async () => {
+  const gateway = await content.client();
+  await gateway.request('secrets.store.delete', { name: 'MY_TOKEN' });
+  await gateway.request('secrets.store.set', { name: 'SMUGGLED', value: 'x', kind: 'env' });
+  const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
+  expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(false);
+  // A gateway that does not answer in time is looked at the next time.
+  await eventually(async () => expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(1));
+  await reconcile();
+  expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
+  expect(await content.rows()).toMatchObject({ reason: 'content_drift' });
+  expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
+});
 
-test(
-  'a link that an agent planted is told of, keeps only its own file from being written, and is never followed',
-  async () => {
-    const outside = join(world.dataDir, 'outside');
-    await mkdir(outside);
-    await symlink(outside, join(workspace, 'trap'));
-    await content.file('trap/new.md', 'x');
-    await content.file('free.md', 'written');
-    await reconcile();
-    expect(await readFile(join(workspace, 'free.md'), 'utf8')).toBe('written');
-    await expect(readFile(join(outside, 'new.md'))).rejects.toThrow('ENOENT');
-    expect(await content.rows()).toMatchObject({ reason: 'file_refused' });
-    await content.file('trap/new.md', null);
-    await content.file('trap', null);
-    await reconcile();
-    expect(await content.rows()).toMatchObject({ reason: null });
-  },
-  LONG_MS,
-);
+test('a configuration that the gateway refuses changes nothing of what serves, is told, and counts no more once it is taken back', async () => {
+  const { bootId } = await world.statusOf(instance.instanceId);
+  // OpenClaw refuses the limits of this model, and with them the whole file.
+  world.deps.config.MODELS['refused-model'] = { upstream: MODEL, contextWindow: -1, maxTokens: -1 };
+  const agentId = await content.addAgent('refused-model');
+  const run = await world.wake(instance.instanceId);
+  await eventually(async () => expect(await content.rows()).toMatchObject({ reason: 'config_refused' }));
+  expect(await content.ask('[[SAY as before]]')).toBe('as before');
+  await world.ended(run);
+  expect(await content.statusOfAgent(agentId)).toBe('error');
+  expect(await world.statusOf(instance.instanceId)).toMatchObject({
+    status: 'running',
+    bootId,
+    reason: 'config_refused',
+  });
+  expect(await content.ask('[[SAY still there]]')).toBe('still there');
+  expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
 
-test(
-  'what a gateway lost or got behind our back is found, mended and told',
-  async () => {
-    const gateway = await content.client();
-    await gateway.request('secrets.store.delete', { name: 'MY_TOKEN' });
-    await gateway.request('secrets.store.set', { name: 'SMUGGLED', value: 'x', kind: 'env' });
-    const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
-    expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(false);
-    // A gateway that does not answer in time is looked at the next time.
-    await eventually(async () => expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(1));
-    await reconcile();
-    expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
-    expect(await content.rows()).toMatchObject({ reason: 'content_drift' });
-    expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
-  },
-  LONG_MS,
-);
+  await content.deleteAgent(agentId);
+  await content.file('SOUL.md', 'You are calm again.');
+  await reconcile();
+  expect(await content.ask('[[SYSTEM]]')).toContain('You are calm again.');
+  expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId, reason: null });
+  const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
+  expect(await holds(await content.client(), wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
+});
 
-test(
-  'a configuration that the gateway refuses changes nothing of what serves, is told, and counts no more once it is taken back',
-  async () => {
-    const { bootId } = await world.statusOf(instance.instanceId);
-    // OpenClaw refuses the limits of this model, and with them the whole file.
-    world.deps.config.MODELS['refused-model'] = { upstream: MODEL, contextWindow: -1, maxTokens: -1 };
-    const agentId = await content.addAgent('refused-model');
-    const run = await world.wake(instance.instanceId);
-    await eventually(async () => expect(await content.rows()).toMatchObject({ reason: 'config_refused' }));
-    expect(await content.ask('[[SAY as before]]')).toBe('as before');
-    await world.ended(run);
-    expect(await content.statusOfAgent(agentId)).toBe('error');
-    expect(await world.statusOf(instance.instanceId)).toMatchObject({
-      status: 'running',
-      bootId,
-      reason: 'config_refused',
-    });
-    expect(await content.ask('[[SAY still there]]')).toBe('still there');
-    expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
-
-    await content.deleteAgent(agentId);
-    await content.file('SOUL.md', 'You are calm again.');
-    await reconcile();
-    expect(await content.ask('[[SYSTEM]]')).toContain('You are calm again.');
-    expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId, reason: null });
-    const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
-    expect(await holds(await content.client(), wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
-  },
-  LONG_MS,
-);
-
-test(
-  'what an agent wrote into its memory is kept at a stop, and never overwritten by the next start',
-  async () => {
-    await content.file('MEMORY.md', 'as given');
-    await reconcile();
-    await mkdir(join(workspace, 'memory'), { recursive: true });
-    await writeFile(join(workspace, 'MEMORY.md'), 'as remembered');
-    await writeFile(join(workspace, 'memory/2026-01-31.md'), 'a day');
-    await world.power(instance.instanceId, 'stop');
-    await reconcile();
-    const { files } = await content.rows();
-    expect(files).toMatchObject({ 'MEMORY.md': 'as remembered', 'memory/2026-01-31.md': 'a day', 'free.md': 'written' });
-    await world.power(instance.instanceId, 'start');
-    await reconcile();
-    expect(await readFile(join(workspace, 'MEMORY.md'), 'utf8')).toBe('as remembered');
-    expect(await content.ask('[[SYSTEM]]')).toContain('as remembered');
-  },
-  LONG_MS,
-);
+test('what an agent wrote into its memory is kept at a stop, and never overwritten by the next start', async () => {
+  await content.file('MEMORY.md', 'as given');
+  await reconcile();
+  await mkdir(join(workspace, 'memory'), { recursive: true });
+  await writeFile(join(workspace, 'MEMORY.md'), 'as remembered');
+  await writeFile(join(workspace, 'memory/2026-01-31.md'), 'a day');
+  await world.power(instance.instanceId, 'stop');
+  await reconcile();
+  const { files } = await content.rows();
+  expect(files).toMatchObject({ 'MEMORY.md': 'as remembered', 'memory/2026-01-31.md': 'a day', 'free.md': 'written' });
+  await world.power(instance.instanceId, 'start');
+  await reconcile();
+  expect(await readFile(join(workspace, 'MEMORY.md'), 'utf8')).toBe('as remembered');
+  expect(await content.ask('[[SYSTEM]]')).toContain('as remembered');
+});

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
-import { GATEWAY_MS, startReconciler } from '../workflows/reconciler-under-test.ts';
+import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { bump, changeContent } from '../workflows/shapes.ts';
 import { attempt, surviveKills } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
-import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 /** Every step, killed before and after each of its calls of the runtime, and then once more. */
 let reconciler: ReconcilerUnderTest;
@@ -51,42 +50,30 @@ async function everythingOf(): Promise<unknown> {
   };
 }
 
-test(
-  'a start',
-  async () => {
-    await reconciler.power(instance.instanceId, 'start');
-    await survive('startInstance');
-    expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
-  },
-  GATEWAY_MS,
-);
+test('a start', async () => {
+  await reconciler.power(instance.instanceId, 'start');
+  await survive('startInstance');
+  expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
+});
 
-test(
-  'new content',
-  async () => {
-    await start();
-    await changeContent(reconciler, instance);
-    await survive('applyContent');
-    expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1 });
-  },
-  GATEWAY_MS,
-);
+test('new content', async () => {
+  await start();
+  await changeContent(reconciler, instance);
+  await survive('applyContent');
+  expect(await status()).toMatchObject({ status: 'running', transition: null, openIntervals: 1 });
+});
 
-test(
-  'a restart',
-  async () => {
-    await start();
-    const before = await status();
-    await bump(reconciler, instance.instanceId, 'restart_generation');
-    await survive('restartInstance');
-    expect(await status()).toMatchObject({ status: 'running', transition: 'restarting', bootId: null, openIntervals: 0 });
-    await survive('startInstance');
-    const after = await status();
-    expect(after).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
-    expect(after.bootId).not.toBe(before.bootId);
-  },
-  TEST_LIMIT_MS,
-);
+test('a restart', async () => {
+  await start();
+  const before = await status();
+  await bump(reconciler, instance.instanceId, 'restart_generation');
+  await survive('restartInstance');
+  expect(await status()).toMatchObject({ status: 'running', transition: 'restarting', bootId: null, openIntervals: 0 });
+  await survive('startInstance');
+  const after = await status();
+  expect(after).toMatchObject({ status: 'running', transition: null, openIntervals: 1, deaths: 0 });
+  expect(after.bootId).not.toBe(before.bootId);
+});
 
 test('a step that was decided on before something newer was accepted does nothing', async () => {
   await start();
@@ -98,26 +85,18 @@ test('a step that was decided on before something newer was accepted does nothin
   expect(await everythingOf()).toEqual(before);
 });
 
-test(
-  'a stop',
-  async () => {
-    await start();
-    await reconciler.power(instance.instanceId, 'stop');
-    await survive('stopInstance');
-    expect(await status()).toMatchObject({ status: 'stopped', transition: null, bootId: null, openIntervals: 0, hasSlot: false });
-    expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'exited' });
-  },
-  GATEWAY_MS,
-);
+test('a stop', async () => {
+  await start();
+  await reconciler.power(instance.instanceId, 'stop');
+  await survive('stopInstance');
+  expect(await status()).toMatchObject({ status: 'stopped', transition: null, bootId: null, openIntervals: 0, hasSlot: false });
+  expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'exited' });
+});
 
-test(
-  'a delete',
-  async () => {
-    await start();
-    await reconciler.power(instance.instanceId, 'destroy');
-    await survive('destroyInstance');
-    expect(await status()).toMatchObject({ status: 'destroying', isGone: true, bootId: null, openIntervals: 0 });
-    expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'absent' });
-  },
-  GATEWAY_MS,
-);
+test('a delete', async () => {
+  await start();
+  await reconciler.power(instance.instanceId, 'destroy');
+  await survive('destroyInstance');
+  expect(await status()).toMatchObject({ status: 'destroying', isGone: true, bootId: null, openIntervals: 0 });
+  expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'absent' });
+});

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { removeCron } from '../../runtime/openclaw/content/crons.ts';
 import { listCronRuns, listCrons } from '../support/cron-lists.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
@@ -9,10 +9,7 @@ import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
 
-const RUN_MS = 60_000;
 const HOURLY = { kind: 'every', everyMs: 3_600_000 };
-
-jest.setTimeout(2 * RUN_MS);
 
 let live: LiveAgent;
 let api: ApiUnderTest;

@@ -6,8 +6,6 @@ import type { AccountClient } from './api-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
 
-const ANSWER_MS = TEST_LIMIT_MS;
-
 let live: LiveAgent;
 let gateway: GatewayUnderTest;
 let account: AccountClient;
@@ -43,7 +41,7 @@ test(
     expect((await send('[[SAY Again]]')).body.content).toBe('Again');
     expect(JSON.stringify(gateway.model.calls.at(-1)?.messages)).toContain('The answer.');
   },
-  ANSWER_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -58,7 +56,7 @@ test(
       ...['/reset', 'You said: /reset', '/new Remember 4711.', 'You said: /new Remember 4711.', '/new', 'You said: /new'],
     ]);
   },
-  ANSWER_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -70,7 +68,7 @@ test(
     expect([read.text, read.isDone, read.error]).toEqual(['One two three', true, null]);
     expect(read.chunks.filter(({ choices }) => choices[0]?.delta.content).length).toBeGreaterThan(1);
   },
-  ANSWER_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -87,7 +85,7 @@ test(
     const answers = [await first, await second];
     expect(answers.map(({ body }) => body.content)).toEqual(['First', 'Second']);
   },
-  ANSWER_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -97,7 +95,7 @@ test(
     expect([status, body.error.code, body.error.reason]).toEqual([502, 'agent_error', 'model_error']);
     expect((await send('[[SAY Well again]]')).body.content).toBe('Well again');
   },
-  ANSWER_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -112,7 +110,7 @@ test(
       expect((await history()).at(-1)).toMatchObject({ role: 'agent', status: 'completed', content: 'One two three' });
     });
   },
-  ANSWER_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -130,5 +128,5 @@ test(
     expect(await send('And now?')).toMatchObject({ status: 200, body: { status: 'completed' } });
     expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({ status: 'cancelled', content: '' });
   },
-  ANSWER_MS,
+  TEST_LIMIT_MS,
 );

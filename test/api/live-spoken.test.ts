@@ -1,19 +1,15 @@
-import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { removeCron } from '../../runtime/openclaw/content/crons.ts';
 import { listCrons } from '../support/cron-lists.ts';
 import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts';
 import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
 
-/** The first turn of a gateway takes long on a busy machine. */
-const RUN_MS = 90_000;
 const HOURLY = { kind: 'every', everyMs: 3_600_000 };
-
-jest.setTimeout(3 * RUN_MS);
 
 let live: LiveAgent;
 let path: string;
@@ -53,7 +49,8 @@ async function watch(): Promise<{ stop(): Promise<void> }> {
 
 const get = (messageId: string) => live.account.ok('GET', `${path}/${messageId}`);
 const history = async (query = ''): Promise<Message[]> => (await live.account.ok('GET', `${path}${query}`)).messages;
-const send = (message: string, sessionId?: string) => live.account.ok('POST', path, { message, sessionId, timeoutMs: RUN_MS });
+const send = (message: string, sessionId?: string) =>
+  live.account.ok('POST', path, { message, sessionId, timeoutMs: PATIENCE_MS });
 /** What webhooks are told about the message with this id. */
 const told = async (messageId: string) =>
   (await live.api.sql<{ body: string }>('select body from webhook_deliveries'))

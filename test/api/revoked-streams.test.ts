@@ -9,7 +9,6 @@ import { startApi } from './api-under-test.ts';
 import type { ApiUnderTest } from './api-under-test.ts';
 import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
-const DEADLINE_MS = TEST_LIMIT_MS;
 const ended = Promise.withResolvers<string>();
 
 /** Says one thing, and then nothing until the tests are over. */
@@ -67,5 +66,5 @@ test(
     ended.resolve('last');
     expect(await text(going.body!)).toMatch(/data: first\n\n(: ping\n\n)*data: last\n\n$/);
   },
-  DEADLINE_MS,
+  TEST_LIMIT_MS,
 );

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { findAccountEvents, findInstanceEvents } from '../../database/events/find-events.ts';
 import { findDueDeliveries } from '../../database/webhooks/find-due-deliveries.ts';
 import { findHistory } from '../../database/messages/find-messages.ts';
@@ -11,8 +11,6 @@ import { TurnFeed } from '../../turns/turn-feed.ts';
 import { openTurns } from '../turns/turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';
 import type { TurnsUnderTest } from '../turns/turns-under-test.ts';
-
-jest.setTimeout(60_000);
 
 let turns: TurnsUnderTest;
 beforeAll(async () => {

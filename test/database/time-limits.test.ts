@@ -7,8 +7,6 @@ import { openTestOrm } from '../support/test-database.ts';
 import type { TestOrm } from '../support/test-database.ts';
 import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
-const LONG_MS = TEST_LIMIT_MS;
-
 let database: TestOrm;
 
 beforeAll(async () => {
@@ -54,5 +52,5 @@ test(
       expect(isDatabaseTimeout(error)).toBe(true);
     });
   },
-  LONG_MS,
+  TEST_LIMIT_MS,
 );

@@ -3,11 +3,10 @@ import type { ApiClient } from '../support/api-client.ts';
 import { prepareCompose } from '../support/compose-under-test.ts';
 import type { ComposeUnderTest } from '../support/compose-under-test.ts';
 import { docker } from '../support/docker-under-test.ts';
-import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { registerAccount } from '../support/register-account.ts';
 
 const BUILD_MS = 15 * 60_000;
-const LONG_MS = TEST_LIMIT_MS;
 
 /** One deployment, in order: each case goes on where the one before ended. */
 describe('docker-compose.yml', () => {
@@ -30,26 +29,22 @@ describe('docker-compose.yml', () => {
     });
   const hasEnded = async (service: string): Promise<string> => (await docker('wait', await stack.containerOf(service))).trim();
 
-  test(
-    'one command brings it up, and a conversation goes through containers alone',
-    async () => {
-      await stack.compose({ version: 'one' }, 'up', '--detach', ...['relay', 'api', 'worker', 'worker-version']);
-      expect(await hasEnded('worker-version')).toBe('0');
-      for (const service of ['api', 'relay', 'worker']) await isHealthy(service);
+  test('one command brings it up, and a conversation goes through containers alone', async () => {
+    await stack.compose({ version: 'one' }, 'up', '--detach', ...['relay', 'api', 'worker', 'worker-version']);
+    expect(await hasEnded('worker-version')).toBe('0');
+    for (const service of ['api', 'relay', 'worker']) await isHealthy(service);
 
-      account = await registerAccount(stack.url, stack.operator);
-      ({ instanceId } = await account.ok('POST', '/instances', { name: 'composed' }));
-      await eventually(async () => {
-        const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
-        expect(status).toBe('running');
-      });
-      const agent = { name: 'helper', slug: 'helper', displayName: 'Helper' };
-      const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
-      messages = `/instances/${instanceId}/agents/${agentId}/messages`;
-      expect(await say('Good morning!')).toContain('Good morning!');
-    },
-    LONG_MS,
-  );
+    account = await registerAccount(stack.url, stack.operator);
+    ({ instanceId } = await account.ok('POST', '/instances', { name: 'composed' }));
+    await eventually(async () => {
+      const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
+      expect(status).toBe('running');
+    });
+    const agent = { name: 'helper', slug: 'helper', displayName: 'Helper' };
+    const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
+    messages = `/instances/${instanceId}/agents/${agentId}/messages`;
+    expect(await say('Good morning!')).toContain('Good morning!');
+  });
 
   test('no secret is in what the engine shows of a container', async () => {
     for (const service of ['api', 'relay', 'worker', 'set-up', 'worker-version']) {
@@ -58,63 +53,51 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  test(
-    'a part that is killed comes back by itself',
-    async () => {
-      for (const service of ['api', 'relay', 'worker']) {
-        const pid = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
-        // Of a container that does not run it is 0, which kill() takes for this process and all around it.
-        expect(pid).toBeGreaterThan(0);
-        process.kill(pid, 'SIGKILL');
-        await eventually(async () => {
-          const again = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
-          expect([again > 0, again]).not.toEqual([true, pid]);
-          expect(again).toBeGreaterThan(0);
-        });
-        await isHealthy(service);
-      }
-      expect(await say('Still there?')).toContain('Still there?');
-    },
-    LONG_MS,
-  );
-
-  test(
-    'an upgrade keeps instances running, and the workers of the version before leave when their runs are over',
-    async () => {
-      const bootedAt = await bootOf();
-      const upgrade = { version: 'two', before: 'one' };
-      await stack.compose(
-        upgrade,
-        '--profile',
-        'upgrade',
-        'up',
-        '--detach',
-        ...['relay', 'api', 'worker', 'worker-before', 'worker-version'],
-      );
-      expect(await hasEnded('worker-version')).toBe('0');
-      for (const service of ['api', 'relay', 'worker', 'worker-before']) await isHealthy(service);
-      expect(await say('And now?')).toContain('And now?');
-      expect(await bootOf()).toBe(bootedAt);
-
-      const versions = () =>
-        stack.compose(upgrade, 'run', '--rm', '--no-deps', 'worker-version', 'node', 'scripts/worker-version.ts');
+  test('a part that is killed comes back by itself', async () => {
+    for (const service of ['api', 'relay', 'worker']) {
+      const pid = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
+      // Of a container that does not run it is 0, which kill() takes for this process and all around it.
+      expect(pid).toBeGreaterThan(0);
+      process.kill(pid, 'SIGKILL');
       await eventually(async () => {
-        expect(await versions()).toMatch(/-two: \d+ open, current/);
-        expect(await versions()).toMatch(/-one: 0 open\n/);
+        const again = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
+        expect([again > 0, again]).not.toEqual([true, pid]);
+        expect(again).toBeGreaterThan(0);
       });
-      await stack.compose(upgrade, '--profile', 'upgrade', 'rm', '--stop', '--force', 'worker-before');
-      await account.ok('POST', `/instances/${instanceId}/stop`);
-      await account.ok('GET', `/instances/${instanceId}/wait?status=stopped&timeout=60`);
-    },
-    LONG_MS,
-  );
+      await isHealthy(service);
+    }
+    expect(await say('Still there?')).toContain('Still there?');
+  });
 
-  test(
-    'a deleted instance is gone',
-    async () => {
-      await account.ok('DELETE', `/instances/${instanceId}`);
-      await eventually(async () => expect((await account.call('GET', `/instances/${instanceId}`)).status).toBe(404));
-    },
-    LONG_MS,
-  );
+  test('an upgrade keeps instances running, and the workers of the version before leave when their runs are over', async () => {
+    const bootedAt = await bootOf();
+    const upgrade = { version: 'two', before: 'one' };
+    await stack.compose(
+      upgrade,
+      '--profile',
+      'upgrade',
+      'up',
+      '--detach',
+      ...['relay', 'api', 'worker', 'worker-before', 'worker-version'],
+    );
+    expect(await hasEnded('worker-version')).toBe('0');
+    for (const service of ['api', 'relay', 'worker', 'worker-before']) await isHealthy(service);
+    expect(await say('And now?')).toContain('And now?');
+    expect(await bootOf()).toBe(bootedAt);
+
+    const versions = () =>
+      stack.compose(upgrade, 'run', '--rm', '--no-deps', 'worker-version', 'node', 'scripts/worker-version.ts');
+    await eventually(async () => {
+      expect(await versions()).toMatch(/-two: \d+ open, current/);
+      expect(await versions()).toMatch(/-one: 0 open\n/);
+    });
+    await stack.compose(upgrade, '--profile', 'upgrade', 'rm', '--stop', '--force', 'worker-before');
+    await account.ok('POST', `/instances/${instanceId}/stop`);
+    await account.ok('GET', `/instances/${instanceId}/wait?status=stopped&timeout=60`);
+  });
+
+  test('a deleted instance is gone', async () => {
+    await account.ok('DELETE', `/instances/${instanceId}`);
+    await eventually(async () => expect((await account.call('GET', `/instances/${instanceId}`)).status).toBe(404));
+  });
 });

@@ -119,7 +119,7 @@ export async function runsOfGateway({ dataDir, driver }: { dataDir: string; driv
     if (!runtime) throw new Error('there is no gateway');
     const client = await connections.get(runtime.runtimeId, AbortSignal.timeout(PATIENCE_MS));
     return await eventually(async () => {
-      const listed = jobs.parse(await client.request('cron.list', { includeDisabled: true }));
+      const listed = jobs.parse(await client.request('cron.list', { includeDisabled: true, limit: 200, offset: 0 }));
       const busy = listed.jobs.find(({ state }) => state?.runningAtMs !== undefined);
       if (busy) throw new Error(`a run of ${busy.name} is under way`);
       return await readRuns((params) => client.request('cron.runs', params));

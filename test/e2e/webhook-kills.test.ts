@@ -5,14 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { campaignRounds, createDice } from '../support/campaign.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { startWebhookReceiver } from '../support/webhook-receiver.ts';
 import type { WebhookReceiver } from '../support/webhook-receiver.ts';
 import { startWebhooks } from '../support/webhooks-under-test.ts';
 import type { WebhooksUnderTest } from '../support/webhooks-under-test.ts';
 
 const ROUNDS = campaignRounds();
-const ROUND_MS = 60_000;
 const EVENTS = 200;
 const MAIN = join(import.meta.dirname, '../delivering/main.ts');
 
@@ -96,5 +95,5 @@ test(
       `webhook kills: ${ROUNDS} rounds, ${recorded.size} events x ${paths.length} endpoints, ${receiver.received.length} requests (${doubles} repeated or refused), none lost, no gap\n`,
     );
   },
-  ROUND_MS * (ROUNDS + 2),
+  TEST_LIMIT_MS * ROUNDS,
 );

@@ -11,10 +11,8 @@ import { createOrm } from '../../database/orm.ts';
 import { checkStores } from '../../stores/check-stores.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
-import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const START_MS = TEST_LIMIT_MS;
 /** Every program that opens the stores. */
 const PROGRAMS = ['api/main.ts', 'worker/main.ts', 'scripts/set-up-stores.ts'];
 
@@ -158,115 +156,75 @@ afterAll(async () => {
 });
 
 describe('a start is refused in a sentence, and nothing is deleted or changed', () => {
-  test(
-    'with an empty database, which stays empty',
-    async () => {
-      const url = String(await createEmptyDatabase());
-      await expectRefused({ ...givenOf(ours), url }, 'the database knows none of them', ['scripts/set-up-stores.ts']);
-    },
-    START_MS,
-  );
+  test('with an empty database, which stays empty', async () => {
+    const url = String(await createEmptyDatabase());
+    await expectRefused({ ...givenOf(ours), url }, 'the database knows none of them', ['scripts/set-up-stores.ts']);
+  });
 
-  test(
-    'with a database that was only just made',
-    async () => {
-      const database = await createTestDatabase();
-      databases.push(database);
-      await sql(database.url, `update installation set id = 'ins_new'`);
-      await expectRefused({ ...givenOf(ours), url: database.url }, 'the database knows none of them');
-    },
-    START_MS,
-  );
+  test('with a database that was only just made', async () => {
+    const database = await createTestDatabase();
+    databases.push(database);
+    await sql(database.url, `update installation set id = 'ins_new'`);
+    await expectRefused({ ...givenOf(ours), url: database.url }, 'the database knows none of them');
+  });
 
-  test(
-    'with the database of another installation',
-    async () => {
-      const other = await newInstallation();
-      await check(givenOf(other));
-      const [row] = await sql(other.database.url, 'select id from installation');
-      await expectRefused({ ...givenOf(ours), url: other.database.url }, `The database belongs to the installation`);
-      expect(row).toMatchObject({ id: expect.stringContaining('ins_store') });
-      await expectMarker(other);
-    },
-    START_MS,
-  );
+  test('with the database of another installation', async () => {
+    const other = await newInstallation();
+    await check(givenOf(other));
+    const [row] = await sql(other.database.url, 'select id from installation');
+    await expectRefused({ ...givenOf(ours), url: other.database.url }, `The database belongs to the installation`);
+    expect(row).toMatchObject({ id: expect.stringContaining('ins_store') });
+    await expectMarker(other);
+  });
 
-  test(
-    'with a database of an earlier version that knows nothing of this DATA_DIR',
-    async () => {
-      const other = await newInstallation();
-      await toEarlierVersion(other.database.url);
-      await expectRefused({ ...givenOf(ours), url: other.database.url }, 'the database knows none of them', [
-        'scripts/set-up-stores.ts',
-      ]);
-    },
-    START_MS,
-  );
+  test('with a database of an earlier version that knows nothing of this DATA_DIR', async () => {
+    const other = await newInstallation();
+    await toEarlierVersion(other.database.url);
+    await expectRefused({ ...givenOf(ours), url: other.database.url }, 'the database knows none of them', [
+      'scripts/set-up-stores.ts',
+    ]);
+  });
 
-  test(
-    'with a DATA_DIR that is new while the database is in use',
-    async () => {
-      await expectRefused({ ...givenOf(ours), dataDir: await temporaryDataDir() }, 'DATA_DIR has no mark of an installation');
-    },
-    START_MS,
-  );
+  test('with a DATA_DIR that is new while the database is in use', async () => {
+    await expectRefused({ ...givenOf(ours), dataDir: await temporaryDataDir() }, 'DATA_DIR has no mark of an installation');
+  });
 
-  test(
-    'with the DATA_DIR of another installation',
-    async () => {
-      const other = await newInstallation();
-      await check(givenOf(other));
-      await expectRefused({ ...givenOf(ours), dataDir: other.dataDir }, 'and DATA_DIR to ins_store');
-      await expectMarker(other);
-    },
-    START_MS,
-  );
+  test('with the DATA_DIR of another installation', async () => {
+    const other = await newInstallation();
+    await check(givenOf(other));
+    await expectRefused({ ...givenOf(ours), dataDir: other.dataDir }, 'and DATA_DIR to ins_store');
+    await expectMarker(other);
+  });
 
-  test(
-    'with another master key of the same name, by the relay too',
-    async () => {
-      const programs = [...PROGRAMS, 'relay/main.ts'];
-      const sentence = 'MASTER_KEYS has another key under the name k1';
-      await expectRefused({ ...givenOf(ours), masterKeys: keyNamed('k1') }, sentence, programs);
-    },
-    START_MS,
-  );
+  test('with another master key of the same name, by the relay too', async () => {
+    const programs = [...PROGRAMS, 'relay/main.ts'];
+    const sentence = 'MASTER_KEYS has another key under the name k1';
+    await expectRefused({ ...givenOf(ours), masterKeys: keyNamed('k1') }, sentence, programs);
+  });
 
-  test(
-    'with master keys of which this installation has used none, by the relay too',
-    async () => {
-      const programs = [...PROGRAMS, 'relay/main.ts'];
-      const sentence = 'MASTER_KEYS has none of the keys that this installation has used (k1)';
-      await expectRefused({ ...givenOf(ours), masterKeys: keyNamed('k2') }, sentence, programs);
-    },
-    START_MS,
-  );
+  test('with master keys of which this installation has used none, by the relay too', async () => {
+    const programs = [...PROGRAMS, 'relay/main.ts'];
+    const sentence = 'MASTER_KEYS has none of the keys that this installation has used (k1)';
+    await expectRefused({ ...givenOf(ours), masterKeys: keyNamed('k2') }, sentence, programs);
+  });
 
-  test(
-    'by npm start, with a new DATA_DIR and a database that is in use: no key is made',
-    async () => {
-      const given = { url: ours.database.url, dataDir: await temporaryDataDir() };
-      const { code, output } = await npmStart({ DATABASE_URL: given.url, DATA_DIR: given.dataDir });
-      expect([code, output]).toEqual([1, expect.stringContaining('The database of DATABASE_URL is in use')]);
-      expect(await readdir(given.dataDir)).not.toContain('master-keys');
-      await expectMarker(ours);
-    },
-    START_MS,
-  );
+  test('by npm start, with a new DATA_DIR and a database that is in use: no key is made', async () => {
+    const given = { url: ours.database.url, dataDir: await temporaryDataDir() };
+    const { code, output } = await npmStart({ DATABASE_URL: given.url, DATA_DIR: given.dataDir });
+    expect([code, output]).toEqual([1, expect.stringContaining('The database of DATABASE_URL is in use')]);
+    expect(await readdir(given.dataDir)).not.toContain('master-keys');
+    await expectMarker(ours);
+  });
 
-  test(
-    'by npm start, when its keys or its PostgreSQL are gone from DATA_DIR',
-    async () => {
-      const keys = await npmStart({ DATABASE_URL: ours.database.url, DATA_DIR: ours.dataDir });
-      expect([keys.code, keys.output]).toEqual([1, expect.stringContaining('its keys in')]);
-      const cluster = await npmStart({ DATA_DIR: ours.dataDir });
-      expect([cluster.code, cluster.output]).toEqual([1, expect.stringContaining('its PostgreSQL in')]);
-      expect(await readdir(ours.dataDir)).not.toContain('master-keys');
-      expect(await readdir(ours.dataDir)).not.toContain('postgres');
-      await expectMarker(ours);
-    },
-    START_MS,
-  );
+  test('by npm start, when its keys or its PostgreSQL are gone from DATA_DIR', async () => {
+    const keys = await npmStart({ DATABASE_URL: ours.database.url, DATA_DIR: ours.dataDir });
+    expect([keys.code, keys.output]).toEqual([1, expect.stringContaining('its keys in')]);
+    const cluster = await npmStart({ DATA_DIR: ours.dataDir });
+    expect([cluster.code, cluster.output]).toEqual([1, expect.stringContaining('its PostgreSQL in')]);
+    expect(await readdir(ours.dataDir)).not.toContain('master-keys');
+    expect(await readdir(ours.dataDir)).not.toContain('postgres');
+    await expectMarker(ours);
+  });
 });
 
 /** The database as a version that knew no installations has left it. */
@@ -330,18 +288,14 @@ describe('a start goes on by itself', () => {
 describe('npm run store:adopt', () => {
   const adopt = (given: Given, ...args: string[]) => run(['scripts/store-adopt.ts', ...args], settingsOf(given));
 
-  test(
-    'does nothing before it is told to, and then makes database, DATA_DIR and keys one installation',
-    async () => {
-      const given = { ...givenOf(ours), dataDir: await temporaryDataDir(), masterKeys: keyNamed('k1') };
-      const unasked = await adopt(given);
-      expect([unasked.code, unasked.output]).toEqual([1, expect.stringContaining('npm run store:adopt -- --yes')]);
-      await expect(check(given)).rejects.toThrow('no mark');
-      expect(await adopt(given, '--yes')).toMatchObject({ code: 0 });
-      await check(given);
-      await expect(check(givenOf(ours))).rejects.toThrow('another key');
-      await expectMarker(ours);
-    },
-    START_MS,
-  );
+  test('does nothing before it is told to, and then makes database, DATA_DIR and keys one installation', async () => {
+    const given = { ...givenOf(ours), dataDir: await temporaryDataDir(), masterKeys: keyNamed('k1') };
+    const unasked = await adopt(given);
+    expect([unasked.code, unasked.output]).toEqual([1, expect.stringContaining('npm run store:adopt -- --yes')]);
+    await expect(check(given)).rejects.toThrow('no mark');
+    expect(await adopt(given, '--yes')).toMatchObject({ code: 0 });
+    await check(given);
+    await expect(check(givenOf(ours))).rejects.toThrow('another key');
+    await expectMarker(ours);
+  });
 });

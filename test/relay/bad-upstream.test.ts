@@ -13,7 +13,6 @@ import { startScriptedUpstream } from './scripted-upstream.ts';
 /** Short enough to be waited for, long enough for a good call on a busy machine. */
 const LIMITS = { thinkingMs: 4_000, silenceMs: 4_000 };
 const CALL_MS = 9_000;
-const TEST_MS = TEST_LIMIT_MS;
 const DRIP_MS = 50;
 
 const word = (text: string) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: text } }] })}\n\n`;
@@ -230,7 +229,7 @@ test(
     expect(await callsOf(orm, good)).toHaveLength(10);
     await eventually(async () => expect(await relay.metrics()).toMatch(/open_calls(?:\{[^}]*\})? 0\n/));
   },
-  TEST_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -259,5 +258,5 @@ test(
     await through.close();
     await endless.close();
   },
-  TEST_MS,
+  TEST_LIMIT_MS,
 );

@@ -23,7 +23,6 @@ export interface DriverHarness {
   close(): Promise<void>;
 }
 
-const START_MS = TEST_LIMIT_MS;
 /** Two processes read the clock of one machine this far apart. */
 const CLOCK_MS = 20;
 const GATEWAY_TOKEN = 'gateway-token-of-the-driver-contract-0000';
@@ -77,7 +76,7 @@ export function describeDriver(
         await becomesReady(driver);
         expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'running', startedAt: expect.any(Date) });
       },
-      START_MS,
+      TEST_LIMIT_MS,
     );
 
     test('ensuring it again leaves the one process alone', async () => {
@@ -240,7 +239,7 @@ export function describeDriver(
         expect(await statusOfAgent(driver, 'alpha')).toBe(200);
         expect(await harness.runInside(RUNTIME, 'cat workspaces/alpha/SOUL.md')).toBe('calm');
       },
-      START_MS,
+      TEST_LIMIT_MS,
     );
 
     test(
@@ -255,7 +254,7 @@ export function describeDriver(
         expect(await commandLines()).not.toContain(child);
         await driver.stop(RUNTIME, { graceMs: 30_000 }, at(12));
       },
-      START_MS,
+      TEST_LIMIT_MS,
     );
 
     test('a create by an attempt that was overtaken starts nothing', async () => {
@@ -272,7 +271,7 @@ export function describeDriver(
         expect(death).toBeInstanceOf(GatewayDiedError);
         expect(death).toMatchObject({ retryable: false, exit: { code: 78, signal: null } });
       },
-      START_MS,
+      TEST_LIMIT_MS,
     );
 
     test(
@@ -292,7 +291,7 @@ export function describeDriver(
         expect(await harness.runInside(RUNTIME, 'cat workspaces/alpha/SOUL.md')).toBe('calm');
         expect(await driver.listQuarantined()).toEqual([]);
       },
-      START_MS,
+      TEST_LIMIT_MS,
     );
 
     test('destroy removes the storage but not the epoch', async () => {
@@ -329,7 +328,7 @@ function describeSkillsOnDisk(given: Given): void {
 }
 
 function at(epoch: number): MutationCall {
-  return { epoch, signal: AbortSignal.timeout(START_MS) };
+  return { epoch, signal: AbortSignal.timeout(TEST_LIMIT_MS) };
 }
 
 function specOf(driver: RuntimeDriver, agents: readonly string[]): RuntimeSpec {
@@ -350,15 +349,15 @@ function specOf(driver: RuntimeDriver, agents: readonly string[]): RuntimeSpec {
 
 function connectTo({ wsUrl, peer }: Endpoint): Promise<GatewayClient> {
   const device = peer === 'remote' ? deviceOf({ id: 'k1', key: Buffer.alloc(32, 7) }, RUNTIME) : undefined;
-  return connectGateway({ wsUrl, token: GATEWAY_TOKEN, device, signal: AbortSignal.timeout(START_MS), timeoutMs: 20_000 });
+  return connectGateway({ wsUrl, token: GATEWAY_TOKEN, device, signal: AbortSignal.timeout(TEST_LIMIT_MS), timeoutMs: 20_000 });
 }
 
 async function becomesReady(driver: RuntimeDriver): Promise<void> {
   const endpoint = await driver.endpoint(RUNTIME);
   if (!endpoint) throw new GatewayDiedError(await driver.exitOf(RUNTIME));
   await waitUntilReady(endpoint, {
-    signal: AbortSignal.timeout(START_MS),
-    deadlineMs: START_MS,
+    signal: AbortSignal.timeout(TEST_LIMIT_MS),
+    deadlineMs: TEST_LIMIT_MS,
     isAlive: async () => (await driver.inspect(RUNTIME)).status === 'running',
     exitOf: () => driver.exitOf(RUNTIME),
   });

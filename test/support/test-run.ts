@@ -8,6 +8,7 @@ import { withLock } from '../../lib/async/file-lock.ts';
 import { stopPostgres } from '../../local/postgres.ts';
 import { killPid } from '../../runtime/host/process-identity.ts';
 import { replaceFile } from '../../runtime/host/replace-file.ts';
+import { PATIENCE_MS } from './eventually.ts';
 
 const VARIABLE = 'THERMIDORA_TEST_RUN';
 
@@ -49,7 +50,7 @@ export function testRunDir(): string {
 /** Starts a server for the whole run, or answers what the first one to ask has started. */
 export async function startOnce<T>(name: string, schema: z.ZodType<T>, start: () => Promise<T>): Promise<T> {
   const file = join(testRunDir(), `${name}.json`);
-  return withLock(join(testRunDir(), `${name}.lock`), { timeoutMs: 60_000 }, async () => {
+  return withLock(join(testRunDir(), `${name}.lock`), { timeoutMs: PATIENCE_MS }, async () => {
     const known = await readIfPresent(file);
     if (known !== null) return schema.parse(JSON.parse(known));
     const server = await start();

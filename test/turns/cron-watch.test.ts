@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { addCron, removeCron, runCron } from '../../runtime/openclaw/content/crons.ts';
 import type { NewCron } from '../../runtime/openclaw/content/crons.ts';
@@ -13,11 +13,7 @@ import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
 
-/** The first turn of a gateway takes long on a busy machine. */
-const RUN_MS = 60_000;
 const LONG = `${'All is well. '.repeat(300)}The end.`;
-
-jest.setTimeout(3 * RUN_MS);
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;

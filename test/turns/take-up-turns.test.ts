@@ -17,10 +17,8 @@ import type { NewAgent } from '../factories.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
 
 /** The first turn of a gateway takes long on a busy machine. */
-const MODEL_MS = 60_000;
 /** What the gateway adds when it repeats a turn by itself. */
 const INTERRUPTED = '[System] Your previous turn was interrupted';
-const RESTART_MS = TEST_LIMIT_MS;
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;
@@ -84,7 +82,7 @@ async function recover(onReady?: () => Promise<unknown>): Promise<void> {
   await gateway.start();
   await onReady?.();
   const client = await gateway.connect();
-  const takeUp = { client, instanceId: instance.instanceId, epoch, signal: AbortSignal.timeout(RESTART_MS) };
+  const takeUp = { client, instanceId: instance.instanceId, epoch, signal: AbortSignal.timeout(TEST_LIMIT_MS) };
   await takeUpTurns(turns.deps, takeUp);
   // A step that is repeated changes nothing.
   await takeUpTurns(turns.deps, takeUp);
@@ -93,7 +91,7 @@ async function recover(onReady?: () => Promise<unknown>): Promise<void> {
 }
 
 async function expectOneReply(messageId: string, content: string): Promise<void> {
-  expect(await turns.end(messageId, MODEL_MS)).toMatchObject({ status: 'completed', content });
+  expect(await turns.end(messageId)).toMatchObject({ status: 'completed', content });
   expect(await turns.events(messageId)).toEqual([{ type: 'agent.message', content, error_code: null }]);
 }
 
@@ -156,7 +154,7 @@ describe('a gateway that is killed', () => {
       const after = await say('p5 after [[SAY Goes on.]]', 'p5');
       await expectOneReply(after.messageId, 'Goes on.');
     },
-    RESTART_MS,
+    TEST_LIMIT_MS,
   );
 
   test(
@@ -182,7 +180,7 @@ describe('a gateway that is killed', () => {
       await eventually(async () => expect(await rowOf(running.messageId)).toMatchObject({ abort_due: false }));
       expect(await turns.events(running.messageId)).toHaveLength(1);
     },
-    RESTART_MS,
+    TEST_LIMIT_MS,
   );
 
   test(
@@ -198,7 +196,7 @@ describe('a gateway that is killed', () => {
       await recover(() => gateway.model.waitForCall(({ messages }) => JSON.stringify(messages).includes(INTERRUPTED)));
       gateway.model.release('t1');
 
-      const ended = await turns.end(turn.messageId, MODEL_MS);
+      const ended = await turns.end(turn.messageId);
       expect(ended.status).toBe('completed');
       expect(ended.content).not.toBe('');
       expect(await turns.events(turn.messageId)).toEqual([{ type: 'agent.message', content: ended.content, error_code: null }]);
@@ -207,7 +205,7 @@ describe('a gateway that is killed', () => {
       expect(await turns.turn(cancelled.messageId)).toMatchObject({ status: 'cancelled', content: '' });
       expect(await turns.events(cancelled.messageId)).toHaveLength(1);
     },
-    RESTART_MS,
+    TEST_LIMIT_MS,
   );
 
   test(
@@ -235,7 +233,7 @@ describe('a gateway that is killed', () => {
       const behind = await say('u2 behind [[SAY Six.]]', 'u1');
       await expectOneReply(behind.messageId, 'Six.');
     },
-    RESTART_MS,
+    TEST_LIMIT_MS,
   );
 
   test(
@@ -264,7 +262,7 @@ describe('a gateway that is killed', () => {
       expect(finishedCalls('r1 deadly')).toEqual([]);
       expect(await turns.events(messageId)).toHaveLength(1);
     },
-    2 * RESTART_MS,
+    2 * TEST_LIMIT_MS,
   );
 });
 
@@ -284,7 +282,7 @@ test(
     expect(callsWith('/new v1 slash')).toHaveLength(2);
     for (const { messages } of callsWith('v1 slash')) expect(JSON.stringify(messages)).toContain('Remember 4711.');
   },
-  RESTART_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -303,5 +301,5 @@ test(
     expect(await followed.ended).toMatchObject({ status: 'completed' });
     expect(await rowOf(messageId)).toMatchObject({ deaths: 0 });
   },
-  RESTART_MS,
+  TEST_LIMIT_MS,
 );

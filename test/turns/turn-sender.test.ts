@@ -1,6 +1,6 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { cancelTurn } from '../../turns/cancel-turn.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { collect, startApi } from './processes-under-test.ts';
@@ -8,11 +8,6 @@ import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
-
-/** The first turn of a gateway takes long on a busy machine. */
-const MODEL_MS = 60_000;
-
-jest.setTimeout(2 * MODEL_MS);
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;
@@ -66,7 +61,7 @@ describe('a turn runs once and ends once', () => {
       claims: true,
     });
 
-    expect(await turns.end(messageId, MODEL_MS)).toMatchObject({ status: 'completed', content: 'Found.' });
+    expect(await turns.end(messageId)).toMatchObject({ status: 'completed', content: 'Found.' });
     expect(callsWith('lost')).toHaveLength(1);
   });
 
@@ -163,7 +158,7 @@ describe('a turn runs once and ends once', () => {
     await modelCalled('broken line');
 
     api.connections.close(gateway.runtimeId);
-    await api.connections.get(gateway.runtimeId, AbortSignal.timeout(MODEL_MS));
+    await api.connections.get(gateway.runtimeId, AbortSignal.timeout(PATIENCE_MS));
     gateway.model.release('line');
 
     expect((await followed.ended)?.content).toBe('w1 w2 w3 w4 w5 w6');

@@ -13,7 +13,7 @@ import type { AcceptedTurn } from '../../turns/accept-turn.ts';
 import type { TurnDeps } from '../../turns/turn-deps.ts';
 import { makeId, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent } from '../factories.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import { gateOf } from '../support/gate-of.ts';
 
@@ -94,7 +94,7 @@ export async function openTurns(
         return { ...accepted, isClaimed: false };
       }),
     turn,
-    end: (messageId, withinMs = 60_000) =>
+    end: (messageId, withinMs = PATIENCE_MS) =>
       eventually(async () => {
         const found = await turn(messageId);
         if (found.status === 'pending') throw new Error('The turn has not ended');

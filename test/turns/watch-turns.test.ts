@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { claimAttempt } from '../../database/messages/claim-turn.ts';
 import { SHARD_OWNER } from '../../database/messages/pending-turns.ts';
 import { sendTurn, turnKey } from '../../runtime/openclaw/conversation/agent-turn.ts';
@@ -12,11 +12,6 @@ import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
-
-/** The first turn of a gateway takes long on a busy machine. */
-const MODEL_MS = 60_000;
-
-jest.setTimeout(2 * MODEL_MS);
 
 let turns: TurnsUnderTest;
 let gateway: GatewayUnderTest;

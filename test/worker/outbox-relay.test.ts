@@ -10,7 +10,7 @@ import { wakeInstance } from '../../database/instances/wake-instance.ts';
 import { instanceWorkflowId, SWEEP_DRIFT_ID, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { openTemporalLink } from '../../worker/temporal-link.ts';
-import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { makeId, newInstance } from '../factories.ts';
@@ -24,7 +24,6 @@ const log = pino(
   { level: 'warn' },
   { write: (line: string) => void failed.push(String((JSON.parse(line) as { workflowId?: string }).workflowId)) },
 );
-const START_MS = TEST_LIMIT_MS;
 
 let database: TestDatabase;
 let orm: MikroORM;
@@ -89,78 +88,62 @@ async function expectWoken(instanceId: string, { batches }: { batches: number })
   expect(wakes).toBeLessThanOrEqual(batches + repeated);
 }
 
-test(
-  'ten wake-ups of one instance make one signal; each instance has a workflow of its own that operators can find',
-  async () => {
-    const [one, other] = [await newInstance(orm), await newInstance(orm)];
-    await orm.em.transactional(async (em) => {
-      for (let count = 0; count < 10; count += 1) await wakeInstance(em, one.instanceId);
-      await wakeInstance(em, other.instanceId);
+test('ten wake-ups of one instance make one signal; each instance has a workflow of its own that operators can find', async () => {
+  const [one, other] = [await newInstance(orm), await newInstance(orm)];
+  await orm.em.transactional(async (em) => {
+    for (let count = 0; count < 10; count += 1) await wakeInstance(em, one.instanceId);
+    await wakeInstance(em, other.instanceId);
+  });
+  startRelay();
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+  await expectWoken(one.instanceId, { batches: 1 });
+  await expectWoken(other.instanceId, { batches: 1 });
+  await withClient(async (client) => {
+    await eventually(async () => {
+      const found: string[] = [];
+      const query = `AccountId = '${one.accountId}' and InstanceId = '${one.instanceId}'`;
+      for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId);
+      expect(found).toEqual([instanceWorkflowId(one.instanceId)]);
     });
-    startRelay();
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
-    await expectWoken(one.instanceId, { batches: 1 });
-    await expectWoken(other.instanceId, { batches: 1 });
-    await withClient(async (client) => {
-      await eventually(async () => {
-        const found: string[] = [];
-        const query = `AccountId = '${one.accountId}' and InstanceId = '${one.instanceId}'`;
-        for await (const { workflowId } of client.workflow.list({ query })) found.push(workflowId);
-        expect(found).toEqual([instanceWorkflowId(one.instanceId)]);
-      });
-    });
-  },
-  START_MS,
-);
+  });
+});
 
-test(
-  'a workflow that cannot be woken keeps its row and holds up no other one',
-  async () => {
-    const unwakeable = await newInstance(orm, { id: `inst_${'x'.repeat(2_000)}` });
-    await wake(unwakeable.instanceId);
-    startRelay();
-    const others = await Promise.all(Array.from({ length: 20 }, () => newInstance(orm)));
-    for (const { instanceId } of others) await wake(instanceId);
-    await eventually(async () => expect(await countOutbox(orm)).toBe(1));
-    expect(await countOutbox(orm, unwakeable.instanceId)).toBe(1);
-    for (const { instanceId } of others) await expectWoken(instanceId, { batches: 1 });
-    await orm.em.fork().execute('delete from outbox');
-  },
-  START_MS,
-);
+test('a workflow that cannot be woken keeps its row and holds up no other one', async () => {
+  const unwakeable = await newInstance(orm, { id: `inst_${'x'.repeat(2_000)}` });
+  await wake(unwakeable.instanceId);
+  startRelay();
+  const others = await Promise.all(Array.from({ length: 20 }, () => newInstance(orm)));
+  for (const { instanceId } of others) await wake(instanceId);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(1));
+  expect(await countOutbox(orm, unwakeable.instanceId)).toBe(1);
+  for (const { instanceId } of others) await expectWoken(instanceId, { batches: 1 });
+  await orm.em.fork().execute('delete from outbox');
+});
 
-test(
-  'two relays at once lose no row, and no relay sends one for ever',
-  async () => {
-    const instances = await Promise.all(Array.from({ length: 60 }, () => newInstance(orm)));
-    startRelay();
-    startRelay();
-    for (const { instanceId } of instances) {
-      await wake(instanceId);
-      await wake(instanceId);
-    }
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
-    for (const { instanceId } of instances) await expectWoken(instanceId, { batches: 2 });
-  },
-  START_MS,
-);
+test('two relays at once lose no row, and no relay sends one for ever', async () => {
+  const instances = await Promise.all(Array.from({ length: 60 }, () => newInstance(orm)));
+  startRelay();
+  startRelay();
+  for (const { instanceId } of instances) {
+    await wake(instanceId);
+    await wake(instanceId);
+  }
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+  for (const { instanceId } of instances) await expectWoken(instanceId, { batches: 2 });
+});
 
-test(
-  'what a relay claimed and never sent, because it was killed, is sent by the next one when its claim is over',
-  async () => {
-    const { instanceId } = await newInstance(orm);
-    await orm.em
-      .fork()
-      .execute(
-        `insert into outbox (workflow, subject_id, claimed_until) values ('reconcileInstance', ?, now() + interval '2 seconds')`,
-        [instanceId],
-      );
-    startRelay();
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
-    await expectWoken(instanceId, { batches: 1 });
-  },
-  START_MS,
-);
+test('what a relay claimed and never sent, because it was killed, is sent by the next one when its claim is over', async () => {
+  const { instanceId } = await newInstance(orm);
+  await orm.em
+    .fork()
+    .execute(
+      `insert into outbox (workflow, subject_id, claimed_until) values ('reconcileInstance', ?, now() + interval '2 seconds')`,
+      [instanceId],
+    );
+  startRelay();
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+  await expectWoken(instanceId, { batches: 1 });
+});
 
 /** A relay that has found its Temporal: what comes now is the doing of the test. */
 async function startSending(): Promise<void> {
@@ -170,40 +153,32 @@ async function startSending(): Promise<void> {
   await eventually(async () => expect(await countOutbox(orm)).toBe(0));
 }
 
-test(
-  'while Temporal is away the rows wait; when it is back they are sent, and its schedules are there',
-  async () => {
-    await startSending();
+test('while Temporal is away the rows wait; when it is back they are sent, and its schedules are there', async () => {
+  await startSending();
 
-    await temporal.kill();
-    const { instanceId } = await newInstance(orm);
-    await wake(instanceId);
-    await wake(instanceId);
-    await eventually(async () => expect((await outboxLag(orm.em.fork())).oldestSeconds).toBeGreaterThan(2));
-    expect((await outboxLag(orm.em.fork())).rows).toBe(2);
+  await temporal.kill();
+  const { instanceId } = await newInstance(orm);
+  await wake(instanceId);
+  await wake(instanceId);
+  await eventually(async () => expect((await outboxLag(orm.em.fork())).oldestSeconds).toBeGreaterThan(2));
+  expect((await outboxLag(orm.em.fork())).rows).toBe(2);
 
-    await temporal.start();
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
-    // The relay may have taken the first row before the second one was there.
-    await expectWoken(instanceId, { batches: 2 });
-    await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
-  },
-  TEST_LIMIT_MS,
-);
+  await temporal.start();
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+  // The relay may have taken the first row before the second one was there.
+  await expectWoken(instanceId, { batches: 2 });
+  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+});
 
-test(
-  'a Temporal that lost its store gets its search attributes and schedules again, and the rows are sent',
-  async () => {
-    await startSending();
+test('a Temporal that lost its store gets its search attributes and schedules again, and the rows are sent', async () => {
+  await startSending();
 
-    await temporal.kill();
-    await temporal.loseStore();
-    await temporal.start();
-    const { instanceId } = await newInstance(orm, { id: makeId('inst') });
-    await wake(instanceId);
-    await eventually(async () => expect(await countOutbox(orm)).toBe(0));
-    await expectWoken(instanceId, { batches: 1 });
-    await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
-  },
-  TEST_LIMIT_MS,
-);
+  await temporal.kill();
+  await temporal.loseStore();
+  await temporal.start();
+  const { instanceId } = await newInstance(orm, { id: makeId('inst') });
+  await wake(instanceId);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+  await expectWoken(instanceId, { batches: 1 });
+  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+});

@@ -11,7 +11,7 @@ import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { startShardLeases } from '../../worker/shard-leases.ts';
 import { startWatchingGateways } from '../../worker/watch-gateways.ts';
 import type { GatewayWatches } from '../../worker/watch-gateways.ts';
-import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { GATEWAY_MASTER_KEY } from '../support/gateway-program.ts';
 import type { GatewayUnderTest } from '../support/gateway-program.ts';
 import { startScripted } from '../support/scripted-gateway/start-scripted.ts';
@@ -111,95 +111,75 @@ async function aliveUntil(shard: number): Promise<number | null> {
   return row?.at ?? null;
 }
 
-test(
-  'a running gateway is connected to and proven to run; once it is killed its death is noted, with its time',
-  async () => {
-    const instanceId = await insertRunning(await bootIdOf(gateway));
-    const { watches } = await startWatching();
-    await eventually(() => expect(watches.counts()).toEqual({ watched: 1, connected: 1, slow: 0 }));
-    await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null, endedAt: null }]));
-    const firstProof = await aliveUntil(7);
-    await eventually(async () => expect(await aliveUntil(7)).toBeGreaterThan(firstProof!));
+test('a running gateway is connected to and proven to run; once it is killed its death is noted, with its time', async () => {
+  const instanceId = await insertRunning(await bootIdOf(gateway));
+  const { watches } = await startWatching();
+  await eventually(() => expect(watches.counts()).toEqual({ watched: 1, connected: 1, slow: 0 }));
+  await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null, endedAt: null }]));
+  const firstProof = await aliveUntil(7);
+  await eventually(async () => expect(await aliveUntil(7)).toBeGreaterThan(firstProof!));
 
-    await gateway.kill();
+  await gateway.kill();
+  await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull());
+  expect(await instanceState(orm, instanceId)).toMatchObject({
+    status: 'provisioning',
+    transitionKind: 'recovering',
+    killFirst: false,
+    deaths: 1,
+  });
+  const exit = await gateway.driver.exitOf(gateway.runtimeId);
+  expect((await intervalsOf(orm, instanceId))[0]?.endedAt).toBe(Math.round(exit!.at.getTime()));
+  expect(await countOutbox(orm, instanceId)).toBe(1);
+  await eventually(() => expect(watches.counts()).toEqual({ watched: 0, connected: 0, slow: 0 }));
+  await gateway.start();
+});
+
+test('a gateway that died while nobody watched is noted by whoever takes the shard, with the time of its end', async () => {
+  const instanceId = await insertRunning(await bootIdOf(gateway));
+  await gateway.kill();
+  await startWatching();
+  await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull());
+  const exit = await gateway.driver.exitOf(gateway.runtimeId);
+  expect((await intervalsOf(orm, instanceId))[0]?.endedAt).toBe(Math.round(exit!.at.getTime()));
+  await gateway.start();
+});
+
+test('when another process answers than the one that is watched, that one is dead', async () => {
+  const instanceId = await insertRunning('00000000-0000-4000-8000-000000000000');
+  await startWatching();
+  await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull());
+  expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, killFirst: false });
+});
+
+test('a worker that was paused declares nothing dead, and proves the gateway again afterwards', async () => {
+  const bootId = await bootIdOf(gateway);
+  const instanceId = await insertRunning(bootId);
+  const worker = await startWatching();
+  await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null }]));
+  worker.jump(120_000);
+  const proofBefore = await aliveUntil(7);
+  await eventually(async () => expect(await aliveUntil(7)).toBeGreaterThan(proofBefore!));
+  await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null, endedAt: null }]));
+  expect(await instanceState(orm, instanceId)).toMatchObject({ bootId, deaths: 0 });
+});
+
+test('a gateway that hangs is charged no more from its last answer on, and is given up after half a minute, to be killed, also on a starved machine', async () => {
+  isStarved = true;
+  const instanceId = await insertRunning(await bootIdOf(gateway));
+  await startWatching();
+  await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null }]));
+  const pid = await gateway.pid();
+  process.kill(pid, 'SIGSTOP');
+  try {
+    await eventually(async () => expect((await intervalsOf(orm, instanceId))[0]?.lostAt).not.toBeNull());
+    expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 0 });
     await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull());
-    expect(await instanceState(orm, instanceId)).toMatchObject({
-      status: 'provisioning',
-      transitionKind: 'recovering',
-      killFirst: false,
-      deaths: 1,
-    });
-    const exit = await gateway.driver.exitOf(gateway.runtimeId);
-    expect((await intervalsOf(orm, instanceId))[0]?.endedAt).toBe(Math.round(exit!.at.getTime()));
-    expect(await countOutbox(orm, instanceId)).toBe(1);
-    await eventually(() => expect(watches.counts()).toEqual({ watched: 0, connected: 0, slow: 0 }));
-    await gateway.start();
-  },
-  TEST_LIMIT_MS,
-);
-
-test(
-  'a gateway that died while nobody watched is noted by whoever takes the shard, with the time of its end',
-  async () => {
-    const instanceId = await insertRunning(await bootIdOf(gateway));
-    await gateway.kill();
-    await startWatching();
-    await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull());
-    const exit = await gateway.driver.exitOf(gateway.runtimeId);
-    expect((await intervalsOf(orm, instanceId))[0]?.endedAt).toBe(Math.round(exit!.at.getTime()));
-    await gateway.start();
-  },
-  TEST_LIMIT_MS,
-);
-
-test(
-  'when another process answers than the one that is watched, that one is dead',
-  async () => {
-    const instanceId = await insertRunning('00000000-0000-4000-8000-000000000000');
-    await startWatching();
-    await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull());
-    expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, killFirst: false });
-  },
-  TEST_LIMIT_MS,
-);
-
-test(
-  'a worker that was paused declares nothing dead, and proves the gateway again afterwards',
-  async () => {
-    const bootId = await bootIdOf(gateway);
-    const instanceId = await insertRunning(bootId);
-    const worker = await startWatching();
-    await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null }]));
-    worker.jump(120_000);
-    const proofBefore = await aliveUntil(7);
-    await eventually(async () => expect(await aliveUntil(7)).toBeGreaterThan(proofBefore!));
-    await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null, endedAt: null }]));
-    expect(await instanceState(orm, instanceId)).toMatchObject({ bootId, deaths: 0 });
-  },
-  TEST_LIMIT_MS,
-);
-
-test(
-  'a gateway that hangs is charged no more from its last answer on, and is given up after half a minute, to be killed, also on a starved machine',
-  async () => {
-    isStarved = true;
-    const instanceId = await insertRunning(await bootIdOf(gateway));
-    await startWatching();
-    await eventually(async () => expect(await intervalsOf(orm, instanceId)).toMatchObject([{ lostAt: null }]));
-    const pid = await gateway.pid();
-    process.kill(pid, 'SIGSTOP');
-    try {
-      await eventually(async () => expect((await intervalsOf(orm, instanceId))[0]?.lostAt).not.toBeNull());
-      expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 0 });
-      await eventually(async () => expect((await instanceState(orm, instanceId)).bootId).toBeNull());
-      expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, killFirst: true });
-      const [interval] = await intervalsOf(orm, instanceId);
-      expect(interval?.endedAt).toBe(interval?.lostAt);
-      expect((await gateway.driver.inspect(gateway.runtimeId)).status).toBe('running');
-    } finally {
-      process.kill(pid, 'SIGCONT');
-      isStarved = false;
-    }
-  },
-  TEST_LIMIT_MS,
-);
+    expect(await instanceState(orm, instanceId)).toMatchObject({ deaths: 1, killFirst: true });
+    const [interval] = await intervalsOf(orm, instanceId);
+    expect(interval?.endedAt).toBe(interval?.lostAt);
+    expect((await gateway.driver.inspect(gateway.runtimeId)).status).toBe('running');
+  } finally {
+    process.kill(pid, 'SIGCONT');
+    isStarved = false;
+  }
+});

@@ -1,10 +1,8 @@
-import { describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { breakdownsOf, expectKept, refuses, WEDGED } from './gateway-outcomes.ts';
-import { productForEach, REPAIR_MS } from './product-under-test.ts';
+import { productForEach } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
-
-jest.setTimeout(2 * REPAIR_MS);
 
 let product: ProductUnderTest;
 let instance: InstanceUnderTest;

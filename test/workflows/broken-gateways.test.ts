@@ -1,11 +1,9 @@
-import { describe, expect, jest, test } from '@jest/globals';
-import { eventually } from '../support/eventually.ts';
+import { describe, expect, test } from '@jest/globals';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';
 import { breakdownsOf, expectReplaced, refuses, WEDGED } from './gateway-outcomes.ts';
-import { productForEach, REPAIR_MS } from './product-under-test.ts';
+import { productForEach } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
-
-jest.setTimeout(2 * REPAIR_MS);
 
 let product: ProductUnderTest;
 let instance: InstanceUnderTest;
@@ -78,7 +76,7 @@ describe('a gateway that refuses for long enough is replaced, and the message is
   test('runs of jobs that are refused, while nobody sends anything', async () => {
     const { runtimeId, gatewayAgentId } = instance;
     instance.control.misbehave(refuses(WEDGED));
-    const client = await product.reconciler.deps.connections.get(runtimeId, AbortSignal.timeout(REPAIR_MS));
+    const client = await product.reconciler.deps.connections.get(runtimeId, AbortSignal.timeout(PATIENCE_MS));
     await client.request('cron.add', {
       ...{ name: 'Digest', agentId: gatewayAgentId, enabled: true, declarationKey: 'thermidora:cron_1', deleteAfterRun: false },
       ...{ schedule: { kind: 'every', everyMs: 1_000 }, payload: { kind: 'agentTurn', message: 'Look.' } },

@@ -2,7 +2,6 @@ import { afterEach, expect, test } from '@jest/globals';
 import { newTurn } from '../factories.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from './reconciler-under-test.ts';
-import { TEST_LIMIT_MS } from '../support/eventually.ts';
 
 let reconciler: ReconcilerUnderTest;
 afterEach(() => reconciler.close());
@@ -36,5 +35,4 @@ test.each([
       { code: 'gateway_crashed' },
     ]);
   },
-  TEST_LIMIT_MS,
 );

@@ -4,15 +4,15 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import { INFLOW } from '../../runtime/openclaw/wire/inflow-budget.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { residentMiB } from '../support/resident-memory.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';
-import { REPAIR_MS, startProduct } from './product-under-test.ts';
+import { startProduct } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
 
 // Its agents own a gateway: whatever it sends, this process, which is API and worker in one, goes on, and others are served.
 
-jest.setTimeout(7 * REPAIR_MS);
+jest.setTimeout(2 * TEST_LIMIT_MS);
 
 const MIB = 1024 ** 2;
 /** Of both ends that listen to the gateway; most of it is what Node keeps for the next time. Without a bound it is gigabytes. */
@@ -54,7 +54,7 @@ async function expectNeighbourServed(): Promise<void> {
 }
 
 async function expectFlood(): Promise<void> {
-  await eventually(async () => expect(await instance.view()).toMatchObject({ reasonCode: 'gateway_flood' }), 3 * REPAIR_MS);
+  await eventually(async () => expect(await instance.view()).toMatchObject({ reasonCode: 'gateway_flood' }), 2 * PATIENCE_MS);
 }
 
 async function expectServed(): Promise<void> {

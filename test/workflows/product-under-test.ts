@@ -65,8 +65,6 @@ export function productForEach(give: (product: ProductUnderTest, instance: Insta
   afterEach(() => product.reconciler.power(instance.instanceId, 'destroy'));
 }
 
-export const REPAIR_MS = 120_000;
-
 export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): Promise<ProductUnderTest> {
   const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64 });
   const { orm, driver, deps, client, connection, makeId } = reconciler;

@@ -40,8 +40,6 @@ const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 quietTemporal(log);
 
 export const MODEL = 'fake-model';
-/** For whatever includes the start of a real gateway on a busy machine. */
-export const GATEWAY_MS = 120_000;
 
 export interface Run {
   workflowId: string;

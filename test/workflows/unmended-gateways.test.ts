@@ -1,12 +1,10 @@
-import { describe, expect, jest, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';
 import { expectKept, refuses } from './gateway-outcomes.ts';
-import { productForEach, REPAIR_MS } from './product-under-test.ts';
+import { productForEach } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
 import { changeContent } from './shapes.ts';
-
-jest.setTimeout(2 * REPAIR_MS);
 
 let product: ProductUnderTest;
 let instance: InstanceUnderTest;

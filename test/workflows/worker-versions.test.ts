@@ -4,13 +4,11 @@ import { pino } from 'pino';
 import { WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { bundleWorkflows, createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../../worker/worker-versions.ts';
-import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 
 const log = pino({ level: 'silent' });
-const LIMIT_MS = TEST_LIMIT_MS;
-const PATIENCE_MS = 60_000;
 
 let reconciler: ReconcilerUnderTest;
 let workflowBundle: WorkflowBundle;
@@ -80,92 +78,76 @@ const openRuns = async (): Promise<Record<string, number>> =>
 const currentBuild = async (): Promise<string | undefined> =>
   (await listWorkerVersions(reconciler.client)).find(({ isCurrent }) => isCurrent)?.buildId;
 
-test(
-  'runs stay with the build that began them while new ones begin with the next, and the old one ends without a loss',
-  async () => {
-    expect(await listWorkerVersions(reconciler.client)).toEqual([]);
-    const one = await startWorker('a');
-    await makeCurrent(reconciler.client, 'a', PATIENCE_MS);
-    const older = await openRun();
+test('runs stay with the build that began them while new ones begin with the next, and the old one ends without a loss', async () => {
+  expect(await listWorkerVersions(reconciler.client)).toEqual([]);
+  const one = await startWorker('a');
+  await makeCurrent(reconciler.client, 'a', PATIENCE_MS);
+  const older = await openRun();
 
-    await startWorker('b');
-    await makeCurrent(reconciler.client, 'b', PATIENCE_MS);
-    expect(await currentBuild()).toBe('b');
-    const newer = await openRun();
-    await eventually(async () => expect(await openRuns()).toEqual({ a: 1, b: 1 }));
+  await startWorker('b');
+  await makeCurrent(reconciler.client, 'b', PATIENCE_MS);
+  expect(await currentBuild()).toBe('b');
+  const newer = await openRun();
+  await eventually(async () => expect(await openRuns()).toEqual({ a: 1, b: 1 }));
 
-    await finish(older);
-    expect(await buildsOf(older)).toEqual(['worker-a']);
-    await eventually(async () => expect(await openRuns()).toEqual({ a: 0, b: 1 }));
-    await one.end();
+  await finish(older);
+  expect(await buildsOf(older)).toEqual(['worker-a']);
+  await eventually(async () => expect(await openRuns()).toEqual({ a: 0, b: 1 }));
+  await one.end();
 
-    await finish(newer);
-    expect(await buildsOf(newer)).toEqual(['worker-b']);
-    const again = await openRun();
-    await finish(again);
-    expect(await buildsOf(again)).toEqual(['worker-b']);
-  },
-  LIMIT_MS,
-);
+  await finish(newer);
+  expect(await buildsOf(newer)).toEqual(['worker-b']);
+  const again = await openRun();
+  await finish(again);
+  expect(await buildsOf(again)).toEqual(['worker-b']);
+});
 
-test(
-  'a run whose build is gone for good is handed over to the current one and goes on where it was',
-  async () => {
-    const one = await startWorker('c');
-    await makeCurrent(reconciler.client, 'c', PATIENCE_MS);
-    const left = await openRun();
-    await one.end();
+test('a run whose build is gone for good is handed over to the current one and goes on where it was', async () => {
+  const one = await startWorker('c');
+  await makeCurrent(reconciler.client, 'c', PATIENCE_MS);
+  const left = await openRun();
+  await one.end();
 
-    await startWorker('d');
-    await makeCurrent(reconciler.client, 'd', PATIENCE_MS);
-    await eventually(async () => expect(await handOver(reconciler.client, 'c')).toBe(1));
-    await finish(left);
-    expect(await buildsOf(left)).toEqual(['worker-c', 'worker-d']);
-  },
-  LIMIT_MS,
-);
+  await startWorker('d');
+  await makeCurrent(reconciler.client, 'd', PATIENCE_MS);
+  await eventually(async () => expect(await handOver(reconciler.client, 'c')).toBe(1));
+  await finish(left);
+  expect(await buildsOf(left)).toEqual(['worker-c', 'worker-d']);
+});
 
-test(
-  'a run that is woken again and again ends, and another one goes on where it was',
-  async () => {
-    await startWorker('long');
-    await makeCurrent(reconciler.client, 'long', PATIENCE_MS);
-    const run = await openRun();
+test('a run that is woken again and again ends, and another one goes on where it was', async () => {
+  await startWorker('long');
+  await makeCurrent(reconciler.client, 'long', PATIENCE_MS);
+  const run = await openRun();
 
-    const handle = reconciler.client.workflow.getHandle(run.workflowId, run.runId);
-    const status = async (): Promise<string> => (await handle.describe()).status.name;
-    const isOver = async (): Promise<boolean> => (await status()) !== 'RUNNING';
-    // Several at once are one look. A run that has ended takes none.
-    const wakeOften = async (): Promise<void> => {
-      for (let signal = 0; signal < 20; signal += 1) await handle.signal(WAKE_SIGNAL).catch(() => undefined);
-      expect(await isOver()).toBe(true);
-    };
-    await eventually(wakeOften);
-    expect(await status()).toBe('CONTINUED_AS_NEW');
-    const { runId } = await reconciler.client.workflow.getHandle(run.workflowId).describe();
-    expect(runId).not.toBe(run.runId);
-    await finish({ ...run, runId });
-  },
-  TEST_LIMIT_MS,
-);
+  const handle = reconciler.client.workflow.getHandle(run.workflowId, run.runId);
+  const status = async (): Promise<string> => (await handle.describe()).status.name;
+  const isOver = async (): Promise<boolean> => (await status()) !== 'RUNNING';
+  // Several at once are one look. A run that has ended takes none.
+  const wakeOften = async (): Promise<void> => {
+    for (let signal = 0; signal < 20; signal += 1) await handle.signal(WAKE_SIGNAL).catch(() => undefined);
+    expect(await isOver()).toBe(true);
+  };
+  await eventually(wakeOften);
+  expect(await status()).toBe('CONTINUED_AS_NEW');
+  const { runId } = await reconciler.client.workflow.getHandle(run.workflowId).describe();
+  expect(runId).not.toBe(run.runId);
+  await finish({ ...run, runId });
+});
 
-test(
-  'runs of workers without a version go on with the first build that is made current',
-  async () => {
-    await reconciler.client.workflowService.setWorkerDeploymentCurrentVersion({
-      namespace: reconciler.client.options.namespace,
-      deploymentName: 'thermidora',
-      buildId: '',
-      ignoreMissingTaskQueues: true,
-    });
-    const unversioned = await startWorker();
-    const run = await openRun();
-    await unversioned.end();
+test('runs of workers without a version go on with the first build that is made current', async () => {
+  await reconciler.client.workflowService.setWorkerDeploymentCurrentVersion({
+    namespace: reconciler.client.options.namespace,
+    deploymentName: 'thermidora',
+    buildId: '',
+    ignoreMissingTaskQueues: true,
+  });
+  const unversioned = await startWorker();
+  const run = await openRun();
+  await unversioned.end();
 
-    await startWorker('e');
-    await makeCurrent(reconciler.client, 'e', PATIENCE_MS);
-    await finish(run);
-    expect(await buildsOf(run)).toEqual(['worker-undefined', 'worker-e']);
-  },
-  LIMIT_MS,
-);
+  await startWorker('e');
+  await makeCurrent(reconciler.client, 'e', PATIENCE_MS);
+  await finish(run);
+  expect(await buildsOf(run)).toEqual(['worker-undefined', 'worker-e']);
+});

@@ -14,7 +14,6 @@ const DISK_MB = 256;
 /** What disk.sh leaves to others on the machine's own disk. */
 const LEFT_FREE_MB = 1024;
 const AT_ONCE = 8;
-const START_MS = TEST_LIMIT_MS;
 const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
 
 (hasOwnEngine ? describe : describe.skip)('where there is room for one more disk', () => {
@@ -30,7 +29,7 @@ const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
 
   afterAll(async () => {
     for (const { runtimeId } of await docker.openDriver().list())
-      await docker.openDriver().destroy(runtimeId, { epoch: 2, signal: AbortSignal.timeout(START_MS) });
+      await docker.openDriver().destroy(runtimeId, { epoch: 2, signal: AbortSignal.timeout(TEST_LIMIT_MS) });
     await run('umount', [runtimes]);
     await docker.close();
   });
@@ -41,7 +40,10 @@ const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
       const maker = spawn('flock', ['/dev/loop-control', 'sh', '-c', 'echo held; cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
       await once(maker.stdout, 'data');
       const driver = docker.openDriver();
-      const made = driver.putFiles('waiting', 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(START_MS) });
+      const made = driver.putFiles('waiting', 'workspaces/alpha', FILES, {
+        epoch: 1,
+        signal: AbortSignal.timeout(TEST_LIMIT_MS),
+      });
       const processes = () => runDocker('top', `${docker.names.of('waiting')}-disk`, '-eo', 'pid,args');
       try {
         await eventually(async () => expect(await processes()).toContain('flock --wait'));
@@ -50,9 +52,9 @@ const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
         maker.stdin.end();
       }
       await made;
-      await driver.destroy('waiting', { epoch: 2, signal: AbortSignal.timeout(START_MS) });
+      await driver.destroy('waiting', { epoch: 2, signal: AbortSignal.timeout(TEST_LIMIT_MS) });
     },
-    START_MS,
+    TEST_LIMIT_MS,
   );
 
   test(
@@ -62,7 +64,7 @@ const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
       const names = Array.from({ length: AT_ONCE }, (_, index) => `disk-${index}`);
       const made = await Promise.allSettled(
         names.map((name) =>
-          driver.putFiles(name, 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(START_MS) }),
+          driver.putFiles(name, 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(TEST_LIMIT_MS) }),
         ),
       );
 
@@ -75,6 +77,6 @@ const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
       const { stdout } = await run('df', ['--block-size=1M', '--output=avail', runtimes]);
       expect(Number(stdout.split('\n')[1])).toBeGreaterThanOrEqual(LEFT_FREE_MB);
     },
-    START_MS,
+    TEST_LIMIT_MS,
   );
 });

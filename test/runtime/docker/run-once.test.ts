@@ -11,7 +11,6 @@ import { runOnce } from '../../../runtime/docker/run-once.ts';
 import { docker, ENGINE_SOCKET } from '../../support/docker-under-test.ts';
 import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
-const DEADLINE_MS = TEST_LIMIT_MS;
 const NAME = 'thermidora-run-once-under-test';
 
 let directory: string;
@@ -59,5 +58,5 @@ test(
     await expect(runOnce(engine, body, { name: NAME, signal: given.signal })).rejects.toThrow('given up');
     expect(await docker('ps', '--all', '--quiet', '--filter', `name=${NAME}`)).toBe('');
   },
-  DEADLINE_MS,
+  TEST_LIMIT_MS,
 );

@@ -3,7 +3,6 @@ import { imageName } from '../../../runtime/docker/image.ts';
 import { docker } from '../../support/docker-under-test.ts';
 import { eventually, TEST_LIMIT_MS } from '../../support/eventually.ts';
 
-const DEADLINE_MS = TEST_LIMIT_MS;
 const NAME = 'THERMIDORA-0a1b2c';
 const SCRIPT = '/opt/thermidora/runtime/image/walls.sh';
 const ENV = {
@@ -49,7 +48,7 @@ describe('walls', () => {
       expect((await rulesOf('DOCKER-USER')).indexOf(JUMP)).toBeLessThan(2);
       expect((await rulesOf('DOCKER-USER')).at(-1)).toBe('-A DOCKER-USER -i t0a1b2c-+ -j ACCEPT');
     },
-    DEADLINE_MS,
+    TEST_LIMIT_MS,
   );
 
   test(
@@ -60,7 +59,7 @@ describe('walls', () => {
       await inside(`${SCRIPT} check`);
       expect((await rulesOf('DOCKER-USER'))[0]).toBe('-A DOCKER-USER -i tffffff-+ -j THERMIDORA-ffffff-OUT');
     },
-    DEADLINE_MS,
+    TEST_LIMIT_MS,
   );
 
   test(
@@ -69,6 +68,6 @@ describe('walls', () => {
       await inside('iptables-nft -F');
       await standing();
     },
-    DEADLINE_MS,
+    TEST_LIMIT_MS,
   );
 });

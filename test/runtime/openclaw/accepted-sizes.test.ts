@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS } from '../../../domain/skills.ts';
 import { setAgentFile } from '../../../runtime/openclaw/content/agent-files.ts';
 import type { PersonaFile } from '../../../runtime/openclaw/content/agent-files.ts';
@@ -17,8 +17,6 @@ const CONTEXT_WINDOW = 256_000;
 /** Of a message (256 KiB) and of the message of a job. */
 const MESSAGE_CHARS = 256 * 1024;
 const CRON_MESSAGE_CHARS = 100_000;
-
-jest.setTimeout(3 * WAIT_MS);
 
 let gateway: GatewayUnderTest;
 let client: GatewayClient;

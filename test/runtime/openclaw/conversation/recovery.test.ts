@@ -15,7 +15,6 @@ import type { TakenUp } from '../turns-under-test.ts';
 
 // The tests share one gateway that dies four times, each time with turns at different points. What a turn costs in
 // model calls is counted at the end, so that a late repetition by the gateway would be seen.
-const RESTART_MS = TEST_LIMIT_MS;
 
 let gateway: GatewayUnderTest;
 let client: GatewayClient;
@@ -111,7 +110,7 @@ test(
     expect(ofSent).toEqual({ end: { kind: 'finished', text: 'sent answer', finishReason: 'stop' }, steps: ['resend-same'] });
     await toolRuns();
   },
-  RESTART_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -144,7 +143,7 @@ test(
     });
     expect(await sendTurn(client, accepted)).toMatchObject({ kind: 'refused', why: 'input-ended' });
   },
-  RESTART_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -173,7 +172,7 @@ test(
     expect(runKey).not.toBe(repeated.key);
     expect((await taking).end).toEqual({ kind: 'finished', text: expect.stringMatching(/./), finishReason: 'stop' });
   },
-  RESTART_MS,
+  TEST_LIMIT_MS,
 );
 
 test(
@@ -197,7 +196,7 @@ test(
     expect(await abortTurn(client, { ...unwanted, key })).toBe(true);
     await eventually(async () => expect(await decisionOn(unwanted)).toMatchObject({ kind: 'cancelled' }));
   },
-  RESTART_MS,
+  TEST_LIMIT_MS,
 );
 
 test('no turn took more model calls than its gateway died in, and one', async () => {
