@@ -49,7 +49,7 @@ export async function newTenant(stack: StackUnderTest): Promise<Tenant> {
   return {
     account,
     place: {
-      ...{ url: stack.url, apiKey: String(apiKey), instanceId: String(instanceId), agentId: String(agentId) },
+      ...{ url: stack.url, apiKey: String(apiKey), instanceId: String(instanceId), agentId },
       ...{ relayUrl: provider.baseUrl, relayToken: provider.apiKey, model: model.id, outputFile, stateDir },
     },
     async leave() {
