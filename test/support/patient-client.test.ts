@@ -66,9 +66,10 @@ test('a message whose turn failed is said so', async () => {
 test('an instance is waited for until nothing is under way, and one that is to stop is not started', async () => {
   const { account, seen } = scripted([
     ok({ status: 'error', transition: { kind: 'stopping' } }),
+    ok({ status: 'error', transition: { kind: 'stopping' } }),
     ok({ status: 'stopped', transition: { kind: 'stopping' } }),
     ok({ status: 'stopped', transition: null }),
   ]);
   await untilStatus(account, 'inst_1', 'stopped');
-  expect(seen.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET']);
+  expect(seen.map(({ method }) => method)).toEqual(['GET', 'GET', 'GET', 'GET']);
 });
