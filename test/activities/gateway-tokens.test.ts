@@ -6,7 +6,7 @@ import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
-import { bump, changeContent } from '../workflows/shapes.ts';
+import { bump, changeContent } from '../workflows/content-changes.ts';
 import { attempt } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
 

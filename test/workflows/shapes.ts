@@ -3,8 +3,9 @@ import { SWEEP_BILLING, SWEEP_BILLING_ID, SWEEP_DRIFT, SWEEP_DRIFT_ID } from '..
 import { eventually } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
 import type { Shape } from './recorded-shapes.ts';
-import { dyingGateway, newAgentWithFiles, startReconciler } from './reconciler-under-test.ts';
-import type { GatewayProgram, InstanceWithAgent, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
+import { bump, changeContent } from './content-changes.ts';
+import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
+import type { GatewayProgram, ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 
 /** Runs every shape for real and hands its run to the recorder, while its history can still be fetched. */
 export async function runShapes(
@@ -75,25 +76,4 @@ async function runSweep({ client }: ReconcilerUnderTest, type: string, workflowI
   const handle = await client.workflow.start(type, { workflowId, taskQueue: TASK_QUEUES.maintenance, args: [] });
   await handle.result();
   return { workflowId, runId: handle.firstExecutionRunId };
-}
-
-export async function bump(
-  { orm }: ReconcilerUnderTest,
-  instanceId: string,
-  counter: 'restart_generation' | 'content_generation',
-) {
-  await orm.em.fork().execute(`update instances set ${counter} = ${counter} + 1 where id = ?`, [instanceId], 'run');
-}
-
-/** Another agent, as the API makes one. */
-export async function changeContent(
-  reconciler: ReconcilerUnderTest,
-  { instanceId, accountId }: InstanceWithAgent,
-): Promise<string> {
-  await bump(reconciler, instanceId, 'content_generation');
-  const { contentGeneration } = await reconciler.row(instanceId);
-  const { agentId } = await newAgentWithFiles(reconciler.orm, {
-    ...{ instance: instanceId, account: accountId, generation: contentGeneration },
-  });
-  return agentId;
 }

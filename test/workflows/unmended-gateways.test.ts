@@ -4,7 +4,7 @@ import type { Deed } from '../support/scripted-gateway/faults.ts';
 import { expectKept, refuses } from './gateway-outcomes.ts';
 import { productForEach } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
-import { changeContent } from './shapes.ts';
+import { changeContent } from './content-changes.ts';
 
 let product: ProductUnderTest;
 let instance: InstanceUnderTest;
