@@ -20,12 +20,10 @@ import { pauseAfter, reportRefusal, reportRefusedRun, reportSign, reportUnbegun 
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled, SettleOptions } from './settle-turn.ts';
 import { TurnTasks } from './turn-tasks.ts';
+import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 
-/** A turn whose events went missing is looked up this often. */
-const LOOK_AGAIN_MS = 30_000;
-const LOOK_AGAIN_UNBEGUN_MS = 10_000;
 const ABORT_AGAIN_MS = 2_000;
 const MAX_REFUSALS = 6;
 const RUNS_REMEMBERED = 1_000;
@@ -127,7 +125,7 @@ export class InstanceWatch {
   /** A reply is stored as it is; everything else is looked up first. */
   #onResult(messageId: string, result: TurnResult): void {
     if (result.kind === 'refused') {
-      this.#lookAt.set(messageId, performance.now() + pauseAfter(result.why));
+      this.#lookAt.set(messageId, performance.now() + pauseAfter(result.why, this.#deps));
       this.#run(messageId, async () => {
         const turn = await findPendingTurn(this.#em(), messageId);
         if (turn) await this.#takeRefusal(turn, result.why);
@@ -204,7 +202,9 @@ export class InstanceWatch {
     const { messageId } = turn;
     if (settled.kind === 'ended') return;
     const isUnbegun = settled.kind === 'running' && !settled.hasBegun && !this.#seenRuns.has(settled.runKey);
-    const lookAgainMs = isUnbegun ? LOOK_AGAIN_UNBEGUN_MS : LOOK_AGAIN_MS;
+    // A turn whose events went missing is looked up this often.
+    const { begunMs, unbegunMs } = this.#deps.pauses ?? TURN_PAUSES;
+    const lookAgainMs = isUnbegun ? unbegunMs : begunMs;
     const pauseMs = settled.kind === 'wait' || settled.kind === 'refused' ? settled.retryAfterMs : lookAgainMs;
     this.#lookAt.set(messageId, performance.now() + pauseMs);
     if (isUnbegun) return this.#reportUnbegun(turn);

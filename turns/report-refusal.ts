@@ -9,6 +9,7 @@ import type { GatewayVerdict, RefusalSign } from '../domain/gateway-verdict.ts';
 import { AGENT_DATABASE, STATE_DATABASE } from '../runtime/openclaw/wire/readiness.ts';
 import type { RefusalReason } from '../runtime/openclaw/conversation/turn-outcome.ts';
 import { endTurnFirst } from './end-turns.ts';
+import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { failedEnd } from './turn-end.ts';
 
@@ -40,7 +41,6 @@ const SIGNS: Record<RefusalReason, RefusalSign | null> = {
 
 const PASSES_SOON: readonly RefusalReason[] = ['input-ended', 'start-changed', 'draining', 'archived'];
 const SOON_MS = 500;
-const LATER_MS = 5_000;
 
 /** What another process of the gateway would refuse as well: the turn ends, and the instance says why. */
 const NOTES: Partial<Record<RefusalReason, Extract<InstanceNote, 'disk_full' | 'agent_damaged'>>> = {
@@ -49,8 +49,8 @@ const NOTES: Partial<Record<RefusalReason, Extract<InstanceNote, 'disk_full' | '
 };
 
 /** How long to wait before a turn that was refused so is brought further. */
-export function pauseAfter(why: RefusalReason): number {
-  return PASSES_SOON.includes(why) ? SOON_MS : LATER_MS;
+export function pauseAfter(why: RefusalReason, { pauses = TURN_PAUSES }: Pick<TurnDeps, 'pauses'>): number {
+  return PASSES_SOON.includes(why) ? SOON_MS : pauses.brokenMs;
 }
 
 /**

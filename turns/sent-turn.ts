@@ -11,6 +11,7 @@ import type { GatewayConnections } from './gateway-connections.ts';
 import { pauseAfter, reportFlood, reportRefusal, reportUnbegun } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
+import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 import type { TurnFeed } from './turn-feed.ts';
@@ -25,9 +26,6 @@ export interface SentTurnDeps extends TurnDeps {
   signal: AbortSignal;
 }
 
-/** Without an event for so long, the history is asked. */
-const LOOK_AGAIN_MS = 30_000;
-const LOOK_AGAIN_UNBEGUN_MS = 10_000;
 const RETRY_MS = 500;
 const FRESH_MS = 1_000;
 const MAX_REFUSALS = 6;
@@ -150,10 +148,9 @@ export class SentTurn {
     if (textSoFar !== '') this.#deps.feed.update(textSoFar);
     if (this.#heard) return;
     const done = new AbortController();
-    const silence = this.#pause(
-      this.#hasBegun ? LOOK_AGAIN_MS : LOOK_AGAIN_UNBEGUN_MS,
-      AbortSignal.any([done.signal, this.#deps.signal]),
-    );
+    const { pauses = TURN_PAUSES, signal } = this.#deps;
+    const silenceMs = this.#hasBegun ? pauses.begunMs : pauses.unbegunMs;
+    const silence = this.#pause(silenceMs, AbortSignal.any([done.signal, signal]));
     await Promise.race([this.#wake.promise, client.closed, this.#deps.feed.ended, silence]);
     done.abort();
   }
@@ -185,7 +182,7 @@ export class SentTurn {
       await reportRefusal(this.#deps, this.#turn, client.bootId, heard.why);
       this.#reopen = isClosedSession(heard.why) ? heard.why : undefined;
       if ((this.#reopen || heard.why === 'invalid') && (await this.#giveUp())) return 'ended';
-      await this.#pause(pauseAfter(heard.why));
+      await this.#pause(pauseAfter(heard.why, this.#deps));
       this.#forgetRefusal();
       return undefined;
     }

@@ -12,6 +12,7 @@ import type { Recovery } from '../runtime/openclaw/conversation/recovery.ts';
 import { sessionKeyOf } from '../runtime/openclaw/conversation/session-key.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
+import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 
@@ -42,7 +43,6 @@ export interface SettleOptions {
 const ROUNDS = 5;
 const LOOKS = 5;
 const PAUSE_MS = 500;
-const BROKEN_PAUSE_MS = 5_000;
 /** Ours shall decide, not the gateway's. */
 const TIMEOUT_MARGIN_SECONDS = 60;
 
@@ -170,11 +170,11 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
       return { kind: 'ended' };
     case 'refused':
       await reportRefusal(deps, turn, client.bootId, result.why);
-      return settledByRefusal(result);
+      return settledByRefusal(result, (deps.pauses ?? TURN_PAUSES).brokenMs);
   }
 }
 
-function settledByRefusal({ why, retryAfterMs = 0 }: Extract<TurnResult, { kind: 'refused' }>): Settled | Look {
+function settledByRefusal({ why, retryAfterMs = 0 }: Extract<TurnResult, { kind: 'refused' }>, brokenMs: number): Settled | Look {
   switch (why) {
     case 'input-ended':
     case 'start-changed':
@@ -188,10 +188,10 @@ function settledByRefusal({ why, retryAfterMs = 0 }: Extract<TurnResult, { kind:
     case 'disk-full':
     case 'agent-damaged':
     case 'state-damaged':
-      return { kind: 'wait', retryAfterMs: Math.max(retryAfterMs, BROKEN_PAUSE_MS) };
+      return { kind: 'wait', retryAfterMs: Math.max(retryAfterMs, brokenMs) };
     case 'archived':
     case 'session-lost':
     case 'invalid':
-      return { kind: 'refused', retryAfterMs: Math.max(retryAfterMs, BROKEN_PAUSE_MS) };
+      return { kind: 'refused', retryAfterMs: Math.max(retryAfterMs, brokenMs) };
   }
 }

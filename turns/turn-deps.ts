@@ -14,7 +14,20 @@ export interface TurnDeps {
   turnTimeoutMs: number;
   /** How many bytes one account may store. */
   maxStoredBytes: number;
+  /** By default TURN_PAUSES. */
+  pauses?: TurnPauses;
 }
+
+/** How long is waited before a gateway is asked about a turn again. */
+export interface TurnPauses {
+  /** Without an event of a turn that has begun, and of one that has not. */
+  begunMs: number;
+  unbegunMs: number;
+  /** After a refusal by a gateway that is broken. */
+  brokenMs: number;
+}
+
+export const TURN_PAUSES: TurnPauses = { begunMs: 30_000, unbegunMs: 10_000, brokenMs: 5_000 };
 
 const MEBIBYTE = 1024 ** 2;
 

@@ -7,16 +7,25 @@ import type { HeldShards, ShardLeases } from './shard-leases.ts';
 import type { ProbeAnswer } from './silence.ts';
 import type { GatewayWatch } from './watched-gateway.ts';
 
+/** How gateways are probed. */
+export interface ProbePace {
+  everyMs: number;
+  /** What one probe gets; within the pause between two rounds, so that silence is counted alike however many gateways hang. */
+  probeMs: number;
+}
+
+/** Ten rounds take half a minute. */
+export const PROBE_PACE: ProbePace = { everyMs: 3_000, probeMs: 2_500 };
+
 interface Deps {
   orm: MikroORM;
   driver: Pick<RuntimeDriver, 'endpoint'>;
   leases: Pick<ShardLeases, 'held'>;
   watches: () => GatewayWatch[];
   monotonicMs: () => number;
+  pace?: ProbePace;
 }
 
-/** Within the pause between two rounds, so that ten rounds take half a minute, however many gateways hang. */
-const PROBE_MS = 2_500;
 const CONCURRENCY = 256;
 /** A probe that took that much longer is not the gateway's fault: this process was paused, or is starved. */
 const LATE_MS = 1_000;
@@ -79,14 +88,14 @@ async function probeAll(probed: GatewayWatch[], deps: Deps): Promise<Answer[]> {
   return answers;
 }
 
-async function probe(watch: GatewayWatch, { driver, monotonicMs }: Deps): Promise<Answer> {
+async function probe(watch: GatewayWatch, { driver, monotonicMs, pace: { probeMs } = PROBE_PACE }: Deps): Promise<Answer> {
   const begunAt = monotonicMs();
   const wasConnected = watch.isConnected();
   const endpoint = await driver.endpoint(watch.gateway.runtimeId).catch(() => 'unknown' as const);
   if (endpoint === 'unknown') return { watch, answer: null, proves: false };
-  const isAnswered = endpoint !== null && (await answersProbe(endpoint, PROBE_MS, watch.noteUnready));
+  const isAnswered = endpoint !== null && (await answersProbe(endpoint, probeMs, watch.noteUnready));
   if (isAnswered) return { watch, answer: 'answered', proves: wasConnected && watch.isConnected() };
-  const isLate = monotonicMs() - begunAt > PROBE_MS + LATE_MS;
+  const isLate = monotonicMs() - begunAt > probeMs + LATE_MS;
   // Read in any case, so that the next reading begins here.
   const slowness = await watch.readSlowness();
   return { watch, answer: isLate ? 'starved' : (slowness ?? 'silent'), proves: false };

@@ -10,7 +10,8 @@ import type { RuntimeDriver } from '../runtime/driver.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnWatches } from '../turns/watch-turns.ts';
 import { startPoller } from './poller.ts';
-import { createProofRounds } from './proof-rounds.ts';
+import { createProofRounds, PROBE_PACE } from './proof-rounds.ts';
+import type { ProbePace } from './proof-rounds.ts';
 import type { ShardLeases } from './shard-leases.ts';
 import { watchGateway } from './watched-gateway.ts';
 import type { FoundDeath, GatewayWatch, WatchedGateway } from './watched-gateway.ts';
@@ -35,17 +36,18 @@ export interface WatchDeps {
   clock: Clock;
   monotonicMs: () => number;
   random: () => number;
+  /** By default PROBE_PACE. */
+  pace?: ProbePace;
   log: Log;
 }
 
 const LOOK_MS = 1_000;
 const REST_MS = 100;
-const ROUND_MS = 3_000;
 const CHECK_MS = 500;
 
 /** Keeps one connection to the gateway of every running instance of the shards that this worker holds. */
 export function startWatchingGateways(deps: WatchDeps): GatewayWatches {
-  const { orm, leases, notifications, log } = deps;
+  const { orm, leases, notifications, log, pace: { everyMs } = PROBE_PACE } = deps;
   const watches = new Map<string, GatewayWatch>();
   const rounds = createProofRounds({ ...deps, watches: () => [...watches.values()] });
 
@@ -83,7 +85,7 @@ export function startWatchingGateways(deps: WatchDeps): GatewayWatches {
 
   const onError = (err: unknown): void => log.warn({ err }, 'the list of gateways to watch could not be read; trying again');
   const looks = startPoller({ everyMs: LOOK_MS, restMs: REST_MS, look, onError });
-  const pings = startPoller({ everyMs: ROUND_MS, look: () => rounds.run(), onError });
+  const pings = startPoller({ everyMs, look: () => rounds.run(), onError });
   // By itself, so that a look that hangs at the database holds nothing that is not ours any more.
   const check = setInterval(dropLost, CHECK_MS);
   const forget = notifications.on('instance', () => looks.wake());

@@ -11,6 +11,7 @@ import { acceptTurn } from '../../turns/accept-turn.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';
+import type { TurnPauses } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { startShardLeases } from '../../worker/shard-leases.ts';
@@ -51,11 +52,14 @@ export interface InstanceUnderTest extends InstanceWithAgent {
 }
 
 /** Starts it for the tests of this file, and gives each of them an instance, which goes with the test. */
-export function productForEach(give: (product: ProductUnderTest, instance: InstanceUnderTest) => void): void {
+export function productForEach(
+  give: (product: ProductUnderTest, instance: InstanceUnderTest) => void,
+  options: ProductOptions = {},
+): void {
   let product: ProductUnderTest;
   let instance: InstanceUnderTest;
   beforeAll(async () => {
-    product = await startProduct();
+    product = await startProduct(options);
   });
   afterAll(() => product.close());
   beforeEach(async () => {
@@ -65,11 +69,17 @@ export function productForEach(give: (product: ProductUnderTest, instance: Insta
   afterEach(() => product.reconciler.power(instance.instanceId, 'destroy'));
 }
 
-export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): Promise<ProductUnderTest> {
+interface ProductOptions {
+  inflow?: InflowLimits;
+  pauses?: TurnPauses;
+}
+
+export async function startProduct({ inflow, pauses }: ProductOptions = {}): Promise<ProductUnderTest> {
   const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64 });
   const { orm, driver, deps, client, connection, makeId } = reconciler;
   const { log } = deps;
   const masterKeys = deps.config.MASTER_KEYS;
+  const turnDeps = { ...turnDepsOf(deps), ...(pauses && { pauses }) };
   const monotonicMs = (): number => performance.now();
   const notifications = listenToNotifications(reconciler.databaseUrl, log);
   const temporal = { client: () => client, connection: () => connection, namespace: client.options.namespace };
@@ -78,7 +88,7 @@ export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): 
   const ofWorker = createGatewayConnections({ driver, masterKeys, log, ...(inflow && { inflow }) });
   const worker = createProcessLease({ orm, kind: 'worker', makeId, log });
   await worker.start();
-  const turnWatches = createTurnWatches({ ...turnDepsOf(deps), notifications });
+  const turnWatches = createTurnWatches({ ...turnDeps, notifications });
   const leases = startShardLeases({ orm, processId: () => worker.id(), monotonicMs, onChange: () => watches.wake(), log });
   const watches = startWatchingGateways({
     ...{ orm, driver, connections: ofWorker, leases, notifications, turnWatches, monotonicMs, log },
@@ -88,7 +98,7 @@ export async function startProduct({ inflow }: { inflow?: InflowLimits } = {}): 
   const ofApi = createGatewayConnections({ driver, masterKeys, log, ...(inflow && { inflow }) });
   const api = createProcessLease({ orm, kind: 'api', makeId, log });
   await api.start();
-  const sender = createTurnSender({ ...turnDepsOf(deps), connections: ofApi, lease: api, notifications });
+  const sender = createTurnSender({ ...turnDeps, connections: ofApi, lease: api, notifications });
 
   function underTest(instance: InstanceWithAgent): InstanceUnderTest {
     const { instanceId, agentId, runtimeId, gatewayAgentId } = instance;

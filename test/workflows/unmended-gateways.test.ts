@@ -9,9 +9,12 @@ import { changeContent } from './content-changes.ts';
 let product: ProductUnderTest;
 let instance: InstanceUnderTest;
 
-productForEach((...given) => {
-  [product, instance] = given;
-});
+productForEach(
+  (...given) => {
+    [product, instance] = given;
+  },
+  { pauses: { begunMs: 5_000, unbegunMs: 1_000, brokenMs: 500 } },
+);
 
 describe('what another process would not mend is said, without a restart', () => {
   test.each([
