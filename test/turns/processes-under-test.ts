@@ -4,8 +4,8 @@ import { createProcessLease } from '../../turns/process-lease.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';
 import type { FollowedTurn, TurnSender } from '../../turns/turn-sender.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
-import { GATEWAY_MASTER_KEY } from '../support/gateway-under-test.ts';
-import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
+import { GATEWAY_MASTER_KEY } from '../support/gateway-program.ts';
+import type { GatewayUnderTest } from '../support/gateway-program.ts';
 import type { NewAgent } from '../factories.ts';
 import type { NewMessage, TurnsUnderTest } from './turns-under-test.ts';
 

@@ -109,7 +109,7 @@ describe('the restarts of a gateway that stays broken', () => {
 });
 
 test('a message that kills its gateway twice is not tried again', async () => {
-  instance.control.misbehave({ kind: 'die' }, { survivesRestart: true });
+  instance.control.misbehave({ kind: 'die', at: 'beginning' }, { survivesRestart: true });
   expect(await instance.end(await instance.say('Hello'))).toMatchObject({ status: 'failed', errorReason: 'gateway_crashed' });
   expect(instance.starts()).toBeLessThanOrEqual(3);
 });

@@ -23,8 +23,8 @@ const deed = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('tool-fails'), text: z.string() }),
   /** Turns say very much at once before they answer. */
   z.object({ kind: z.literal('flood'), frames: z.number().int(), bytes: z.number().int() }),
-  /** The process ends when a turn begins. */
-  z.object({ kind: z.literal('die') }),
+  /** The process ends when a turn begins, or when its answer is stored and its end is not noted yet. */
+  z.object({ kind: z.literal('die'), at: z.enum(['beginning', 'end']) }),
   /** Every call of this method is refused. */
   z.object({ kind: z.literal('refuse-call'), method: z.string(), ...refusal }),
   /** Nothing is answered and nothing is said. */

@@ -119,7 +119,7 @@ export class Runs {
     const refusal = this.#faults.take('refuse', run);
     if (refusal) return this.#refuse(run, errorOf(refusal));
     const session = this.#begin(run);
-    if (this.#faults.take('die', run)) process.kill(process.pid, 'SIGKILL');
+    this.#dieAt('beginning', run);
     const failure = this.#faults.take('fail', run);
     if (failure) return this.#fail(run, session, failure.message, null);
     if (this.#faults.take('hang', run)) await this.#until(run, () => false);
@@ -166,6 +166,10 @@ export class Runs {
     return session;
   }
 
+  #dieAt(moment: 'beginning' | 'end', run: AtWork): void {
+    if (this.#faults.find('die', run)?.at === moment && this.#faults.take('die', run)) process.kill(process.pid, 'SIGKILL');
+  }
+
   #flood(run: AtWork, { frames, bytes }: { frames: number; bytes: number }): void {
     const noise = 'x'.repeat(bytes);
     for (let frame = 0; frame < frames; frame += 1) this.#agent(run, 'assistant', { text: '', delta: '', noise });
@@ -185,6 +189,7 @@ export class Runs {
     const last = text.slice(run.beforeTool);
     this.#store.add(session, { role: 'assistant', content: said(last), stopReason: 'stop', runId });
     this.#agent(run, 'lifecycle', { phase: 'finishing' });
+    this.#dieAt('end', run);
     this.#end(session, runId, 'done');
     this.#agent(run, 'lifecycle', { phase: 'end', endedAt: Date.now() });
     this.#faults.note({ what: 'answered', runId, sessionKey: run.sessionKey });
