@@ -1,11 +1,9 @@
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
-import { GATEWAY_MASTER_KEY, startGateway } from '../support/gateway-under-test.ts';
+import { AGENT, borrowGateway, GATEWAY_MASTER_KEY } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi } from './api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
 import { makeRunning, newAgent, newInstance } from './rows.ts';
-
-const GATEWAY_AGENT = 'alpha';
 
 /** The API, and an account whose one agent lives in a real gateway. */
 export interface LiveAgent {
@@ -20,16 +18,16 @@ export interface LiveAgent {
   close(): Promise<void>;
 }
 
-/** Takes as long as the start of a gateway. */
+/** May take as long as the start of a gateway. */
 export async function startLiveAgent(): Promise<LiveAgent> {
-  const gateway = await startGateway([GATEWAY_AGENT]);
+  const gateway = await borrowGateway();
   const masterKeys = `${GATEWAY_MASTER_KEY.id}:${GATEWAY_MASTER_KEY.key.toString('base64')}`;
   const api = await startApi({ driver: gateway.driver, env: { MASTER_KEYS: masterKeys } });
   const account = await api.newAccount();
   const instanceId = await newInstance(account);
   const agentId = await newAgent(account, instanceId);
   await api.sql('update instances set runtime_id = ? where id = ? returning id', [gateway.runtimeId, instanceId]);
-  await api.sql('update agents set gateway_agent_id = ? where id = ? returning id', [GATEWAY_AGENT, agentId]);
+  await api.sql('update agents set gateway_agent_id = ? where id = ? returning id', [AGENT, agentId]);
   const client = await gateway.connect();
   await makeRunning(api, instanceId, client.bootId);
   return {

@@ -6,6 +6,7 @@ import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts
 import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
+import { AGENT } from '../support/gateway-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
 
@@ -110,13 +111,13 @@ test('what an agent says by itself in a conversation is in its history at the mo
   await watch();
   const { messageId } = await send('[[SAY Hello.]]', 'Own');
   const [row] = await api.sql<{ id: string }>('select conversation_id as id from messages where id = ?', [messageId]);
-  const sessionKey = sessionKeyOf({ gatewayAgentId: 'alpha', conversationId: row!.id });
+  const sessionKey = sessionKeyOf({ gatewayAgentId: AGENT, conversationId: row!.id });
   const say = (key: string, text: string) =>
     sendTurn(client, {
       ...{
-        key,
+        key: `${key}-${AGENT}`,
         sessionKey,
-        agentId: 'alpha',
+        agentId: AGENT,
         message: `[[SAY ${text}]]`,
         saidAt: new Date(),
         traceId: 'ab'.repeat(16),

@@ -1,8 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec, SkillFile } from '../../runtime/driver.ts';
+import { removeCron } from '../../runtime/openclaw/content/crons.ts';
+import { waitForAgents } from '../../runtime/openclaw/content/agent-liveness.ts';
 import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
@@ -12,14 +15,17 @@ import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { killPid } from '../../runtime/host/process-identity.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
+import { listCrons } from './cron-lists.ts';
 import { eventually, PATIENCE_MS } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 
 /** Makes the token of the gateway under test. */
 export const GATEWAY_MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
-const RUNTIME_ID = 'under_test';
-export const GATEWAY_TOKEN = gatewayToken(GATEWAY_MASTER_KEY, RUNTIME_ID);
+export const GATEWAY_RUNTIME_ID = 'under_test';
+export const GATEWAY_TOKEN = gatewayToken(GATEWAY_MASTER_KEY, GATEWAY_RUNTIME_ID);
+/** The agent of a gateway under test. Its conversations are of this test file alone, whoever had the gateway before. */
+export const AGENT = `alpha-${randomBytes(4).toString('hex')}`;
 
 /** One gateway as a process of this machine, with the fake model as its only provider. */
 export interface GatewayUnderTest {
@@ -43,7 +49,7 @@ export interface GatewayUnderTest {
   kill(): Promise<void>;
   /** Of the gateway itself, for a test that must kill it at one instant. */
   pid(): Promise<number>;
-  /** Ends everything and removes what it stored. */
+  /** Ends what the test file had of it, and the gateway with all that it stored unless another file can go on with it. */
   close(): Promise<void>;
 }
 
@@ -53,16 +59,34 @@ export interface Skills {
   custom: ReadonlyMap<string, SkillFile>;
 }
 
+/** Where a gateway lives. */
+export interface GatewayPlace {
+  /** What Node runs. */
+  entry: string;
+  dataDir: string;
+  /** Called with a gateway that runs and has nothing to do, instead of ending it. */
+  lend?(): Promise<void>;
+}
+
 /** Starts this program as a gateway with these agents, ready, in a directory of its own. */
 export async function startGatewayProgram(entry: string, gatewayAgentIds: readonly string[]): Promise<GatewayUnderTest> {
-  const cacheDir = cacheDirOf(process.env);
-  const dataDir = await mkdtemp(join(tmpdir(), 'gateway-under-test-'));
+  return openGateway({ entry, dataDir: await mkdtemp(join(tmpdir(), 'gateway-under-test-')) }, gatewayAgentIds);
+}
+
+/** The gateway of this place with these agents, ready; started unless it runs. */
+export async function openGateway(place: GatewayPlace, gatewayAgentIds: readonly string[]): Promise<GatewayUnderTest> {
+  const { entry, dataDir } = place;
   const model = await startFakeModel();
-  const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };
+  const program = { node: process.execPath, entry, compileCacheDir: join(cacheDirOf(process.env), 'compile-cache') };
   const driver = new ProcessDriver({ dataDir, relayUrl: model.url, program });
-  const gateway = gatewayOf({ driver, dataDir, model, agents: gatewayAgentIds });
+  const epoch = await driver.fenceOf(GATEWAY_RUNTIME_ID);
+  const gateway = gatewayOf({ driver, place, model, agents: gatewayAgentIds, epoch });
+  const ranBefore = (await driver.inspect(GATEWAY_RUNTIME_ID)).status === 'running';
   try {
     await gateway.start();
+    const options = { signal: AbortSignal.timeout(PATIENCE_MS), deadlineMs: PATIENCE_MS };
+    const agents = { present: gatewayAgentIds, absent: [] };
+    if (ranBefore) await waitForAgents(await gateway.endpoint(), GATEWAY_TOKEN, agents, options);
   } catch (error) {
     await gateway.close();
     throw error;
@@ -77,17 +101,21 @@ interface Content {
 
 interface Parts {
   driver: ProcessDriver;
-  dataDir: string;
+  place: GatewayPlace;
   model: FakeModel;
   agents: readonly string[];
+  /** The last one of those who had it before. */
+  epoch: number;
 }
 
-function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest {
-  const runtimeId = RUNTIME_ID;
+function gatewayOf({ driver, place, model, agents, ...before }: Parts): GatewayUnderTest {
+  const { dataDir, lend } = place;
+  const runtimeId = GATEWAY_RUNTIME_ID;
   const clients: GatewayClient[] = [];
-  let epoch = 0;
+  const never = new AbortController().signal;
+  let { epoch } = before;
   const content: Content = { agents, bundled: [] };
-  let spec = specOf(driver, runtimeId, content);
+  const spec = (): RuntimeSpec => specOf(driver, runtimeId, content);
   const call = (): MutationCall => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(PATIENCE_MS) });
   const endpoint = async (): Promise<Endpoint> => {
     const found = await driver.endpoint(runtimeId);
@@ -100,32 +128,47 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
     return record.pid;
   };
 
+  async function connect(): Promise<GatewayClient> {
+    const { wsUrl } = await endpoint();
+    const client = await connectGateway({ wsUrl, token: GATEWAY_TOKEN, signal: never, timeoutMs: PATIENCE_MS });
+    clients.push(client);
+    return client;
+  }
+
+  async function removeCrons(client: GatewayClient): Promise<void> {
+    for (const { id, isInternal } of await listCrons(client)) if (!isInternal) await removeCron(client, id);
+  }
+
+  /** Whether another file can go on with it: it runs, and holds neither jobs nor skills nor turns that have not ended. */
+  async function isTidy(): Promise<boolean> {
+    if (!lend || model.calls.some(({ finished, aborted }) => !finished && !aborted)) return false;
+    try {
+      await removeCrons(await connect());
+      await driver.replaceSkills(runtimeId, new Map(), call());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   return {
     model,
     driver,
     runtimeId,
     token: GATEWAY_TOKEN,
     endpoint,
-    async connect() {
-      const { wsUrl } = await endpoint();
-      const signal = new AbortController().signal;
-      const client = await connectGateway({ wsUrl, token: GATEWAY_TOKEN, signal, timeoutMs: PATIENCE_MS });
-      clients.push(client);
-      return client;
-    },
+    connect,
     async setAgents(gatewayAgentIds) {
       content.agents = gatewayAgentIds;
-      spec = specOf(driver, runtimeId, content);
-      await driver.writeConfig(spec, call());
+      await driver.writeConfig(spec(), call());
     },
     async setSkills({ bundled, custom }) {
       content.bundled = bundled;
-      spec = specOf(driver, runtimeId, content);
       await driver.replaceSkills(runtimeId, custom, call());
-      await driver.writeConfig(spec, call());
+      await driver.writeConfig(spec(), call());
     },
     async start() {
-      await driver.ensureRunning(spec, call());
+      await driver.ensureRunning(spec(), call());
       await waitUntilReady(await endpoint(), {
         signal: AbortSignal.timeout(PATIENCE_MS),
         deadlineMs: PATIENCE_MS,
@@ -142,10 +185,12 @@ function gatewayOf({ driver, dataDir, model, agents }: Parts): GatewayUnderTest 
       });
     },
     async close() {
+      const goesOn = await isTidy();
       for (const client of clients) client.close();
-      await driver.destroy(runtimeId, call());
+      if (!goesOn) await driver.destroy(runtimeId, call());
       await model.close();
-      await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+      if (goesOn) await lend?.();
+      else await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };
 }

@@ -9,6 +9,7 @@ import { stopPostgres } from '../../local/postgres.ts';
 import { killPid } from '../../runtime/host/process-identity.ts';
 import { replaceFile } from '../../runtime/host/replace-file.ts';
 import { PATIENCE_MS } from './eventually.ts';
+import { endGateways } from './lent-gateways.ts';
 
 const VARIABLE = 'THERMIDORA_TEST_RUN';
 
@@ -18,6 +19,7 @@ while kill -0 "$1" && [ -d "$2" ]; do sleep 1; done
 [ -d "$2" ] || exit 0
 kill -QUIT "$(head -n 1 "$2/postgres/cluster/postmaster.pid")"
 kill -KILL "$(cat "$2/temporal.pid")"
+for record in "$2"/gateways/*/runtimes/*/process; do kill -KILL "$(sed -n 2p "$record")"; done
 sleep 1
 rm -rf "$(readlink -f "$2/postgres/cluster")" "$2"
 `;
@@ -36,6 +38,7 @@ export async function closeTestRun(): Promise<void> {
   await stopPostgres(join(directory, 'postgres'));
   const temporal = Number(await readIfPresent(join(directory, 'temporal.pid')));
   if (temporal > 0) killPid(temporal, 'SIGKILL');
+  await endGateways(directory);
   const cluster = await realpath(join(directory, 'postgres', 'cluster')).catch(() => directory);
   for (const path of [cluster, directory]) await rm(path, { recursive: true, force: true, maxRetries: 5 });
 }

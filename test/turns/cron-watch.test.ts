@@ -6,13 +6,15 @@ import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.t
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { listCrons } from '../support/cron-lists.ts';
 import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway-under-test.ts';
+import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
 
+/** A conversation in which the agent speaks without being asked. */
+const OWN = `agent:${AGENT}:conv:own`;
 const LONG = `${'All is well. '.repeat(300)}The end.`;
 
 let turns: TurnsUnderTest;
@@ -22,7 +24,7 @@ let instance: NewAgent;
 const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
-  [turns, gateway] = await Promise.all([openTurns(), startGateway(['alpha', 'beta'])]);
+  [turns, gateway] = await Promise.all([openTurns(), borrowGateway()]);
   client = await gateway.connect();
 });
 afterAll(async () => {
@@ -30,7 +32,7 @@ afterAll(async () => {
   await turns.close();
 });
 beforeEach(async () => {
-  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId: client.bootId, gatewayAgentId: 'alpha' });
+  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId: client.bootId, gatewayAgentId: AGENT });
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
@@ -45,7 +47,7 @@ async function watch(): Promise<{ close(): Promise<void> }> {
 
 const newCron = (cronId: string, changes: Partial<NewCron> = {}): NewCron => ({
   cronId,
-  agentId: 'alpha',
+  agentId: AGENT,
   name: 'Digest',
   schedule: { kind: 'every', everyMs: 2_000 },
   message: '[[SAY Nothing new.]]',
@@ -60,7 +62,7 @@ const NEVER = { kind: 'every', everyMs: HOUR_MS } as const;
 /** As an agent adds one: it deletes itself when it has run. */
 async function addFleeting(name: string, schedule: object, message: string): Promise<string> {
   const how = { sessionTarget: 'isolated', wakeMode: 'now', delivery: { mode: 'none' } };
-  const job = { name, agentId: 'alpha', schedule, payload: { kind: 'agentTurn', message }, ...how };
+  const job = { name, agentId: AGENT, schedule, payload: { kind: 'agentTurn', message }, ...how };
   return idOf.parse(await client.request('cron.add', job)).id;
 }
 
@@ -238,7 +240,7 @@ test('a job that the agent made itself is known and reported as its own', async 
 test('what an agent says to a reminder that it made for itself is the result of that job, heard or read back', async () => {
   const before = await watch();
   const schedule = { kind: 'every', everyMs: 3_600_000 };
-  const reminder = { name: 'Reminder', agentId: 'alpha', schedule, sessionTarget: 'main', wakeMode: 'now' };
+  const reminder = { name: 'Reminder', agentId: AGENT, schedule, sessionTarget: 'main', wakeMode: 'now' };
   const text = `Look after the plants. [[SAY ${LONG}]]`;
   const added = await client.request('cron.add', { ...reminder, payload: { kind: 'systemEvent', text } });
   const { id } = idOf.parse(added);
@@ -290,9 +292,9 @@ test(
 test('what an agent says without being asked is one event, heard or read back; what it answers is no second one', async () => {
   const say = (key: string, text: string) =>
     sendTurn(client, {
-      key,
-      agentId: 'alpha',
-      sessionKey: 'agent:alpha:conv:own',
+      key: `${key}-${AGENT}`,
+      agentId: AGENT,
+      sessionKey: OWN,
       message: `[[SAY ${text}]]`,
       saidAt: new Date(),
       traceId: 'ab'.repeat(16),
@@ -304,7 +306,7 @@ test('what an agent says without being asked is one event, heard or read back; w
   await before.close();
   await say('wake-2', 'One more thing.');
   await eventually(async () =>
-    expect(JSON.stringify(await client.request('chat.history', { sessionKey: 'agent:alpha:conv:own' }))).toContain('"wake-2"'),
+    expect(JSON.stringify(await client.request('chat.history', { sessionKey: OWN }))).toContain(`"wake-2-${AGENT}"`),
   );
 
   await watch();

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { cancelTurn } from '../../turns/cancel-turn.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway-under-test.ts';
+import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { collect, startApi } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
@@ -15,7 +15,7 @@ let instance: NewAgent;
 const apis: ApiUnderTest[] = [];
 
 beforeAll(async () => {
-  [turns, gateway] = await Promise.all([openTurns(), startGateway()]);
+  [turns, gateway] = await Promise.all([openTurns(), borrowGateway()]);
 });
 afterAll(async () => {
   await gateway.close();
@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   const { bootId } = await gateway.connect();
-  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId, gatewayAgentId: 'alpha' });
+  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId, gatewayAgentId: AGENT });
 });
 afterEach(async () => {
   await Promise.all(apis.splice(0).map((api) => api.close()));
@@ -249,5 +249,5 @@ describe('cancelling', () => {
 
 async function sessionKey(messageId: string): Promise<string> {
   const { conversationId } = await turns.turn(messageId);
-  return `agent:alpha:conv:${conversationId}`;
+  return `agent:${AGENT}:conv:${conversationId}`;
 }

@@ -5,7 +5,7 @@ import { sendTurn, turnKey } from '../../runtime/openclaw/conversation/agent-tur
 import { endTurnFirst } from '../../turns/end-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
 import { eventually } from '../support/eventually.ts';
-import { startGateway } from '../support/gateway-under-test.ts';
+import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
@@ -19,7 +19,7 @@ let instance: NewAgent;
 const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
-  [turns, gateway] = await Promise.all([openTurns(), startGateway()]);
+  [turns, gateway] = await Promise.all([openTurns(), borrowGateway()]);
 });
 afterAll(async () => {
   await gateway.close();
@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   const { bootId } = await gateway.connect();
-  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId, gatewayAgentId: 'alpha' });
+  instance = await turns.newInstance({ runtimeId: gateway.runtimeId, bootId, gatewayAgentId: AGENT });
 });
 afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
@@ -203,8 +203,8 @@ describe('a turn that we end first', () => {
 
     await sendTurn(await gateway.connect(), {
       key: turnKey(messageId, 1),
-      agentId: 'alpha',
-      sessionKey: `agent:alpha:conv:${accepted.conversationId}`,
+      agentId: AGENT,
+      sessionKey: `agent:${AGENT}:conv:${accepted.conversationId}`,
       message: turn!.text,
       saidAt: new Date(turn!.saidAtMs),
       traceId: turn!.traceId,

@@ -6,9 +6,9 @@ import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { MAX_USER_FILE_CHARS } from '../../../runtime/openclaw/content/persona-limits.ts';
 import { maxPersonaChars } from '../../../runtime/openclaw/content/persona-settings.ts';
-import { startGateway } from '../../support/gateway-under-test.ts';
+import { AGENT, borrowGateway } from '../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
-import { send, turnOf, WAIT_MS } from './turns-under-test.ts';
+import { send, turnOf } from './turns-under-test.ts';
 
 // What the API accepts is in the model's call whole, also its middle, which is what a gateway leaves out first.
 
@@ -22,7 +22,7 @@ let gateway: GatewayUnderTest;
 let client: GatewayClient;
 
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await borrowGateway();
   client = await gateway.connect();
 });
 afterAll(() => gateway?.close());
@@ -47,7 +47,7 @@ async function promptOf(message = 'Hello'): Promise<string> {
   return JSON.stringify(gateway.model.calls.at(-1)?.messages);
 }
 
-const write = (name: PersonaFile, content: string) => setAgentFile(client, { agentId: 'alpha', name, content });
+const write = (name: PersonaFile, content: string) => setAgentFile(client, { agentId: AGENT, name, content });
 
 test.each([33_000, maxPersonaChars(CONTEXT_WINDOW)])('a SOUL.md of %i characters', async (length) => {
   await write('SOUL.md', marked('soul', length));
@@ -74,7 +74,7 @@ test('a message and the message of a job', async () => {
   const schedule = { kind: 'every', everyMs: 3_600_000 } as const;
   const added = await addCron(client, {
     cronId: 'cron_1',
-    agentId: 'alpha',
+    agentId: AGENT,
     name: 'x'.repeat(64),
     schedule,
     message,
@@ -93,8 +93,7 @@ test('the names of as many skills as an instance may have, as long as they may b
     const content = Buffer.from(`---\nname: ${name}\ndescription: ${JSON.stringify(description)}\n---\nText.\n`);
     return [`${name}/SKILL.md`, { content, executable: false }] as const;
   });
-  const call = { epoch: 1, signal: AbortSignal.timeout(WAIT_MS) };
-  await gateway.driver.replaceSkills(gateway.runtimeId, new Map(files), call);
+  await gateway.setSkills({ bundled: [], custom: new Map(files) });
   const prompt = await promptOf();
   expect(names.filter((name) => !prompt.includes(`<name>${name}</name>`))).toEqual([]);
   expect(prompt.split(`<description>${begins}`)).toHaveLength(1 + MAX_SKILLS);

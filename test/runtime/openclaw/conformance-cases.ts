@@ -10,9 +10,11 @@ import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.
 import { readSkills } from '../../../runtime/openclaw/content/skill-liveness.ts';
 import { proveTurns } from '../../../runtime/openclaw/conversation/turn-proof.ts';
 import { listSessionsSince, unpromptedRuns } from '../../../runtime/openclaw/conversation/unprompted-runs.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
+import { AGENT } from '../../support/gateway-program.ts';
+import { OTHER_AGENT } from './turns-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-program.ts';
-import { listen, send, turnOf, WAIT_MS } from './turns-under-test.ts';
+import { listen, send, turnOf } from './turns-under-test.ts';
 
 /** One of the two gateways that are compared. */
 export interface Subject {
@@ -114,15 +116,20 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       await waitForAgents(
         endpoint,
         gateway.token,
-        { present: ['alpha'], absent: ['beta'] },
-        { signal: never, deadlineMs: WAIT_MS },
+        { present: [AGENT], absent: [OTHER_AGENT] },
+        { signal: never, deadlineMs: PATIENCE_MS },
       );
-      await gateway.setAgents(['alpha', 'beta']);
-      await waitForAgents(endpoint, gateway.token, { present: ['beta'], absent: [] }, { signal: never, deadlineMs: WAIT_MS });
+      await gateway.setAgents([AGENT, OTHER_AGENT]);
+      await waitForAgents(
+        endpoint,
+        gateway.token,
+        { present: [OTHER_AGENT], absent: [] },
+        { signal: never, deadlineMs: PATIENCE_MS },
+      );
       const health = await fetch(`${endpoint.httpUrl}/healthz`);
-      const unknown = await fetch(`${endpoint.httpUrl}/v1/models/openclaw%2Falpha`);
-      const { bundled, custom } = await readSkills(client, 'alpha');
-      return { ready: await probeReadiness(endpoint, WAIT_MS), statuses: [health.status, unknown.status], bundled, custom };
+      const unknown = await fetch(`${endpoint.httpUrl}/v1/models/openclaw%2F${AGENT}`);
+      const { bundled, custom } = await readSkills(client, AGENT);
+      return { ready: await probeReadiness(endpoint, PATIENCE_MS), statuses: [health.status, unknown.status], bundled, custom };
     },
   ],
   ['a conversation that is not known', ({ client }) => historyOf(client, turnOf('conv_none', 'msg_none', ''), 'msg_none')],
@@ -179,14 +186,14 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       await settled(client, turn);
       const { sessionId } = await readHistory(client, { sessionKey: turn.sessionKey, keys: [] });
       await client.request('sessions.patch', { key: turn.sessionKey, archived: true, expectedSessionId: sessionId });
-      const raw = { agentId: 'alpha', sessionKey: turn.sessionKey, message: 'x', idempotencyKey: 'msg_raw', deliver: false };
+      const raw = { agentId: AGENT, sessionKey: turn.sessionKey, message: 'x', idempotencyKey: 'msg_raw', deliver: false };
       const archived = await refusalOf(client.request('agent', raw));
       const restored = await send(client, turnOf('conv_shelf', 'msg_restored', '[[SAY restored]]'));
       const answer = await restored.result;
       await settled(client, turn);
       const since = (await listSessionsSince(client, 0))
         .map(({ sessionKey }) => sessionKey)
-        .filter((key) => key.includes(':conv:'));
+        .filter((key) => key.startsWith(`agent:${AGENT}:conv:`));
       await client.request('sessions.reset', { key: turn.sessionKey });
       return {
         ...{ archived, restored: restored.first, answer, since: since.toSorted() },

@@ -8,10 +8,11 @@ import { syncSecrets } from '../../../runtime/openclaw/content/secret-store.ts';
 import { readSkills, waitForSkills } from '../../../runtime/openclaw/content/skill-liveness.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { listCronRuns, listCrons } from '../../support/cron-lists.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
+import { AGENT } from '../../support/gateway-program.ts';
+import { OTHER_AGENT } from './turns-under-test.ts';
 import { refusalOf } from './conformance-cases.ts';
 import type { Observe } from './conformance-cases.ts';
-import { WAIT_MS } from './turns-under-test.ts';
 
 const never = new AbortController().signal;
 
@@ -20,7 +21,7 @@ const heldJobs = z.object({
 });
 
 const CRON: NewCron = {
-  ...{ cronId: 'cron_same', agentId: 'alpha', name: 'Digest', enabled: true },
+  ...{ cronId: 'cron_same', agentId: AGENT, name: 'Digest', enabled: true },
   ...{ schedule: { kind: 'every', everyMs: 3_600_000 }, message: '[[SAY Nothing new.]]' },
 };
 
@@ -36,7 +37,7 @@ const jobOf = ({ id, nextRunAt, updatedAt, ...job }: CronJob): unknown => ({
 const runOf = ({ jobId, sessionKey, sessionId, runAtMs, endedAtMs, error, summary, ...run }: CronRun): unknown => ({
   ...run,
   has: [
-    sessionKey?.startsWith(`agent:alpha:cron:${jobId}`),
+    sessionKey?.startsWith(`agent:${AGENT}:cron:${jobId}`),
     sessionId !== null,
     runAtMs > 0,
     endedAtMs >= runAtMs,
@@ -136,12 +137,12 @@ export const CONTENT_CASES: ReadonlyArray<readonly [string, Observe]> = [
   [
     'files of agents',
     async ({ client }) => {
-      const before = [...(await getAgentFiles(client, 'beta')).keys()].filter((name) => name === 'MEMORY.md');
-      await setAgentFile(client, { agentId: 'beta', name: 'SOUL.md', content: 'calm' });
+      const before = [...(await getAgentFiles(client, OTHER_AGENT)).keys()].filter((name) => name === 'MEMORY.md');
+      await setAgentFile(client, { agentId: OTHER_AGENT, name: 'SOUL.md', content: 'calm' });
       return {
         before,
-        after: (await getAgentFiles(client, 'beta')).get('SOUL.md'),
-        other: await refusalOf(client.request('agents.files.set', { agentId: 'beta', name: 'other.md', content: 'x' })),
+        after: (await getAgentFiles(client, OTHER_AGENT)).get('SOUL.md'),
+        other: await refusalOf(client.request('agents.files.set', { agentId: OTHER_AGENT, name: 'other.md', content: 'x' })),
         nobody: await refusalOf(client.request('agents.files.set', { agentId: 'nope', name: 'SOUL.md', content: 'x' })),
       };
     },
@@ -157,8 +158,8 @@ export const CONTENT_CASES: ReadonlyArray<readonly [string, Observe]> = [
       ]) {
         const files = wanted.custom.map((name) => [`${name}/SKILL.md`, skillOf(name)] as const);
         await gateway.setSkills({ bundled: wanted.bundled, custom: new Map(files) });
-        await waitForSkills(client, { ...wanted, env: new Map() }, { agentId: 'alpha', signal: never, deadlineMs: WAIT_MS });
-        const seen = await readSkills(client, 'alpha');
+        await waitForSkills(client, { ...wanted, env: new Map() }, { agentId: AGENT, signal: never, deadlineMs: PATIENCE_MS });
+        const seen = await readSkills(client, AGENT);
         taken.push([seen.bundled, seen.custom.toSorted((one, other) => one.localeCompare(other))]);
       }
       return taken;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { startGateway } from '../../support/gateway-under-test.ts';
+import { borrowGateway } from '../../support/gateway-under-test.ts';
 import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { CASES } from './conformance-cases.ts';
 import type { Observe, Subject } from './conformance-cases.ts';
@@ -13,7 +13,7 @@ let real: Subject;
 let scripted: Subject;
 
 beforeAll(async () => {
-  const [gateway, program] = await Promise.all([startGateway(['alpha']), startScripted(['alpha'])]);
+  const [gateway, program] = await Promise.all([borrowGateway(), startScripted()]);
   real = { gateway, client: await gateway.connect(), release: (name) => gateway.model.release(name) };
   scripted = {
     gateway: program.gateway,

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { z } from 'zod';
 import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
-import { startGateway } from '../../support/gateway-under-test.ts';
+import { AGENT, borrowGateway } from '../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../support/gateway-under-test.ts';
-import { send, turnOf, WAIT_MS } from './turns-under-test.ts';
+import { send, turnOf } from './turns-under-test.ts';
 import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
 /** Every command of a release in one conversation, a turn each. */
@@ -12,7 +12,7 @@ jest.setTimeout(2 * TEST_LIMIT_MS);
 
 const SKILL = '---\nname: tides\ndescription: Tells the tides.\n---\nThe tide is high.\n';
 /** What a release obeys, or obeyed once, without listing it as a command. */
-const UNLISTED = ['/new', ' /NEW again', '/reset', '/reset\nand go on', '/skill:tides now', '!ls', '@alpha /new'];
+const UNLISTED = ['/new', ' /NEW again', '/reset', '/reset\nand go on', '/skill:tides now', '!ls', `@${AGENT} /new`];
 
 const commandList = z.looseObject({
   commands: z.array(z.looseObject({ name: z.string(), textAliases: z.array(z.string()).optional() })).min(20),
@@ -22,16 +22,16 @@ let gateway: GatewayUnderTest;
 let client: GatewayClient;
 
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await borrowGateway();
   client = await gateway.connect();
   const skill = new Map([['tides/SKILL.md', { content: Buffer.from(SKILL), executable: false }]]);
-  await gateway.driver.replaceSkills(gateway.runtimeId, skill, { epoch: 1, signal: AbortSignal.timeout(WAIT_MS) });
+  await gateway.setSkills({ bundled: [], custom: skill });
 });
 afterAll(() => gateway?.close());
 
 /** All that the installed release takes for a command in a chat, as one would type it. */
 async function commands(): Promise<string[]> {
-  const listed = commandList.parse(await client.request('commands.list', { agentId: 'alpha' })).commands;
+  const listed = commandList.parse(await client.request('commands.list', { agentId: AGENT })).commands;
   return [...new Set(listed.flatMap(({ name, textAliases = [] }) => [`/${name}`, ...textAliases]))];
 }
 
@@ -53,7 +53,7 @@ test('every command of the gateway is text for the agent, and none ends its conv
 test.each(['/new', '/reset and look around'])('the message %j of a scheduled job is text for the agent', async (message) => {
   const schedule = { kind: 'every', everyMs: 3_600_000 } as const;
   const id = `cron_${message.length}`;
-  const job = await addCron(client, { cronId: id, agentId: 'alpha', name: id, schedule, message, enabled: true });
+  const job = await addCron(client, { cronId: id, agentId: AGENT, name: id, schedule, message, enabled: true });
   await runCron(client, job.id);
   await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(`${id}] ${message}`));
 });

@@ -6,16 +6,18 @@ import { readHistory } from '../../../runtime/openclaw/conversation/gateway-hist
 import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.ts';
 import type { Recovery } from '../../../runtime/openclaw/conversation/recovery.ts';
 import { sessionKeyOf } from '../../../runtime/openclaw/conversation/session-key.ts';
-import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
+import { eventually } from '../../support/eventually.ts';
+import { AGENT } from '../../support/gateway-program.ts';
 
-export const WAIT_MS = PATIENCE_MS;
+/** Another one of the gateways under test. */
+export const OTHER_AGENT = `other-${AGENT}`;
 
-/** A turn of a conversation of the agent "alpha". */
+/** A turn of a conversation of AGENT; its key is of this test file alone. */
 export function turnOf(conversationId: string, messageId: string, message: string, attempt = 1): TurnRequest {
   return {
-    key: turnKey(messageId, attempt),
-    agentId: 'alpha',
-    sessionKey: sessionKeyOf({ gatewayAgentId: 'alpha', conversationId }),
+    key: turnKey(`${messageId}-${AGENT}`, attempt),
+    agentId: AGENT,
+    sessionKey: sessionKeyOf({ gatewayAgentId: AGENT, conversationId }),
     message,
     saidAt: new Date(),
     traceId: randomBytes(16).toString('hex'),

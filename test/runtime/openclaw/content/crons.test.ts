@@ -5,7 +5,7 @@ import type { GatewayClient, GatewayEvent } from '../../../../runtime/openclaw/w
 import { fullTextOfRun } from '../../../../runtime/openclaw/conversation/run-text.ts';
 import { listCronRuns, listCrons } from '../../../support/cron-lists.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { startGateway } from '../../../support/gateway-under-test.ts';
+import { AGENT, borrowGateway } from '../../../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../../../support/gateway-under-test.ts';
 
 const MINUTE_MS = 60_000;
@@ -19,7 +19,7 @@ let client: GatewayClient;
 let events: GatewayEvent[];
 
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await borrowGateway();
   client = await gateway.connect();
 });
 beforeEach(() => {
@@ -30,7 +30,7 @@ afterAll(() => gateway.close());
 
 const newCron = (cronId: string, changes: Partial<NewCron> = {}): NewCron => ({
   cronId,
-  agentId: 'alpha',
+  agentId: AGENT,
   name: 'Digest',
   schedule: { kind: 'every', everyMs: HOUR_MS },
   message: '[[SAY Nothing new.]]',
@@ -76,9 +76,7 @@ test('a local time that the clocks leave out waits for the next date that has it
 test('a job that is added twice is one job, which can be changed and removed', async () => {
   const first = await addCron(client, newCron('cron_twice'));
   expect(await addCron(client, newCron('cron_twice'))).toMatchObject({ id: first.id });
-  expect(await ours()).toMatchObject([
-    { id: first.id, cronId: 'cron_twice', agentId: 'alpha', name: 'Digest', isInternal: false },
-  ]);
+  expect(await ours()).toMatchObject([{ id: first.id, cronId: 'cron_twice', agentId: AGENT, name: 'Digest', isInternal: false }]);
   const schedule = { kind: 'cron', expr: '0 9 * * 1-5', timeZone: 'Europe/Berlin' } as const;
 
   const changed = await updateCron(client, first.id, { name: 'Morning', schedule, message: 'Look.', enabled: false });
@@ -109,7 +107,7 @@ test('all that a run said is known while somebody listens, afterwards, and after
   const { id } = await addCron(client, newCron('cron_long', { message: `[[SAY ${LONG}]]` }));
   await runCron(client, id);
   const run = await finishedRun(id);
-  expect(run).toMatchObject({ status: 'ok', jobName: 'Digest', agentId: 'alpha' });
+  expect(run).toMatchObject({ status: 'ok', jobName: 'Digest', agentId: AGENT });
   expect(run.summary.length).toBeLessThan(LONG.length);
   const heard = events.find((event) => event.kind === 'final' && event.sessionKey === run.sessionKey);
   expect(await fullTextOfRun(client, run, heard?.kind === 'final' ? heard.text : null)).toEqual({
@@ -125,7 +123,7 @@ test('all that a run said is known while somebody listens, afterwards, and after
 
   expect(await fullTextOfRun(client, next, null)).toEqual({ text: 'Another day.', isTruncated: false });
   expect(await fullTextOfRun(client, run, null)).toEqual({ text: LONG, isTruncated: false });
-  const runs = await listCronRuns(client);
+  const runs = (await listCronRuns(client)).filter(({ jobId }) => jobId === id);
   expect(runs.map(({ runAtMs }) => runAtMs)).toEqual([next.runAtMs, run.runAtMs]);
   await removeCron(client, id);
 });
@@ -158,14 +156,14 @@ test('of a run that the gateway has forgotten the summary is left, and said to b
     jobId: 'gone',
     status: 'ok',
     jobName: null,
-    agentId: 'alpha',
+    agentId: AGENT,
     error: null,
     errorReason: null,
     isDelivered: false,
     runAtMs: 1,
     endedAtMs: 2,
   } as const;
-  const place = { sessionKey: 'agent:alpha:cron:gone:run:nothing', sessionId: 'nothing' };
+  const place = { sessionKey: `agent:${AGENT}:cron:gone:run:nothing`, sessionId: 'nothing' };
   const summary = `${LONG.slice(0, 1_999)}…`;
   expect(await fullTextOfRun(client, { ...run, ...place, summary }, null)).toEqual({ text: summary, isTruncated: true });
   expect(await fullTextOfRun(client, { ...run, ...place, summary }, 'Something else.')).toMatchObject({ isTruncated: true });

@@ -9,7 +9,7 @@ import {
   withinWriteLimit,
 } from '../../../../runtime/openclaw/wire/write-limit.ts';
 import { eventually } from '../../../support/eventually.ts';
-import { startGateway } from '../../../support/gateway-under-test.ts';
+import { borrowGateway } from '../../../support/gateway-under-test.ts';
 import { letIn, startScriptedGateway } from '../scripted-gateway.ts';
 import type { ScriptedGateway } from '../scripted-gateway.ts';
 
@@ -45,7 +45,7 @@ async function connect({ wsUrl }: ScriptedGateway): Promise<GatewayClient> {
 const writesTo = (gateway: ScriptedGateway) => gateway.requests.filter(({ method }) => method === 'cron.add').length;
 
 test('a hundred secrets are stored at once, and deleted at once, over three connections more than one', async () => {
-  const gateway = await startGateway();
+  const gateway = await borrowGateway();
   open.push(gateway);
   const client = await gateway.connect();
   const sync = async (secrets: ReadonlyMap<string, string>) => {
