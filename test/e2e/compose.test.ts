@@ -1,12 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { ApiClient } from '../support/api-client.ts';
 import { prepareCompose } from '../support/compose-under-test.ts';
 import type { ComposeUnderTest } from '../support/compose-under-test.ts';
-import { docker } from '../support/docker-under-test.ts';
+import { docker, TEST_MS, WAIT_MS } from '../support/docker-under-test.ts';
 import { eventually } from '../support/eventually.ts';
 import { registerAccount } from '../support/register-account.ts';
 
-const BUILD_MS = 15 * 60_000;
+// Also for images that are to be built first.
+jest.setTimeout(2 * TEST_MS);
 
 /** One deployment, in order: each case goes on where the one before ended. */
 describe('docker-compose.yml', () => {
@@ -17,7 +18,7 @@ describe('docker-compose.yml', () => {
 
   beforeAll(async () => {
     stack = await prepareCompose(['one', 'two']);
-  }, BUILD_MS);
+  });
   afterAll(() => stack?.close());
 
   const say = async (message: string): Promise<string> => (await account.ok('POST', messages, { message })).content;
@@ -26,7 +27,7 @@ describe('docker-compose.yml', () => {
     eventually(async () => {
       const container = await stack.containerOf(service);
       expect((await docker('inspect', '--format', '{{.State.Health.Status}}', container)).trim()).toBe('healthy');
-    });
+    }, WAIT_MS);
   const hasEnded = async (service: string): Promise<string> => (await docker('wait', await stack.containerOf(service))).trim();
 
   test('one command brings it up, and a conversation goes through containers alone', async () => {
@@ -39,7 +40,7 @@ describe('docker-compose.yml', () => {
     await eventually(async () => {
       const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
       expect(status).toBe('running');
-    });
+    }, WAIT_MS);
     const agent = { name: 'helper', slug: 'helper', displayName: 'Helper' };
     const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
     messages = `/instances/${instanceId}/agents/${agentId}/messages`;
@@ -63,7 +64,7 @@ describe('docker-compose.yml', () => {
         const again = Number(await docker('inspect', '--format', '{{.State.Pid}}', await stack.containerOf(service)));
         expect([again > 0, again]).not.toEqual([true, pid]);
         expect(again).toBeGreaterThan(0);
-      });
+      }, WAIT_MS);
       await isHealthy(service);
     }
     expect(await say('Still there?')).toContain('Still there?');
@@ -90,7 +91,7 @@ describe('docker-compose.yml', () => {
     await eventually(async () => {
       expect(await versions()).toMatch(/-two: \d+ open, current/);
       expect(await versions()).toMatch(/-one: 0 open\n/);
-    });
+    }, WAIT_MS);
     await stack.compose(upgrade, '--profile', 'upgrade', 'rm', '--stop', '--force', 'worker-before');
     await account.ok('POST', `/instances/${instanceId}/stop`);
     await account.ok('GET', `/instances/${instanceId}/wait?status=stopped&timeout=60`);
@@ -98,6 +99,6 @@ describe('docker-compose.yml', () => {
 
   test('a deleted instance is gone', async () => {
     await account.ok('DELETE', `/instances/${instanceId}`);
-    await eventually(async () => expect((await account.call('GET', `/instances/${instanceId}`)).status).toBe(404));
+    await eventually(async () => expect((await account.call('GET', `/instances/${instanceId}`)).status).toBe(404), WAIT_MS);
   });
 });

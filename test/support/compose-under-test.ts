@@ -14,13 +14,15 @@ import { freePort } from '../../runtime/host/free-port.ts';
 import { createApiClient } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { runCompose } from './docker-compose.ts';
-import { docker, ENGINE_SOCKET } from './docker-under-test.ts';
+import { docker, ENGINE_SOCKET, WAIT_MS } from './docker-under-test.ts';
 import { eventually } from './eventually.ts';
 import { createOwnedDatabase, roleUrlOf } from './owned-database.ts';
 import { productionTemporal } from './temporal-programs.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const OURS = ['set-up', 'relay', 'api', 'worker', 'worker-before', 'worker-version'];
+/** They stay, and say whether they are well. */
+const CHECKED = ['relay', 'api', 'worker', 'worker-before'];
 /** Apart from the networks of other installations on this engine. */
 const SUBNETS = '10.207.16.0/20';
 
@@ -119,13 +121,17 @@ interface Override {
   ports: { api: number; relay: number; metrics: number; before: number };
 }
 
+/** Asked often, so that no test waits for the next time, and patiently, because a busy machine answers late. */
+const HEALTH = '{ interval: 2s, timeout: 60s, retries: 10 }';
+
 /** What differs here: no PostgreSQL and no Temporal to wait for, ports that nobody has, secrets of this test. */
 function overrideOf({ secretsDir, names, ports }: Override): string {
   const settings = `PORT: '${ports.api}', RELAY_PORT: '${ports.relay}', INSTANCE_SUBNETS: '${SUBNETS}', INSTANCE_DISK_MB: '256'`;
   const services = OURS.map((name) => {
     const metrics = name === 'worker-before' ? '' : `, METRICS_PORT: '${ports.metrics}'`;
     const needs = name === 'set-up' ? '\n    depends_on: !reset {}' : '';
-    return `  ${name}:\n    env_file: !reset []\n    environment: { ${settings}${metrics} }${needs}\n`;
+    const health = CHECKED.includes(name) ? `\n    healthcheck: ${HEALTH}` : '';
+    return `  ${name}:\n    env_file: !reset []\n    environment: { ${settings}${metrics} }${needs}${health}\n`;
   });
   const secrets = names.map((name) => `  ${name}: { file: '${join(secretsDir, name)}' }\n`);
   return `services:\n${services.join('')}secrets:\n${secrets.join('')}`;
@@ -136,7 +142,7 @@ async function startTemporal(): Promise<{ address: string; end(): Promise<void> 
   const { command, args, env } = await productionTemporal(port);
   const child = spawn(command, args, { env, stdio: 'ignore' });
   const address = `127.0.0.1:${port}`;
-  await eventually(async () => (await Connection.connect({ address, connectTimeout: 1_000 })).close());
+  await eventually(async () => (await Connection.connect({ address, connectTimeout: 10_000 })).close(), WAIT_MS);
   return {
     address,
     async end() {

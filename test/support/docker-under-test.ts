@@ -22,6 +22,11 @@ export const hasEngine = process.env['CI'] !== undefined || (await answers(ENGIN
 /** Only an engine that our own script has started is killed. */
 export const hasOwnEngine = hasEngine && (await isOwnEngine());
 
+/** What one wait for the engine or a container gets. Only a test that fails takes so long. */
+export const WAIT_MS = 180_000;
+/** The limit of a test and of a hook, which is above all their waits, so that what was waited for is said. */
+export const TEST_MS = 900_000;
+
 /** One installation on the real engine, which nothing is left of afterwards. */
 export interface DockerUnderTest {
   engine: Engine;
@@ -70,7 +75,7 @@ export async function openDocker(
     async close() {
       const driver = createDriver(settings, null);
       for (const { runtimeId } of await driver.list())
-        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(60_000) });
+        await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(WAIT_MS) });
       await removeWalls(engine, names);
       await rm(dataDir, { recursive: true, force: true });
     },

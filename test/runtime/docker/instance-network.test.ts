@@ -4,7 +4,6 @@ import { docker, openDocker } from '../../support/docker-under-test.ts';
 import type { DockerUnderTest } from '../../support/docker-under-test.ts';
 
 const RUNTIME = 'late';
-const POOL = '10.207.40.0/29';
 
 let installation: DockerUnderTest;
 
@@ -19,14 +18,14 @@ afterAll(async () => {
 });
 
 test("a runtime whose interface would have the name of another one's leaves that one alone, and takes the next name", async () => {
-  const { engine, names } = installation;
+  const { engine, names, settings } = installation;
   const wanted = names.bridgeOf(RUNTIME, new Set());
   const early = names.of('early');
-  const options = ['--driver', 'bridge', '--opt', `com.docker.network.bridge.name=${wanted}`, '--subnet', '10.207.41.0/30'];
+  const options = ['--driver', 'bridge', '--opt', `com.docker.network.bridge.name=${wanted}`];
   const id = (await docker('network', 'create', ...options, early)).trim();
-  await ensureNetwork(engine, names, RUNTIME, POOL);
+  await ensureNetwork(engine, names, RUNTIME, settings.INSTANCE_SUBNETS);
   const made = await idOf(names.of(RUNTIME));
-  await ensureNetwork(engine, names, RUNTIME, POOL);
+  await ensureNetwork(engine, names, RUNTIME, settings.INSTANCE_SUBNETS);
   expect([await idOf(early), await idOf(names.of(RUNTIME))]).toEqual([id, made]);
 });
 

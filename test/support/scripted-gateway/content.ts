@@ -10,7 +10,7 @@ import { invalid } from './wire.ts';
 const PERSONA_FILES = ['AGENTS.md', 'SOUL.md', 'IDENTITY.md', 'USER.md', 'BOOTSTRAP.md', 'MEMORY.md'];
 
 const config = z.looseObject({
-  gateway: z.looseObject({ port: z.number(), auth: z.looseObject({ token: z.string() }) }),
+  gateway: z.looseObject({ port: z.number(), bind: z.enum(['loopback', 'lan']), auth: z.looseObject({ token: z.string() }) }),
   agents: z.looseObject({ entries: z.record(z.string(), z.looseObject({ workspace: z.string() })).default({}) }),
   skills: z.looseObject({
     allowBundled: z.array(z.string()),

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { WebSocketServer } from 'ws';
 import type { RawData, WebSocket } from 'ws';
 import { Content, readConfig } from './content.ts';
+import type { GatewayConfig } from './content.ts';
 import { Conversations } from './conversations.ts';
 import { Crons } from './crons.ts';
 import { Faults } from './faults.ts';
@@ -20,10 +21,11 @@ import type { Answer } from './wire.ts';
 const stateDir = variable('OPENCLAW_STATE_DIR');
 const configFile = variable('OPENCLAW_CONFIG_PATH');
 const TICK_MS = 30_000;
+const EXIT_CONFIGURATION = 78;
 
 const bootId = randomUUID();
 const faults = new Faults(stateDir, bootId);
-const firstConfig = readConfig(configFile);
+const firstConfig = readFirstConfig();
 const config = () => (faults.find('ignore-config') ? firstConfig : readConfig(configFile));
 const agents = () => Object.keys(config().agents.entries);
 const store = new Store(stateDir);
@@ -73,7 +75,29 @@ setInterval(() => {
 }, TICK_MS);
 startHostilities(faults, peers);
 process.on('SIGTERM', () => void end());
-setTimeout(() => server.listen(firstConfig.gateway.port, '127.0.0.1'), faults.take('start-late')?.afterMs ?? 0);
+print('starting');
+setTimeout(listen, faults.take('start-late')?.afterMs ?? 0);
+
+function listen(): void {
+  const { port, bind } = firstConfig.gateway;
+  server.listen(port, bind === 'lan' ? '0.0.0.0' : '127.0.0.1', () => print('gateway ready'));
+}
+
+/** Ends as OpenClaw does with a configuration that it cannot run with. */
+function readFirstConfig(): GatewayConfig {
+  try {
+    return readConfig(configFile);
+  } catch (error) {
+    process.stderr.write(`${String(error)}\n`);
+    process.exit(EXIT_CONFIGURATION);
+  }
+}
+
+/** A line of its console, in OpenClaw's style. */
+function print(message: string): void {
+  const line = { time: new Date().toISOString(), level: 'info', subsystem: 'gateway', message };
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
 
 function answerHttp({ url = '', headers }: IncomingMessage, response: ServerResponse): void {
   const unready = faults.find('unready');
