@@ -59,7 +59,7 @@ start() {
     exec setsid dockerd --data-root "$data" --host "unix://$socket" --pidfile /var/run/docker.pid --live-restore
   ) </dev/null >>"$log" 2>&1 &
   echo $! >"$pid_file"
-  await answers 90 || { echo "The Docker engine did not start; $log says why:" >&2; tail -n 20 "$log" >&2; return 1; }
+  await answers 180 || { echo "The Docker engine did not start; $log says why:" >&2; tail -n 20 "$log" >&2; return 1; }
   docker --host "unix://$socket" version --format 'Docker engine {{.Server.Version}}'
 }
 
@@ -75,7 +75,7 @@ stop() {
 crash() {
   runs || { echo 'No engine of ours runs.' >&2; return 1; }
   kill -9 "$(cat "$pid_file")"
-  await is_gone 10
+  await is_gone 60
 }
 
 case ${1:-} in

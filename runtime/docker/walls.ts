@@ -34,7 +34,8 @@ export class WallsError extends Error {}
 
 const SETTINGS_LABEL = 'thermidora.walls';
 const SCRIPT = `${OUR_DIR}/runtime/image/walls.sh`;
-const UP_MS = 20_000;
+/** A container takes long to begin its work where the machine is starved. */
+const UP_MS = 60_000;
 const POLL_MS = 100;
 const created = z.looseObject({ Id: z.string() });
 const execState = z.looseObject({ ExitCode: z.number().int().nullable() });

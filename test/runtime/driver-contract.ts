@@ -109,7 +109,7 @@ export function describeDriver(
     test('we are let in with every right, at the first meeting and again', async () => {
       for (let meeting = 1; meeting <= 2; meeting += 1) {
         const client = await connectTo((await driver.endpoint(RUNTIME))!);
-        expect(await client.request('cron.list', {})).toMatchObject({ jobs: [] });
+        expect(await client.request('cron.list', { limit: 10, offset: 0 })).toMatchObject({ jobs: [] });
         await client.request('secrets.store.set', { name: 'A_SECRET', value: 'x', kind: 'env' });
         client.close();
         await client.closed;

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { StorageError } from '../../../runtime/host/storage-error.ts';
-import { docker as runDocker, hasOwnEngine, openDocker } from '../../support/docker-under-test.ts';
+import { docker as runDocker, hasOwnEngine, openDocker, TEST_MS, WAIT_MS } from '../../support/docker-under-test.ts';
 import type { DockerUnderTest } from '../../support/docker-under-test.ts';
 import { eventually, TEST_LIMIT_MS } from '../../support/eventually.ts';
 
@@ -15,6 +15,8 @@ const DISK_MB = 256;
 const LEFT_FREE_MB = 1024;
 const AT_ONCE = 8;
 const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
+
+jest.setTimeout(TEST_MS);
 
 (hasOwnEngine ? describe : describe.skip)('where there is room for one more disk', () => {
   let docker: DockerUnderTest;
@@ -29,54 +31,41 @@ const FILES = new Map([['KEPT.md', Buffer.from('kept')]]);
 
   afterAll(async () => {
     for (const { runtimeId } of await docker.openDriver().list())
-      await docker.openDriver().destroy(runtimeId, { epoch: 2, signal: AbortSignal.timeout(TEST_LIMIT_MS) });
+      await docker.openDriver().destroy(runtimeId, { epoch: 2, signal: AbortSignal.timeout(WAIT_MS) });
     await run('umount', [runtimes]);
     await docker.close();
   });
 
-  test(
-    'a disk is made only when no other one of this machine is being made',
-    async () => {
-      const maker = spawn('flock', ['/dev/loop-control', 'sh', '-c', 'echo held; cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
-      await once(maker.stdout, 'data');
-      const driver = docker.openDriver();
-      const made = driver.putFiles('waiting', 'workspaces/alpha', FILES, {
-        epoch: 1,
-        signal: AbortSignal.timeout(TEST_LIMIT_MS),
-      });
-      const processes = () => runDocker('top', `${docker.names.of('waiting')}-disk`, '-eo', 'pid,args');
-      try {
-        await eventually(async () => expect(await processes()).toContain('flock --wait'));
-        expect(await readdir(join(runtimes, 'waiting'))).not.toContain('disk.img');
-      } finally {
-        maker.stdin.end();
-      }
-      await made;
-      await driver.destroy('waiting', { epoch: 2, signal: AbortSignal.timeout(TEST_LIMIT_MS) });
-    },
-    TEST_LIMIT_MS,
-  );
+  test('a disk is made only when no other one of this machine is being made', async () => {
+    const maker = spawn('flock', ['/dev/loop-control', 'sh', '-c', 'echo held; cat'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(maker.stdout, 'data');
+    const driver = docker.openDriver();
+    const made = driver.putFiles('waiting', 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(WAIT_MS) });
+    const processes = () => runDocker('top', `${docker.names.of('waiting')}-disk`, '-eo', 'pid,args');
+    try {
+      await eventually(async () => expect(await processes()).toContain('flock --wait'), WAIT_MS);
+      expect(await readdir(join(runtimes, 'waiting'))).not.toContain('disk.img');
+    } finally {
+      maker.stdin.end();
+    }
+    await made;
+    await driver.destroy('waiting', { epoch: 2, signal: AbortSignal.timeout(WAIT_MS) });
+  });
 
-  test(
-    'of many that are made at once one is made, the others are refused, and the room that is left to others stays',
-    async () => {
-      const driver = docker.openDriver();
-      const names = Array.from({ length: AT_ONCE }, (_, index) => `disk-${index}`);
-      const made = await Promise.allSettled(
-        names.map((name) =>
-          driver.putFiles(name, 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(TEST_LIMIT_MS) }),
-        ),
-      );
+  test('of many that are made at once one is made, the others are refused, and the room that is left to others stays', async () => {
+    const driver = docker.openDriver();
+    const names = Array.from({ length: AT_ONCE }, (_, index) => `disk-${index}`);
+    const made = await Promise.allSettled(
+      names.map((name) => driver.putFiles(name, 'workspaces/alpha', FILES, { epoch: 1, signal: AbortSignal.timeout(WAIT_MS) })),
+    );
 
-      const refusals = made.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
-      expect(refusals).toHaveLength(AT_ONCE - 1);
-      for (const refusal of refusals) {
-        expect(refusal).toBeInstanceOf(StorageError);
-        expect(String(refusal)).toContain('There is no room for the disk');
-      }
-      const { stdout } = await run('df', ['--block-size=1M', '--output=avail', runtimes]);
-      expect(Number(stdout.split('\n')[1])).toBeGreaterThanOrEqual(LEFT_FREE_MB);
-    },
-    TEST_LIMIT_MS,
-  );
+    const refusals = made.flatMap((outcome) => (outcome.status === 'rejected' ? [outcome.reason] : []));
+    expect(refusals).toHaveLength(AT_ONCE - 1);
+    for (const refusal of refusals) {
+      expect(refusal).toBeInstanceOf(StorageError);
+      expect(String(refusal)).toContain('There is no room for the disk');
+    }
+    const { stdout } = await run('df', ['--block-size=1M', '--output=avail', runtimes]);
+    expect(Number(stdout.split('\n')[1])).toBeGreaterThanOrEqual(LEFT_FREE_MB);
+  });
 });

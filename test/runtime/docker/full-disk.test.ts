@@ -12,7 +12,7 @@ import { openStandIns, specOf } from './stand-ins-under-test.ts';
 import type { StandInsUnderTest } from './stand-ins-under-test.ts';
 
 const run = promisify(execFile);
-const DISK_MB = 256;
+const DISK_MB = 128;
 /** What a gateway needs to start. */
 const LEAST_FREE_MB = 8;
 const MEBIBYTE = 1024 ** 2;
@@ -53,7 +53,7 @@ jest.setTimeout(TEST_MS);
     await driver.stop(rogue, { graceMs: 5_000 }, instances.call());
     await instances.start(rogue);
     // What was kept for this start is used up too, and so are the files that it may have.
-    await instances.runInside(rogue, 'mkdir many && cd many && seq 40000 | xargs touch 2>/dev/null || true');
+    await instances.runInside(rogue, 'mkdir many && cd many && seq 20000 | xargs touch 2>/dev/null || true');
     await instances.runInside(rogue, 'head -c 1G /dev/zero > workspaces/alpha/more || true');
     const large = new Map([['FULL.md', Buffer.alloc(8 * MEBIBYTE)]]);
     await expect(driver.putFiles(rogue, directory, large, instances.call())).rejects.toThrow(InstanceDiskFullError);

@@ -4,14 +4,15 @@ import { connect, createServer } from 'node:net';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { Engine } from '../../../runtime/docker/engine.ts';
 import { imageName } from '../../../runtime/docker/image.ts';
 import { runOnce } from '../../../runtime/docker/run-once.ts';
-import { docker, ENGINE_SOCKET } from '../../support/docker-under-test.ts';
-import { TEST_LIMIT_MS } from '../../support/eventually.ts';
+import { docker, ENGINE_SOCKET, TEST_MS } from '../../support/docker-under-test.ts';
 
 const NAME = 'thermidora-run-once-under-test';
+
+jest.setTimeout(TEST_MS);
 
 let directory: string;
 let engine: Engine;
@@ -40,23 +41,19 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-test(
-  'a container that is being started when its caller gives up does its work to the end, and is removed then',
-  async () => {
-    const given = new AbortController();
-    beforeStart = () => given.abort(new Error('given up'));
-    const body = {
-      Image: await imageName(),
-      User: '0:0',
-      Entrypoint: ['/bin/sh', '-c', 'sleep 3; echo done >/out/done; echo said'],
-      HostConfig: { NetworkMode: 'none', Mounts: [{ Type: 'bind', Source: directory, Target: '/out' }] },
-    };
-    const { stdout, exitCode } = await runOnce(engine, body, { name: NAME, signal: given.signal });
-    expect([given.signal.aborted, stdout.trim(), exitCode]).toEqual([true, 'said', 0]);
-    expect(await readdir(directory)).toContain('done');
-    expect(await docker('ps', '--all', '--quiet', '--filter', `name=${NAME}`)).toBe('');
-    await expect(runOnce(engine, body, { name: NAME, signal: given.signal })).rejects.toThrow('given up');
-    expect(await docker('ps', '--all', '--quiet', '--filter', `name=${NAME}`)).toBe('');
-  },
-  TEST_LIMIT_MS,
-);
+test('a container that is being started when its caller gives up does its work to the end, and is removed then', async () => {
+  const given = new AbortController();
+  beforeStart = () => given.abort(new Error('given up'));
+  const body = {
+    Image: await imageName(),
+    User: '0:0',
+    Entrypoint: ['/bin/sh', '-c', 'sleep 3; echo done >/out/done; echo said'],
+    HostConfig: { NetworkMode: 'none', Mounts: [{ Type: 'bind', Source: directory, Target: '/out' }] },
+  };
+  const { stdout, exitCode } = await runOnce(engine, body, { name: NAME, signal: given.signal });
+  expect([given.signal.aborted, stdout.trim(), exitCode]).toEqual([true, 'said', 0]);
+  expect(await readdir(directory)).toContain('done');
+  expect(await docker('ps', '--all', '--quiet', '--filter', `name=${NAME}`)).toBe('');
+  await expect(runOnce(engine, body, { name: NAME, signal: given.signal })).rejects.toThrow('given up');
+  expect(await docker('ps', '--all', '--quiet', '--filter', `name=${NAME}`)).toBe('');
+});
