@@ -98,7 +98,9 @@ async function probe(watch: GatewayWatch, { driver, monotonicMs, pace: { probeMs
   const isLate = monotonicMs() - begunAt > probeMs + LATE_MS;
   // Read in any case, so that the next reading begins here.
   const slowness = await watch.readSlowness();
-  return { watch, answer: isLate ? 'starved' : (slowness ?? 'silent'), proves: false };
+  const explained = isLate ? 'starved' : slowness;
+  // No load explains that it has no address to be asked at.
+  return { watch, answer: endpoint === null ? 'silent' : (explained ?? 'silent'), proves: false };
 }
 
 function entryOf({ gateway }: GatewayWatch, answered: boolean): [string, Written] {

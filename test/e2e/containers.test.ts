@@ -107,7 +107,8 @@ jest.setTimeout(TEST_MS);
       expect(content).toContain(instance.container);
       expect(content).toMatch(/^19000\d{5}$/m);
       expect(content).toMatch(/^CapBnd:\s+0000000000000000$/m);
-      expect(content).toMatch(/Read-only file system[^]*^stored$/m);
+      expect(content).toContain('Read-only file system');
+      expect(content).toMatch(/^stored$/m);
     });
 
     test('a message to an instance whose engine and worker were killed is answered, once, when they are back, and its bill goes on', async () => {
@@ -127,8 +128,8 @@ jest.setTimeout(TEST_MS);
     test('a file that its disk has no room for is refused for good; a stop while the engine is away waits for it; a start on a full disk says so', async () => {
       const { instanceId, container, gatewayAgentId: agentId } = instance;
       const fill = () => docker('exec', container, 'sh', '-c', 'cat /dev/zero >> flood || true');
-      await fill();
       const client = await connect(instance);
+      await fill();
       const prompt = { agentId, name: 'AGENTS.md', content: 'x'.repeat(MEBIBYTE) } as const;
       // What is refused so is noted and not tried again (activities/push-content.ts).
       await expect(setAgentFile(client, prompt)).rejects.toMatchObject({ code: 'INVALID_REQUEST' });

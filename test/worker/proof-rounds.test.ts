@@ -74,10 +74,14 @@ test('a probe counts as answered whatever the machine does', async () => {
   expect(await roundCounts({ slowness: 'starved', pausedMs: 60_000 })).toEqual(['answered']);
 });
 
+test('a gateway that has no address counts as silence, whatever the machine does', async () => {
+  expect(await roundCounts({ endpoint: async () => null })).toEqual(['silent']);
+  expect(await roundCounts({ endpoint: async () => null, slowness: 'starved', pausedMs: 60_000 })).toEqual(['silent']);
+});
+
 test('a probe without an answer counts as what explains it, and as silence when nothing does', async () => {
   expect(await roundCounts({ slowness: 'busy' })).toEqual(['busy']);
   expect(await roundCounts({})).toEqual(['silent']);
-  expect(await roundCounts({ endpoint: async () => null })).toEqual(['silent']);
 });
 
 test('a probe whose answer this process came too late for is explained by that', async () => {
