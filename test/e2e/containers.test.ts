@@ -86,6 +86,8 @@ jest.setTimeout(TEST_MS);
       expect(await account.ok('GET', `/instances/${instanceId}/wait?status=${status}`)).toMatchObject({ status });
     }, 2 * WAIT_MS);
 
+  const fill = ({ container }: Contained) => docker('exec', container, 'sh', '-c', 'cat /dev/zero >> flood || true');
+
   const intervals = ({ instanceId }: Contained): Promise<Interval[]> =>
     orm.em.fork().execute<Interval[]>(
       `select (extract(epoch from started_at) * 1000)::float8 as "startedMs", (extract(epoch from ended_at) * 1000)::float8 as "endedMs"
@@ -125,20 +127,24 @@ jest.setTimeout(TEST_MS);
       expect(await intervals(instance)).toMatchObject([{ endedMs: null }]);
     });
 
-    test('a file that its disk has no room for is refused for good; a stop while the engine is away waits for it; a start on a full disk says so', async () => {
-      const { instanceId, container, gatewayAgentId: agentId } = instance;
-      const fill = () => docker('exec', container, 'sh', '-c', 'cat /dev/zero >> flood || true');
+    test('a file that its disk has no room for is refused in a way that is not tried again', async () => {
+      const { gatewayAgentId: agentId } = instance;
       const client = await connect(instance);
-      await fill();
+      await fill(instance);
       const prompt = { agentId, name: 'AGENTS.md', content: 'x'.repeat(MEBIBYTE) } as const;
-      // What is refused so is noted and not tried again (activities/push-content.ts).
+      // See activities/push-content.ts.
       await expect(setAgentFile(client, prompt)).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
       client.close();
+    });
+
+    test('a stop while the engine is away waits for it; a start on a full disk says so', async () => {
+      const { instanceId } = instance;
+      await fill(instance);
       await account.ok('POST', `/instances/${instanceId}/stop?wait=60`);
       // What is kept for clearing up lets it start once more.
       await account.ok('POST', `/instances/${instanceId}/start`);
       await becomes(instance, 'running');
-      await fill();
+      await fill(instance);
       await ownEngine('crash');
       await account.ok('POST', `/instances/${instanceId}/stop`);
       await ownEngine('start');
