@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { StorageError } from '../../../runtime/host/storage-error.ts';
 import { docker as runDocker, hasOwnEngine, openDocker, TEST_MS, WAIT_MS } from '../../support/docker-under-test.ts';
 import type { DockerUnderTest } from '../../support/docker-under-test.ts';
-import { eventually, TEST_LIMIT_MS } from '../../support/eventually.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const run = promisify(execFile);
 const DISK_MB = 256;
