@@ -2,12 +2,14 @@ import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { isErrno } from '../../../lib/errno.ts';
-import { readSkillManifest } from '../../../runtime/openclaw/content/skill-front-matter.ts';
 import { parse } from './conversations.ts';
 import type { Store } from './store.ts';
 import { invalid } from './wire.ts';
 
 const PERSONA_FILES = ['AGENTS.md', 'SOUL.md', 'IDENTITY.md', 'USER.md', 'BOOTSTRAP.md', 'MEMORY.md'];
+
+/** Of the front matter of a SKILL.md. Nothing of the product reads it here: in an image there is only this folder. */
+const NAME_LINE = /^---\n(?:.*\n)*?name: *["']?([^"'\n]+)/;
 
 const config = z.looseObject({
   gateway: z.looseObject({ port: z.number(), bind: z.enum(['loopback', 'lan']), auth: z.looseObject({ token: z.string() }) }),
@@ -102,7 +104,7 @@ export class Content {
     const directory = join(this.#deps.stateDir, 'skills');
     return namesIn(directory).flatMap((name) => {
       const manifest = textOf(join(directory, name, 'SKILL.md'));
-      return manifest === null ? [] : (readSkillManifest(manifest).name ?? []);
+      return manifest === null ? [] : (NAME_LINE.exec(manifest)?.[1]?.trim() ?? []);
     });
   }
 
