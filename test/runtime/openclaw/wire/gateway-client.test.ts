@@ -228,9 +228,13 @@ test('a stopped gateway says so, refuses new turns while it drains, and its conn
   await send(ofIt, turn);
   await heard.seen(turn.key, ({ kind }) => kind === 'delta');
   const stopped = stopping.stop(PATIENCE_MS);
-  await eventually(async () =>
-    expect(await sendTurn(ofIt, turnOf('conv_late', 'msg_late', 'x'))).toMatchObject({ kind: 'refused', why: 'draining' }),
-  );
+  // Each attempt is a turn of its own: one that came before the signal is done, and would be done for ever.
+  let late = 0;
+  await eventually(async () => {
+    late += 1;
+    const sent = await sendTurn(ofIt, turnOf('conv_late', `msg_late_${late}`, 'x'));
+    expect(sent).toMatchObject({ kind: 'refused', why: 'draining' });
+  });
   const busy = await stopping.connect().catch((error: unknown) => error);
   expect(busy).toMatchObject({ retryable: true });
   control.release('drain');
