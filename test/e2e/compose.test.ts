@@ -38,8 +38,8 @@ describe('docker-compose.yml', () => {
     account = await registerAccount(stack.url, stack.operator);
     ({ instanceId } = await account.ok('POST', '/instances', { name: 'composed' }));
     await eventually(async () => {
-      const { status } = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
-      expect(status).toBe('running');
+      const shown = await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=60`);
+      expect(shown).toMatchObject({ status: 'running' });
     }, WAIT_MS);
     const agent = { name: 'helper', slug: 'helper', displayName: 'Helper' };
     const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
