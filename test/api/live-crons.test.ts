@@ -35,7 +35,8 @@ test('a cron is added, changed, run and deleted in the gateway itself', async ()
     body: { name: 'Digest', schedule: HOURLY, enabled: true, createdBy: 'api', nextRunAt: expect.any(String), lastRun: null },
   });
   const { cronId } = created.body;
-  expect(await jobsAtGateway()).toMatchObject([{ cronId, name: 'Digest', message: '[[SAY Nothing new.]]' }]);
+  const atGateway = await jobsAtGateway();
+  expect(atGateway).toMatchObject([{ cronId, name: 'Digest', message: '[[SAY Nothing new.]]' }]);
   const schedule = { kind: 'cron', expr: '0 9 * * 1-5', timeZone: 'Europe/Berlin' };
 
   expect(await account.ok('PATCH', `${path}/${cronId}`, { schedule, name: 'Morning' })).toMatchObject({
@@ -45,7 +46,11 @@ test('a cron is added, changed, run and deleted in the gateway itself', async ()
   });
   expect(await account.ok('PATCH', `${path}/${cronId}`, { enabled: false })).toMatchObject({ enabled: false, nextRunAt: null });
   expect(await account.ok('POST', `${path}/${cronId}/run`)).toMatchObject({ cronId });
-  await eventually(async () => expect(await listCronRuns(client)).toMatchObject([{ status: 'ok', summary: 'Nothing new.' }]));
+  await eventually(async () => {
+    // The gateway may have served other files, and keeps their runs.
+    const runs = (await listCronRuns(client)).filter(({ jobId }) => jobId === atGateway[0]?.id);
+    expect(runs).toMatchObject([{ status: 'ok', summary: 'Nothing new.' }]);
+  });
   expect(await account.ok('GET', path)).toMatchObject({ crons: [{ cronId, name: 'Morning', schedule, enabled: false }] });
 
   expect(await account.ok('DELETE', `${path}/${cronId}`)).toEqual({ cronId, deleted: true });
