@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import '../support/alone.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { prepareCompose } from '../support/compose-under-test.ts';
 import type { ComposeUnderTest } from '../support/compose-under-test.ts';

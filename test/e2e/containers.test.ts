@@ -12,6 +12,7 @@ import { deviceOf } from '../../runtime/openclaw/wire/device-identity.ts';
 import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { scriptedImage } from '../runtime/docker/stand-in-images.ts';
+import '../support/alone.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { docker, hasOwnEngine, ownEngine, remnants, TEST_MS, WAIT_MS } from '../support/docker-under-test.ts';
 import { eventually } from '../support/eventually.ts';

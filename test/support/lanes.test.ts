@@ -35,6 +35,7 @@ describe('the lane of a test file', () => {
     ['it by a helper that passes it on', "export { startStack } from './stack.ts';\n", 'gateway'],
     ['it while it runs', "const { startStack } = await import('./stack.ts');\n", 'gateway'],
     ['a helper for its effect', "import './stack.ts';\n", 'gateway'],
+    ['that it runs alone', "import './support/alone.ts';\n", 'unit'],
     ['its types', "import type { StackUnderTest } from './stack.ts';\n", 'unit'],
     ['another name of such a module', "import { stopPostgres } from '../local/postgres.ts';\n", 'unit'],
     ['the rounds of a campaign', "import { campaignRounds, createDice } from './support/campaign.ts';\n", 'campaign'],
@@ -63,7 +64,7 @@ test.each([
   ['test/e2e/docs-page.test.ts', ['chromium', 'openclaw', 'postgres', 'temporal']],
   ['test/api/schemathesis.test.ts', ['postgres', 'schemathesis']],
   ['test/database/billing/crash.test.ts', ['postgres', 'rounds']],
-  ['test/e2e/compose.test.ts', ['compose', 'engine', 'postgres', 'temporalServer']],
+  ['test/e2e/compose.test.ts', ['compose', 'engine', 'postgres', 'temporalServer', 'wholeMachine']],
 ])('%s needs %j', (file, needs) => {
   expect([...(testFiles(ROOT).get(file) ?? ['there is no such file'])].toSorted()).toEqual(needs);
 });

@@ -4,7 +4,7 @@ import { join, posix } from 'node:path';
 /**
  * What a test file has installed or answering before it runs. `rounds`: it is repeated at random moments.
  * `temporalLibrary`: the native part of Temporal's worker, which runs for as long as the process that has loaded it.
- * `wholeMachine`: it leaves no processor time to anything else, or measures what it takes itself.
+ * `wholeMachine`: it leaves no processor time to anything else, measures what it takes itself, or needs more than others leave.
  */
 export type Need =
   | 'postgres'
@@ -41,6 +41,7 @@ const LANE_OF: Record<Need, Lane> = {
 const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'local/postgres.ts': { startPostgres: ['postgres'] },
   'runtime/openclaw/install/installation.ts': { ensureOpenClaw: ['openclaw'] },
+  'test/support/alone.ts': { '*': ['wholeMachine'] },
   'test/support/campaign.ts': { campaignRounds: ['rounds'] },
   'test/support/chromium.ts': { '*': ['chromium'] },
   'test/support/docker-compose.ts': { '*': ['compose'] },
