@@ -35,7 +35,7 @@ describe('the lane of a test file', () => {
     ['it by a helper that passes it on', "export { startStack } from './stack.ts';\n", 'gateway'],
     ['it while it runs', "const { startStack } = await import('./stack.ts');\n", 'gateway'],
     ['a helper for its effect', "import './stack.ts';\n", 'gateway'],
-    ['that it runs alone', "import './support/alone.ts';\n", 'unit'],
+    ['that it runs alone', "import { ALONE_TEST_MS } from './support/alone.ts';\n", 'unit'],
     ['its types', "import type { StackUnderTest } from './stack.ts';\n", 'unit'],
     ['another name of such a module', "import { stopPostgres } from '../local/postgres.ts';\n", 'unit'],
     ['the rounds of a campaign', "import { campaignRounds, createDice } from './support/campaign.ts';\n", 'campaign'],
