@@ -12,14 +12,14 @@ interface NewsOptions {
 }
 
 export interface NewsBell {
-  /** What was rung so far is heeded: whoever looks now sees it. */
+  /** Forgets earlier rings. Call it before each look at the database. */
   heed(): void;
   /** Resolves when it has rung since it was heeded, or at the end. */
   rung(): Promise<void>;
   close(): void;
 }
 
-/** Rings when the database tells of a change. Heed it before each look, so that no change between look and wait is slept through. */
+/** An auto-reset event for changes of the database. Heed it before each look, so that a change between look and wait is not missed. */
 export function createNewsBell(notifications: Notifications, { channel, payload, pollMs, end }: NewsOptions): NewsBell {
   const bell = new EventTarget();
   let isNews = true;

@@ -43,7 +43,8 @@ function queryObject(operation: Operation, query: URLSearchParams): Record<strin
     const { name, key } = parameterOf(operation, given);
     const pairs = entries.get(name);
     if (key === undefined) entries.set(name, value);
-    else entries.set(name, new Map([...(pairs instanceof Map ? pairs : []), [key, value]]));
+    else if (pairs instanceof Map) pairs.set(key, value);
+    else entries.set(name, new Map([[key, value]]));
   }
   return Object.fromEntries(
     [...entries].map(([name, value]) => [name, value instanceof Map ? Object.fromEntries(value) : value]),

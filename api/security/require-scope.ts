@@ -6,7 +6,7 @@ import type { Actor } from './actor.ts';
 
 type Facts = Pick<OperationFacts, 'path' | 'scope' | 'keyOfInstance'>;
 
-/** Throws `forbidden` where the caller's key has not the scope of the operation, or is of one instance and the call is not. */
+/** Throws `forbidden` where the key lacks the scope of the operation, or is limited to an instance and the operation is not. */
 export function requireScope({ path, scope, keyOfInstance }: Facts, actor: Actor): void {
   if (actor?.kind !== 'account') return;
   const { limits } = actor;
