@@ -6,7 +6,7 @@ import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.t
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { listCrons } from '../support/cron-lists.ts';
 import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
-import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
+import { AGENT, startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
@@ -24,7 +24,8 @@ let instance: NewAgent;
 const open: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
-  [turns, gateway] = await Promise.all([openTurns(), borrowGateway()]);
+  // One of its own: a gateway's job service takes the agent that was the first at its start for the default one.
+  [turns, gateway] = await Promise.all([openTurns(), startGateway([AGENT])]);
   client = await gateway.connect();
 });
 afterAll(async () => {
