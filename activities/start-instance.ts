@@ -1,6 +1,7 @@
 import { noteGatewayGone } from '../database/instances/finish-stop.ts';
 import { loadGatewayContent } from '../database/content/gateway-content.ts';
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
+import { noteGatewayAddress } from '../database/instances/gateway-address.ts';
 import { noteInstance } from '../database/instances/note-instance.ts';
 import { publishRunning } from '../database/instances/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -136,19 +137,26 @@ interface Ready {
 }
 
 async function publish(deps: StepDeps, attempt: Attempt, { client, content }: Ready): Promise<void> {
-  const { orm, makeId } = deps;
-  const { instanceId, powerGeneration, call, signal } = attempt;
+  const { orm, driver, makeId } = deps;
+  const { instanceId, runtimeId, powerGeneration, call, signal } = attempt;
+  const { bootId } = client;
   const options = {
     instanceId,
     powerGeneration,
     epoch: call.epoch,
-    bootId: client.bootId,
+    bootId,
     contentGeneration: content.contentGeneration,
     intervalId: makeId('int'),
   };
   for (;;) {
     signal.throwIfAborted();
-    const outcome = await runTransaction(orm.em, (em) => publishRunning(em, options));
+    const endpoint = await driver.endpoint(runtimeId);
+    const outcome = await runTransaction(orm.em, async (em) => {
+      const published = await publishRunning(em, options);
+      if (published === 'published' && endpoint)
+        await noteGatewayAddress(em, instanceId, { bootId, wsUrl: endpoint.wsUrl, peer: endpoint.peer });
+      return published;
+    });
     if (outcome === 'published') return;
     if (outcome === 'overtaken') throw new OvertakenError('Something else is wanted by now');
     await recoverTurns(deps, attempt, client);

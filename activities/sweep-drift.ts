@@ -6,6 +6,7 @@ import { wakeInstance } from '../database/instances/wake-instance.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
 import { mendContent } from './content-drift.ts';
+import { noteAddresses } from './note-addresses.ts';
 import { runQuery } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 import { sweepRuntimes } from './sweep-runtimes.ts';
@@ -42,6 +43,7 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   await tidyUp(orm.em.fork());
   const runtimes = await driver.list();
   const lost = await noteLost(deps, runtimes);
+  await noteAddresses(deps);
   const woken = lost + (await wake(deps, await findDrift(orm.em.fork())));
   await runTransaction(orm.em, (em) => wakeQueued(em, config.MAX_RUNNING));
   const swept = await sweepRuntimes(deps, runtimes, signal);

@@ -6,10 +6,10 @@ import type { Clock } from '../lib/async/clock.ts';
 import type { ConfigOf } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Mail } from '../lib/net/mail.ts';
-import type { RuntimeDriver } from '../runtime/driver.ts';
 import type { SkillCatalogue } from '../runtime/openclaw/content/skill-catalogue.ts';
 import type { GatewayConnections } from '../turns/gateway-connections.ts';
 import type { TurnSender } from '../turns/turn-sender.ts';
+import type { ReadLog } from './read-log.ts';
 import type { LoginCodes } from './security/login-code.ts';
 import type { Tokens } from './security/tokens.ts';
 
@@ -26,8 +26,7 @@ export interface Deps {
   loginCodes: LoginCodes;
   background: Background;
   notifications: Notifications;
-  /** The API only reads what instances run and say. */
-  driver: Pick<RuntimeDriver, 'logs'>;
+  readLog: ReadLog;
   connections: GatewayConnections;
   skillCatalogue: SkillCatalogue;
   turnSender: Pick<TurnSender, 'owner' | 'kick' | 'follow'>;

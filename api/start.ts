@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { findGatewayAddress } from '../database/instances/gateway-address.ts';
 import { listenToNotifications } from '../database/notifications.ts';
 import { createOrm, createReservedOrm } from '../database/orm.ts';
 import { createIdMaker } from '../domain/ids.ts';
@@ -12,9 +13,9 @@ import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createMail } from '../lib/net/mail.ts';
 import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
-import { createDriver, skillHost } from '../runtime/create-driver.ts';
+import { skillHost } from '../runtime/create-driver.ts';
 import { createSkillCatalogue } from '../runtime/openclaw/content/skill-catalogue.ts';
-import { checkStores } from '../stores/check-stores.ts';
+import { checkDatabase } from '../stores/check-stores.ts';
 import { createGatewayConnections } from '../turns/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
@@ -23,6 +24,7 @@ import { createRequestMetrics } from './observe/api-metrics.ts';
 import { createApp } from './http/app.ts';
 import { createExplainUnparsed } from './http/explain-unparsed.ts';
 import { createLoginCodes } from './security/login-code.ts';
+import { createReadLog } from './read-log.ts';
 import { operations } from './operations/index.ts';
 import { createTemporalProbe } from './observe/probe-temporal.ts';
 import { createTokens } from './security/tokens.ts';
@@ -45,15 +47,15 @@ export async function start(env: Record<string, string | undefined>): Promise<vo
 
 async function run(config: ConfigOf<'api'>, env: Record<string, string | undefined>, log: Log): Promise<void> {
   const orm = await createOrm(config.DATABASE_URL, { connections: CONNECTIONS });
-  await checkStores(orm.em.fork(), { config, randomBytes });
+  await checkDatabase(orm.em.fork(), { config, randomBytes });
   const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
   const background = createBackground();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const shutdown = new AbortController();
 
-  const driver = createDriver(config, null);
-  const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
+  const endpoints = { endpoint: (runtimeId: string) => findGatewayAddress(orm.em.fork(), runtimeId) };
+  const connections = createGatewayConnections({ endpoints, masterKeys: config.MASTER_KEYS, log });
   const lease = createProcessLease({ orm: reserved, kind: 'api', makeId, log });
   await lease.start();
   const turnDeps = { orm, makeId, clock: systemClock, log, ...turnSettings(config) };
@@ -71,7 +73,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     loginCodes: createLoginCodes(config.MASTER_KEYS, randomBytes),
     background,
     notifications,
-    driver,
+    readLog: createReadLog({ masterKeys: config.MASTER_KEYS, log }),
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(env), node: process.execPath })),
     turnSender,

@@ -22,9 +22,13 @@ import type { Verdict } from './judge-stores.ts';
 /** Database, DATA_DIR and master keys do not belong together. The message says why, and what to do. */
 export class StoreError extends ConfigError {}
 
-export interface StoreSettings {
-  config: Pick<Config, 'DATA_DIR' | 'MASTER_KEYS'>;
+interface KeySettings {
+  config: Pick<Config, 'MASTER_KEYS'>;
   randomBytes: (size: number) => Uint8Array;
+}
+
+export interface StoreSettings extends KeySettings {
+  config: Pick<Config, 'DATA_DIR' | 'MASTER_KEYS'>;
 }
 
 interface Seen {
@@ -33,6 +37,7 @@ interface Seen {
   verdict: Verdict;
 }
 
+const NOT_UP_TO_DATE = 'The database is not up to date. Run "npm run stores:set-up", then start again.';
 const WHAT_TO_DO =
   'Nothing was changed. Correct DATABASE_URL or DATA_DIR, or restore what is missing. If the two are to be one installation from now on, run "npm run store:adopt".';
 
@@ -46,9 +51,9 @@ export async function refuseStores(em: EntityManager, settings: StoreSettings): 
   const known = database.hasTables ? await countKnownRuntimes(em, runtimes) : 0;
   const verdict = judgeStores({ database, dataDir: { id: mark?.id ?? null, runtimes: runtimes.length, known } });
   if (verdict.kind === 'refused') throw new StoreError(`${verdict.because} ${WHAT_TO_DO} (DATA_DIR is ${DATA_DIR}.)`);
-  const refusal = refuseKeys(MASTER_KEYS, database.canaries) ?? refuseKeys(MASTER_KEYS, mark?.canaries ?? {});
+  const refusal = refuseKeys(MASTER_KEYS, mark?.canaries ?? {});
   if (refusal !== null) throw new StoreError(refusal);
-  if (database.hasTables && Object.keys(database.canaries).length === 0) await refuseUnreadable(em, settings);
+  await refuseWrongKeys(em, settings, database);
   return { database, mark, verdict };
 }
 
@@ -61,7 +66,7 @@ export async function checkStores(em: EntityManager, settings: StoreSettings): P
   const { config, randomBytes } = settings;
   const { database, mark, verdict } = await refuseStores(em, settings);
   const id = verdict.kind === 'claim' ? verdict.id : database.id;
-  if (id === null) throw new StoreError('The database is not up to date. Run "npm run stores:set-up", then start again.');
+  if (id === null) throw new StoreError(NOT_UP_TO_DATE);
   const canaries = sealCanaries(config.MASTER_KEYS, randomBytes);
   const all = { ...canaries, ...mark?.canaries };
   // The folder first: a database that is claimed by a folder without a mark would be refused.
@@ -73,8 +78,24 @@ export async function checkStores(em: EntityManager, settings: StoreSettings): P
   return id;
 }
 
+/**
+ * For a process that has no DATA_DIR: throws StoreError when MASTER_KEYS are not those that the database was used with, or
+ * it is not up to date. Writes nothing.
+ */
+export async function checkDatabase(em: EntityManager, settings: KeySettings): Promise<void> {
+  const database = await readMark(em);
+  await refuseWrongKeys(em, settings, database);
+  if (database.id === null) throw new StoreError(NOT_UP_TO_DATE);
+}
+
+async function refuseWrongKeys(em: EntityManager, settings: KeySettings, { hasTables, canaries }: DatabaseMark): Promise<void> {
+  const refusal = refuseKeys(settings.config.MASTER_KEYS, canaries);
+  if (refusal !== null) throw new StoreError(refusal);
+  if (hasTables && Object.keys(canaries).length === 0) await refuseUnreadable(em, settings);
+}
+
 /** A database that has no canary yet may hold what was sealed with other keys. */
-async function refuseUnreadable(em: EntityManager, { config, randomBytes }: StoreSettings): Promise<void> {
+async function refuseUnreadable(em: EntityManager, { config, randomBytes }: KeySettings): Promise<void> {
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
   for (const { value, place } of await findSealedSamples(em)) {
     try {

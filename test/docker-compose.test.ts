@@ -24,6 +24,7 @@ const service = z.looseObject({
   cap_drop: z.array(z.string()).default([]),
   cap_add: z.array(z.string()).default([]),
   security_opt: z.array(z.string()).default([]),
+  group_add: z.array(z.string()).default([]),
   restart: z.string(),
   oom_score_adj: z.number().default(0),
   cpu_shares: z.number().default(1024),
@@ -144,9 +145,12 @@ describe('docker compose config', () => {
       });
   });
 
-  test('only the API and the workers reach the engine', () => {
-    const reaching = entries.filter(([, { volumes }]) => volumes.some(({ target }) => target === '/var/run/docker.sock'));
-    expect(reaching.map(([name]) => name).toSorted()).toEqual(['api', 'worker', 'worker-before']);
+  test('only the workers reach the engine, and API and relay have no folder of the server', () => {
+    const reaching = entries.filter(
+      ([, { volumes, group_add: groups }]) => groups.length > 0 || volumes.some(({ source }) => source.includes('docker.sock')),
+    );
+    expect(reaching.map(([name]) => name).toSorted()).toEqual(['worker', 'worker-before']);
+    for (const name of ['api', 'relay']) expect([name, services[name]?.volumes]).toEqual([name, []]);
   });
 
   test('keeps the workers of the version before out unless they are asked for, and apart from the new ones', async () => {

@@ -64,7 +64,7 @@ const FILES: [file: string, text: string, rule: string | null][] = [
   ['api/m.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
   ['runtime/openclaw/a.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
   ['relay/f.ts', "export const it = fetch('http://127.0.0.1/');\n", FETCH],
-  ['runtime/openclaw/wire/gateway-fetch.ts', "export const it = fetch('http://127.0.0.1/');\n", null],
+  ['lib/net/bounded-fetch.ts', "export const it = fetch('http://127.0.0.1/');\n", null],
   ['api/n.ts', "export const it = (em: { execute: (text: string) => void }) => em.execute('select 1');\n", EXECUTE],
   ['database/billing/c.ts', "export const it = (em: { execute: (text: string) => void }) => em.execute('select 1');\n", EXECUTE],
   ['api/e.ts', 'export const it = (value: any) => String(value);\n', 'typescript(no-explicit-any)'],

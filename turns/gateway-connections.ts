@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../lib/log.ts';
-import type { RuntimeDriver } from '../runtime/driver.ts';
+import type { Endpoint } from '../runtime/driver.ts';
 import { deviceOf } from '../runtime/openclaw/wire/device-identity.ts';
 import { connectGateway, GatewayConnectError, GatewayFloodError } from '../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
@@ -8,6 +8,12 @@ import type { InflowLimits } from '../runtime/openclaw/wire/inflow-budget.ts';
 import { gatewayToken } from '../runtime/openclaw/install/tokens.ts';
 import type { MasterKey } from '../runtime/openclaw/install/tokens.ts';
 import { FloodPauses } from './flood-pauses.ts';
+
+/** Who knows where the gateway of a runtime listens: a driver, or the row that a worker has written. */
+export interface Endpoints {
+  /** Null when no gateway runs. */
+  endpoint(runtimeId: string): Promise<Pick<Endpoint, 'wsUrl' | 'peer'> | null>;
+}
 
 export interface GatewayConnections {
   /**
@@ -26,7 +32,7 @@ export interface GatewayConnections {
 }
 
 interface Deps {
-  driver: Pick<RuntimeDriver, 'endpoint'>;
+  endpoints: Endpoints;
   /** The active one first: a gateway that was configured with an older one still takes its token. */
   masterKeys: readonly MasterKey[];
   /** How much one gateway may send. */
@@ -110,8 +116,8 @@ export function createGatewayConnections(deps: Deps): GatewayConnections {
 }
 
 async function connect(deps: Deps, runtimeId: string, signal: AbortSignal, number = 0): Promise<GatewayClient> {
-  const { driver, masterKeys, inflow } = deps;
-  const endpoint = await driver.endpoint(runtimeId);
+  const { endpoints, masterKeys, inflow } = deps;
+  const endpoint = await endpoints.endpoint(runtimeId);
   if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
   let refused: unknown = new GatewayConnectError('There is no master key', { retryable: false });
   for (const key of masterKeys) {

@@ -15,6 +15,8 @@ export interface ProcessLease {
 interface Deps {
   orm: MikroORM;
   kind: 'api' | 'worker';
+  /** Where a worker serves logs. */
+  address?: string;
   makeId: MakeId;
   log: Log;
 }
@@ -24,7 +26,7 @@ const RENEW_MS = 3_000;
 const TRUSTED_MS = 8_000;
 
 /** Shows the others that this process lives, for as long as it can. After a silence it comes back under a new id. */
-export function createProcessLease({ orm, kind, makeId, log }: Deps): ProcessLease {
+export function createProcessLease({ orm, kind, address, makeId, log }: Deps): ProcessLease {
   let held: { id: string; since: number } | null = null;
   let timer: NodeJS.Timeout | undefined;
   let renewal: Promise<void> = Promise.resolve();
@@ -41,7 +43,7 @@ export function createProcessLease({ orm, kind, makeId, log }: Deps): ProcessLea
     const lost = held?.id ?? null;
     held = null;
     const id = makeId('proc');
-    await insertProcess(em, id, kind);
+    await insertProcess(em, { id, kind, address: address ?? null });
     held = { id, since };
     if (lost !== null) log.warn({ lost, id }, 'the lease of this process expired; other processes take over its turns');
     await deleteProcess(em, lost);

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { MikroORM } from '@mikro-orm/postgresql';
+import { noteAddresses } from '../activities/note-addresses.ts';
 import { createActivities } from '../activities/create-activities.ts';
 import { createStartPace } from '../activities/start-pace.ts';
 import { createWebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
@@ -23,6 +24,7 @@ import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';
 import { keepTemporalWorkers } from './keep-temporal-workers.ts';
 import { stopLocally } from './local-stop.ts';
+import { startLogServer } from './log-server.ts';
 import { startOutboxRelay } from './outbox-relay.ts';
 import { startShardLeases } from './shard-leases.ts';
 import { startStatusServer } from './status-server.ts';
@@ -62,11 +64,10 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const monotonicMs = (): number => performance.now();
   const load = observeMachineLoad({ monotonicMs });
   const drain = new AbortController();
-  const price = parseUsd(config.PRICE_PER_HOUR_USD);
-  if (price !== null && (await runTransaction(orm.em, (em) => setPrice(em, price, null))))
-    log.info('a new price applies from now on');
-  const connections = createGatewayConnections({ driver, masterKeys: config.MASTER_KEYS, log });
-  const lease = createProcessLease({ orm: reserved, kind: 'worker', makeId, log });
+  await applyPrice({ config, orm, log });
+  const connections = createGatewayConnections({ endpoints: driver, masterKeys: config.MASTER_KEYS, log });
+  const logs = await startLogServer({ driver, masterKeys: config.MASTER_KEYS, log });
+  const lease = createProcessLease({ orm: reserved, kind: 'worker', address: logs.address, makeId, log });
   await lease.start();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const temporal = openTemporalLink(config, log);
@@ -81,7 +82,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const watches = startWatchingGateways({
     ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },
   });
-  log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke instances not in their desired state');
+  await catchUp({ orm, driver, log });
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const activities = createActivities({
     ...{ orm, driver, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
@@ -122,8 +123,22 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
       connections.closeAll();
       load.stop();
       await safeFetch.close();
-      await Promise.all([notifications.close(), status.drain(0), isOver ? temporal.close() : undefined]);
+      await Promise.all([notifications.close(), status.drain(0), logs.stop(), isOver ? temporal.close() : undefined]);
       await Promise.all([orm.close(), reserved.close()]);
     },
   };
+}
+
+async function applyPrice({ config, orm, log }: Pick<Deps, 'config' | 'orm' | 'log'>): Promise<void> {
+  const price = parseUsd(config.PRICE_PER_HOUR_USD);
+  if (price !== null && (await runTransaction(orm.em, (em) => setPrice(em, price, null))))
+    log.info('a new price applies from now on');
+}
+
+/** What is left of the time without a worker. */
+async function catchUp({ orm, driver, log }: Pick<Deps, 'orm' | 'driver' | 'log'>): Promise<void> {
+  log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke instances not in their desired state');
+  await noteAddresses({ orm, driver }).catch((err: unknown) =>
+    log.warn({ err }, 'where gateways listen could not be looked up; a sweep tries again'),
+  );
 }

@@ -4,13 +4,15 @@ import { AppError } from '../../domain/errors.ts';
 import type { Config } from '../../lib/settings/config.ts';
 import { turnSettings } from '../../turns/turn-deps.ts';
 
+type TurnConfig = Pick<Config, 'MAX_STORED_MB_PER_ACCOUNT' | 'TURN_TIMEOUT_MS'>;
+
 const MEBIBYTE = 1024 ** 2;
 
 /**
  * Throws `payload_too_large` while the account stores all that it may. What runs at the same time is not seen: an account
  * can go beyond by the bodies of its calls that are at work at once.
  */
-export async function requireStorage(em: EntityManager, accountId: string, config: Config): Promise<void> {
+export async function requireStorage(em: EntityManager, accountId: string, config: TurnConfig): Promise<void> {
   const stored = await findStoredBytes(em, accountId);
   if (stored < turnSettings(config).maxStoredBytes) return;
   const mebibytes = Math.floor(stored / MEBIBYTE);

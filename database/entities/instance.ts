@@ -4,6 +4,15 @@ import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain
 import { Account } from './account.ts';
 import { counter, moment } from './columns.ts';
 
+/** Where a gateway process listens. */
+export interface GatewayAddress {
+  bootId: string;
+  /** ws://host:port, for the gateway protocol. */
+  wsUrl: string;
+  /** What the gateway takes us for. */
+  peer: 'loopback' | 'remote';
+}
+
 const InstanceSchema = defineEntity({
   name: 'Instance',
   tableName: 'instances',
@@ -69,6 +78,8 @@ const InstanceSchema = defineEntity({
     epoch: counter().default(0),
     /** The gateway process that takes messages; null while none does. */
     bootId: p.text().strictNullable().default(null),
+    /** Where that process listens; good only while its bootId is the one above. */
+    gatewayAddress: p.json().$type<GatewayAddress>().strictNullable().default(null),
     /**
      * The attempt that started its gateway process, which the tokens of its agents carry; 0 while it is stopped. Null: the
      * process was started by a version whose tokens carry none.

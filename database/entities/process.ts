@@ -10,6 +10,8 @@ const ProcessSchema = defineEntity({
     startedAt: moment(),
     /** Renewed every 3 s; after 10 s others take over what it owns. */
     seenAt: moment(),
+    /** Of a worker: the base URL of its log server. */
+    address: p.text().strictNullable().default(null),
   },
 });
 

@@ -20,6 +20,7 @@ import { LoginRequesters } from './20261206-login-requesters.ts';
 import { KeyLimits } from './20261208-key-limits.ts';
 import { Metadata } from './20261208-metadata.ts';
 import { EventFeed } from './20261208-event-feed.ts';
+import { GatewayAddresses } from './20261208-gateway-addresses.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -47,4 +48,5 @@ export const migrationsList = [
   { name: '20261208-key-limits', class: KeyLimits },
   { name: '20261208-metadata', class: Metadata },
   { name: '20261208-event-feed', class: EventFeed },
+  { name: '20261208-gateway-addresses', class: GatewayAddresses },
 ];

@@ -7,9 +7,30 @@ export const PROCESS_LEASE_MS = 10_000;
 /** Of processes `p`: it may send what it owns, with two seconds left until others may take over. */
 export const IS_TRUSTED = sql`p.seen_at > clock_timestamp() - interval '8 seconds'`;
 
+interface NewProcess {
+  id: string;
+  kind: 'api' | 'worker';
+  /** Where a worker serves logs; null: nowhere. */
+  address: string | null;
+}
+
 /** Enters a process that begins to own things. */
-export async function insertProcess(em: EntityManager, id: string, kind: 'api' | 'worker'): Promise<void> {
-  await run(em, sql`insert into processes (id, kind, started_at, seen_at) values (${id}, ${kind}, now(), now())`);
+export async function insertProcess(em: EntityManager, { id, kind, address }: NewProcess): Promise<void> {
+  await run(
+    em,
+    sql`insert into processes (id, kind, address, started_at, seen_at) values (${id}, ${kind}, ${address}, now(), now())`,
+  );
+}
+
+/** Where workers that live serve logs, those that were seen last first, at most so many. */
+export async function findLogServers(em: EntityManager, limit: number): Promise<string[]> {
+  const rows = await query<{ address: string }>(
+    em,
+    sql`select address from processes
+      where kind = 'worker' and address is not null and seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000})
+      order by seen_at desc limit ${limit}`,
+  );
+  return rows.map(({ address }) => address);
 }
 
 /** Renews a process; false when it is not entered any more, or was silent for so long that others may have taken over. */

@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { defaultMaxRunning } from './max-running.ts';
+import { OF_RUNTIME } from './of-runtime.ts';
 import { readSettingFiles } from './setting-files.ts';
 
 /** A setting is wrong or missing. The message names each one and says what to change. */
@@ -237,7 +238,7 @@ const OF_PROVIDER = { MODEL_UPSTREAM_URL: true, MODEL_UPSTREAM_KEY: true, RELAY_
 
 /** What each process reads. So a secret of another one need not be where it runs. */
 export const SETTINGS_OF = {
-  api: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER }),
+  api: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, ...OF_RUNTIME, RELAY_MAX_BODY_MB: true }),
   worker: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, OPERATOR_TOKEN: true, SMTP_URL: true, MAIL_FROM: true }),
   relay: settingsSchema
     .pick({ ...OF_PROVIDER, DATABASE_URL: true, RELAY_HOST: true, RELAY_PORT: true, RELAY_MAX_BODY_MB: true })
@@ -261,6 +262,8 @@ const reach = settingsSchema.pick({ RUNTIME: true, RELAY_HOST: true }).partial()
 
 /** In a container the loopback is the container's own. */
 function relayIsWithinReach(settings: object, context: z.RefinementCtx): void {
+  // A process that reads no such setting has nothing to do with it.
+  if (!('RELAY_HOST' in settings)) return;
   const { RUNTIME, RELAY_HOST = '' } = reach.parse(settings);
   if (RUNTIME !== 'docker' || (isIPv4(RELAY_HOST) && !RELAY_HOST.startsWith('127.'))) return;
   const message = `must be an IPv4 address of this machine that containers reach, such as ${DOCKER_BRIDGE}, with RUNTIME=docker`;

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+import { findGatewayAddress } from '../../database/instances/gateway-address.ts';
 import { bump, changeContent } from '../workflows/content-changes.ts';
 import { attempt, surviveKills } from './kill-points.ts';
 import type { StepName } from './kill-points.ts';
@@ -99,4 +100,18 @@ test('a delete', async () => {
   await survive('destroyInstance');
   expect(await status()).toMatchObject({ status: 'destroying', isGone: true, bootId: null, openIntervals: 0 });
   expect(await reconciler.driver.inspect(instance.runtimeId)).toMatchObject({ status: 'absent' });
+});
+
+test('a start writes down where its gateway listens, and a sweep does for one that an earlier version has started', async () => {
+  await start();
+  const { instanceId, runtimeId } = instance;
+  const em = () => reconciler.orm.em.fork();
+  const endpoint = await reconciler.driver.endpoint(runtimeId);
+  const address = { wsUrl: endpoint?.wsUrl, peer: 'loopback' };
+  expect(await findGatewayAddress(em(), runtimeId)).toEqual(address);
+  // An earlier version leaves what stood there before.
+  await em().execute(`update instances set gateway_address = '{"bootId": "boot_before"}' where id = ?`, [instanceId]);
+  expect(await findGatewayAddress(em(), runtimeId)).toBeNull();
+  await attempt(() => reconciler.activities.sweepDrift());
+  expect(await findGatewayAddress(em(), runtimeId)).toEqual(address);
 });

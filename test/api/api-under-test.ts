@@ -42,6 +42,8 @@ export type AccountClient = ApiClient & { accountId: string; email: string; toke
 /** The API in this process, on a database of its own, with a clock that a test moves. No worker: rows stay as they are. */
 export interface ApiUnderTest {
   url: string;
+  /** Where its instances have their files. */
+  dataDir: string;
   deps: Deps;
   /** As the owner of the database, who may do more than the API. */
   orm: MikroORM;
@@ -96,7 +98,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const shutdown = new AbortController();
   const usedDriver = driver ?? createDriver(config, null);
-  const connections = createGatewayConnections({ driver: usedDriver, masterKeys: config.MASTER_KEYS, log });
+  const connections = createGatewayConnections({ endpoints: usedDriver, masterKeys: config.MASTER_KEYS, log });
   const lease = createProcessLease({ orm: reserved, kind: 'api', makeId, log });
   await lease.start();
   const turnSender = createTurnSender({ orm, makeId, clock, log, ...turnSettings(config), connections, lease, notifications });
@@ -112,7 +114,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
     loginCodes: createLoginCodes(config.MASTER_KEYS, randomBytes),
     background: createBackground(),
     notifications,
-    driver: usedDriver,
+    readLog: (_, runtimeId, limit) => usedDriver.logs(runtimeId, limit),
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(process.env), node: process.execPath })),
     turnSender,
@@ -139,6 +141,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
 
   return {
     url,
+    dataDir,
     deps,
     orm: owner,
     mailbox,

@@ -113,7 +113,7 @@ const runs = z.object({ entries: z.array(z.object({ jobName: z.string().optional
 export async function runsOfGateway({ dataDir, driver }: { dataDir: string; driver: RuntimeDriver }): Promise<string[]> {
   const [id = '', key = ''] = (await readFile(join(dataDir, 'master-keys'), 'utf8')).trim().split(':');
   const masterKeys = [{ id, key: Buffer.from(key, 'base64') }];
-  const connections = createGatewayConnections({ driver, masterKeys, log: createLog('test', 'silent') });
+  const connections = createGatewayConnections({ endpoints: driver, masterKeys, log: createLog('test', 'silent') });
   try {
     const [runtime] = await driver.list();
     if (!runtime) throw new Error('there is no gateway');

@@ -13,8 +13,10 @@ import { createEmptyDatabase, createTestDatabase } from '../support/test-databas
 import type { TestDatabase } from '../support/test-database.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** Every program that opens the stores. */
-const PROGRAMS = ['api/main.ts', 'worker/main.ts', 'scripts/set-up-stores.ts'];
+/** Every program that opens both stores. */
+const PROGRAMS = ['worker/main.ts', 'scripts/set-up-stores.ts'];
+/** Those that have keys and no DATA_DIR. */
+const WITH_KEYS = ['api/main.ts', 'relay/main.ts'];
 
 interface Installation {
   database: TestDatabase;
@@ -196,14 +198,14 @@ describe('a start is refused in a sentence, and nothing is deleted or changed', 
     await expectMarker(other);
   });
 
-  test('with another master key of the same name, by the relay too', async () => {
-    const programs = [...PROGRAMS, 'relay/main.ts'];
+  test('with another master key of the same name, by API and relay too', async () => {
+    const programs = [...PROGRAMS, ...WITH_KEYS];
     const sentence = 'MASTER_KEYS has another key under the name k1';
     await expectRefused({ ...givenOf(ours), masterKeys: keyNamed('k1') }, sentence, programs);
   });
 
-  test('with master keys of which this installation has used none, by the relay too', async () => {
-    const programs = [...PROGRAMS, 'relay/main.ts'];
+  test('with master keys of which this installation has used none, by API and relay too', async () => {
+    const programs = [...PROGRAMS, ...WITH_KEYS];
     const sentence = 'MASTER_KEYS has none of the keys that this installation has used (k1)';
     await expectRefused({ ...givenOf(ours), masterKeys: keyNamed('k2') }, sentence, programs);
   });

@@ -119,7 +119,9 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
 
   async function start(name: ProcessName): Promise<void> {
     const output = openSync(logFile(name), 'a');
-    const own = { ...env, DATABASE_URL: asRole(database.url, name) };
+    // As in a container of its own, the API has nothing of what runs instances.
+    const apart = name === 'api' ? { DATA_DIR: '/nowhere', DOCKER_SOCKET: '/nowhere/docker.sock' } : {};
+    const own = { ...env, ...apart, DATABASE_URL: asRole(database.url, name) };
     const child = spawn(process.execPath, [join(ROOT, name, 'main.ts')], {
       env: own,
       cwd: ROOT,

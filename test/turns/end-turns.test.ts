@@ -123,7 +123,7 @@ describe('ending the turns of an instance or an agent', () => {
 
 describe('cancelling', () => {
   const noGateway = () =>
-    createGatewayConnections({ driver: { endpoint: () => Promise.resolve(null) }, masterKeys: [], log: turns.deps.log });
+    createGatewayConnections({ endpoints: { endpoint: () => Promise.resolve(null) }, masterKeys: [], log: turns.deps.log });
 
   test('ends a waiting turn at once, and one that has ended is a conflict', async () => {
     const { messageId } = await accept();

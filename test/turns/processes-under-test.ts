@@ -23,7 +23,7 @@ export interface ApiUnderTest {
 export async function startApi(turns: TurnsUnderTest, gateway: GatewayUnderTest): Promise<ApiUnderTest> {
   const { deps, orm, notifications } = turns;
   const { log, makeId } = deps;
-  const connections = createGatewayConnections({ driver: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
+  const connections = createGatewayConnections({ endpoints: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
   const lease = createProcessLease({ orm, kind: 'api', makeId, log });
   await lease.start();
   const sender = createTurnSender({ ...deps, connections, lease, notifications });

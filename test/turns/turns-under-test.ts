@@ -81,7 +81,7 @@ export async function openTurns(
     },
     async newProcess() {
       const id = makeId('proc');
-      await insertProcess(orm.em.fork(), id, 'api');
+      await insertProcess(orm.em.fork(), { id, kind: 'api', address: null });
       return id;
     },
     forgetProcess: (id) => run(`update processes set seen_at = now() - interval '11 seconds' where id = ?`, [id]),

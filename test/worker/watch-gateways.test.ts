@@ -58,7 +58,7 @@ afterEach(async () => {
 async function startWatching(pace?: ProbePace): Promise<WatchingWorker> {
   let jumpedMs = 0;
   const monotonicMs = (): number => performance.now() + jumpedMs;
-  const connections = createGatewayConnections({ driver: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
+  const connections = createGatewayConnections({ endpoints: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
   const process = createProcessLease({ orm, kind: 'worker', makeId, log });
   await process.start();
   const turnWatches = createTurnWatches({

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from '@jest/globals';
 import { listenToNotifications } from '../../database/notifications.ts';
+import { findGatewayAddress } from '../../database/instances/gateway-address.ts';
 import { viewInstances } from '../../database/instances/view-instances.ts';
 import type { InstanceRow } from '../../database/instances/view-instances.ts';
 import { getTurn } from '../../database/messages/find-turn.ts';
@@ -85,7 +86,7 @@ export async function startProduct({ inflow, pauses }: ProductOptions = {}): Pro
   const temporal = { client: () => client, connection: () => connection, namespace: client.options.namespace };
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
 
-  const ofWorker = createGatewayConnections({ driver, masterKeys, log, ...(inflow && { inflow }) });
+  const ofWorker = createGatewayConnections({ endpoints: driver, masterKeys, log, ...(inflow && { inflow }) });
   const worker = createProcessLease({ orm, kind: 'worker', makeId, log });
   await worker.start();
   const turnWatches = createTurnWatches({ ...turnDeps, notifications });
@@ -95,7 +96,8 @@ export async function startProduct({ inflow, pauses }: ProductOptions = {}): Pro
     ...{ load: { isStarved: () => false }, clock: systemClock, random: Math.random },
   });
 
-  const ofApi = createGatewayConnections({ driver, masterKeys, log, ...(inflow && { inflow }) });
+  const endpoints = { endpoint: (runtimeId: string) => findGatewayAddress(orm.em.fork(), runtimeId) };
+  const ofApi = createGatewayConnections({ endpoints, masterKeys, log, ...(inflow && { inflow }) });
   const api = createProcessLease({ orm, kind: 'api', makeId, log });
   await api.start();
   const sender = createTurnSender({ ...turnDeps, connections: ofApi, lease: api, notifications });

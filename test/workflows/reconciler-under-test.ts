@@ -120,7 +120,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   const makeId = createIdMaker(randomBytes);
   const drain = new AbortController();
   const masterKeys = [{ id: 'test', key: randomBytes(32) }];
-  const connections = createGatewayConnections({ driver, masterKeys, log });
+  const connections = createGatewayConnections({ endpoints: driver, masterKeys, log });
   const machine = { isStarved: false };
   const load = { isStarved: () => machine.isStarved };
   const deps: StepDeps = {

@@ -34,7 +34,11 @@ export const changedFiles = z
  */
 export function requireWorkspace(
   files: ReadonlyMap<string, string>,
-  { given, model, config }: { given: Iterable<readonly [path: string, content: string | null]>; model: string; config: Config },
+  {
+    given,
+    model,
+    config,
+  }: { given: Iterable<readonly [path: string, content: string | null]>; model: string; config: Pick<Config, 'MODELS'> },
 ): void {
   // Files that an agent has from a time with other limits are no reason to refuse a change of others.
   const changesPersona = [...given].some(([path, content]) => content !== null && isPersonaFile(path));

@@ -45,7 +45,7 @@ export const getLogs = defineOperation({
     return findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
   },
   async handle({ query, loaded, em, deps }) {
-    const lines = await deps.driver.logs(loaded.runtimeId, query.limit);
+    const lines = await deps.readLog(em, loaded.runtimeId, query.limit);
     const tokens = deps.config.MASTER_KEYS.map((key) => gatewayToken(key, loaded.runtimeId));
     return { lines: masked(lines, [...tokens, ...(await secretsOf(em, loaded, deps))]) };
   },

@@ -21,7 +21,7 @@ async function newLog(text: string) {
   expect(await account.ok('GET', `/instances/${instanceId}/logs`)).toEqual({ lines: [] });
   const [row] = await api.sql<{ runtime_id: string }>('select runtime_id from instances where id = ?', [instanceId]);
   const runtimeId = row?.runtime_id ?? '';
-  const folder = join(api.deps.config.DATA_DIR, 'runtimes', runtimeId);
+  const folder = join(api.dataDir, 'runtimes', runtimeId);
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, 'output.log'), text.replaceAll('$TOKEN', gatewayToken(MASTER_KEY, runtimeId)));
   return instanceId;

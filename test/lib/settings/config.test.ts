@@ -87,6 +87,9 @@ test('each process reads its own settings, and needs none of another', () => {
   expect(loadConfigOf(SETTINGS_OF.relay, { ...ofRelay, RUNTIME: 'docker' })).toMatchObject({ RELAY_HOST: '172.17.0.1' });
   for (const name of ['OPERATOR_TOKEN', 'SMTP_URL', 'TEMPORAL_ADDRESS', 'API_DATABASE_URL'])
     expect(Object.keys(SETTINGS_OF.relay.shape)).not.toContain(name);
+  expect(loadConfigOf(SETTINGS_OF.api, { ...REQUIRED, RUNTIME: 'docker' })).toMatchObject({ RUNTIME: 'docker' });
+  for (const name of ['DATA_DIR', 'DOCKER_SOCKET', 'RELAY_HOST', ...names.filter((one) => one.startsWith('INSTANCE_'))])
+    expect(Object.keys(SETTINGS_OF.api.shape)).not.toContain(name);
   for (const name of ['MODEL_UPSTREAM_KEY', 'API_DATABASE_URL']) {
     expect(Object.keys(SETTINGS_OF.api.shape)).not.toContain(name);
     expect(Object.keys(SETTINGS_OF.worker.shape)).not.toContain(name);

@@ -1,0 +1,20 @@
+/** The settings of what runs instances. The API is apart from it, and reads none of them. */
+export const OF_RUNTIME = {
+  DATA_DIR: true,
+  DOCKER_SOCKET: true,
+  EGRESS: true,
+  EGRESS_MAIL: true,
+  RELAY_HOST: true,
+  RELAY_PORT: true,
+  INSTANCE_IMAGE: true,
+  INSTANCE_RUNTIME: true,
+  INSTANCE_FIRST_UID: true,
+  INSTANCE_MEMORY_MB: true,
+  INSTANCE_CPUS: true,
+  INSTANCE_PIDS: true,
+  INSTANCE_DISK_MB: true,
+  INSTANCE_SUBNETS: true,
+  INSTANCE_DNS: true,
+  INSTANCE_CONNECTIONS: true,
+  INSTANCE_CONNECTIONS_PER_SECOND: true,
+} as const;
