@@ -31,7 +31,7 @@ interface Call {
 /**
  * POST /v1/chat/completions: one model call of one agent. What it may use is reserved before it goes out. The provider's
  * answer passes through unchanged, and its usage is in the database before its last bytes leave. A caller that leaves ends
- * the call at the provider, and is counted what it got.
+ * the call at the provider, and is counted what it got; one that takes too long before its answer counts as reserved.
  */
 export async function completeChat(deps: RelayDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const abandoned = new AbortController();
@@ -111,13 +111,17 @@ async function sendReserved(
 ): Promise<{ answer: ProviderAnswer; settle: RecordUsage }> {
   const { allowed, promised } = forProvider(deps, agent, chat, bytes);
   const traceparent = oneHeader(request, 'traceparent');
-  const { settle, release } = await reserveCall(deps, { agent, traceId: traceIdOf(traceparent), promised });
+  const reserved = await reserveCall(deps, { agent, traceId: traceIdOf(traceparent), promised });
+  let wasCut = false;
   try {
-    return { answer: await deps.provider.complete({ request: allowed, traceparent, signal }), settle };
+    const onCut = (): void => void (wasCut = true);
+    const answer = await deps.provider.complete({ request: allowed, traceparent, signal, onCut });
+    return { answer, settle: reserved.settle };
   } catch (error) {
-    if (error instanceof RelayError && error.code === CONTENT_FILTER) await settle(NOTHING, CONTENT_FILTER, 0);
-    else if (hasLeft()) await settle(null, null, 0);
-    else await release();
+    if (error instanceof RelayError && error.code === CONTENT_FILTER) await reserved.settle(NOTHING, CONTENT_FILTER, 0);
+    else if (hasLeft()) await reserved.settle(null, null, 0);
+    else if (wasCut) await reserved.settleAsPromised();
+    else await reserved.release();
     throw error;
   }
 }

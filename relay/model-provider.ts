@@ -15,6 +15,8 @@ export interface ProviderCall {
   request: ChatRequest;
   traceparent: string | undefined;
   signal: AbortSignal;
+  /** The call was ended from here after it had been sent and before an answer: the provider may go on, and bill it. */
+  onCut?: () => void;
 }
 
 export interface ProviderAnswer {

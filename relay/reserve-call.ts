@@ -13,6 +13,8 @@ export interface ReservedCall {
    * what came, as far as that was promised. Never throws: what the database does not take, a sweep counts as reserved.
    */
   settle: RecordUsage;
+  /** Counts all that was promised, because the provider may have done all of it. Never throws. */
+  settleAsPromised(): Promise<void>;
   /** Forgets the call, because the provider did nothing for it. Never throws. */
   release(): Promise<void>;
 }
@@ -31,18 +33,20 @@ export async function reserveCall(deps: RelayDeps, { agent, traceId, promised }:
     const message = 'The platform cannot count this call at the moment. Try again in a moment.';
     throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
   });
+  const settle: RecordUsage = async (usage, finishReason, tokensThatCame) => {
+    const outputTokens = Math.min(tokensThatCame, promised.outputTokens);
+    const counted = usage ?? { inputTokens: promised.inputTokens, outputTokens };
+    try {
+      await store.settle(id, { ...counted, finishReason });
+      log.info({ ...counted, usageKnown: usage !== null }, 'model call');
+    } catch (err) {
+      metrics.usageLost.inc();
+      log.error({ err, ...counted }, 'the usage of a model call could not be stored; the reserved tokens will be counted');
+    }
+  };
   return {
-    async settle(usage, finishReason, tokensThatCame) {
-      const outputTokens = Math.min(tokensThatCame, promised.outputTokens);
-      const counted = usage ?? { inputTokens: promised.inputTokens, outputTokens };
-      try {
-        await store.settle(id, { ...counted, finishReason });
-        log.info({ ...counted, usageKnown: usage !== null }, 'model call');
-      } catch (err) {
-        metrics.usageLost.inc();
-        log.error({ err, ...counted }, 'the usage of a model call could not be stored; the reserved tokens will be counted');
-      }
-    },
+    settle,
+    settleAsPromised: () => settle(null, null, promised.outputTokens),
     async release() {
       await store.release(id).catch((err: unknown) => {
         log.error(

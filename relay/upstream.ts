@@ -35,9 +35,11 @@ export function createUpstream(
   const agents = { http: new HttpAgent(connections), https: new HttpsAgent(connections) };
   const completions = new URL(`${url.replace(/\/+$/, '')}/chat/completions`);
   return {
-    async complete({ request: chat, traceparent, signal }) {
+    async complete({ request: chat, traceparent, signal, onCut }) {
       const thinking = new AbortController();
-      const late = setTimeout(() => thinking.abort(new LateError()), thinkingMs);
+      const late = setTimeout(() => thinking.abort(), thinkingMs);
+      const limits = AbortSignal.any([signal, thinking.signal]);
+      let wasSent = false;
       const answer = await post(completions, {
         agents,
         headers: {
@@ -47,11 +49,13 @@ export function createUpstream(
           ...(traceparent === undefined ? {} : { traceparent }),
         },
         body: JSON.stringify(withUsage(chat)),
-        signal: AbortSignal.any([signal, thinking.signal]),
+        signal: limits,
+        onSent: () => (wasSent = true),
         silenceMs,
       })
         .catch((cause: unknown) => {
-          throw unreachable(cause);
+          if (wasSent && limits.aborted) onCut?.();
+          throw limits.aborted ? tooLate(cause) : unreachable(cause);
         })
         .finally(() => clearTimeout(late));
       const { statusCode = 0 } = answer;
@@ -68,9 +72,6 @@ export function createUpstream(
   };
 }
 
-/** The provider did not begin to answer in time. */
-class LateError extends Error {}
-
 function typeOf(given: string | undefined): string {
   return given !== undefined && given.length <= MAX_TYPE_CHARACTERS ? given : 'application/json';
 }
@@ -84,9 +85,10 @@ function withUsage(chat: ChatRequest): ChatRequest {
   return chat.stream ? { ...chat, stream_options: { ...chat.stream_options, include_usage: true } } : chat;
 }
 
+function tooLate(cause: unknown): RelayError {
+  return new RelayError(504, 'The model provider did not respond in time. Try again in a moment.', { cause });
+}
+
 function unreachable(cause: unknown): RelayError {
-  const isLate = cause instanceof LateError || (cause instanceof Error && cause.name === 'TimeoutError');
-  return isLate
-    ? new RelayError(504, 'The model provider did not respond in time. Try again in a moment.', { cause })
-    : new RelayError(502, 'The model provider could not be reached. Try again in a moment.', { cause });
+  return new RelayError(502, 'The model provider could not be reached. Try again in a moment.', { cause });
 }

@@ -10,6 +10,8 @@ interface PostOptions {
   /** Ends the request, and its answer too. */
   signal: AbortSignal;
   maxHeaderBytes?: number;
+  /** The whole request has been handed to the network. */
+  onSent?: () => void;
   /** How long the answer may say nothing, once it has begun. A reader that is slow is no silence. */
   silenceMs?: number;
 }
@@ -21,7 +23,7 @@ interface PostOptions {
  */
 export function post(
   url: URL,
-  { agents, headers, body, signal, maxHeaderBytes, silenceMs }: PostOptions,
+  { agents, headers, body, signal, maxHeaderBytes, onSent, silenceMs }: PostOptions,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const isHttps = url.protocol === 'https:';
@@ -41,6 +43,7 @@ export function post(
       if (silenceMs !== undefined) request.setTimeout(silenceMs, onSilence);
       resolve(response);
     });
+    if (onSent) request.once('finish', onSent);
     // 101: no other protocol was asked for.
     request.once('upgrade', (_response, socket) => socket.destroy());
     request.on('error', (error) => reject(signal.aborted ? signal.reason : error));

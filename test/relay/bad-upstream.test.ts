@@ -40,11 +40,15 @@ function drip(socket: Socket, write: () => void): void {
   socket.once('close', () => clearInterval(timer));
 }
 
+/** It may go on after we have given it up. */
+const PROMISED: BadUpstream['counted'] = ['estimated', 1_024];
+
 const BAD: Record<string, BadUpstream> = {
-  'never answers': { end: 'refused', play: () => {} },
+  'never answers': { end: 'refused', counted: PROMISED, play: () => {} },
   'speaks another protocol': { end: 'refused', play: (_, socket) => void socket.write('220 mail.example ESMTP\r\n') },
   'sends headers for ever': {
     end: 'refused',
+    counted: PROMISED,
     play(_, socket) {
       socket.write('HTTP/1.1 200 OK\r\n');
       drip(socket, () => socket.write('x-more: 1\r\n'));
@@ -56,6 +60,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'says for ever that it is at work': {
     end: 'refused',
+    counted: PROMISED,
     play: (_, socket) => drip(socket, () => socket.write('HTTP/1.1 102 Processing\r\n\r\n')),
   },
   'refuses in words without end': {

@@ -77,6 +77,36 @@ test('a caller that leaves before the answer has begun is counted its request', 
   await upstream.close();
 });
 
+test.each([
+  ['takes too long to begin', { limits: { thinkingMs: 300, silenceMs: 60_000 } }, 504],
+  ['is under way for too long', { callMs: 300 }, 504],
+  ['took too long once, and then refuses', { limits: { thinkingMs: 300, silenceMs: 60_000 }, budgetMs: 60_000 }, 422],
+])('a call whose provider %s is counted all that was promised: it may go on there', async (_, options, status) => {
+  const agent = await addAgent(database.orm);
+  let calls = 0;
+  const upstream = await startScriptedUpstream((request, response) => {
+    calls += 1;
+    if (calls > 1) request.resume().once('end', () => response.writeHead(422).end());
+  });
+  const through = await startRelay(database.url, upstream.url, options);
+  const fields = { max_tokens: 77 };
+  expect((await ask(through, { token: agent.token, fields })).status).toBe(status);
+  await counted(agent, [{ input_tokens: estimateOf({ fields }), output_tokens: 77, finish_reason: null }]);
+  await through.close();
+  await upstream.close();
+});
+
+test('of a call whose provider cannot be reached or breaks off before its answer nothing is kept', async () => {
+  const upstream = await startScriptedUpstream((request) => request.resume().once('end', () => request.socket.destroy()));
+  const through = await startRelay(database.url, upstream.url);
+  const agent = await addAgent(database.orm);
+  expect((await ask(through, { token: agent.token })).status).toBe(502);
+  await upstream.close();
+  expect((await ask(through, { token: agent.token })).status).toBe(502);
+  await counted(agent, []);
+  await through.close();
+});
+
 test('of a call that the provider refuses nothing is kept', async () => {
   const agent = await addAgent(database.orm);
   expect((await ask(relay, { token: agent.token, text: '[[FAIL 500]]' })).status).toBe(500);
