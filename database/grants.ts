@@ -74,6 +74,7 @@ export const GRANTS = {
     prices: ADD,
     processes: ALL,
     rate_windows: 'select, delete',
+    requester_login_codes: 'select, delete',
     runtime_intervals: CHANGE,
     skill_files: READ,
     stored_bytes: CHANGE,

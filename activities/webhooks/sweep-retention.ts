@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { removeOldCalls } from '../../database/accounts/idempotency.ts';
+import { removeOldRequesters } from '../../database/accounts/login-codes.ts';
 import { removeOldWindows } from '../../database/accounts/rate-windows.ts';
 import {
   removeOldAgents,
@@ -39,7 +40,7 @@ type Remove = (em: EntityManager, limit: number) => Promise<number>;
 
 /**
  * Removes events that were recorded over thirty days ago, deliveries that are as old, what deleted webhooks leave behind,
- * what repeated calls no longer need, and audit, model calls and tombstones that are older than they are kept, in many small
+ * what repeated calls and logins no longer need, and audit, model calls and tombstones that are older than they are kept, in many small
  * transactions. What it does not get to is left to the next sweep.
  */
 export function sweepRetention(deps: RetentionDeps): Promise<Removed> {
@@ -63,6 +64,7 @@ export function sweepRetention(deps: RetentionDeps): Promise<Removed> {
     removed.deliveries += await inBatches((em, limit) => removeOldDeliveries(em, { before, limit }));
     removed.deliveries += await inBatches((em, limit) => removeDeletedWebhooks(em, { limit }));
     await inBatches((em, limit) => removeOldCalls(em, { now, limit }));
+    await inBatches((em, limit) => removeOldRequesters(em, { now, limit }));
     const windowsBefore = new Date(now.getTime() - WINDOWS_KEPT_MS);
     await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));
     removed.audit += await inBatches((em, limit) => removeOldAudit(em, { before: daysAgo(keep.AUDIT_DAYS), limit }));

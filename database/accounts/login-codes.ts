@@ -68,6 +68,21 @@ async function forgetRequesters(em: EntityManager, { accountId, now }: Pick<NewC
   );
 }
 
+/**
+ * Removes one batch of requesters that count for nothing any more: they were sent no code for over an hour, and have not
+ * logged in for 90 days. Says how many.
+ */
+export async function removeOldRequesters(em: EntityManager, { now, limit }: { now: Date; limit: number }): Promise<number> {
+  return run(
+    em,
+    sql`delete from requester_login_codes where (account_id, requester) in (
+       select account_id, requester from requester_login_codes
+        where expires_at < ${now}::timestamptz - ${COUNTED}
+          and (proven_at is null or proven_at <= ${now}::timestamptz - ${KNOWN_FOR})
+        limit ${limit})`,
+  );
+}
+
 interface Login {
   email: string;
   requester: string;

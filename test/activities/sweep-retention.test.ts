@@ -130,3 +130,26 @@ test('what was billed stays with its instance, however old it is', async () => {
   await sweep();
   expect([await idsOf('instances', accountId), await idsOf('runtime_intervals', accountId)]).toEqual([[instanceId], [interval]]);
 });
+
+test('network addresses that asked for login codes go an hour after their code has expired, and 90 days after their last login', async () => {
+  const { accountId } = await newAccount(database.orm);
+  const minutesAgo = (minutes: number) => new Date(Date.now() - minutes * 60_000);
+  const asked = (requester: string, expiresAt: Date, provenAt: Date | null) =>
+    sql(
+      `insert into requester_login_codes (account_id, requester, code_hash, expires_at, tries_left, sent_at, proven_at)
+       values (?, ?, 'hash', ?, 5, '{}', ?) returning requester as id`,
+      [accountId, requester, expiresAt, provenAt],
+    );
+  await asked('192.0.2.1', minutesAgo(58), null);
+  await asked('192.0.2.2', minutesAgo(62), null);
+  await asked('192.0.2.3', daysAgo(89), daysAgo(89.9));
+  await asked('192.0.2.4', daysAgo(89), daysAgo(90.1));
+  await sql(
+    `insert into requester_login_codes (account_id, requester, code_hash, expires_at, tries_left, sent_at)
+     select ?, n::text, 'hash', ?, 5, '{}' from generate_series(1, 4500) n returning requester as id`,
+    [accountId, daysAgo(1)],
+  );
+  await sweep();
+  const left = await sql('select requester as id from requester_login_codes order by requester');
+  expect(left).toEqual([{ id: '192.0.2.1' }, { id: '192.0.2.3' }]);
+});
