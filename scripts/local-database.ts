@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { givenSettings } from '../lib/settings/config.ts';
 
-/** DATABASE_URL, or the PostgreSQL that `npm start` runs for this DATA_DIR. */
+/** DATABASE_URL, which may stand in the file that DATABASE_URL_FILE names, or the PostgreSQL that `npm start` runs for this DATA_DIR. */
 export async function databaseUrl(): Promise<string> {
-  const { DATABASE_URL, DATA_DIR = '.thermidora' } = process.env;
+  const { DATABASE_URL, DATA_DIR = '.thermidora' } = givenSettings(process.env);
   if (DATABASE_URL) return DATABASE_URL;
   const read = (name: string): Promise<string> => readFile(join(DATA_DIR, 'postgres', name), 'utf8');
   try {

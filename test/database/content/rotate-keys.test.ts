@@ -1,5 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -11,7 +13,7 @@ import { secretPlace } from '../../../database/secret-place.ts';
 import { webhookPlace } from '../../../database/webhook-place.ts';
 import { createEncryption } from '../../../lib/crypto/encryption.ts';
 import { newAccount, newInstance } from '../../factories.ts';
-import { createTestDatabase } from '../../support/test-database.ts';
+import { asRole, createTestDatabase } from '../../support/test-database.ts';
 
 const OLD = { id: 'old', key: randomBytes(32) };
 const NEW = { id: 'new', key: randomBytes(32) };
@@ -105,14 +107,35 @@ test('a key that is missing changes nothing and is named', async () => {
   );
 });
 
-test('the command reports its progress', async () => {
-  await seal();
+/** Runs the command as Compose does: with settings that stand in files. */
+async function rotateAs(databaseUrl: string) {
+  const directory = await mkdtemp(join(tmpdir(), 'rotate-keys-'));
   const keys = [NEW, OLD].map(({ id, key }) => `${id}:${key.toString('base64')}`).join(',');
-  const script = join(import.meta.dirname, '../../../scripts/rotate-keys.ts');
-  const { stdout } = await promisify(execFile)(process.execPath, [script], {
-    env: { DATABASE_URL: database.url, MASTER_KEYS: keys },
-  });
+  await writeFile(join(directory, 'master-keys'), `${keys}\n`);
+  await writeFile(join(directory, 'database-url'), `${databaseUrl}\n`);
+  const env = { MASTER_KEYS_FILE: join(directory, 'master-keys'), DATABASE_URL_FILE: join(directory, 'database-url') };
+  try {
+    return await promisify(execFile)(process.execPath, [join(import.meta.dirname, '../../../scripts/rotate-keys.ts')], { env });
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+test.each([
+  ['the owner', () => database.url],
+  ["the API's user", () => asRole(database.url, 'api')],
+])('the command of %s encrypts everything, and reports its progress', async (_, url) => {
+  await seal();
+  const { stdout } = await rotateAs(url());
   expect(stdout).toContain('secrets: 450 of 450\n');
   expect(stdout).toContain(`${COUNT + 3} values were encrypted with the key new.`);
   await expectReadable();
+});
+
+test("as the worker's user, who may not change secrets, the command is refused in a sentence", async () => {
+  await seal();
+  await expect(rotateAs(asRole(database.url, 'worker'))).rejects.toMatchObject({
+    code: 1,
+    stderr: 'The user of DATABASE_URL may not change secrets. Use the DATABASE_URL of the API or of the owner.\n',
+  });
 });
