@@ -36,7 +36,7 @@ export type DriverSettings = AnySettings &
     installationId?: string;
   };
 
-/** The driver that RUNTIME names. Without an OpenClaw installation it reads, and refuses to start a gateway. */
+/** The driver that RUNTIME names. Without an OpenClaw installation, which containers have in their image, it starts no process. */
 export function createDriver(config: DriverSettings, deps: DriverDeps | null): RuntimeDriver {
   switch (config.RUNTIME) {
     case 'process':

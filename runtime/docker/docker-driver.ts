@@ -47,7 +47,7 @@ import type { WallsOptions } from './walls.ts';
 
 export interface DockerDriverOptions {
   dataDir: string;
-  /** For the labels of what is made; undefined in a process that makes nothing. */
+  /** For the labels of what is made. */
   installationId: string | undefined;
   socketPath: string;
   /** The image of instances; asked for when one is to be started. */

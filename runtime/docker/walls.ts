@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { hardening } from './container-profile.ts';
 import { removeContainer } from './container-end.ts';
 import { parseContainer } from './container-state.ts';
-import { orElse } from './engine.ts';
+import { EngineError, orElse } from './engine.ts';
 import type { Engine } from './engine.ts';
 import { OUR_DIR } from './in-container.ts';
 import { INSTALLATION_LABEL } from './names.ts';
@@ -36,6 +36,8 @@ const SETTINGS_LABEL = 'thermidora.walls';
 const SCRIPT = `${OUR_DIR}/runtime/image/walls.sh`;
 /** A container takes long to begin its work where the machine is starved. */
 const UP_MS = 60_000;
+/** Programs that change the firewall by the older kind of iptables take turns by it. */
+const LOCK_FILE = '/run/xtables.lock';
 const POLL_MS = 100;
 const created = z.looseObject({ Id: z.string() });
 const execState = z.looseObject({ ExitCode: z.number().int().nullable() });
@@ -47,16 +49,8 @@ const LIMITS = { memoryMb: 64, cpus: 0.5, pids: 32 };
  * call at a time on this machine.
  */
 export async function ensureWalls(engine: Engine, names: Names, options: WallsOptions): Promise<void> {
-  const body = wallsContainer(names, options);
   const path = `/containers/${names.walls}`;
-  const found = await engine.find(`${path}/json`);
-  const current = found === null ? null : parseContainer(found);
-  if (current?.Config.Labels?.[SETTINGS_LABEL] !== body.Labels[SETTINGS_LABEL]) {
-    if (current) await removeContainer(engine, names.walls);
-    await engine.call('POST', '/containers/create', { query: { name: names.walls }, body });
-  }
-  // 304: it runs.
-  await engine.call('POST', `${path}/start`);
+  await startWalls(engine, names, wallsContainer(names, options));
   const giveUp = AbortSignal.timeout(UP_MS);
   while (!(await stands(engine, path))) {
     if (giveUp.aborted)
@@ -64,6 +58,26 @@ export async function ensureWalls(engine: Engine, names: Names, options: WallsOp
         `The walls around the instances do not stand. What the container ${names.walls} says tells why (docker logs).`,
       );
     await sleep(POLL_MS);
+  }
+}
+
+/** Makes it anew where it has other settings. Where there is no lock file it goes without: then nothing uses one. */
+async function startWalls(engine: Engine, names: Names, body: WallsContainer): Promise<void> {
+  const path = `/containers/${names.walls}`;
+  const found = await engine.find(`${path}/json`);
+  const current = found === null ? null : parseContainer(found);
+  const isCurrent = current?.Config.Labels?.[SETTINGS_LABEL] === body.Labels[SETTINGS_LABEL];
+  try {
+    if (current && !isCurrent) await removeContainer(engine, names.walls);
+    if (!isCurrent) await engine.call('POST', '/containers/create', { query: { name: names.walls }, body });
+    // 304: it runs.
+    await engine.call('POST', `${path}/start`);
+  } catch (error) {
+    if (!(error instanceof EngineError) || !error.message.includes(LOCK_FILE)) throw error;
+    await removeContainer(engine, names.walls);
+    const without = { ...body, HostConfig: { ...body.HostConfig, Mounts: [] } };
+    await engine.call('POST', '/containers/create', { query: { name: names.walls }, body: without });
+    await engine.call('POST', `${path}/start`);
   }
 }
 
@@ -87,6 +101,8 @@ async function command(engine: Engine, path: string, word: 'check' | 'remove'): 
   return execState.parse(await engine.call('GET', `/exec/${Id}/json`)).ExitCode;
 }
 
+type WallsContainer = ReturnType<typeof wallsContainer>;
+
 function wallsContainer(names: Names, { image, relay, egress, resolvers, connections, mail }: WallsOptions) {
   const environment = {
     NAME: `THERMIDORA-${names.installation}`,
@@ -99,7 +115,7 @@ function wallsContainer(names: Names, { image, relay, egress, resolvers, connect
     MAIL: mail ? 'open' : 'closed',
   };
   const settings = createHash('sha256')
-    .update(JSON.stringify([image, environment]))
+    .update(JSON.stringify([image, environment, LOCK_FILE]))
     .digest('hex');
   return {
     Image: image,
@@ -113,9 +129,8 @@ function wallsContainer(names: Names, { image, relay, egress, resolvers, connect
       NetworkMode: 'host',
       CapAdd: ['NET_ADMIN', 'NET_RAW'],
       RestartPolicy: { Name: 'always' },
-      // Programs that change the firewall take turns by a lock file there.
-      // Not what is mounted below: it would keep the disks of instances in use.
-      Mounts: [{ Type: 'bind', Source: '/run', Target: '/host/run', ReadOnly: false, BindOptions: { NonRecursive: true } }],
+      // Nothing else of the host's /run, where the engine's socket is.
+      Mounts: [{ Type: 'bind', Source: LOCK_FILE, Target: `/host${LOCK_FILE}`, ReadOnly: true }],
     },
   };
 }

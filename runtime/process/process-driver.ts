@@ -36,7 +36,7 @@ import { explainingStorage } from '../host/storage-error.ts';
 
 export interface ProcessDriverOptions {
   dataDir: string;
-  /** Null: this process only reads, and starts nothing. */
+  /** Null: it reads, and starts nothing. */
   program: GatewayProgram | null;
   relayUrl: string;
 }
