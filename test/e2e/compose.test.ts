@@ -47,6 +47,16 @@ describe('docker-compose.yml', () => {
     expect(await say('Good morning!')).toContain('Good morning!');
   });
 
+  test('the API has neither the socket of the engine nor the folder of the instances, and answers with a log', async () => {
+    const api = await stack.containerOf('api');
+    const mounts = (await docker('inspect', '--format', '{{range .Mounts}}{{.Destination}} {{end}}', api)).trim().split(' ');
+    expect(mounts.filter((mount) => !mount.startsWith('/run/secrets/'))).toEqual([]);
+    const look = 'ls -d /var/run/docker.sock /run/docker.sock "$0" 2>/dev/null; id -G';
+    expect((await docker('exec', api, 'sh', '-c', look, stack.dataDir)).trim()).toBe('1000');
+    const { lines } = await account.ok('GET', `/instances/${instanceId}/logs`);
+    expect(lines.length).toBeGreaterThan(0);
+  });
+
   test('no secret is in what the engine shows of a container', async () => {
     for (const service of ['api', 'relay', 'worker', 'set-up', 'worker-version']) {
       const shown = await docker('inspect', await stack.containerOf(service));

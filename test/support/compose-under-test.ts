@@ -29,6 +29,7 @@ const SUBNETS = '10.207.16.0/20';
 /** docker-compose.yml with our own images; PostgreSQL and the Temporal server run beside it, because no registry has theirs. */
 export interface ComposeUnderTest {
   url: string;
+  dataDir: string;
   operator: ApiClient;
   secrets: Record<string, string>;
   /** Runs `docker compose` for these versions of our image, which are all of the same sources. */
@@ -97,6 +98,7 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
   const url = `http://127.0.0.1:${ports.api}`;
   return {
     url,
+    dataDir,
     operator: createApiClient(url, { authorization: `Bearer ${secrets['operator-token']}` }),
     secrets,
     compose,
