@@ -1,7 +1,7 @@
 import type { TurnView } from '../database/messages/find-turn.ts';
-import { AppError } from '../domain/errors.ts';
 import { MAX_CONTENT_BYTES } from '../domain/turn.ts';
 import { cutText } from '../lib/text/cut-text.ts';
+import { NoReplyError } from './conversation/no-reply.ts';
 
 /** The text of one turn as this process hears it, for those who wait for it. */
 export class TurnFeed {
@@ -38,7 +38,7 @@ export class TurnFeed {
 
   /**
    * The answer in pieces, as they come; together they are the reply, when the turn completes. Another try of the turn
-   * goes on where it extends what was sent before; throws AppError instance_not_ready when the reply does not.
+   * goes on where it extends what was sent before; throws NoReplyError `not_continued` when the reply does not.
    */
   async *deltas(): AsyncGenerator<string, void, undefined> {
     let sent = '';
@@ -54,7 +54,7 @@ export class TurnFeed {
     const turn = await this.ended;
     if (turn?.status !== 'completed') return;
     const rest = restOf(turn.content, sent);
-    if (rest === null) throw new AppError('instance_not_ready', NOT_CONTINUED, { retryable: false, messageId: this.#messageId });
+    if (rest === null) throw new NoReplyError('not_continued', this.#messageId);
     if (rest !== '') yield rest;
   }
 
@@ -63,9 +63,6 @@ export class TurnFeed {
     this.#changed = Promise.withResolvers();
   }
 }
-
-const NOT_CONTINUED =
-  'The instance failed during this reply and generated a different one. Get the complete reply with GET .../messages/:messageId.';
 
 /** What is still to be sent of a reply; null when it does not begin with what was sent. Blanks at its end do not count. */
 function restOf(content: string, sent: string): string | null {

@@ -15,8 +15,8 @@ export type { TurnView } from '../database/messages/find-turn.ts';
 
 export interface FollowedTurn {
   /**
-   * The answer in pieces, as the gateway sends them to this process; ends with the turn. Throws AppError
-   * instance_not_ready when the reply does not continue what was sent.
+   * The answer in pieces, as the gateway sends them to this process; ends with the turn. Throws NoReplyError
+   * `not_continued` when the reply does not continue what was sent.
    */
   deltas: AsyncIterable<string>;
   /** The turn once it has ended, its end committed; null when it was deleted. See errorOfTurn. */

@@ -68,7 +68,7 @@ export async function findMessage(em: EntityManager, agentId: string, messageId:
 /** Where a page of history ends: the newest comes first, of one turn the reply. */
 export type HistoryPosition = readonly [createdAtMs: number, conversationId: string, number: number, isReply: number];
 
-interface HistoryPage {
+export interface HistoryPage {
   sessionId: string | undefined;
   before: HistoryPosition | undefined;
   limit: number;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { claimAttempt } from '../../database/messages/claim-turn.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
-import { cancelTurn } from '../../turns/cancel-turn.ts';
+import { cancelTurn } from './cancel-turn.ts';
 import { dropTurns, endTurn, endTurnFirst, endTurns, runningTurns } from '../../turns/end-turns.ts';
 import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import { cancelledEnd, errorOfTurn, failedEnd } from '../../turns/turn-end.ts';
@@ -129,19 +129,19 @@ describe('cancelling', () => {
     const { messageId } = await accept();
     const deps = { ...turns.deps, connections: noGateway() };
 
-    await cancelTurn(deps, messageId);
+    await cancelTurn(deps, instance, messageId);
 
     expect(await turns.turn(messageId)).toMatchObject({ status: 'cancelled' });
     expect(await turns.events(messageId)).toMatchObject([{ type: 'agent.error', error_code: 'cancelled' }]);
-    await expect(cancelTurn(deps, messageId)).rejects.toMatchObject({ code: 'conflict', messageId });
-    await expect(cancelTurn(deps, 'msg_unknown00000')).rejects.toMatchObject({ code: 'not_found' });
+    await expect(cancelTurn(deps, instance, messageId)).rejects.toMatchObject({ code: 'conflict', messageId });
+    await expect(cancelTurn(deps, instance, 'msg_unknown00000')).rejects.toMatchObject({ code: 'not_found' });
   });
 
   test('ends a running turn though its gateway cannot be told now; the mark stays for later', async () => {
     const { messageId } = await accept();
     await claim(messageId);
 
-    await cancelTurn({ ...turns.deps, connections: noGateway() }, messageId);
+    await cancelTurn({ ...turns.deps, connections: noGateway() }, instance, messageId);
 
     expect(await turns.turn(messageId)).toMatchObject({ status: 'cancelled' });
     expect(await isAbortDue(messageId)).toBe(true);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { cancelTurn } from '../../turns/cancel-turn.ts';
+import { cancelTurn } from './cancel-turn.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
@@ -222,7 +222,7 @@ describe('cancelling', () => {
     const next = await api.say(instance, { text: 'behind it [[SAY Next.]]' });
     const call = await modelCalled('to cancel');
 
-    await cancelTurn({ ...turns.deps, connections: api.connections }, messageId);
+    await cancelTurn({ ...turns.deps, connections: api.connections }, instance, messageId);
 
     expect(await followed.ended).toMatchObject({ status: 'cancelled', errorReason: 'cancelled' });
     await eventually(() => expect(call.aborted).toBe(true));
@@ -236,7 +236,7 @@ describe('cancelling', () => {
     const waiting = await api.say(instance, { text: 'never sent' });
     await modelCalled('in front');
 
-    await cancelTurn({ ...turns.deps, connections: api.connections }, waiting.messageId);
+    await cancelTurn({ ...turns.deps, connections: api.connections }, instance, waiting.messageId);
     gateway.model.release('front');
 
     expect(await waiting.followed.ended).toMatchObject({ status: 'cancelled' });

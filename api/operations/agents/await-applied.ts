@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Deps } from '../../deps.ts';
-import { waitForInstance } from '../../wait-for-instance.ts';
+import { waitForInstance } from '../../../database/instances/wait-for-instance.ts';
 import { query, sql } from '../../../database/sql.ts';
 
 /** How long a change may take to reach the running gateway before its call answers anyway. */

@@ -6,12 +6,12 @@ import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { addCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { NewCron } from '../../../runtime/openclaw/content/crons.ts';
+import { awaitActiveAgent } from '../../../turns/conversation/await-active-agent.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import type { Deps } from '../../deps.ts';
 import { nameField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
 import { agentParams } from '../agents/agent.schema.ts';
-import { awaitActiveAgent } from '../messages/await-active-agent.ts';
 import { atGateway, holdForCrons, keepCron } from './cron-gateway.ts';
 import { cronMessageField, cronSchema, findCron, gatewaySchedule, presentCron, scheduleField } from './cron.schema.ts';
 
@@ -41,7 +41,7 @@ export const createCron = defineOperation({
     return findAgent(em, { accountId: actor.accountId, ...params });
   },
   async before({ params, actor, deps, signal }) {
-    await awaitActiveAgent(deps, { accountId: actor.accountId, ...params }, signal);
+    await awaitActiveAgent(deps, actor, params, signal);
   },
   async handle({ params, body, actor, em, deps }) {
     const { name, message, enabled } = body;

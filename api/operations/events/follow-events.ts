@@ -1,7 +1,7 @@
 import { findAccountEvents } from '../../../database/events/find-events.ts';
 import type { Deps } from '../../deps.ts';
 import type { StreamFrame } from '../../http/event-stream.ts';
-import { createNewsBell } from '../../news-bell.ts';
+import { createNewsBell } from '../../../database/news-bell.ts';
 import { presentAccountEvent } from './event.schema.ts';
 
 const PAGE = 50;

@@ -3,7 +3,7 @@ import type { Instance } from '../../../database/entities/instance.ts';
 import type { DesiredStatus, InstanceStatus } from '../../../domain/lifecycle.ts';
 import type { Deps } from '../../deps.ts';
 import { findInstance } from '../../find-instance.ts';
-import { waitForInstance } from '../../wait-for-instance.ts';
+import { waitForInstance } from '../../../database/instances/wait-for-instance.ts';
 import { presentInstance } from './instance.schema.ts';
 
 const MAX_WAIT_SECONDS = 60;

@@ -1,12 +1,7 @@
-import { completeReply } from '../../../database/messages/complete-reply.ts';
-import { findMessage } from '../../../database/messages/find-messages.ts';
-import { lockReply } from '../../../database/messages/lock-reply.ts';
-import { AppError } from '../../../domain/errors.ts';
-import { abortIfDue } from '../../../turns/cancel-turn.ts';
-import { turnSettings } from '../../../turns/turn-deps.ts';
-import { cancelledEnd } from '../../../turns/turn-end.ts';
+import { abortCancelled, cancelMessage as cancel } from '../../../turns/conversation/cancel-message.ts';
+import { findOwnAgent } from '../../../turns/conversation/own-agent.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { findAgent } from '../../find-instance.ts';
+import { conversationDeps } from './conversation.ts';
 import { messageParams, messageSchema, presentMessage } from './message.schema.ts';
 
 export const cancelMessage = defineOperation({
@@ -27,25 +22,15 @@ export const cancelMessage = defineOperation({
   errors: ['conflict'],
 
   async load({ params, actor, em }) {
-    await findAgent(em, { accountId: actor.accountId, ...params });
+    return findOwnAgent(em, actor, params);
   },
-  async handle({ params, em, deps }) {
-    const { agentId, messageId } = params;
-    const reply = await lockReply(em, agentId, messageId);
-    if (!reply) throw new AppError('not_found', 'Message not found');
-    const { maxStoredBytes } = turnSettings(deps.config);
-    const options = { makeId: deps.makeId, now: deps.clock(), maxStoredBytes, abortDue: reply.isSent };
-    if (!(await completeReply(em, reply.id, cancelledEnd(), options)))
-      throw new AppError('conflict', 'This turn has already ended and cannot be cancelled.', { messageId: reply.id });
-    const ended = await findMessage(em, agentId, reply.id);
-    if (!ended) throw new Error('a reply that was locked is gone');
-    return presentMessage(ended);
+  async handle({ params, em, deps, loaded: agent }) {
+    return presentMessage(await cancel(em, conversationDeps(deps), agent, params.messageId));
   },
 
   // Ended is ended; that the gateway hears of it at once only saves it the work.
   async after(cancelled, { deps, log }) {
-    const turnDeps = { ...deps, ...turnSettings(deps.config) };
-    deps.background.run('abort-turn', log, () => abortIfDue(turnDeps, cancelled.messageId));
+    deps.background.run('abort-turn', log, () => abortCancelled(conversationDeps(deps), cancelled.messageId));
     return cancelled;
   },
 });

@@ -1,7 +1,6 @@
-import { findMessage } from '../../../database/messages/find-messages.ts';
-import { AppError } from '../../../domain/errors.ts';
+import { findOwnAgent } from '../../../turns/conversation/own-agent.ts';
+import { readMessage } from '../../../turns/conversation/read-message.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { findAgent } from '../../find-instance.ts';
 import { messageParams, messageSchema, presentMessage } from './message.schema.ts';
 
 export const getMessage = defineOperation({
@@ -22,9 +21,6 @@ export const getMessage = defineOperation({
   errors: [],
 
   async handle({ params, actor, em }) {
-    await findAgent(em, { accountId: actor.accountId, ...params });
-    const message = await findMessage(em, params.agentId, params.messageId);
-    if (!message) throw new AppError('not_found', 'Message not found');
-    return presentMessage(message);
+    return presentMessage(await readMessage(em, await findOwnAgent(em, actor, params), params.messageId));
   },
 });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
-import { findHistory } from '../../../database/messages/find-messages.ts';
+import { findOwnAgent } from '../../../turns/conversation/own-agent.ts';
+import { readHistory } from '../../../turns/conversation/read-history.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { findAgent } from '../../find-instance.ts';
 import { nextCursor, paginate, rowId, rowTime } from '../../contract/pagination.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { messageSchema, presentMessage, saidAt, sessionIdField } from './message.schema.ts';
@@ -31,11 +31,11 @@ export const listMessages = defineOperation({
   errors: [],
 
   async load({ params, actor, em }) {
-    await findAgent(em, { accountId: actor.accountId, ...params });
+    return findOwnAgent(em, actor, params);
   },
-  async handle({ params, query, em }) {
+  async handle({ query, em, loaded: agent }) {
     const { limit, cursor, sessionId } = query;
-    const { entries, hasMore } = await findHistory(em, params.agentId, { sessionId, before: cursor, limit });
+    const { entries, hasMore } = await readHistory(em, agent, { sessionId, before: cursor, limit });
     const page = pages.pageOf(entries, hasMore, ({ createdAt, conversationId, number, role }) => [
       createdAt.getTime(),
       conversationId,

@@ -1,18 +1,20 @@
 import { z } from 'zod';
-import { holdAgentGate } from '../../../database/messages/accept-turn.ts';
-import { AppError } from '../../../domain/errors.ts';
 import { utf8Length } from '../../../domain/file-path.ts';
-import { acceptTurn } from '../../../turns/accept-turn.ts';
+import { acceptMessage } from '../../../turns/conversation/accept-message.ts';
+import { awaitActiveAgent } from '../../../turns/conversation/await-active-agent.ts';
+import { awaitReply } from '../../../turns/conversation/await-reply.ts';
+import { endedReply } from '../../../turns/conversation/ended-reply.ts';
+import { holdOwnAgent } from '../../../turns/conversation/own-agent.ts';
+import { followEnded, replayTurn } from '../../../turns/conversation/replay-turn.ts';
+import { sendAccepted } from '../../../turns/conversation/send-accepted.ts';
+import { streamReply } from '../../../turns/conversation/stream-reply.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { EventStream } from '../../http/event-stream.ts';
 import { oneLine } from '../../contract/fields.ts';
+import { EventStream } from '../../http/event-stream.ts';
 import { agentParams } from '../agents/agent.schema.ts';
-import { awaitActiveAgent } from './await-active-agent.ts';
-import { awaitReply } from './await-reply.ts';
-import { messageSchema, sessionIdField } from './message.schema.ts';
-import { replayReply } from './replay-reply.ts';
-import { requireAgent } from './require-agent.ts';
-import { streamReply } from './stream-reply.ts';
+import { chatChunks } from './chat-chunks.ts';
+import { conversationDeps, orTold } from './conversation.ts';
+import { messageSchema, presentMessage, sessionIdField } from './message.schema.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -34,13 +36,6 @@ const senderField = z.object({
   id: z.string().min(1).max(128),
   name: oneLine(z.string().min(1).max(128)).optional(),
 });
-
-/** The relay would refuse every call of such an agent; said here, it costs no turn. */
-function requireOffered(models: Readonly<Record<string, unknown>>, model: string): void {
-  if (Object.hasOwn(models, model)) return;
-  const message = `The model of this agent, ${model}, is no longer available. Create a new agent with one of: ${Object.keys(models).join(', ')}.`;
-  throw new AppError('agent_error', message, { reason: 'model_error' });
-}
 
 export const sendMessage = defineOperation({
   method: 'POST',
@@ -79,38 +74,25 @@ export const sendMessage = defineOperation({
   errors: ['agent_error', 'instance_not_ready', 'timeout', 'rate_limited'],
 
   async load({ params, actor, em }) {
-    return requireAgent(await holdAgentGate(em, params.instanceId, params.agentId), actor.accountId);
+    return holdOwnAgent(em, actor, params);
   },
   async before({ params, actor, deps, signal }) {
-    await awaitActiveAgent(deps, { accountId: actor.accountId, ...params }, signal);
+    await awaitActiveAgent(deps, actor, params, signal);
   },
-  async handle({ params, body, actor, loaded: gate, em, deps }) {
-    requireOffered(deps.config.MODELS, gate.model);
-    const owner = deps.turnSender.owner();
-    // The account itself, where the call does not say who speaks.
-    const sender = body.sender ?? { type: 'human', id: actor.accountId, name: gate.accountName };
-    const now = deps.clock();
-    const { messageId, isClaimed } = await acceptTurn(em, gate, {
-      ...params,
-      sessionId: body.sessionId ?? '',
-      text: body.message,
-      sender: { ...sender, name: sender.name ?? sender.id },
-      owner,
-      makeId: deps.makeId,
-      now,
-    });
-    return { ...params, messageId, isClaimed, model: gate.model, acceptedAtMs: now.getTime() };
+  async handle({ body, actor, loaded: agent, em, deps }) {
+    const { message: text, sessionId, sender } = body;
+    return acceptMessage(em, conversationDeps(deps), actor, agent, { text, sessionId, sender });
   },
   auditSubject: ({ messageId, instanceId }) => ({ target: messageId, instanceId }),
 
   async after(sent, { body, deps, signal }) {
-    // First: what is being sent is not looked for.
-    deps.turnSender.kick(sent.messageId, sent);
-    const turn = deps.turnSender.follow(sent.messageId);
-    if (body.stream) return new EventStream(streamReply(deps, sent, turn, signal));
-    return awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal });
+    const turn = sendAccepted(deps, sent);
+    if (body.stream) return new EventStream(chatChunks(sent, streamReply(deps, sent, turn, signal)));
+    return presentMessage(await orTold(awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal })));
   },
   async replay(sent, { body, deps, signal }) {
-    return replayReply(deps, sent, { stream: body.stream, signal });
+    const turn = await orTold(replayTurn(deps, sent));
+    if (body.stream) return new EventStream(chatChunks(sent, streamReply(deps, sent, followEnded(turn), signal)));
+    return presentMessage(await endedReply(deps, sent, turn));
   },
 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Channel, Notifications } from '../database/notifications.ts';
+import type { Channel, Notifications } from './notifications.ts';
 
 interface NewsOptions {
   channel: Channel;

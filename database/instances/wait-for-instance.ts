@@ -1,5 +1,5 @@
-import type { Notifications } from '../database/notifications.ts';
-import { createNewsBell } from './news-bell.ts';
+import { createNewsBell } from '../news-bell.ts';
+import type { Notifications } from '../notifications.ts';
 
 const POLL_MS = 1_000;
 

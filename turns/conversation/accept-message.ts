@@ -1,0 +1,52 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { AppError } from '../../domain/errors.ts';
+import { acceptTurn } from '../accept-turn.ts';
+import type { ConversationDeps } from './conversation-deps.ts';
+import type { AgentPlace, ConversationActor, OwnAgent } from './own-agent.ts';
+
+export interface NewMessage {
+  text: string;
+  /** How the actor names the conversation; without it, the agent's default one. */
+  sessionId?: string | undefined;
+  /** Who speaks; without it, the account itself. The name defaults to the id. */
+  sender?: { type: string; id: string; name?: string | undefined } | undefined;
+}
+
+/** A message that was accepted. It survives JSON, so that it can be stored for a repeated call. */
+export interface AcceptedMessage extends AgentPlace {
+  /** The id of the reply, which names the turn. */
+  messageId: string;
+  /** See AcceptedTurn. */
+  isClaimed: boolean;
+  model: string;
+  acceptedAtMs: number;
+}
+
+/**
+ * Stores a message to this agent, which is held, in the caller's transaction. Once that is committed the turn will end,
+ * whatever dies: call sendAccepted then. Throws AppError: not_found, agent_error, instance_not_ready, rate_limited, and
+ * `unavailable` while this process may own no turn.
+ */
+export async function acceptMessage(
+  em: EntityManager,
+  { turnSender, makeId, clock, models }: Pick<ConversationDeps, 'turnSender' | 'makeId' | 'clock' | 'models'>,
+  { accountId }: ConversationActor,
+  agent: OwnAgent,
+  { text, sessionId = '', sender: given }: NewMessage,
+): Promise<AcceptedMessage> {
+  requireOffered(models, agent.model);
+  const { instanceId, agentId, model } = agent;
+  const { type, id, name = id } = given ?? { type: 'human', id: accountId, name: agent.accountName };
+  const owner = turnSender.owner();
+  const now = clock();
+  const turn = { instanceId, agentId, sessionId, text, sender: { type, id, name }, owner, makeId, now };
+  const { messageId, isClaimed } = await acceptTurn(em, agent, turn);
+  return { instanceId, agentId, messageId, isClaimed, model, acceptedAtMs: now.getTime() };
+}
+
+/** The relay would refuse every call of such an agent; said here, it costs no turn. */
+function requireOffered(models: Readonly<Record<string, unknown>>, model: string): void {
+  if (Object.hasOwn(models, model)) return;
+  const message = `The model of this agent, ${model}, is no longer available. Create a new agent with one of: ${Object.keys(models).join(', ')}.`;
+  throw new AppError('agent_error', message, { reason: 'model_error' });
+}

@@ -1,0 +1,13 @@
+import type { Notifications } from '../../database/notifications.ts';
+import type { GatewayConnections } from '../gateway-connections.ts';
+import type { TurnDeps } from '../turn-deps.ts';
+import type { TurnSender } from '../turn-sender.ts';
+
+/** What the functions of this folder work with; each names what it needs of it. */
+export interface ConversationDeps extends TurnDeps {
+  notifications: Notifications;
+  connections: GatewayConnections;
+  turnSender: Pick<TurnSender, 'owner' | 'kick' | 'follow'>;
+  /** The models that are offered, by name. */
+  models: Readonly<Record<string, unknown>>;
+}

@@ -1,0 +1,34 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { findAgentGate, holdAgentGate } from '../../database/messages/accept-turn.ts';
+import type { AgentGate } from '../../database/messages/accept-turn.ts';
+import { AppError } from '../../domain/errors.ts';
+
+/** For whom a conversation is held. */
+export interface ConversationActor {
+  accountId: string;
+}
+
+/** Which agent is meant, before it is known whose it is. */
+export interface AgentPlace {
+  instanceId: string;
+  agentId: string;
+}
+
+/** An agent that was found to be the actor's: what is done in its conversations takes this, so that nobody else's is reached. */
+export interface OwnAgent extends AgentGate, AgentPlace {}
+
+/** The actor's own agent as it is now. Throws AppError `not_found`, also for what is another account's. */
+export async function findOwnAgent(em: EntityManager, actor: ConversationActor, place: AgentPlace): Promise<OwnAgent> {
+  return requireOwn(await findAgentGate(em, place.instanceId, place.agentId), actor, place);
+}
+
+/** The same, and keeps its instance from starting, stopping and restarting until the transaction ends. */
+export async function holdOwnAgent(em: EntityManager, actor: ConversationActor, place: AgentPlace): Promise<OwnAgent> {
+  return requireOwn(await holdAgentGate(em, place.instanceId, place.agentId), actor, place);
+}
+
+function requireOwn(gate: AgentGate | null, actor: ConversationActor, { instanceId, agentId }: AgentPlace): OwnAgent {
+  if (gate?.accountId !== actor.accountId) throw new AppError('not_found', 'Instance not found');
+  if (gate.agentStatus === null) throw new AppError('not_found', 'Agent not found');
+  return { ...gate, instanceId, agentId };
+}
