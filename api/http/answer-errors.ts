@@ -2,14 +2,14 @@ import type Koa from 'koa';
 import type { AppError } from '../../domain/errors.ts';
 import type { Deps } from '../deps.ts';
 import type { ApiContext, ApiState } from '../api-context.ts';
-import { toEnvelope } from './error-envelope.ts';
+import { REST_DOOR } from './door.ts';
 import { explainError } from './explain-error.ts';
 import type { ReportUndeclared } from './explain-error.ts';
 import { ClientGoneError } from './request-body.ts';
 
 const SANE_REQUEST_ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
-/** The first middleware: gives each request its id and turns whatever is thrown into the error envelope. */
+/** The first middleware: gives each request its id and turns whatever is thrown into the error body of its door. */
 export function answerErrors(deps: Pick<Deps, 'log' | 'makeId'>, reportUndeclared: ReportUndeclared): Koa.Middleware<ApiState> {
   return async (context, next) => {
     const given = context.get('X-Request-Id');
@@ -38,5 +38,6 @@ function answer(context: ApiContext, error: AppError): void {
   if (error.code === 'unauthorized') context.set('WWW-Authenticate', 'Bearer realm="thermidora"');
   if (error.retryAfterSeconds !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfterSeconds)));
   context.type = 'application/json';
-  context.body = JSON.stringify(toEnvelope(error, context.state.requestId));
+  const { door = REST_DOOR, requestId } = context.state;
+  context.body = JSON.stringify(door.errorBody(error, requestId));
 }

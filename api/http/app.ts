@@ -7,8 +7,8 @@ import type { ApiContext, ApiState } from '../api-context.ts';
 import { createAdmission } from './admission.ts';
 import { answerErrors } from './answer-errors.ts';
 import { createAuthenticate } from '../security/authenticate.ts';
-import { BASE_PATH } from './base-path.ts';
 import { allowOrigins } from './cors.ts';
+import { REST_DOOR } from './door.ts';
 import type { Operation } from '../contract/define-operation.ts';
 import type { Deps } from '../deps.ts';
 import type { ReportUndeclared } from './explain-error.ts';
@@ -39,9 +39,10 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
     options.reportUndeclared ??
     ((operationId, errorCode) =>
       deps.log.error({ operationId, errorCode }, 'an operation returned an error code that it does not declare'));
-  const router = new Router<ApiState>({ prefix: BASE_PATH, sensitive: true });
+  const router = new Router<ApiState>({ prefix: REST_DOOR.basePath, sensitive: true });
   const mounting = {
     deps,
+    door: REST_DOOR,
     authenticate: createAuthenticate(deps),
     clientAddress: createClientAddress(deps.config.TRUSTED_PROXIES),
     limitRequests: createLimitRequests(deps),
@@ -58,7 +59,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   app.use(requireHttp);
   app.use(allowOrigins(deps.config.CORS_ORIGINS));
   app.use(healthRoutes({ em: options.healthEm, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
-  app.use(docsRoutes(`${BASE_PATH}/openapi.json`).routes());
+  app.use(docsRoutes(`${REST_DOOR.basePath}/openapi.json`).routes());
   app.use(router.routes());
   app.use(refuseUnknown);
   return app;

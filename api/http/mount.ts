@@ -8,12 +8,11 @@ import type { Actor } from '../security/actor.ts';
 import type { Admit, Visit } from './admission.ts';
 import type { ApiContext, ApiState } from '../api-context.ts';
 import type { Authenticate } from '../security/authenticate.ts';
-import { BASE_PATH } from './base-path.ts';
 import { carryOut, replay } from './carry-out.ts';
 import type { Outcome } from './carry-out.ts';
 import type { Operation } from '../contract/define-operation.ts';
 import type { Deps } from '../deps.ts';
-import { toEnvelope } from './error-envelope.ts';
+import type { Door } from './door.ts';
 import { EventStream } from './event-stream.ts';
 import { explainError } from './explain-error.ts';
 import type { ReportUndeclared } from './explain-error.ts';
@@ -31,6 +30,7 @@ export const REPLAYED_HEADER = 'Idempotent-Replayed';
 
 export interface Mounting {
   deps: Deps;
+  door: Door;
   authenticate: Authenticate;
   clientAddress: ClientAddress;
   limitRequests: LimitRequests;
@@ -39,7 +39,7 @@ export interface Mounting {
   reportUndeclared: ReportUndeclared;
 }
 
-/** Adds the operation's route. */
+/** Adds the operation's route; the router has the base path of the door. */
 export function mount(router: Router<ApiState>, operation: Operation, mounting: Mounting): void {
   router.register(operation.path, [operation.method], (context) => serve(context, operation, mounting));
 }
@@ -47,8 +47,9 @@ export function mount(router: Router<ApiState>, operation: Operation, mounting: 
 /** One request, in the contract's order of checks. */
 async function serve(context: ApiContext, operation: Operation, mounting: Mounting): Promise<void> {
   context.state.operation = operation;
+  context.state.door = mounting.door;
   const address = mounting.clientAddress(context.req);
-  const actor = await mounting.authenticate(operation.auth, context.req.headers, address);
+  const actor = await mounting.authenticate(mounting.door, operation.auth, { headers: context.req.headers, address });
   context.state.actor = actor;
   requireScope(operation, actor);
   await mounting.limitRequests(context, operation, { actor, address });
@@ -75,7 +76,7 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
   const log = deps.log.child({ requestId, ...callerFields(actor) });
   const lastEventId = z.string().optional().parse(context.req.headers['last-event-id']);
   const known = { deps, log, requestId, address, actor, lastEventId };
-  const { place, problem } = readKey(context, operation, actor);
+  const { place, problem } = readKey(context, operation, mounting.door, actor);
 
   /** A replay answers even when its resource is gone. */
   const requireResource = async (): Promise<void> => {
@@ -116,12 +117,12 @@ interface ReadKey {
   problem: ErrorDetail[];
 }
 
-function readKey(context: ApiContext, operation: Operation, actor: Actor): ReadKey {
+function readKey(context: ApiContext, operation: Operation, door: Door, actor: Actor): ReadKey {
   const key = context.req.headers['idempotency-key'];
   if (!operation.idempotent || typeof key !== 'string') return { place: null, problem: [] };
   if (!isIdempotencyKey(key))
     return { place: null, problem: [{ path: 'Idempotency-Key', message: 'Use 1 to 255 printable ASCII characters.' }] };
-  const path = concretePath(operation, pathParams(context));
+  const path = concretePath(door, operation, pathParams(context));
   return { place: { caller: callerName(actor, operation), method: operation.method, path, key }, problem: [] };
 }
 
@@ -130,8 +131,8 @@ function pathParams(context: ApiContext): Record<string, string> {
 }
 
 /** The path as it is meant, in whichever of its spellings it was sent. */
-function concretePath({ path }: Operation, params: Readonly<Record<string, string>>): string {
-  return BASE_PATH + path.replaceAll(/:(\w+)/g, (_match, name: string) => encodeURIComponent(params[name] ?? ''));
+function concretePath({ basePath }: Door, { path }: Operation, params: Readonly<Record<string, string>>): string {
+  return basePath + path.replaceAll(/:(\w+)/g, (_match, name: string) => encodeURIComponent(params[name] ?? ''));
 }
 
 function callerFields(actor: Actor): { accountId?: string } {
@@ -166,11 +167,12 @@ function respond(context: ApiContext, operation: Operation, answered: unknown): 
 async function stream(context: ApiContext, operation: Operation, events: EventStream, mounting: Mounting): Promise<void> {
   const errorEvent = (cause: unknown) => {
     const error = explainError(cause, context.state, mounting.deps.log, mounting.reportUndeclared);
-    return JSON.stringify(toEnvelope(error, context.state.requestId));
+    return JSON.stringify(mounting.door.errorBody(error, context.state.requestId));
   };
   const requireAllowed = async () => {
     try {
-      await mounting.authenticate(operation.auth, context.req.headers, mounting.clientAddress(context.req));
+      const caller = { headers: context.req.headers, address: mounting.clientAddress(context.req) };
+      await mounting.authenticate(mounting.door, operation.auth, caller);
     } catch (error) {
       if (error instanceof AppError && error.code === 'unauthorized') throw error;
     }

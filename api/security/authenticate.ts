@@ -5,14 +5,21 @@ import { findTokenVersion } from '../../database/accounts/token-version.ts';
 import { AppError } from '../../domain/errors.ts';
 import { NO_LIMITS } from '../../domain/key-scopes.ts';
 import type { AccountActor, Actor, Auth } from './actor.ts';
+import { bearerToken } from '../http/door.ts';
+import type { Door } from '../http/door.ts';
 import { NOTHING_HERE } from '../http/nothing-here.ts';
-import { hashApiKey, isApiKey, KEY_PREFIX } from './api-key.ts';
+import { hashApiKey, isApiKey } from './api-key.ts';
 import type { Deps } from '../deps.ts';
 import { addressBlock } from './rate-limit.ts';
 import { createRefusedCredentials } from './refused-credentials.ts';
 
-/** Who calls from this address, where the operation asks for it. Throws `unauthorized` and `rate_limited`. */
-export type Authenticate = (auth: Auth, headers: IncomingHttpHeaders, address: string) => Promise<Actor>;
+export interface Caller {
+  headers: IncomingHttpHeaders;
+  address: string;
+}
+
+/** Who calls at this door, where the operation asks for it. Throws `unauthorized` and `rate_limited`. */
+export type Authenticate = (door: Pick<Door, 'credentialOf'>, auth: Auth, caller: Caller) => Promise<Actor>;
 
 /** Of one address in a minute, for each login that it may try. */
 const REFUSALS_PER_LOGIN = 10;
@@ -74,15 +81,12 @@ export function createAuthenticate(deps: Deps): Authenticate {
     return { kind: 'account', accountId, keyId: null, limits: NO_LIMITS };
   }
 
-  return async (auth, headers, address) => {
+  return async (door, auth, { headers, address }) => {
     if (auth === 'public') return null;
-    const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? '')?.[1];
-    if (auth === 'operator') return byOperatorToken(token, deps.config.OPERATOR_TOKEN);
-    const key = headers['x-api-key'];
-    if (typeof key === 'string') return byKey(key, address);
-    if (token === undefined) throw new AppError('unauthorized', REFUSAL);
-    // Clients of other services send their key this way.
-    return token.startsWith(KEY_PREFIX) ? byKey(token, address) : byToken(token, address);
+    if (auth === 'operator') return byOperatorToken(bearerToken(headers), deps.config.OPERATOR_TOKEN);
+    const credential = door.credentialOf(headers);
+    if (credential === null) throw new AppError('unauthorized', REFUSAL);
+    return credential.kind === 'api-key' ? byKey(credential.key, address) : byToken(credential.token, address);
   };
 }
 

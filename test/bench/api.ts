@@ -1,4 +1,5 @@
 import autocannon from 'autocannon';
+import { REST_DOOR } from '../../api/http/door.ts';
 import { createAuthenticate } from '../../api/security/authenticate.ts';
 import { createRateLimiter } from '../../api/security/rate-limit.ts';
 import { createTokens } from '../../api/security/tokens.ts';
@@ -82,7 +83,9 @@ async function guards(stack: StackUnderTest, apiKey: string): Promise<Row[]> {
   const claim = (subject: string, count: number, now: Date) =>
     claimRequests(orm.em.fork(), { subject, count, now, windowMs: 60_000 });
   const limiter = createRateLimiter({ limit: 10_000, claim, clock, log });
-  const authentication = await repeatedly(() => authenticate('account', { 'x-api-key': apiKey }, '127.0.0.1'));
+  const authentication = await repeatedly(() =>
+    authenticate(REST_DOOR, 'account', { headers: { 'x-api-key': apiKey }, address: '127.0.0.1' }),
+  );
   const counting = await repeatedly(() => limiter.take('account:bench'));
   await deps.background.idle();
   await orm.close();

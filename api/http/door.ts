@@ -1,0 +1,39 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import type { AppError } from '../../domain/errors.ts';
+import { KEY_PREFIX } from '../security/api-key.ts';
+import { BASE_PATH } from './base-path.ts';
+import { toEnvelope } from './error-envelope.ts';
+
+/** What a call says of who makes it, as it was sent. */
+export type Credential = { kind: 'api-key'; key: string } | { kind: 'token'; token: string };
+
+/**
+ * What a family of endpoints has of its own: where its paths begin, which credential counts, and how it tells of an
+ * error. Its operations are mounted with it (mount.ts); all else is the same for every door.
+ */
+export interface Door {
+  basePath: string;
+  /** Of the credentials of a call by an account, the one that counts. Null: there is none. */
+  credentialOf(headers: IncomingHttpHeaders): Credential | null;
+  /** The body of every answer that is no success, and the data of the last event of a stream that fails. */
+  errorBody(error: AppError, requestId: string): object;
+}
+
+/** The token of `Authorization: Bearer`, which operators send too. */
+export function bearerToken({ authorization = '' }: IncomingHttpHeaders): string | undefined {
+  return /^bearer +(\S+)$/i.exec(authorization)?.[1];
+}
+
+/** The door of the REST API, and of every request that no other door takes. */
+export const REST_DOOR: Door = {
+  basePath: BASE_PATH,
+  credentialOf(headers) {
+    const key = headers['x-api-key'];
+    if (typeof key === 'string') return { kind: 'api-key', key };
+    const token = bearerToken(headers);
+    if (token === undefined) return null;
+    // Clients of other services send their key this way.
+    return token.startsWith(KEY_PREFIX) ? { kind: 'api-key', key: token } : { kind: 'token', token };
+  },
+  errorBody: toEnvelope,
+};
