@@ -16,3 +16,8 @@ export const NO_LIMITS: KeyLimits = { scopes: null, instanceId: null };
 export function hasScope({ scopes }: KeyLimits, scope: KeyScope): boolean {
   return scopes === null || scopes.includes(scope);
 }
+
+/** Whether a resource of this instance, or of the whole account (null), exists for a caller with these limits. */
+export function seesInstance(limits: Pick<KeyLimits, 'instanceId'>, instanceId: string | null): boolean {
+  return limits.instanceId === null || limits.instanceId === instanceId;
+}

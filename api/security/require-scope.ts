@@ -1,6 +1,5 @@
 import { AppError } from '../../domain/errors.ts';
-import { hasScope } from '../../domain/key-scopes.ts';
-import type { KeyLimits } from '../../domain/key-scopes.ts';
+import { hasScope, seesInstance } from '../../domain/key-scopes.ts';
 import type { OperationFacts } from '../contract/define-operation.ts';
 import type { Actor } from './actor.ts';
 
@@ -26,9 +25,4 @@ export function requireScope({ path, scope, keyOfInstance }: Facts, actor: Actor
 export function requireOwnInstance(actor: Actor, { instanceId }: Readonly<Record<string, string>>): void {
   if (actor?.kind !== 'account' || instanceId === undefined) return;
   if (!seesInstance(actor.limits, instanceId)) throw new AppError('not_found', 'Instance not found');
-}
-
-/** Whether a resource of this instance, or of the whole account (null), exists for a caller with these limits. */
-export function seesInstance(limits: KeyLimits, instanceId: string | null): boolean {
-  return limits.instanceId === null || limits.instanceId === instanceId;
 }

@@ -1,4 +1,5 @@
 import { runTransaction } from '../../database/run-transaction.ts';
+import { NO_LIMITS } from '../../domain/key-scopes.ts';
 import { abortCancelled, cancelMessage } from '../../turns/conversation/cancel-message.ts';
 import { findOwnAgent } from '../../turns/conversation/own-agent.ts';
 import type { AgentPlace } from '../../turns/conversation/own-agent.ts';
@@ -12,7 +13,7 @@ export async function cancelTurn(
   messageId: string,
 ): Promise<void> {
   const { id } = await runTransaction(deps.orm.em, async (em) =>
-    cancelMessage(em, deps, await findOwnAgent(em, agent, agent), messageId),
+    cancelMessage(em, deps, await findOwnAgent(em, { ...agent, limits: NO_LIMITS }, agent), messageId),
   );
   await abortCancelled(deps, id);
 }

@@ -1,11 +1,13 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runTransaction } from '../../database/run-transaction.ts';
+import { NO_LIMITS } from '../../domain/key-scopes.ts';
 import { acceptMessage } from '../../turns/conversation/accept-message.ts';
 import type { AcceptedMessage, NewMessage } from '../../turns/conversation/accept-message.ts';
 import { awaitReply } from '../../turns/conversation/await-reply.ts';
 import { cancelMessage } from '../../turns/conversation/cancel-message.ts';
 import type { ConversationDeps } from '../../turns/conversation/conversation-deps.ts';
 import { findOwnAgent, holdOwnAgent } from '../../turns/conversation/own-agent.ts';
+import type { ConversationActor } from '../../turns/conversation/own-agent.ts';
 import { readHistory } from '../../turns/conversation/read-history.ts';
 import { readMessage } from '../../turns/conversation/read-message.ts';
 import { followEnded, replayTurn } from '../../turns/conversation/replay-turn.ts';
@@ -28,6 +30,7 @@ let lease: ProcessLease;
 let sender: TurnSender;
 let deps: ConversationDeps;
 let agent: NewAgent;
+let actor: ConversationActor;
 
 beforeAll(async () => {
   turns = await openTurns();
@@ -42,7 +45,8 @@ beforeEach(async () => {
   await lease.start();
   sender = createTurnSender({ ...turnDeps, connections, lease, notifications });
   agent = await turns.newInstance();
-  const { model } = await findOwnAgent(orm.em.fork(), agent, agent);
+  actor = { accountId: agent.accountId, limits: NO_LIMITS };
+  const { model } = await findOwnAgent(orm.em.fork(), actor, agent);
   deps = { ...turnDeps, notifications, connections, turnSender: sender, models: { [model]: true } };
 });
 afterEach(async () => {
@@ -50,8 +54,8 @@ afterEach(async () => {
   await lease.stop();
 });
 
-const accept = (message: NewMessage, actor: { accountId: string } = agent): Promise<AcceptedMessage> =>
-  runTransaction(turns.orm.em, async (em) => acceptMessage(em, deps, actor, await holdOwnAgent(em, actor, agent), message));
+const accept = (message: NewMessage, by = actor): Promise<AcceptedMessage> =>
+  runTransaction(turns.orm.em, async (em) => acceptMessage(em, deps, by, await holdOwnAgent(em, by, agent), message));
 const reply = (messageId: string, content: string) =>
   endTurn(turns.deps, messageId, { status: 'completed', content, finishReason: 'stop' });
 const wait = (sent: AcceptedMessage, turn: FollowedTurn, timeoutMs = PATIENCE_MS) =>
@@ -71,7 +75,7 @@ describe('a conversation is held without any door', () => {
 
     expect(await wait(sent, turn)).toMatchObject({ id: sent.messageId, content: 'Good morning', status: 'completed' });
     const em = turns.orm.em.fork();
-    const own = await findOwnAgent(em, agent, agent);
+    const own = await findOwnAgent(em, actor, agent);
     const { entries } = await readHistory(em, own, { sessionId: undefined, before: undefined, limit: 10 });
     expect(entries.map(({ role, content }) => [role, content])).toEqual([
       ['agent', 'Good morning'],
@@ -121,17 +125,23 @@ describe('a conversation is held without any door', () => {
   test('a cancelled turn fails for those who wait, by the id of the message or of its reply', async () => {
     const sent = await accept({ text: 'Hello' });
     const waiting = wait(sent, sendAccepted(deps, sent));
-    const own = await findOwnAgent(turns.orm.em.fork(), agent, agent);
+    const own = await findOwnAgent(turns.orm.em.fork(), actor, agent);
     const { requestMessageId } = await turns.turn(sent.messageId);
     const cancelled = await runTransaction(turns.orm.em, (em) => cancelMessage(em, deps, own, requestMessageId));
     expect(cancelled).toMatchObject({ id: sent.messageId, status: 'cancelled' });
     await expect(waiting).rejects.toMatchObject({ code: 'agent_error', reason: 'cancelled', messageId: sent.messageId });
   });
 
-  test('the agent of another account is not found, whatever is done with it', async () => {
-    const { accountId } = await turns.newInstance();
-    await expect(findOwnAgent(turns.orm.em.fork(), { accountId }, agent)).rejects.toMatchObject({ code: 'not_found' });
-    await expect(accept({ text: 'Hello' }, { accountId })).rejects.toMatchObject({ code: 'not_found' });
+  test('the agent of another account, or of an instance that the key does not reach, is not found', async () => {
+    const { accountId, instanceId } = await turns.newInstance();
+    const others = [
+      { accountId, limits: NO_LIMITS },
+      { ...actor, limits: { instanceId } },
+    ];
+    for (const other of others) {
+      await expect(findOwnAgent(turns.orm.em.fork(), other, agent)).rejects.toMatchObject({ code: 'not_found' });
+      await expect(accept({ text: 'Hello' }, other)).rejects.toMatchObject({ code: 'not_found' });
+    }
   });
 
   test('an agent whose model is no longer offered takes no message', async () => {

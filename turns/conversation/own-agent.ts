@@ -2,10 +2,14 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findAgentGate, holdAgentGate } from '../../database/messages/accept-turn.ts';
 import type { AgentGate } from '../../database/messages/accept-turn.ts';
 import { AppError } from '../../domain/errors.ts';
+import { seesInstance } from '../../domain/key-scopes.ts';
+import type { KeyLimits } from '../../domain/key-scopes.ts';
 
-/** For whom a conversation is held. */
+/** For whom a conversation is held, as every door says it. */
 export interface ConversationActor {
   accountId: string;
+  /** Of the key that was used. Asked here too, because a door may name the instance elsewhere than in its path. */
+  limits: Pick<KeyLimits, 'instanceId'>;
 }
 
 /** Which agent is meant, before it is known whose it is. */
@@ -28,7 +32,8 @@ export async function holdOwnAgent(em: EntityManager, actor: ConversationActor, 
 }
 
 function requireOwn(gate: AgentGate | null, actor: ConversationActor, { instanceId, agentId }: AgentPlace): OwnAgent {
-  if (gate?.accountId !== actor.accountId) throw new AppError('not_found', 'Instance not found');
+  const isSeen = gate?.accountId === actor.accountId && seesInstance(actor.limits, instanceId);
+  if (!isSeen) throw new AppError('not_found', 'Instance not found');
   if (gate.agentStatus === null) throw new AppError('not_found', 'Agent not found');
   return { ...gate, instanceId, agentId };
 }

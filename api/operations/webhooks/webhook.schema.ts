@@ -8,7 +8,7 @@ import { SUBSCRIBABLE } from '../../../domain/webhook-events.ts';
 import { createDnsLookup } from '../../../lib/net/safe-lookup.ts';
 import { resolvedTargetProblem, usedUrl } from '../../../lib/net/safe-target.ts';
 import type { AccountActor } from '../../security/actor.ts';
-import { seesInstance } from '../../security/require-scope.ts';
+import { seesInstance } from '../../../domain/key-scopes.ts';
 import { encryptionOf } from '../../security/encryption-of.ts';
 import type { Deps } from '../../deps.ts';
 import { idField, timestamp } from '../../contract/fields.ts';

@@ -35,7 +35,7 @@ const whoAmI = defineOperation({
   summary: 'Who calls',
   tag: 'meta',
   auth: 'account',
-  scope: 'any',
+  scope: 'read',
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
