@@ -1,12 +1,9 @@
-import { z } from 'zod';
 import { findSettled, remedyContent } from '../database/content/content-drift.ts';
 import type { SettledInstance } from '../database/content/content-drift.ts';
 import { loadGatewayContent } from '../database/content/gateway-content.ts';
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
-import { secretNames } from '../runtime/openclaw/content/secret-store.ts';
-import { hasSkills, readSkills } from '../runtime/openclaw/content/skill-liveness.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
 import { wantedSkills } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -15,8 +12,6 @@ const PATIENCE_MS = 5_000;
 /** Of all instances at one look; the others have their turn at the next ones. */
 const LOOK_MS = 20_000;
 const LIMIT = 200;
-
-const agentsAnswer = z.looseObject({ agents: z.array(z.looseObject({ id: z.string() })) });
 
 /**
  * Compares what running gateways hold with what they should, and has what is missing or too much mended by their
@@ -51,21 +46,18 @@ async function hasDrifted(deps: StepDeps, { instanceId, runtimeId }: SettledInst
 }
 
 /** Whether a gateway holds the agents, secrets and skills that it should, no more and no less. Throws GatewayRequestError. */
-export async function holds(client: GatewayClient, content: GatewayContentRows, signal: AbortSignal): Promise<boolean> {
-  const { agents } = agentsAnswer.parse(await client.request('agents.list', {}, { signal }));
+export async function holds(gateway: Gateway, content: GatewayContentRows, signal: AbortSignal): Promise<boolean> {
+  const agents = await gateway.content.agents(signal);
   const wantedAgents = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
   const [first] = wantedAgents;
   const hasSecrets = isSame(
-    await secretNames(client),
+    await gateway.secrets.names(),
     content.secrets.map(({ key }) => key),
   );
   // Without any agent the gateway has an idle one of its own.
   if (first === undefined || !hasSecrets) return hasSecrets;
-  const hasAgents = isSame(
-    agents.map(({ id }) => id),
-    wantedAgents,
-  );
-  return hasAgents && hasSkills(await readSkills(client, first), wantedSkills(content));
+  const hasAgents = isSame(agents, wantedAgents);
+  return hasAgents && (await gateway.content.hasSkills(wantedSkills(content), first));
 }
 
 function isSame(some: readonly string[], others: readonly string[]): boolean {

@@ -1,9 +1,8 @@
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
 import { modelLimits } from '../lib/settings/model-limits.ts';
 import type { RuntimeSpec } from '../runtime/driver.ts';
-import { renderConfig } from '../runtime/openclaw/install/render-config.ts';
-import type { GatewayAgent } from '../runtime/openclaw/install/render-config.ts';
-import { gatewayToken, relayToken } from '../runtime/openclaw/install/tokens.ts';
+import { gatewayToken, relayToken, renderConfig } from '../runtime/engine.ts';
+import type { GatewayAgent } from '../runtime/engine.ts';
 import { bundledSkills, skillEnvironments } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
 

@@ -2,7 +2,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { findKeptPaths, keepSeenFiles } from '../database/content/seen-files.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { SHOWN_FILES } from '../domain/workspace-files.ts';
-import { readWorkspace } from '../runtime/openclaw/content/workspace-files.ts';
 import type { Attempt } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -32,10 +31,10 @@ async function keep(
   { instanceId, runtimeId, call }: Attempt,
   patience: AbortSignal,
 ): Promise<void> {
-  const client = await connections.get(runtimeId, patience);
+  const gateway = await connections.get(runtimeId, patience);
   for (const { agentId, gatewayAgentId, paths } of await findKeptPaths(orm.em.fork(), instanceId)) {
     if (patience.aborted) return;
-    const seen = await readWorkspace(client, { agentId: gatewayAgentId, paths, limits: SHOWN_FILES });
+    const seen = await gateway.files.read({ agentId: gatewayAgentId, paths, limits: SHOWN_FILES });
     const kept = { instanceId, epoch: call.epoch, agentId, ...seen, now: clock() };
     await runTransaction(orm.em, (em) => keepSeenFiles(em, kept));
   }

@@ -8,11 +8,9 @@ import {
 } from '../database/content/gateway-content.ts';
 import type { ContentFile, GatewayContentRows } from '../database/content/gateway-content.ts';
 import { InstanceDiskFullError, UnsafePathError } from '../runtime/driver.ts';
-import { isPersonaFile, setAgentFile } from '../runtime/openclaw/content/agent-files.ts';
-import { waitForAgents } from '../runtime/openclaw/content/agent-liveness.ts';
-import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
-import { GatewayConnectError, GatewayRequestError } from '../runtime/openclaw/wire/gateway-errors.ts';
-import { waitForSkills } from '../runtime/openclaw/content/skill-liveness.ts';
+import { isPersonaFile, waitForAgents } from '../runtime/engine.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import { GatewayConnectError, GatewayRequestError, INVALID_REQUEST } from '../runtime/gateway/gateway-errors.ts';
 import { endTurns } from '../turns/end-turns.ts';
 import { cancelledEnd } from '../turns/turn-end.ts';
 import { activeToken } from './gateway-spec.ts';
@@ -31,7 +29,7 @@ export interface PushedContent {
 }
 
 interface Pushing {
-  client: GatewayClient;
+  gateway: Gateway;
   content: GatewayContentRows;
   /** The gateway began with this configuration, so it has read it. */
   isNew: boolean;
@@ -41,19 +39,23 @@ interface Pushing {
  * Brings a ready gateway whose configuration is written to this content: waits until it has the agents and skills,
  * unless it is new and one before it had them, gives them their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
  */
-export async function pushContent(deps: StepDeps, attempt: Attempt, { client, content, isNew }: Pushing): Promise<PushedContent> {
+export async function pushContent(
+  deps: StepDeps,
+  attempt: Attempt,
+  { gateway, content, isNew }: Pushing,
+): Promise<PushedContent> {
   const { orm, driver, clock } = deps;
   const { runtimeId, call } = attempt;
   const { agents, removedAgents, files } = content;
   // The call that deleted an agent may have died before it had ended its turns.
   for (const { id } of removedAgents) await endTurns(turnDepsOf(deps), { agentId: id }, cancelledEnd());
   // What an earlier gateway took up is not asked for again: a new one takes long to answer, and the customer waits.
-  if (!isNew || !wasSeen(content)) await waitForContent(deps, attempt, { client, content });
+  if (!isNew || !wasSeen(content)) await waitForContent(deps, attempt, { gateway, content });
 
   const filesOf = Map.groupBy(files, ({ agentId }) => agentId);
   const refused = new Set<ContentFile>();
   for (const { id, gatewayAgentId } of agents)
-    for (const file of await pushFiles(deps, attempt, { client, gatewayAgentId, files: filesOf.get(id) ?? [] }))
+    for (const file of await pushFiles(deps, attempt, { gateway, gatewayAgentId, files: filesOf.get(id) ?? [] }))
       refused.add(file);
   const paths = driver.paths(runtimeId);
   const leftovers = removedAgents.flatMap(({ gatewayAgentId: name }) => [
@@ -91,7 +93,7 @@ function wasSeen({ agents, removedAgents, skills }: GatewayContentRows): boolean
 async function waitForContent(
   deps: StepDeps,
   { runtimeId, signal }: Attempt,
-  { client, content }: Omit<Pushing, 'isNew'>,
+  { gateway, content }: Omit<Pushing, 'isNew'>,
 ): Promise<void> {
   const endpoint = await deps.driver.endpoint(runtimeId);
   if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
@@ -101,11 +103,11 @@ async function waitForContent(
   await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs });
   const [first] = present;
   // Without an agent there is nobody to have skills.
-  if (first !== undefined) await waitForSkills(client, wantedSkills(content), { agentId: first, signal, deadlineMs });
+  if (first !== undefined) await gateway.content.awaitSkills(wantedSkills(content), { agentId: first, signal, deadlineMs });
 }
 
 interface FilesOfAgent {
-  client: GatewayClient;
+  gateway: Gateway;
   gatewayAgentId: string;
   files: readonly ContentFile[];
 }
@@ -118,12 +120,12 @@ interface FilesOfAgent {
 async function pushFiles(
   deps: StepDeps,
   attempt: Attempt,
-  { client, gatewayAgentId, files }: FilesOfAgent,
+  { gateway, gatewayAgentId, files }: FilesOfAgent,
 ): Promise<ContentFile[]> {
   const refused: ContentFile[] = [];
   for (const file of files) {
     try {
-      await pushFile(deps, attempt, { client, gatewayAgentId, file });
+      await pushFile(deps, attempt, { gateway, gatewayAgentId, file });
     } catch (err) {
       if (!isTheirOwnDoing(err)) throw err;
       deps.log.warn({ err, instanceId: attempt.instanceId, agentId: file.agentId }, 'a file of an agent could not be written');
@@ -135,11 +137,11 @@ async function pushFiles(
 
 function isTheirOwnDoing(error: unknown): boolean {
   if (error instanceof UnsafePathError || error instanceof InstanceDiskFullError) return true;
-  return error instanceof GatewayRequestError && error.code === 'INVALID_REQUEST';
+  return error instanceof GatewayRequestError && error.code === INVALID_REQUEST;
 }
 
 interface FileOfAgent {
-  client: GatewayClient;
+  gateway: Gateway;
   gatewayAgentId: string;
   file: ContentFile;
 }
@@ -147,11 +149,11 @@ interface FileOfAgent {
 async function pushFile(
   { driver }: StepDeps,
   { runtimeId, call }: Attempt,
-  { client, gatewayAgentId, file }: FileOfAgent,
+  { gateway, gatewayAgentId, file }: FileOfAgent,
 ): Promise<void> {
   const { path, content } = file;
   const workspace = driver.paths(runtimeId).workspaceOf(gatewayAgentId);
   if (content === null) await driver.removePaths(runtimeId, [posix.join(workspace, path)], call);
-  else if (isPersonaFile(path)) await setAgentFile(client, { agentId: gatewayAgentId, name: path, content });
+  else if (isPersonaFile(path)) await gateway.files.set({ agentId: gatewayAgentId, name: path, content });
   else await driver.putFiles(runtimeId, workspace, new Map([[path, Buffer.from(content)]]), call);
 }

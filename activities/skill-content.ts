@@ -1,8 +1,8 @@
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
 import { isSkillScript, SKILL_MANIFEST } from '../domain/skills.ts';
 import type { SkillFile } from '../runtime/driver.ts';
-import { FrontMatterError, readSkillManifest } from '../runtime/openclaw/content/skill-front-matter.ts';
-import type { WantedSkills } from '../runtime/openclaw/content/skill-liveness.ts';
+import { FrontMatterError, readSkillManifest } from '../runtime/engine.ts';
+import type { WantedSkills } from '../runtime/gateway/gateway.ts';
 
 /** The bundled skills that the agents of this instance have. */
 export function bundledSkills({ skills }: Pick<GatewayContentRows, 'skills'>): string[] {

@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import { AgentsNotLiveError } from '../runtime/openclaw/content/agent-liveness.ts';
-import { GatewayConnectError, GatewayFloodError, GatewayRequestError } from '../runtime/openclaw/wire/gateway-errors.ts';
+import {
+  AgentsNotLiveError,
+  GatewayConnectError,
+  GatewayFloodError,
+  GatewayRequestError,
+} from '../runtime/gateway/gateway-errors.ts';
 import { createSlownessMeter } from '../runtime/slowness.ts';
 import type { Slowness } from '../runtime/slowness.ts';
 import type { StepDeps } from './step-deps.ts';

@@ -6,15 +6,14 @@ import { noteInstance } from '../database/instances/note-instance.ts';
 import { publishRunning } from '../database/instances/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { afterDeath } from '../domain/lifecycle.ts';
-import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
-import { GatewayDiedError, waitUntilReady } from '../runtime/openclaw/wire/readiness.ts';
-import { proveTurns } from '../runtime/openclaw/conversation/turn-proof.ts';
+import { waitUntilReady } from '../runtime/engine.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import { GatewayDiedError } from '../runtime/gateway/gateway-errors.ts';
 import { takeUpTurns } from '../turns/take-up-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import type { OpenContent } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
-import { pushSecrets } from './push-secrets.ts';
 import { orOvertaken, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
@@ -44,15 +43,15 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     const secrets = openSecrets(deps, content);
     const isNew = await spawnInTurn(deps, attempt, { rows: content, secrets });
     // At once: three seconds after it is ready the gateway would run interrupted turns again by itself.
-    const client = await connections.get(runtimeId, signal);
+    const gateway = await connections.get(runtimeId, signal);
     // Before any turn runs; what is not new to it takes no time.
-    await pushSecrets(deps, attempt, { client, secrets });
+    await gateway.secrets.sync(secrets, signal);
     await attempt.enter('recovering_turns');
-    await recoverTurns(deps, attempt, client);
+    await recoverTurns(deps, attempt, gateway);
     await attempt.enter('applying_content');
-    const { refused } = await pushContent(deps, attempt, { client, content, isNew });
-    await proveTurns(client, signal);
-    await publish(deps, attempt, { client, content });
+    const { refused } = await pushContent(deps, attempt, { gateway, content, isNew });
+    await gateway.prove(signal);
+    await publish(deps, attempt, { gateway, content });
     if (refused > 0) await runTransaction(orm.em, (em) => noteInstance(em, { instanceId, note: 'file_refused' }));
   });
 }
@@ -127,19 +126,19 @@ async function isSlowToStart(deps: StepDeps, attempt: Attempt): Promise<boolean>
   return true;
 }
 
-async function recoverTurns(deps: StepDeps, { instanceId, call, signal }: Attempt, client: GatewayClient): Promise<void> {
-  await takeUpTurns(turnDepsOf(deps), { client, instanceId, epoch: call.epoch, signal });
+async function recoverTurns(deps: StepDeps, { instanceId, call, signal }: Attempt, gateway: Gateway): Promise<void> {
+  await takeUpTurns(turnDepsOf(deps), { gateway, instanceId, epoch: call.epoch, signal });
 }
 
 interface Ready {
-  client: GatewayClient;
+  gateway: Gateway;
   content: GatewayContentRows;
 }
 
-async function publish(deps: StepDeps, attempt: Attempt, { client, content }: Ready): Promise<void> {
+async function publish(deps: StepDeps, attempt: Attempt, { gateway, content }: Ready): Promise<void> {
   const { orm, driver, makeId } = deps;
   const { instanceId, runtimeId, powerGeneration, call, signal } = attempt;
-  const { bootId } = client;
+  const { bootId } = gateway;
   const options = {
     instanceId,
     powerGeneration,
@@ -159,6 +158,6 @@ async function publish(deps: StepDeps, attempt: Attempt, { client, content }: Re
     });
     if (outcome === 'published') return;
     if (outcome === 'overtaken') throw new OvertakenError('Something else is wanted by now');
-    await recoverTurns(deps, attempt, client);
+    await recoverTurns(deps, attempt, gateway);
   }
 }

@@ -5,7 +5,7 @@ import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { MachineLoad } from '../lib/machine-load.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import type { TurnDeps } from '../turns/turn-deps.ts';
 import type { StartPace } from './start-pace.ts';

@@ -2,10 +2,15 @@ import { ApplicationFailure } from '@temporalio/common';
 import { isDatabaseAway } from '../database/failure-kind.ts';
 import type { StepFailure, StepInterruption } from '../domain/failures.ts';
 import { InstanceDiskFullError, StaleEpochError } from '../runtime/driver.ts';
-import { AgentsNotLiveError } from '../runtime/openclaw/content/agent-liveness.ts';
-import { GatewayConnectError, GatewayFloodError, GatewayRequestError } from '../runtime/openclaw/wire/gateway-errors.ts';
-import { GatewayDiedError, GatewayNotReadyError } from '../runtime/openclaw/wire/readiness.ts';
-import { GatewayBrokenError } from '../runtime/openclaw/conversation/turn-proof.ts';
+import {
+  AgentsNotLiveError,
+  GatewayBrokenError,
+  GatewayConnectError,
+  GatewayDiedError,
+  GatewayFloodError,
+  GatewayNotReadyError,
+  GatewayRequestError,
+} from '../runtime/gateway/gateway-errors.ts';
 import { QueuedTooLongError } from './start-pace.ts';
 import { StorageError } from '../runtime/host/storage-error.ts';
 

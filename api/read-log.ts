@@ -6,7 +6,7 @@ import type { Log } from '../lib/log.ts';
 import { boundedFetch } from '../lib/net/bounded-fetch.ts';
 import type { LogLine } from '../runtime/driver.ts';
 import { logTicket } from '../runtime/log-ticket.ts';
-import type { MasterKey } from '../runtime/openclaw/install/tokens.ts';
+import type { MasterKey } from '../runtime/engine.ts';
 
 /**
  * The last lines of the log of a runtime, oldest first, at most so many. A worker reads them, because this process holds

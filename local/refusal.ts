@@ -1,7 +1,7 @@
 import { ConfigError } from '../lib/settings/config.ts';
 import { isErrno } from '../lib/errno.ts';
 import { LockError } from '../lib/async/file-lock.ts';
-import { InstallationError } from '../runtime/openclaw/install/installation.ts';
+import { InstallationError } from '../runtime/engine.ts';
 import { PostgresError } from './postgres-account.ts';
 import { ProgramsError } from './install-programs.ts';
 

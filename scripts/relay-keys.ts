@@ -1,5 +1,5 @@
 import { loadConfigOf, settingsSchema } from '../lib/settings/config.ts';
-import { relayKeys } from '../runtime/openclaw/install/tokens.ts';
+import { relayKeys } from '../runtime/engine.ts';
 
 // Prints RELAY_KEYS: what the model relay needs of MASTER_KEYS, from which neither they nor another purpose's key can be
 // found. It changes when they change.

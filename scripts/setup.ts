@@ -1,7 +1,7 @@
 import { cacheDirOf } from '../lib/cache-dir.ts';
 import { ensureTemporal } from '../local/temporal-binary.ts';
 import { ensureTemporalServer } from '../local/temporal-server.ts';
-import { ensureOpenClaw } from '../runtime/openclaw/install/installation.ts';
+import { ensureOpenClaw } from '../runtime/engine.ts';
 import { ensureCompose } from '../test/support/docker-compose.ts';
 
 const LIMIT_MS = 25 * 60_000;

@@ -15,7 +15,7 @@ import { refuseKeys, sealCanaries } from '../lib/crypto/key-canary.ts';
 import { installationsOfVolumes } from '../runtime/docker/installation-volumes.ts';
 import { readDataDirMark, runtimesIn, writeDataDirMark } from '../runtime/data-dir-mark.ts';
 import type { DataDirMark } from '../runtime/data-dir-mark.ts';
-import { relayKeys } from '../runtime/openclaw/install/tokens.ts';
+import { relayKeys } from '../runtime/engine.ts';
 import { judgeStores } from './judge-stores.ts';
 import type { Verdict } from './judge-stores.ts';
 

@@ -14,13 +14,9 @@ import { cronOccurrence, recordCronRun } from '../database/crons/record-cron-run
 import type { CronResult } from '../database/crons/record-cron-run.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { RecentTexts } from '../lib/text/recent-texts.ts';
-import { cronPages, cronRunPages, removeCron } from '../runtime/openclaw/content/crons.ts';
-import type { CronJob, CronRun } from '../runtime/openclaw/content/crons.ts';
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
-import { fullTextOfRun, replyToReminder } from '../runtime/openclaw/conversation/run-text.ts';
-import type { RunText } from '../runtime/openclaw/conversation/run-text.ts';
-import { withinWriteLimit } from '../runtime/openclaw/wire/write-limit.ts';
-import { conversationIdOf } from '../runtime/openclaw/conversation/session-key.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import type { GatewayEvent } from '../runtime/gateway/gateway-events.ts';
+import type { CronJob, CronRun, RunText } from '../runtime/gateway/gateway-jobs.ts';
 import { noteSeenCron } from './note-cron.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -44,16 +40,16 @@ const RUNS_NO_MORE = 'The job is not scheduled to run again.';
 export class CronWatch {
   readonly #deps: Deps;
   readonly #instanceId: string;
-  readonly #client: GatewayClient;
+  readonly #gateway: Gateway;
   readonly #recorder: Recorder;
   readonly #said = new RecentTexts(REMEMBERED);
 
-  constructor(deps: Deps, instanceId: string, client: GatewayClient) {
+  constructor(deps: Deps, instanceId: string, gateway: Gateway) {
     this.#deps = deps;
     this.#instanceId = instanceId;
-    this.#client = client;
+    this.#gateway = gateway;
     this.#recorder = new Recorder({
-      client,
+      gateway,
       onEvent: (event) => this.#onEvent(event),
       readBack: () => this.#readBack(),
       onFailure: (err, jobId) =>
@@ -71,8 +67,10 @@ export class CronWatch {
   }
 
   #onEvent(event: GatewayEvent): void {
-    if (event.kind === 'final') {
-      if (event.sessionKey.includes(':cron:')) this.#said.set(event.sessionKey, event.text);
+    if (event.kind === 'ended') {
+      const { session, result } = event;
+      const outcome = result.kind === 'done' ? result.outcome : null;
+      if (session.isOfJob && outcome?.kind === 'completed') this.#said.set(session.key, outcome.text);
     } else if (event.kind === 'cron-job') {
       const { jobId, job, isRemoved } = event;
       if (job && !job.isInternal) this.#recorder.run(jobId, () => this.#note(job, isRemoved));
@@ -81,7 +79,7 @@ export class CronWatch {
       if (job?.isInternal) return;
       this.#recorder.run(run.jobId, async () => {
         if (job) await this.#note(job, false);
-        await this.#record(run, this.#said.take(run.sessionKey ?? ''));
+        await this.#record(run, this.#said.take(run.session?.key ?? ''));
       });
     }
   }
@@ -109,11 +107,11 @@ export class CronWatch {
   }
 
   async #textOf(run: CronRun, heard: string | null): Promise<RunText> {
-    const job = run.sessionKey === null ? await findSeenCron(this.#em(), this.#jobOf(run)) : null;
+    const job = run.session === null ? await findSeenCron(this.#em(), this.#jobOf(run)) : null;
     // Another job without a session has a result of its own.
     const isReminder = job !== null && job.message.trim() === run.summary.trim();
-    const reply = isReminder ? await replyToReminder(this.#client, job.gatewayAgentId, run) : null;
-    return reply ?? fullTextOfRun(this.#client, run, heard);
+    const reply = isReminder ? await this.#gateway.jobs.replyToReminder(run, job.gatewayAgentId) : null;
+    return reply ?? this.#gateway.jobs.textOf(run, heard);
   }
 
   async #readBack(): Promise<void> {
@@ -127,7 +125,7 @@ export class CronWatch {
     if (newestMs > 0 && !this.#recorder.isOver()) await noteCronRunsRead(this.#em(), this.#instanceId, new Date(newestMs));
     // Of deleted agents.
     for (const jobId of await findOrphanCrons(this.#em(), this.#instanceId))
-      await withinWriteLimit(() => removeCron(this.#client, jobId), this.#recorder.signal);
+      await this.#gateway.jobs.removePatiently(jobId, this.#recorder.signal);
   }
 
   /** Writes down all jobs as they are now. Returns the ids of those that are the gateway's own. */
@@ -136,7 +134,7 @@ export class CronWatch {
     const askedAt = await databaseNow(this.#em());
     const listed: string[] = [];
     const internal = new Set<string>();
-    for await (const { jobs } of cronPages(this.#client)) {
+    for await (const { jobs } of this.#gateway.jobs.pages()) {
       for (const job of jobs) {
         listed.push(job.id);
         if (job.isInternal) internal.add(job.id);
@@ -151,7 +149,7 @@ export class CronWatch {
   async #findMissed(sinceMs: number): Promise<{ missed: CronRun[]; newestMs: number }> {
     const missed: CronRun[] = [];
     let newestMs = 0;
-    for await (const { runs } of cronRunPages(this.#client)) {
+    for await (const { runs } of this.#gateway.jobs.runPages()) {
       const keys = runs.map(({ jobId, runAtMs }) => cronOccurrence(jobId, runAtMs));
       const recorded = await findRecorded(this.#em(), this.#instanceId, keys);
       for (const run of runs) {
@@ -182,7 +180,7 @@ function resultOf(
     jobName: run.jobName,
     runAt: new Date(run.runAtMs),
     saidAt: new Date(run.endedAtMs),
-    conversationId: conversationIdOf(run.sessionKey ?? ''),
+    conversationId: run.session?.conversationId ?? null,
     isDelivered: run.isDelivered,
     content: text?.text ?? null,
     contentTruncated: text?.isTruncated ?? false,

@@ -6,13 +6,10 @@ import type { Claimant } from '../database/messages/claim-turn.ts';
 import { findPendingTurn, findTurnInFlight, listTurnsInFlight, SHARD_OWNER } from '../database/messages/pending-turns.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import type { TurnDuty, WatchedInstance } from '../database/messages/watched-turns.ts';
-import { isClosedSession, messageIdOfKey, resultOfEvent } from '../runtime/openclaw/conversation/agent-turn.ts';
-import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/conversation/agent-turn.ts';
-import type { GatewayClient, GatewayEvent, OfRun } from '../runtime/openclaw/wire/gateway-client.ts';
-import { conversationIdOf } from '../runtime/openclaw/conversation/session-key.ts';
-import type { CronRun } from '../runtime/openclaw/content/crons.ts';
-import { refusalIn } from '../runtime/openclaw/conversation/turn-outcome.ts';
-import type { RefusalReason } from '../runtime/openclaw/conversation/turn-outcome.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import type { GatewayEvent, GatewaySession, OfRun } from '../runtime/gateway/gateway-events.ts';
+import { isClosedSession } from '../runtime/gateway/turn-results.ts';
+import type { ClosedSession, RefusalReason, TurnOutcome, TurnResult } from '../runtime/gateway/turn-results.ts';
 import { abortDueTurn } from './abort-turn.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import { RecentSet } from './recent-set.ts';
@@ -40,7 +37,7 @@ const AGAIN_MS = 5_000;
 export class InstanceWatch {
   readonly instance: WatchedInstance;
   readonly #deps: TurnDeps;
-  readonly #client: GatewayClient;
+  readonly #gateway: Gateway;
   readonly #claimant: Claimant;
   readonly #ending = new AbortController();
   readonly #unsubscribe: () => void;
@@ -56,11 +53,11 @@ export class InstanceWatch {
   readonly #unbegunSince = new Map<string, number>();
   #again: NodeJS.Timeout | undefined;
 
-  constructor(deps: TurnDeps, instance: WatchedInstance, client: GatewayClient) {
+  constructor(deps: TurnDeps, instance: WatchedInstance, gateway: Gateway) {
     const { instanceId, shardEpoch } = instance;
     this.instance = instance;
     this.#deps = deps;
-    this.#client = client;
+    this.#gateway = gateway;
     this.#claimant = { kind: 'shard', shardEpoch };
     this.#tasks = new TurnTasks({
       atOnce: TURNS_AT_ONCE,
@@ -74,7 +71,7 @@ export class InstanceWatch {
         this.#again ??= setTimeout(() => this.#readBackNow(), AGAIN_MS);
       },
     });
-    this.#unsubscribe = client.onEvent((event) => this.#onEvent(event));
+    this.#unsubscribe = gateway.follow((event) => this.#onEvent(event));
     this.#readBackNow();
   }
 
@@ -107,19 +104,22 @@ export class InstanceWatch {
 
   #run(messageId: string, work: () => Promise<void>): void {
     this.#tasks.run(messageId, async () => {
-      if (this.#client.isOpen() && !this.#ending.signal.aborted) await work();
+      if (this.#gateway.isOpen() && !this.#ending.signal.aborted) await work();
     });
   }
 
   #onEvent(event: GatewayEvent): void {
-    if (event.kind === 'cron-run') return this.#onCronRun(event.run);
+    // A run of a job is refused like a turn, but may end without an event of its own.
+    if (event.kind === 'cron-run') {
+      const { session, jobId } = event.run;
+      if (event.refusal) this.#reportRefusedRun(session ?? { key: jobId, source: jobId }, event.refusal);
+    }
     if (!('runId' in event)) return;
     if (event.kind === 'tools-closed') return this.#reportToolsClosed(event);
-    const result = resultOfEvent(event);
-    if (!result) {
-      if (event.kind === 'run-started' || event.kind === 'delta') this.#noticeRun(event);
-    } else if (isTurnKey(event.runId)) this.#onResult(messageIdOfKey(event.runId), result);
-    else this.#onResultOfOther(event.sessionKey, result);
+    if (event.kind === 'begun' || event.kind === 'said') return this.#noticeRun(event);
+    if (event.kind !== 'ended') return;
+    if (event.messageId !== null) this.#onResult(event.messageId, event.result);
+    else this.#onResultOfOther(event.session, event.result);
   }
 
   /** A reply is stored as it is; everything else is looked up first. */
@@ -140,53 +140,47 @@ export class InstanceWatch {
 
   async #takeRefusal(turn: PendingTurn, why: RefusalReason): Promise<void> {
     const { messageId, owner } = turn;
-    await reportRefusal(this.#deps, turn, this.#client.bootId, why);
+    await reportRefusal(this.#deps, turn, this.#gateway.bootId, why);
     if (isClosedSession(why)) this.#reopen.set(messageId, why);
     // A turn of another owner is given up by that one.
     if (owner === SHARD_OWNER && (isClosedSession(why) || why === 'invalid')) this.#noteRefusal(messageId);
   }
 
-  /** A run of a job is refused like a turn, but may end without an event of its own. */
-  #onCronRun({ jobId, status, error, sessionKey }: CronRun): void {
-    const why = status === 'error' && error !== null ? refusalIn(error) : null;
-    if (why) this.#reportRefusedRun(sessionKey ?? jobId, why);
-  }
-
   /** Of a run that is none of our turns: the gateway's repetition of one, or a run of a job. */
-  #onResultOfOther(sessionKey: string, result: TurnResult): void {
-    if (result.kind === 'refused') this.#reportRefusedRun(sessionKey, result.why);
-    this.#settleRerun(sessionKey);
+  #onResultOfOther(session: GatewaySession, result: TurnResult): void {
+    if (result.kind === 'refused') this.#reportRefusedRun(session, result.why);
+    this.#settleRerun(session);
   }
 
-  #reportRefusedRun(sessionKey: string, why: RefusalReason): void {
+  #reportRefusedRun({ key, source }: Pick<GatewaySession, 'key' | 'source'>, why: RefusalReason): void {
     const { instanceId } = this.instance;
-    const run = { instanceId, bootId: this.#client.bootId, conversationId: sourceOf(sessionKey) };
-    this.#run(sessionKey, async () => void (await reportRefusedRun(this.#deps, run, why)));
+    const run = { instanceId, bootId: this.#gateway.bootId, conversationId: source };
+    this.#run(key, async () => void (await reportRefusedRun(this.#deps, run, why)));
   }
 
   /** The turn goes on without its tool, so it is not its conversation that is refused. */
-  #reportToolsClosed({ sessionKey }: OfRun): void {
+  #reportToolsClosed({ session }: OfRun): void {
     const { instanceId } = this.instance;
-    const refusal = { instanceId, bootId: this.#client.bootId, conversationId: null, sign: 'tools_closed' } as const;
-    this.#run(sessionKey, async () => void (await reportSign(this.#deps, refusal)));
+    const refusal = { instanceId, bootId: this.#gateway.bootId, conversationId: null, sign: 'tools_closed' } as const;
+    this.#run(session.key, async () => void (await reportSign(this.#deps, refusal)));
   }
 
   /** A turn of another owner is only ended here, never sent. */
   #settle(messageId: string, reported?: TurnOutcome): void {
     this.#run(messageId, async () => {
       const turn = await findPendingTurn(this.#em(), messageId);
-      if (!turn || turn.attempt === 0 || turn.bootId !== this.#client.bootId) return;
+      if (!turn || turn.attempt === 0 || turn.bootId !== this.#gateway.bootId) return;
       const options = { ...this.#options(turn), reopen: this.#reopen.get(messageId), ...(reported && { reported }) };
       this.#reopen.delete(messageId);
-      await this.#noteSettled(turn, await settleTurn(this.#deps, this.#client, turn, options));
+      await this.#noteSettled(turn, await settleTurn(this.#deps, this.#gateway, turn, options));
     });
   }
 
   #send(messageId: string): void {
     this.#run(messageId, async () => {
       const turn = await claimAttempt(this.#em(), { messageId, attempt: 0, next: 1, claimant: this.#claimant });
-      if (!turn || turn.bootId !== this.#client.bootId) return;
-      await this.#noteSettled(turn, await sendFirst(this.#deps, this.#client, turn, this.#options(turn)));
+      if (!turn || turn.bootId !== this.#gateway.bootId) return;
+      await this.#noteSettled(turn, await sendFirst(this.#deps, this.#gateway, turn, this.#options(turn)));
     });
   }
 
@@ -229,41 +223,39 @@ export class InstanceWatch {
     const now = performance.now();
     const since = this.#unbegunSince.get(turn.messageId);
     if (since === undefined) this.#unbegunSince.set(turn.messageId, now);
-    else await reportUnbegun(this.#deps, turn, this.#client.bootId, now - since);
+    else await reportUnbegun(this.#deps, turn, this.#gateway.bootId, now - since);
   }
 
   #timeOut(messageId: string): void {
     this.#run(messageId, async () => {
       await endTurnFirst(this.#deps, messageId, failedEnd('turn_timeout'));
-      await abortDueTurn(this.#deps, this.#client, messageId, this.#ending.signal);
+      await abortDueTurn(this.#deps, this.#gateway, messageId, this.#ending.signal);
     });
   }
 
   #abort(messageId: string): void {
     this.#abortAt.set(messageId, performance.now() + ABORT_AGAIN_MS);
-    this.#run(messageId, () => abortDueTurn(this.#deps, this.#client, messageId, this.#ending.signal));
+    this.#run(messageId, () => abortDueTurn(this.#deps, this.#gateway, messageId, this.#ending.signal));
   }
 
   /** Whatever runs of a turn that we ended is aborted at its first sign. */
-  #noticeRun({ runId, sessionKey }: OfRun): void {
+  #noticeRun({ runId, messageId, session }: OfRun): void {
     if (!this.#seenRuns.add(runId)) return;
-    if (isTurnKey(runId)) {
-      const messageId = messageIdOfKey(runId);
+    if (messageId !== null) {
       this.#run(messageId, async () => {
         if (await markAbortDue(this.#em(), messageId)) this.#abort(messageId);
       });
       return;
     }
-    const conversationId = conversationIdOf(sessionKey);
+    const { conversationId } = session;
     if (conversationId === null) return;
     this.#run(conversationId, async () => {
-      for (const { messageId } of await listAbortDueIn(this.#em(), conversationId)) this.#abort(messageId);
+      for (const due of await listAbortDueIn(this.#em(), conversationId)) this.#abort(due.messageId);
     });
   }
 
   /** The gateway's own re-run of a turn ends as that turn, which the history proves. */
-  #settleRerun(sessionKey: string): void {
-    const conversationId = conversationIdOf(sessionKey);
+  #settleRerun({ conversationId }: GatewaySession): void {
     if (conversationId === null) return;
     this.#run(conversationId, async () => {
       const turn = await findTurnInFlight(this.#em(), conversationId);
@@ -285,13 +277,4 @@ export class InstanceWatch {
 
 function isDue(times: ReadonlyMap<string, number>, messageId: string): boolean {
   return (times.get(messageId) ?? 0) <= performance.now();
-}
-
-function isTurnKey(runId: string): boolean {
-  return runId.startsWith('msg_');
-}
-
-/** What a refusal is counted for: a conversation, or a job with all its runs. */
-function sourceOf(sessionKey: string): string {
-  return conversationIdOf(sessionKey) ?? sessionKey.replace(/:run:[^:]+$/, '');
 }

@@ -2,10 +2,9 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findRecorded } from '../database/crons/crons.ts';
 import { messagesReadTo, noteMessagesRead, recordUnprompted, runOccurrence } from '../database/messages/record-unprompted.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
-import { readHistory } from '../runtime/openclaw/conversation/gateway-history.ts';
-import { conversationIdOf } from '../runtime/openclaw/conversation/session-key.ts';
-import { listSessionsSince, unpromptedRuns } from '../runtime/openclaw/conversation/unprompted-runs.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import type { GatewayEvent, GatewaySession } from '../runtime/gateway/gateway-events.ts';
+import type { TurnResult } from '../runtime/gateway/turn-results.ts';
 import { Recorder } from './recorder.ts';
 import type { TurnDeps } from './turn-deps.ts';
 
@@ -21,15 +20,15 @@ const LATE_MS = 10 * 60_000;
 export class MessageWatch {
   readonly #deps: Deps;
   readonly #instanceId: string;
-  readonly #client: GatewayClient;
+  readonly #gateway: Gateway;
   readonly #recorder: Recorder;
 
-  constructor(deps: Deps, instanceId: string, client: GatewayClient) {
+  constructor(deps: Deps, instanceId: string, gateway: Gateway) {
     this.#deps = deps;
     this.#instanceId = instanceId;
-    this.#client = client;
+    this.#gateway = gateway;
     this.#recorder = new Recorder({
-      client,
+      gateway,
       onEvent: (event) => this.#onEvent(event),
       readBack: () => this.#readBack(),
       onFailure: (err, sessionKey) =>
@@ -48,24 +47,22 @@ export class MessageWatch {
 
   /** Whether nobody's message began it is in the history only. */
   #onEvent(event: GatewayEvent): void {
-    if (event.kind !== 'final' || isTurnKey(event.runId) || event.text === '') return;
-    const { sessionKey } = event;
-    if (agentOfConversation(sessionKey) !== null) this.#recorder.runOnce(sessionKey, () => this.#readConversation(sessionKey));
+    if (event.kind !== 'ended' || event.messageId !== null || !saysSomething(event.result)) return;
+    const { session } = event;
+    if (session.agentOfConversation !== null) this.#recorder.runOnce(session.key, () => this.#readConversation(session));
   }
 
-  async #readConversation(sessionKey: string): Promise<void> {
-    const gatewayAgentId = agentOfConversation(sessionKey);
+  async #readConversation(session: GatewaySession): Promise<void> {
+    const { agentOfConversation: gatewayAgentId, conversationId } = session;
     if (gatewayAgentId === null) return;
     const { makeId, clock, maxStoredBytes } = this.#deps;
     const instanceId = this.#instanceId;
-    const history = await readHistory(this.#client, { sessionKey, keys: [], signal: this.#recorder.signal });
-    const runs = unpromptedRuns(history, isTurnKey);
+    const runs = await this.#gateway.turns.readUnprompted(session, this.#recorder.signal);
     const recorded = await findRecorded(
       this.#em(),
       instanceId,
       runs.map(({ runId }) => runOccurrence(runId)),
     );
-    const conversationId = conversationIdOf(sessionKey);
     for (const { runId, text, finishReason, atMs } of runs) {
       if (recorded.has(runOccurrence(runId))) continue;
       const saidAt = atMs === null ? null : new Date(atMs);
@@ -76,21 +73,16 @@ export class MessageWatch {
 
   async #readBack(): Promise<void> {
     const readTo = await messagesReadTo(this.#em(), this.#instanceId);
-    const sessions = await listSessionsSince(this.#client, readTo === null ? 0 : readTo - LATE_MS);
-    for (const { sessionKey } of sessions) {
+    const sessions = await this.#gateway.turns.sessionsSince(readTo === null ? 0 : readTo - LATE_MS);
+    for (const { session } of sessions) {
       if (this.#recorder.isOver()) return;
-      await this.#readConversation(sessionKey);
+      await this.#readConversation(session);
     }
     const newestMs = Math.max(0, ...sessions.map(({ updatedAtMs }) => updatedAtMs));
     if (newestMs > 0) await noteMessagesRead(this.#em(), this.#instanceId, new Date(newestMs));
   }
 }
 
-function isTurnKey(runId: string): boolean {
-  return runId.startsWith('msg_');
-}
-
-/** The agent whose conversation it is; null for a session of a job, or of a helper that an agent started. */
-function agentOfConversation(sessionKey: string): string | null {
-  return /^agent:([^:]+):(?:main|conv:[^:]+)$/.exec(sessionKey)?.[1] ?? null;
+function saysSomething(result: TurnResult): boolean {
+  return result.kind === 'done' && result.outcome.kind === 'completed' && result.outcome.text !== '';
 }

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { noteCron } from '../database/crons/crons.ts';
 import type { MakeId } from '../domain/ids.ts';
-import type { CronJob } from '../runtime/openclaw/content/crons.ts';
+import type { CronJob } from '../runtime/gateway/gateway-jobs.ts';
 
 /**
  * Writes down a job as its gateway shows it, in the caller's transaction. The gateway's housekeeping, and what belongs

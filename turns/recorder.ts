@@ -1,4 +1,5 @@
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import type { GatewayEvent } from '../runtime/gateway/gateway-events.ts';
 import { TurnTasks } from './turn-tasks.ts';
 
 const READ_BACK = 'read back';
@@ -6,7 +7,7 @@ const AGAIN_MS = 5_000;
 const AT_ONCE = 4;
 
 interface Recording {
-  client: GatewayClient;
+  gateway: Gateway;
   onEvent(event: GatewayEvent): void;
   /** Writes down what was missed. Harmless to repeat. */
   readBack(): Promise<void>;
@@ -29,7 +30,7 @@ export class Recorder {
       onFailure: (err, name) => this.#onFailure(err, name),
       onOverflow: () => this.#readBackLater(),
     });
-    this.#unsubscribe = recording.client.onEvent((event) => recording.onEvent(event));
+    this.#unsubscribe = recording.gateway.follow((event) => recording.onEvent(event));
     this.#readBack();
   }
 
@@ -40,7 +41,7 @@ export class Recorder {
 
   /** Whether it was ended, or its connection is gone. */
   isOver(): boolean {
-    return this.#ending.signal.aborted || !this.#recording.client.isOpen();
+    return this.#ending.signal.aborted || !this.#recording.gateway.isOpen();
   }
 
   /** Does this after what was begun under the same name, unless it is over by then. */

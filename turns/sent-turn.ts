@@ -3,11 +3,12 @@ import { isDatabaseRefusal } from '../database/failure-kind.ts';
 import type { Claimant } from '../database/messages/claim-turn.ts';
 import { findPendingTurn } from '../database/messages/pending-turns.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
-import { isClosedSession, messageIdOfKey, resultOfEvent } from '../runtime/openclaw/conversation/agent-turn.ts';
-import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/conversation/agent-turn.ts';
-import type { GatewayClient, GatewayEvent } from '../runtime/openclaw/wire/gateway-client.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import type { GatewayEvent } from '../runtime/gateway/gateway-events.ts';
+import { isClosedSession } from '../runtime/gateway/turn-results.ts';
+import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/gateway/turn-results.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
-import type { GatewayConnections } from './gateway-connections.ts';
+import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import { pauseAfter, reportFlood, reportRefusal, reportUnbegun } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
@@ -78,23 +79,23 @@ export class SentTurn {
   /** One connection: sends or settles the turn and listens. True when it has ended. */
   async #step(): Promise<boolean> {
     const { connections, signal } = this.#deps;
-    const client = await connections.get(this.#turn.runtimeId, signal);
-    if (client.bootId !== this.#turn.bootId) {
+    const gateway = await connections.get(this.#turn.runtimeId, signal);
+    if (gateway.bootId !== this.#turn.bootId) {
       // Another process of this gateway: its start step decides about the turn.
       await this.#pause(RETRY_MS);
       return false;
     }
-    const unsubscribe = client.onEvent((event) => this.#onEvent(event));
+    const unsubscribe = gateway.follow((event) => this.#onEvent(event));
     try {
-      return await this.#follow(client);
+      return await this.#follow(gateway);
     } finally {
       unsubscribe();
-      if (client.flood) await reportFlood(this.#deps, { instanceId: this.#turn.instanceId, bootId: client.bootId });
+      if (gateway.flood) await reportFlood(this.#deps, { instanceId: this.#turn.instanceId, bootId: gateway.bootId });
     }
   }
 
-  async #follow(client: GatewayClient): Promise<boolean> {
-    let settled = await this.#settle(client);
+  async #follow(gateway: Gateway): Promise<boolean> {
+    let settled = await this.#settle(gateway);
     for (;;) {
       if (settled.kind === 'ended' || this.#deps.feed.hasEnded) return true;
       if (settled.kind === 'not-ours') {
@@ -102,23 +103,23 @@ export class SentTurn {
         return false;
       }
       if (settled.kind === 'running') {
-        await this.#reportUnbegun(client, settled.hasBegun);
-        await this.#listen(client, settled);
+        await this.#reportUnbegun(gateway, settled.hasBegun);
+        await this.#listen(gateway, settled);
       } else {
         this.#acceptedAt = null;
         this.#hasBegun = false;
         if (settled.kind === 'refused' && (await this.#giveUp())) return true;
         await this.#pause(settled.retryAfterMs);
       }
-      if (!client.isOpen() && this.#heard === null) return false;
-      const reported = await this.#takeHeard(client);
+      if (!gateway.isOpen() && this.#heard === null) return false;
+      const reported = await this.#takeHeard(gateway);
       if (reported === 'ended') return true;
-      settled = await this.#settle(client, reported);
+      settled = await this.#settle(gateway, reported);
     }
   }
 
   /** A gateway that accepts turns and does not begin them answers nobody: the longer, the surer. */
-  async #reportUnbegun({ bootId }: GatewayClient, hasBegun: boolean): Promise<void> {
+  async #reportUnbegun({ bootId }: Gateway, hasBegun: boolean): Promise<void> {
     this.#hasBegun ||= hasBegun;
     const now = performance.now();
     const isNew = this.#acceptedAt === null;
@@ -127,23 +128,23 @@ export class SentTurn {
     await reportUnbegun(this.#deps, this.#turn, bootId, now - this.#acceptedAt);
   }
 
-  async #settle(client: GatewayClient, reported?: TurnOutcome): Promise<Settled> {
+  async #settle(gateway: Gateway, reported?: TurnOutcome): Promise<Settled> {
     const { claimant, signal } = this.#deps;
     const onResult = (result: TurnResult): void => this.#hear(result);
     const options = { claimant, signal, onResult, reopen: this.#reopen, ...(reported && { reported }) };
     this.#reopen = undefined;
     const isFresh = this.#isFresh && performance.now() - this.#claimedAt < FRESH_MS;
     this.#isFresh = false;
-    if (isFresh) return sendFirst(this.#deps, client, this.#turn, options);
+    if (isFresh) return sendFirst(this.#deps, gateway, this.#turn, options);
     // The attempt may have moved on while we settled before.
     const turn = await this.#reload();
     if (!turn) return { kind: 'not-ours' };
     this.#turn = turn;
-    return settleTurn(this.#deps, client, turn, options);
+    return settleTurn(this.#deps, gateway, turn, options);
   }
 
   /** Until something is heard of its end, the connection is gone, or all was silent for too long. */
-  async #listen(client: GatewayClient, { runKey, textSoFar }: { runKey: string; textSoFar: string }): Promise<void> {
+  async #listen(gateway: Gateway, { runKey, textSoFar }: { runKey: string; textSoFar: string }): Promise<void> {
     this.#runKey = runKey;
     if (textSoFar !== '') this.#deps.feed.update(textSoFar);
     if (this.#heard) return;
@@ -151,18 +152,16 @@ export class SentTurn {
     const { pauses = TURN_PAUSES, signal } = this.#deps;
     const silenceMs = this.#hasBegun ? pauses.begunMs : pauses.unbegunMs;
     const silence = this.#pause(silenceMs, AbortSignal.any([done.signal, signal]));
-    await Promise.race([this.#wake.promise, client.closed, this.#deps.feed.ended, silence]);
+    await Promise.race([this.#wake.promise, gateway.closed, this.#deps.feed.ended, silence]);
     done.abort();
   }
 
   #onEvent(event: GatewayEvent): void {
     if (!('runId' in event)) return;
-    const { runId } = event;
-    if (messageIdOfKey(runId) !== this.#turn.messageId && runId !== this.#runKey) return;
+    if (event.messageId !== this.#turn.messageId && event.runId !== this.#runKey) return;
     this.#hasBegun = true;
-    if (event.kind === 'delta') this.#deps.feed.update(event.text);
-    const result = resultOfEvent(event);
-    if (result) this.#hear(result);
+    if (event.kind === 'said') this.#deps.feed.update(event.text);
+    if (event.kind === 'ended') this.#hear(event.result);
   }
 
   /** The first that is heard of a reply stays. */
@@ -174,12 +173,12 @@ export class SentTurn {
   }
 
   /** A reply is stored as it is; of everything else the history is asked. */
-  async #takeHeard(client: GatewayClient): Promise<TurnOutcome | 'ended' | undefined> {
+  async #takeHeard(gateway: Gateway): Promise<TurnOutcome | 'ended' | undefined> {
     const heard = this.#heard;
     if (heard?.kind !== 'done') {
       this.#heard = null;
       if (!heard) return undefined;
-      await reportRefusal(this.#deps, this.#turn, client.bootId, heard.why);
+      await reportRefusal(this.#deps, this.#turn, gateway.bootId, heard.why);
       this.#reopen = isClosedSession(heard.why) ? heard.why : undefined;
       if ((this.#reopen || heard.why === 'invalid') && (await this.#giveUp())) return 'ended';
       await this.#pause(pauseAfter(heard.why, this.#deps));

@@ -3,13 +3,8 @@ import { claimAttempt } from '../database/messages/claim-turn.ts';
 import type { Claimant } from '../database/messages/claim-turn.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import { wasFiltered } from '../database/messages/was-filtered.ts';
-import { reopenSession, sendTurn, turnKey } from '../runtime/openclaw/conversation/agent-turn.ts';
-import type { ClosedSession, TurnOutcome, TurnResult } from '../runtime/openclaw/conversation/agent-turn.ts';
-import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
-import { readHistory } from '../runtime/openclaw/conversation/gateway-history.ts';
-import { decideRecovery } from '../runtime/openclaw/conversation/recovery.ts';
-import type { Recovery } from '../runtime/openclaw/conversation/recovery.ts';
-import { sessionKeyOf } from '../runtime/openclaw/conversation/session-key.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import type { ClosedSession, Recovery, TurnOutcome, TurnResult } from '../runtime/gateway/turn-results.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
 import { TURN_PAUSES } from './turn-deps.ts';
@@ -50,14 +45,9 @@ const TIMEOUT_MARGIN_SECONDS = 60;
  * Sends a turn that this claimant has just claimed for the first time. Throws the signal's reason; what the gateway
  * does not answer clearly is a `wait`.
  */
-export async function sendFirst(
-  deps: TurnDeps,
-  client: GatewayClient,
-  turn: PendingTurn,
-  options: SettleOptions,
-): Promise<Settled> {
-  const sent = await send(deps, client, turn, options);
-  return sent.kind === 'look' ? settleTurn(deps, client, turn, { ...options, ...sent }) : sent;
+export async function sendFirst(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: SettleOptions): Promise<Settled> {
+  const sent = await send(deps, gateway, turn, options);
+  return sent.kind === 'look' ? settleTurn(deps, gateway, turn, { ...options, ...sent }) : sent;
 }
 
 /**
@@ -65,18 +55,13 @@ export async function sendFirst(
  * ends it, sends it again under the key that the gateway will take, or says that it runs. Throws
  * GatewayRequestError when the gateway does not answer (one that drains does not), and the signal's reason.
  */
-export async function settleTurn(
-  deps: TurnDeps,
-  client: GatewayClient,
-  turn: PendingTurn,
-  options: SettleOptions,
-): Promise<Settled> {
+export async function settleTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: SettleOptions): Promise<Settled> {
   const { claimant, signal } = options;
   let { reported } = options;
   let current = turn;
   for (let round = 1; round <= ROUNDS; round += 1) {
-    const recovery = await recoveryOf(client, current, { reported, signal });
-    const settled = await settleFrom(deps, current, recovery, reported);
+    const recovery = await recoveryOf(gateway, current, { reported, signal });
+    const settled = await settleFrom(deps, gateway, current, { recovery, reported });
     if (settled) return settled;
     if (!claimant) return { kind: 'wait', retryAfterMs: PAUSE_MS };
     const next = recovery.kind === 'resend-new' ? current.attempt + 1 : current.attempt;
@@ -84,8 +69,8 @@ export async function settleTurn(
     const claimed = await claimAttempt(deps.orm.em.fork(), { messageId, attempt, next, claimant });
     if (!claimed) return { kind: 'not-ours' };
     // After the history was read: a conversation that begins anew has forgotten which keys are spent.
-    if (options.reopen) await reopenSession(client, sessionKeyOf(claimed), options.reopen, signal);
-    const sent = await send(deps, client, claimed, options);
+    if (options.reopen) await gateway.turns.reopen(claimed, options.reopen, signal);
+    const sent = await send(deps, gateway, claimed, options);
     if (sent.kind !== 'look') return sent;
     reported = sent.reported;
     current = claimed;
@@ -98,14 +83,12 @@ export async function settleTurn(
  * counts only when it was reported too, or when it still looks the same a while later.
  */
 async function recoveryOf(
-  client: GatewayClient,
+  gateway: Gateway,
   turn: PendingTurn,
   { reported, signal }: { reported: TurnOutcome | undefined; signal: AbortSignal },
 ): Promise<Recovery> {
-  const key = turnKey(turn.messageId, turn.attempt);
-  const request = { sessionKey: sessionKeyOf(turn), keys: [key], signal };
   for (let look = 1; ; look += 1) {
-    const recovery = decideRecovery(await readHistory(client, request), key);
+    const { recovery } = await gateway.turns.readBack(turn, signal);
     const outcome = outcomeOf(recovery);
     if (!outcome || look === LOOKS || (outcome.kind === 'completed' ? outcome.text !== '' : outcome.kind === reported?.kind))
       return recovery;
@@ -116,11 +99,11 @@ async function recoveryOf(
 /** What the history settles by itself; null: the turn has to be sent. */
 async function settleFrom(
   deps: TurnDeps,
+  gateway: Gateway,
   turn: PendingTurn,
-  recovery: Recovery,
-  reported: TurnOutcome | undefined,
+  { recovery, reported }: { recovery: Recovery; reported: TurnOutcome | undefined },
 ): Promise<Settled | null> {
-  const outcome = outcomeOf(recovery) ?? (saysMoreThan(recovery, turn) ? undefined : reported);
+  const outcome = outcomeOf(recovery) ?? (isRerun(gateway, turn, recovery) ? undefined : reported);
   if (outcome) {
     // The gateway's words do not say so.
     const isFiltered = outcome.kind === 'failed' && (await wasFiltered(deps.orm.em.fork(), turn.messageId));
@@ -137,31 +120,22 @@ function outcomeOf(recovery: Recovery): TurnOutcome | undefined {
 }
 
 /** A re-run of the turn that is at work outlives the failure that a resend under its own key met. */
-function saysMoreThan(recovery: Recovery, turn: PendingTurn): boolean {
-  return recovery.kind === 'running' && recovery.runKey !== turnKey(turn.messageId, turn.attempt);
+function isRerun({ turns }: Gateway, turn: PendingTurn, recovery: Recovery): boolean {
+  return recovery.kind === 'running' && recovery.runKey !== turns.runIdOf(turn);
 }
 
 /** Look into the history for what to do; a report counts where that says nothing. */
 type Look = { kind: 'look'; reported?: TurnOutcome };
 
 /** Sends the attempt that was committed before. */
-async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, options: SettleOptions): Promise<Settled | Look> {
-  const key = turnKey(turn.messageId, turn.attempt);
-  const request = {
-    key,
-    agentId: turn.gatewayAgentId,
-    sessionKey: sessionKeyOf(turn),
-    message: turn.text,
-    saidAt: new Date(turn.saidAtMs),
-    traceId: turn.traceId,
-    timeoutSeconds: Math.ceil(deps.turnTimeoutMs / 1_000) + TIMEOUT_MARGIN_SECONDS,
-  };
+async function send(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: SettleOptions): Promise<Settled | Look> {
+  const timeoutSeconds = Math.ceil(deps.turnTimeoutMs / 1_000) + TIMEOUT_MARGIN_SECONDS;
   const { signal, onResult } = options;
-  const result = await sendTurn(client, request, { signal, ...(onResult && { onResult }) });
+  const result = await gateway.turns.send(turn, { timeoutSeconds, signal, ...(onResult && { onResult }) });
   switch (result.kind) {
     case 'accepted':
     case 'in-flight':
-      return { kind: 'running', runKey: key, textSoFar: '', hasBegun: false };
+      return { kind: 'running', runKey: gateway.turns.runIdOf(turn), textSoFar: '', hasBegun: false };
     case 'lost':
       return { kind: 'wait', retryAfterMs: PAUSE_MS };
     case 'done':
@@ -169,7 +143,7 @@ async function send(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, op
       await endTurn(deps, turn.messageId, endOfOutcome(result.outcome));
       return { kind: 'ended' };
     case 'refused':
-      await reportRefusal(deps, turn, client.bootId, result.why);
+      await reportRefusal(deps, turn, gateway.bootId, result.why);
       return settledByRefusal(result, (deps.pauses ?? TURN_PAUSES).brokenMs);
   }
 }

@@ -8,20 +8,16 @@ import { stampTurns } from '../database/messages/stamp-turns.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { TurnEnd } from '../domain/turn.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
-import { turnKey } from '../runtime/openclaw/conversation/agent-turn.ts';
-import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
-import { readHistory } from '../runtime/openclaw/conversation/gateway-history.ts';
-import { decideRecovery, isHeldOpen } from '../runtime/openclaw/conversation/recovery.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
 import { takeUpEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
-import { sessionKeyOf } from '../runtime/openclaw/conversation/session-key.ts';
 
 export interface TakeUp {
   /** Connected to the gateway process that has just become ready. */
-  client: GatewayClient;
+  gateway: Gateway;
   instanceId: string;
   /** Of the step that has started it: while it works `boot_id` is null. */
   epoch: number;
@@ -38,15 +34,15 @@ const FATAL_DEATHS = 2;
  * instance, GatewayRequestError when the gateway goes away, and the signal's reason.
  */
 export async function takeUpTurns(deps: TurnDeps, takeUp: TakeUp): Promise<void> {
-  const { client, instanceId, epoch, signal } = takeUp;
-  const { bootId } = client;
+  const { gateway, instanceId, epoch, signal } = takeUp;
+  const { bootId } = gateway;
   const stamped = await runTransaction(deps.orm.em, (em) => stampTurns(em, { instanceId, epoch, bootId }));
   if (!stamped) throw new StaleEpochError(instanceId);
   const em = deps.orm.em.fork();
   const [inFlight, ended] = [await listTurnsInFlight(em, instanceId), await listAbortDue(em, instanceId)];
   const options: Options = { claimant: { kind: 'start', epoch, bootId }, signal };
   const takeUpOne = (turn: PendingTurn | AbortDue): Promise<void> =>
-    'endedSecondsAgo' in turn ? takeUpEndedTurn(deps, client, turn, signal) : takeUpTurn(deps, client, turn, options);
+    'endedSecondsAgo' in turn ? takeUpEndedTurn(deps, gateway, turn, signal) : takeUpTurn(deps, gateway, turn, options);
   // All conversations at once, because the gateway begins with its own re-runs soon; within one, the older turn first.
   const conversations = Map.groupBy([...ended, ...inFlight], ({ conversationId }) => conversationId);
   await Promise.all(
@@ -55,13 +51,13 @@ export async function takeUpTurns(deps: TurnDeps, takeUp: TakeUp): Promise<void>
     }),
   );
   const heads = await listUnsentHeads(deps.orm.em.fork(), instanceId);
-  await Promise.all(heads.map((id) => unlessUnclear(deps, takeUp, id, () => sendHead(deps, client, id, options))));
+  await Promise.all(heads.map((id) => unlessUnclear(deps, takeUp, id, () => sendHead(deps, gateway, id, options))));
 }
 
 /** One turn that its gateway cannot tell about must not keep the instance from starting: the watcher goes on with it. */
 async function unlessUnclear(
   { log }: TurnDeps,
-  { client, signal, instanceId }: TakeUp,
+  { gateway, signal, instanceId }: TakeUp,
   messageId: string,
   task: () => Promise<void>,
 ): Promise<void> {
@@ -69,40 +65,38 @@ async function unlessUnclear(
     await task();
   } catch (err) {
     signal.throwIfAborted();
-    if (!client.isOpen()) throw err;
+    if (!gateway.isOpen()) throw err;
     log.warn({ err, instanceId, messageId }, 'could not take up a turn yet');
   }
 }
 
 type Options = { claimant: Claimant; signal: AbortSignal };
 
-async function sendHead(deps: TurnDeps, client: GatewayClient, messageId: string, options: Options): Promise<void> {
+async function sendHead(deps: TurnDeps, gateway: Gateway, messageId: string, options: Options): Promise<void> {
   const { claimant } = options;
   const turn = await claimAttempt(deps.orm.em.fork(), { messageId, attempt: 0, next: 1, claimant });
-  if (turn) await sendFirst(deps, client, turn, options);
+  if (turn) await sendFirst(deps, gateway, turn, options);
 }
 
-async function takeUpTurn(deps: TurnDeps, client: GatewayClient, turn: PendingTurn, options: Options): Promise<void> {
-  const end = await endDue(client, turn, options.signal);
+async function takeUpTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: Options): Promise<void> {
+  const end = await endDue(gateway, turn, options.signal);
   if (!end) {
     // What stays unclear is settled by the watcher, once the instance is published.
-    await settleTurn(deps, client, turn, options);
+    await settleTurn(deps, gateway, turn, options);
     return;
   }
   await endTurnFirst(deps, turn.messageId, end);
   const ended = await findAbortDue(deps.orm.em.fork(), turn.messageId);
-  if (ended) await takeUpEndedTurn(deps, client, ended, options.signal);
+  if (ended) await takeUpEndedTurn(deps, gateway, ended, options.signal);
 }
 
 /**
  * How a turn ends that its gateway must be kept from repeating: one whose answer is there, of which only its end was
  * not noted, or one that was in flight in too many deaths. Null for all others.
  */
-async function endDue(client: GatewayClient, turn: PendingTurn, signal: AbortSignal): Promise<TurnEnd | null> {
-  const key = turnKey(turn.messageId, turn.attempt);
-  const history = await readHistory(client, { sessionKey: sessionKeyOf(turn), keys: [key], signal });
-  const recovery = decideRecovery(history, key);
-  if (recovery.kind === 'finished') return isHeldOpen(history, key) ? endOfOutcome({ ...recovery, kind: 'completed' }) : null;
+async function endDue(gateway: Gateway, turn: PendingTurn, signal: AbortSignal): Promise<TurnEnd | null> {
+  const { recovery, isHeldOpen } = await gateway.turns.readBack(turn, signal);
+  if (recovery.kind === 'finished') return isHeldOpen ? endOfOutcome({ ...recovery, kind: 'completed' }) : null;
   const hasEnded = recovery.kind === 'failed' || recovery.kind === 'cancelled';
   return hasEnded || turn.deaths < FATAL_DEATHS ? null : failedEnd('gateway_crashed');
 }

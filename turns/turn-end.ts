@@ -1,7 +1,7 @@
 import type { TurnEnd, TurnFailure } from '../domain/turn.ts';
 import { AppError } from '../domain/errors.ts';
 import type { TurnView } from '../database/messages/find-turn.ts';
-import type { TurnOutcome } from '../runtime/openclaw/conversation/agent-turn.ts';
+import type { TurnOutcome } from '../runtime/gateway/turn-results.ts';
 
 /** What a customer is told. The gateway's own words may name what is internal, or repeat what was said. */
 const SENTENCES = {

@@ -4,7 +4,7 @@ import { getTurn } from '../database/messages/find-turn.ts';
 import type { TurnView } from '../database/messages/find-turn.ts';
 import { findPendingTurn, listEnded, listHeadsOf } from '../database/messages/pending-turns.ts';
 import { AppError } from '../domain/errors.ts';
-import type { GatewayConnections } from './gateway-connections.ts';
+import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import type { ProcessLease } from './process-lease.ts';
 import { SentTurn } from './sent-turn.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';

@@ -2,7 +2,7 @@ import type { Notifications } from '../database/notifications.ts';
 import { forgetRefusals } from '../database/instances/note-refusal.ts';
 import { listTurnDuties, takeOverTurns } from '../database/messages/watched-turns.ts';
 import type { WatchedInstance } from '../database/messages/watched-turns.ts';
-import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
 import { CronWatch } from './cron-watch.ts';
 import { InstanceWatch } from './instance-watch.ts';
 import { MessageWatch } from './message-watch.ts';
@@ -14,7 +14,7 @@ export type { WatchedInstance } from '../database/messages/watched-turns.ts';
 
 export interface TurnWatch {
   /** Follows the instance over this connection from now on, instead of the one before. */
-  attach(client: GatewayClient): void;
+  attach(gateway: Gateway): void;
   /** Reports that the gateway process said once more that it is not ready; without a connection too. */
   noteUnready(bootId: string, failing: readonly string[]): void;
   /** Reports that the connection to the gateway process was closed because it sent too much. */
@@ -82,10 +82,10 @@ class Watches {
         this.#deps.log.warn({ err, instanceId }, 'could not record a refusal of a gateway; trying again'),
       );
     return {
-      attach: (client) => {
+      attach: (gateway) => {
         void this.#end(entry);
-        entry.current = new InstanceWatch(this.#deps, instance, client);
-        entry.beside = [new CronWatch(this.#deps, instanceId, client), new MessageWatch(this.#deps, instanceId, client)];
+        entry.current = new InstanceWatch(this.#deps, instance, gateway);
+        entry.beside = [new CronWatch(this.#deps, instanceId, gateway), new MessageWatch(this.#deps, instanceId, gateway)];
       },
       noteUnready: (bootId, failing) => orWarn(reportNotReady(this.#deps, { instanceId, bootId, failing })),
       noteFlood: (bootId) => orWarn(reportFlood(this.#deps, { instanceId, bootId })),

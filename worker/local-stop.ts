@@ -9,7 +9,7 @@ import type { Clock } from '../lib/async/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { handOverTurns, runningTurns } from '../turns/end-turns.ts';
-import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 
 interface Deps {
   orm: MikroORM;

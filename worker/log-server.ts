@@ -5,7 +5,7 @@ import type { Log } from '../lib/log.ts';
 import type { LogLine, RuntimeDriver } from '../runtime/driver.ts';
 import { isRuntimeId } from '../runtime/host/runtime-layout.ts';
 import { isLogTicket } from '../runtime/log-ticket.ts';
-import type { MasterKey } from '../runtime/openclaw/install/tokens.ts';
+import type { MasterKey } from '../runtime/engine.ts';
 
 export interface LogServer {
   /** Its base URL. */

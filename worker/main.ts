@@ -8,7 +8,7 @@ import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
 import { checkMachine } from '../runtime/docker/check-machine.ts';
-import { ensureOpenClaw } from '../runtime/openclaw/install/installation.ts';
+import { ensureOpenClaw } from '../runtime/engine.ts';
 import { checkStores, refuseForeignVolumes } from '../stores/check-stores.ts';
 import { bundleApart } from './bundle-apart.ts';
 import { startWorker } from './start-worker.ts';

@@ -1,4 +1,4 @@
-import { probeReadiness } from '../runtime/openclaw/wire/readiness.ts';
+import { probeReadiness } from '../runtime/engine.ts';
 import type { Endpoint } from '../runtime/driver.ts';
 
 /**

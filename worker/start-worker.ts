@@ -18,7 +18,7 @@ import { observeMachineLoad } from '../lib/machine-load.ts';
 import { createMetrics } from '../lib/metrics.ts';
 import { createSafeFetch } from '../lib/net/safe-fetch.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import { createGatewayConnections } from '../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../runtime/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';

@@ -7,7 +7,7 @@ import type { Clock } from '../lib/async/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { MachineLoad } from '../lib/machine-load.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import type { TurnWatches } from '../turns/watch-turns.ts';
 import { startPoller } from './poller.ts';
 import { createProofRounds, PROBE_PACE } from './proof-rounds.ts';

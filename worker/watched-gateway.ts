@@ -2,11 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayToWatch } from '../database/instances/gateways-to-watch.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import { GatewayFloodError } from '../runtime/openclaw/wire/gateway-client.ts';
-import type { GatewayClient } from '../runtime/openclaw/wire/gateway-client.ts';
+import type { Gateway } from '../runtime/gateway/gateway.ts';
+import { GatewayFloodError } from '../runtime/gateway/gateway-errors.ts';
 import { createSlownessMeter } from '../runtime/slowness.ts';
 import type { Slowness, SlownessDeps } from '../runtime/slowness.ts';
-import type { GatewayConnections } from '../turns/gateway-connections.ts';
+import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import type { TurnWatch } from '../turns/watch-turns.ts';
 import { Backoff } from '../lib/async/backoff.ts';
 import { Silence } from './silence.ts';
@@ -64,7 +64,7 @@ export function watchGateway(gateway: WatchedGateway, deps: Deps): GatewayWatch 
   const [{ turnWatch, log }, { instanceId, bootId }] = [deps, gateway];
   const over = new AbortController();
   const [silence, slowness] = [new Silence(), createSlownessMeter(deps, gateway.runtimeId)];
-  let connected: GatewayClient | null = null;
+  let connected: Gateway | null = null;
   let isSlow = false;
 
   function stop(): Promise<void> {
@@ -136,7 +136,7 @@ async function findProcess(
   { runtimeId, bootId }: WatchedGateway,
   { connections, turnWatch, log }: Deps,
   signal: AbortSignal,
-): Promise<GatewayClient | 'replaced' | null> {
+): Promise<Gateway | 'replaced' | null> {
   try {
     const client = await connections.get(runtimeId, signal);
     if (client.bootId === bootId) return client;

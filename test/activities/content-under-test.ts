@@ -11,6 +11,8 @@ import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts
 import { makeId, newAgent } from '../factories.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 import { PATIENCE_MS } from '../support/eventually.ts';
+import { connectRaw } from '../support/raw-gateway.ts';
+import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 
 /** What the API does to the content of an instance, without the API, and what its agents then see. */
 export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgent) {
@@ -20,8 +22,11 @@ export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgen
   const change = (work: (em: EntityManager, generation: number) => Promise<void>) =>
     runTransaction(orm.em, async (em) => work(em, await changeContent(em, { accountId, instanceId })));
 
-  async function client() {
-    return deps.connections.get(runtimeId, AbortSignal.timeout(PATIENCE_MS));
+  let connected: GatewayClient | null = null;
+  async function client(): Promise<GatewayClient> {
+    if (!connected?.isOpen())
+      connected = await connectRaw({ endpoints: deps.driver, masterKeys: deps.config.MASTER_KEYS }, runtimeId);
+    return connected;
   }
 
   return {

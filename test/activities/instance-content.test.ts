@@ -8,6 +8,7 @@ import { contentOf } from './content-under-test.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { withinWriteLimit } from '../../runtime/openclaw/wire/write-limit.ts';
 import { openClaw } from '../support/open-claw.ts';
+import { asGateway } from '../support/raw-gateway.ts';
 import { MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
@@ -135,11 +136,11 @@ test('what a gateway lost or got behind our back is found, mended and told', asy
   await write('secrets.store.delete', { name: 'MY_TOKEN' });
   await write('secrets.store.set', { name: 'SMUGGLED', value: 'x', kind: 'env' });
   const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
-  expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(false);
+  expect(await holds(asGateway(gateway), wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(false);
   // A gateway that does not answer in time is looked at the next time.
   await eventually(async () => expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(1));
   await reconcile();
-  expect(await holds(gateway, wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
+  expect(await holds(asGateway(gateway), wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
   expect(await content.rows()).toMatchObject({ reason: 'content_drift' });
   expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
 });
@@ -168,7 +169,7 @@ test('a configuration that the gateway refuses changes nothing of what serves, i
   expect(await content.ask('[[SYSTEM]]')).toContain('You are calm again.');
   expect(await world.statusOf(instance.instanceId)).toMatchObject({ bootId, reason: null });
   const wanted = await loadGatewayContent(world.orm.em.fork(), instance.instanceId);
-  expect(await holds(await content.client(), wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
+  expect(await holds(asGateway(await content.client()), wanted, AbortSignal.timeout(PATIENCE_MS))).toBe(true);
 });
 
 test('what an agent wrote into its memory is kept at a stop, and not overwritten by the next start; a hundred secrets deleted meanwhile are gone', async () => {

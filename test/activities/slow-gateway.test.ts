@@ -1,9 +1,13 @@
 import { expect, test } from '@jest/globals';
 import { failedForSlowness, LONGEST_START_MS } from '../../activities/slow-gateway.ts';
 import type { RuntimeState } from '../../runtime/driver.ts';
-import { AgentsNotLiveError } from '../../runtime/openclaw/content/agent-liveness.ts';
-import { GatewayConnectError, GatewayRequestError, NO_ANSWER } from '../../runtime/openclaw/wire/gateway-errors.ts';
-import { GatewayDiedError } from '../../runtime/openclaw/wire/readiness.ts';
+import {
+  AgentsNotLiveError,
+  GatewayConnectError,
+  GatewayDiedError,
+  GatewayRequestError,
+  NO_ANSWER,
+} from '../../runtime/gateway/gateway-errors.ts';
 
 const NOW = new Date('2026-11-30T12:00:00Z');
 const unreachable = new GatewayConnectError('it did not let us in', { retryable: true });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { createStartPace } from '../../activities/start-pace.ts';
-import { GatewayConnectError } from '../../runtime/openclaw/wire/gateway-errors.ts';
+import { GatewayConnectError } from '../../runtime/gateway/gateway-errors.ts';
 import { eventually } from '../support/eventually.ts';
 import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from '../workflows/reconciler-under-test.ts';

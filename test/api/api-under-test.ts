@@ -24,7 +24,7 @@ import { createMetrics } from '../../lib/metrics.ts';
 import { createDriver, skillHost } from '../../runtime/create-driver.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { createSkillCatalogue } from '../../runtime/openclaw/content/skill-catalogue.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import { turnSettings } from '../../turns/turn-deps.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';

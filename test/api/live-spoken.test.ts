@@ -9,6 +9,7 @@ import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { AGENT } from '../support/gateway-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
+import { asGateway } from '../support/raw-gateway.ts';
 
 const HOURLY = { kind: 'every', everyMs: 3_600_000 };
 
@@ -43,7 +44,7 @@ async function watch(): Promise<{ stop(): Promise<void> }> {
     [instanceId],
   );
   const watches = createTurnWatches({ ...api.deps, ...turnSettings(api.deps.config) });
-  watches.watch({ instanceId, shardEpoch: shard!.epoch }).attach(await gateway.connect());
+  watches.watch({ instanceId, shardEpoch: shard!.epoch }).attach(asGateway(await gateway.connect()));
   open.push(watches);
   return watches;
 }

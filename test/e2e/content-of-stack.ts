@@ -13,6 +13,7 @@ import type { ApiClient } from '../support/api-client.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { untilStatus } from '../support/patient-client.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { asGateway } from '../support/raw-gateway.ts';
 
 export interface BothSides {
   /** What the database says, and what is inside the instance. */
@@ -92,7 +93,7 @@ export async function bothSides(
     const { entries } = (await client.request('secrets.store.list', {})) as { entries: { name: string; value: string }[] };
     const shown = agent ? await readSkills(client, agent.gatewayAgentId) : { bundled, custom };
     const found = {
-      holds: await holds(client, content, AbortSignal.timeout(PATIENCE_MS)),
+      holds: await holds(asGateway(client), content, AbortSignal.timeout(PATIENCE_MS)),
       shown: [...shown.bundled, ...shown.custom].toSorted(),
       secrets: Object.fromEntries(entries.toSorted((a, b) => (a.name < b.name ? -1 : 1)).map(({ name, value }) => [name, value])),
       skills: (await tree(join(paths.stateDir, 'skills')))

@@ -1,13 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { createLog } from '../../lib/log.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
 import type { Answer, ApiClient, Json } from '../support/api-client.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { insist } from '../support/patient-client.ts';
 import type { Call } from '../support/patient-client.ts';
+import { connectRaw } from '../support/raw-gateway.ts';
 
 /** Far over the 2,000 characters that a gateway tells of a run by itself. */
 export const LONG = `${'All is well. '.repeat(300)}The end.`;
@@ -113,11 +112,10 @@ const runs = z.object({ entries: z.array(z.object({ jobName: z.string().optional
 export async function runsOfGateway({ dataDir, driver }: { dataDir: string; driver: RuntimeDriver }): Promise<string[]> {
   const [id = '', key = ''] = (await readFile(join(dataDir, 'master-keys'), 'utf8')).trim().split(':');
   const masterKeys = [{ id, key: Buffer.from(key, 'base64') }];
-  const connections = createGatewayConnections({ endpoints: driver, masterKeys, log: createLog('test', 'silent') });
+  const [runtime] = await driver.list();
+  if (!runtime) throw new Error('there is no gateway');
+  const client = await connectRaw({ endpoints: driver, masterKeys }, runtime.runtimeId);
   try {
-    const [runtime] = await driver.list();
-    if (!runtime) throw new Error('there is no gateway');
-    const client = await connections.get(runtime.runtimeId, AbortSignal.timeout(PATIENCE_MS));
     return await eventually(async () => {
       const listed = jobs.parse(await client.request('cron.list', { includeDisabled: true, limit: 200, offset: 0 }));
       const busy = listed.jobs.find(({ state }) => state?.runningAtMs !== undefined);
@@ -125,7 +123,7 @@ export async function runsOfGateway({ dataDir, driver }: { dataDir: string; driv
       return await readRuns((params) => client.request('cron.runs', params));
     });
   } finally {
-    connections.closeAll();
+    client.close();
   }
 }
 

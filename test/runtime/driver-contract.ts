@@ -7,7 +7,8 @@ import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec } from '../../r
 import { deviceOf } from '../../runtime/openclaw/wire/device-identity.ts';
 import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
-import { GatewayDiedError, waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
+import { GatewayDiedError } from '../../runtime/gateway/gateway-errors.ts';
+import { waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
 import { renderConfig } from '../../runtime/openclaw/install/render-config.ts';
 import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 

@@ -3,7 +3,7 @@ import { NO_LIMITS } from '../../domain/key-scopes.ts';
 import { abortCancelled, cancelMessage } from '../../turns/conversation/cancel-message.ts';
 import { findOwnAgent } from '../../turns/conversation/own-agent.ts';
 import type { AgentPlace } from '../../turns/conversation/own-agent.ts';
-import type { GatewayConnections } from '../../turns/gateway-connections.ts';
+import type { GatewayConnections } from '../../runtime/gateway-connections.ts';
 import type { TurnDeps } from '../../turns/turn-deps.ts';
 
 /** Cancels a turn as a door does: in one transaction, and then in its gateway. */

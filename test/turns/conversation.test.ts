@@ -15,7 +15,7 @@ import { sendAccepted } from '../../turns/conversation/send-accepted.ts';
 import { streamReply } from '../../turns/conversation/stream-reply.ts';
 import type { ReplyPart } from '../../turns/conversation/stream-reply.ts';
 import { endTurn } from '../../turns/end-turns.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import type { ProcessLease } from '../../turns/process-lease.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';

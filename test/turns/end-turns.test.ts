@@ -3,7 +3,7 @@ import { claimAttempt } from '../../database/messages/claim-turn.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { cancelTurn } from './cancel-turn.ts';
 import { dropTurns, endTurn, endTurnFirst, endTurns, runningTurns } from '../../turns/end-turns.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { cancelledEnd, errorOfTurn, failedEnd } from '../../turns/turn-end.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';

@@ -1,5 +1,5 @@
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
-import type { GatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
+import type { GatewayConnections } from '../../runtime/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';
 import type { FollowedTurn, TurnSender } from '../../turns/turn-sender.ts';
@@ -8,6 +8,7 @@ import { GATEWAY_MASTER_KEY } from '../support/gateway-program.ts';
 import type { GatewayUnderTest } from '../support/gateway-program.ts';
 import type { NewAgent } from '../factories.ts';
 import type { NewMessage, TurnsUnderTest } from './turns-under-test.ts';
+import { asGateway } from '../support/raw-gateway.ts';
 
 /** The part of an API process that accepts and sends turns. */
 export interface ApiUnderTest {
@@ -63,7 +64,7 @@ export async function startWatch(
     `update watch_shards set epoch = epoch + 1, owner = 'proc_worker' where shard = 0 returning epoch::float8 as epoch`,
   );
   const watches = createTurnWatches({ ...turns.deps, ...options, notifications: turns.notifications });
-  watches.watch({ instanceId: instance.instanceId, shardEpoch: shard!.epoch }).attach(await gateway.connect());
+  watches.watch({ instanceId: instance.instanceId, shardEpoch: shard!.epoch }).attach(asGateway(await gateway.connect()));
   return { close: () => watches.stop() };
 }
 

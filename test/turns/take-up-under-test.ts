@@ -5,6 +5,7 @@ import type { FollowedTurn } from '../../turns/turn-sender.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { AGENT } from '../support/gateway-program.ts';
 import type { GatewayUnderTest } from '../support/gateway-program.ts';
+import { asGateway } from '../support/raw-gateway.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
@@ -60,7 +61,7 @@ export async function instanceToRecover(turns: TurnsUnderTest, gateway: GatewayU
       await gateway.start();
       await onReady?.();
       const client = await gateway.connect();
-      const takeUp = { client, instanceId, epoch, signal: AbortSignal.timeout(PATIENCE_MS) };
+      const takeUp = { gateway: asGateway(client), instanceId, epoch, signal: AbortSignal.timeout(PATIENCE_MS) };
       await takeUpTurns(turns.deps, takeUp);
       // A step that is repeated changes nothing.
       await takeUpTurns(turns.deps, takeUp);

@@ -3,7 +3,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../database/orm.ts';
 import { systemClock } from '../../lib/async/clock.ts';
 import { createLog } from '../../lib/log.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { stopLocally } from '../../worker/local-stop.ts';
 import { eventually } from '../support/eventually.ts';
 import { GATEWAY_MASTER_KEY } from '../support/gateway-program.ts';
@@ -37,7 +37,7 @@ test('a running turn gets its time, takes no other in meanwhile, and goes on at 
   });
   const agent = await newAgent(orm, { instance: instanceId, account: accountId });
   const { messageId } = await newTurn(orm, agent, { owner: 'proc_api', bootId: 'boot_1', attempt: 1 });
-    const connections = createGatewayConnections({ endpoints: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
+  const connections = createGatewayConnections({ endpoints: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
 
   const stopped = stopLocally({ orm, driver: gateway.driver, connections, clock: systemClock, log, turnsMs: 3_000 });
   await eventually(async () => {

@@ -5,7 +5,7 @@ import type { Notifications } from '../../database/notifications.ts';
 import { createOrm } from '../../database/orm.ts';
 import { systemClock } from '../../lib/async/clock.ts';
 import { createLog } from '../../lib/log.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { startShardLeases } from '../../worker/shard-leases.ts';

@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { eventually, PATIENCE_MS } from '../support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';
 import { breakdownsOf, expectReplaced, refuses, WEDGED } from './gateway-outcomes.ts';
 import { productForEach } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
+import { connectRaw } from '../support/raw-gateway.ts';
 
 let product: ProductUnderTest;
 let instance: InstanceUnderTest;
@@ -76,7 +77,8 @@ describe('a gateway that refuses for long enough is replaced, and the message is
   test('runs of jobs that are refused, while nobody sends anything', async () => {
     const { runtimeId, gatewayAgentId } = instance;
     instance.control.misbehave(refuses(WEDGED));
-    const client = await product.reconciler.deps.connections.get(runtimeId, AbortSignal.timeout(PATIENCE_MS));
+    const { driver, config } = product.reconciler.deps;
+    const client = await connectRaw({ endpoints: driver, masterKeys: config.MASTER_KEYS }, runtimeId);
     await client.request('cron.add', {
       ...{ name: 'Digest', agentId: gatewayAgentId, enabled: true, declarationKey: 'thermidora:cron_1', deleteAfterRun: false },
       ...{ schedule: { kind: 'every', everyMs: 1_000 }, payload: { kind: 'agentTurn', message: 'Look.' } },

@@ -9,7 +9,7 @@ import { runTransaction } from '../../database/run-transaction.ts';
 import { systemClock } from '../../lib/async/clock.ts';
 import type { InflowLimits } from '../../runtime/openclaw/wire/inflow-budget.ts';
 import { acceptTurn } from '../../turns/accept-turn.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import { createTurnSender } from '../../turns/turn-sender.ts';
 import type { TurnPauses } from '../../turns/turn-deps.ts';

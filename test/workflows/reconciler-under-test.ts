@@ -24,7 +24,7 @@ import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
-import { createGatewayConnections } from '../../turns/gateway-connections.ts';
+import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { quietTemporal } from './quiet-temporal.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { newAgent, newInstance } from '../factories.ts';

@@ -1,5 +1,5 @@
 import type { Notifications } from '../../database/notifications.ts';
-import type { GatewayConnections } from '../gateway-connections.ts';
+import type { GatewayConnections } from '../../runtime/gateway-connections.ts';
 import type { TurnDeps } from '../turn-deps.ts';
 import type { TurnSender } from '../turn-sender.ts';
 

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Agent } from '../../../database/entities/agent.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { MakeId } from '../../../domain/ids.ts';
-import { defaultFiles } from '../../../runtime/openclaw/content/default-files.ts';
+import { defaultFiles } from '../../../runtime/engine.ts';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';

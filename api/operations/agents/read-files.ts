@@ -3,8 +3,7 @@ import { AgentFile } from '../../../database/entities/agent-file.ts';
 import type { Agent } from '../../../database/entities/agent.ts';
 import { Instance } from '../../../database/entities/instance.ts';
 import { SHOWN_FILES } from '../../../domain/workspace-files.ts';
-import { readWorkspace } from '../../../runtime/openclaw/content/workspace-files.ts';
-import type { SeenWorkspace } from '../../../runtime/openclaw/content/workspace-files.ts';
+import type { SeenWorkspace } from '../../../runtime/gateway/gateway.ts';
 import type { Deps } from '../../deps.ts';
 
 /** A gateway that takes longer has something better to do: the last known files are shown. */
@@ -44,8 +43,8 @@ async function lookInside(
   if (!instance || instance.bootId === null || instance.transitionKind !== null || status === 'pending') return null;
   const patience = AbortSignal.timeout(PATIENCE_MS);
   try {
-    const client = await connections.get(instance.runtimeId, patience);
-    return await orLate(readWorkspace(client, { agentId: gatewayAgentId, paths, limits: SHOWN_FILES }), patience);
+    const gateway = await connections.get(instance.runtimeId, patience);
+    return await orLate(gateway.files.read({ agentId: gatewayAgentId, paths, limits: SHOWN_FILES }), patience);
   } catch (err) {
     log.debug({ err, instanceId }, 'the files of an agent could not be read from its gateway');
     return null;

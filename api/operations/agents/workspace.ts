@@ -1,3 +1,4 @@
+import { isPersonaFile, MAX_USER_FILE_CHARS, personaProblems } from '../../../runtime/engine.ts';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { AgentFile } from '../../../database/entities/agent-file.ts';
@@ -5,8 +6,6 @@ import { filePathProblem } from '../../../domain/file-path.ts';
 import { workspaceProblems } from '../../../domain/workspace-files.ts';
 import type { Config } from '../../../lib/settings/config.ts';
 import { modelLimits } from '../../../lib/settings/model-limits.ts';
-import { isPersonaFile } from '../../../runtime/openclaw/content/agent-files.ts';
-import { MAX_USER_FILE_CHARS, personaProblems } from '../../../runtime/openclaw/content/persona-limits.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 import { run, sql } from '../../../database/sql.ts';
 

@@ -4,8 +4,7 @@ import { CronJob } from '../../../database/entities/cron-job.ts';
 import { countCronsLocked, dropUnsentCron } from '../../../database/crons/crons.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { addCron } from '../../../runtime/openclaw/content/crons.ts';
-import type { NewCron } from '../../../runtime/openclaw/content/crons.ts';
+import type { NewCron } from '../../../runtime/gateway/gateway-jobs.ts';
 import { awaitActiveAgent } from '../../../turns/conversation/await-active-agent.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import type { Deps } from '../../deps.ts';
@@ -62,7 +61,7 @@ export const createCron = defineOperation({
     if (!row) await runTransaction(deps.orm.em, (transaction) => placeCron(transaction, deps, created));
     if (!row?.gatewayJobId) {
       const onRefused = () => dropUnsentCron(deps.orm.em.fork(), cronId);
-      const job = await atGateway(deps, created, (client) => addCron(client, created.added), { onRefused });
+      const job = await atGateway(deps, created, ({ jobs }) => jobs.add(created.added), { onRefused });
       await keepCron(deps, instanceId, job);
     }
     return presentCron(await findCron(deps.orm.em.fork(), { agentId, cronId }));

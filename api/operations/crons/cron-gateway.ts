@@ -3,16 +3,16 @@ import { holdInstance } from '../../../database/messages/accept-turn.ts';
 import { noteCronRemoved } from '../../../database/crons/crons.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { isRefusedCron } from '../../../runtime/openclaw/content/crons.ts';
-import type { CronJob } from '../../../runtime/openclaw/content/crons.ts';
+import type { Gateway } from '../../../runtime/gateway/gateway.ts';
 import {
   CONNECTION_LOST,
   GatewayConnectError,
   GatewayRequestError,
+  isRefusedCron,
   NO_ANSWER,
-} from '../../../runtime/openclaw/wire/gateway-client.ts';
-import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
-import { writeLimitWaitMs } from '../../../runtime/openclaw/wire/write-limit.ts';
+  writeLimitWaitMs,
+} from '../../../runtime/gateway/gateway-errors.ts';
+import type { CronJob } from '../../../runtime/gateway/gateway-jobs.ts';
 import { noteSeenCron } from '../../../turns/note-cron.ts';
 import { requireAccepting } from '../../../turns/require-accepting.ts';
 import type { Deps } from '../../deps.ts';
@@ -52,7 +52,7 @@ interface AtGateway {
 export async function atGateway<T>(
   deps: Deps,
   place: Place,
-  work: (client: GatewayClient) => Promise<T>,
+  work: (gateway: Gateway) => Promise<T>,
   { onRefused }: AtGateway = {},
 ): Promise<T> {
   const { runtimeId } = await findInstance(deps.orm.em.fork(), place);

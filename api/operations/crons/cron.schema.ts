@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { CronJob } from '../../../database/entities/cron-job.ts';
 import { AppError } from '../../../domain/errors.ts';
-import type { CronSchedule } from '../../../runtime/openclaw/content/crons.ts';
+import type { CronSchedule } from '../../../runtime/gateway/gateway-jobs.ts';
 import { givenTimeText, idField, timestamp } from '../../contract/fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';

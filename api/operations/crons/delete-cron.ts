@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { removeCron } from '../../../runtime/openclaw/content/crons.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
@@ -34,7 +33,7 @@ export const deleteCron = defineOperation({
 
   async after(deleted, { deps }) {
     const { instanceId, gatewayJobId, cronId } = deleted;
-    await atGateway(deps, deleted, (client) => removeCron(client, gatewayJobId));
+    await atGateway(deps, deleted, ({ jobs }) => jobs.remove(gatewayJobId));
     await keepGone(deps, instanceId, gatewayJobId);
     return { cronId, deleted: true as const };
   },

@@ -1,5 +1,4 @@
 import { AppError } from '../../../domain/errors.ts';
-import { runCron as runAtGateway } from '../../../runtime/openclaw/content/crons.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
 import { atGateway, holdForCrons, keepGone } from './cron-gateway.ts';
@@ -34,7 +33,7 @@ export const runCron = defineOperation({
 
   async after(wanted, { em, deps }) {
     const { instanceId, gatewayJobId } = wanted;
-    if (!(await atGateway(deps, wanted, (client) => runAtGateway(client, gatewayJobId)))) {
+    if (!(await atGateway(deps, wanted, ({ jobs }) => jobs.run(gatewayJobId)))) {
       await keepGone(deps, instanceId, gatewayJobId);
       throw new AppError('not_found', 'Cron not found');
     }

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
-import { updateCron as updateAtGateway } from '../../../runtime/openclaw/content/crons.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
@@ -52,7 +51,7 @@ export const updateCron = defineOperation({
   async after(changed, { em, deps }) {
     const { instanceId, gatewayJobId, changes } = changed;
     if (Object.values(changes).some((value) => value !== undefined)) {
-      const job = await atGateway(deps, changed, (client) => updateAtGateway(client, gatewayJobId, changes));
+      const job = await atGateway(deps, changed, ({ jobs }) => jobs.update(gatewayJobId, changes));
       if (!job) {
         await keepGone(deps, instanceId, gatewayJobId);
         throw new AppError('not_found', 'Cron not found');

@@ -6,7 +6,7 @@ import { secretPlace } from '../../../database/secret-place.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { createMask, MASK, MaskBudgetError } from '../../../lib/text/mask.ts';
 import type { LogLine } from '../../../runtime/driver.ts';
-import { gatewayToken, RELAY_TOKENS } from '../../../runtime/openclaw/install/tokens.ts';
+import { gatewayToken, RELAY_TOKENS } from '../../../runtime/engine.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import type { Deps } from '../../deps.ts';
 import { encryptionOf } from '../../security/encryption-of.ts';

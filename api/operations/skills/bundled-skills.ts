@@ -1,5 +1,5 @@
 import { AppError } from '../../../domain/errors.ts';
-import type { BundledSkill } from '../../../runtime/openclaw/content/skill-catalogue.ts';
+import type { BundledSkill } from '../../../runtime/engine.ts';
 import type { Deps } from '../../deps.ts';
 
 /** The built-in skills. Throws `unavailable` while OpenClaw is not installed yet. */

@@ -1,13 +1,19 @@
 import { z } from 'zod';
+import type { PersonaFile } from '../../gateway/gateway.ts';
 import type { GatewayClient } from '../wire/gateway-client.ts';
 
 /**
  * The files of an agent's workspace that are part of its prompt, the only ones that a gateway reads and writes for us.
  * It cannot delete them: that, and any other file, is the driver's (putFiles, removePaths).
  */
-export const PERSONA_FILES = ['AGENTS.md', 'SOUL.md', 'IDENTITY.md', 'USER.md', 'BOOTSTRAP.md', 'MEMORY.md'] as const;
-
-export type PersonaFile = (typeof PERSONA_FILES)[number];
+export const PERSONA_FILES = [
+  'AGENTS.md',
+  'SOUL.md',
+  'IDENTITY.md',
+  'USER.md',
+  'BOOTSTRAP.md',
+  'MEMORY.md',
+] as const satisfies readonly PersonaFile[];
 
 export function isPersonaFile(name: string): name is PersonaFile {
   return PERSONA_FILES.some((known) => known === name);

@@ -1,19 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { WantedAgents } from '../../gateway/gateway.ts';
 import type { Endpoint } from '../../driver.ts';
+import { AgentsNotLiveError } from '../../gateway/gateway-errors.ts';
 import { gatewayFetch } from '../wire/gateway-fetch.ts';
 
 const POLL_MS = 100;
 const PROBE_MS = 5_000;
-
-export interface WantedAgents {
-  /** Must answer. */
-  present: readonly string[];
-  /** Must be gone. */
-  absent: readonly string[];
-}
-
-/** A gateway did not take up its new agents in time. */
-export class AgentsNotLiveError extends Error {}
 
 /**
  * Waits until a running gateway has taken up the agents of its configuration, about a second after that was written.

@@ -1,54 +1,7 @@
 import { z } from 'zod';
 import { gatewayId, textUpTo } from '../wire/bounded-text.ts';
-import { conversationIdOf } from '../conversation/session-key.ts';
-
-/** When a job runs. Null stands for a kind that only agents make: when a command ends, when it prints a line. */
-export type CronSchedule =
-  | { kind: 'cron'; expr: string; timeZone: string | null }
-  | { kind: 'every'; everyMs: number }
-  | { kind: 'at'; at: string };
-
-/** A job of a gateway's own scheduler. */
-export interface CronJob {
-  id: string;
-  /** The agent's name inside the gateway. */
-  agentId: string | null;
-  name: string;
-  message: string;
-  enabled: boolean;
-  schedule: CronSchedule | null;
-  nextRunAt: Date | null;
-  /** The conversation that the gateway adds its results to; null for all but jobs that an agent made in one. */
-  conversationId: string | null;
-  /** Of its definition and of what it did, by the gateway's clock. */
-  updatedAt: Date;
-  /** The id under which the API made it; null for a job that an agent made. */
-  cronId: string | null;
-  /** The gateway's own housekeeping, which is nobody's business. */
-  isInternal: boolean;
-}
-
-/** One run of a job, when it is over. */
-export interface CronRun {
-  jobId: string;
-  /** The gateway forgets the name of a job that is gone. */
-  jobName: string | null;
-  status: 'ok' | 'error' | 'skipped';
-  /** The agent's name inside the gateway, where it is known. */
-  agentId: string | null;
-  /** What the agent said, cut at 2,000 characters. */
-  summary: string;
-  /** What the gateway says went wrong. Not for customers. */
-  error: string | null;
-  /** Why the model provider refused, in the gateway's terms. */
-  errorReason: string | null;
-  /** The gateway has added what it said to the job's conversation, if it has one. */
-  isDelivered: boolean;
-  sessionKey: string | null;
-  sessionId: string | null;
-  runAtMs: number;
-  endedAtMs: number;
-}
+import type { CronJob, CronRun, CronSchedule } from '../../gateway/gateway-jobs.ts';
+import { agentOfSession, conversationIdOf, sessionOf } from '../conversation/session-key.ts';
 
 const DECLARED_BY_US = 'thermidora:';
 
@@ -134,9 +87,10 @@ const cronRun = z
     const { jobId, status, runAtMs } = raw;
     const sessionKey = raw.sessionKey ?? null;
     return {
-      ...{ jobId, status, runAtMs, sessionKey },
+      ...{ jobId, status, runAtMs },
+      session: sessionKey === null ? null : sessionOf(sessionKey),
       jobName: raw.jobName ?? null,
-      agentId: /^agent:([^:]+):/.exec(sessionKey ?? '')?.[1] ?? null,
+      agentId: agentOfSession(sessionKey ?? ''),
       summary: raw.summary ?? '',
       error: raw.error ?? null,
       errorReason: raw.errorReason ?? null,

@@ -1,39 +1,11 @@
 import { addedJob, declarationOf, jobsPage, runsPage, updatedJob } from './cron-frames.ts';
-import type { CronJob, CronRun, CronSchedule } from './cron-frames.ts';
+import type { CronChanges, CronJob, CronSchedule, CronsPage, NewCron, RunsPage } from '../../gateway/gateway-jobs.ts';
+import { INVALID_REQUEST } from '../../gateway/gateway-errors.ts';
 import type { GatewayClient } from '../wire/gateway-client.ts';
-import { GatewayRequestError } from '../wire/gateway-errors.ts';
+import { GatewayRequestError } from '../../gateway/gateway-errors.ts';
 import { pagesOf } from '../wire/gateway-pages.ts';
 
-export type { CronJob, CronRun, CronSchedule } from './cron-frames.ts';
-
-export interface NewCron {
-  /** Ours: the same id is added once, however often it is asked for. */
-  cronId: string;
-  /** The agent's name inside the gateway. */
-  agentId: string;
-  name: string;
-  schedule: CronSchedule;
-  message: string;
-  enabled: boolean;
-}
-
-export interface CronChanges {
-  name?: string | undefined;
-  schedule?: CronSchedule | undefined;
-  message?: string | undefined;
-  enabled?: boolean | undefined;
-}
-
-interface CronsPage {
-  jobs: CronJob[];
-  nextOffset: number | null;
-}
-
-interface RunsPage {
-  /** Those that ended last come first. */
-  runs: CronRun[];
-  nextOffset: number | null;
-}
+export type { CronJob, CronRun, NewCron } from '../../gateway/gateway-jobs.ts';
 
 /** The message of a job has up to 100,000 characters, of three bytes each at most: ten of them fit into a frame. */
 const JOBS_PAGE = 10;
@@ -42,7 +14,6 @@ const MAX_JOBS_PAGES = 1_000;
 const RUNS_PAGE = 200;
 /** The gateway keeps fewer runs. */
 const MAX_RUNS_PAGES = 50;
-const INVALID = 'INVALID_REQUEST';
 const UNKNOWN_JOB = /not found|unknown cron job/i;
 
 /**
@@ -113,11 +84,6 @@ export function cronRunPages(client: GatewayClient): AsyncGenerator<RunsPage, vo
   return pagesOf(client, { of: 'cron.runs', maxPages: MAX_RUNS_PAGES, read });
 }
 
-/** Whether the gateway found the job itself wrong, and not the moment. Its message then says what is wrong. */
-export function isRefusedCron(error: unknown): error is GatewayRequestError {
-  return error instanceof GatewayRequestError && error.code === INVALID && !error.retryable;
-}
-
 function scheduleParams(schedule: CronSchedule): object {
   if (schedule.kind !== 'cron') return schedule;
   // Without a zone the gateway takes that of its host.
@@ -128,7 +94,7 @@ async function orUnknown(answer: Promise<unknown>): Promise<unknown> {
   try {
     return await answer;
   } catch (error) {
-    if (error instanceof GatewayRequestError && error.code === INVALID && UNKNOWN_JOB.test(error.message)) return null;
+    if (error instanceof GatewayRequestError && error.code === INVALID_REQUEST && UNKNOWN_JOB.test(error.message)) return null;
     throw error;
   }
 }

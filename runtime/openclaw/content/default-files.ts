@@ -1,4 +1,4 @@
-import type { PersonaFile } from './agent-files.ts';
+import type { PersonaFile } from '../../gateway/gateway.ts';
 
 const AGENTS = `# How you work
 

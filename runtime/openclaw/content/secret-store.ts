@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { GatewayClient } from '../wire/gateway-client.ts';
-import { GatewayRequestError } from '../wire/gateway-errors.ts';
+import { GatewayRequestError } from '../../gateway/gateway-errors.ts';
 
 /** A connection, or the BulkWriter that many secrets need. */
 type Requests = Pick<GatewayClient, 'request'>;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import { AgentsNotLiveError } from './agent-liveness.ts';
+import { AgentsNotLiveError } from '../../gateway/gateway-errors.ts';
+import type { SeenSkills, WantedSkills } from '../../gateway/gateway.ts';
 import type { GatewayClient } from '../wire/gateway-client.ts';
 
 const POLL_MS = 100;
@@ -17,20 +18,6 @@ const statusAnswer = z.looseObject({
     }),
   ),
 });
-
-export interface SeenSkills {
-  bundled: readonly string[];
-  custom: readonly string[];
-  /** The variables that each skill asks for and does not have, by its name: agents are not shown such a skill. */
-  missingEnv: ReadonlyMap<string, readonly string[]>;
-}
-
-export interface WantedSkills {
-  bundled: readonly string[];
-  custom: readonly string[];
-  /** The variables that each skill is given, by its name. */
-  env: ReadonlyMap<string, readonly string[]>;
-}
 
 /** The skills of a gateway that its agents may have, as it sees them now. Throws GatewayRequestError. */
 export async function readSkills(client: GatewayClient, agentId: string): Promise<SeenSkills> {

@@ -1,15 +1,10 @@
 import { z } from 'zod';
 import { getAgentFiles, isPersonaFile } from './agent-files.ts';
+import type { SeenWorkspace, WorkspaceLimits } from '../../gateway/gateway.ts';
 import type { GatewayClient } from '../wire/gateway-client.ts';
-import { GatewayRequestError } from '../wire/gateway-errors.ts';
+import { GatewayRequestError } from '../../gateway/gateway-errors.ts';
 
 const MEMORY_FOLDER = 'memory';
-
-export interface WorkspaceLimits {
-  maxFiles: number;
-  maxFileBytes: number;
-  maxBytes: number;
-}
 
 const listAnswer = z.looseObject({
   entries: z.array(
@@ -17,13 +12,6 @@ const listAnswer = z.looseObject({
   ),
 });
 const getAnswer = z.looseObject({ file: z.looseObject({ encoding: z.string(), content: z.string() }) });
-
-export interface SeenWorkspace {
-  /** Content by path. */
-  files: Map<string, string>;
-  /** Of the paths that were asked for, those that are not there. */
-  gone: string[];
-}
 
 /**
  * What is in the workspace of a live agent now: the files of its prompt, those named, and its notes in `memory/`, the

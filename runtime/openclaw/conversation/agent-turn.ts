@@ -1,16 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { CONNECTION_LOST, GatewayRequestError, NO_ANSWER } from '../wire/gateway-client.ts';
+import { CONNECTION_LOST, GatewayRequestError, INVALID_REQUEST, NO_ANSWER } from '../../gateway/gateway-errors.ts';
+import { isClosedSession } from '../../gateway/turn-results.ts';
+import type {
+  ClosedSession,
+  RefusalReason,
+  SendOptions as PublicOptions,
+  SendResult,
+  TurnOutcome,
+  TurnResult,
+} from '../../gateway/turn-results.ts';
 import type { GatewayClient, SecondAnswer } from '../wire/gateway-client.ts';
 import { readHistory } from './gateway-history.ts';
 import { decideRecovery } from './recovery.ts';
 import { asPlainText } from './spoken-text.ts';
 import { finishReasonOf, refusalIn, resultOfFailure, resultOfStop } from './turn-outcome.ts';
-import type { RefusalReason, TurnOutcome, TurnResult } from './turn-outcome.ts';
 
-export { messageIdOfKey, turnKey } from './turn-key.ts';
+export { turnKey } from './turn-key.ts';
 export { resultOfEvent } from './turn-outcome.ts';
-export type { TurnOutcome, TurnResult } from './turn-outcome.ts';
+export type { TurnResult } from '../../gateway/turn-results.ts';
+
+type SendOptions = Omit<PublicOptions, 'timeoutSeconds'>;
 
 export interface TurnRequest {
   /** See turnKey. The same key with the same message is carried out once per gateway process. */
@@ -25,24 +35,6 @@ export interface TurnRequest {
   /** How long the run may take. */
   timeoutSeconds: number;
 }
-
-export interface SendOptions {
-  /** Ends the wait for the gateway's first answer; the turn goes on. */
-  signal?: AbortSignal;
-  /**
-   * Gets how the turn ended, or that the gateway refused it after all, from the gateway's second answer. Only after
-   * `accepted`, once, and never when the connection goes away before. Must not throw. A turn that was sent again to a
-   * new gateway process may fail under its own key because the gateway's repetition of it came first: then the history
-   * tells (decideRecovery), and the same goes for the `error` event of its run.
-   */
-  onResult?: (result: TurnResult) => void;
-}
-
-/**
- * `accepted`: it runs or waits in the gateway's queue. `in-flight`: this key does already, and its end shows in events
- * only. `lost`: no answer, it may run or not. A refused turn has not ended, and did not run.
- */
-export type SendResult = { kind: 'accepted' } | { kind: 'in-flight' } | { kind: 'lost' } | TurnResult;
 
 const agentPayload = z.looseObject({
   status: z.string(),
@@ -66,9 +58,6 @@ const agentPayload = z.looseObject({
 
 type AgentPayload = z.infer<typeof agentPayload>;
 
-/** The gateway's code for a request that it would refuse again. */
-const INVALID = 'INVALID_REQUEST';
-
 /** What the gateway adds to an answer that reached the limit of tokens. */
 const LIMIT_NOTE = /^⚠️ Reply truncated at the model's output token limit/;
 
@@ -89,13 +78,6 @@ export async function sendTurn(client: GatewayClient, turn: TurnRequest, options
   if (first.kind !== 'refused' || !isClosedSession(first.why)) return first;
   const failed = await reopenSession(client, turn.sessionKey, first.why, options.signal);
   return failed ?? sendOnce(client, turn, options);
-}
-
-export type ClosedSession = Extract<RefusalReason, 'archived' | 'session-lost'>;
-
-/** Whether a turn was refused because of what became of its conversation, which we can mend. */
-export function isClosedSession(why: RefusalReason): why is ClosedSession {
-  return why === 'archived' || why === 'session-lost';
 }
 
 /** Has a gateway take turns of this conversation again; null when it will. Throws the signal's reason. */
@@ -193,7 +175,10 @@ function resultOfRefusal(error: unknown): SendResult {
   if (!(error instanceof GatewayRequestError)) throw error;
   if (error.code === CONNECTION_LOST || error.code === NO_ANSWER) return { kind: 'lost' };
   if (agentPayload.safeParse(error.payload).success) return resultOfAnswer({ payload: error.payload, error });
-  return refused(refusalIn(`${error.reason} ${error.message}`) ?? (error.code === INVALID ? 'invalid' : 'unknown'), error);
+  return refused(
+    refusalIn(`${error.reason} ${error.message}`) ?? (error.code === INVALID_REQUEST ? 'invalid' : 'unknown'),
+    error,
+  );
 }
 
 /** The status decides: failures come with ok true and with ok false. */

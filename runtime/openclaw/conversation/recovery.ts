@@ -1,20 +1,6 @@
-import type { FinishReason } from '../../../domain/turn.ts';
+import type { Recovery } from '../../gateway/turn-results.ts';
 import type { GatewayHistory, HistoryRow } from './gateway-history.ts';
 import { finishReasonOf, resultOfFailure } from './turn-outcome.ts';
-import type { TurnOutcome } from './turn-outcome.ts';
-
-/** What to do about a turn that was handed to a gateway and whose end was not seen. */
-export type Recovery =
-  | { kind: 'finished'; text: string; finishReason: FinishReason }
-  | Extract<TurnOutcome, { kind: 'cancelled' | 'failed' }>
-  /** It is at work under this run id; its events tell the rest. */
-  | { kind: 'running'; runKey: string; textSoFar: string; hasBegun: boolean }
-  /** The gateway never had it, or waits to repeat it: send it with the key that it has. */
-  | { kind: 'resend-same' }
-  /** The gateway has spent the key and did not begin: send it with the next one. */
-  | { kind: 'resend-new' }
-  /** The gateway is about to repeat it, under an id that does not show yet: read the history again in a moment. */
-  | { kind: 'wait' };
 
 const ENDED = ['stop', 'length'];
 const NEVER_BEGAN = 'run-failed-before-reply';

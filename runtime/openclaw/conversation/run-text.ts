@@ -1,16 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
-import type { CronRun } from '../content/cron-frames.ts';
+import type { CronRun, RunText } from '../../gateway/gateway-jobs.ts';
 import type { GatewayClient } from '../wire/gateway-client.ts';
-import { GatewayRequestError } from '../wire/gateway-errors.ts';
+import { GatewayRequestError } from '../../gateway/gateway-errors.ts';
 import { messageContent, textOfContent } from './message-text.ts';
-import { mainSessionOf } from './session-key.ts';
-
-/** What a run said, and whether that is only the beginning of it. */
-export interface RunText {
-  text: string;
-  isTruncated: boolean;
-}
+import { jobSessionOf, mainSessionOf } from './session-key.ts';
 
 /** The gateway cuts its summary of a run at 2,000 characters and puts an ellipsis behind it. */
 const CUT = /…$/;
@@ -80,9 +74,9 @@ export async function replyToReminder(client: GatewayClient, gatewayAgentId: str
 
 /** What the agent said in the session of this run, as far as the gateway gives it out. */
 async function keptTexts(client: GatewayClient, run: CronRun): Promise<string[]> {
-  const { sessionKey, sessionId } = run;
-  if (sessionKey === null || sessionId === null) return [];
-  const base = sessionKey.replace(/:run:[^:]+$/, '');
+  const { session, sessionId } = run;
+  if (session === null || sessionId === null) return [];
+  const base = jobSessionOf(session.key);
   const last = await read(client, { sessionKey: base });
   if (last?.sessionId === sessionId) return textsOf(last);
   const hit = await findPrompt(client, run);

@@ -11,3 +11,8 @@ export function turnKey(messageId: string, attempt: number): string {
 export function messageIdOfKey(key: string): string {
   return key.replace(/~\d+$/, '');
 }
+
+/** The message whose turn this run is; null for a run that the gateway began by itself. */
+export function messageIdOfRun(runId: string): string | null {
+  return runId.startsWith('msg_') ? messageIdOfKey(runId) : null;
+}

@@ -1,41 +1,6 @@
 import type { FinishReason } from '../../../domain/turn.ts';
+import type { RefusalReason, TurnResult } from '../../gateway/turn-results.ts';
 import type { GatewayEvent, ProviderFailure } from '../wire/gateway-events.ts';
-
-/** How a turn ended. */
-export type TurnOutcome =
-  | { kind: 'completed'; text: string; finishReason: FinishReason }
-  | { kind: 'failed'; reason: 'model_error' | 'agent_failed' | 'turn_timeout'; message: string }
-  | { kind: 'cancelled'; text: string };
-
-/** Why a gateway did not carry a turn out, though the turn itself did not fail. */
-export type RefusalReason =
-  /** The key belongs to a turn of an earlier gateway process that never began: send again with the next key. */
-  | 'input-ended'
-  /** The gateway is about to end. */
-  | 'draining'
-  /** The gateway's own re-run of this turn came first: read the history until it shows. */
-  | 'start-changed'
-  /** The gateway process is broken until it is restarted. */
-  | 'cleanup-failed'
-  /** A lock, a worker or a queue of the process is stuck, which may pass by itself. */
-  | 'unsettled'
-  /** The gateway still inspects the agent's data. */
-  | 'preparing'
-  /** The data of the agent, or what all agents share, cannot be read: another process would refuse as well. */
-  | 'agent-damaged'
-  | 'state-damaged'
-  | 'disk-full'
-  | 'archived'
-  /** The gateway has given the conversation up after its own attempts to recover it. */
-  | 'session-lost'
-  /** The request itself is not taken. */
-  | 'invalid'
-  | 'unknown';
-
-/** What is known once a turn has ended, or was refused, which is never the turn's end. */
-export type TurnResult =
-  | { kind: 'done'; outcome: TurnOutcome }
-  | { kind: 'refused'; why: RefusalReason; message: string; retryAfterMs?: number };
 
 const REFUSALS: ReadonlyArray<readonly [RefusalReason, RegExp]> = [
   ['draining', /gateway is draining|during gateway (restart|suspen)|gateway-restarting|gateway-suspen/i],

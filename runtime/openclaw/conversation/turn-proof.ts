@@ -1,11 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayClient } from '../wire/gateway-client.ts';
-import { CONNECTION_LOST, GatewayRequestError } from '../wire/gateway-errors.ts';
+import { CONNECTION_LOST, GatewayBrokenError, GatewayRequestError } from '../../gateway/gateway-errors.ts';
 import { refusalIn } from './turn-outcome.ts';
-import type { RefusalReason } from './turn-outcome.ts';
-
-/** A gateway answers, but would refuse every turn until it is restarted. */
-export class GatewayBrokenError extends Error {}
+import type { RefusalReason } from '../../gateway/turn-results.ts';
 
 /** Session groups are for people who look at OpenClaw's own pages, which are off. */
 const GROUPS = ['proof-a', 'proof-b'] as const;

@@ -1,25 +1,11 @@
 import { z } from 'zod';
-import type { FinishReason } from '../../../domain/turn.ts';
+import type { SessionSeen, UnpromptedRun } from '../../gateway/gateway.ts';
+import { sessionOf } from './session-key.ts';
 import type { GatewayClient } from '../wire/gateway-client.ts';
 import type { GatewayHistory } from './gateway-history.ts';
 import { gatewayId } from '../wire/bounded-text.ts';
 import { pagesOf } from '../wire/gateway-pages.ts';
 import { decideRecovery, rerunsOf } from './recovery.ts';
-
-/** What an agent said by itself: in a run that nobody's message began. */
-export interface UnpromptedRun {
-  runId: string;
-  text: string;
-  finishReason: FinishReason;
-  /** When its last words were written, by the gateway's clock; null: not known. */
-  atMs: number | null;
-}
-
-export interface SessionSeen {
-  sessionKey: string;
-  /** By the gateway's clock. */
-  updatedAtMs: number;
-}
 
 const PAGE = 200;
 const MAX_PAGES = 50;
@@ -64,7 +50,7 @@ export async function listSessionsSince(client: GatewayClient, sinceMs: number):
   const read = async (offset: number): Promise<SessionsPage> => {
     const params = { limit: PAGE, offset, sortBy: 'updatedAt', excludeCron: true, excludeSubagents: true };
     const page = sessionsPage.parse(await client.request('sessions.list', params));
-    const sessions = page.sessions.map(({ key, updatedAt }) => ({ sessionKey: key, updatedAtMs: updatedAt ?? 0 }));
+    const sessions = page.sessions.map(({ key, updatedAt }) => ({ session: sessionOf(key), updatedAtMs: updatedAt ?? 0 }));
     return { sessions, nextOffset: page.nextOffset ?? null };
   };
   for await (const { sessions } of pagesOf(client, { of: 'sessions.list', maxPages: MAX_PAGES, read })) {

@@ -2,7 +2,7 @@ import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto
 import { z } from 'zod';
 import { deriveKey } from '../../../lib/crypto/derive-key.ts';
 import { textUpTo } from './bounded-text.ts';
-import { GatewayConnectError } from './gateway-errors.ts';
+import { GatewayConnectError } from '../../gateway/gateway-errors.ts';
 import { gatewayFetch } from './gateway-fetch.ts';
 import type { MasterKey } from '../install/tokens.ts';
 

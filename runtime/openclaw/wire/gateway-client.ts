@@ -5,16 +5,16 @@ import { approveDevice, deviceProof } from './device-identity.ts';
 import type { DeviceIdentity } from './device-identity.ts';
 import { GatewayConnection } from './gateway-connection.ts';
 import type { RequestOptions } from './gateway-connection.ts';
-import { GatewayConnectError, GatewayRequestError } from './gateway-errors.ts';
-import type { GatewayFloodError } from './gateway-errors.ts';
+import { GatewayConnectError, GatewayRequestError } from '../../gateway/gateway-errors.ts';
+import type { GatewayFloodError } from '../../gateway/gateway-errors.ts';
 import type { GatewayEvent } from './gateway-events.ts';
 import { challengeEvent, helloOk, MAX_FRAME_BYTES } from './gateway-frames.ts';
 import { INFLOW } from './inflow-budget.ts';
 import type { InflowLimits } from './inflow-budget.ts';
 
 export type { RequestOptions, SecondAnswer } from './gateway-connection.ts';
-export { CONNECTION_LOST, GatewayConnectError, GatewayFloodError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
-export type { GatewayEvent, OfRun } from './gateway-events.ts';
+export { GatewayConnectError, GatewayFloodError } from '../../gateway/gateway-errors.ts';
+export type { GatewayEvent } from './gateway-events.ts';
 
 /** One connection to one gateway process. It is never made anew: when it is gone, connect again. */
 export interface GatewayClient {

@@ -1,5 +1,5 @@
 import type { WebSocket } from 'ws';
-import { CONNECTION_LOST, GatewayFloodError, GatewayRequestError, NO_ANSWER } from './gateway-errors.ts';
+import { CONNECTION_LOST, GatewayFloodError, GatewayRequestError, NO_ANSWER } from '../../gateway/gateway-errors.ts';
 import { parseEvent } from './gateway-events.ts';
 import type { GatewayEvent } from './gateway-events.ts';
 import { isAffordable, parseFrame } from './gateway-frames.ts';

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import type { Endpoint, RuntimeExit } from '../../driver.ts';
+import { GatewayDiedError, GatewayNotReadyError } from '../../gateway/gateway-errors.ts';
 import { textUpTo } from './bounded-text.ts';
 import { gatewayFetch } from './gateway-fetch.ts';
 
@@ -8,37 +9,6 @@ const POLL_MS = 75;
 const PROBE_MS = 5_000;
 /** What a slow gateway gets at a time. */
 const EXTENSION_MS = 10_000;
-/** OpenClaw's exit code for a configuration or state that it cannot run with (EX_CONFIG). */
-const EXIT_CONFIGURATION = 78;
-/** A gateway's own names of what keeps it from being ready. */
-export const STATE_DATABASE = 'state-database';
-export const AGENT_DATABASE = 'agent-database:';
-
-/** The gateway process ended before it was ready. */
-export class GatewayDiedError extends Error {
-  readonly exit: RuntimeExit | null;
-  /** False when it would end the same way again. */
-  readonly retryable: boolean;
-
-  constructor(exit: RuntimeExit | null) {
-    const how = exit?.signal ?? (exit?.code == null ? 'unknown cause' : `exit code ${exit.code}`);
-    super(`The gateway ended before it was ready (${how}).`);
-    this.exit = exit;
-    this.retryable = exit?.code !== EXIT_CONFIGURATION;
-  }
-}
-
-/** The gateway runs but was not ready in time. */
-export class GatewayNotReadyError extends Error {
-  /** What all its agents share cannot be read: another start would not mend that. */
-  readonly isDamaged: boolean;
-
-  constructor(message: string, failing: readonly string[]) {
-    super(message);
-    this.isDamaged = failing.includes(STATE_DATABASE);
-  }
-}
-
 export interface ReadinessOptions {
   signal: AbortSignal;
   /** How long to wait, from now. */

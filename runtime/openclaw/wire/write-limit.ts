@@ -1,24 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayClient } from './gateway-client.ts';
-import { GatewayRequestError } from './gateway-errors.ts';
-
-/**
- * OpenClaw takes 30 calls a minute of each method that changes the gateway (`cron.add`, `cron.update`, `cron.remove`,
- * `cron.run`, `secrets.store.set`, `secrets.store.delete` of those that we use) from one connection, and refuses the
- * others with the time that is left of the minute.
- */
-const WINDOW_MS = 60_000;
+import { writeLimitWaitMs } from '../../gateway/gateway-errors.ts';
 
 /** Connections beside the first one: with them 120 writes of a kind go at once, more than the secrets of an instance. */
 export const MAX_FURTHER_CONNECTIONS = 3;
 /** How often one write waits for the next minute. */
 export const MAX_WAITS = 2;
-
-/** How long the gateway says to wait before it takes another write of this kind. Null: it refused for another reason. */
-export function writeLimitWaitMs(error: unknown): number | null {
-  if (!(error instanceof GatewayRequestError) || error.limit === undefined) return null;
-  return Math.min(error.retryAfterMs ?? WINDOW_MS, WINDOW_MS);
-}
 
 /**
  * Sends a write, and sends it again after each wait that the gateway asks for: for two minutes at most, or until the

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS } from '../../../domain/skills.ts';
 import { setAgentFile } from '../../../runtime/openclaw/content/agent-files.ts';
-import type { PersonaFile } from '../../../runtime/openclaw/content/agent-files.ts';
+import type { PersonaFile } from '../../../runtime/gateway/gateway.ts';
 import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { MAX_USER_FILE_CHARS } from '../../../runtime/openclaw/content/persona-limits.ts';

@@ -2,7 +2,7 @@ import { abortTurn, sendTurn } from '../../../runtime/openclaw/conversation/agen
 import type { TurnRequest } from '../../../runtime/openclaw/conversation/agent-turn.ts';
 import { waitForAgents } from '../../../runtime/openclaw/content/agent-liveness.ts';
 import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/wire/gateway-client.ts';
-import { GatewayRequestError } from '../../../runtime/openclaw/wire/gateway-errors.ts';
+import { GatewayRequestError } from '../../../runtime/gateway/gateway-errors.ts';
 import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import type { HistoryRow } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import { probeReadiness } from '../../../runtime/openclaw/wire/readiness.ts';
@@ -192,7 +192,7 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       const answer = await restored.result;
       await settled(client, turn);
       const since = (await listSessionsSince(client, 0))
-        .map(({ sessionKey }) => sessionKey)
+        .map(({ session }) => session.key)
         .filter((key) => key.startsWith(`agent:${AGENT}:conv:`));
       await client.request('sessions.reset', { key: turn.sessionKey });
       return {

@@ -34,10 +34,10 @@ const jobOf = ({ id, nextRunAt, updatedAt, ...job }: CronJob): unknown => ({
   ...job,
   has: [id !== '', nextRunAt !== null, updatedAt.getTime() > 0],
 });
-const runOf = ({ jobId, sessionKey, sessionId, runAtMs, endedAtMs, error, summary, ...run }: CronRun): unknown => ({
+const runOf = ({ jobId, session, sessionId, runAtMs, endedAtMs, error, summary, ...run }: CronRun): unknown => ({
   ...run,
   has: [
-    sessionKey?.startsWith(`agent:${AGENT}:cron:${jobId}`),
+    session?.key.startsWith(`agent:${AGENT}:cron:${jobId}`),
     sessionId !== null,
     runAtMs > 0,
     endedAtMs >= runAtMs,

@@ -2,7 +2,7 @@ import { abortTurn, sendTurn } from '../../../runtime/openclaw/conversation/agen
 import type { TurnRequest } from '../../../runtime/openclaw/conversation/agent-turn.ts';
 import { killPid } from '../../../runtime/host/process-identity.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
-import { GatewayConnectError } from '../../../runtime/openclaw/wire/gateway-errors.ts';
+import { GatewayConnectError } from '../../../runtime/gateway/gateway-errors.ts';
 import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import { probeReadiness } from '../../../runtime/openclaw/wire/readiness.ts';
 import { decideRecovery, isHeldOpen, rerunAtWork, rerunsOf, willRerun } from '../../../runtime/openclaw/conversation/recovery.ts';

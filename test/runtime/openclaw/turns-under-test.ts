@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { resultOfEvent, sendTurn, turnKey } from '../../../runtime/openclaw/conversation/agent-turn.ts';
-import type { SendResult, TurnRequest, TurnResult } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import type { Recovery, SendResult } from '../../../runtime/gateway/turn-results.ts';
+import type { TurnRequest, TurnResult } from '../../../runtime/openclaw/conversation/agent-turn.ts';
 import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.ts';
-import type { Recovery } from '../../../runtime/openclaw/conversation/recovery.ts';
 import { sessionKeyOf } from '../../../runtime/openclaw/conversation/session-key.ts';
 import { eventually } from '../../support/eventually.ts';
 import { AGENT } from '../../support/gateway-program.ts';

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { addCron, isRefusedCron, removeCron, runCron, updateCron } from '../../../../runtime/openclaw/content/crons.ts';
+import { isRefusedCron } from '../../../../runtime/gateway/gateway-errors.ts';
+import { sessionOf } from '../../../../runtime/openclaw/conversation/session-key.ts';
+import { addCron, removeCron, runCron, updateCron } from '../../../../runtime/openclaw/content/crons.ts';
 import type { CronRun, NewCron } from '../../../../runtime/openclaw/content/crons.ts';
 import type { GatewayClient, GatewayEvent } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import { fullTextOfRun } from '../../../../runtime/openclaw/conversation/run-text.ts';
@@ -109,7 +111,7 @@ test('all that a run said is known while somebody listens, afterwards, and after
   const run = await finishedRun(id);
   expect(run).toMatchObject({ status: 'ok', jobName: 'Digest', agentId: AGENT });
   expect(run.summary.length).toBeLessThan(LONG.length);
-  const heard = events.find((event) => event.kind === 'final' && event.sessionKey === run.sessionKey);
+  const heard = events.find((event) => event.kind === 'final' && event.sessionKey === run.session?.key);
   expect(await fullTextOfRun(client, run, heard?.kind === 'final' ? heard.text : null)).toEqual({
     text: LONG,
     isTruncated: false,
@@ -163,7 +165,7 @@ test('of a run that the gateway has forgotten the summary is left, and said to b
     runAtMs: 1,
     endedAtMs: 2,
   } as const;
-  const place = { sessionKey: `agent:${AGENT}:cron:gone:run:nothing`, sessionId: 'nothing' };
+  const place = { session: sessionOf(`agent:${AGENT}:cron:gone:run:nothing`), sessionId: 'nothing' };
   const summary = `${LONG.slice(0, 1_999)}…`;
   expect(await fullTextOfRun(client, { ...run, ...place, summary }, null)).toEqual({ text: summary, isTruncated: true });
   expect(await fullTextOfRun(client, { ...run, ...place, summary }, 'Something else.')).toMatchObject({ isTruncated: true });

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { GatewayRequestError } from '../../../../runtime/openclaw/wire/gateway-errors.ts';
+import { GatewayBrokenError, GatewayRequestError } from '../../../../runtime/gateway/gateway-errors.ts';
 import type { GatewayClient } from '../../../../runtime/openclaw/wire/gateway-client.ts';
-import { GatewayBrokenError, proveTurns } from '../../../../runtime/openclaw/conversation/turn-proof.ts';
+import { proveTurns } from '../../../../runtime/openclaw/conversation/turn-proof.ts';
 import type { GatewayUnderTest } from '../../../support/gateway-program.ts';
 import { startScripted } from '../../../support/scripted-gateway/start-scripted.ts';
 import type { ScriptedControl } from '../../../support/scripted-gateway/scripted-control.ts';

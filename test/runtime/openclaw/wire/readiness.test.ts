@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { GatewayDiedError, GatewayNotReadyError, waitUntilReady } from '../../../../runtime/openclaw/wire/readiness.ts';
+import { GatewayDiedError, GatewayNotReadyError } from '../../../../runtime/gateway/gateway-errors.ts';
+import { waitUntilReady } from '../../../../runtime/openclaw/wire/readiness.ts';
 import type { ReadinessOptions } from '../../../../runtime/openclaw/wire/readiness.ts';
 
 let server: Server;
