@@ -1,5 +1,5 @@
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
-import { modelLimits } from '../lib/settings/model-limits.ts';
+import { modelOffer } from '../lib/settings/model-offer.ts';
 import type { RuntimeSpec } from '../runtime/driver.ts';
 import { gatewayToken, relayToken, renderConfig } from '../runtime/engine.ts';
 import type { GatewayAgent } from '../runtime/engine.ts';
@@ -24,7 +24,7 @@ export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, { r
     agents: agents.map(({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
       gatewayAgentId,
       displayName,
-      model: { ...modelLimits(config, model), id: model },
+      model: { ...modelOffer(config, model), id: model },
       relayToken: relayToken(config.MASTER_KEYS, { agentId: id, epoch: gatewayEpoch }),
     })),
   };

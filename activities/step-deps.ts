@@ -17,7 +17,7 @@ export interface StepDeps {
   connections: GatewayConnections;
   config: Pick<
     Config,
-    'MASTER_KEYS' | 'MODELS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT' | 'QUARANTINE_DAYS'
+    'MASTER_KEYS' | 'MODELS' | 'PROVIDERS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT' | 'QUARANTINE_DAYS'
   >;
   clock: Clock;
   monotonicMs: () => number;

@@ -33,6 +33,7 @@ export const GRANTS = {
     login_codes: CHANGE,
     messages: CHANGE,
     model_calls: READ,
+    model_troubles: READ,
     outbox: ADD,
     prices: READ,
     processes: ALL,
@@ -93,6 +94,7 @@ export const GRANTS = {
     key_canaries: 'select (key_id, relay_sealed)',
     messages: 'select (id, agent_id, trace_id)',
     model_calls: 'insert',
+    model_troubles: ALL,
     open_model_calls: 'select, insert, delete',
   },
 } as const satisfies Record<string, Grants>;

@@ -21,6 +21,7 @@ import { KeyCanary } from './entities/key-canary.ts';
 import { LoginCode } from './entities/login-code.ts';
 import { Message } from './entities/message.ts';
 import { ModelCall } from './entities/model-call.ts';
+import { ModelTrouble } from './entities/model-trouble.ts';
 import { OpenModelCall } from './entities/open-model-call.ts';
 import { OutboxEntry } from './entities/outbox-entry.ts';
 import { Price } from './entities/price.ts';
@@ -60,6 +61,7 @@ export const ENTITIES = [
   LoginCode,
   Message,
   ModelCall,
+  ModelTrouble,
   OpenModelCall,
   OutboxEntry,
   Price,

@@ -2,24 +2,27 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
 import type { Share } from '../lib/async/shares.ts';
-import { allowedFields, tokenLimitOf } from './allowed-fields.ts';
+import { targetsOf, wireOf } from '../lib/settings/models.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
 import type { ChatRequest, ReadChat } from './chat-request.ts';
 import { estimatedTokens } from './estimated-tokens.ts';
-import type { ProviderAnswer } from './model-provider.ts';
+import type { ProviderAnswer } from './providers/model-provider.ts';
 import { refuse } from './refuse.ts';
 import type { RelayDeps } from './relay-deps.ts';
 import { RelayError } from './relay-error.ts';
 import type { CallOutcome } from './relay-metrics.ts';
 import { reserveCall } from './reserve-call.ts';
+import type { Promised } from './reserve-call.ts';
 import type { RelayAgent } from './store.ts';
 import { traceIdOf } from './trace-id.ts';
-import { tapEventStream, tapJson } from './usage-tap.ts';
-import type { RecordUsage, Usage } from './usage-tap.ts';
+import { NOTHING, tapEventStream, tapJson } from './usage-tap.ts';
+import type { RecordUsage } from './usage-tap.ts';
+import type { Wire } from './wires/wire.ts';
 
 /** One call, while it is under way. */
 interface Call {
+  wire: Wire;
   agent: RelayAgent;
   request: IncomingMessage;
   response: ServerResponse;
@@ -29,15 +32,20 @@ interface Call {
 }
 
 /**
- * POST /v1/chat/completions: one model call of one agent. What it may use is reserved before it goes out. The provider's
+ * One model call of one agent, on one of the wires. What it may use is reserved before it goes out. The provider's
  * answer passes through unchanged, and its usage is in the database before its last bytes leave. A caller that leaves ends
  * the call at the provider, and is counted what it got; one that takes too long before its answer counts as reserved.
  */
-export async function completeChat(deps: RelayDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
+export async function completeChat(
+  deps: RelayDeps,
+  wire: Wire,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const abandoned = new AbortController();
   response.once('close', () => abandoned.abort());
-  const agent = await authenticate(deps, request);
-  requireServed(agent);
+  const agent = await servedAgent(deps, wire.tokenOf(request)).catch((error: unknown) => refuse(deps.log, response, error, wire));
+  if (!agent) return;
   const { agentId, instanceId, accountId } = agent;
   const log = deps.log.child({ agentId, instanceId, accountId });
 
@@ -45,30 +53,33 @@ export async function completeChat(deps: RelayDeps, request: IncomingMessage, re
   let outcome: CallOutcome = 'completed';
   try {
     const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(deps.callMs)]);
-    const call = { agent, request, response, signal, hasLeft: () => abandoned.signal.aborted };
+    const call = { wire, agent, request, response, signal, hasLeft: () => abandoned.signal.aborted };
     await deps.openCalls.run(agent, () => relayCall({ ...deps, log }, call));
   } catch (error) {
     outcome = abandoned.signal.aborted ? 'abandoned' : outcomeOf(error, response);
-    if (outcome !== 'abandoned') refuse(log, response, error);
+    if (outcome !== 'abandoned') refuse(log, response, error, wire);
   }
   deps.metrics.openCalls.dec();
   deps.metrics.calls.inc({ outcome });
 }
 
 /** A token lies in the storage of its instance, so it can be used while no gateway of ours runs there. */
-function requireServed({ isRunning, hasMoney }: RelayAgent): void {
+async function servedAgent(deps: RelayDeps, token: string | undefined): Promise<RelayAgent> {
+  const agent = await authenticate(deps, token);
+  const { isRunning, hasMoney } = agent;
   if (!isRunning) throw new RelayError(400, 'The instance of this agent is stopped. Start it before its agents call a model.');
   if (!hasMoney) {
     throw new RelayError(400, 'The balance of the account is used up. Add credit before its agents call a model again.');
   }
+  return agent;
 }
 
 async function relayCall(deps: RelayDeps, call: Call): Promise<void> {
-  const { response, signal } = call;
+  const { wire, response, signal } = call;
   const startedAt = deps.clock().getTime();
   const { answer, settle } = await beginAnswer(deps, call);
   const head = { 'content-type': answer.contentType, 'cache-control': 'no-cache' };
-  for await (const chunk of tap(answer, settle)) {
+  for await (const chunk of tap(wire, answer, settle)) {
     if (!response.headersSent) {
       // Not before: until then a call that fails can still be refused in words.
       response.writeHead(200, head);
@@ -84,7 +95,11 @@ async function relayCall(deps: RelayDeps, call: Call): Promise<void> {
 async function beginAnswer(deps: RelayDeps, call: Call): Promise<{ answer: ProviderAnswer; settle: RecordUsage }> {
   const room = roomOf(deps, call.agent);
   try {
-    const read = await readChatRequest(call.request, { limitBytes: deps.maxBodyBytes, takeRoom: room.take });
+    const read = await readChatRequest(call.request, {
+      expected: call.wire.request,
+      limitBytes: deps.maxBodyBytes,
+      takeRoom: room.take,
+    });
     return await sendReserved(deps, call, read);
   } finally {
     room.giveBack();
@@ -106,17 +121,17 @@ function roomOf({ bodies }: RelayDeps, { accountId }: RelayAgent) {
 
 async function sendReserved(
   deps: RelayDeps,
-  { agent, request, signal, hasLeft }: Call,
+  { wire, agent, request, signal, hasLeft }: Call,
   { chat, bytes }: ReadChat,
 ): Promise<{ answer: ProviderAnswer; settle: RecordUsage }> {
-  const { allowed, promised } = forProvider(deps, agent, chat, bytes);
+  const { allowed, promised } = forProvider(deps, wire, agent, { chat, bytes });
   const traceparent = oneHeader(request, 'traceparent');
   const reserved = await reserveCall(deps, { agent, traceId: traceIdOf(traceparent), promised });
   let wasCut = false;
   try {
     const onCut = (): void => void (wasCut = true);
-    const answer = await deps.provider.complete({ request: allowed, traceparent, signal, onCut });
-    return { answer, settle: reserved.settle };
+    const answer = await deps.routes.complete(agent.model, { request: allowed, traceparent, signal, onCut });
+    return { answer, settle: (usage, reason, came) => reserved.settle(usage, reason, came, answer.from) };
   } catch (error) {
     if (error instanceof RelayError && error.code === CONTENT_FILTER) await reserved.settle(NOTHING, CONTENT_FILTER, 0);
     else if (hasLeft()) await reserved.settle(null, null, 0);
@@ -126,15 +141,13 @@ async function sendReserved(
   }
 }
 
-const NOTHING: Usage = { inputTokens: 0, outputTokens: 0 };
-
-/** The request with what may reach the provider alone, and its name of the model; and what it may use. */
+/** The request with what may reach a provider alone; and what it may use. */
 function forProvider(
   { config }: RelayDeps,
+  wire: Wire,
   agent: RelayAgent,
-  chat: ChatRequest,
-  bytes: number,
-): { allowed: ChatRequest; promised: Usage } {
+  { chat, bytes }: ReadChat,
+): { allowed: ChatRequest; promised: Promised } {
   if (chat.model !== agent.model) {
     throw new RelayError(400, `This agent has the model "${agent.model}", so it cannot call "${chat.model}".`);
   }
@@ -142,13 +155,17 @@ function forProvider(
   if (!model) {
     throw new RelayError(400, `The model "${agent.model}" is not offered any more. Make a new agent with another one.`);
   }
-  const allowed = allowedFields(chat, model);
+  const called = wireOf(targetsOf(model)[0], config.PROVIDERS);
+  if (called !== wire.name) {
+    throw new RelayError(400, `The model "${agent.model}" is called by ${called} now. Send the message again in a minute.`);
+  }
+  const allowed = wire.allowedFields(chat, model);
   const inputTokens = Math.min(estimatedTokens(bytes), model.contextWindow);
-  return { allowed, promised: { inputTokens, outputTokens: tokenLimitOf(allowed) } };
+  return { allowed, promised: { inputTokens, outputTokens: wire.tokenLimitOf(allowed) } };
 }
 
-function tap({ isStream, body }: ProviderAnswer, record: RecordUsage): AsyncIterable<Uint8Array> {
-  return isStream ? tapEventStream(body, record) : tapJson(body, record);
+function tap(wire: Wire, { isStream, body }: ProviderAnswer, record: RecordUsage): AsyncIterable<Uint8Array> {
+  return isStream ? tapEventStream(body, wire.createReader(), record) : tapJson(body, wire.createReader(), record);
 }
 
 function outcomeOf(error: unknown, response: ServerResponse): CallOutcome {

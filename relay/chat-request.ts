@@ -14,10 +14,9 @@ const chatRequest = z.looseObject({
   model: z.string(),
   messages: z.array(z.unknown()),
   stream: z.boolean().nullish(),
-  stream_options: z.looseObject({}).nullish(),
 });
 
-/** An OpenAI chat completion request. See allowed-fields.ts for what is passed on. */
+/** A request to a model, with what it has in common on all wires. What of the rest is passed on, the wire says. */
 export type ChatRequest = z.infer<typeof chatRequest>;
 
 /** How large one body may be, and how much may be held: of an account two of the largest, of all eight. */
@@ -26,6 +25,8 @@ export function bodyLimits(maxBodyBytes: number): { maxBodyBytes: number; bodies
 }
 
 export interface ReadingChat {
+  /** What the body shall be, for the sentence that refuses another one. */
+  expected: string;
   /** The largest body that is read. */
   limitBytes: number;
   /** Takes room for a body of at most so many bytes. Throws RelayError. */
@@ -38,7 +39,7 @@ export interface ReadChat {
   bytes: number;
 }
 
-/** Reads the body. Throws RelayError: 400 when it is no chat completion request, 413 when it is too large, what takeRoom throws. */
+/** Reads the body. Throws RelayError: 400 when it is not what is expected, 413 when it is too large, what takeRoom throws. */
 export async function readChatRequest(request: IncomingMessage, reading: ReadingChat): Promise<ReadChat> {
   const bytes = await readBytes(request, reading).catch((error: unknown) => {
     // What is not read would block the connection for the calls after this one.
@@ -50,7 +51,7 @@ export async function readChatRequest(request: IncomingMessage, reading: Reading
   const parsed = chatRequest.safeParse(parseJson(bytes.toString('utf8')));
   if (!parsed.success) {
     const fields = parsed.error.issues.map(({ path }) => path.join('.') || 'the body').join(', ');
-    throw new RelayError(400, `This is not a chat completion request; wrong: ${fields}.`);
+    throw new RelayError(400, `This is not a ${reading.expected}; wrong: ${fields}.`);
   }
   return { chat: parsed.data, bytes: bytes.length };
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import { spokenText } from '../runtime/openclaw/conversation/spoken-text.ts';
 import type { ChatRequest } from './chat-request.ts';
-import type { ModelProvider } from './model-provider.ts';
+import type { ModelProvider } from './providers/model-provider.ts';
 
 const MAX_ECHO_CHARACTERS = 2_000;
 

@@ -3,20 +3,20 @@ import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Shares } from '../lib/async/shares.ts';
 import type { MasterKey, TokenHolder } from '../runtime/openclaw/install/tokens.ts';
-import type { ModelProvider } from './model-provider.ts';
 import type { OpenCalls } from './open-calls.ts';
 import type { RelayMetrics } from './relay-metrics.ts';
+import type { Routes } from './routes/routes.ts';
 import type { RelayAgent, RelayStore } from './store.ts';
 
 /** What answering a request takes. */
 export interface RelayDeps {
-  config: Pick<Config, 'MODELS'>;
+  config: Pick<Config, 'MODELS' | 'PROVIDERS'>;
   /** What tokens are verified with. */
   keys: readonly MasterKey[];
   store: RelayStore;
   findAgent(holder: TokenHolder): Promise<RelayAgent | null>;
   openCalls: OpenCalls;
-  provider: ModelProvider;
+  routes: Routes;
   metrics: RelayMetrics;
   /** Of one request. */
   maxBodyBytes: number;

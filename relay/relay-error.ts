@@ -1,10 +1,14 @@
 export interface RelayErrorOptions {
   /** OpenAI's word for the kind of error. */
-  type?: 'invalid_request_error' | 'authentication_error' | 'api_error';
+  type?: 'invalid_request_error' | 'authentication_error' | 'api_error' | undefined;
   /** A finer name, passed on from the provider. */
   code?: string | undefined;
   /** Whole seconds. */
   retryAfterSeconds?: number | undefined;
+  /** The provider finds fault with our account or with a setting of ours: another provider may answer the same call. */
+  isOurFault?: boolean;
+  /** What the operator should know or change. It is never told to the caller. */
+  advice?: string | undefined;
   cause?: unknown;
 }
 
@@ -18,6 +22,8 @@ export class RelayError extends Error {
   readonly type: string;
   readonly code: string | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly isOurFault: boolean;
+  readonly advice: string | undefined;
 
   constructor(status: number, message: string, options: RelayErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -26,5 +32,7 @@ export class RelayError extends Error {
     this.type = options.type ?? (status < 500 ? 'invalid_request_error' : 'api_error');
     this.code = options.code;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.isOurFault = options.isOurFault ?? false;
+    this.advice = options.advice;
   }
 }

@@ -9,6 +9,9 @@ export interface RelayMetrics {
   openCalls: Gauge;
   firstByteSeconds: Histogram;
   usageLost: Counter;
+  /** Each time that a provider is asked: it answered, it refused the request, or another one or another time is tried. */
+  tries: Counter<'provider' | 'upstream' | 'outcome'>;
+  openCircuits: Gauge<'provider' | 'upstream'>;
 }
 
 export function createRelayMetrics(registry: Registry): RelayMetrics {
@@ -30,6 +33,18 @@ export function createRelayMetrics(registry: Registry): RelayMetrics {
     usageLost: new Counter({
       name: 'thermidora_relay_usage_lost_total',
       help: 'Model calls whose usage the database did not take: a sweep counts what was reserved',
+      registers,
+    }),
+    tries: new Counter({
+      name: 'thermidora_relay_tries_total',
+      help: 'Calls of a model at a provider by outcome: answered, refused (the fault of the request), failed',
+      labelNames: ['provider', 'upstream', 'outcome'],
+      registers,
+    }),
+    openCircuits: new Gauge({
+      name: 'thermidora_relay_circuit_open',
+      help: 'Whether calls of a model are kept from a provider because it fails',
+      labelNames: ['provider', 'upstream'],
       registers,
     }),
   };

@@ -1,10 +1,15 @@
 import type { RelayDeps } from './relay-deps.ts';
 import { RelayError } from './relay-error.ts';
 import type { RelayAgent } from './store.ts';
+import type { Target } from '../lib/settings/models.ts';
+import { NOTHING } from './usage-tap.ts';
 import type { RecordUsage, Usage } from './usage-tap.ts';
 
 /** The reservation is kept for longer than its call may take. */
 const MARGIN_MS = 120_000;
+
+/** The most that a call may use. */
+export type Promised = Pick<Usage, 'inputTokens' | 'outputTokens'>;
 
 /** A call that is written down with the most that it may use. */
 export interface ReservedCall {
@@ -12,7 +17,7 @@ export interface ReservedCall {
    * Counts what the provider reported in its place. Without a report it is the input that was estimated, and of the answer
    * what came, as far as that was promised. Never throws: what the database does not take, a sweep counts as reserved.
    */
-  settle: RecordUsage;
+  settle(...said: [...Parameters<RecordUsage>, from?: Target | null]): Promise<void>;
   /** Counts all that was promised, because the provider may have done all of it. Never throws. */
   settleAsPromised(): Promise<void>;
   /** Forgets the call, because the provider did nothing for it. Never throws. */
@@ -23,7 +28,7 @@ interface Reserving {
   agent: RelayAgent;
   traceId: string | null;
   /** All that the model may read and write. */
-  promised: Usage;
+  promised: Promised;
 }
 
 /** Reserves what this call may use, before it goes out. Throws RelayError 503 when the database does not take it. */
@@ -33,12 +38,12 @@ export async function reserveCall(deps: RelayDeps, { agent, traceId, promised }:
     const message = 'The platform cannot count this call at the moment. Try again in a moment.';
     throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
   });
-  const settle: RecordUsage = async (usage, finishReason, tokensThatCame) => {
+  const settle: ReservedCall['settle'] = async (usage, finishReason, tokensThatCame, from = null) => {
     const outputTokens = Math.min(tokensThatCame, promised.outputTokens);
-    const counted = usage ?? { inputTokens: promised.inputTokens, outputTokens };
+    const counted = usage ?? { ...NOTHING, inputTokens: promised.inputTokens, outputTokens };
     try {
-      await store.settle(id, { ...counted, finishReason });
-      log.info({ ...counted, usageKnown: usage !== null }, 'model call');
+      await store.settle(id, { ...counted, finishReason, from });
+      log.info({ ...counted, ...from, usageKnown: usage !== null }, 'model call');
     } catch (err) {
       metrics.usageLost.inc();
       log.error({ err, ...counted }, 'the usage of a model call could not be stored; the reserved tokens will be counted');

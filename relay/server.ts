@@ -6,6 +6,8 @@ import { listModels } from './models-list.ts';
 import type { RelayDeps } from './relay-deps.ts';
 import { refuse } from './refuse.ts';
 import { RelayError } from './relay-error.ts';
+import { anthropicWire } from './wires/anthropic.ts';
+import { openAiWire } from './wires/openai.ts';
 
 /** Whatever runs in an instance may ask for readiness, as often as it likes. */
 const REMEMBERED_MS = 1_000;
@@ -47,7 +49,9 @@ async function route(
 ): Promise<void> {
   switch (`${request.method} ${request.url?.split('?')[0]}`) {
     case 'POST /v1/chat/completions':
-      return completeChat(deps, request, response);
+      return completeChat(deps, openAiWire, request, response);
+    case 'POST /v1/messages':
+      return completeChat(deps, anthropicWire, request, response);
     case 'GET /v1/models':
       return listModels(deps, request, response);
     case 'GET /livez':
@@ -56,6 +60,6 @@ async function route(
     case 'GET /readyz':
       return answerReadiness(response);
     default:
-      throw new RelayError(404, 'Not found. The relay supports POST /v1/chat/completions and GET /v1/models.');
+      throw new RelayError(404, 'Not found. The relay supports POST /v1/chat/completions, POST /v1/messages and GET /v1/models.');
   }
 }

@@ -9,24 +9,22 @@ import type { Log } from '../lib/log.ts';
 import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
 import { relayKeys } from '../runtime/openclaw/install/tokens.ts';
 import type { MasterKey } from '../runtime/openclaw/install/tokens.ts';
-import { createEchoModel } from './echo-model.ts';
 import { createKnownAgents } from './known-agents.ts';
-import type { ModelProvider } from './model-provider.ts';
 import { createOpenCalls } from './open-calls.ts';
-import { createPatientProvider } from './patient-provider.ts';
 import { createRelayMetrics } from './relay-metrics.ts';
 import { createRelayListener } from './server.ts';
 import { createRelayStore } from './store.ts';
 import type { RelayStore } from './store.ts';
 import { bodyLimits } from './chat-request.ts';
-import { createUpstream } from './upstream.ts';
+import { allProviders, setUpRoutes } from './routes/set-up-routes.ts';
+import { createTroubleNotes } from './routes/trouble-notes.ts';
 
 type RelayConfig = ConfigOf<'relay'>;
 
 /** The API has METRICS_PORT itself, the worker the one after it. */
 const METRICS_PORT_OFFSET = 2;
-/** What a provider that is busy or away gets to come back before a call fails. */
-const RETRY_MS = 30_000;
+/** What providers that are busy or away get to come back before a call fails. */
+const PATIENCE = { budgetMs: 30_000, firstPauseMs: 250, firstByteMs: 60_000 };
 /** For one model call in all, its tries and its whole answer. A gateway gives up before that; one that hangs does not. */
 const CALL_MS = 900_000;
 /** Model calls that are under way at a stop have this long to end. */
@@ -48,7 +46,17 @@ async function run(config: RelayConfig, log: Log): Promise<void> {
   const store = createRelayStore(config.DATABASE_URL, log);
   const keys = keysOf(config);
   await checkKeys(store, keys, log);
-  const provider = createProvider(config, log);
+  const metrics = createRelayMetrics(registry);
+  const notes = createTroubleNotes(store, log);
+  const routes = await setUpRoutes(
+    { models: config.MODELS, providers: allProviders(config) },
+    {
+      patience: { ...PATIENCE, monotonicMs: () => performance.now(), random: Math.random },
+      metrics,
+      onChange: (target, open) => notes.note(target, open),
+      log,
+    },
+  );
   const background = createBackground();
   const deps = {
     config,
@@ -56,8 +64,8 @@ async function run(config: RelayConfig, log: Log): Promise<void> {
     store,
     findAgent: createKnownAgents(store, systemClock),
     openCalls: createOpenCalls(),
-    provider,
-    metrics: createRelayMetrics(registry),
+    routes,
+    metrics,
     ...bodyLimits(config.RELAY_MAX_BODY_MB * 1024 ** 2),
     callMs: CALL_MS,
     clock: systemClock,
@@ -66,17 +74,18 @@ async function run(config: RelayConfig, log: Log): Promise<void> {
   const stop = new AbortController();
   const listener = createRelayListener(deps, background, stop.signal);
   const server = await startHttpServer(listener, { host: config.RELAY_HOST, port: config.RELAY_PORT });
-  const metrics = await startMetricsServer(registry, {
+  const metricsServer = await startMetricsServer(registry, {
     host: config.METRICS_HOST,
     port: config.METRICS_PORT + METRICS_PORT_OFFSET,
   });
-  log.info({ port: server.port, metricsPort: metrics.port }, 'the model relay is listening');
+  log.info({ port: server.port, metricsPort: metricsServer.port }, 'the model relay is listening');
 
   const drain = async (): Promise<void> => {
     stop.abort();
     await server.drain(DRAIN_MS);
     await background.idle();
-    await Promise.all([provider.close(), store.close(), metrics.drain(0)]);
+    await notes.idle();
+    await Promise.all([routes.close(), store.close(), metricsServer.drain(0)]);
     log.info('the model relay has stopped');
   };
   for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void drain());
@@ -97,12 +106,4 @@ async function checkKeys(store: RelayStore, keys: readonly MasterKey[], log: Log
   const refusal = refuseKeys(keys, canaries);
   if (refusal === null) return;
   throw new ConfigError(`${refusal} (RELAY_KEYS are made from MASTER_KEYS: "npm run relay:keys", or deploy/prepare.sh.)`);
-}
-
-function createProvider(config: RelayConfig, log: Log): ModelProvider {
-  const { MODEL_UPSTREAM_URL: url, MODEL_UPSTREAM_KEY: key } = config;
-  const patience = { budgetMs: RETRY_MS, firstPauseMs: 250, monotonicMs: () => performance.now(), random: Math.random };
-  if (url !== undefined) return createPatientProvider(createUpstream({ url, key }, log), patience, log);
-  log.warn('MODEL_UPSTREAM_URL is not set: agents are answered by the built-in echo model');
-  return createEchoModel();
 }

@@ -2,6 +2,9 @@ import { Pool } from 'pg';
 import { z } from 'zod';
 import type { Canaries } from '../lib/crypto/key-canary.ts';
 import type { Log } from '../lib/log.ts';
+import type { Target } from '../lib/settings/models.ts';
+import type { OpenCircuit } from './routes/circuit.ts';
+import type { Usage } from './usage-tap.ts';
 
 /** An agent that exists, and whom it belongs to. */
 export interface RelayAgent {
@@ -29,11 +32,11 @@ export interface CallReservation {
   keptMs: number;
 }
 
-export interface CallEnd {
-  inputTokens: number;
-  outputTokens: number;
-  /** In the provider's word; null when it did not say. */
+export interface CallEnd extends Usage {
+  /** In OpenAI's words; null when the provider did not say. */
   finishReason: string | null;
+  /** Who answered; null when nothing came. */
+  from: Target | null;
 }
 
 export interface RelayStore {
@@ -43,6 +46,8 @@ export interface RelayStore {
   reserve(call: CallReservation): Promise<string>;
   /** Puts what the call used in place of what was reserved. A second time changes nothing. */
   settle(id: string, end: CallEnd): Promise<void>;
+  /** Writes down that a provider fails for a model, or, with null, forgets it. */
+  noteTrouble(target: Target, open: OpenCircuit | null): Promise<void>;
   /** Forgets a call that used nothing. */
   release(id: string): Promise<void>;
   /** The proofs of the relay keys that the database was used with. */
@@ -105,14 +110,34 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       );
       return reservedRow.parse(rows[0]).id;
     },
-    async settle(id, { inputTokens, outputTokens, finishReason }) {
+    async settle(id, { finishReason, from, ...used }) {
+      const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens } = used;
       await pool.query(
         `with call as (delete from open_model_calls where id = $1 returning *)
-         insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason)
+         insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason,
+                                  cache_read_tokens, cache_write_tokens, thinking_tokens, provider, upstream)
          select account_id, instance_id, agent_id,
-                (select id from messages where trace_id = call.trace_id and agent_id = call.agent_id), model, $2, $3, $4
+                (select id from messages where trace_id = call.trace_id and agent_id = call.agent_id), model, $2, $3, $4,
+                $5, $6, $7, $8, $9
            from call`,
-        [id, inputTokens, outputTokens, finishReason],
+        [
+          ...[id, inputTokens, outputTokens, finishReason, cacheReadTokens, cacheWriteTokens, thinkingTokens],
+          ...[from?.provider ?? null, from?.upstream ?? null],
+        ],
+      );
+    },
+    async noteTrouble({ provider, upstream }, open) {
+      if (!open) {
+        await pool.query('delete from model_troubles where provider = $1 and upstream = $2', [provider, upstream]);
+        return;
+      }
+      await pool.query(
+        `insert into model_troubles as known (provider, upstream, reason, since, until)
+         values ($1, $2, $3, now(), now() + $4 * interval '1 ms')
+         on conflict (provider, upstream) do update
+            set reason = excluded.reason, until = excluded.until,
+                since = case when known.until > now() - interval '1 minute' then known.since else excluded.since end`,
+        [provider, upstream, open.reason, open.forMs],
       );
     },
     async release(id) {

@@ -31,7 +31,15 @@ const ModelCallSchema = defineEntity({
     model: p.text(),
     inputTokens: p.integer(),
     outputTokens: p.integer(),
-    /** As the provider said it; null when it did not. */
+    /** Of the input, what the provider read from its cache, and what it wrote there. */
+    cacheReadTokens: p.integer().default(0),
+    cacheWriteTokens: p.integer().default(0),
+    /** Of the output, what the model thought. */
+    thinkingTokens: p.integer().default(0),
+    /** The provider of PROVIDERS that answered, and its name of the model; null where none is known. */
+    provider: p.text().strictNullable().default(null),
+    upstream: p.text().strictNullable().default(null),
+    /** As the provider said it, in OpenAI's words; null when it did not. */
     finishReason: p.text().strictNullable().default(null),
     at: moment().defaultRaw('now()'),
   },

@@ -1,7 +1,9 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { defaultMaxRunning } from './max-running.ts';
+import { DEFAULT_MODELS, DEFAULT_PROVIDER, modelProblems, modelsSetting } from './models.ts';
 import { OF_RUNTIME } from './of-runtime.ts';
+import { providerKindsSetting, providersSetting } from './providers.ts';
 import { readSettingFiles } from './setting-files.ts';
 
 /** A setting is wrong or missing. The message names each one and says what to change. */
@@ -40,35 +42,12 @@ const keyList = z.string().transform((text, context) => {
   return keys;
 });
 
-const model = z.strictObject({
-  upstream: z.string().min(1),
-  contextWindow: z.number().int().min(1024),
-  maxTokens: z.number().int().min(1),
-});
-
-const DEFAULT_MODELS = {
-  'moonshotai.kimi-k2.5': { upstream: 'moonshotai.kimi-k2.5', contextWindow: 256_000, maxTokens: 8_192 },
-  'anthropic.claude-sonnet-4-20250514-v1:0': {
-    upstream: 'anthropic.claude-sonnet-4-20250514-v1:0',
-    contextWindow: 200_000,
-    maxTokens: 8_192,
-  },
-};
-
-const modelCatalogue = z
-  .preprocess(
-    (value, context): unknown => {
-      if (typeof value !== 'string') return value;
-      try {
-        return JSON.parse(value);
-      } catch {
-        context.addIssue('must be JSON');
-        return z.NEVER;
-      }
-    },
-    z.record(z.string().min(1), model),
-  )
-  .refine((models) => Object.keys(models).length > 0, 'must name at least one model');
+const PROVIDERS_TEXT =
+  'JSON: `{ "<name>": { "kind": "openai" | "anthropic" | "bedrock", "url"?, "key"? | "keyFile"?, "region"?, "headers"?, "auth"?: "aws" } }`; ' +
+  'a `keyFile` is read again when it changes; `MODEL_UPSTREAM_*` is the provider `default`, of kind `openai`';
+const MODELS_TEXT =
+  'JSON: `{ "<public id>": { "upstream", "contextWindow", "maxTokens", "provider"?, "aliases"?, "input"?: ["text", "image"], "fallbacks"?: [{ "provider", "upstream" }], "priceUsdPerMillion"?: { "input"?, "output"?, "cacheRead"?, "cacheWrite"? }, "accounts"?: ["acc_..."] } }`; ' +
+  'the first one is the default';
 
 /** The machine's own address on the network that every Docker engine has. */
 const DOCKER_BRIDGE = '172.17.0.1';
@@ -202,9 +181,8 @@ export const settingsSchema = z.object({
     .optional()
     .describe('any OpenAI-compatible `/v1`; unset: the built-in echo model'),
   MODEL_UPSTREAM_KEY: z.string().optional().describe('the bearer key of the upstream; it never enters an instance'),
-  MODELS: modelCatalogue
-    .default(DEFAULT_MODELS)
-    .describe('JSON: `{ "<public id>": { "upstream", "contextWindow", "maxTokens" } }`; the first one is the default'),
+  PROVIDERS: providersSetting.prefault({}).describe(PROVIDERS_TEXT),
+  MODELS: modelsSetting.prefault(DEFAULT_MODELS).describe(MODELS_TEXT),
   SMTP_URL: z
     .union([z.url({ protocol: /^smtps?$/ }), z.literal('print:')])
     .describe('`smtp://` or `smtps://` server for login codes; `print:` writes them to the log (what `npm start` does)'),
@@ -225,21 +203,28 @@ export const settingsSchema = z.object({
 
 interface Derived {
   MAX_RUNNING: number;
+  /** The file of MODEL_UPSTREAM_KEY, where it stands in one: it may be exchanged while the relay runs. */
+  modelUpstreamKeyFile: string | undefined;
   /** The environment itself, for Temporal's own names (TLS, API key), which its library reads. */
   temporalEnv: Record<string, string>;
 }
 
 type Complete<Settings> = Omit<Settings, 'MAX_RUNNING'> & Derived;
 
-export type Config = Complete<z.infer<typeof settingsSchema>>;
+/** All settings, as any process may see them: the keys of providers are in ConfigOf<'relay'> alone. */
+export type Config = Omit<Complete<z.infer<typeof settingsSchema>>, 'PROVIDERS'> & Pick<ConfigOf<'api'>, 'PROVIDERS'>;
 
 const OF_SET_UP = { API_DATABASE_URL: true, WORKER_DATABASE_URL: true, RELAY_DATABASE_URL: true } as const;
-const OF_PROVIDER = { MODEL_UPSTREAM_URL: true, MODEL_UPSTREAM_KEY: true, RELAY_KEYS: true } as const;
+const OF_PROVIDER = { MODEL_UPSTREAM_URL: true, MODEL_UPSTREAM_KEY: true, RELAY_KEYS: true, PROVIDERS: true } as const;
+/** Which kind a provider is of says how gateways call its models; its key is the relay's alone. */
+const WITHOUT_KEYS = { PROVIDERS: providerKindsSetting.prefault({}).describe(PROVIDERS_TEXT) };
 
 /** What each process reads. So a secret of another one need not be where it runs. */
 export const SETTINGS_OF = {
-  api: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, ...OF_RUNTIME, RELAY_MAX_BODY_MB: true }),
-  worker: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, OPERATOR_TOKEN: true, SMTP_URL: true, MAIL_FROM: true }),
+  api: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, ...OF_RUNTIME, RELAY_MAX_BODY_MB: true }).extend(WITHOUT_KEYS),
+  worker: settingsSchema
+    .omit({ ...OF_SET_UP, ...OF_PROVIDER, OPERATOR_TOKEN: true, SMTP_URL: true, MAIL_FROM: true })
+    .extend(WITHOUT_KEYS),
   relay: settingsSchema
     .pick({ ...OF_PROVIDER, DATABASE_URL: true, RELAY_HOST: true, RELAY_PORT: true, RELAY_MAX_BODY_MB: true })
     .extend(settingsSchema.pick({ METRICS_HOST: true, METRICS_PORT: true, MODELS: true, RUNTIME: true, LOG_LEVEL: true }).shape)
@@ -270,6 +255,32 @@ function relayIsWithinReach(settings: object, context: z.RefinementCtx): void {
   context.addIssue({ code: 'custom', path: ['RELAY_HOST'], message });
 }
 
+const catalogue = z
+  .object({
+    MODELS: z.custom<Config['MODELS']>(),
+    PROVIDERS: z.custom<Config['PROVIDERS']>(),
+    MODEL_UPSTREAM_URL: z.string(),
+  })
+  .partial();
+
+/**
+ * Each model has providers that there are, all of them called in the same way. Only the relay knows whether there is a
+ * MODEL_UPSTREAM_URL; without any provider the echo model answers.
+ */
+function checkModels(schema: z.ZodType): (settings: object, context: z.RefinementCtx) => void {
+  const knowsUpstream = schema instanceof z.ZodObject && 'MODEL_UPSTREAM_URL' in schema.shape;
+  return (settings, context) => {
+    const { MODELS = {}, PROVIDERS = {}, MODEL_UPSTREAM_URL } = catalogue.parse(settings);
+    if (MODEL_UPSTREAM_URL !== undefined && Object.hasOwn(PROVIDERS, DEFAULT_PROVIDER)) {
+      const message = `"${DEFAULT_PROVIDER}" is the provider of MODEL_UPSTREAM_URL; remove one of the two`;
+      context.addIssue({ code: 'custom', path: ['PROVIDERS'], message });
+    }
+    const hasDefault = !knowsUpstream || MODEL_UPSTREAM_URL !== undefined || Object.keys(PROVIDERS).length === 0;
+    for (const message of modelProblems(MODELS, PROVIDERS, hasDefault))
+      context.addIssue({ code: 'custom', path: ['MODELS'], message });
+  };
+}
+
 type Environment = Record<string, string | undefined>;
 
 /** Reads all settings. Throws ConfigError naming each wrong or missing one. An empty value counts as unset. */
@@ -281,10 +292,11 @@ export function loadConfig(env: Environment): Config {
 export function loadConfigOf<Schema extends z.ZodType<object>>(schema: Schema, env: Environment): Complete<z.infer<Schema>> {
   const given = givenSettings(env);
   if (given['RUNTIME'] === 'docker') given['RELAY_HOST'] ??= DOCKER_BRIDGE;
-  const parsed = schema.superRefine(relayIsWithinReach).safeParse(given);
+  const parsed = schema.superRefine(relayIsWithinReach).superRefine(checkModels(schema)).safeParse(given);
   if (!parsed.success) throw refusal(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const temporalEnv = Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('TEMPORAL_')));
-  return { ...parsed.data, MAX_RUNNING: maxRunningOf(parsed.data), temporalEnv };
+  const modelUpstreamKeyFile = env['MODEL_UPSTREAM_KEY_FILE'] || undefined;
+  return { ...parsed.data, MAX_RUNNING: maxRunningOf(parsed.data), modelUpstreamKeyFile, temporalEnv };
 }
 
 /** What is not empty of this environment, with what stands in files (`NAME_FILE`) in place of their names. Throws ConfigError. */

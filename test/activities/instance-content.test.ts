@@ -7,6 +7,7 @@ import { secretNames } from '../../runtime/openclaw/content/secret-store.ts';
 import { contentOf } from './content-under-test.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { withinWriteLimit } from '../../runtime/openclaw/wire/write-limit.ts';
+import { offeredModel } from '../support/offered-model.ts';
 import { openClaw } from '../support/open-claw.ts';
 import { asGateway } from '../support/raw-gateway.ts';
 import { MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
@@ -148,7 +149,7 @@ test('what a gateway lost or got behind our back is found, mended and told', asy
 test('a configuration that the gateway refuses changes nothing of what serves, is told, and counts no more once it is taken back', async () => {
   const { bootId } = await world.statusOf(instance.instanceId);
   // OpenClaw refuses the limits of this model, and with them the whole file.
-  world.deps.config.MODELS['refused-model'] = { upstream: MODEL, contextWindow: -1, maxTokens: -1 };
+  world.deps.config.MODELS['refused-model'] = offeredModel({ upstream: MODEL, contextWindow: -1, maxTokens: -1 });
   const agentId = await content.addAgent('refused-model');
   const run = await world.wake(instance.instanceId);
   await eventually(async () => expect(await content.rows()).toMatchObject({ reason: 'config_refused' }));

@@ -84,16 +84,14 @@ const BAD: Record<string, BadUpstream> = {
     },
   },
   'feeds a drop at a time without end': {
-    end: 'broken',
-    counted: ['estimated', 0],
+    end: 'refused',
     play(response, socket) {
       stream(response);
       drip(socket, () => response.write(' '));
     },
   },
   'breaks the encoding of its stream': {
-    end: 'broken',
-    counted: ['estimated', 0],
+    end: 'refused',
     play: (_, socket) =>
       void socket.write(
         'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n5\r\ndata:\r\nZZ\r\n',

@@ -4,20 +4,20 @@ import { createBackground } from '../../lib/async/background.ts';
 import { systemClock } from '../../lib/async/clock.ts';
 import { startHttpServer } from '../../lib/net/http-server.ts';
 import { createLog } from '../../lib/log.ts';
-import type { Log } from '../../lib/log.ts';
+import type { ModelSettings } from '../../lib/settings/models.ts';
+import type { ProviderSettings } from '../../lib/settings/providers.ts';
 import { createMetrics } from '../../lib/metrics.ts';
 import { bodyLimits } from '../../relay/chat-request.ts';
-import { createEchoModel } from '../../relay/echo-model.ts';
 import { createKnownAgents } from '../../relay/known-agents.ts';
-import type { ModelProvider } from '../../relay/model-provider.ts';
 import { createOpenCalls } from '../../relay/open-calls.ts';
-import { createPatientProvider } from '../../relay/patient-provider.ts';
+import type { UpstreamLimits } from '../../relay/providers/http-provider.ts';
 import { createRelayMetrics } from '../../relay/relay-metrics.ts';
+import { setUpRoutes } from '../../relay/routes/set-up-routes.ts';
+import { createTroubleNotes } from '../../relay/routes/trouble-notes.ts';
 import { createRelayListener } from '../../relay/server.ts';
 import { createRelayStore } from '../../relay/store.ts';
-import { createUpstream } from '../../relay/upstream.ts';
-import type { UpstreamLimits } from '../../relay/upstream.ts';
 import { relayKeys, relayToken } from '../../runtime/openclaw/install/tokens.ts';
+import { offeredModel } from '../support/offered-model.ts';
 import { asRole } from '../support/test-database.ts';
 import { newAccount, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
@@ -34,26 +34,49 @@ export interface RelayUnderTest {
   close(): Promise<void>;
 }
 
+interface RelayOptions {
+  limits?: UpstreamLimits;
+  /** None by default: each provider is asked once. */
+  budgetMs?: number;
+  firstByteMs?: number;
+  callMs?: number;
+  /** By default the one behind the URL, with the name `default`. */
+  providers?: Record<string, ProviderSettings>;
+  /** By default MODEL alone. */
+  models?: Record<string, ModelSettings>;
+}
+
 /** The relay in this process, before this provider or, without one, with the built-in echo model. */
 export async function startRelay(
   databaseUrl: string,
   upstreamUrl?: string,
-  options: { limits?: UpstreamLimits; budgetMs?: number; callMs?: number } = {},
+  options: RelayOptions = {},
 ): Promise<RelayUnderTest> {
   const log = createLog('relay', 'silent');
   const registry = createMetrics('relay');
   const store = createRelayStore(asRole(databaseUrl, 'relay'), log);
-  const provider = upstreamUrl === undefined ? createEchoModel() : providerAt(upstreamUrl, log, options);
+  const metrics = createRelayMetrics(registry);
+  const notes = createTroubleNotes(store, log);
+  const providers = options.providers ?? (upstreamUrl === undefined ? {} : { default: openAiAt(upstreamUrl) });
+  const models = options.models ?? {
+    [MODEL]: offeredModel({ upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 }),
+  };
+  const patience = {
+    ...{ budgetMs: options.budgetMs ?? 0, firstPauseMs: 100, firstByteMs: options.firstByteMs ?? 60_000 },
+    ...{ monotonicMs: () => performance.now(), random: Math.random },
+  };
+  const onChange: Parameters<typeof setUpRoutes>[1]['onChange'] = (target, open) => notes.note(target, open);
+  const routes = await setUpRoutes({ models, providers }, { patience, metrics, onChange, limits: options.limits, log });
   const background = createBackground();
   const listener = createRelayListener(
     {
       keys: relayKeys(MASTER_KEYS),
-      config: { MODELS: { [MODEL]: { upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 } } },
+      config: { MODELS: models, PROVIDERS: providers },
       store,
       findAgent: createKnownAgents(store, systemClock),
       openCalls: createOpenCalls(),
-      provider,
-      metrics: createRelayMetrics(registry),
+      routes,
+      metrics,
       ...bodyLimits(8 * 1024 ** 2),
       callMs: options.callMs ?? 60_000,
       clock: systemClock,
@@ -69,16 +92,15 @@ export async function startRelay(
     async close() {
       await server.drain(0);
       await background.idle();
-      await Promise.all([provider.close(), store.close()]);
+      await notes.idle();
+      await Promise.all([routes.close(), store.close()]);
     },
   };
 }
 
-function providerAt(url: string, log: Log, { limits, budgetMs }: { limits?: UpstreamLimits; budgetMs?: number }): ModelProvider {
-  const upstream = createUpstream({ url, key: UPSTREAM_KEY }, log, limits);
-  if (budgetMs === undefined) return upstream;
-  const patience = { budgetMs, firstPauseMs: 100, monotonicMs: () => performance.now(), random: Math.random };
-  return createPatientProvider(upstream, patience, log);
+/** A provider of OpenAI's wire, called with UPSTREAM_KEY. */
+export function openAiAt(url: string): ProviderSettings {
+  return { kind: 'openai', url, key: UPSTREAM_KEY, auth: 'key', headers: {} };
 }
 
 export interface TestAgent extends NewAgent {

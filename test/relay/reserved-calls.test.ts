@@ -109,7 +109,7 @@ test('of a call whose provider cannot be reached or breaks off before its answer
 
 test('of a call that the provider refuses nothing is kept', async () => {
   const agent = await addAgent(database.orm);
-  expect((await ask(relay, { token: agent.token, text: '[[FAIL 500]]' })).status).toBe(500);
+  expect((await ask(relay, { token: agent.token, text: '[[FAIL 500]]' })).status).toBe(400);
   await counted(agent, []);
 });
 

@@ -30,6 +30,7 @@ import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
+import { offeredModel } from '../support/offered-model.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
@@ -129,7 +130,8 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
     connections,
     config: {
       MASTER_KEYS: masterKeys,
-      MODELS: { [MODEL]: { upstream: MODEL, contextWindow: 200_000, maxTokens: 8_192 } },
+      MODELS: { [MODEL]: offeredModel({ upstream: MODEL }) },
+      PROVIDERS: {},
       MAX_RUNNING: options.maxRunning ?? 4,
       TURN_TIMEOUT_MS: 600_000,
       MAX_STORED_MB_PER_ACCOUNT: 1_024,

@@ -5,7 +5,7 @@ import { AgentFile } from '../../../database/entities/agent-file.ts';
 import { filePathProblem } from '../../../domain/file-path.ts';
 import { workspaceProblems } from '../../../domain/workspace-files.ts';
 import type { Config } from '../../../lib/settings/config.ts';
-import { modelLimits } from '../../../lib/settings/model-limits.ts';
+import { modelOffer } from '../../../lib/settings/model-offer.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 import { run, sql } from '../../../database/sql.ts';
 
@@ -37,11 +37,15 @@ export function requireWorkspace(
     given,
     model,
     config,
-  }: { given: Iterable<readonly [path: string, content: string | null]>; model: string; config: Pick<Config, 'MODELS'> },
+  }: {
+    given: Iterable<readonly [path: string, content: string | null]>;
+    model: string;
+    config: Pick<Config, 'MODELS' | 'PROVIDERS'>;
+  },
 ): void {
   // Files that an agent has from a time with other limits are no reason to refuse a change of others.
   const changesPersona = [...given].some(([path, content]) => content !== null && isPersonaFile(path));
-  const { contextWindow } = modelLimits(config, model);
+  const { contextWindow } = modelOffer(config, model);
   const details = [...workspaceProblems(files), ...(changesPersona ? personaProblems(files, contextWindow) : [])];
   if (details.length > 0) throw invalidRequest(details);
 }

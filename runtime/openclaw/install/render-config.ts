@@ -1,4 +1,5 @@
 import { GATEWAY_RUNS_AT_ONCE } from '../../../domain/gateway-verdict.ts';
+import type { WireName } from '../../../lib/settings/models.ts';
 import type { Placement, RuntimePaths } from '../../driver.ts';
 import { personaSettings } from '../content/persona-settings.ts';
 
@@ -25,7 +26,15 @@ export interface GatewaySkills {
 export interface GatewayAgent {
   gatewayAgentId: string;
   displayName: string;
-  model: { id: string; contextWindow: number; maxTokens: number };
+  model: {
+    id: string;
+    contextWindow: number;
+    maxTokens: number;
+    /** What it reads: text by default. */
+    input?: readonly ('text' | 'image')[];
+    /** How the relay is called for it: OpenAI's chat completions by default. */
+    wire?: WireName;
+  };
   /** With it the relay knows which agent makes a model call. */
   relayToken: string;
 }
@@ -195,10 +204,12 @@ function agentsSection({ agents, paths, turnTimeoutSeconds }: GatewayContent) {
 }
 
 function provider({ model, relayToken }: GatewayAgent, { relayUrl, turnTimeoutSeconds }: GatewayContent) {
+  const { wire = 'openai-completions', input = ['text'] } = model;
   return {
-    baseUrl: relayUrl,
+    // For Anthropic's messages the gateway adds /v1 itself.
+    baseUrl: wire === 'anthropic-messages' ? relayUrl.replace(/\/v1$/, '') : relayUrl,
     apiKey: relayToken,
-    api: 'openai-completions',
+    api: wire,
     // For a whole model call, a long answer included.
     timeoutSeconds: Math.min(MODEL_CALL_SECONDS, turnTimeoutSeconds),
     models: [
@@ -206,7 +217,7 @@ function provider({ model, relayToken }: GatewayAgent, { relayUrl, turnTimeoutSe
         id: model.id,
         name: model.id,
         reasoning: false,
-        input: ['text'],
+        input,
         contextWindow: model.contextWindow,
         maxTokens: model.maxTokens,
         cost: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },

@@ -2,9 +2,10 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseEnv } from 'node:util';
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { defaultMaxRunning } from '../../../lib/settings/max-running.ts';
 import { ConfigError, loadConfig, loadConfigOf, SETTINGS_OF, settingsSchema } from '../../../lib/settings/config.ts';
+import { wireOf } from '../../../lib/settings/models.ts';
 import { envExample, settingsPage } from '../../../lib/settings/describe-settings.ts';
 
 const key = (byte: number) => Buffer.alloc(32, byte).toString('base64');
@@ -139,4 +140,84 @@ test('with RUNTIME=docker the relay is where containers reach it, and a loopback
   expect(loadConfig(REQUIRED).RELAY_HOST).toBe('127.0.0.1');
   for (const RELAY_HOST of ['127.0.0.1', '127.1.1.1', 'localhost', '::1'])
     expect(() => loadConfig({ ...REQUIRED, RUNTIME: 'docker', RELAY_HOST })).toThrow('containers reach');
+});
+
+describe('PROVIDERS and MODELS', () => {
+  const aws = { kind: 'bedrock', region: 'us-east-1' };
+  const claude = { kind: 'anthropic', keyFile: '/run/providers/claude' };
+  const model = { upstream: 'm', contextWindow: 200_000, maxTokens: 8_192 };
+  const ofRelay = (settings: object, extra: Record<string, string> = {}) =>
+    loadConfigOf(SETTINGS_OF.relay, {
+      ...{ DATABASE_URL: REQUIRED.DATABASE_URL, RELAY_KEYS: REQUIRED.MASTER_KEYS, ...extra },
+      ...Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, JSON.stringify(value)])),
+    });
+
+  test('one provider with the name "default" serves the models of the reference', () => {
+    const { PROVIDERS, MODELS } = ofRelay({ PROVIDERS: { default: aws } });
+    expect(PROVIDERS['default']).toEqual(aws);
+    expect(Object.keys(MODELS)).toEqual(['moonshotai.kimi-k2.5', 'anthropic.claude-sonnet-4-20250514-v1:0']);
+  });
+
+  test('a model has what it reads, its prices, its names, its accounts and its fall-backs', () => {
+    const full = {
+      ...model,
+      ...{ provider: 'claude', aliases: ['best'], input: ['text', 'image'], accounts: ['acc_1'] },
+      ...{ fallbacks: [{ provider: 'aws', upstream: 'us.anthropic.claude-x' }], priceUsdPerMillion: { input: 3, output: '15.00' } },
+    };
+    const { MODELS } = ofRelay({ PROVIDERS: { aws, claude }, MODELS: { m: full } });
+    expect(MODELS['m']).toEqual({ ...full, priceUsdPerMillion: { input: '3', output: '15.00' } });
+  });
+
+  test.each([
+    ['a kind that is none', { PROVIDERS: { x: { kind: 'azure' } } }, 'PROVIDERS.x.kind'],
+    ['an openai provider without a url', { PROVIDERS: { x: { kind: 'openai' } } }, 'PROVIDERS.x.url'],
+    ['bedrock without a region', { PROVIDERS: { x: { kind: 'bedrock' } } }, 'PROVIDERS.x.region'],
+    ['anthropic without a key', { PROVIDERS: { x: { kind: 'anthropic' } } }, 'PROVIDERS.x: needs a keyFile or a key'],
+    ['two keys', { PROVIDERS: { x: { ...claude, key: 'k' } } }, 'has both key and keyFile; remove one of the two'],
+    ['a signature without a region', { PROVIDERS: { x: { kind: 'openai', url: 'http://x/v1', auth: 'aws' } } }, 'needs a region'],
+    ['a field that is none', { PROVIDERS: { x: { ...aws, regio: 'x' } } }, 'PROVIDERS.x'],
+    ['a model without a provider', { PROVIDERS: { aws }, MODELS: { m: model } }, 'm: set its provider to one of: aws'],
+    ['an unknown provider', { PROVIDERS: { aws }, MODELS: { m: { ...model, provider: 'b' } } }, '"b" is not one of PROVIDERS; use one of: aws'],
+    [
+      'an unknown provider of a fall-back',
+      { PROVIDERS: { default: aws }, MODELS: { m: { ...model, fallbacks: [{ provider: 'b', upstream: 'm' }] } } },
+      'm.fallbacks.0: "b" is not one of PROVIDERS: default',
+    ],
+    [
+      'a fall-back that is called in another way',
+      { PROVIDERS: { default: aws, claude }, MODELS: { m: { ...model, fallbacks: [{ provider: 'claude', upstream: 'm' }] } } },
+      'm.fallbacks.0: is called by anthropic-messages, and the model by openai-completions',
+    ],
+    ['an alias of two models', { MODELS: { a: { ...model, aliases: ['b'] }, b: model } }, '"b" names two models'],
+    ['no text among what a model reads', { MODELS: { m: { ...model, input: ['image'] } } }, 'must include text'],
+  ])('are refused for %s, with what to change', (_, settings, sentence) => {
+    expect(() => ofRelay(settings)).toThrow(sentence);
+  });
+
+  test('MODEL_UPSTREAM_URL is the provider "default", so there is no second one of this name', () => {
+    const extra = { MODEL_UPSTREAM_URL: 'http://models/v1' };
+    expect(() => ofRelay({ PROVIDERS: { default: aws } }, extra)).toThrow('is the provider of MODEL_UPSTREAM_URL');
+    expect(ofRelay({ PROVIDERS: { aws }, MODELS: { m: model } }, extra).MODELS).toHaveProperty('m');
+  });
+
+  test('a process that calls no provider learns kinds and no keys', () => {
+    const PROVIDERS = JSON.stringify({ aws, a: { kind: 'anthropic', key: 'secret', headers: { 'x-secret': 'secret' } } });
+    for (const part of ['api', 'worker'] as const) {
+      const config = loadConfigOf(SETTINGS_OF[part], { ...REQUIRED, PROVIDERS });
+      expect(config.PROVIDERS).toEqual({ aws: { kind: 'bedrock' }, a: { kind: 'anthropic' } });
+    }
+  });
+
+  test('the wire of a model follows its provider, and of Bedrock also the model', () => {
+    const providers = { aws: { kind: 'bedrock' }, claude: { kind: 'anthropic' }, any: { kind: 'openai' } } as const;
+    const wire = (provider: string, upstream: string) => wireOf({ provider, upstream }, providers);
+    expect([wire('any', 'anthropic.claude'), wire('claude', 'x'), wire('unset', 'x')]).toEqual([
+      ...['openai-completions', 'anthropic-messages', 'openai-completions'],
+    ]);
+    const arn = 'arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-sonnet-4-20250514-v1:0';
+    for (const id of ['anthropic.claude-sonnet-4-20250514-v1:0', 'eu.anthropic.claude-x', arn])
+      expect([id, wire('aws', id)]).toEqual([id, 'anthropic-messages']);
+    for (const id of ['moonshotai.kimi-k2.5', 'us.meta.llama', 'notanthropic.x'])
+      expect([id, wire('aws', id)]).toEqual([id, 'openai-completions']);
+  });
 });

@@ -1,9 +1,9 @@
-import type { ChatRequest } from './chat-request.ts';
+import type { ChatRequest } from '../chat-request.ts';
 
-/** Whoever answers model calls: the provider upstream, or the built-in echo model. */
+/** What answers model calls of one wire: a provider of PROVIDERS, or the built-in echo model. */
 export interface ModelProvider {
   /**
-   * Begins to answer; resolves when the answer begins. Throws RelayError when there is none.
+   * Begins to answer; resolves when the first part of the answer has come. Throws RelayError when there is none.
    * An aborted signal ends the call upstream, also while the body is being read.
    */
   complete(call: ProviderCall): Promise<ProviderAnswer>;
@@ -17,6 +17,8 @@ export interface ProviderCall {
   signal: AbortSignal;
   /** The call was ended from here after it had been sent and before an answer: the provider may go on, and bill it. */
   onCut?: () => void;
+  /** How long the answer may take to begin, in milliseconds, where that is less than the provider's own limit. */
+  beginMs?: number;
 }
 
 export interface ProviderAnswer {

@@ -1,5 +1,6 @@
-import type { Config } from '../lib/settings/config.ts';
-import type { ChatRequest } from './chat-request.ts';
+import type { ModelSettings } from '../../lib/settings/models.ts';
+import type { ChatRequest } from '../chat-request.ts';
+import { withinLimit } from './within-limit.ts';
 
 /**
  * What of a model call reaches the provider. Any other field is left out: providers and their proxies know fields that
@@ -25,26 +26,18 @@ const PASSED = [
 const TOKEN_LIMITS = ['max_tokens', 'max_completion_tokens'] as const;
 
 /**
- * The call as the provider gets it: of this model, with known fields alone, and no answer longer than is offered, also
- * when the caller did not say how long it may be.
+ * The call as a provider gets it: with known fields alone, and no answer longer than is offered, also when the caller did not
+ * say how long it may be.
  */
-export function allowedFields(
-  chat: ChatRequest,
-  { upstream, maxTokens }: Pick<Config['MODELS'][string], 'upstream' | 'maxTokens'>,
-): ChatRequest {
+export function openAiFields(chat: ChatRequest, { maxTokens }: Pick<ModelSettings, 'maxTokens'>): ChatRequest {
   const allowed: Record<string, unknown> = {};
   for (const name of PASSED) if (chat[name] !== undefined) allowed[name] = chat[name];
   for (const name of TOKEN_LIMITS) if (chat[name] !== undefined) allowed[name] = withinLimit(chat[name], maxTokens);
   if (!TOKEN_LIMITS.some((name) => name in allowed)) allowed['max_tokens'] = maxTokens;
-  return { ...allowed, model: upstream, messages: chat.messages };
+  return { ...allowed, model: chat.model, messages: chat.messages };
 }
 
 /** The most tokens that the provider answers this call with. */
-export function tokenLimitOf(allowed: ChatRequest): number {
+export function openAiTokenLimit(allowed: ChatRequest): number {
   return Math.max(...TOKEN_LIMITS.map((name) => Number(allowed[name] ?? 0)));
-}
-
-/** What is no number of tokens is the limit: it is not the caller who decides. */
-function withinLimit(asked: unknown, maxTokens: number): number {
-  return typeof asked === 'number' && asked >= 1 ? Math.min(Math.floor(asked), maxTokens) : maxTokens;
 }

@@ -1,4 +1,4 @@
-import { RelayError } from './relay-error.ts';
+import { RelayError } from '../relay-error.ts';
 
 /**
  * The bytes as they come, until there are more than any answer has. Throws RelayError then, which ends the call upstream,
@@ -17,6 +17,7 @@ async function* brokenOff(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
   try {
     yield* body;
   } catch (cause) {
+    if (cause instanceof RelayError) throw cause;
     throw new RelayError(502, 'The model provider ended its response too early. Try again in a moment.', { cause });
   }
 }

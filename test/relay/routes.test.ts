@@ -1,8 +1,11 @@
 import { expect, test } from '@jest/globals';
 import { createLog } from '../../lib/log.ts';
-import { createPatientProvider } from '../../relay/patient-provider.ts';
-import { createUpstream } from '../../relay/upstream.ts';
+import { createMetrics } from '../../lib/metrics.ts';
 import { RelayError } from '../../relay/relay-error.ts';
+import { createRelayMetrics } from '../../relay/relay-metrics.ts';
+import { setUpRoutes } from '../../relay/routes/set-up-routes.ts';
+import { offeredModel } from '../support/offered-model.ts';
+import { openAiAt } from './relay-under-test.ts';
 import { startScriptedUpstream } from './scripted-upstream.ts';
 
 const log = createLog('relay', 'silent');
@@ -23,11 +26,16 @@ async function asked(answers: readonly Answer[], { signal = new AbortController(
     request.resume().once('end', () => response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body));
   });
   // Each call takes a second of its time.
-  const patience = { budgetMs: 10_000, firstPauseMs: 1, monotonicMs: () => calls * 1_000, random: Math.random };
-  const provider = createPatientProvider(createUpstream({ url: upstream.url, key: undefined }, log), patience, log);
+  const patience = {
+    ...{ budgetMs: 10_000, firstPauseMs: 1, firstByteMs: 60_000 },
+    ...{ monotonicMs: () => calls * 1_000, random: Math.random },
+  };
+  const metrics = createRelayMetrics(createMetrics('relay'));
+  const settings = { models: { m: offeredModel({ upstream: 'm' }) }, providers: { default: openAiAt(upstream.url) } };
+  const routes = await setUpRoutes(settings, { patience, metrics, onChange: () => {}, log });
   try {
     const request = { model: 'm', messages: [] };
-    const text = await provider.complete({ request, traceparent: undefined, signal }).then(
+    const text = await routes.complete('m', { request, traceparent: undefined, signal }).then(
       async ({ body }) => {
         let whole = '';
         for await (const chunk of body) whole += Buffer.from(chunk).toString();
@@ -39,7 +47,7 @@ async function asked(answers: readonly Answer[], { signal = new AbortController(
   } catch (error) {
     return { text: error, calls };
   } finally {
-    await provider.close();
+    await routes.close();
     await upstream.close();
   }
 }
