@@ -6,7 +6,7 @@ import { RelayError } from '../relay-error.ts';
 import { begunBody } from './begun-body.ts';
 import { boundedBody } from './bounded-body.ts';
 import type { ModelProvider, ProviderCall } from './model-provider.ts';
-import { errorInEvent, refusalOf } from './provider-refusal.ts';
+import { CANNOT_BE_CALLED, errorInEvent, refusalOf } from './provider-refusal.ts';
 
 /** What a provider may take before its call is cut. */
 export interface UpstreamLimits {
@@ -95,11 +95,7 @@ function isEventStream(contentType: string): boolean {
 export function notPrepared(provider: string, cause: unknown, log: Log): RelayError {
   const advice = `${cause instanceof Error ? cause.message : 'The call could not be made'}. Check the settings of the provider.`;
   log.error({ provider, err: cause }, 'a model provider cannot be called');
-  return new RelayError(400, 'The model provider cannot be called at the moment. Only the operator of the platform can change that.', {
-    cause,
-    advice,
-    isOurFault: true,
-  });
+  return new RelayError(400, CANNOT_BE_CALLED, { cause, advice, isOurFault: true });
 }
 
 /** No answer began: the connection failed, or its time was up. */

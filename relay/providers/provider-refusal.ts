@@ -20,7 +20,10 @@ const errorBody = z.object({
   }),
 });
 
-export type ProviderError = z.infer<typeof errorBody>['error'];
+/** Told to the caller where a setting of ours is at fault. */
+export const CANNOT_BE_CALLED = 'The model cannot be called at the moment. Only the operator of the platform can change that.';
+
+type ProviderError = z.infer<typeof errorBody>['error'];
 
 /** The request itself is at fault, and the gateway acts on the words: a prompt that is too long is made shorter. */
 const FAULT_OF_REQUEST = [400, 413, 422];
@@ -71,13 +74,14 @@ export function refusalFor({ status, said, retryAfterSeconds }: Refusal, provide
     const message = said.message.slice(0, MAX_MESSAGE_CHARACTERS);
     return new RelayError(status, message, { code: codeOf(said), advice: `The provider "${provider}" refuses the request: ${message}` });
   }
-  const isOurFault = status === 404;
+  if (status === 404) {
+    log.error({ status, provider }, 'the model provider does not know a model: check its upstream in MODELS, and the url of the provider');
+    const advice = `The provider "${provider}" does not know the model, or its url is wrong (404). Check upstream and url.`;
+    return new RelayError(400, CANNOT_BE_CALLED, { isOurFault: true, advice });
+  }
   return new RelayError(status, `The model provider answered ${status}. Try again in a moment.`, {
     retryAfterSeconds,
-    isOurFault,
-    advice: isOurFault
-      ? `The provider "${provider}" does not know the model, or its url is wrong (404).`
-      : `The provider "${provider}" answered ${status}.`,
+    advice: `The provider "${provider}" answered ${status}.`,
   });
 }
 

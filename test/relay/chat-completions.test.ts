@@ -248,7 +248,12 @@ describe('usage', () => {
         model: MODEL,
         input_tokens: 2,
         output_tokens: 4,
+        cache_read_tokens: 0,
+        cache_write_tokens: 0,
+        thinking_tokens: 0,
         finish_reason: 'stop',
+        provider: 'default',
+        upstream: UPSTREAM_MODEL,
       },
     ]);
     await locker.end();

@@ -191,13 +191,19 @@ export interface CallRow {
   model: string;
   input_tokens: number;
   output_tokens: number;
+  cache_read_tokens: number;
+  cache_write_tokens: number;
+  thinking_tokens: number;
   finish_reason: string | null;
+  provider: string | null;
+  upstream: string | null;
 }
 
 /** What is recorded of an agent's model calls, oldest first. */
 export async function callsOf(orm: MikroORM, { agentId }: TestAgent): Promise<CallRow[]> {
   return orm.em.fork().execute<CallRow[]>(
-    `select account_id, instance_id, message_id, model, input_tokens, output_tokens, finish_reason
+    `select account_id, instance_id, message_id, model, input_tokens, output_tokens, cache_read_tokens, cache_write_tokens,
+            thinking_tokens, finish_reason, provider, upstream
      from model_calls where agent_id = ? order by id`,
     [agentId],
   );

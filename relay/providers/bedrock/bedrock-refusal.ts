@@ -3,7 +3,7 @@ import { retryAfterMs } from '../../../domain/retry-schedule.ts';
 import type { Log } from '../../../lib/log.ts';
 import { RelayError } from '../../relay-error.ts';
 import { notPrepared, unreachable } from '../http-provider.ts';
-import { refusalFor } from '../provider-refusal.ts';
+import { CANNOT_BE_CALLED, refusalFor } from '../provider-refusal.ts';
 
 /** What the SDK throws for an answer that is an error, and for an error in the middle of a stream. */
 const serviceError = z.object({
@@ -41,7 +41,7 @@ export function bedrockRefusal(error: unknown, provider: string, log: Log): Rela
   const status = STATUSES[name] ?? $metadata.httpStatusCode ?? 502;
   if (status === 400 && ABOUT_MODEL_ID.test(message)) {
     log.error({ provider }, 'Bedrock does not take the id of a model: check its upstream in MODELS');
-    return new RelayError(400, 'The model cannot be called at the moment. Only the operator of the platform can change that.', {
+    return new RelayError(400, CANNOT_BE_CALLED, {
       isOurFault: true,
       advice: `The provider "${provider}" does not take the model's id: ${message} Set "upstream" to an id that this region has, or to its inference profile.`,
     });
