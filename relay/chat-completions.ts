@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
 import type { Share } from '../lib/async/shares.ts';
-import { targetsOf, wireOf } from '../lib/settings/models.ts';
+import { offersTo, targetsOf, wireOf } from '../lib/settings/models.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
 import type { ChatRequest, ReadChat } from './chat-request.ts';
@@ -151,7 +151,7 @@ function forProvider(
   if (chat.model !== agent.model) {
     throw new RelayError(400, `This agent has the model "${agent.model}", so it cannot call "${chat.model}".`);
   }
-  const model = config.MODELS[agent.model];
+  const model = offersTo(config.MODELS, agent.accountId)[agent.model];
   if (!model) {
     throw new RelayError(400, `The model "${agent.model}" is not offered any more. Make a new agent with another one.`);
   }

@@ -110,36 +110,8 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       );
       return reservedRow.parse(rows[0]).id;
     },
-    async settle(id, { finishReason, from, ...used }) {
-      const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens } = used;
-      await pool.query(
-        `with call as (delete from open_model_calls where id = $1 returning *)
-         insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason,
-                                  cache_read_tokens, cache_write_tokens, thinking_tokens, provider, upstream)
-         select account_id, instance_id, agent_id,
-                (select id from messages where trace_id = call.trace_id and agent_id = call.agent_id), model, $2, $3, $4,
-                $5, $6, $7, $8, $9
-           from call`,
-        [
-          ...[id, inputTokens, outputTokens, finishReason, cacheReadTokens, cacheWriteTokens, thinkingTokens],
-          ...[from?.provider ?? null, from?.upstream ?? null],
-        ],
-      );
-    },
-    async noteTrouble({ provider, upstream }, open) {
-      if (!open) {
-        await pool.query('delete from model_troubles where provider = $1 and upstream = $2', [provider, upstream]);
-        return;
-      }
-      await pool.query(
-        `insert into model_troubles as known (provider, upstream, reason, since, until)
-         values ($1, $2, $3, now(), now() + $4 * interval '1 ms')
-         on conflict (provider, upstream) do update
-            set reason = excluded.reason, until = excluded.until,
-                since = case when known.until > now() - interval '1 minute' then known.since else excluded.since end`,
-        [provider, upstream, open.reason, open.forMs],
-      );
-    },
+    settle: (id, end) => settle(pool, id, end),
+    noteTrouble: (target, open) => noteTrouble(pool, target, open),
     async release(id) {
       await pool.query('delete from open_model_calls where id = $1', [id]);
     },
@@ -152,4 +124,36 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
     },
     close: () => pool.end(),
   };
+}
+
+async function settle(pool: Pool, id: string, { finishReason, from, ...used }: CallEnd): Promise<void> {
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens } = used;
+  await pool.query(
+    `with call as (delete from open_model_calls where id = $1 returning *)
+     insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason,
+                              cache_read_tokens, cache_write_tokens, thinking_tokens, provider, upstream)
+     select account_id, instance_id, agent_id,
+            (select id from messages where trace_id = call.trace_id and agent_id = call.agent_id), model, $2, $3, $4,
+            $5, $6, $7, $8, $9
+       from call`,
+    [
+      ...[id, inputTokens, outputTokens, finishReason, cacheReadTokens, cacheWriteTokens, thinkingTokens],
+      ...[from?.provider ?? null, from?.upstream ?? null],
+    ],
+  );
+}
+
+async function noteTrouble(pool: Pool, { provider, upstream }: Target, open: OpenCircuit | null): Promise<void> {
+  if (!open) {
+    await pool.query('delete from model_troubles where provider = $1 and upstream = $2', [provider, upstream]);
+    return;
+  }
+  await pool.query(
+    `insert into model_troubles as known (provider, upstream, reason, since, until)
+     values ($1, $2, $3, now(), now() + $4 * interval '1 ms')
+     on conflict (provider, upstream) do update
+        set reason = excluded.reason, until = excluded.until,
+            since = case when known.until > now() - interval '1 minute' then known.since else excluded.since end`,
+    [provider, upstream, open.reason, open.forMs],
+  );
 }

@@ -6,6 +6,7 @@ import { createGrant } from './admin/create-grant.ts';
 import { deleteQuarantined } from './admin/delete-quarantined.ts';
 import { listAccounts } from './admin/list-accounts.ts';
 import { listAllInstances } from './admin/list-all-instances.ts';
+import { listAllModels } from './admin/list-all-models.ts';
 import { listAudit } from './admin/list-audit.ts';
 import { listInvites } from './admin/list-invites.ts';
 import { listQuarantine } from './admin/list-quarantine.ts';
@@ -131,6 +132,7 @@ export const operations: readonly Operation[] = [
   listAccounts,
   createGrant,
   listAllInstances,
+  listAllModels,
   stopAnyInstance,
   reconcileInstance,
   listAudit,

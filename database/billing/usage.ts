@@ -11,15 +11,20 @@ export interface PaidInterval {
   until: number;
 }
 
-/** What was said and used, by instance, agent or UTC day. */
+/** What was said and used, by instance, agent, UTC day or model. */
 export interface ModelUsage {
   key: string;
   messages: number;
   inputTokens: number;
   outputTokens: number;
+  /** Of the input, what came from the caches of providers, and what went there. */
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+  /** Of the output, what the models thought. */
+  thinkingTokens: number;
 }
 
-export type UsageGroup = 'instance' | 'agent' | 'day';
+export type UsageGroup = 'instance' | 'agent' | 'day' | 'model';
 
 interface Range {
   accountId: string;
@@ -45,11 +50,15 @@ export async function listPaidIntervals(em: EntityManager, { accountId, instance
   );
 }
 
-const KEYS: Record<UsageGroup, (at: Sql) => Sql> = {
+const KEYS: Record<UsageGroup, (row: { at: Sql; model: Sql }) => Sql> = {
+  model: ({ model }) => model,
   instance: () => sql`instance_id`,
   agent: () => sql`agent_id`,
-  day: (at) => sql`to_char(${at} at time zone 'UTC', 'YYYY-MM-DD')`,
+  day: ({ at }) => sql`to_char(${at} at time zone 'UTC', 'YYYY-MM-DD')`,
 };
+
+/** Messages have no model of their own, and an agent keeps its model for good. */
+const OF_AGENT = sql`(select model from agents where agents.id = agent_id)`;
 
 /**
  * How many messages were sent, by customers or by agents themselves, and how many tokens the models took and gave,
@@ -60,13 +69,16 @@ export async function sumModelUsage(em: EntityManager, group: UsageGroup, range:
   const isOfInstance = sql`(${instanceId}::text is null or instance_id = ${instanceId})`;
   return query<ModelUsage>(
     em,
-    sql`select key, sum(messages)::float8 as messages, sum(input)::float8 as "inputTokens", sum(output)::float8 as "outputTokens"
-       from (select ${KEYS[group](sql`created_at`)} as key, count(*) as messages, 0 as input, 0 as output from messages
+    sql`select key, sum(messages)::float8 as messages, sum(input)::float8 as "inputTokens", sum(output)::float8 as "outputTokens",
+            sum(cache_read)::float8 as "cacheReadTokens", sum(cache_write)::float8 as "cacheWriteTokens", sum(thinking)::float8 as "thinkingTokens"
+       from (select ${KEYS[group]({ at: sql`created_at`, model: OF_AGENT })} as key, count(*) as messages, 0 as input, 0 as output,
+                    0 as cache_read, 0 as cache_write, 0 as thinking from messages
               where account_id = ${accountId} and created_at >= ${from} and created_at < ${to}
                 and (role = 'user' or source is not null) and ${isOfInstance}
               group by 1
              union all
-             select ${KEYS[group](sql`at`)}, 0, sum(input_tokens), sum(output_tokens) from model_calls
+             select ${KEYS[group]({ at: sql`at`, model: sql`model` })}, 0, sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens),
+                    sum(thinking_tokens) from model_calls
               where account_id = ${accountId} and at >= ${from} and at < ${to} and ${isOfInstance}
               group by 1) counted
       group by key`,

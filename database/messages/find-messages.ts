@@ -3,9 +3,11 @@ import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
 import type { Sized } from '../page-bytes.ts';
 import { allOf, query, sql } from '../sql.ts';
+import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
+import type { TurnUsage } from './turn-usage.ts';
 
 /** One side of a turn, or what an agent sent by itself, with what the API shows of it. */
-export interface MessageView {
+export interface MessageView extends TurnUsage {
   id: string;
   role: 'user' | 'agent';
   content: string;
@@ -25,8 +27,6 @@ export interface MessageView {
   errorMessage: string | null;
   endedAt: Date | null;
   requestMessageId: string | null;
-  inputTokens: number;
-  outputTokens: number;
 }
 
 /** A message of a conversation with its place in it. */
@@ -46,15 +46,14 @@ const COLUMNS = sql`
   message.source, message.job_name as "jobName", message.content_truncated as "contentTruncated",
   message.status, message.finish_reason as "finishReason", message.error_reason as "errorReason", message.error_message as "errorMessage",
   message.ended_at as "endedAt", request.id as "requestMessageId",
-  usage.input as "inputTokens", usage.output as "outputTokens"`;
+  ${USAGE_COLUMNS}`;
 
 const TABLES = sql`
   messages message
   left join conversations conversation on conversation.id = message.conversation_id
   left join messages request on request.conversation_id = message.conversation_id and request.number = message.number
         and request.role = 'user' and message.role = 'agent'
-  left join lateral (select coalesce(sum(input_tokens), 0)::float8 as input, coalesce(sum(output_tokens), 0)::float8 as output
-                       from model_calls where message_id = message.id and message.role = 'agent') usage on true`;
+  left join lateral ${turnUsage(sql`case message.role when 'agent' then message.id end`)} usage on true`;
 
 /** One message of an agent; null when it has no such message. */
 export async function findMessage(em: EntityManager, agentId: string, messageId: string): Promise<MessageView | null> {

@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 import { query, sql } from '../sql.ts';
+import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
+import type { TurnUsage } from './turn-usage.ts';
 
 /** A reply as its customer may see it. */
 export interface TurnView {
@@ -21,14 +23,12 @@ export interface TurnView {
   createdAt: Date;
   endedAt: Date | null;
   /** Of all model calls of the turn so far. */
-  usage: { inputTokens: number; outputTokens: number };
+  usage: TurnUsage;
 }
 
-interface TurnRow extends Omit<TurnView, 'createdAt' | 'endedAt' | 'usage'> {
+interface TurnRow extends Omit<TurnView, 'createdAt' | 'endedAt' | 'usage'>, TurnUsage {
   createdMs: number;
   endedMs: number | null;
-  inputTokens: number;
-  outputTokens: number;
 }
 
 /** The turn with this reply, whatever its state; null when there is none, or no more. */
@@ -40,20 +40,20 @@ export async function getTurn(em: EntityManager, messageId: string): Promise<Tur
             m.finish_reason as "finishReason", m.error_reason as "errorReason", m.error_message as "errorMessage",
             extract(epoch from m.created_at)::float8 * 1000 as "createdMs",
             extract(epoch from m.ended_at)::float8 * 1000 as "endedMs",
-            usage.input::float8 as "inputTokens", usage.output::float8 as "outputTokens"
+            ${USAGE_COLUMNS}
        from messages m
        join messages u on u.conversation_id = m.conversation_id and u.number = m.number and u.role = 'user'
        join conversations c on c.id = m.conversation_id
-      cross join lateral (select coalesce(sum(input_tokens), 0) as input, coalesce(sum(output_tokens), 0) as output
-                            from model_calls where message_id = m.id) usage
+      cross join lateral ${turnUsage(sql`m.id`)} usage
       where m.id = ${messageId} and m.role = 'agent'`,
   );
   if (!row) return null;
-  const { createdMs, endedMs, inputTokens, outputTokens, ...turn } = row;
+  const { createdMs, endedMs, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models, ...turn } =
+    row;
   return {
     ...turn,
     createdAt: new Date(Math.round(createdMs)),
     endedAt: endedMs === null ? null : new Date(Math.round(endedMs)),
-    usage: { inputTokens, outputTokens },
+    usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models },
   };
 }

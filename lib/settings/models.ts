@@ -2,18 +2,18 @@ import { z } from 'zod';
 import { fromJson } from './from-json.ts';
 import type { ProviderKind } from './providers.ts';
 
-const name = z.string().min(1).max(256);
+const modelName = z.string().min(1).max(256);
 const price = z
   .union([z.string(), z.number().transform(String)])
   .pipe(z.string().regex(/^\d{1,6}(\.\d{1,9})?$/, 'must be US dollars for a million tokens, such as "2.50"'));
 
-const model = z.strictObject({
+const modelSchema = z.strictObject({
   /** Its name at the provider. */
-  upstream: name,
+  upstream: modelName,
   /** Without it, the provider `default`. */
   provider: z.string().optional(),
   /** Other names that a new agent may give for it. */
-  aliases: z.array(name).max(16).default([]),
+  aliases: z.array(modelName).max(16).default([]),
   contextWindow: z.number().int().min(1024),
   maxTokens: z.number().int().min(1),
   input: z
@@ -23,7 +23,7 @@ const model = z.strictObject({
     .default(['text']),
   /** Asked in this order when the provider does not answer. */
   fallbacks: z
-    .array(z.strictObject({ provider: z.string(), upstream: name }))
+    .array(z.strictObject({ provider: z.string(), upstream: modelName }))
     .max(4)
     .default([]),
   priceUsdPerMillion: z.strictObject({ input: price, output: price, cacheRead: price, cacheWrite: price }).partial().optional(),
@@ -31,9 +31,13 @@ const model = z.strictObject({
   accounts: z.array(z.string().regex(/^acc_/, 'must be ids of accounts, such as acc_...')).min(1).max(1_000).optional(),
 });
 
-export type ModelSettings = z.infer<typeof model>;
+export type ModelSettings = z.infer<typeof modelSchema>;
 
-const plain = (id: string, contextWindow: number): z.input<typeof model> => ({ upstream: id, contextWindow, maxTokens: 8_192 });
+const plain = (id: string, contextWindow: number): z.input<typeof modelSchema> => ({
+  upstream: id,
+  contextWindow,
+  maxTokens: 8_192,
+});
 
 /** The two models of the API reference. */
 export const DEFAULT_MODELS = {
@@ -42,7 +46,7 @@ export const DEFAULT_MODELS = {
 };
 
 /** The setting MODELS: what agents may have, by public id. The first one is the default. */
-export const modelsSetting = fromJson(z.record(z.string().min(1), model))
+export const modelsSetting = fromJson(z.record(z.string().min(1), modelSchema))
   .refine((models) => Object.keys(models).length > 0, 'must name at least one model')
   .superRefine((models, context) => {
     const taken = new Set(Object.keys(models));
@@ -52,6 +56,19 @@ export const modelsSetting = fromJson(z.record(z.string().min(1), model))
         taken.add(alias);
       }
   });
+
+type Models = Readonly<Record<string, ModelSettings>>;
+
+/** The models that this account may use, in their order. */
+export function offersTo(models: Models, accountId: string): Models {
+  return Object.fromEntries(Object.entries(models).filter(([, { accounts }]) => accounts?.includes(accountId) ?? true));
+}
+
+/** The public id of the model that is called by this id or alias; undefined when there is none. */
+export function modelNamed(models: Models, given: string): string | undefined {
+  if (Object.hasOwn(models, given)) return given;
+  return Object.entries(models).find(([, { aliases }]) => aliases.includes(given))?.[0];
+}
 
 /** How a gateway speaks to the relay, in the words of its configuration. */
 export type WireName = 'openai-completions' | 'anthropic-messages';
@@ -88,13 +105,14 @@ export function isAnthropicModel(upstream: string): boolean {
 }
 
 /** A sentence for each model that cannot be called with these providers. */
-export function modelProblems(models: Readonly<Record<string, ModelSettings>>, providers: Kinds, hasDefault: boolean): string[] {
+export function modelProblems(models: Models, providers: Kinds, hasDefault: boolean): string[] {
   const named = Object.keys(providers).join(', ') || 'none is set';
   return Object.entries(models).flatMap(([id, model]) => {
     const [first, ...fallbacks] = targetsOf(model);
     const isKnown = (name: string) => Object.hasOwn(providers, name) || (name === DEFAULT_PROVIDER && hasDefault);
     if (!isKnown(first.provider)) {
-      const change = model.provider === undefined ? 'set its provider to' : `its provider "${first.provider}" is not one of PROVIDERS; use`;
+      const change =
+        model.provider === undefined ? 'set its provider to' : `its provider "${first.provider}" is not one of PROVIDERS; use`;
       return [`${id}: ${change} one of: ${named}`];
     }
     return fallbacks.flatMap((target, index) => {

@@ -58,7 +58,8 @@ export const providerKindsSetting = providersSetting.transform((providers) =>
 
 function problemsOf(settings: ProviderSettings): string[] {
   const problems: string[] = [];
-  if (settings.key !== undefined && settings.keyFile !== undefined) problems.push('has both key and keyFile; remove one of the two');
+  if (settings.key !== undefined && settings.keyFile !== undefined)
+    problems.push('has both key and keyFile; remove one of the two');
   if (settings.kind === 'openai' && settings.auth === 'aws') {
     if (settings.region === undefined) problems.push('needs a region for auth "aws"');
     if (settings.key !== undefined || settings.keyFile !== undefined)

@@ -72,10 +72,16 @@ export function refusalFor({ status, said, retryAfterSeconds }: Refusal, provide
   }
   if (said && FAULT_OF_REQUEST.includes(status)) {
     const message = said.message.slice(0, MAX_MESSAGE_CHARACTERS);
-    return new RelayError(status, message, { code: codeOf(said), advice: `The provider "${provider}" refuses the request: ${message}` });
+    return new RelayError(status, message, {
+      code: codeOf(said),
+      advice: `The provider "${provider}" refuses the request: ${message}`,
+    });
   }
   if (status === 404) {
-    log.error({ status, provider }, 'the model provider does not know a model: check its upstream in MODELS, and the url of the provider');
+    log.error(
+      { status, provider },
+      'the model provider does not know a model: check its upstream in MODELS, and the url of the provider',
+    );
     const advice = `The provider "${provider}" does not know the model, or its url is wrong (404). Check upstream and url.`;
     return new RelayError(400, CANNOT_BE_CALLED, { isOurFault: true, advice });
   }

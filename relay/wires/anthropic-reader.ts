@@ -31,7 +31,11 @@ const event = z.discriminatedUnion('type', [
   z.object({ type: z.literal('message_start'), message: z.object({ usage: counts }) }),
   z.object({ type: z.literal('content_block_start'), content_block: z.looseObject({ type: z.string() }) }),
   z.object({ type: z.literal('content_block_delta'), delta: z.looseObject({ type: z.string() }) }),
-  z.object({ type: z.literal('message_delta'), delta: z.object({ stop_reason: stopReason }), usage: counts.nullish().catch(null) }),
+  z.object({
+    type: z.literal('message_delta'),
+    delta: z.object({ stop_reason: stopReason }),
+    usage: counts.nullish().catch(null),
+  }),
 ]);
 const message = z.object({
   usage: counts,

@@ -139,10 +139,13 @@ describe('what the caller gets', () => {
     expect(await callsOf(orm, own)).toMatchObject([{ input_tokens: 2, output_tokens: 1 }]);
   });
 
-  test.each([429, 500, 503])('400, which no gateway tries again, for the status %s of a provider that cannot answer now', async (status) => {
+  test.each([429, 500, 503])(
+    '400, which no gateway tries again, for the status %s of a provider that cannot answer now',
+    async (status) => {
     const response = await ask(relay, { token: agent.token, text: `[[FAIL ${status}]]` });
     expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('could not answer now')]);
-  });
+    },
+  );
 
   test('the words of a provider that finds fault with the request, which a gateway acts on', async () => {
     const error = {

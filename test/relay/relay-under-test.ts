@@ -40,6 +40,7 @@ interface RelayOptions {
   budgetMs?: number;
   firstByteMs?: number;
   callMs?: number;
+  monotonicMs?: () => number;
   /** By default the one behind the URL, with the name `default`. */
   providers?: Record<string, ProviderSettings>;
   /** By default MODEL alone. */
@@ -47,11 +48,7 @@ interface RelayOptions {
 }
 
 /** The relay in this process, before this provider or, without one, with the built-in echo model. */
-export async function startRelay(
-  databaseUrl: string,
-  upstreamUrl?: string,
-  options: RelayOptions = {},
-): Promise<RelayUnderTest> {
+export async function startRelay(databaseUrl: string, upstreamUrl?: string, options: RelayOptions = {}): Promise<RelayUnderTest> {
   const log = createLog('relay', 'silent');
   const registry = createMetrics('relay');
   const store = createRelayStore(asRole(databaseUrl, 'relay'), log);
@@ -63,7 +60,7 @@ export async function startRelay(
   };
   const patience = {
     ...{ budgetMs: options.budgetMs ?? 0, firstPauseMs: 100, firstByteMs: options.firstByteMs ?? 60_000 },
-    ...{ monotonicMs: () => performance.now(), random: Math.random },
+    ...{ monotonicMs: options.monotonicMs ?? (() => performance.now()), random: Math.random },
   };
   const onChange: Parameters<typeof setUpRoutes>[1]['onChange'] = (target, open) => notes.note(target, open);
   const routes = await setUpRoutes({ models, providers }, { patience, metrics, onChange, limits: options.limits, log });

@@ -46,6 +46,11 @@ export function drop(response: ServerResponse, contentType: string, bytes: Uint8
 }
 
 /** Refuses with this status and object. */
-export function refuseWith(status: number, body: object, headers: Record<string, string> = {}): (response: ServerResponse) => void {
-  return (response) => void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
+export function refuseWith(
+  status: number,
+  body: object,
+  headers: Record<string, string> = {},
+): (response: ServerResponse) => void {
+  return (response) =>
+    void response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
 }

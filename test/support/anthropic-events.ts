@@ -35,7 +35,10 @@ export const ANTHROPIC_ANSWER = [
 /** A plain answer of Anthropic's messages as a stream: 7 tokens read, 3 written. */
 export function anthropicStream(text: string, stopReason = 'end_turn'): string {
   return [
-    { type: 'message_start', message: { id: 'msg_1', role: 'assistant', content: [], usage: { input_tokens: 7, output_tokens: 1 } } },
+    {
+      type: 'message_start',
+      message: { id: 'msg_1', role: 'assistant', content: [], usage: { input_tokens: 7, output_tokens: 1 } },
+    },
     begin(0, { type: 'text', text: '' }),
     delta(0, { type: 'text_delta', text }),
     stop(0),

@@ -17,7 +17,7 @@ function completed(content: string): TurnView {
     errorMessage: null,
     createdAt: new Date(0),
     endedAt: new Date(0),
-    usage: { inputTokens: 1, outputTokens: 1 },
+    usage: { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0, models: [] },
   };
 }
 

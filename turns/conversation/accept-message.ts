@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AppError } from '../../domain/errors.ts';
+import { offersTo } from '../../lib/settings/models.ts';
 import { acceptTurn } from '../accept-turn.ts';
 import type { ConversationDeps } from './conversation-deps.ts';
 import type { AgentPlace, ConversationActor, OwnAgent } from './own-agent.ts';
@@ -34,7 +35,7 @@ export async function acceptMessage(
   agent: OwnAgent,
   { text, sessionId = '', sender: given }: NewMessage,
 ): Promise<AcceptedMessage> {
-  requireOffered(models, agent.model);
+  requireOffered(offersTo(models, accountId), agent.model);
   const { instanceId, agentId, model } = agent;
   const { type, id, name = id } = given ?? { type: 'human', id: accountId, name: agent.accountName };
   const owner = turnSender.owner();

@@ -1,3 +1,4 @@
+import type { Models } from '../../lib/settings/models.ts';
 import type { Notifications } from '../../database/notifications.ts';
 import type { GatewayConnections } from '../../runtime/gateway-connections.ts';
 import type { TurnDeps } from '../turn-deps.ts';
@@ -8,6 +9,6 @@ export interface ConversationDeps extends TurnDeps {
   notifications: Notifications;
   connections: GatewayConnections;
   turnSender: Pick<TurnSender, 'owner' | 'kick' | 'follow'>;
-  /** The models that are offered, by name. */
-  models: Readonly<Record<string, unknown>>;
+  /** All models of the settings; `offersTo` says which of them an account may use. */
+  models: Models;
 }

@@ -3,6 +3,8 @@ import { Agent } from '../../../database/entities/agent.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { MakeId } from '../../../domain/ids.ts';
 import { defaultFiles } from '../../../runtime/engine.ts';
+import { modelNamed, offersTo } from '../../../lib/settings/models.ts';
+import type { ModelSettings } from '../../../lib/settings/models.ts';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
@@ -36,7 +38,7 @@ export const createAgent = defineOperation({
     displayName: nameField,
     model: z.string().optional().meta({
       description:
-        'The model of the agent, one of `GET /models`. Defaults to the first of them. The model cannot be changed after creation.',
+        'The model of the agent, one of `GET /models`, by its id or an alias. Defaults to the first of them. The model cannot be changed after creation.',
     }),
     useDefaults: z
       .boolean()
@@ -54,7 +56,7 @@ export const createAgent = defineOperation({
   async handle({ params, body, actor, em, deps }) {
     const { instanceId } = params;
     const { accountId } = actor;
-    const model = chooseModel(Object.keys(deps.config.MODELS), body.model);
+    const model = chooseModel(offersTo(deps.config.MODELS, accountId), body.model);
     const files = new Map([...(body.useDefaults ? defaultFiles(body.displayName) : []), ...Object.entries(body.files)]);
     requireWorkspace(files, { given: files, model, config: deps.config });
     // It holds the instance, so that two calls at once are counted one after the other.
@@ -96,9 +98,10 @@ function makeGatewayAgentId(makeId: MakeId): string {
   return `a${makeId('agt').slice('agt_'.length)}`;
 }
 
-function chooseModel(allowed: readonly string[], given: string | undefined): string {
-  const model = given ?? allowed[0];
-  if (model !== undefined && allowed.includes(model)) return model;
+function chooseModel(offered: Readonly<Record<string, ModelSettings>>, given: string | undefined): string {
+  const allowed = Object.keys(offered);
+  const model = given === undefined ? allowed[0] : modelNamed(offered, given);
+  if (model !== undefined) return model;
   const message = `Must be one of: ${allowed.join(', ')}.`;
   throw invalidRequest([{ path: 'model', message }]);
 }

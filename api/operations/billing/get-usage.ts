@@ -16,7 +16,7 @@ export const getUsage = defineOperation({
   query: z.object({
     ...usageRange,
     groupBy: z
-      .enum(['instance', 'agent', 'day'])
+      .enum(['instance', 'agent', 'day', 'model'])
       .default('instance')
       .meta({ description: 'What each row of the result is about.' }),
   }),

@@ -21,24 +21,33 @@ export const usageSchema = z
   .object({
     from: timestamp,
     to: timestamp,
-    groupBy: z.enum(['instance', 'agent', 'day']),
+    groupBy: z.enum(['instance', 'agent', 'day', 'model']),
     rows: z.array(
       z.object({
         key: z.string().meta({
-          description: 'The id of the instance, the id of the agent, or the day (`YYYY-MM-DD`, UTC), depending on `groupBy`.',
+          description:
+            'The id of the instance, the id of the agent, the day (`YYYY-MM-DD`, UTC) or the model, depending on `groupBy`.',
         }),
-        runtimeMs: z.int().meta({ description: 'The charged running time in milliseconds; 0 in rows of agents.' }),
+        runtimeMs: z.int().meta({ description: 'The charged running time in milliseconds; 0 in rows of agents and models.' }),
         chargedNanoUsd: z.string().meta({ description: 'The charge for the running time, in 10^-9 USD.' }),
         messages: z.int().meta({
           description:
             'The number of messages sent to agents, plus those that agents sent without a request. Replies are not counted separately.',
         }),
-        inputTokens: z.int(),
-        outputTokens: z.int(),
+        inputTokens: z.int().meta({ description: 'The tokens that the models read, cached ones included.' }),
+        outputTokens: z.int().meta({ description: 'The tokens that the models wrote, thinking included.' }),
+        cacheReadTokens: z.int().meta({ description: 'The input tokens that were read from caches of providers.' }),
+        cacheWriteTokens: z.int().meta({ description: 'The input tokens that were written to caches of providers.' }),
+        thinkingTokens: z.int().meta({ description: 'The output tokens that the models used for thinking.' }),
       }),
     ),
   })
   .meta({ id: 'Usage' });
+
+const UNUSED = {
+  ...{ messages: 0, inputTokens: 0, outputTokens: 0 },
+  ...{ cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0 },
+};
 
 interface UsageQuery {
   accountId: string;
@@ -56,12 +65,11 @@ export async function findUsage(em: EntityManager, query: UsageQuery): Promise<z
   requireRange(from, to);
   const range = { accountId, instanceId, from, to };
   const models = new Map((await sumModelUsage(em, groupBy, range)).map((row) => [row.key, row]));
-  const runtime = groupBy === 'agent' ? [] : await findRuntime(em, groupBy, range);
+  const runtime = groupBy === 'agent' || groupBy === 'model' ? [] : await findRuntime(em, groupBy, range);
   const keys = [...new Set([...models.keys(), ...runtime.map(({ key }) => key)])].toSorted();
   const rows = keys.map((key) => {
     const { runtimeMs, chargedNanoUsd } = runtime.find((row) => row.key === key) ?? { runtimeMs: 0, chargedNanoUsd: 0n };
-    const { messages, inputTokens, outputTokens } = models.get(key) ?? { messages: 0, inputTokens: 0, outputTokens: 0 };
-    return { key, runtimeMs, chargedNanoUsd: chargedNanoUsd.toString(), messages, inputTokens, outputTokens };
+    return { ...(models.get(key) ?? { ...UNUSED, key }), runtimeMs, chargedNanoUsd: chargedNanoUsd.toString() };
   });
   return { from: from.toISOString(), to: to.toISOString(), groupBy, rows };
 }

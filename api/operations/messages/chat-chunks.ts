@@ -41,6 +41,14 @@ function chunksOf({ messageId, model, acceptedAtMs }: AcceptedMessage) {
     });
 }
 
-function usageOf({ inputTokens, outputTokens }: TurnView['usage']) {
-  return { prompt_tokens: inputTokens, completion_tokens: outputTokens, total_tokens: inputTokens + outputTokens };
+function usageOf(usage: TurnView['usage']) {
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models } = usage;
+  return {
+    prompt_tokens: inputTokens,
+    completion_tokens: outputTokens,
+    total_tokens: inputTokens + outputTokens,
+    prompt_tokens_details: { cached_tokens: cacheReadTokens, cache_write_tokens: cacheWriteTokens },
+    completion_tokens_details: { reasoning_tokens: thinkingTokens },
+    models,
+  };
 }

@@ -9,6 +9,17 @@ export const sessionIdField = z.string().min(1).max(128);
 
 const sender = z.object({ type: z.string(), id: z.string(), name: z.string() });
 
+const usageSchema = z.object({
+  inputTokens: z.int().meta({ description: 'The tokens that the models read, cached ones included.' }),
+  outputTokens: z.int().meta({ description: 'The tokens that the models wrote, thinking included.' }),
+  cacheReadTokens: z.int().meta({ description: 'The input tokens that were read from the cache of the provider.' }),
+  cacheWriteTokens: z.int().meta({ description: 'The input tokens that were written to the cache of the provider.' }),
+  thinkingTokens: z.int().meta({ description: 'The output tokens that the models used for thinking.' }),
+  models: z.array(z.string()).meta({
+    description: 'The models that answered, as their providers name them; more than one when another provider took over.',
+  }),
+});
+
 export const messageSchema = z
   .object({
     messageId: idField('msg'),
@@ -52,7 +63,7 @@ export const messageSchema = z
     requestMessageId: idField('msg').optional().meta({
       description: 'The id of the message that this reply answers. Absent when the agent sent the message without a request.',
     }),
-    usage: z.object({ inputTokens: z.int(), outputTokens: z.int() }).optional().meta({
+    usage: usageSchema.optional().meta({
       description:
         'The tokens used for the reply. Absent for messages that the agent sent without a request: their tokens count in the usage of the agent only.',
     }),
@@ -95,10 +106,11 @@ function answerOf(message: MessageView): Partial<z.input<typeof messageSchema>> 
 }
 
 function turnOf(reply: MessageView): Partial<z.input<typeof messageSchema>> {
-  const { requestMessageId, endedAt, createdAt, inputTokens, outputTokens } = reply;
+  const { requestMessageId, endedAt, createdAt } = reply;
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models } = reply;
   return {
     ...(requestMessageId === null ? {} : { requestMessageId }),
-    usage: { inputTokens, outputTokens },
+    usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models },
     latencyMs: endedAt === null ? null : Math.max(0, endedAt.getTime() - createdAt.getTime()),
   };
 }

@@ -1,5 +1,8 @@
 import { z } from 'zod';
+import { listTroubles } from '../../../database/models/list-troubles.ts';
+import { offersTo, targetsOf } from '../../../lib/settings/models.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
+import { pricesSchema, presentPrices, troubleOf } from './model.schema.ts';
 
 export const listModels = defineOperation({
   method: 'GET',
@@ -19,8 +22,16 @@ export const listModels = defineOperation({
       models: z.array(
         z.object({
           id: z.string(),
+          aliases: z.array(z.string()).meta({ description: 'Other names that a new agent may give for the model.' }),
           contextWindow: z.int().meta({ description: 'The size of the context window in tokens.' }),
           maxTokens: z.int().meta({ description: 'The maximum length of a reply in tokens.' }),
+          input: z.array(z.enum(['text', 'image'])).meta({ description: 'What the model reads.' }),
+          priceUsdPerMillion: pricesSchema
+            .nullable()
+            .meta({ description: 'The prices in USD per million tokens; `null`: none.' }),
+          state: z.enum(['available', 'degraded']).meta({
+            description: '`degraded` while the provider of the model fails: replies may be late, or come from another provider.',
+          }),
           isDefault: z.boolean().meta({ description: 'Whether new agents use this model when none is given.' }),
         }),
       ),
@@ -28,13 +39,18 @@ export const listModels = defineOperation({
   },
   errors: [],
 
-  async handle({ deps }) {
-    const models = Object.entries(deps.config.MODELS);
+  async handle({ actor, em, deps }) {
+    const troubles = await listTroubles(em);
+    const models = offersTo(deps.config.MODELS, actor.accountId);
     return {
-      models: models.map(([id, { contextWindow, maxTokens }], index) => ({
+      models: Object.entries(models).map(([id, model], index) => ({
         id,
-        contextWindow,
-        maxTokens,
+        aliases: model.aliases,
+        contextWindow: model.contextWindow,
+        maxTokens: model.maxTokens,
+        input: model.input,
+        priceUsdPerMillion: presentPrices(model),
+        state: troubleOf(troubles, targetsOf(model)[0]) ? ('degraded' as const) : ('available' as const),
         isDefault: index === 0,
       })),
     };

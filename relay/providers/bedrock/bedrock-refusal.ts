@@ -53,5 +53,8 @@ export function bedrockRefusal(error: unknown, provider: string, log: Log): Rela
 
 /** Of the chain of credentials, or of a key file. */
 function isAboutCredentials(error: unknown): boolean {
-  return error instanceof Error && (/^(CredentialsProvider|TokenProvider|Provider)Error$/.test(error.name) || /holds no key/.test(error.message));
+  return (
+    error instanceof Error &&
+    (/^(CredentialsProvider|TokenProvider|Provider)Error$/.test(error.name) || /holds no key/.test(error.message))
+  );
 }

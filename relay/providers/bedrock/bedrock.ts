@@ -73,7 +73,8 @@ export function createBedrock({ name, region, url, key, limits = LIMITS }: Bedro
 }
 
 function begin(client: BedrockRuntimeClient, { request, signal }: ProviderCall): Promise<AsyncIterable<Uint8Array>> {
-  if (isAnthropicModel(request.model)) return request.stream ? invokeStream(client, request, signal) : invoke(client, request, signal);
+  if (isAnthropicModel(request.model))
+    return request.stream ? invokeStream(client, request, signal) : invoke(client, request, signal);
   return request.stream ? converseStream(client, request, signal) : converse(client, request, signal);
 }
 

@@ -28,7 +28,11 @@ const said = z.discriminatedUnion('role', [
 type Said = z.infer<typeof said>;
 
 const tool = z.object({
-  function: z.object({ name: z.string(), description: z.string().nullish(), parameters: z.record(z.string(), z.json()).nullish() }),
+  function: z.object({
+    name: z.string(),
+    description: z.string().nullish(),
+    parameters: z.record(z.string(), z.json()).nullish(),
+  }),
 });
 const choice = z.union([z.string(), z.object({ function: z.object({ name: z.string() }) })]);
 const shape = z.object({
@@ -103,7 +107,9 @@ function contentOf(message: Said): ContentBlock[] {
   return [...blocks, ...calls];
 }
 
-type TextOrImage = { text: string; image?: never } | { text?: never; image: { format: ImageFormat; source: { bytes: Uint8Array } } };
+type TextOrImage =
+  | { text: string; image?: never }
+  | { text?: never; image: { format: ImageFormat; source: { bytes: Uint8Array } } };
 
 /** Without blank texts, which Converse refuses. */
 function blocksOf(given: z.infer<typeof content>): TextOrImage[] {

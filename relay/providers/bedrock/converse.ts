@@ -38,7 +38,11 @@ export async function converse(
         finishReason = reason ?? finishReason;
         message.content += delta.content ?? '';
         message.reasoning_content += delta.reasoning_content ?? '';
-        for (const { index, id, function: { name = '', arguments: given = '' } } of delta.tool_calls ?? []) {
+        for (const {
+          index,
+          id,
+          function: { name = '', arguments: given = '' },
+        } of delta.tool_calls ?? []) {
           const known = (calls[index] ??= { id: id ?? '', type: 'function', function: { name, arguments: '' } });
           known.function.arguments += given;
         }

@@ -36,12 +36,9 @@ export async function invoke(
 }
 
 /** The model and whether it streams are said beside the body. */
-function inputOf({ model, stream: _, ...body }: ChatRequest) {
-  return {
-    modelId: model,
-    contentType: 'application/json',
-    body: JSON.stringify({ anthropic_version: VERSION, ...body }),
-  };
+function inputOf(request: ChatRequest) {
+  const body = { anthropic_version: VERSION, ...request, model: undefined, stream: undefined };
+  return { modelId: request.model, contentType: 'application/json', body: JSON.stringify(body) };
 }
 
 async function* eventsOf(

@@ -162,7 +162,10 @@ describe('PROVIDERS and MODELS', () => {
     const full = {
       ...model,
       ...{ provider: 'claude', aliases: ['best'], input: ['text', 'image'], accounts: ['acc_1'] },
-      ...{ fallbacks: [{ provider: 'aws', upstream: 'us.anthropic.claude-x' }], priceUsdPerMillion: { input: 3, output: '15.00' } },
+      ...{
+        fallbacks: [{ provider: 'aws', upstream: 'us.anthropic.claude-x' }],
+        priceUsdPerMillion: { input: 3, output: '15.00' },
+      },
     };
     const { MODELS } = ofRelay({ PROVIDERS: { aws, claude }, MODELS: { m: full } });
     expect(MODELS['m']).toEqual({ ...full, priceUsdPerMillion: { input: '3', output: '15.00' } });
@@ -177,7 +180,11 @@ describe('PROVIDERS and MODELS', () => {
     ['a signature without a region', { PROVIDERS: { x: { kind: 'openai', url: 'http://x/v1', auth: 'aws' } } }, 'needs a region'],
     ['a field that is none', { PROVIDERS: { x: { ...aws, regio: 'x' } } }, 'PROVIDERS.x'],
     ['a model without a provider', { PROVIDERS: { aws }, MODELS: { m: model } }, 'm: set its provider to one of: aws'],
-    ['an unknown provider', { PROVIDERS: { aws }, MODELS: { m: { ...model, provider: 'b' } } }, '"b" is not one of PROVIDERS; use one of: aws'],
+    [
+      'an unknown provider',
+      { PROVIDERS: { aws }, MODELS: { m: { ...model, provider: 'b' } } },
+      '"b" is not one of PROVIDERS; use one of: aws',
+    ],
     [
       'an unknown provider of a fall-back',
       { PROVIDERS: { default: aws }, MODELS: { m: { ...model, fallbacks: [{ provider: 'b', upstream: 'm' }] } } },

@@ -52,7 +52,13 @@ const REQUEST = {
   max_tokens: 4_096,
   system: [{ type: 'text', text: 'Be kind.', ...mark }],
   messages: [
-    { role: 'user', content: [{ type: 'text', text: 'What is this?' }, { ...image, ...mark }] },
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'What is this?' },
+        { ...image, ...mark },
+      ],
+    },
     {
       role: 'assistant',
       content: [
@@ -108,7 +114,9 @@ describe('what the caller gets', () => {
     ['LF', '\n'],
     ['CRLF', '\r\n'],
   ])('the same bytes, cut anywhere, with comments and pings, lines ending with %s; all of it is counted', async (_, lineEnd) => {
-    const bytes = Buffer.from(`: hello${lineEnd}${lineEnd}${ANTHROPIC_ANSWER.map((data) => anthropicEvent(data, lineEnd)).join('')}`);
+    const bytes = Buffer.from(
+      `: hello${lineEnd}${lineEnd}${ANTHROPIC_ANSWER.map((data) => anthropicEvent(data, lineEnd)).join('')}`,
+    );
     provider.play((response) => drop(response, 'text/event-stream; charset=utf-8', bytes));
     const response = await askClaude({}, { authorization: `Bearer ${agent.token}` });
     expect(Buffer.from(await response.arrayBuffer()).equals(bytes)).toBe(true);
@@ -139,7 +147,9 @@ describe('what the caller gets', () => {
   test('one object when no stream was asked for', async () => {
     const usage = { input_tokens: 5, cache_read_input_tokens: 2, output_tokens: 4 };
     const message = { id: 'msg_1', type: 'message', content: [{ type: 'text', text: 'Hi' }], stop_reason: 'max_tokens', usage };
-    provider.play((response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(message)));
+    provider.play(
+      (response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(message)),
+    );
     expect(await (await askClaude({ stream: false })).json()).toEqual(message);
     const counted = { input_tokens: 7, cache_read_tokens: 2, output_tokens: 4, finish_reason: 'length' };
     expect(await callsOf(database.orm, agent)).toMatchObject([counted]);
@@ -148,7 +158,12 @@ describe('what the caller gets', () => {
   test('a stream that is cut where the provider cuts it: what was read counts as reported, what was written as it came', async () => {
     provider.play((response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(ANTHROPIC_ANSWER.slice(0, 9).map((data) => anthropicEvent(data)).join(''), () => response.destroy());
+      response.write(
+        ANTHROPIC_ANSWER.slice(0, 9)
+          .map((data) => anthropicEvent(data))
+          .join(''),
+        () => response.destroy(),
+      );
     });
     await expect(askClaude().then((response) => response.text())).rejects.toThrow();
     await eventually(async () => {
@@ -188,7 +203,10 @@ describe('errors come in the form of the wire', () => {
     answerWith(anthropicStream('No', 'refusal'));
     await (await askClaude()).text();
     const filtered = { finish_reason: 'content_filter' };
-    expect(await callsOf(database.orm, agent)).toMatchObject([{ ...filtered, input_tokens: 0 }, { ...filtered, input_tokens: 7 }]);
+    expect(await callsOf(database.orm, agent)).toMatchObject([
+      { ...filtered, input_tokens: 0 },
+      { ...filtered, input_tokens: 7 },
+    ]);
   });
 
   test('400 for an overloaded provider, whether it says so by its status or in the first event of its stream', async () => {

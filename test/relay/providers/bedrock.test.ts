@@ -45,7 +45,10 @@ function startBedrock(upstream: string, key?: string): Promise<RelayUnderTest> {
   });
 }
 
-const frames = (...parts: Buffer[]) => (response: ServerResponse) => drop(response, FRAMES, Buffer.concat(parts));
+const frames =
+  (...parts: Buffer[]) =>
+  (response: ServerResponse) =>
+    drop(response, FRAMES, Buffer.concat(parts));
 
 describe('a model of Anthropic', () => {
   let relay: RelayUnderTest;
@@ -82,7 +85,9 @@ describe('a model of Anthropic', () => {
 
   test('gives one object when no stream was asked for', async () => {
     const message = { type: 'message', content: [], stop_reason: 'end_turn', usage: { input_tokens: 4, output_tokens: 2 } };
-    provider.play((response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(message)));
+    provider.play(
+      (response) => void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(message)),
+    );
     expect(await (await askClaude({ stream: false })).json()).toEqual(message);
     expect(decodeURIComponent(provider.received.at(-1)!.path)).toBe(`/model/${CLAUDE}/invoke`);
     expect(await callsOf(database.orm, agent)).toMatchObject([{ input_tokens: 4, output_tokens: 2 }]);
@@ -115,8 +120,20 @@ describe('a model of Anthropic', () => {
   });
 
   test.each([
-    ['a request at fault, with its words', 400, 'ValidationException', 'Input is too long for requested model.', 'Input is too long'],
-    ['an id that needs an inference profile', 400, 'ValidationException', 'on-demand throughput isn\u2019t supported', 'Only the operator'],
+    [
+      'a request at fault, with its words',
+      400,
+      'ValidationException',
+      'Input is too long for requested model.',
+      'Input is too long',
+    ],
+    [
+      'an id that needs an inference profile',
+      400,
+      'ValidationException',
+      'on-demand throughput isn\u2019t supported',
+      'Only the operator',
+    ],
     ['missing rights', 403, 'AccessDeniedException', "You don't have access", 'Only the operator'],
     ['too many calls', 429, 'ThrottlingException', 'Too many requests, please wait', 'could not answer now'],
     ['a model that is not ready', 429, 'ModelNotReadyException', 'The model is not ready', 'could not answer now'],
@@ -167,7 +184,13 @@ describe('any other model', () => {
     const call = { id: 'call_0', type: 'function', function: { name: 'exec', arguments: '{"command":"ls"}' } };
     const messages = [
       { role: 'system', content: 'Be kind.' },
-      { role: 'user', content: [{ type: 'text', text: 'Look' }, { type: 'image_url', image_url: { url: 'data:image/png;base64,aGk=' } }] },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: 'Look' },
+          { type: 'image_url', image_url: { url: 'data:image/png;base64,aGk=' } },
+        ],
+      },
       { role: 'assistant', content: '', tool_calls: [call, { ...call, id: 'call_1' }] },
       { role: 'tool', tool_call_id: 'call_0', content: 'a.txt' },
       { role: 'tool', tool_call_id: 'call_1', content: '' },
@@ -226,7 +249,10 @@ describe('any other model', () => {
       object: 'chat.completion',
       choices: [
         {
-          message: { content: 'Gr\u00fc\u00df Gott', tool_calls: [{ id: 'call_1', function: { arguments: '{"command":"ls"}' } }] },
+          message: {
+            content: 'Gr\u00fc\u00df Gott',
+            tool_calls: [{ id: 'call_1', function: { arguments: '{"command":"ls"}' } }],
+          },
           finish_reason: 'tool_calls',
         },
       ],
