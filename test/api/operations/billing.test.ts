@@ -108,14 +108,15 @@ describe('billing.ledger', () => {
 });
 
 describe('billing.usage', () => {
-  test('tells running time, its cost, messages and tokens by instance, agent and day', async () => {
+  test('tells running time, its cost, messages and tokens by instance, agent, day and model', async () => {
     const instanceId = await newInstance(account);
     const agentId = await newAgent(account, instanceId);
     await makeRunning(api, instanceId);
     const { messageId } = await newTurn(api, { instanceId, agentId });
     await api.sql(
-      `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens)
-       values (?, ?, ?, ?, 'm', 100, 20), (?, ?, ?, null, 'm', 1, 2) returning id`,
+      `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens,
+                                cache_read_tokens, cache_write_tokens, thinking_tokens)
+       values (?, ?, ?, ?, 'm', 100, 20, 40, 10, 5), (?, ?, ?, null, 'm', 1, 2, 1, 0, 1) returning id`,
       [account.accountId, instanceId, agentId, messageId, account.accountId, instanceId, agentId],
     );
     const id = api.deps.makeId('int');
@@ -125,14 +126,21 @@ describe('billing.usage', () => {
        values (?, ?, ?, 'boot', ?, ?, true) returning id`,
       [id, instanceId, account.accountId, new Date(day + 23 * HOUR), new Date(day + 26 * HOUR)],
     );
-    const used = { messages: 1, inputTokens: 101, outputTokens: 22 };
-    const none = { messages: 0, inputTokens: 0, outputTokens: 0 };
+    const parts = { cacheReadTokens: 41, cacheWriteTokens: 10, thinkingTokens: 6 };
+    const used = { messages: 1, inputTokens: 101, outputTokens: 22, ...parts };
+    const no = { cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0 };
+    const none = { messages: 0, inputTokens: 0, outputTokens: 0, ...no };
     const paid = { runtimeMs: 3 * HOUR, chargedNanoUsd: String(3n * PRICE) };
     const byInstance = await account.ok('GET', '/billing/usage');
     expect(byInstance).toMatchObject({ groupBy: 'instance', rows: [{ key: instanceId, ...paid, ...used }] });
     expect(Date.parse(byInstance.to) - Date.parse(byInstance.from)).toBe(30 * 24 * HOUR);
     const byAgent = [{ key: agentId, runtimeMs: 0, chargedNanoUsd: '0', ...used }];
     expect((await account.ok('GET', '/billing/usage?groupBy=agent')).rows).toEqual(byAgent);
+    const { model } = await account.ok('GET', `/instances/${instanceId}/agents/${agentId}`);
+    expect((await account.ok('GET', '/billing/usage?groupBy=model')).rows).toEqual([
+      { key: 'm', runtimeMs: 0, chargedNanoUsd: '0', ...used, messages: 0 },
+      { key: model, runtimeMs: 0, chargedNanoUsd: '0', ...none, messages: 1 },
+    ]);
     const days = (await account.ok('GET', '/billing/usage?groupBy=day')).rows;
     const dayOf = (at: number) => new Date(at).toISOString().slice(0, 10);
     expect(days.slice(0, 2)).toEqual([

@@ -66,8 +66,9 @@ describe('messages.send', () => {
     const sending = send({ sessionId: 'Case', sender: { type: 'human', id: 'user-123', name: 'Jeff' } });
     const messageId = await pendingReply();
     await api.sql(
-      `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens)
-       values (?, ?, ?, ?, 'm', 10, 5), (?, ?, ?, ?, 'm', 20, 7) returning id`,
+      `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens,
+                                cache_read_tokens, cache_write_tokens, thinking_tokens, upstream)
+       values (?, ?, ?, ?, 'm', 10, 5, 4, 1, 2, 'first'), (?, ?, ?, ?, 'm', 20, 7, 4, 0, 0, 'fall-back') returning id`,
       [...Array.from({ length: 2 }, () => [account.accountId, of.instanceId, of.agentId, messageId])].flat(),
     );
     await endTurn(api, messageId, completed("Here's what I found..."));
@@ -86,7 +87,10 @@ describe('messages.send', () => {
       jobName: null,
       error: null,
       requestMessageId: expect.stringMatching(/^msg_/),
-      usage: { inputTokens: 30, outputTokens: 12 },
+      usage: {
+        ...{ inputTokens: 30, outputTokens: 12, cacheReadTokens: 8, cacheWriteTokens: 1, thinkingTokens: 2 },
+        models: ['fall-back', 'first'],
+      },
       latencyMs: expect.any(Number),
     });
     expect(await account.ok('GET', `${path}/${messageId}`)).toEqual(body);
