@@ -31,6 +31,9 @@ keep operator-token "op_$(word 32)"
 # Yours to fill in: the mail server (until then login codes stand in the API's log) and the key of the model provider.
 keep smtp-url print:
 keep model-upstream-key ''
+# The keys of PROVIDERS, a file each (0444); the relay alone sees them, as /run/providers/<name>.
+mkdir -p secrets/providers
+chmod 0755 secrets/providers
 
 [ -e .env ] || cat >.env <<END
 VERSION=${1:-1}

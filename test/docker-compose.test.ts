@@ -32,7 +32,7 @@ const service = z.looseObject({
   depends_on: z.record(z.string(), z.looseObject({ condition: z.string() })).default({}),
   deploy: z.looseObject({ resources: z.looseObject({ limits: z.looseObject({ memory: z.string() }) }) }).optional(),
   secrets: z.array(z.looseObject({ source: z.string() })).default([]),
-  volumes: z.array(z.looseObject({ source: z.string(), target: z.string() })).default([]),
+  volumes: z.array(z.looseObject({ source: z.string(), target: z.string(), read_only: z.boolean().default(false) })).default([]),
 });
 const rendered = z.looseObject({ services: z.record(z.string(), service) });
 
@@ -124,6 +124,12 @@ describe('docker compose config', () => {
     });
   });
 
+  test('gives the keys of providers to the relay alone, which cannot write them', () => {
+    const seeing = entries.filter(([, { volumes }]) => volumes.some(({ target }) => target === '/run/providers'));
+    expect(seeing.map(([name]) => name)).toEqual(['relay']);
+    expect(services['relay']?.volumes).toMatchObject([{ target: '/run/providers', read_only: true }]);
+  });
+
   test('gives no service a capability or a way to new privileges, but for PostgreSQL what its image needs to become its own user', () => {
     const ofPostgres = ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'KILL', 'SETGID', 'SETUID'];
     for (const [name, { cap_drop: dropped, cap_add: added, security_opt: options }] of entries)
@@ -145,12 +151,13 @@ describe('docker compose config', () => {
       });
   });
 
-  test('only the workers reach the engine, and API and relay have no folder of the server', () => {
+  test('only the workers reach the engine, the API has no folder of the server, and the relay none but that of its keys', () => {
     const reaching = entries.filter(
       ([, { volumes, group_add: groups }]) => groups.length > 0 || volumes.some(({ source }) => source.includes('docker.sock')),
     );
     expect(reaching.map(([name]) => name).toSorted()).toEqual(['worker', 'worker-before']);
-    for (const name of ['api', 'relay']) expect([name, services[name]?.volumes]).toEqual([name, []]);
+    expect(services['api']?.volumes).toEqual([]);
+    expect(services['relay']?.volumes.map(({ target }) => target)).toEqual(['/run/providers']);
   });
 
   test('keeps the workers of the version before out unless they are asked for, and apart from the new ones', async () => {

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -30,6 +32,7 @@ import {
   readUntil,
   UPSTREAM_MODEL,
 } from './relay-under-test.ts';
+import { startWireServer } from './wire-server.ts';
 
 const MAIN = join(import.meta.dirname, '../../relay/main.ts');
 const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
@@ -51,6 +54,8 @@ interface RelayProcess {
   url: string;
   metricsUrl: string;
   child: ChildProcess;
+  /** What it has written to its log so far. */
+  log(): string;
 }
 
 const textOf = (keys: readonly MasterKey[]) => keys.map(({ id, key }) => `${id}:${key.toString('base64')}`).join(',');
@@ -60,7 +65,7 @@ async function startProcess(settings: Record<string, string> = {}): Promise<Rela
   const port = await freePorts(2);
   const metricsPort = port + 1;
   const child = spawn(NODE, [MAIN], {
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       DATABASE_URL: asRole(database.url, 'relay'),
       RELAY_PORT: String(port),
@@ -70,9 +75,11 @@ async function startProcess(settings: Record<string, string> = {}): Promise<Rela
       ...settings,
     },
   });
+  let log = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
   const url = `http://127.0.0.1:${port}/v1`;
   await eventually(async () => expect((await fetch(new URL('/readyz', url))).status).toBe(200));
-  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, child };
+  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, child, log: () => log };
 }
 
 test('without a provider the process answers as the echo model, counts it, shows metrics, and stops when told to', async () => {
@@ -86,6 +93,66 @@ test('without a provider the process answers as the echo model, counts it, shows
   const exit = once(child, 'exit');
   child.kill('SIGTERM');
   expect(await exit).toEqual([0, null]);
+});
+
+test('no key of a provider is in a log, an answer, a metric or the database, also when the provider repeats it in its refusal', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'provider-keys-'));
+  const provider = await startWireServer();
+  const [plain, inFile, ofBedrock, inHeader] = ['sk-canary-1', 'sk-canary-2', 'sk-canary-3', 'sk-canary-4'];
+  await writeFile(join(directory, 'key'), inFile!);
+  const offered = { upstream: 'anthropic.x', contextWindow: 1024, maxTokens: 1024 };
+  const models = { one: 'open', two: 'claude', three: 'aws' };
+  const { url, metricsUrl, child, log } = await startProcess({
+    LOG_LEVEL: 'trace',
+    PROVIDERS: JSON.stringify({
+      open: { kind: 'openai', url: `${provider.url}/v1`, key: plain, headers: { 'x-organisation': inHeader } },
+      claude: { kind: 'anthropic', url: provider.url, keyFile: join(directory, 'key') },
+      aws: { kind: 'bedrock', region: 'us-east-1', url: provider.url, key: ofBedrock },
+    }),
+    MODELS: JSON.stringify(Object.fromEntries(Object.entries(models).map(([id, name]) => [id, { ...offered, provider: name }]))),
+  });
+  const agent = await addAgent(orm);
+  let seen = '';
+  for (const status of [401, 429, 500]) {
+    provider.play((response, { headers }) => {
+      const message = `No: ${headers.authorization} ${headers['x-api-key']} ${headers['x-organisation']}`;
+      // Bedrock would ask for the time; here each call is made once.
+      const named = { 'content-type': 'application/json', 'retry-after': '3600', 'x-amzn-errortype': 'ThrottlingException' };
+      response.writeHead(status, named).end(JSON.stringify({ type: 'error', message, error: { type: 'x', message } }));
+    });
+    for (const [id, path] of [
+      ['one', 'chat/completions'],
+      ['two', 'messages'],
+      ['three', 'messages'],
+    ] as const) {
+      await orm.em.fork().execute('update agents set model = ? where id = ?', [id, agent.agentId]);
+      // What the relay remembers of an agent it forgets after some seconds.
+      await eventually(async () => {
+        const body = JSON.stringify({ model: id, max_tokens: 9, messages: [{ role: 'user', content: 'x' }] });
+        const response = await fetch(`${url}/${path}`, {
+          method: 'POST',
+          headers: { authorization: `Bearer ${agent.token}` },
+          body,
+        });
+        const text = await response.text();
+        expect(text).not.toContain('This agent has the model');
+        seen += text;
+      });
+    }
+  }
+  seen += await (await fetch(metricsUrl)).text();
+  seen += JSON.stringify(await orm.em.fork().execute('select * from model_troubles'));
+  expect(seen).toContain('thermidora_relay_tries_total{provider="aws"');
+  expect(log()).toContain('a model provider fails');
+  expect(provider.received.map(({ headers }) => headers.authorization ?? headers['x-api-key'])).toEqual(
+    expect.arrayContaining([`Bearer ${plain}`, inFile, `Bearer ${ofBedrock}`]),
+  );
+  expect(seen + log()).not.toContain('sk-canary');
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exit;
+  await provider.close();
+  await rm(directory, { recursive: true });
 });
 
 test('a model call that is under way at SIGTERM ends whole and is counted before the process leaves', async () => {

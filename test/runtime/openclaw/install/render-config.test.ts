@@ -106,3 +106,20 @@ test('only a gateway that meets us as a remote peer has the plugin by which we a
     entries: { 'admin-http-rpc': { enabled: true } },
   });
 });
+
+test('the wire of an agent follows its model, and images reach models that read them', () => {
+  const model = {
+    id: 'claude',
+    contextWindow: 200_000,
+    maxTokens: 8_192,
+    input: ['text', 'image'],
+    wire: 'anthropic-messages',
+  } as const;
+  const { providers } = rendered([{ ...agent('alpha'), model }, agent('beta')]).models;
+  expect(providers['relay-alpha']).toMatchObject({
+    ...{ api: 'anthropic-messages', baseUrl: 'http://127.0.0.1:3001', models: [{ id: 'claude', input: ['text', 'image'] }] },
+  });
+  expect(providers['relay-beta']).toMatchObject({
+    ...{ api: 'openai-completions', baseUrl: 'http://127.0.0.1:3001/v1', models: [{ input: ['text'] }] },
+  });
+});
