@@ -86,7 +86,7 @@ const toolUse = (name: string, input: object): string =>
       type: 'message_start',
       message: { id: 'msg_t', role: 'assistant', content: [], usage: { input_tokens: 11, output_tokens: 1 } },
     },
-    { type: 'content_block_start', index: 0, content_block: { type: 'tool_use', id: 'toolu_1', name, input: {} } },
+    { type: 'content_block_start', index: 0, content_block: { type: 'tool_use', id: 'toolu1', name, input: {} } },
     { type: 'content_block_delta', index: 0, delta: { type: 'input_json_delta', partial_json: JSON.stringify(input) } },
     { type: 'content_block_stop', index: 0 },
     { type: 'message_delta', delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 5 } },
@@ -115,7 +115,7 @@ test(
     );
     const [first, second] = provider.received.map(({ body }) => JSON.stringify(body));
     expect(first).toContain('"cache_control"');
-    expect(second).toMatch(/"tool_use_id":"toolu_1".*from-the-tool/s);
+    expect(second).toMatch(/"tool_use_id":"toolu1".*from-the-tool/s);
     expect(await callsOf(database.orm, agent)).toMatchObject([
       { input_tokens: 11, output_tokens: 5, finish_reason: 'tool_calls', provider: 'claude' },
       { input_tokens: 7, output_tokens: 3, finish_reason: 'stop', provider: 'claude' },

@@ -99,7 +99,7 @@ test('no key of a provider is in a log, an answer, a metric or the database, als
   const directory = await mkdtemp(join(tmpdir(), 'provider-keys-'));
   const provider = await startWireServer();
   const [plain, inFile, ofBedrock, inHeader] = ['sk-canary-1', 'sk-canary-2', 'sk-canary-3', 'sk-canary-4'];
-  await writeFile(join(directory, 'key'), inFile!);
+  await writeFile(join(directory, 'key'), inFile);
   const offered = { upstream: 'anthropic.x', contextWindow: 1024, maxTokens: 1024 };
   const models = { one: 'open', two: 'claude', three: 'aws' };
   const { url, metricsUrl, child, log } = await startProcess({
@@ -134,9 +134,9 @@ test('no key of a provider is in a log, an answer, a metric or the database, als
           headers: { authorization: `Bearer ${agent.token}` },
           body,
         });
-        const text = await response.text();
-        expect(text).not.toContain('This agent has the model');
-        seen += text;
+        const answer = await response.text();
+        expect(answer).not.toContain('This agent has the model');
+        seen += answer;
       });
     }
   }
