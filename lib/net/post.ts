@@ -14,6 +14,8 @@ interface PostOptions {
   onSent?: () => void;
   /** How long the answer may say nothing, once it has begun. A reader that is slow is no silence. */
   silenceMs?: number;
+  /** The request was ended because its answer said nothing for so long. */
+  onSilence?: (reason: Error) => void;
 }
 
 /**
@@ -23,7 +25,7 @@ interface PostOptions {
  */
 export function post(
   url: URL,
-  { agents, headers, body, signal, maxHeaderBytes, onSent, silenceMs }: PostOptions,
+  { agents, headers, body, signal, maxHeaderBytes, onSent, silenceMs, onSilence }: PostOptions,
 ): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const isHttps = url.protocol === 'https:';
@@ -37,10 +39,13 @@ export function post(
     request.once('response', (response) => {
       // Whoever reads the body sees the error there.
       response.on('error', () => undefined);
-      const onSilence = (): void => {
-        if (response.readableLength === 0) request.destroy(new Error('The answer stopped'));
+      const endIfSilent = (): void => {
+        if (response.readableLength > 0) return;
+        const reason = new Error('The answer stopped');
+        onSilence?.(reason);
+        request.destroy(reason);
       };
-      if (silenceMs !== undefined) request.setTimeout(silenceMs, onSilence);
+      if (silenceMs !== undefined) request.setTimeout(silenceMs, endIfSilent);
       resolve(response);
     });
     if (onSent) request.once('finish', onSent);

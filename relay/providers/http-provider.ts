@@ -3,6 +3,7 @@ import { Agent as HttpsAgent } from 'node:https';
 import type { Log } from '../../lib/log.ts';
 import { post } from '../../lib/net/post.ts';
 import { RelayError } from '../relay-error.ts';
+import { beginInTime } from './begin-in-time.ts';
 import { begunBody } from './begun-body.ts';
 import { boundedBody } from './bounded-body.ts';
 import type { ModelProvider, ProviderCall } from './model-provider.ts';
@@ -47,31 +48,38 @@ export function createHttpProvider(
   const connections = { keepAlive: true, timeout: IDLE_MS };
   const agents = { http: new HttpAgent(connections), https: new HttpsAgent(connections) };
   return {
-    async complete(call) {
-      const { url, headers, body } = await prepare(call).catch((cause: unknown) => {
-        throw notPrepared(name, cause, log);
-      });
-      const { traceparent, signal, beginMs = thinkingMs } = call;
-      const thinking = new AbortController();
-      const late = setTimeout(() => thinking.abort(new LateError()), Math.min(beginMs, thinkingMs));
-      const sent = { ...headers, ...(traceparent === undefined ? {} : { traceparent }) };
-      try {
-        const ended = AbortSignal.any([signal, thinking.signal]);
-        const answer = await post(url, { agents, headers: sent, body, signal: ended, silenceMs }).catch((cause: unknown) => {
+    complete: (call) =>
+      beginInTime(call, { provider: name, thinkingMs }, async ({ signal, sent, refused, end }) => {
+        const { url, headers, body } = await prepare(call).catch((cause: unknown) => {
+          throw notPrepared(name, cause, log);
+        });
+        const { traceparent } = call;
+        const answer = await post(url, {
+          agents,
+          headers: { ...headers, ...(traceparent === undefined ? {} : { traceparent }) },
+          body,
+          signal,
+          onSent: sent,
+          silenceMs,
+          onSilence: end,
+        }).catch((cause: unknown) => {
           throw unreachable(name, cause);
         });
         const { statusCode = 0 } = answer;
-        if (statusCode < 200 || statusCode > 299) throw await refusalOf(answer, name, log);
+        if (statusCode < 200 || statusCode > 299) {
+          refused();
+          throw await refusalOf(answer, name, log);
+        }
+        const errorOf = (json: string): RelayError | null => {
+          const error = errorInEvent(json, name, log);
+          if (error) refused();
+          return error;
+        };
         const contentType = typeOf(answer.headers['content-type']);
         const isStream = isEventStream(contentType);
         const bounded = boundedBody(answer, isStream ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES);
-        return { contentType, isStream, body: await begunBody(bounded, isStream, (json) => errorInEvent(json, name, log)) };
-      } catch (error) {
-        throw thinking.signal.aborted ? unreachable(name, thinking.signal.reason) : error;
-      } finally {
-        clearTimeout(late);
-      }
-    },
+        return { contentType, isStream, body: await begunBody(bounded, isStream, errorOf) };
+      }),
     // Not close(): at this point every call has ended or was cut.
     async close() {
       agents.http.destroy();
@@ -79,9 +87,6 @@ export function createHttpProvider(
     },
   };
 }
-
-/** The provider did not begin to answer in time. */
-export class LateError extends Error {}
 
 function typeOf(given: string | undefined): string {
   return given !== undefined && given.length <= MAX_TYPE_CHARACTERS ? given : 'application/json';
@@ -98,16 +103,10 @@ export function notPrepared(provider: string, cause: unknown, log: Log): RelayEr
   return new RelayError(400, CANNOT_BE_CALLED, { cause, advice, isOurFault: true });
 }
 
-/** No answer began: the connection failed, or its time was up. */
+/** No answer began, because the connection failed. */
 export function unreachable(provider: string, cause: unknown): RelayError {
-  const isLate = cause instanceof LateError || (cause instanceof Error && cause.name === 'TimeoutError');
-  return isLate
-    ? new RelayError(504, 'The model provider did not respond in time. Try again in a moment.', {
-        cause,
-        advice: `The provider "${provider}" did not begin to answer in time. Check its url, or whether it is overloaded.`,
-      })
-    : new RelayError(502, 'The model provider could not be reached. Try again in a moment.', {
-        cause,
-        advice: `The provider "${provider}" cannot be reached. Check its url and the network of this machine.`,
-      });
+  return new RelayError(502, 'The model provider could not be reached. Try again in a moment.', {
+    cause,
+    advice: `The provider "${provider}" cannot be reached. Check its url and the network of this machine.`,
+  });
 }

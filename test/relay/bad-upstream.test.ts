@@ -85,6 +85,7 @@ const BAD: Record<string, BadUpstream> = {
   },
   'feeds a drop at a time without end': {
     end: 'refused',
+    counted: PROMISED,
     play(response, socket) {
       stream(response);
       drip(socket, () => response.write(' '));

@@ -1,18 +1,20 @@
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Log } from '../../../lib/log.ts';
 import { isAnthropicModel } from '../../../lib/settings/models.ts';
+import type { ChatRequest } from '../../chat-request.ts';
+import type { RelayError } from '../../relay-error.ts';
+import { beginInTime } from '../begin-in-time.ts';
 import { begunBody } from '../begun-body.ts';
 import { boundedBody } from '../bounded-body.ts';
-import { LateError, LIMITS, MAX_OBJECT_BYTES, MAX_STREAM_BYTES, unreachable } from '../http-provider.ts';
+import { LIMITS, MAX_OBJECT_BYTES, MAX_STREAM_BYTES } from '../http-provider.ts';
 import type { UpstreamLimits } from '../http-provider.ts';
-import type { ModelProvider, ProviderCall } from '../model-provider.ts';
+import type { ModelProvider } from '../model-provider.ts';
 import type { ProviderKey } from '../provider-key.ts';
 import { bedrockRefusal } from './bedrock-refusal.ts';
 import { converse, converseStream } from './converse.ts';
 import { invoke, invokeStream } from './invoke.ts';
+import { createRequestHandler } from './request-handler.ts';
+import type { Sending } from './request-handler.ts';
 
 interface BedrockSettings {
   /** Its name among PROVIDERS. */
@@ -30,52 +32,39 @@ interface BedrockSettings {
  * give OpenAI's chat completions.
  */
 export function createBedrock({ name, region, url, key, limits = LIMITS }: BedrockSettings, log: Log): ModelProvider {
-  const connections = { keepAlive: true };
-  const requestHandler = new NodeHttpHandler({
-    httpAgent: new HttpAgent(connections),
-    httpsAgent: new HttpsAgent(connections),
-    connectionTimeout: limits.thinkingMs,
-  });
   const client = new BedrockRuntimeClient({
     region,
     ...(url === undefined ? {} : { endpoint: url }),
     // What may pass is tried again by the routes, which know the other providers.
     maxAttempts: 1,
-    requestHandler,
+    requestHandler: createRequestHandler(limits.silenceMs),
     ...(key === null ? {} : { token: tokenOf(key), authSchemePreference: ['httpBearerAuth'] }),
   });
   return {
-    async complete(call) {
-      const { thinkingMs, silenceMs } = limits;
-      const ending = new AbortController();
-      const late = setTimeout(() => ending.abort(new LateError()), Math.min(call.beginMs ?? thinkingMs, thinkingMs));
-      const signal = AbortSignal.any([call.signal, ending.signal]);
-      const refused = (error: unknown) =>
-        ending.signal.aborted ? unreachable(name, ending.signal.reason) : bedrockRefusal(error, name, log);
-      try {
+    complete: (call) =>
+      beginInTime(call, { provider: name, thinkingMs: limits.thinkingMs }, async ({ signal, sent, end }) => {
+        let close = (): void => {};
+        const sending: Sending = { abortSignal: signal, sent, end, answered: (answer) => (close = () => answer.destroy()) };
+        const refused = (error: unknown): RelayError => bedrockRefusal(error, name, log);
         const isStream = call.request.stream === true;
-        const body = await begin(client, { ...call, signal });
-        const audible = refusing(withoutSilence(body, silenceMs, ending), refused);
-        const bounded = boundedBody(audible, isStream ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES);
+        const body = await begin(client, call.request, sending).catch((error: unknown) => {
+          throw refused(error);
+        });
+        const ours = refusing(body, { refused, close: () => close() });
+        const bounded = boundedBody(ours, isStream ? MAX_STREAM_BYTES : MAX_OBJECT_BYTES);
         const contentType = isStream ? 'text/event-stream; charset=utf-8' : 'application/json';
         return { contentType, isStream, body: await begunBody(bounded, isStream, () => null) };
-      } catch (error) {
-        if (call.signal.aborted) throw error;
-        throw refused(error);
-      } finally {
-        clearTimeout(late);
-      }
-    },
+      }),
     async close() {
       client.destroy();
     },
   };
 }
 
-function begin(client: BedrockRuntimeClient, { request, signal }: ProviderCall): Promise<AsyncIterable<Uint8Array>> {
+async function begin(client: BedrockRuntimeClient, request: ChatRequest, sending: Sending): Promise<AsyncIterable<Uint8Array>> {
   if (isAnthropicModel(request.model))
-    return request.stream ? invokeStream(client, request, signal) : invoke(client, request, signal);
-  return request.stream ? converseStream(client, request, signal) : converse(client, request, signal);
+    return request.stream ? invokeStream(client, request, sending) : invoke(client, request, sending);
+  return request.stream ? converseStream(client, request, sending) : converse(client, request, sending);
 }
 
 /** An identity that has expired is asked for again, so that a key may be exchanged. */
@@ -83,31 +72,23 @@ function tokenOf(key: ProviderKey) {
   return async () => ({ token: (await key()) ?? '', expiration: new Date() });
 }
 
-async function* refusing(source: AsyncIterable<Uint8Array>, refused: (error: unknown) => Error): AsyncGenerator<Uint8Array> {
-  try {
-    yield* source;
-  } catch (error) {
-    throw refused(error);
-  }
-}
-
-/** The same source, but it ends the call when it says nothing for too long. */
-async function* withoutSilence(
+/** The same source with our errors in place of the SDK's. However it ends, what is left of its connection is closed. */
+async function* refusing(
   source: AsyncIterable<Uint8Array>,
-  silenceMs: number,
-  ending: AbortController,
+  { refused, close }: { refused: (error: unknown) => Error; close: () => void },
 ): AsyncGenerator<Uint8Array> {
   const iterator = source[Symbol.asyncIterator]();
   try {
     for (;;) {
-      const silent = setTimeout(() => ending.abort(new Error('The answer stopped')), silenceMs);
-      const next = await iterator.next().finally(() => clearTimeout(silent));
+      const next = await iterator.next();
       if (next.done === true) return;
       yield next.value;
     }
+  } catch (error) {
+    throw refused(error);
   } finally {
-    // It ends what is left of the call, as a reader that leaves does.
-    ending.abort(new Error('The answer is no longer read'));
+    // First: a source that waits for more is told by nothing else.
+    close();
     await iterator.return?.();
   }
 }

@@ -5,14 +5,15 @@ import type { ChatRequest } from '../../chat-request.ts';
 import { createChunkMaker } from './converse-chunks.ts';
 import type { Chunk } from './converse-chunks.ts';
 import { converseRequest } from './converse-request.ts';
+import type { Sending } from './request-handler.ts';
 
 /** An answer by Converse as a stream of OpenAI's chat completion chunks. Rejects with the errors of the SDK. */
 export async function converseStream(
   client: BedrockRuntimeClient,
   request: ChatRequest,
-  signal: AbortSignal,
+  sending: Sending,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const chunks = await chunksOf(client, request, signal);
+  const chunks = await chunksOf(client, request, sending);
   return (async function* () {
     const common = commonOf(request, 'chat.completion.chunk');
     for await (const chunk of chunks) yield Buffer.from(`data: ${JSON.stringify({ ...common, ...chunk })}\n\n`);
@@ -24,9 +25,9 @@ export async function converseStream(
 export async function converse(
   client: BedrockRuntimeClient,
   request: ChatRequest,
-  signal: AbortSignal,
+  sending: Sending,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const chunks = await chunksOf(client, request, signal);
+  const chunks = await chunksOf(client, request, sending);
   return (async function* () {
     const message = { role: 'assistant', content: '', reasoning_content: '' };
     const calls: { id: string; type: 'function'; function: { name: string; arguments: string } }[] = [];
@@ -54,8 +55,8 @@ export async function converse(
   })();
 }
 
-async function chunksOf(client: BedrockRuntimeClient, request: ChatRequest, signal: AbortSignal): Promise<AsyncIterable<Chunk>> {
-  const { stream } = await client.send(new ConverseStreamCommand(converseRequest(request)), { abortSignal: signal });
+async function chunksOf(client: BedrockRuntimeClient, request: ChatRequest, sending: Sending): Promise<AsyncIterable<Chunk>> {
+  const { stream } = await client.send(new ConverseStreamCommand(converseRequest(request)), sending);
   return made(stream ?? []);
 }
 

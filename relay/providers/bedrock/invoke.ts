@@ -2,6 +2,7 @@ import { InvokeModelCommand, InvokeModelWithResponseStreamCommand } from '@aws-s
 import type { BedrockRuntimeClient } from '@aws-sdk/client-bedrock-runtime';
 import { z } from 'zod';
 import type { ChatRequest } from '../../chat-request.ts';
+import type { Sending } from './request-handler.ts';
 
 /** How Bedrock names the form of Anthropic's messages. */
 const VERSION = 'bedrock-2023-05-31';
@@ -14,10 +15,10 @@ const event = z.looseObject({ type: z.string().regex(/^[a-z_]{1,64}$/) });
 export async function invokeStream(
   client: BedrockRuntimeClient,
   request: ChatRequest,
-  signal: AbortSignal,
+  sending: Sending,
 ): Promise<AsyncIterable<Uint8Array>> {
   const command = new InvokeModelWithResponseStreamCommand({ ...inputOf(request), accept: 'application/json' });
-  const { body } = await client.send(command, { abortSignal: signal });
+  const { body } = await client.send(command, sending);
   return eventsOf(body ?? []);
 }
 
@@ -25,11 +26,9 @@ export async function invokeStream(
 export async function invoke(
   client: BedrockRuntimeClient,
   request: ChatRequest,
-  signal: AbortSignal,
+  sending: Sending,
 ): Promise<AsyncIterable<Uint8Array>> {
-  const { body } = await client.send(new InvokeModelCommand({ ...inputOf(request), accept: 'application/json' }), {
-    abortSignal: signal,
-  });
+  const { body } = await client.send(new InvokeModelCommand({ ...inputOf(request), accept: 'application/json' }), sending);
   return (async function* () {
     yield body;
   })();
