@@ -68,9 +68,12 @@ export function createCircuit({ monotonicMs, onChange }: Options): Circuit {
   };
 }
 
-/** What costs each caller a long wait, and what a provider says itself, counts at once. */
-function weightOf({ status, isOurFault, retryAfterSeconds }: RelayError): number {
-  return isOurFault || status === 504 || retryAfterSeconds !== undefined ? FAILURES : 1;
+/**
+ * What costs each caller a long wait, and what a provider asks for itself, counts at once. A refusal does not: the words of
+ * one account's request may have caused it, and a circuit is shared by all accounts.
+ */
+function weightOf({ status, retryAfterSeconds }: RelayError): number {
+  return status === 504 || retryAfterSeconds !== undefined ? FAILURES : 1;
 }
 
 function troubleOf({ status, isOurFault }: RelayError): Trouble {

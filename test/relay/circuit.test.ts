@@ -26,7 +26,6 @@ test('opens at the third failure in a row, and an answer between them begins the
 });
 
 test.each([
-  ['an account that is refused', new RelayError(400, 'No', { isOurFault: true }), 'refused', 5_000],
   ['no answer in time', new RelayError(504, 'Late'), 'slow', 5_000],
   ['a provider that says when to come back', new RelayError(429, 'Wait', { retryAfterSeconds: 20 }), 'limited', 20_000],
   [
@@ -39,6 +38,17 @@ test.each([
   const { circuit, changes } = underTest();
   circuit.failed(error);
   expect(changes).toEqual([{ reason, forMs }]);
+});
+
+test('a refusal of our account opens it only at the third in a row: the words of one request may have caused it', () => {
+  const { circuit, changes } = underTest();
+  const refused = new RelayError(400, 'No', { isOurFault: true });
+  for (const end of [refused, refused]) circuit.failed(end);
+  circuit.answered();
+  for (const end of [refused, refused]) circuit.failed(end);
+  expect(changes).toEqual([]);
+  circuit.failed(refused);
+  expect(changes).toEqual([{ reason: 'refused', forMs: 5_000 }]);
 });
 
 test('lets one call through after its pause; the pause doubles while that one fails, up to a minute, and an answer closes it', () => {
