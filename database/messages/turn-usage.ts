@@ -10,16 +10,19 @@ export interface TurnUsage {
   cacheWriteTokens: number;
   /** Of the output, what the model thought. */
   thinkingTokens: number;
-  /** The models that answered, as their providers name them. */
+  /** The models that answered, as their providers name them, but without what an ARN says before the name. */
   models: string[];
 }
+
+/** An ARN of Bedrock would name the AWS account of the operator. */
+const NAME = sql`regexp_replace(upstream, '^arn:.*/', '')`;
 
 /** A subquery with one row for the turn of this reply; see USAGE_COLUMNS. */
 export function turnUsage(messageId: Sql): Sql {
   return sql`(select coalesce(sum(input_tokens), 0)::float8 as input, coalesce(sum(output_tokens), 0)::float8 as output,
                      coalesce(sum(cache_read_tokens), 0)::float8 as cache_read, coalesce(sum(cache_write_tokens), 0)::float8 as cache_write,
                      coalesce(sum(thinking_tokens), 0)::float8 as thinking,
-                     coalesce(array_agg(distinct upstream) filter (where upstream is not null), '{}') as models
+                     coalesce(array_agg(distinct ${NAME}) filter (where upstream is not null), '{}') as models
                 from model_calls where message_id = ${messageId})`;
 }
 

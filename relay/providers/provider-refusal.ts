@@ -83,7 +83,7 @@ export function refusalFor({ status, said, retryAfterSeconds }: Refusal, provide
       'the model provider does not know a model: check its upstream in MODELS, and the url of the provider',
     );
     const advice = `The provider "${provider}" does not know the model, or its url is wrong (404). Check upstream and url.`;
-    return new RelayError(400, CANNOT_BE_CALLED, { isOurFault: true, advice });
+    return new RelayError(404, CANNOT_BE_CALLED, { isOurFault: true, advice });
   }
   return new RelayError(status, `The model provider answered ${status}. Try again in a moment.`, {
     retryAfterSeconds,
@@ -91,12 +91,14 @@ export function refusalFor({ status, said, retryAfterSeconds }: Refusal, provide
   });
 }
 
-/** Statuses of the errors that come as an event of a stream that was begun with 200. */
-const STATUS_OF_TYPE: Readonly<Record<string, number>> = {
+/** Statuses of the errors that come as an event of a stream that was begun with 200, by their types and codes. */
+const STATUS_OF_NAME: Readonly<Record<string, number>> = {
   overloaded_error: 529,
   rate_limit_error: 429,
   timeout_error: 504,
   invalid_request_error: 400,
+  context_length_exceeded: 400,
+  [CONTENT_FILTER]: 400,
 };
 
 /** The error that this event of a stream is; null when it is none. */
@@ -104,7 +106,15 @@ export function errorInEvent(json: string, provider: string, log: Log): RelayErr
   const parsed = errorBody.safeParse(parsedOrNull(json));
   if (!parsed.success) return null;
   const { error } = parsed.data;
-  return refusalFor({ status: (error.type != null && STATUS_OF_TYPE[error.type]) || 502, said: error }, provider, log);
+  return refusalFor({ status: statusOf(error), said: error }, provider, log);
+}
+
+/** Many providers give the status as the code. What says nothing of itself may pass. */
+function statusOf({ type, code }: ProviderError): number {
+  const named = STATUS_OF_NAME[type ?? ''] ?? STATUS_OF_NAME[String(code)];
+  if (named !== undefined) return named;
+  const status = Number(code ?? 0);
+  return Number.isInteger(status) && status >= 400 && status < 600 ? status : 502;
 }
 
 function parsedOrNull(json: string): unknown {

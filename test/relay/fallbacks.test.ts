@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { offeredModel } from '../support/offered-model.ts';
 import { openTestOrm } from '../support/test-database.ts';
 import type { TestOrm } from '../support/test-database.ts';
@@ -20,9 +20,10 @@ import type { RelayUnderTest, TestAgent } from './relay-under-test.ts';
 import { refuseWith, startWireServer } from './wire-server.ts';
 import type { WireServer } from './wire-server.ts';
 
-const TEST_MS = 120_000;
 /** Of a provider that stalls, before its fall-back is asked. */
 const STALL_MS = 1_000;
+/** A call has been sent by then, also on a busy machine. */
+const SENT_BY_THEN_MS = 4_000;
 
 let database: TestOrm;
 let first: WireServer;
@@ -136,6 +137,11 @@ const TABLE: Record<string, Behaviour> = {
     play: refuseWith(400, error('The maximum context length is 8192 tokens', 'context_length_exceeded')),
     ...{ from: null, asked: [1, 0], refused: [400, 'maximum context length'] },
   },
+  'finds the context too long in the first event of its stream': {
+    play: (response) =>
+      void begin(response).end('data: {"error":{"code":400,"message":"The maximum context length is 8192"}}\n\n'),
+    ...{ from: null, asked: [1, 0], refused: [400, 'maximum context length'] },
+  },
   'finds an image invalid': {
     play: refuseWith(400, error('Could not process image')),
     ...{ from: null, asked: [1, 0], refused: [400, 'Could not process image'] },
@@ -158,29 +164,25 @@ const TABLE: Record<string, Behaviour> = {
 };
 
 describe('a provider with a fall-back that', () => {
-  test.each(Object.entries(TABLE))(
-    '%s',
-    async (_, { play, stalls, from, asked, refused, broken, finishReason, counted }) => {
-      if (stalls) await restart({ firstByteMs: STALL_MS });
-      const before = [first.received.length, second.received.length];
-      first.play(play);
-      second.play(says('two'));
-      const wantedEnd = broken ? 'broken' : (refused?.[0] ?? from);
-      const { end, text } = await endOf(await ask(relay, { token: agent.token }));
-      expect([end, text]).toEqual([wantedEnd, expect.stringContaining(refused?.[1] ?? '')]);
-      const now = [first.received.length, second.received.length];
-      expect(now.map((count, index) => count - before[index]!)).toEqual(asked);
-      for (const { body } of first.received.slice(before[0])) expect(body['model']).toBe('m-one');
-      for (const { body } of second.received.slice(before[1])) expect(body['model']).toBe('m-two');
-      // Exactly one call counts, of the provider that answered.
-      const answered = from === null ? {} : { provider: from, upstream: `m-${from}` };
-      const row = { finish_reason: finishReason ?? null, ...answered, ...counted };
-      const wanted = from === null && !finishReason ? [] : [row];
-      await eventually(async () => expect(await callsOf(database.orm, agent)).toMatchObject(wanted));
-      expect(await openCallsOf(database.orm, agent)).toEqual([]);
-    },
-    TEST_MS,
-  );
+  test.each(Object.entries(TABLE))('%s', async (_, { play, stalls, from, asked, refused, broken, finishReason, counted }) => {
+    if (stalls) await restart({ firstByteMs: STALL_MS });
+    const before = [first.received.length, second.received.length];
+    first.play(play);
+    second.play(says('two'));
+    const wantedEnd = broken ? 'broken' : (refused?.[0] ?? from);
+    const { end, text } = await endOf(await ask(relay, { token: agent.token }));
+    expect([end, text]).toEqual([wantedEnd, expect.stringContaining(refused?.[1] ?? '')]);
+    const now = [first.received.length, second.received.length];
+    expect(now.map((count, index) => count - before[index]!)).toEqual(asked);
+    for (const { body } of first.received.slice(before[0])) expect(body['model']).toBe('m-one');
+    for (const { body } of second.received.slice(before[1])) expect(body['model']).toBe('m-two');
+    // Exactly one call counts, of the provider that answered.
+    const answered = from === null ? {} : { provider: from, upstream: `m-${from}` };
+    const row = { finish_reason: finishReason ?? null, ...answered, ...counted };
+    const wanted = from === null && !finishReason ? [] : [row];
+    await eventually(async () => expect(await callsOf(database.orm, agent)).toMatchObject(wanted));
+    expect(await openCallsOf(database.orm, agent)).toEqual([]);
+  });
 });
 
 describe('a provider that fails again and again', () => {
@@ -228,44 +230,50 @@ test('a provider that is not there costs no wait: its fall-back answers', async 
   await lost.close();
 });
 
-test(
-  'under many calls, while providers fail, stall and cut at random, every answer is whole and from one provider, or is cut as its provider cut it',
-  async () => {
-    await restart({ budgetMs: TEST_MS });
-    let turn = 0;
-    const unsteady =
-      (name: string) =>
-      (response: ServerResponse, { body }: { body: Record<string, unknown> }) => {
-        const said = /id-(\d+)/.exec(JSON.stringify(body['messages']))?.[1];
-        turn += 1;
-        if (turn % 5 === 0) return void response.writeHead(529, { 'content-type': 'application/json' }).end('{}');
-        if (turn % 7 === 0) return void response.destroy();
-        begin(response).write(word(`${name} ${said} `));
-        if (turn % 11 === 0) return void response.write(word('half'), () => response.destroy());
-        setTimeout(() => response.end(word(`${said} end`) + USAGE + DONE), 20);
-      };
-    first.play(unsteady('one'));
-    second.play(unsteady('two'));
-    const agents = await Promise.all(Array.from({ length: 8 }, () => addAgent(database.orm)));
-    const ends = await Promise.all(
-      agents.flatMap((own, index) =>
-        Array.from({ length: 8 }, async (_, call) => {
-          const id = index * 100 + call;
-          const response = await ask(relay, { token: own.token, text: `id-${id}` });
-          if (response.status !== 200) return 'refused';
-          const text = await response.text().catch(() => null);
-          if (text === null) return 'cut';
-          expect(contentOf(text)).toMatch(new RegExp(`^(one|two) ${id} ${id} end$`));
-          return 'whole';
-        }),
-      ),
-    );
-    expect(ends.filter((end) => end === 'refused')).toEqual([]);
-    const rows = (await Promise.all(agents.map((own) => callsOf(database.orm, own)))).flat();
-    expect(rows).toHaveLength(ends.length);
-  },
-  TEST_MS,
-);
+test('under many calls, while providers fail, stall and cut at random, every answer is whole and from one provider, or is cut as its provider cut it', async () => {
+  await restart({ budgetMs: PATIENCE_MS });
+  let turn = 0;
+  const unsteady =
+    (name: string) =>
+    (response: ServerResponse, { body }: { body: Record<string, unknown> }) => {
+      const said = /id-(\d+)/.exec(JSON.stringify(body['messages']))?.[1];
+      turn += 1;
+      if (turn % 5 === 0) return void response.writeHead(529, { 'content-type': 'application/json' }).end('{}');
+      if (turn % 7 === 0) return void response.destroy();
+      begin(response).write(word(`${name} ${said} `));
+      if (turn % 11 === 0) return void response.write(word('half'), () => response.destroy());
+      setTimeout(() => response.end(word(`${said} end`) + USAGE + DONE), 20);
+    };
+  first.play(unsteady('one'));
+  second.play(unsteady('two'));
+  const agents = await Promise.all(Array.from({ length: 8 }, () => addAgent(database.orm)));
+  const ends = await Promise.all(
+    agents.flatMap((own, index) =>
+      Array.from({ length: 8 }, async (_, call) => {
+        const id = index * 100 + call;
+        const response = await ask(relay, { token: own.token, text: `id-${id}` });
+        if (response.status !== 200) return 'refused';
+        const text = await response.text().catch(() => null);
+        if (text === null) return 'cut';
+        expect(contentOf(text)).toMatch(new RegExp(`^(one|two) ${id} ${id} end$`));
+        return 'whole';
+      }),
+    ),
+  );
+  expect(ends.filter((end) => end === 'refused')).toEqual([]);
+  const rows = (await Promise.all(agents.map((own) => callsOf(database.orm, own)))).flat();
+  expect(rows).toHaveLength(ends.length);
+});
+
+test('a call that was cut at one provider and is refused by the next one counts as promised, once', async () => {
+  await restart({ firstByteMs: SENT_BY_THEN_MS });
+  first.play(() => {});
+  second.play(refuseWith(422, error('Not like this')));
+  const response = await ask(relay, { token: agent.token, fields: { max_tokens: 77 } });
+  expect([response.status, await response.text()]).toEqual([422, expect.stringContaining('Not like this')]);
+  expect(await callsOf(database.orm, agent)).toMatchObject([{ output_tokens: 77, finish_reason: null, provider: null }]);
+  expect(await openCallsOf(database.orm, agent)).toEqual([]);
+});
 
 test('a fall-back streams word by word, as the provider does', async () => {
   first.play(refuseWith(500, error('boom')));

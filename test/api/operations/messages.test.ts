@@ -68,7 +68,7 @@ describe('messages.send', () => {
     await api.sql(
       `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens,
                                 cache_read_tokens, cache_write_tokens, thinking_tokens, upstream)
-       values (?, ?, ?, ?, 'm', 10, 5, 4, 1, 2, 'first'), (?, ?, ?, ?, 'm', 20, 7, 4, 0, 0, 'fall-back') returning id`,
+       values (?, ?, ?, ?, 'm', 10, 5, 4, 1, 2, 'arn:aws:bedrock:us-east-1:123456789012:inference-profile/first'), (?, ?, ?, ?, 'm', 20, 7, 4, 0, 0, 'fall-back') returning id`,
       [...Array.from({ length: 2 }, () => [account.accountId, of.instanceId, of.agentId, messageId])].flat(),
     );
     await endTurn(api, messageId, completed("Here's what I found..."));
