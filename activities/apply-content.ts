@@ -1,5 +1,7 @@
 import { loadGatewayContent, markContentApplied } from '../database/content/gateway-content.ts';
+import { noteOffers } from '../database/content/model-offers.ts';
 import { noteInstance } from '../database/instances/note-instance.ts';
+import { offersDigest } from '../lib/settings/model-offer.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
@@ -25,6 +27,7 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     await gateway.secrets.sync(secrets, signal);
     const { refused } = await pushContent(deps, attempt, { gateway, content, isNew: false });
     const { contentGeneration } = content;
+    await noteOffers(orm.em.fork(), { instanceId, epoch: call.epoch, offers: offersDigest(deps.config) });
     const applied = { instanceId, epoch: call.epoch, contentGeneration };
     orOvertaken(await runTransaction(orm.em, (em) => markContentApplied(em, applied)));
     if (refused > 0) await runTransaction(orm.em, (em) => noteInstance(em, { instanceId, note: 'file_refused' }));

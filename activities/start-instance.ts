@@ -1,11 +1,13 @@
 import { noteGatewayGone } from '../database/instances/finish-stop.ts';
 import { loadGatewayContent } from '../database/content/gateway-content.ts';
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
+import { noteOffers } from '../database/content/model-offers.ts';
 import { noteGatewayAddress } from '../database/instances/gateway-address.ts';
 import { noteInstance } from '../database/instances/note-instance.ts';
 import { publishRunning } from '../database/instances/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { afterDeath } from '../domain/lifecycle.ts';
+import { offersDigest } from '../lib/settings/model-offer.ts';
 import { waitUntilReady } from '../runtime/engine.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import { GatewayDiedError } from '../runtime/gateway/gateway-errors.ts';
@@ -51,6 +53,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await attempt.enter('applying_content');
     const { refused } = await pushContent(deps, attempt, { gateway, content, isNew });
     await gateway.prove(signal);
+    await noteOffers(orm.em.fork(), { instanceId, epoch: attempt.call.epoch, offers: offersDigest(deps.config) });
     await publish(deps, attempt, { gateway, content });
     if (refused > 0) await runTransaction(orm.em, (em) => noteInstance(em, { instanceId, note: 'file_refused' }));
   });

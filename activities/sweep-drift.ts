@@ -1,10 +1,12 @@
 import { Context } from '@temporalio/activity';
+import { renewOffers } from '../database/content/model-offers.ts';
 import { findDrift, findRunning, noteLostGateway, tidyUp } from '../database/instances/find-drift.ts';
 import { addUpStoredBytes } from '../database/accounts/stored-bytes.ts';
 import { wakeQueued } from '../database/instances/slots.ts';
 import { wakeInstance } from '../database/instances/wake-instance.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
+import { offersDigest } from '../lib/settings/model-offer.ts';
 import { mendContent } from './content-drift.ts';
 import { noteAddresses } from './note-addresses.ts';
 import { runQuery } from './run-step.ts';
@@ -15,6 +17,8 @@ import type { RuntimeSweep } from './sweep-runtimes.ts';
 const HEARTBEAT_MS = 1_000;
 /** Whoever watches a gateway has noted its death long before. */
 const LEAST_DEAD_MS = 60_000;
+/** Gateways that learn of changed offers of models at one sweep. */
+const RENEWED_AT_ONCE = 200;
 
 /** How much a sweep found. */
 export interface Sweep extends RuntimeSweep {
@@ -47,6 +51,8 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   const woken = lost + (await wake(deps, await findDrift(orm.em.fork())));
   await runTransaction(orm.em, (em) => wakeQueued(em, config.MAX_RUNNING));
   const swept = await sweepRuntimes(deps, runtimes, signal);
+  const renewed = await renewOffers(orm.em.fork(), { offers: offersDigest(config), limit: RENEWED_AT_ONCE });
+  if (renewed > 0) log.info({ renewed }, 'MODELS or PROVIDERS have changed: running gateways are told');
   const mended = await mendContent(deps, signal);
   // Last: nothing of the above may wait for it.
   await addUpStoredBytes(orm.em.fork(), signal);

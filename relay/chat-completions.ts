@@ -157,7 +157,10 @@ function forProvider(
   }
   const called = wireOf(targetsOf(model)[0], config.PROVIDERS);
   if (called !== wire.name) {
-    throw new RelayError(400, `The model "${agent.model}" is called by ${called} now. Send the message again in a minute.`);
+    throw new RelayError(
+      400,
+      `The model "${agent.model}" is called by ${called} now. Send the message again in a minute or two.`,
+    );
   }
   const allowed = wire.allowedFields(chat, model);
   const inputTokens = Math.min(estimatedTokens(bytes), model.contextWindow);

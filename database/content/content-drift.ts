@@ -13,7 +13,7 @@ export interface SettledInstance {
  * A gateway should hold just what the database says: nothing is under way. One that has refused it is not given the same
  * all the time.
  */
-const IS_SETTLED = sql`
+export const IS_SETTLED = sql`
   ${takesMessages('instances')} and deleted_at is null
   and content_generation = applied_content_generation and restart_generation = applied_restart_generation
   and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;

@@ -85,6 +85,8 @@ const InstanceSchema = defineEntity({
      * process was started by a version whose tokens carry none.
      */
     gatewayEpoch: counter().strictNullable().default(null),
+    /** The offers of models that its gateway was configured with, by their digest; null: by a version that kept none. */
+    modelOffers: p.text().strictNullable().default(null),
     /** The gateway that was lost may still be alive: the next start ends it first. */
     killFirst: p.boolean().default(false),
     /** No start before then: a gateway that keeps dying is given a pause. */

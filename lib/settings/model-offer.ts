@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { Config } from './config.ts';
 import { targetsOf, wireOf } from './models.ts';
 import type { WireName } from './models.ts';
@@ -21,4 +22,12 @@ export function modelOffer({ MODELS, PROVIDERS }: Pick<Config, 'MODELS' | 'PROVI
   if (!model) return UNKNOWN_MODEL;
   const { contextWindow, maxTokens, input } = model;
   return { contextWindow, maxTokens, input, wire: wireOf(targetsOf(model)[0], PROVIDERS) };
+}
+
+/** Changes when a gateway must know something else of a model than before. */
+export function offersDigest(config: Pick<Config, 'MODELS' | 'PROVIDERS'>): string {
+  const offers = Object.keys(config.MODELS)
+    .toSorted()
+    .map((id) => [id, modelOffer(config, id)]);
+  return createHash('sha256').update(JSON.stringify(offers)).digest('hex');
 }

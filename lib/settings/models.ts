@@ -57,7 +57,7 @@ export const modelsSetting = fromJson(z.record(z.string().min(1), modelSchema))
       }
   });
 
-type Models = Readonly<Record<string, ModelSettings>>;
+export type Models = Readonly<Record<string, ModelSettings>>;
 
 /** The models that this account may use, in their order. */
 export function offersTo(models: Models, accountId: string): Models {

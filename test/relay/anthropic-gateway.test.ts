@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
+import type { WireName } from '../../lib/settings/models.ts';
 import { renderConfig } from '../../runtime/openclaw/install/render-config.ts';
+import type { RuntimeSpec } from '../../runtime/driver.ts';
 import { waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { anthropicEvent, anthropicStream } from '../support/anthropic-events.ts';
-import { GATEWAY_START_MS } from '../support/gateway-under-test.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { offeredModel } from '../support/offered-model.ts';
 import { openClaw } from '../support/open-claw.ts';
 import { openTestOrm } from '../support/test-database.ts';
@@ -18,7 +20,6 @@ import type { RelayUnderTest, TestAgent } from './relay-under-test.ts';
 import { startWireServer } from './wire-server.ts';
 import type { WireServer } from './wire-server.ts';
 
-const TURN_MS = 300_000;
 const TOKEN = 'token-of-the-gateway-under-test';
 const RUNTIME = 'anthropic_under_test';
 const UPSTREAM = 'claude-of-the-provider';
@@ -29,7 +30,8 @@ let relay: RelayUnderTest;
 let agent: TestAgent;
 let dataDir: string;
 let driver: ProcessDriver;
-const call = () => ({ epoch: 1, signal: AbortSignal.timeout(GATEWAY_START_MS) });
+const startedAt = async () => (await driver.inspect(RUNTIME)).startedAt;
+const call = () => ({ epoch: 1, signal: AbortSignal.timeout(PATIENCE_MS) });
 
 beforeAll(async () => {
   database = await openTestOrm();
@@ -46,6 +48,16 @@ beforeAll(async () => {
     compileCacheDir: join(cacheDirOf(process.env), 'compile-cache'),
   };
   driver = new ProcessDriver({ dataDir, relayUrl: relay.url, program });
+  await driver.ensureRunning(configuredFor('openai-completions'), call());
+  await waitUntilReady((await driver.endpoint(RUNTIME))!, {
+    ...{ signal: AbortSignal.timeout(PATIENCE_MS), deadlineMs: PATIENCE_MS },
+    isAlive: async () => (await driver.inspect(RUNTIME)).status === 'running',
+    exitOf: () => driver.exitOf(RUNTIME),
+  });
+});
+
+/** The gateway with an agent that calls its model on this wire. */
+function configuredFor(wire: WireName): RuntimeSpec {
   const content = {
     ...{ gatewayToken: TOKEN, relayUrl: driver.relayUrl(), paths: driver.paths(RUNTIME), turnTimeoutSeconds: 600 },
     agents: [
@@ -56,18 +68,13 @@ beforeAll(async () => {
           contextWindow: 200_000,
           maxTokens: 8_192,
           input: ['text', 'image'] as const,
-          wire: 'anthropic-messages' as const,
+          wire,
         },
       },
     ],
   };
-  await driver.ensureRunning({ runtimeId: RUNTIME, renderConfig: (placement) => renderConfig(content, placement) }, call());
-  await waitUntilReady((await driver.endpoint(RUNTIME))!, {
-    ...{ signal: AbortSignal.timeout(GATEWAY_START_MS), deadlineMs: GATEWAY_START_MS },
-    isAlive: async () => (await driver.inspect(RUNTIME)).status === 'running',
-    exitOf: () => driver.exitOf(RUNTIME),
-  });
-}, GATEWAY_START_MS);
+  return { runtimeId: RUNTIME, renderConfig: (placement) => renderConfig(content, placement) };
+}
 
 afterAll(async () => {
   await driver.destroy(RUNTIME, { ...call(), epoch: 2 });
@@ -75,7 +82,7 @@ afterAll(async () => {
   await provider.close();
   await database.close();
   await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
-}, GATEWAY_START_MS);
+});
 
 const completion = z.object({ choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })]) });
 
@@ -95,31 +102,48 @@ const toolUse = (name: string, input: object): string =>
     .map((data) => anthropicEvent(data))
     .join('');
 
-test(
-  'an agent of a real gateway speaks to a model of Anthropic, uses a tool and answers, and both calls are counted',
-  async () => {
-    provider.play((response, { body }) => {
-      const hasResult = JSON.stringify(body['messages']).includes('tool_result');
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.end(hasResult ? anthropicStream('The tool has spoken.') : toolUse('exec', { command: 'echo from-the-tool' }));
-    });
-    const response = await fetch(`${(await driver.endpoint(RUNTIME))!.httpUrl}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: 'openclaw/alpha', messages: [{ role: 'user', content: 'Use the tool, please.' }] }),
-      signal: AbortSignal.timeout(TURN_MS),
-    });
-    expect(completion.parse(await response.json()).choices[0].message.content).toBe('The tool has spoken.');
-    expect(provider.received.map(({ path, headers, body }) => [path, headers['x-api-key'], body['model']])).toEqual(
-      Array.from({ length: 2 }, () => ['/v1/messages', 'the-key', UPSTREAM]),
-    );
-    const [first, second] = provider.received.map(({ body }) => JSON.stringify(body));
-    expect(first).toContain('"cache_control"');
-    expect(second).toMatch(/"tool_use_id":"toolu1".*from-the-tool/s);
-    expect(await callsOf(database.orm, agent)).toMatchObject([
-      { input_tokens: 11, output_tokens: 5, finish_reason: 'tool_calls', provider: 'claude' },
-      { input_tokens: 7, output_tokens: 3, finish_reason: 'stop', provider: 'claude' },
-    ]);
-  },
-  TURN_MS,
-);
+const say = async (content: string) =>
+  fetch(`${(await driver.endpoint(RUNTIME))!.httpUrl}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'openclaw/alpha', messages: [{ role: 'user', content }] }),
+    signal: AbortSignal.timeout(PATIENCE_MS),
+  });
+
+test('an agent whose model has moved to Anthropic is told so by the relay, and speaks to it once configured, without a restart', async () => {
+  provider.play((response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' }).end(anthropicStream('I have moved.'));
+  });
+  const before = await say('Hello');
+  expect([before.ok, await before.text()]).toEqual([false, expect.stringContaining('is called by anthropic-messages now')]);
+  const started = await startedAt();
+  await driver.writeConfig(configuredFor('anthropic-messages'), call());
+  await eventually(async () => {
+    const response = await say('Hello again');
+    expect(completion.parse(await response.json()).choices[0].message.content).toBe('I have moved.');
+  });
+  expect(await startedAt()).toEqual(started);
+});
+
+test('an agent of a real gateway speaks to a model of Anthropic, uses a tool and answers, and both calls are counted', async () => {
+  const asked = provider.received.length;
+  const counted = (await callsOf(database.orm, agent)).length;
+  provider.play((response, { body }) => {
+    const hasResult = JSON.stringify(body['messages']).includes('tool_result');
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    response.end(hasResult ? anthropicStream('The tool has spoken.') : toolUse('exec', { command: 'echo from-the-tool' }));
+  });
+  const response = await say('Use the tool, please.');
+  expect(completion.parse(await response.json()).choices[0].message.content).toBe('The tool has spoken.');
+  const received = provider.received.slice(asked);
+  expect(received.map(({ path, headers, body }) => [path, headers['x-api-key'], body['model']])).toEqual(
+    Array.from({ length: 2 }, () => ['/v1/messages', 'the-key', UPSTREAM]),
+  );
+  const [first, second] = received.map(({ body }) => JSON.stringify(body));
+  expect(first).toContain('"cache_control"');
+  expect(second).toMatch(/"tool_use_id":"toolu1".*from-the-tool/s);
+  expect((await callsOf(database.orm, agent)).slice(counted)).toMatchObject([
+    { input_tokens: 11, output_tokens: 5, finish_reason: 'tool_calls', provider: 'claude' },
+    { input_tokens: 7, output_tokens: 3, finish_reason: 'stop', provider: 'claude' },
+  ]);
+});
