@@ -133,7 +133,8 @@ async function sendReserved(
     const answer = await deps.routes.complete(agent.model, { request: allowed, traceparent, signal, onCut });
     return { answer, settle: (usage, reason, came) => reserved.settle(usage, reason, came, answer.from) };
   } catch (error) {
-    if (error instanceof RelayError && error.code === CONTENT_FILTER) await reserved.settle(NOTHING, CONTENT_FILTER, 0);
+    if (error instanceof RelayError && error.code === CONTENT_FILTER)
+      await reserved.settle(wasCut ? null : NOTHING, CONTENT_FILTER, promised.outputTokens);
     else if (hasLeft()) await reserved.settle(null, null, 0);
     else if (wasCut) await reserved.settleAsPromised();
     else await reserved.release();

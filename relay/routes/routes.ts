@@ -28,7 +28,10 @@ export interface Routes {
 }
 
 export interface Patience {
-  /** For all tries of one call together, from its beginning on. Each route is tried once in any case. */
+  /**
+   * For all tries of one call together, from its beginning on, without the time of the first try of a route that was late:
+   * it is not taken from the others. Each route is tried once in any case.
+   */
   budgetMs: number;
   /** Doubled from round to round. */
   firstPauseMs: number;
@@ -75,15 +78,20 @@ type Failed = Map<Route, { error: RelayError; notBefore: number }>;
  */
 async function tryPatiently(means: Means, routes: readonly Route[], call: ProviderCall): Promise<RoutedAnswer> {
   const { budgetMs, firstPauseMs, monotonicMs, random } = means.patience;
-  const end = monotonicMs() + budgetMs;
+  let end = monotonicMs() + budgetMs;
+  const late = new Set<Route>();
   const failed: Failed = new Map();
   let tries = 0;
   for (let round = 1; ; round += 1) {
     const due = routes.filter((route) => (failed.get(route)?.notBefore ?? 0) <= monotonicMs());
     for (const { route, isLast } of inOrder(due)) {
       tries += 1;
+      const begunAt = monotonicMs();
       const answer = await tryOnce(means, { route, isLast }, call, failed);
       if (answer) return answer;
+      if (failed.get(route)?.error.status !== 504 || late.has(route)) continue;
+      late.add(route);
+      end += monotonicMs() - begunAt;
     }
     const pauseMs = Math.min(firstPauseMs * 2 ** (round - 1), LONGEST_PAUSE_MS) * (0.5 + random() / 2);
     const now = monotonicMs();

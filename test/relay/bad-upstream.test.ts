@@ -12,7 +12,7 @@ import { startScriptedUpstream } from './scripted-upstream.ts';
 
 /** Short enough to be waited for, long enough for a good call on a busy machine. */
 const LIMITS = { thinkingMs: 4_000, silenceMs: 4_000 };
-const CALL_MS = 9_000;
+const CALL_MS = 30_000;
 const DRIP_MS = 50;
 
 const word = (text: string) => `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: text } }] })}\n\n`;

@@ -265,14 +265,30 @@ test('under many calls, while providers fail, stall and cut at random, every ans
   expect(rows).toHaveLength(ends.length);
 });
 
-test('a call that was cut at one provider and is refused by the next one counts as promised, once', async () => {
+test.each([
+  ['refused', 422, undefined],
+  ['filtered', 400, 'content_filter'],
+])('a call that was cut at one provider and is %s by the next one counts as promised, once', async (_, status, code) => {
   await restart({ firstByteMs: SENT_BY_THEN_MS });
   first.play(() => {});
-  second.play(refuseWith(422, error('Not like this')));
+  second.play(refuseWith(status, error('Not like this', code)));
   const response = await ask(relay, { token: agent.token, fields: { max_tokens: 77 } });
-  expect([response.status, await response.text()]).toEqual([422, expect.stringContaining('Not like this')]);
-  expect(await callsOf(database.orm, agent)).toMatchObject([{ output_tokens: 77, finish_reason: null, provider: null }]);
+  expect([response.status, await response.text()]).toEqual([status, expect.stringContaining('Not like this')]);
+  const promised = { output_tokens: 77, finish_reason: code ?? null, provider: null };
+  expect(await callsOf(database.orm, agent)).toMatchObject([promised]);
   expect(await openCallsOf(database.orm, agent)).toEqual([]);
+});
+
+test('a provider that is slow takes no time from its fall-back, which is tried again as long as ever', async () => {
+  await restart({ firstByteMs: 4_000, budgetMs: 3_000 });
+  first.play(() => {});
+  let refusals = 0;
+  second.play((response) => {
+    refusals += 1;
+    if (refusals === 1) return refuseWith(503, error('Busy'))(response);
+    return says('two')(response);
+  });
+  expect(contentOf(await (await ask(relay, { token: agent.token })).text())).toBe('two');
 });
 
 test('a fall-back streams word by word, as the provider does', async () => {
