@@ -60,7 +60,7 @@ export function converseRequest(request: ChatRequest): ConverseStreamCommandInpu
   const system = messages.flatMap((message) =>
     message.role === 'system' || message.role === 'developer' ? systemBlocks(message) : [],
   );
-  const toolConfig = toolsOf(tools ?? [], chosen ?? undefined);
+  const toolConfig = toolsOf(tools?.length ? tools : usedTools(messages), chosen ?? undefined);
   return {
     modelId: request.model,
     messages: turnsOf(messages),
@@ -137,6 +137,12 @@ function argumentsOf(given: string): Record<string, z.core.util.JSONType> {
     // What the model once wrote and is no object; the tool has answered it with an error.
     return { arguments: given };
   }
+}
+
+/** Converse refuses calls of tools in what was said when the request names no tool, as one for a summary does. */
+function usedTools(messages: readonly Said[]): z.infer<typeof tool>[] {
+  const calls = messages.flatMap((message) => (message.role === 'assistant' ? (message.tool_calls ?? []) : []));
+  return [...new Set(calls.map((made) => made.function.name))].map((name) => ({ function: { name } }));
 }
 
 function toolsOf(tools: readonly z.infer<typeof tool>[], chosen: z.infer<typeof choice> | undefined): ToolConfiguration | null {

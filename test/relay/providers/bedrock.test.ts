@@ -221,6 +221,19 @@ describe('any other model', () => {
     });
   });
 
+  test('is told of the tools that were used when the request names none, because Converse wants to know them', async () => {
+    provider.play(frames(...ANSWER));
+    const call = { id: 'call_0', type: 'function', function: { name: 'exec', arguments: '{}' } };
+    const messages = [
+      { role: 'user', content: 'Go' },
+      { role: 'assistant', content: '', tool_calls: [call] },
+      { role: 'tool', tool_call_id: 'call_0', content: 'done' },
+    ];
+    await (await ask(relay, { token: agent.token, fields: { messages } })).text();
+    const inputSchema = { json: { type: 'object', properties: {} } };
+    expect(provider.received.at(-1)!.body['toolConfig']).toEqual({ tools: [{ toolSpec: { name: 'exec', inputSchema } }] });
+  });
+
   test('answers with chat completion chunks, and all of it is counted', async () => {
     provider.play(frames(...ANSWER));
     const text = await (await ask(relay, { token: agent.token })).text();
