@@ -18,6 +18,11 @@ async function* brokenOff(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8
     yield* body;
   } catch (cause) {
     if (cause instanceof RelayError) throw cause;
-    throw new RelayError(502, 'The model provider ended its response too early. Try again in a moment.', { cause });
+    throw endedTooEarly(cause);
   }
+}
+
+/** An answer that its provider broke off. */
+export function endedTooEarly(cause?: unknown): RelayError {
+  return new RelayError(502, 'The model provider ended its response too early. Try again in a moment.', { cause });
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ConverseStreamCommand } from '@aws-sdk/client-bedrock-runtime';
 import type { BedrockRuntimeClient, ConverseStreamOutput } from '@aws-sdk/client-bedrock-runtime';
 import type { ChatRequest } from '../../chat-request.ts';
+import { endedTooEarly } from '../bounded-body.ts';
 import { createChunkMaker } from './converse-chunks.ts';
 import type { Chunk } from './converse-chunks.ts';
 import { converseRequest } from './converse-request.ts';
@@ -62,7 +63,13 @@ async function chunksOf(client: BedrockRuntimeClient, request: ChatRequest, send
 
 async function* made(events: AsyncIterable<ConverseStreamOutput> | []): AsyncGenerator<Chunk> {
   const make = createChunkMaker();
-  for await (const event of events) yield* make(event);
+  let hasStopped = false;
+  for await (const event of events) {
+    hasStopped ||= event.messageStop !== undefined;
+    yield* make(event);
+  }
+  // [DONE] would say that an answer is whole that is cut, or none.
+  if (!hasStopped) throw endedTooEarly();
 }
 
 function commonOf({ model }: ChatRequest, object: string) {

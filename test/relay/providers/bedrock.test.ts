@@ -255,6 +255,16 @@ describe('any other model', () => {
     ]);
   });
 
+  test('is cut where its events end without saying why, and another provider may be asked where there is none at all', async () => {
+    provider.play(frames(...ANSWER.slice(0, 4)));
+    await expect(ask(relay, { token: agent.token }).then((response) => response.text())).rejects.toThrow();
+    await eventually(async () => expect(await callsOf(database.orm, agent)).toMatchObject([{ finish_reason: null }]));
+    provider.play(frames());
+    const response = await ask(relay, { token: agent.token });
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('could not answer now')]);
+    expect(await callsOf(database.orm, agent)).toHaveLength(1);
+  });
+
   test('answers with one object when no stream was asked for', async () => {
     provider.play(frames(...ANSWER));
     const answer = await (await ask(relay, { token: agent.token, fields: { stream: false } })).json();
