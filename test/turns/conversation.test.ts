@@ -1,3 +1,4 @@
+import { offeredModel } from '../support/offered-model.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { NO_LIMITS } from '../../domain/key-scopes.ts';
@@ -47,7 +48,7 @@ beforeEach(async () => {
   agent = await turns.newInstance();
   actor = { accountId: agent.accountId, limits: NO_LIMITS };
   const { model } = await findOwnAgent(orm.em.fork(), actor, agent);
-  deps = { ...turnDeps, notifications, connections, turnSender: sender, models: { [model]: true } };
+  deps = { ...turnDeps, notifications, connections, turnSender: sender, models: { [model]: offeredModel({ upstream: model }) } };
 });
 afterEach(async () => {
   await sender.stop();
