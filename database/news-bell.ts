@@ -3,8 +3,8 @@ import type { Channel, Notifications } from './notifications.ts';
 
 interface NewsOptions {
   channel: Channel;
-  /** The payload that is news; null, something may have been missed, always is. */
-  payload: string;
+  /** Whether a payload is news; that something may have been missed always is. */
+  isNews: (payload: string) => boolean;
   /** It rings so often by itself too: notifications only speed things up. */
   pollMs: number;
   /** Ends every wait. */
@@ -20,23 +20,23 @@ export interface NewsBell {
 }
 
 /** An auto-reset event for changes of the database. Heed it before each look, so that a change between look and wait is not missed. */
-export function createNewsBell(notifications: Notifications, { channel, payload, pollMs, end }: NewsOptions): NewsBell {
+export function createNewsBell(notifications: Notifications, { channel, isNews, pollMs, end }: NewsOptions): NewsBell {
   const bell = new EventTarget();
-  let isNews = true;
+  let hasRung = true;
   const ring = (): void => {
-    isNews = true;
+    hasRung = true;
     bell.dispatchEvent(new Event('news'));
   };
   const unsubscribe = notifications.on(channel, (told) => {
-    if (told === null || told === payload) ring();
+    if (told === null || isNews(told)) ring();
   });
   const poll = setInterval(ring, pollMs);
   return {
     heed() {
-      isNews = false;
+      hasRung = false;
     },
     async rung() {
-      if (!isNews && !end.aborted) await once(bell, 'news', { signal: end }).catch(() => undefined);
+      if (!hasRung && !end.aborted) await once(bell, 'news', { signal: end }).catch(() => undefined);
     },
     close() {
       clearInterval(poll);

@@ -45,6 +45,7 @@ import { getLogs } from './instances/get-logs.ts';
 import { listInstances } from './instances/list-instances.ts';
 import { startInstance } from './instances/start-instance.ts';
 import { stopInstance } from './instances/stop-instance.ts';
+import { streamInstances } from './instances/stream-instances.ts';
 import { updateInstance } from './instances/update-instance.ts';
 import { waitInstance } from './instances/wait-instance.ts';
 import { cancelMessage } from './messages/cancel-message.ts';
@@ -82,6 +83,7 @@ export const operations: readonly Operation[] = [
   revokeKey,
   createInstance,
   listInstances,
+  streamInstances,
   getInstance,
   updateInstance,
   startInstance,

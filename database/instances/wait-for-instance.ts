@@ -19,7 +19,8 @@ export async function waitForInstance<T>(
   look: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
   const end = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-  const bell = createNewsBell(notifications, { channel: 'instance', payload: instanceId, pollMs: POLL_MS, end });
+  const isNews = (told: string): boolean => told === instanceId;
+  const bell = createNewsBell(notifications, { channel: 'instance', isNews, pollMs: POLL_MS, end });
   try {
     for (;;) {
       bell.heed();

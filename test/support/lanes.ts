@@ -40,6 +40,7 @@ const LANE_OF: Record<Need, Lane> = {
 /** Modules that start or install something: importing these names, or any name (`*`), is what a file needs it by. */
 const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'local/postgres.ts': { startPostgres: ['postgres'] },
+  'runtime/engine.ts': { ensureOpenClaw: ['openclaw'] },
   'runtime/openclaw/install/installation.ts': { ensureOpenClaw: ['openclaw'] },
   'test/support/alone.ts': { '*': ['wholeMachine'] },
   'test/support/campaign.ts': { campaignRounds: ['rounds'] },

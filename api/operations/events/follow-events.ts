@@ -15,7 +15,8 @@ export async function* followEvents(
   deps: Pick<Deps, 'orm' | 'notifications'>,
   { accountId, after, signal }: { accountId: string; after: number; signal: AbortSignal },
 ): AsyncGenerator<StreamFrame> {
-  const bell = createNewsBell(deps.notifications, { channel: 'event', payload: accountId, pollMs: POLL_MS, end: signal });
+  const isNews = (told: string): boolean => told === accountId;
+  const bell = createNewsBell(deps.notifications, { channel: 'event', isNews, pollMs: POLL_MS, end: signal });
   let last = after;
   try {
     yield { comment: 'connected' };

@@ -52,7 +52,7 @@ export const instanceSchema = z
   })
   .meta({ id: 'Instance' });
 
-type InstanceView = z.input<typeof instanceSchema>;
+export type InstanceView = z.input<typeof instanceSchema>;
 
 /** Instances as their customer sees them, in the same order. */
 export async function presentInstances(em: EntityManager, instances: readonly Pick<Instance, 'id'>[]): Promise<InstanceView[]> {

@@ -47,7 +47,7 @@ function tryOut(client: ApiClient, operation: Operation, instanceId = 'inst_noth
   const shape = operation.body instanceof z.ZodObject ? operation.body.shape : {};
   const body = operation.body ? Object.fromEntries(Object.keys(shape).map((name) => [name, [{ wrong: true }]])) : undefined;
   // A stream without end is asked for in a way that it refuses.
-  return client.call(operation.method, operation.success.stream === 'only' ? `${path}?after=x` : path, body);
+  return client.call(operation.method, operation.success.stream === 'only' ? `${path}?after=x&instanceId=x` : path, body);
 }
 
 function clientFor(clients: Map<KeyScope, ApiClient>, { scope }: Operation): ApiClient {
