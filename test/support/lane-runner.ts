@@ -68,13 +68,14 @@ export default class LaneRunner implements EmittingTestRunnerInterface {
     }
   }
 
-  async #runPool({ files, workers, reusesProcesses }: Pool<LanedTest>, watcher: TestWatcher): Promise<void> {
+  async #runPool({ files, workers, reusesProcesses, next }: Pool<LanedTest>, watcher: TestWatcher): Promise<void> {
     const config = { ...this.#config, maxWorkers: workers };
     if (reusesProcesses) config.workerIdleMemoryLimit = REUSED_WORKER_BYTES;
     const runner = new jestRunner.default(config, this.#context);
     for (const subscribe of this.#subscriptions) subscribe(runner);
     const tests = files.map(({ test }) => test);
     await runner.runTests(tests, watcher, { serial: this.#config.runInBand });
+    if (next && !watcher.isInterrupted()) await this.#runPool(next, watcher);
   }
 }
 

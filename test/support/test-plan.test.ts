@@ -15,14 +15,28 @@ const all = [pure, rows, gateway, kills, container, faults];
 
 const shapes = (files: readonly PlannedFile[], workers: number) =>
   poolsOf(files, workers).map((pool) => [pool.workers, ...pool.files.map(({ path }) => path)]);
+const laterOf = (files: readonly PlannedFile[], workers: number) =>
+  poolsOf(files, workers).map(({ next }) => next && [next.workers, ...next.files.map(({ path }) => path)]);
 
 describe('the pools of a run', () => {
   test('let unit and database tests compute beside those that wait, and one file at a time have the engine', () => {
     expect(shapes(all, 2)).toEqual([
       [1, 'rows', 'pure'],
-      [2, 'kills', 'gateway'],
       [1, 'container', 'faults'],
+      [2, 'kills', 'gateway'],
     ]);
+  });
+
+  test('let the workers that are done with unit tests or the engine help those that wait', () => {
+    const more = [160, 150, 140, 130].map((seconds) => fileOf(`waiting ${seconds}`, seconds, 'openclaw'));
+    const shared = shapes([...all, ...more], 2);
+    expect(shared).toEqual([
+      [1, 'rows', 'pure'],
+      [1, 'container', 'faults'],
+      [2, 'kills', 'waiting 160', 'waiting 130'],
+    ]);
+    expect(laterOf([...all, ...more], 2)).toEqual([[1, 'waiting 150', 'gateway'], [1, 'waiting 140'], null]);
+    expect(describePlan(poolsOf([...all, ...more], 2), 2)[0]).toBe('10 test files with 2 workers, usually 5 minutes:');
   });
 
   test('give all workers to unit and database tests that are alone', () => {

@@ -9,6 +9,8 @@ export interface Pool<File> {
   reusesProcesses: boolean;
   /** Whether it runs once all others are done. */
   runsLast: boolean;
+  /** What its workers run once its own files are done. */
+  next: Pool<File> | null;
 }
 
 /** What is known of a chosen file. */
@@ -40,27 +42,51 @@ export function secondsOf(path: string, needs: ReadonlySet<Need>, measured: Read
 /**
  * Divides files among pools that run beside each other. Unit and database tests compute, so they get the processors; the
  * rest mostly waits for what it has started and runs beside them; the engine is for one file at a time, because some
- * kill it. What takes the whole machine comes last. The longest goes first. With one worker everything is one pool.
+ * kill it. Workers that are done with unit tests or the engine help those that wait. What takes the whole machine comes
+ * last. The longest goes first. With one worker everything is one pool.
  */
 export function poolsOf<File extends PlannedFile>(files: readonly File[], workers: number): Pool<File>[] {
   const sorted = files.toSorted((one, other) => other.seconds - one.seconds);
-  if (workers === 1) return [{ files: sorted, workers, reusesProcesses: false, runsLast: false }];
+  if (workers === 1) return [poolOf(sorted, workers)];
   const alone = sorted.filter(({ needs }) => needs.has('wholeMachine'));
   const of = (...lanes: Lane[]): File[] => sorted.filter((file) => !alone.includes(file) && lanes.includes(laneOf(file.needs)));
-  const waiting = of('temporal', 'gateway', 'campaign');
-  const onEngine = of('docker');
-  const besides = waiting.length + onEngine.length > 0 ? 1 : 0;
-  return [
-    { files: of('unit', 'database'), workers: workers - besides, reusesProcesses: true, runsLast: false },
-    { files: waiting, workers, reusesProcesses: false, runsLast: false },
-    { files: onEngine, workers: 1, reusesProcesses: false, runsLast: false },
-    { files: alone, workers: 1, reusesProcesses: false, runsLast: true },
-  ].filter((pool) => pool.files.length > 0);
+  const waiting = poolOf(of('temporal', 'gateway', 'campaign'), workers);
+  const onEngine = poolOf(of('docker'), 1);
+  const besides = waiting.files.length + onEngine.files.length > 0 ? 1 : 0;
+  const computing = { ...poolOf(of('unit', 'database'), workers - besides), reusesProcesses: true };
+  const pools = share(waiting, [computing, onEngine].filter(hasFiles));
+  return [...pools, { ...poolOf(alone, 1), runsLast: true }].filter(hasFiles);
+}
+
+function poolOf<File>(files: File[], workers: number): Pool<File> {
+  return { files, workers, reusesProcesses: false, runsLast: false, next: null };
+}
+
+function hasFiles(pool: Pool<unknown>): boolean {
+  return pool.files.length > 0;
+}
+
+/** These helpers and this pool, each file of which is with the worker that comes to it first. */
+function share<File extends PlannedFile>(pool: Pool<File>, helpers: readonly Pool<File>[]): Pool<File>[] {
+  const own = poolOf<File>([], pool.workers);
+  const helping = helpers.map((helper) => ({ helper, later: poolOf<File>([], helper.workers) }));
+  const workers = [...slotsOf(own, 0), ...helping.flatMap(({ helper, later }) => slotsOf(later, durationOf(helper)))];
+  for (const file of pool.files) {
+    const first = workers.reduce((one, other) => (other.freeAt < one.freeAt ? other : one));
+    first.pool.files.push(file);
+    first.freeAt += file.seconds;
+  }
+  return [...helping.map(({ helper, later }) => ({ ...helper, next: hasFiles(later) ? later : null })), own];
+}
+
+/** The workers of a pool that begins after so many seconds. */
+function slotsOf<File>(pool: Pool<File>, freeAt: number): { pool: Pool<File>; freeAt: number }[] {
+  return Array.from({ length: pool.workers }, () => ({ pool, freeAt }));
 }
 
 /** Says what runs, in which lanes, and how long it usually takes. */
 export function describePlan(pools: readonly Pool<PlannedFile>[], workers: number): string[] {
-  const files = pools.flatMap((pool) => pool.files);
+  const files = pools.flatMap((pool) => [...pool.files, ...(pool.next?.files ?? [])]);
   const [beside, last] = [false, true].map((isLast) => pools.filter(({ runsLast }) => runsLast === isLast).map(durationOf));
   const duration = Math.max(0, ...(beside ?? [])) + Math.max(0, ...(last ?? []));
   return [
@@ -72,10 +98,11 @@ export function describePlan(pools: readonly Pool<PlannedFile>[], workers: numbe
   ];
 }
 
-/** No pool ends before its longest file does. */
-function durationOf({ files, workers }: Pool<PlannedFile>): number {
+/** In seconds. No pool ends before its longest file does. */
+function durationOf({ files, workers, next }: Pool<PlannedFile>): number {
   const seconds = files.map((file) => file.seconds);
-  return Math.max(...seconds, seconds.reduce((sum, next) => sum + next, 0) / workers);
+  const own = Math.max(0, ...seconds, seconds.reduce((sum, more) => sum + more, 0) / workers);
+  return own + (next ? durationOf(next) : 0);
 }
 
 export function count(of: number, noun: string): string {
