@@ -268,8 +268,9 @@ test(
     await watch();
     const { id } = await addCron(
       client,
-      newCron('cron_killed', { name: 'Killed', message: `[[SAY ${LONG}]] [[HOLD killed 3]]` }),
+      newCron('cron_killed', { name: 'Killed', message: `[[SAY ${LONG}]] [[HOLD killed 3]]`, schedule: NEVER }),
     );
+    await runCron(client, id);
     await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes('HOLD killed'));
     await gateway.kill();
     await gateway.start();

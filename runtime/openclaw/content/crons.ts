@@ -15,6 +15,8 @@ const RUNS_PAGE = 200;
 /** The gateway keeps fewer runs. */
 const MAX_RUNS_PAGES = 50;
 const UNKNOWN_JOB = /not found|unknown cron job/i;
+/** The job is gone; only the sessions of its past runs are left, because the gateway took too long to delete them. */
+const REMOVED_ANYWAY = /was removed, but/;
 
 /**
  * Every job of a gateway in pages, also those that are switched off, and its own housekeeping. Throws
@@ -64,7 +66,9 @@ export async function updateCron(client: GatewayClient, jobId: string, changes: 
 
 /** Removes a job; one that is gone already is no error. Throws GatewayRequestError. */
 export async function removeCron(client: GatewayClient, jobId: string): Promise<void> {
-  await orUnknown(client.request('cron.remove', { id: jobId }));
+  await orUnknown(client.request('cron.remove', { id: jobId })).catch((error: unknown) => {
+    if (!(error instanceof GatewayRequestError && REMOVED_ANYWAY.test(error.message))) throw error;
+  });
 }
 
 /** Has a job run now, also one that is switched off. False when the gateway has no such job. Throws GatewayRequestError. */
