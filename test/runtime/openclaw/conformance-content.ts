@@ -5,6 +5,7 @@ import { getAgentFiles, setAgentFile } from '../../../runtime/openclaw/content/a
 import { addCron, removeCron, runCron, updateCron } from '../../../runtime/openclaw/content/crons.ts';
 import type { CronJob, CronRun, NewCron } from '../../../runtime/openclaw/content/crons.ts';
 import { syncSecrets } from '../../../runtime/openclaw/content/secret-store.ts';
+import { fullTextOfRun } from '../../../runtime/openclaw/conversation/run-text.ts';
 import { readSkills, waitForSkills } from '../../../runtime/openclaw/content/skill-liveness.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { listCronRuns, listCrons } from '../../support/cron-lists.ts';
@@ -114,6 +115,20 @@ export const CONTENT_CASES: ReadonlyArray<readonly [string, Observe]> = [
       await eventually(async () => expect(await isUnderWay()).toBe(false));
       await removeCron(client, job.id);
       return before;
+    },
+  ],
+  [
+    'what the last run of a job and the one before said, read back in full',
+    async ({ client }) => {
+      const text = (name: string): string => `${name} ${'All is well. '.repeat(300)}The end.`;
+      const job = await addCron(client, { ...CRON, cronId: 'cron_long', message: `[[SAY ${text('First.')}]]` });
+      await observeRun(client, job.id);
+      await updateCron(client, job.id, { message: `[[SAY ${text('Second.')}]]` });
+      await observeRun(client, job.id);
+      const runs = (await listCronRuns(client)).filter(({ jobId }) => jobId === job.id);
+      const read = await Promise.all(runs.map((run) => fullTextOfRun(client, run, null)));
+      await removeCron(client, job.id);
+      return read;
     },
   ],
   [

@@ -13,7 +13,11 @@ const agentParams = z.looseObject({
   message: z.string(),
   idempotencyKey: z.string(),
 });
-const historyParams = z.looseObject({ sessionKey: z.string(), limit: z.number(), inputRunIds: z.array(z.string()).optional() });
+const historyParams = z.looseObject({
+  ...{ sessionKey: z.string(), limit: z.number() },
+  ...{ sessionId: z.string().optional(), inputRunIds: z.array(z.string()).optional() },
+});
+const searchParams = z.looseObject({ query: z.string(), limit: z.number() });
 const abortParams = z.looseObject({ sessionKey: z.string(), runId: z.string() });
 const keyParams = z.looseObject({ key: z.string() });
 const patchParams = z.looseObject({ key: z.string(), archived: z.boolean() });
@@ -69,10 +73,11 @@ export class Conversations {
   }
 
   history(raw: object): object {
-    const { sessionKey, limit, inputRunIds = [] } = parse(historyParams, raw, 'chat.history');
+    const { sessionKey, limit, sessionId: wanted, inputRunIds = [] } = parse(historyParams, raw, 'chat.history');
     const { store, runs } = this.#deps;
     if (runs.isDraining) throw draining();
-    const session = store.find(sessionKey);
+    const session =
+      store.find(sessionKey) ?? this.#runsOf(sessionKey).findLast(({ sessionId }) => sessionId === (wanted ?? sessionId));
     if (!session) return { sessionKey, messages: [], inputReceipts: [], pendingInputs: { items: [] } };
     const { sessionId, rows, status, lastRunId, inputs } = session;
     const inFlightRun = runs.inFlight(sessionKey);
@@ -83,6 +88,26 @@ export class Conversations {
       pendingInputs: { items: inputs },
       inputReceipts: inputs.filter(({ runId }) => inputRunIds.includes(runId)).map(({ runId }) => ({ runId, state: 'pending' })),
     };
+  }
+
+  /** The runs of the job that a text names first. */
+  search(raw: object): object {
+    const { query, limit } = parse(searchParams, raw, 'sessions.search');
+    const [jobId = ''] = query.split(' ');
+    const found = this.#deps.store.data.sessions.filter(({ key }) => key.includes(`:cron:${jobId}:run:`)).slice(-limit);
+    const results = found.map(({ key, rows }) => {
+      const [sessionKey = key, sessionId = ''] = key.split(':run:');
+      return { sessionKey, sessionId, messageId: rows[0]?.__openclaw.id ?? '' };
+    });
+    return { results, indexing: false };
+  }
+
+  /** The sessions of the runs of this job, the oldest first, each under the id of its run. */
+  #runsOf(jobKey: string): Session[] {
+    return this.#deps.store.data.sessions.flatMap((session) => {
+      const [key, sessionId] = session.key.split(':run:');
+      return key === jobKey && sessionId !== undefined ? [{ ...session, sessionId }] : [];
+    });
   }
 
   abort(raw: object): object {

@@ -39,6 +39,7 @@ const METHODS: Record<string, (params: object) => object> = {
   'chat.history': (params) => conversations.history(params),
   'chat.abort': (params) => conversations.abort(params),
   'sessions.list': (params) => conversations.list(params),
+  'sessions.search': (params) => conversations.search(params),
   'sessions.patch': (params) => conversations.patch(params),
   'sessions.reset': (params) => conversations.reset(params),
   'sessions.groups.put': () => ({ ok: true }),
