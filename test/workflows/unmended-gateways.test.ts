@@ -111,9 +111,10 @@ describe('what lies in one conversation ends there, without a restart', () => {
     )) as [{ id: string }];
     instance.control.misbehave(deed, { sessionKey: `agent:${instance.gatewayAgentId}:conv:${id}` });
     const refused = await instance.say('Hello again', 'bad');
-    await instance.ageRefusals(180, 6);
+    // Before the refusals are old: a gateway that has answered nothing since would be restarted.
     const other = await instance.say('Meanwhile', 'good');
     expect(await instance.end(other)).toMatchObject({ status: 'completed' });
+    await instance.ageRefusals(180, 6);
     const turn = await instance.end(refused);
     expect(turn).toMatchObject({ status: 'failed', errorReason: 'agent_failed', errorMessage: expect.stringMatching(/./) });
     await expectKept(instance, before);
