@@ -97,7 +97,8 @@ export class Conversations {
     const found = this.#deps.store.data.sessions.filter(({ key }) => key.includes(`:cron:${jobId}:run:`)).slice(-limit);
     const results = found.map(({ key, rows }) => {
       const [sessionKey = key, sessionId = ''] = key.split(':run:');
-      return { sessionKey, sessionId, messageId: rows[0]?.__openclaw.id ?? '' };
+      const [messageId = ''] = rows.map(({ __openclaw: { id } }) => id);
+      return { sessionKey, sessionId, messageId };
     });
     return { results, indexing: false };
   }
