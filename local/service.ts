@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { aborted } from '../lib/async/aborted.ts';
 import { startChild } from './child.ts';
 import type { Child, Program } from './child.ts';
 import { logEnd } from './log-end.ts';
@@ -117,12 +118,4 @@ async function endChild({ title, stop }: ServiceSpec, { say }: ServiceDeps, chil
   if (!hurry.aborted) say(`${title} did not stop within ${stop.withinMs / 1000} s and is killed.`);
   child.kill('SIGKILL');
   await child.ended;
-}
-
-/** Resolves when the signal is aborted. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

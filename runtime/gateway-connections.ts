@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { orAborted } from '../lib/async/aborted.ts';
 import type { Log } from '../lib/log.ts';
 import type { Gateway } from './gateway/gateway.ts';
 import { GatewayConnectError, GatewayFloodError } from './gateway/gateway-errors.ts';
@@ -91,13 +92,4 @@ export function createGatewayConnections(deps: Deps): GatewayConnections {
       for (const runtimeId of [...entries.keys()]) close(runtimeId);
     },
   };
-}
-
-/** The promise, or the signal's reason when that comes first. */
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

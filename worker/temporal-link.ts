@@ -3,6 +3,7 @@ import { Client } from '@temporalio/client';
 import { loadClientConnectConfig } from '@temporalio/envconfig';
 import { NativeConnection } from '@temporalio/worker';
 import type { NativeConnectionOptions } from '@temporalio/worker';
+import { orAborted } from '../lib/async/aborted.ts';
 import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 
@@ -83,13 +84,4 @@ function connectionOptions({
   const { connectionOptions: given } = loadClientConnectConfig({ overrideEnvVars: temporalEnv });
   // Compressing costs more than it saves where nothing leaves the machine.
   return { ...given, address, ...(LOOPBACK.test(address) ? { grpcCompression: { codec: 'none' } } : {}) };
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(signal.reason);
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { GatewayToWatch } from '../database/instances/gateways-to-watch.ts';
+import { aborted } from '../lib/async/aborted.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
@@ -172,11 +173,4 @@ async function deathWithin(
     await sleep(stepMs, undefined, { signal }).catch(() => undefined);
   }
   return null;
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

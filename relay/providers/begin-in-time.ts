@@ -1,3 +1,4 @@
+import { orAborted } from '../../lib/async/aborted.ts';
 import { RelayError } from '../relay-error.ts';
 import type { ProviderCall } from './model-provider.ts';
 
@@ -50,21 +51,6 @@ export async function beginInTime<Answer>(
     throw tooLate(provider, error);
   } finally {
     clearTimeout(late);
-  }
-}
-
-/** The same promise, but it is not waited for once the signal is aborted: not all that it waits for knows the signal. */
-async function orAborted<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  let stop = (): void => {};
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener('abort', stop, { once: true });
-    if (signal.aborted) stop();
-  });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', stop);
   }
 }
 

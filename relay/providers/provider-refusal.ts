@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { retryAfterMs } from '../../domain/retry-schedule.ts';
 import { CONTENT_FILTER } from '../../domain/turn.ts';
 import type { Log } from '../../lib/log.ts';
+import { jsonOrNull } from '../../lib/text/json-or-null.ts';
 import { RelayError } from '../relay-error.ts';
 
 const MAX_ERROR_BYTES = 64 * 1024;
@@ -103,7 +104,7 @@ const STATUS_OF_NAME: Readonly<Record<string, number>> = {
 
 /** The error that this event of a stream is; null when it is none. */
 export function errorInEvent(json: string, provider: string, log: Log): RelayError | null {
-  const parsed = errorBody.safeParse(parsedOrNull(json));
+  const parsed = errorBody.safeParse(jsonOrNull(json));
   if (!parsed.success) return null;
   const { error } = parsed.data;
   return refusalFor({ status: statusOf(error), said: error }, provider, log);
@@ -115,14 +116,6 @@ function statusOf({ type, code }: ProviderError): number {
   if (named !== undefined) return named;
   const status = Number(code ?? 0);
   return Number.isInteger(status) && status >= 400 && status < 600 ? status : 502;
-}
-
-function parsedOrNull(json: string): unknown {
-  try {
-    return JSON.parse(json);
-  } catch {
-    return null;
-  }
 }
 
 /** The provider's code; the one word that we go by for what a filter kept back, which Anthropic says in a sentence. */

@@ -2,7 +2,8 @@ import { z } from 'zod';
 import { CONTENT_FILTER } from '../../domain/turn.ts';
 import { estimatedTokens } from '../estimated-tokens.ts';
 import type { AnswerReader, Said, Usage } from '../usage-tap.ts';
-import { bytesOfTexts, jsonOrNull, tokens } from './texts.ts';
+import { jsonOrNull } from '../../lib/text/json-or-null.ts';
+import { bytesOfTexts, tokens } from './texts.ts';
 
 const NAMES = new Set(['type', 'id', 'signature']);
 

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { AnswerReader, Said, Usage } from '../usage-tap.ts';
-import { bytesOfTexts, jsonOrNull, tokens } from './texts.ts';
+import { jsonOrNull } from '../../lib/text/json-or-null.ts';
+import { bytesOfTexts, tokens } from './texts.ts';
 
 /** Within a text of the answer the quotes are escaped. */
 const FINISH_REASON = /"finish_reason"\s*:\s*"([a-z_]{1,32})"/;

@@ -7,15 +7,6 @@ export const tokens = z
   .min(0)
   .max(2 ** 31 - 1);
 
-/** The value, or null for what is no JSON. */
-export function jsonOrNull(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
-}
-
 /** How many bytes the texts within a value have, without those of the named fields, which the model has not written. */
 export function bytesOfTexts(value: unknown, but: ReadonlySet<string>): number {
   if (typeof value === 'string') return Buffer.byteLength(value);

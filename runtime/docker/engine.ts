@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { jsonOrNull } from '../../lib/text/json-or-null.ts';
 
 /** The engine refused a call. */
 export class EngineError extends Error {
@@ -48,7 +49,7 @@ export class Engine {
   async call(method: string, path: string, options: CallOptions = {}): Promise<unknown> {
     const response = await this.stream(method, path, options);
     const text = (await this.#whole(response, options)).toString();
-    return text === '' ? null : jsonOf(text);
+    return text === '' ? null : jsonOrNull(text);
   }
 
   /** Like call, and null when there is no such thing. */
@@ -61,7 +62,7 @@ export class Engine {
     const { response } = await this.#send(method, await this.#pathOf(path, options.query), options);
     const status = response.statusCode ?? 0;
     if (status < 400) return response;
-    const said = refusal.safeParse(jsonOf((await this.#whole(response, options)).toString())).data;
+    const said = refusal.safeParse(jsonOrNull((await this.#whole(response, options)).toString())).data;
     throw new EngineError(status, said?.message ?? 'without a reason');
   }
 
@@ -70,7 +71,7 @@ export class Engine {
     const headers = { connection: 'Upgrade', upgrade: 'tcp' };
     const { response, socket } = await this.#send('POST', await this.#pathOf(path, options.query), { ...options, headers });
     if (socket) return socket;
-    const said = refusal.safeParse(jsonOf((await this.#whole(response, options)).toString())).data;
+    const said = refusal.safeParse(jsonOrNull((await this.#whole(response, options)).toString())).data;
     throw new EngineError(response.statusCode ?? 0, said?.message ?? 'it does not attach');
   }
 
@@ -169,13 +170,5 @@ export async function orElse<T, E>(status: number | readonly number[], value: E,
   } catch (error) {
     if (error instanceof EngineError && [status].flat().includes(error.status)) return value;
     throw error;
-  }
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }

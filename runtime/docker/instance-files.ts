@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { jsonOrNull } from '../../lib/text/json-or-null.ts';
 import { InstanceDiskFullError, UnsafePathError } from '../driver.ts';
 import { hardening } from './container-profile.ts';
 import type { Engine } from './engine.ts';
@@ -44,20 +45,12 @@ function wordsOf(request: FilesRequest) {
 
 function report({ stdout, stderr }: { stdout: string; stderr: string }, { state }: FilesOptions): void {
   const line = stdout.trimEnd().split('\n').at(-1) ?? '';
-  const answer = answerLine.safeParse(jsonOf(line)).data;
+  const answer = answerLine.safeParse(jsonOrNull(line)).data;
   if (!answer) throw new Error(`The files of an instance could not be changed: ${(stderr || stdout).slice(-500)}`);
   if (answer.kind === 'unsafe') throw new UnsafePathError(answer.message);
   if (answer.kind === 'failed' && answer.code === 'ENOSPC' && state.Type === 'bind')
     throw new InstanceDiskFullError(answer.message);
   if (answer.kind === 'failed') throw Object.assign(new Error(answer.message), { code: answer.code });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function filesContainer({ image, state, user, labels }: FilesOptions) {

@@ -1,6 +1,7 @@
 import { copyFile, open, stat, truncate } from 'node:fs/promises';
 import { z } from 'zod';
 import { isErrno } from '../../lib/errno.ts';
+import { jsonOrNull } from '../../lib/text/json-or-null.ts';
 import type { LogLine } from '../driver.ts';
 
 const TAIL_BYTES = 256 * 1024;
@@ -45,21 +46,12 @@ export async function trimOutput(file: string): Promise<void> {
 }
 
 function logLineOf(line: string): LogLine | null {
-  const record = consoleRecord.safeParse(jsonOf(line)).data;
+  // An error of the parser costs more than all else that is done with a line.
+  const record = line.startsWith('{') ? consoleRecord.safeParse(jsonOrNull(line)).data : undefined;
   if (!record) return { at: null, text: line };
   const { time, level, subsystem, message } = record;
   if (subsystem === undefined && level === 'info') return null;
   return { at: new Date(time).toISOString(), text: `${level} ${subsystem ?? 'gateway'}: ${message}` };
-}
-
-function jsonOf(line: string): unknown {
-  // An error costs more than all else that is done with a line.
-  if (!line.startsWith('{')) return null;
-  try {
-    return JSON.parse(line);
-  } catch {
-    return null;
-  }
 }
 
 async function lastBytesOf(file: string): Promise<string> {

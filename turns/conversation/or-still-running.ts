@@ -1,12 +1,12 @@
+import { orAborted } from '../../lib/async/aborted.ts';
 import type { SentMessage } from './ended-reply.ts';
 import { NoReplyError } from './no-reply.ts';
 
 /** What is awaited, or NoReplyError `still_running` when the signal says that the caller waits no longer. The turn goes on. */
-export function orStillRunning<T>(promise: Promise<T>, { messageId }: SentMessage, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(new NoReplyError('still_running', messageId));
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+export async function orStillRunning<T>(promise: Promise<T>, { messageId }: SentMessage, signal: AbortSignal): Promise<T> {
+  try {
+    return await orAborted(promise, signal);
+  } catch (error) {
+    throw signal.aborted && error === signal.reason ? new NoReplyError('still_running', messageId) : error;
+  }
 }

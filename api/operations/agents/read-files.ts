@@ -3,6 +3,7 @@ import { AgentFile } from '../../../database/entities/agent-file.ts';
 import type { Agent } from '../../../database/entities/agent.ts';
 import { Instance } from '../../../database/entities/instance.ts';
 import { SHOWN_FILES } from '../../../domain/workspace-files.ts';
+import { orAborted } from '../../../lib/async/aborted.ts';
 import type { SeenWorkspace } from '../../../runtime/gateway/gateway.ts';
 import type { Deps } from '../../deps.ts';
 
@@ -44,17 +45,9 @@ async function lookInside(
   const patience = AbortSignal.timeout(PATIENCE_MS);
   try {
     const gateway = await connections.get(instance.runtimeId, patience);
-    return await orLate(gateway.files.read({ agentId: gatewayAgentId, paths, limits: SHOWN_FILES }), patience);
+    return await orAborted(gateway.files.read({ agentId: gatewayAgentId, paths, limits: SHOWN_FILES }), patience);
   } catch (err) {
     log.debug({ err, instanceId }, 'the files of an agent could not be read from its gateway');
     return null;
   }
-}
-
-function orLate<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

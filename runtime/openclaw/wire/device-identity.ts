@@ -1,6 +1,7 @@
 import { createHash, createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import { z } from 'zod';
 import { deriveKey } from '../../../lib/crypto/derive-key.ts';
+import { jsonOrNull } from '../../../lib/text/json-or-null.ts';
 import { textUpTo } from './bounded-text.ts';
 import { GatewayConnectError } from '../../gateway/gateway-errors.ts';
 import { gatewayFetch } from './gateway-fetch.ts';
@@ -70,15 +71,7 @@ export async function approveDevice(
     signal,
   });
   if (status >= 200 && status < 300) return;
-  const said = pairingRefusal.safeParse(jsonOf(text)).data?.error?.message ?? 'without a reason';
+  const said = pairingRefusal.safeParse(jsonOrNull(text)).data?.error?.message ?? 'without a reason';
   // Asked by two at once, one of them comes second and is in all the same: the next try shows it.
   throw new GatewayConnectError(`The gateway did not pair us (${status}): ${said}`, { retryable: true });
-}
-
-function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
