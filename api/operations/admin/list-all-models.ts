@@ -3,7 +3,7 @@ import { listTroubles } from '../../../database/models/list-troubles.ts';
 import { targetsOf, wireOf } from '../../../lib/settings/models.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { timestamp } from '../../contract/fields.ts';
-import { presentPrices, pricesSchema, troubleOf } from '../models/model.schema.ts';
+import { modelState, presentPrices, pricesSchema, stateOf, troubleOf } from '../models/model.schema.ts';
 
 export const listAllModels = defineOperation({
   method: 'GET',
@@ -32,7 +32,7 @@ export const listAllModels = defineOperation({
                   description: '`null` for the provider of `MODEL_UPSTREAM_URL` and for the built-in echo model.',
                 }),
                 upstream: z.string().meta({ description: 'The name of the model at the provider.' }),
-                state: z.enum(['available', 'degraded']),
+                state: modelState,
                 reason: z.string().nullable().meta({
                   description:
                     'Why the provider is asked last: `unreachable`, `slow`, `limited`, `overloaded`, `failing`, or `refused` when it rejects our account or settings.',
@@ -62,7 +62,7 @@ export const listAllModels = defineOperation({
           return {
             ...target,
             kind: PROVIDERS[target.provider]?.kind ?? null,
-            state: trouble ? ('degraded' as const) : ('available' as const),
+            state: stateOf(trouble),
             reason: trouble?.reason ?? null,
             since: trouble?.since.toISOString() ?? null,
             retryAt: trouble?.until.toISOString() ?? null,

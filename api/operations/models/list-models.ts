@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { listTroubles } from '../../../database/models/list-troubles.ts';
 import { offersTo, targetsOf } from '../../../lib/settings/models.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { pricesSchema, presentPrices, troubleOf } from './model.schema.ts';
+import { modelState, presentPrices, pricesSchema, stateOf, troubleOf } from './model.schema.ts';
 
 export const listModels = defineOperation({
   method: 'GET',
@@ -29,7 +29,7 @@ export const listModels = defineOperation({
           priceUsdPerMillion: pricesSchema
             .nullable()
             .meta({ description: 'The prices in USD per million tokens; `null`: none.' }),
-          state: z.enum(['available', 'degraded']).meta({
+          state: modelState.meta({
             description: '`degraded` while the provider of the model fails: replies may be late, or come from another provider.',
           }),
           isDefault: z.boolean().meta({ description: 'Whether new agents use this model when none is given.' }),
@@ -50,7 +50,7 @@ export const listModels = defineOperation({
         maxTokens: model.maxTokens,
         input: model.input,
         priceUsdPerMillion: presentPrices(model),
-        state: troubleOf(troubles, targetsOf(model)[0]) ? ('degraded' as const) : ('available' as const),
+        state: stateOf(troubleOf(troubles, targetsOf(model)[0])),
         isDefault: index === 0,
       })),
     };

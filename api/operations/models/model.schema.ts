@@ -4,7 +4,14 @@ import type { ModelSettings, Target } from '../../../lib/settings/models.ts';
 
 const price = z.string().nullable();
 
+export const modelState = z.enum(['available', 'degraded']);
+
 export const pricesSchema = z.object({ input: price, output: price, cacheRead: price, cacheWrite: price });
+
+/** What is shown of a model at a provider that has this trouble, or none. */
+export function stateOf(trouble: TroubleView | undefined): z.infer<typeof modelState> {
+  return trouble ? 'degraded' : 'available';
+}
 
 /** The prices of a model; null when it has none. */
 export function presentPrices({ priceUsdPerMillion: prices }: ModelSettings): z.input<typeof pricesSchema> | null {
