@@ -1,5 +1,5 @@
 import { cronPages, cronRunPages } from '../../runtime/openclaw/content/crons.ts';
-import type { CronJob, CronRun } from '../../runtime/openclaw/content/crons.ts';
+import type { CronJob, CronRun } from '../../runtime/gateway/gateway-jobs.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 
 /** Every job of a gateway. */

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { addCron, removeCron, runCron } from '../../runtime/openclaw/content/crons.ts';
-import type { NewCron } from '../../runtime/openclaw/content/crons.ts';
+import type { NewCron } from '../../runtime/gateway/gateway-jobs.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { listCrons } from '../support/cron-lists.ts';

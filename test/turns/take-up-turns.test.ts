@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { findClaimedTurn } from '../../database/messages/claim-turn.ts';
-import { sendTurn, turnKey } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import { turnKey } from '../../runtime/openclaw/conversation/turn-key.ts';
 import { readHistory } from '../../runtime/openclaw/conversation/gateway-history.ts';
 import { endTurnFirst, handOverTurns } from '../../turns/end-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';

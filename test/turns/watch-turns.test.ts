@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { claimAttempt } from '../../database/messages/claim-turn.ts';
 import { SHARD_OWNER } from '../../database/messages/pending-turns.ts';
-import { sendTurn, turnKey } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
+import { turnKey } from '../../runtime/openclaw/conversation/turn-key.ts';
 import { endTurnFirst } from '../../turns/end-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
 import { eventually } from '../support/eventually.ts';

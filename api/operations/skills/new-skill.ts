@@ -1,10 +1,9 @@
 import { AppError } from '../../../domain/errors.ts';
 import { SKILL_KEY, SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
 import { secretKeyProblem } from '../../../domain/secrets.ts';
-import type { BundledSkill } from '../../../runtime/engine.ts';
-import { invalidRequest } from '../../contract/invalid-request.ts';
 import { completeSkill, FrontMatterError } from '../../../runtime/engine.ts';
-import type { CompleteSkill } from '../../../runtime/engine.ts';
+import type { BundledSkill, CompleteSkill } from '../../../runtime/engine.ts';
+import { invalidRequest } from '../../contract/invalid-request.ts';
 
 const WRONG_SKILL_KEY =
   'metadata.openclaw.skillKey must have at most 64 characters: letters, digits, dots, hyphens and underscores. Leave the field out to use the name.';

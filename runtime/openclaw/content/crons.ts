@@ -1,11 +1,8 @@
 import { addedJob, declarationOf, jobsPage, runsPage, updatedJob } from './cron-frames.ts';
 import type { CronChanges, CronJob, CronSchedule, CronsPage, NewCron, RunsPage } from '../../gateway/gateway-jobs.ts';
-import { INVALID_REQUEST } from '../../gateway/gateway-errors.ts';
+import { GatewayRequestError, INVALID_REQUEST } from '../../gateway/gateway-errors.ts';
 import type { GatewayClient } from '../wire/gateway-client.ts';
-import { GatewayRequestError } from '../../gateway/gateway-errors.ts';
 import { pagesOf } from '../wire/gateway-pages.ts';
-
-export type { CronJob, CronRun, NewCron } from '../../gateway/gateway-jobs.ts';
 
 /** The message of a job has up to 100,000 characters, of three bytes each at most: ten of them fit into a frame. */
 const JOBS_PAGE = 10;

@@ -16,10 +16,6 @@ import { decideRecovery } from './recovery.ts';
 import { asPlainText } from './spoken-text.ts';
 import { finishReasonOf, refusalIn, resultOfFailure, resultOfStop } from './turn-outcome.ts';
 
-export { turnKey } from './turn-key.ts';
-export { resultOfEvent } from './turn-outcome.ts';
-export type { TurnResult } from '../../gateway/turn-results.ts';
-
 type SendOptions = Omit<PublicOptions, 'timeoutSeconds'>;
 
 export interface TurnRequest {

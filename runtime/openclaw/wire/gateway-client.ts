@@ -13,7 +13,6 @@ import { INFLOW } from './inflow-budget.ts';
 import type { InflowLimits } from './inflow-budget.ts';
 
 export type { RequestOptions, SecondAnswer } from './gateway-connection.ts';
-export { GatewayConnectError, GatewayFloodError } from '../../gateway/gateway-errors.ts';
 export type { GatewayEvent } from './gateway-events.ts';
 
 /** One connection to one gateway process. It is never made anew: when it is gone, connect again. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { SkillFile } from '../../../runtime/driver.ts';
 import { getAgentFiles, setAgentFile } from '../../../runtime/openclaw/content/agent-files.ts';
 import { addCron, removeCron, runCron, updateCron } from '../../../runtime/openclaw/content/crons.ts';
-import type { CronJob, CronRun, NewCron } from '../../../runtime/openclaw/content/crons.ts';
+import type { CronJob, CronRun, NewCron } from '../../../runtime/gateway/gateway-jobs.ts';
 import { syncSecrets } from '../../../runtime/openclaw/content/secret-store.ts';
 import { fullTextOfRun } from '../../../runtime/openclaw/conversation/run-text.ts';
 import { readSkills, waitForSkills } from '../../../runtime/openclaw/content/skill-liveness.ts';

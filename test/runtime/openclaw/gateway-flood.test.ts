@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { WebSocket } from 'ws';
 import { cronPages, cronRunPages } from '../../../runtime/openclaw/content/crons.ts';
-import { connectGateway, GatewayFloodError } from '../../../runtime/openclaw/wire/gateway-client.ts';
+import { GatewayFloodError } from '../../../runtime/gateway/gateway-errors.ts';
+import { connectGateway } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import type { InflowLimits } from '../../../runtime/openclaw/wire/inflow-budget.ts';
 import { listSessionsSince } from '../../../runtime/openclaw/conversation/unprompted-runs.ts';

@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { resultOfEvent, sendTurn, turnKey } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import { sendTurn } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import { turnKey } from '../../../runtime/openclaw/conversation/turn-key.ts';
+import { resultOfEvent } from '../../../runtime/openclaw/conversation/turn-outcome.ts';
 import type { Recovery, SendResult } from '../../../runtime/gateway/turn-results.ts';
-import type { TurnRequest, TurnResult } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import type { TurnRequest } from '../../../runtime/openclaw/conversation/agent-turn.ts';
+import type { TurnResult } from '../../../runtime/gateway/turn-results.ts';
 import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { isRefusedCron } from '../../../../runtime/gateway/gateway-errors.ts';
 import { sessionOf } from '../../../../runtime/openclaw/conversation/session-key.ts';
 import { addCron, removeCron, runCron, updateCron } from '../../../../runtime/openclaw/content/crons.ts';
-import type { CronRun, NewCron } from '../../../../runtime/openclaw/content/crons.ts';
+import type { CronRun, NewCron } from '../../../../runtime/gateway/gateway-jobs.ts';
 import type { GatewayClient, GatewayEvent } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import { fullTextOfRun } from '../../../../runtime/openclaw/conversation/run-text.ts';
 import { listCronRuns, listCrons } from '../../../support/cron-lists.ts';

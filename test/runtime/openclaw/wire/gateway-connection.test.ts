@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from '@jest/globals';
-import { GatewayConnectError, connectGateway } from '../../../../runtime/openclaw/wire/gateway-client.ts';
+import { GatewayConnectError } from '../../../../runtime/gateway/gateway-errors.ts';
+import { connectGateway } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient, GatewayEvent, SecondAnswer } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import { eventually } from '../../../support/eventually.ts';
 import { letIn, startScriptedGateway } from '../scripted-gateway.ts';
