@@ -81,7 +81,7 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
     max: CONNECTIONS,
     connectionTimeoutMillis: PATIENCE_MS,
     query_timeout: PATIENCE_MS,
-    // What is given up here must not be done later: a reservation that nobody settles counts in full.
+    // What is given up here must not be done later: a reservation that is never settled counts in full.
     statement_timeout: PATIENCE_MS,
   });
   // An idle connection that breaks would otherwise end the process.

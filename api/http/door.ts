@@ -8,8 +8,8 @@ import { toEnvelope } from './error-envelope.ts';
 export type Credential = { kind: 'api-key'; key: string } | { kind: 'token'; token: string };
 
 /**
- * What a family of endpoints has of its own: where its paths begin, which credential counts, and how it tells of an
- * error. Its operations are mounted with it (mount.ts); all else is the same for every door.
+ * What differs between families of endpoints: the beginning of their paths, which credential counts, and the format of
+ * errors. Operations are mounted with their door (mount.ts); everything else is the same for every door.
  */
 export interface Door {
   basePath: string;

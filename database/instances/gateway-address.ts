@@ -6,8 +6,8 @@ import { query, run, sql } from '../sql.ts';
 const addressRow = z.object({ wsUrl: z.string(), peer: z.enum(['loopback', 'remote']) });
 
 /**
- * Where the published gateway process of this runtime listens; null when none is published, or nobody has written down
- * yet where it listens. An address of an earlier process is never answered: its port may be another instance's by now.
+ * The address of the published gateway process of this runtime; null when no process is published, or its address is not
+ * recorded yet. An address of an earlier process is never answered: its port may be another instance's by now.
  */
 export async function findGatewayAddress(
   em: EntityManager,
@@ -37,7 +37,7 @@ export interface UnaddressedGateway {
   bootId: string;
 }
 
-/** Published gateways whose address nobody has written down, at most so many: a worker of an earlier version started them. */
+/** Published gateways without a recorded address, at most `limit`: a worker of an earlier version started them. */
 export async function findUnaddressedGateways(em: EntityManager, limit: number): Promise<UnaddressedGateway[]> {
   return query<UnaddressedGateway>(
     em,

@@ -73,8 +73,8 @@ type Failed = Map<Route, { error: RelayError; notBefore: number }>;
 /**
  * Tries one route after the other, those with a closed circuit first, and all of them again after a pause, for what may pass:
  * 408, 429, 5xx, no connection, no answer in time. What is the fault of the request ends the call at once, and our account
- * that one provider refuses is tried at the others alone. When the budget is used up the call ends with 400, whatever it
- * was: a gateway would try again ten times for minutes, each with a budget of its own here.
+ * that one provider refuses is tried at the others alone. When the budget of time is used up, the call ends with 400 for
+ * every cause: with another status the gateway would repeat the call ten times, and each repetition would get a new budget.
  */
 async function tryPatiently(means: Means, routes: readonly Route[], call: ProviderCall): Promise<RoutedAnswer> {
   const { budgetMs, firstPauseMs, monotonicMs, random } = means.patience;

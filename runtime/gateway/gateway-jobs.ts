@@ -22,7 +22,7 @@ export interface CronJob {
   updatedAt: Date;
   /** The id under which the API made it; null for a job that an agent made. */
   cronId: string | null;
-  /** The gateway's own housekeeping, which is nobody's business. */
+  /** A maintenance job of the gateway itself, which is neither shown nor changed. */
   isInternal: boolean;
 }
 

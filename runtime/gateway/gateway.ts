@@ -174,8 +174,8 @@ export interface GatewayJobs {
   pages(): AsyncGenerator<CronsPage, void, undefined>;
   /** What the jobs have done in pages, those that ended last first, also of jobs that are gone. Throws GatewayFloodError too. */
   runPages(): AsyncGenerator<RunsPage, void, undefined>;
-  /** All that a run said. `heard` is what its end said, where somebody listened; otherwise the histories are read. */
+  /** The whole text of a run. `heard` is the text of its end event, if this process received it; otherwise the gateway's histories are read. */
   textOf(run: CronRun, heard: string | null): Promise<RunText>;
-  /** What an agent said to a reminder of its own; null when it did not, or the gateway does not have it any more. */
+  /** The reply of an agent to a reminder that it made; null when it did not reply, or the gateway no longer has the reply. */
   replyToReminder(run: CronRun, gatewayAgentId: string): Promise<RunText | null>;
 }

@@ -88,7 +88,7 @@ interface Behaviour {
   play(response: ServerResponse): void;
   /** It says nothing for ever. */
   stalls?: true;
-  /** Who answers; null: nobody, the call is refused. */
+  /** The provider that answers; null: the call is refused. */
   from: 'one' | 'two' | null;
   /** How often the two are asked. */
   asked: [number, number];
@@ -154,7 +154,7 @@ const TABLE: Record<string, Behaviour> = {
     play: (response) => void begin(response).write(word('half'), () => response.destroy()),
     ...{ from: 'one', asked: [1, 0], broken: true, counted: { output_tokens: 2 } },
   },
-  'reports usage that is none': {
+  'reports an invalid usage': {
     play: says('one', USAGE.replace('3', '-3')),
     from: 'one',
     asked: [1, 0],
@@ -207,7 +207,7 @@ describe('a provider that fails again and again', () => {
     expect(await relay.metrics()).toMatch(/circuit_open\{provider="one",upstream="m-one"[^}]*\} 0/);
   });
 
-  test('ends the call with 400 once the budget is used up, whoever was asked, and nothing is kept', async () => {
+  test('ends the call with 400 once the budget is used up, whichever provider was asked, and nothing is kept', async () => {
     first.play(refuseWith(500, error('boom')));
     second.play(refuseWith(429, error('Slow down')));
     const response = await ask(relay, { token: agent.token });

@@ -99,7 +99,7 @@ test('all that comes before [DONE] in the same chunk has left when the usage is 
 test.each([
   ['a stream without usage', word + done],
   ['a stream without an end', word],
-  ['a usage that is none', usageOf('"many"', 1) + done],
+  ['an invalid usage', usageOf('"many"', 1) + done],
   ['an answer in which usage is only a word', 'data: {"choices":[{"delta":{"content":"\\"usage\\": {}"}}]}\n\n' + done],
 ])('%s is recorded once, with nothing known', async (_, text) => {
   expect((await through(tapEventStream, [Buffer.from(text)])).records).toMatchObject([{ usage: null }]);

@@ -79,7 +79,7 @@ const ask = async (headers: Record<string, string>) => {
   return { status: response.status, body: await response.json() };
 };
 
-describe('a door of its own', () => {
+describe('another door', () => {
   test('decides which credential counts', async () => {
     const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'other' });
     expect(await ask({ authorization: `Bearer ${apiKey}` })).toEqual({ status: 200, body: { accountId: account.accountId } });

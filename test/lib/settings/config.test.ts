@@ -172,13 +172,13 @@ describe('PROVIDERS and MODELS', () => {
   });
 
   test.each([
-    ['a kind that is none', { PROVIDERS: { x: { kind: 'azure' } } }, 'PROVIDERS.x.kind'],
+    ['an unknown kind', { PROVIDERS: { x: { kind: 'azure' } } }, 'PROVIDERS.x.kind'],
     ['an openai provider without a url', { PROVIDERS: { x: { kind: 'openai' } } }, 'PROVIDERS.x.url'],
     ['bedrock without a region', { PROVIDERS: { x: { kind: 'bedrock' } } }, 'PROVIDERS.x.region'],
     ['anthropic without a key', { PROVIDERS: { x: { kind: 'anthropic' } } }, 'PROVIDERS.x: needs a keyFile or a key'],
     ['two keys', { PROVIDERS: { x: { ...claude, key: 'k' } } }, 'has both key and keyFile; remove one of the two'],
     ['a signature without a region', { PROVIDERS: { x: { kind: 'openai', url: 'http://x/v1', auth: 'aws' } } }, 'needs a region'],
-    ['a field that is none', { PROVIDERS: { x: { ...aws, regio: 'x' } } }, 'PROVIDERS.x'],
+    ['an unknown field', { PROVIDERS: { x: { ...aws, regio: 'x' } } }, 'PROVIDERS.x'],
     ['a model without a provider', { PROVIDERS: { aws }, MODELS: { m: model } }, 'm: set its provider to one of: aws'],
     [
       'an unknown provider',

@@ -222,7 +222,7 @@ describe('errors come in the form of the wire', () => {
     expect(await callsOf(database.orm, agent)).toEqual([]);
   });
 
-  test('401 for a token that is none, 400 for a call on the other wire, and for a body that is no request', async () => {
+  test('401 for an invalid token, 400 for a call on the other wire, and for an invalid body', async () => {
     const wrong = await askClaude({}, { 'x-api-key': 'nonsense' });
     expect([wrong.status, await wrong.json()]).toMatchObject([401, { type: 'error', error: { type: 'authentication_error' } }]);
     const headers = { authorization: `Bearer ${agent.token}` };
