@@ -34,11 +34,12 @@ function timeStampOf(at: Date): string {
 export function spokenText(userMessage: string): string | null {
   if (userMessage.includes(GATEWAY_CONTEXT)) return null;
   const message = withoutRuntimeLine(userMessage.replace(TIME_STAMP, '')).replace(UNATTENDED, '');
-  const text = message.replace(PRESERVED_MARK, '');
+  if (!PRESERVED_MARK.test(message)) return GO_ON.exec(message)?.index === 0 ? null : message;
+  // What is preserved is quoted as it was sent, with the time stamp of `asPlainText` where it had one.
+  const text = message.replace(PRESERVED_MARK, '').replace(TIME_STAMP, '');
   const goOn = GO_ON.exec(text);
-  if (text === message) return goOn?.index === 0 ? null : text;
   if (goOn && goOn.index > 0) return text.slice(0, goOn.index);
-  const next = text.replace(FIRST_PARAGRAPH, '');
+  const next = text.replace(FIRST_PARAGRAPH, '').replace(TIME_STAMP, '');
   return GO_ON.exec(next)?.index === 0 ? null : next;
 }
 

@@ -45,7 +45,9 @@ test('every command of the gateway is text for the agent, and none ends its conv
       outcome: { kind: 'completed', text: `You said: ${text}`, finishReason: 'stop' },
     });
   }
-  expect(gateway.model.calls.map(({ lastUserText }) => lastUserText)).toEqual(texts);
+  // A gateway calls again where a call failed half way, with the same text.
+  const called = gateway.model.calls.map(({ lastUserText }) => lastUserText);
+  expect(called.filter((text, index) => text !== called[index - 1])).toEqual(texts);
   const said = (gateway.model.calls.at(-1)?.messages ?? []).filter(({ role }) => role === 'user').map(({ content }) => content);
   for (const text of texts) expect(JSON.stringify(said)).toContain(JSON.stringify(text).slice(1, -1));
 });

@@ -29,6 +29,14 @@ test.each([
     '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\n[System] Your previous turn was interrupted by a gateway restart while OpenClaw was waiting.\n\nthe next\n\none',
     'the next\n\none',
   ],
+  [
+    '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\n[Tue 2026-11-24 16:50 UTC] /new\n\nContinue the current task from the existing transcript, preserving completed work.',
+    '/new',
+  ],
+  [
+    '[Tue 2026-11-24 16:50 UTC] [Queued user message from a previous active turn; preserved as context only. Continue.]\nnever answered\n\n[Tue 2026-11-24 16:51 UTC] /new',
+    '/new',
+  ],
   ['', ''],
 ])('%j was said as %j', (message, said) => {
   expect(spokenText(message)).toBe(said);
