@@ -5,9 +5,9 @@ import type { DueDelivery, Endpoint } from '../../database/webhooks/find-due-del
 import { recordAttempts, recordHealth } from '../../database/webhooks/record-attempts.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { isProbed } from '../../domain/webhook-health.ts';
+import { AutoResetEvent } from '../../lib/async/auto-reset-event.ts';
 import { attemptDelivery } from './attempt-delivery.ts';
 import type { MadeAttempt } from './attempt-delivery.ts';
-import { Bell } from './bell.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import type { SendingResult } from './sending-result.ts';
 
@@ -33,10 +33,13 @@ const NOTHING_LEFT: SendingResult = { accountId: '', waiting: 0, failures: 0, ne
 export class Sending {
   readonly #deps: DeliveryDeps;
   readonly #webhookId: string;
-  readonly #bell = new Bell();
+  /** A delivery has been queued or has ended. */
+  readonly #news = new AutoResetEvent();
   readonly #cut = new AbortController();
   readonly #cancellation: AbortSignal;
-  readonly #forget: (() => void)[];
+  /** A cancellation, or the drain of this worker. */
+  readonly #ending: AbortSignal;
+  readonly #unsubscribe: () => void;
   /** Fetched, under way, or ended and not yet written down, with the bytes of their bodies. */
   readonly #known = new Map<string, number>();
   #bytes = 0;
@@ -56,13 +59,11 @@ export class Sending {
     this.#deps = deps;
     this.#webhookId = webhookId;
     this.#cancellation = cancellation;
+    this.#ending = AbortSignal.any([cancellation, deps.drain]);
     this.#lastWorkAt = deps.monotonicMs();
-    const ring = (): void => this.#bell.ring();
-    const unsubscribe = deps.notifications.on('webhook', (payload) => {
-      if (payload === null || payload === webhookId) ring();
+    this.#unsubscribe = deps.notifications.on('webhook', (payload) => {
+      if (payload === null || payload === webhookId) this.#news.set();
     });
-    for (const signal of [cancellation, deps.drain]) signal.addEventListener('abort', ring);
-    this.#forget = [unsubscribe, ...[cancellation, deps.drain].map((signal) => () => signal.removeEventListener('abort', ring))];
   }
 
   async run(): Promise<SendingResult> {
@@ -73,7 +74,7 @@ export class Sending {
       if (this.#failure) throw this.#failure.error;
       if (drain.aborted || monotonicMs() >= busyUntil) return this.#handOver();
       await this.#renew();
-      this.#bell.hush();
+      this.#news.reset();
       const [endpoint] = await Promise.all([this.#sendDue(), this.#writeDown()]);
       if (!endpoint) return NOTHING_LEFT;
       if (this.#known.size > 0) this.#lastWorkAt = monotonicMs();
@@ -88,7 +89,7 @@ export class Sending {
 
   /** Cuts what is still under way: it is sent again. */
   async stop(): Promise<void> {
-    for (const forget of this.#forget) forget();
+    this.#unsubscribe();
     this.#cut.abort();
     await Promise.all(this.#open);
   }
@@ -170,7 +171,7 @@ export class Sending {
       .finally(() => {
         this.#open.delete(attempt);
         if (!this.#cut.signal.aborted) this.#sendQueued();
-        this.#bell.ring();
+        this.#news.set();
       });
     this.#open.add(attempt);
   }
@@ -225,7 +226,7 @@ export class Sending {
 
   /** Until something has ended or begun, at most until the next look. */
   async #pause(): Promise<void> {
-    await this.#bell.rung(LOOK_MS);
+    await this.#news.wait(LOOK_MS, this.#ending);
     if (this.#known.size >= CONCURRENCY) await sleep(GATHER_MS);
   }
 }

@@ -1,5 +1,5 @@
-import { createNewsBell } from '../news-bell.ts';
 import type { Notifications } from '../notifications.ts';
+import { watchChanges } from '../watch-changes.ts';
 
 const POLL_MS = 1_000;
 
@@ -19,16 +19,16 @@ export async function waitForInstance<T>(
   look: () => Promise<T | undefined>,
 ): Promise<T | undefined> {
   const end = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
-  const isNews = (told: string): boolean => told === instanceId;
-  const bell = createNewsBell(notifications, { channel: 'instance', isNews, pollMs: POLL_MS, end });
+  const isRelevant = (payload: string): boolean => payload === instanceId;
+  const watch = watchChanges(notifications, { channel: 'instance', isRelevant, pollMs: POLL_MS, signal: end });
   try {
     for (;;) {
-      bell.heed();
+      watch.reset();
       const found = await look();
       if (found !== undefined || end.aborted) return found;
-      await bell.rung();
+      await watch.changed();
     }
   } finally {
-    bell.close();
+    watch.close();
   }
 }

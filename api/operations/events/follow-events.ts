@@ -1,7 +1,7 @@
 import { findAccountEvents } from '../../../database/events/find-events.ts';
 import type { Deps } from '../../deps.ts';
 import type { StreamFrame } from '../../http/event-stream.ts';
-import { createNewsBell } from '../../../database/news-bell.ts';
+import { watchChanges } from '../../../database/watch-changes.ts';
 import { presentAccountEvent } from './event.schema.ts';
 
 const PAGE = 50;
@@ -15,21 +15,21 @@ export async function* followEvents(
   deps: Pick<Deps, 'orm' | 'notifications'>,
   { accountId, after, signal }: { accountId: string; after: number; signal: AbortSignal },
 ): AsyncGenerator<StreamFrame> {
-  const isNews = (told: string): boolean => told === accountId;
-  const bell = createNewsBell(deps.notifications, { channel: 'event', isNews, pollMs: POLL_MS, end: signal });
+  const isRelevant = (payload: string): boolean => payload === accountId;
+  const watch = watchChanges(deps.notifications, { channel: 'event', isRelevant, pollMs: POLL_MS, signal });
   let last = after;
   try {
     yield { comment: 'connected' };
     while (!signal.aborted) {
-      bell.heed();
+      watch.reset();
       const { events } = await findAccountEvents(deps.orm.em.fork(), { accountId, after: last, limit: PAGE });
       for (const event of events) {
         yield { id: `${event.seq}`, data: JSON.stringify(presentAccountEvent(event)) };
         last = event.seq;
       }
-      if (events.length === 0) await bell.rung();
+      if (events.length === 0) await watch.changed();
     }
   } finally {
-    bell.close();
+    watch.close();
   }
 }

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { Instance } from '../../../database/entities/instance.ts';
 import type { Deps } from '../../deps.ts';
 import type { StreamFrame } from '../../http/event-stream.ts';
-import { createNewsBell } from '../../../database/news-bell.ts';
+import { watchChanges } from '../../../database/watch-changes.ts';
 import { presentInstances } from './instance.schema.ts';
 import type { InstanceView } from './instance.schema.ts';
 
@@ -25,12 +25,12 @@ export async function* followInstances(
   { accountId, instanceId, signal }: Followed,
 ): AsyncGenerator<StreamFrame> {
   const shown = new Map<string, string>();
-  const isNews = (told: string): boolean => shown.has(told);
-  const bell = createNewsBell(deps.notifications, { channel: 'instance', isNews, pollMs: POLL_MS, end: signal });
+  const isRelevant = (payload: string): boolean => shown.has(payload);
+  const watch = watchChanges(deps.notifications, { channel: 'instance', isRelevant, pollMs: POLL_MS, signal });
   try {
     yield { comment: 'connected' };
     while (!signal.aborted) {
-      bell.heed();
+      watch.reset();
       const views = await viewsOf(deps.orm.em.fork(), accountId, instanceId);
       for (const view of views) {
         const state = stateOf(view);
@@ -43,10 +43,10 @@ export async function* followInstances(
         yield JSON.stringify({ instanceId: gone, deleted: true });
         if (gone === instanceId) return;
       }
-      await bell.rung();
+      await watch.changed();
     }
   } finally {
-    bell.close();
+    watch.close();
   }
 }
 
