@@ -3,7 +3,7 @@ import { takeSlot } from '../database/instances/slots.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { nextStep } from '../domain/lifecycle.ts';
 import type { Step } from '../domain/lifecycle.ts';
-import { runQuery } from './run-step.ts';
+import { runRetryable } from './run-retryable.ts';
 import type { StepDeps } from './step-deps.ts';
 
 /** What the reconciler does next. */
@@ -24,7 +24,7 @@ const LONGEST_WAIT_MS = 10 * 60_000;
  */
 export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string }): Promise<Target> {
   const { orm, clock, config } = deps;
-  return runQuery(deps, 'readTarget', () =>
+  return runRetryable(deps, 'readTarget', () =>
     runTransaction(orm.em, async (em) => {
       const row = await findLifecycle(em, instanceId, { lock: true });
       if (!row) return { step: 'none', accountId: '', powerGeneration: 0, contentGeneration: 0, waitMs: 0 };
@@ -51,5 +51,5 @@ export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string 
 
 /** The present power generation; 0 when there is no such instance. */
 export function readPowerGeneration(deps: StepDeps, { instanceId }: { instanceId: string }): Promise<number> {
-  return runQuery(deps, 'readPowerGeneration', async () => (await findPowerGeneration(deps.orm.em.fork(), instanceId)) ?? 0);
+  return runRetryable(deps, 'readPowerGeneration', async () => (await findPowerGeneration(deps.orm.em.fork(), instanceId)) ?? 0);
 }

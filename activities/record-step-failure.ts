@@ -4,7 +4,8 @@ import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure } from '../domain/failures.ts';
 import { Context } from '@temporalio/activity';
 import { endLeftovers } from './end-leftovers.ts';
-import { fenceOf, runQuery } from './run-step.ts';
+import { runRetryable } from './run-retryable.ts';
+import { fenceOf } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -24,7 +25,7 @@ export interface FailedStep extends StepInput {
  * in `error`, with its compute gone and its turns ended. Repeating it counts once.
  */
 export function recordStepFailure(deps: StepDeps, failed: FailedStep): Promise<void> {
-  return runQuery(deps, 'recordStepFailure', async () => {
+  return runRetryable(deps, 'recordStepFailure', async () => {
     if (failed.step === 'start') return failStart(deps, failed);
     const now = deps.clock();
     await runTransaction(deps.orm.em, async (em) => {

@@ -1,4 +1,3 @@
-import { Context } from '@temporalio/activity';
 import { beginStep, markStep } from '../database/instances/begin-step.ts';
 import type { BegunStep, WorkingStep } from '../database/instances/begin-step.ts';
 import { findLifecycle, findRuntimeId } from '../database/instances/find-lifecycle.ts';
@@ -9,6 +8,7 @@ import type { MutationCall } from '../runtime/driver.ts';
 import { failedForSlowness } from './slow-gateway.ts';
 import type { StepDeps } from './step-deps.ts';
 import { failureTypeOf, OvertakenError, stepFailure } from './step-failure.ts';
+import { withHeartbeat } from './with-heartbeat.ts';
 
 /** What every step is told. */
 export interface StepInput {
@@ -28,24 +28,29 @@ export interface Attempt extends StepInput {
   enter(what: string): Promise<void>;
 }
 
-const HEARTBEAT_MS = 1_000;
-
 /**
  * Runs one attempt of a step: begins it in the database, and gives way to a cancellation, to the drain of this worker
  * and to a newer attempt. Nothing is done when an earlier attempt got to the end. Only failures that say nothing of
  * the instance are left to Temporal to try again. A start whose gateway is only slow is none: the next attempt goes on
  * with the same gateway.
  */
-export async function runStep(
+export function runStep(
   deps: StepDeps,
   name: WorkingStep,
   input: StepInput,
   work: (attempt: Attempt) => Promise<void>,
 ): Promise<void> {
-  const { cancellationSignal, heartbeat } = Context.current();
-  const signal = AbortSignal.any([cancellationSignal, deps.drain]);
+  return withHeartbeat((cancellation) => attemptStep(deps, name, input, { work, cancellation }));
+}
+
+async function attemptStep(
+  deps: StepDeps,
+  name: WorkingStep,
+  input: StepInput,
+  { work, cancellation }: { work: (attempt: Attempt) => Promise<void>; cancellation: AbortSignal },
+): Promise<void> {
+  const signal = AbortSignal.any([cancellation, deps.drain]);
   const log = deps.log.child({ instanceId: input.instanceId, step: name });
-  const beat = setInterval(() => heartbeat(), HEARTBEAT_MS);
   let attempt: Attempt | null = null;
   let epoch: number | null = null;
   try {
@@ -58,13 +63,11 @@ export async function runStep(
     log.info({ epoch }, 'a step has completed');
   } catch (err) {
     const isSlow = name === 'start' && attempt !== null && (await failedForSlowness(deps, attempt, err).catch(() => false));
-    if (cancellationSignal.aborted) throw cancellationSignal.reason;
+    if (cancellation.aborted) throw cancellation.reason;
     if (deps.drain.aborted) throw stepFailure('worker_draining', { epoch, isRetryable: false });
     const type = isSlow ? 'gateway_slow' : await typeOf(deps, attempt, err);
     log[type === 'stale_attempt' ? 'info' : 'warn']({ err, failure: type, epoch }, 'a step did not get to its end');
     throw stepFailure(type, { epoch, isRetryable: type === 'unexpected' });
-  } finally {
-    clearInterval(beat);
   }
 }
 
@@ -108,16 +111,4 @@ async function typeOf({ orm }: StepDeps, attempt: Attempt | null, err: unknown):
 /** Throws OvertakenError when a guarded write met no row. */
 export function orOvertaken(isOurs: boolean): void {
   if (!isOurs) throw new OvertakenError('A newer attempt has begun');
-}
-
-/** Runs what only looks or only writes to the database. Whatever goes wrong is tried again by Temporal. */
-export async function runQuery<T>(deps: StepDeps, name: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (err) {
-    const { cancellationSignal } = Context.current();
-    if (cancellationSignal.aborted) throw cancellationSignal.reason;
-    deps.log.warn({ err, activity: name }, 'an activity failed and will be retried');
-    throw stepFailure(failureTypeOf(err), { epoch: null, isRetryable: true });
-  }
 }

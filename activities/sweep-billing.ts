@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Context } from '@temporalio/activity';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { readDatabaseClock } from '../database/billing/account-money.ts';
 import { debitDue } from '../database/billing/debit-due.ts';
@@ -8,10 +7,10 @@ import { settleLeftCalls } from '../database/billing/settle-left-calls.ts';
 import { listLow, warnLow } from '../database/billing/warn-low.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
-import { runQuery } from './run-step.ts';
+import { runRetryable } from './run-retryable.ts';
 import type { StepDeps } from './step-deps.ts';
+import { withHeartbeat } from './with-heartbeat.ts';
 
-const HEARTBEAT_MS = 1_000;
 const MINUTE_MS = 60_000;
 const WATCH_MS = 2_000;
 /** The next sweep begins with the minute, and the watch must not have a hole. */
@@ -33,15 +32,10 @@ export interface BillingSweep {
  * or is about to. Goes on until one second before the next full minute; at a drain it ends at once, having finished what
  * it was about. A sweep that is missed, repeated or late changes nothing but the time.
  */
-export async function sweepBilling(deps: StepDeps): Promise<BillingSweep> {
-  const { cancellationSignal, heartbeat } = Context.current();
-  const signal = AbortSignal.any([cancellationSignal, deps.drain]);
-  const beat = setInterval(() => heartbeat(), HEARTBEAT_MS);
-  try {
-    return await runQuery(deps, 'sweepBilling', () => sweep(deps, signal));
-  } finally {
-    clearInterval(beat);
-  }
+export function sweepBilling(deps: StepDeps): Promise<BillingSweep> {
+  return withHeartbeat((cancellation) =>
+    runRetryable(deps, 'sweepBilling', () => sweep(deps, AbortSignal.any([cancellation, deps.drain]))),
+  );
 }
 
 async function sweep(deps: StepDeps, signal: AbortSignal): Promise<BillingSweep> {

@@ -1,4 +1,3 @@
-import { Context } from '@temporalio/activity';
 import { renewOffers } from '../database/content/model-offers.ts';
 import { findDrift, findRunning, noteLostGateway, tidyUp } from '../database/instances/find-drift.ts';
 import { addUpStoredBytes } from '../database/accounts/stored-bytes.ts';
@@ -9,12 +8,12 @@ import type { RuntimeState } from '../runtime/driver.ts';
 import { offersDigest } from '../lib/settings/model-offer.ts';
 import { mendContent } from './content-drift.ts';
 import { noteAddresses } from './note-addresses.ts';
-import { runQuery } from './run-step.ts';
+import { runRetryable } from './run-retryable.ts';
 import type { StepDeps } from './step-deps.ts';
 import { sweepRuntimes } from './sweep-runtimes.ts';
 import type { RuntimeSweep } from './sweep-runtimes.ts';
+import { withHeartbeat } from './with-heartbeat.ts';
 
-const HEARTBEAT_MS = 1_000;
 /** Whoever watches a gateway has noted its death long before. */
 const LEAST_DEAD_MS = 60_000;
 /** Gateways that learn of changed offers of models at one sweep. */
@@ -31,15 +30,10 @@ export interface Sweep extends RuntimeSweep {
  * Looks for what no workflow works on: instances that are not as they are wanted are woken, and runtimes whose instance is
  * gone are tidied up. It finds what a lost outbox row, a lost worker or a restored database leaves behind.
  */
-export async function sweepDrift(deps: StepDeps): Promise<Sweep> {
-  const { cancellationSignal, heartbeat } = Context.current();
-  const signal = AbortSignal.any([cancellationSignal, deps.drain]);
-  const beat = setInterval(() => heartbeat(), HEARTBEAT_MS);
-  try {
-    return await runQuery(deps, 'sweepDrift', () => sweep(deps, signal));
-  } finally {
-    clearInterval(beat);
-  }
+export function sweepDrift(deps: StepDeps): Promise<Sweep> {
+  return withHeartbeat((cancellation) =>
+    runRetryable(deps, 'sweepDrift', () => sweep(deps, AbortSignal.any([cancellation, deps.drain]))),
+  );
 }
 
 async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {

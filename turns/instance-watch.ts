@@ -17,7 +17,6 @@ import { pauseAfter, reportRefusal, reportRefusedRun, reportSign, reportUnbegun 
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled, SettleOptions } from './settle-turn.ts';
 import { TurnTasks } from './turn-tasks.ts';
-import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 
@@ -197,7 +196,7 @@ export class InstanceWatch {
     if (settled.kind === 'ended') return;
     const isUnbegun = settled.kind === 'running' && !settled.hasBegun && !this.#seenRuns.has(settled.runKey);
     // A turn whose events went missing is looked up this often.
-    const { begunMs, unbegunMs } = this.#deps.pauses ?? TURN_PAUSES;
+    const { begunMs, unbegunMs } = this.#deps.pauses;
     const lookAgainMs = isUnbegun ? unbegunMs : begunMs;
     const pauseMs = settled.kind === 'wait' || settled.kind === 'refused' ? settled.retryAfterMs : lookAgainMs;
     this.#lookAt.set(messageId, performance.now() + pauseMs);

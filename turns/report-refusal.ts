@@ -9,7 +9,6 @@ import type { GatewayVerdict, RefusalSign } from '../domain/gateway-verdict.ts';
 import { AGENT_DATABASE, STATE_DATABASE } from '../runtime/gateway/gateway-errors.ts';
 import type { RefusalReason } from '../runtime/gateway/turn-results.ts';
 import { endTurnFirst } from './end-turns.ts';
-import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { failedEnd } from './turn-end.ts';
 
@@ -49,7 +48,7 @@ const NOTES: Partial<Record<RefusalReason, Extract<InstanceNote, 'disk_full' | '
 };
 
 /** How long to wait before a turn that was refused so is brought further. */
-export function pauseAfter(why: RefusalReason, { pauses = TURN_PAUSES }: Pick<TurnDeps, 'pauses'>): number {
+export function pauseAfter(why: RefusalReason, { pauses }: Pick<TurnDeps, 'pauses'>): number {
   return PASSES_SOON.includes(why) ? SOON_MS : pauses.brokenMs;
 }
 

@@ -12,7 +12,6 @@ import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import { pauseAfter, reportFlood, reportRefusal, reportUnbegun } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
-import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 import type { TurnFeed } from './turn-feed.ts';
@@ -149,7 +148,7 @@ export class SentTurn {
     if (textSoFar !== '') this.#deps.feed.update(textSoFar);
     if (this.#heard) return;
     const done = new AbortController();
-    const { pauses = TURN_PAUSES, signal } = this.#deps;
+    const { pauses, signal } = this.#deps;
     const silenceMs = this.#hasBegun ? pauses.begunMs : pauses.unbegunMs;
     const silence = this.#pause(silenceMs, AbortSignal.any([done.signal, signal]));
     await Promise.race([this.#wake.promise, gateway.closed, this.#deps.feed.ended, silence]);

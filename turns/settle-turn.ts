@@ -7,7 +7,6 @@ import type { Gateway } from '../runtime/gateway/gateway.ts';
 import type { ClosedSession, Recovery, TurnOutcome, TurnResult } from '../runtime/gateway/turn-results.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
-import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 
@@ -144,7 +143,7 @@ async function send(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options
       return { kind: 'ended' };
     case 'refused':
       await reportRefusal(deps, turn, gateway.bootId, result.why);
-      return settledByRefusal(result, (deps.pauses ?? TURN_PAUSES).brokenMs);
+      return settledByRefusal(result, deps.pauses.brokenMs);
   }
 }
 

@@ -14,8 +14,7 @@ export interface TurnDeps {
   turnTimeoutMs: number;
   /** How many bytes one account may store. */
   maxStoredBytes: number;
-  /** By default TURN_PAUSES. */
-  pauses?: TurnPauses;
+  pauses: TurnPauses;
 }
 
 /** How long is waited before a gateway is asked about a turn again. */
@@ -31,10 +30,10 @@ export const TURN_PAUSES: TurnPauses = { begunMs: 30_000, unbegunMs: 10_000, bro
 
 const MEBIBYTE = 1024 ** 2;
 
-/** What the settings say about turns. */
+/** What the settings say about turns, and the pauses, which are no setting. */
 export function turnSettings({
   TURN_TIMEOUT_MS,
   MAX_STORED_MB_PER_ACCOUNT,
-}: Pick<Config, 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT'>): Pick<TurnDeps, 'turnTimeoutMs' | 'maxStoredBytes'> {
-  return { turnTimeoutMs: TURN_TIMEOUT_MS, maxStoredBytes: MAX_STORED_MB_PER_ACCOUNT * MEBIBYTE };
+}: Pick<Config, 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT'>): Pick<TurnDeps, 'turnTimeoutMs' | 'maxStoredBytes' | 'pauses'> {
+  return { turnTimeoutMs: TURN_TIMEOUT_MS, maxStoredBytes: MAX_STORED_MB_PER_ACCOUNT * MEBIBYTE, pauses: TURN_PAUSES };
 }

@@ -1,4 +1,5 @@
-import { beating } from './beating.ts';
+import { runRetryable } from '../run-retryable.ts';
+import { withHeartbeat } from '../with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import { Sending } from './sending.ts';
 import type { SendingResult } from './sending-result.ts';
@@ -8,12 +9,14 @@ import type { SendingResult } from './sending-result.ts';
  * meanwhile. Ends after five minutes at the latest, or when this worker does, and has handed over what is left then.
  */
 export function sendDeliveries(deps: DeliveryDeps, { webhookId }: { webhookId: string }): Promise<SendingResult> {
-  return beating(deps, 'sendDeliveries', async (cancellation) => {
-    const sending = new Sending(deps, webhookId, cancellation);
-    try {
-      return await sending.run();
-    } finally {
-      await sending.stop();
-    }
-  });
+  return withHeartbeat((cancellation) =>
+    runRetryable(deps, 'sendDeliveries', async () => {
+      const sending = new Sending(deps, webhookId, cancellation);
+      try {
+        return await sending.run();
+      } finally {
+        await sending.stop();
+      }
+    }),
+  );
 }

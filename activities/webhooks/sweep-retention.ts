@@ -15,7 +15,8 @@ import {
   removeOldDeliveries,
   removeDeletedWebhooks,
 } from '../../database/retention/remove-old.ts';
-import { beating } from './beating.ts';
+import { runRetryable } from '../run-retryable.ts';
+import { withHeartbeat } from '../with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
@@ -44,37 +45,36 @@ type Remove = (em: EntityManager, limit: number) => Promise<number>;
  * transactions. What it does not get to is left to the next sweep.
  */
 export function sweepRetention(deps: RetentionDeps): Promise<Removed> {
-  return beating(deps, 'sweepRetention', async (cancellation) => {
-    const { orm, clock, drain, log, keep } = deps;
-    const now = clock();
-    const daysAgo = (days: number) => new Date(now.getTime() - days * DAY_MS);
-    /** Until a batch is not full any more. */
-    const inBatches = async (remove: Remove): Promise<number> => {
-      for (let total = 0; ;) {
-        cancellation.throwIfAborted();
-        const count = drain.aborted ? 0 : await remove(orm.em.fork(), BATCH);
-        total += count;
-        if (count < BATCH) return total;
-      }
-    };
-    const removed = { events: 0, deliveries: 0, audit: 0, modelCalls: 0, tombstones: 0 };
-    const before = daysAgo(KEPT_DAYS);
-    for (const accountId of await findAccountsWithOldEvents(orm.em.fork(), before))
-      removed.events += await inBatches((em, limit) => removeOldEvents(em, { accountId, before, limit }));
-    removed.deliveries += await inBatches((em, limit) => removeOldDeliveries(em, { before, limit }));
-    removed.deliveries += await inBatches((em, limit) => removeDeletedWebhooks(em, { limit }));
-    await inBatches((em, limit) => removeOldCalls(em, { now, limit }));
-    await inBatches((em, limit) => removeOldRequesters(em, { now, limit }));
-    const windowsBefore = new Date(now.getTime() - WINDOWS_KEPT_MS);
-    await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));
-    removed.audit += await inBatches((em, limit) => removeOldAudit(em, { before: daysAgo(keep.AUDIT_DAYS), limit }));
-    removed.modelCalls += await inBatches((em, limit) =>
-      removeOldModelCalls(em, { before: daysAgo(keep.MODEL_CALL_DAYS), limit }),
-    );
-    // Agents first: instances wait for theirs.
-    for (const remove of [removeOldKeys, removeOldAgents, removeOldInstances])
-      removed.tombstones += await inBatches((em, limit) => remove(em, { before: daysAgo(keep.TOMBSTONE_DAYS), limit }));
-    log.info(removed, 'expired rows were deleted');
-    return removed;
-  });
+  return withHeartbeat((cancellation) => runRetryable(deps, 'sweepRetention', () => sweep(deps, cancellation)));
+}
+
+async function sweep({ orm, clock, drain, log, keep }: RetentionDeps, cancellation: AbortSignal): Promise<Removed> {
+  const now = clock();
+  const daysAgo = (days: number) => new Date(now.getTime() - days * DAY_MS);
+  /** Until a batch is not full any more. */
+  const inBatches = async (remove: Remove): Promise<number> => {
+    for (let total = 0; ;) {
+      cancellation.throwIfAborted();
+      const count = drain.aborted ? 0 : await remove(orm.em.fork(), BATCH);
+      total += count;
+      if (count < BATCH) return total;
+    }
+  };
+  const removed = { events: 0, deliveries: 0, audit: 0, modelCalls: 0, tombstones: 0 };
+  const before = daysAgo(KEPT_DAYS);
+  for (const accountId of await findAccountsWithOldEvents(orm.em.fork(), before))
+    removed.events += await inBatches((em, limit) => removeOldEvents(em, { accountId, before, limit }));
+  removed.deliveries += await inBatches((em, limit) => removeOldDeliveries(em, { before, limit }));
+  removed.deliveries += await inBatches((em, limit) => removeDeletedWebhooks(em, { limit }));
+  await inBatches((em, limit) => removeOldCalls(em, { now, limit }));
+  await inBatches((em, limit) => removeOldRequesters(em, { now, limit }));
+  const windowsBefore = new Date(now.getTime() - WINDOWS_KEPT_MS);
+  await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));
+  removed.audit += await inBatches((em, limit) => removeOldAudit(em, { before: daysAgo(keep.AUDIT_DAYS), limit }));
+  removed.modelCalls += await inBatches((em, limit) => removeOldModelCalls(em, { before: daysAgo(keep.MODEL_CALL_DAYS), limit }));
+  // Agents first: instances wait for theirs.
+  for (const remove of [removeOldKeys, removeOldAgents, removeOldInstances])
+    removed.tombstones += await inBatches((em, limit) => remove(em, { before: daysAgo(keep.TOMBSTONE_DAYS), limit }));
+  log.info(removed, 'expired rows were deleted');
+  return removed;
 }

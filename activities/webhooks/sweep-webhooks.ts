@@ -1,8 +1,11 @@
 import { wakeDueWebhooks } from '../../database/webhooks/wake-webhooks.ts';
-import { beating } from './beating.ts';
+import { runRetryable } from '../run-retryable.ts';
+import { withHeartbeat } from '../with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 
 /** Wakes every webhook that has something to send and that nobody delivers for. Says how many. */
 export function sweepWebhooks(deps: DeliveryDeps): Promise<{ woken: number }> {
-  return beating(deps, 'sweepWebhooks', async () => ({ woken: await wakeDueWebhooks(deps.orm.em.fork()) }));
+  return withHeartbeat(() =>
+    runRetryable(deps, 'sweepWebhooks', async () => ({ woken: await wakeDueWebhooks(deps.orm.em.fork()) })),
+  );
 }

@@ -10,6 +10,7 @@ import { systemClock } from '../../lib/async/clock.ts';
 import { createLog } from '../../lib/log.ts';
 import { acceptTurn } from '../../turns/accept-turn.ts';
 import type { AcceptedTurn } from '../../turns/accept-turn.ts';
+import { TURN_PAUSES } from '../../turns/turn-deps.ts';
 import type { TurnDeps } from '../../turns/turn-deps.ts';
 import { makeId, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent } from '../factories.ts';
@@ -58,7 +59,16 @@ export async function openTurns(
   const orm = await createOrm(database.url);
   const log = createLog('test', process.env['TEST_LOG_LEVEL'] ?? 'silent');
   const notifications = listenToNotifications(database.url, log);
-  const deps: TurnDeps = { orm, makeId, clock: systemClock, log, turnTimeoutMs: 600_000, maxStoredBytes: 1024 ** 4, ...options };
+  const deps: TurnDeps = {
+    orm,
+    makeId,
+    clock: systemClock,
+    log,
+    turnTimeoutMs: 600_000,
+    maxStoredBytes: 1024 ** 4,
+    pauses: TURN_PAUSES,
+    ...options,
+  };
   const rows = <T>(sql: string, params: unknown[] = []): Promise<T[]> => orm.em.fork().execute<T[]>(sql, params);
   const run = async (sql: string, params: unknown[] = []): Promise<void> =>
     void (await orm.em.fork().execute(sql, params, 'run'));

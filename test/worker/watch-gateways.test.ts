@@ -7,6 +7,7 @@ import { systemClock } from '../../lib/async/clock.ts';
 import { createLog } from '../../lib/log.ts';
 import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
+import { TURN_PAUSES } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { startShardLeases } from '../../worker/shard-leases.ts';
 import type { ProbePace } from '../../worker/proof-rounds.ts';
@@ -68,6 +69,7 @@ async function startWatching(pace?: ProbePace): Promise<WatchingWorker> {
     log,
     turnTimeoutMs: 60_000,
     maxStoredBytes: 1024 ** 4,
+    pauses: TURN_PAUSES,
     notifications,
   });
   const leases = startShardLeases({ orm, processId: () => process.id(), monotonicMs, onChange: () => watches.wake(), log });
