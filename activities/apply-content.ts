@@ -5,7 +5,7 @@ import { offersDigest } from '../lib/settings/model-offer.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
-import { orOvertaken, runStep } from './run-step.ts';
+import { throwIfSuperseded, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
 import type { StepDeps } from './step-deps.ts';
@@ -29,7 +29,7 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     const { contentGeneration } = content;
     await noteOffers(orm.em.fork(), { instanceId, epoch: call.epoch, offers: offersDigest(deps.config) });
     const applied = { instanceId, epoch: call.epoch, contentGeneration };
-    orOvertaken(await runTransaction(orm.em, (em) => markContentApplied(em, applied)));
+    throwIfSuperseded(await runTransaction(orm.em, (em) => markContentApplied(em, applied)));
     if (refused > 0) await runTransaction(orm.em, (em) => noteInstance(em, { instanceId, note: 'file_refused' }));
   });
 }

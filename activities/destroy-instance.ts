@@ -1,10 +1,10 @@
 import { finishDestroy, removeInstanceData } from '../database/instances/remove-instance.ts';
 import { proveEnd } from '../database/billing/intervals.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { orOvertaken, runStep } from './run-step.ts';
+import { throwIfSuperseded, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
-import { sightOf } from './stop-instance.ts';
+import { observeGateway } from '../runtime/observe-gateway.ts';
 
 /** Destroys an instance: compute, storage and what the database holds of it. Its turns end without an event. */
 export function destroyInstance(deps: StepDeps, input: StepInput): Promise<void> {
@@ -12,14 +12,15 @@ export function destroyInstance(deps: StepDeps, input: StepInput): Promise<void>
     const { orm, driver, connections, config } = deps;
     const { instanceId, runtimeId, call, signal, step } = attempt;
     await attempt.enter('destroying_runtime');
-    const [sight, { bootId }] = [await sightOf(driver, runtimeId), step.row];
-    if (sight && bootId !== null)
-      await proveEnd(orm.em.fork(), { instanceId, bootId, diedAt: sight.isAlive ? null : sight.diedAt });
+    const observed = await observeGateway(driver, runtimeId);
+    const { bootId } = step.row;
+    if (observed && bootId !== null)
+      await proveEnd(orm.em.fork(), { instanceId, bootId, diedAt: observed.isAlive ? null : observed.diedAt });
     connections.close(runtimeId);
     await driver.destroy(runtimeId, call);
     await attempt.enter('deleting_data');
     await removeInstanceData(orm.em.fork(), instanceId, signal);
     const options = { instanceId, epoch: call.epoch, maxRunning: config.MAX_RUNNING };
-    orOvertaken(await runTransaction(orm.em, (em) => finishDestroy(em, options)));
+    throwIfSuperseded(await runTransaction(orm.em, (em) => finishDestroy(em, options)));
   });
 }

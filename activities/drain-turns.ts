@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runningTurns } from '../turns/end-turns.ts';
+import { countTurnsInFlight } from '../database/messages/pending-turns.ts';
 import type { Attempt } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -16,7 +16,7 @@ export async function drainTurns(deps: StepDeps, attempt: Attempt, withinMs: num
   await attempt.enter('draining');
   const end = step.transitionStartedAt.getTime() + withinMs;
   while (clock().getTime() < end) {
-    if ((await runningTurns(orm.em.fork(), instanceId)) === 0) return;
+    if ((await countTurnsInFlight(orm.em.fork(), instanceId)) === 0) return;
     // Nothing ends any more when the gateway is gone.
     if ((await driver.inspect(runtimeId)).status !== 'running') return;
     await sleep(POLL_MS, undefined, { signal });

@@ -1,7 +1,7 @@
 import { releaseGateway } from '../database/instances/finish-stop.ts';
-import type { GatewaySight } from '../database/instances/finish-stop.ts';
+import type { ObservedGateway } from '../domain/observed-gateway.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { orOvertaken } from './run-step.ts';
+import { throwIfSuperseded } from './run-step.ts';
 import type { Attempt } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -12,11 +12,11 @@ const GRACE_MS = 15_000;
  * Takes the gateway out of use, before it is ended: so a death that is ours is never counted as one. Should this
  * attempt not get to its end, the next start ends the gateway instead of adopting it.
  */
-export async function retireGateway({ orm }: StepDeps, attempt: Attempt, sight: GatewaySight | null): Promise<void> {
+export async function retireGateway({ orm }: StepDeps, attempt: Attempt, observed: ObservedGateway | null): Promise<void> {
   const { instanceId, call } = attempt;
   await attempt.enter('stopping_gateway');
-  orOvertaken(
-    await runTransaction(orm.em, (em) => releaseGateway(em, { instanceId, epoch: call.epoch, sight, killFirst: true })),
+  throwIfSuperseded(
+    await runTransaction(orm.em, (em) => releaseGateway(em, { instanceId, epoch: call.epoch, observed, killFirst: true })),
   );
 }
 

@@ -1,11 +1,11 @@
 import { noteGatewayGone } from '../database/instances/finish-stop.ts';
-import { handOverTurns } from '../turns/end-turns.ts';
+import { handOverTurns } from '../database/messages/stamp-turns.ts';
 import { drainTurns } from './drain-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';
-import { orOvertaken, runStep } from './run-step.ts';
+import { throwIfSuperseded, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
-import { sightOf } from './stop-instance.ts';
+import { observeGateway } from '../runtime/observe-gateway.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 
 const DRAIN_MS = 30_000;
@@ -18,11 +18,11 @@ export function restartInstance(deps: StepDeps, input: StepInput): Promise<void>
   return runStep(deps, 'restart', input, async (attempt) => {
     const { instanceId, call, step } = attempt;
     await drainTurns(deps, attempt, DRAIN_MS);
-    await retireGateway(deps, attempt, await sightOf(deps.driver, attempt.runtimeId));
+    await retireGateway(deps, attempt, await observeGateway(deps.driver, attempt.runtimeId));
     await handOverTurns(deps.orm.em.fork(), instanceId);
     await endGateway(deps, attempt);
     const { restartGeneration } = step.row;
     const gone = { instanceId, epoch: call.epoch, restartGeneration };
-    orOvertaken(await runTransaction(deps.orm.em, (em) => noteGatewayGone(em, gone)));
+    throwIfSuperseded(await runTransaction(deps.orm.em, (em) => noteGatewayGone(em, gone)));
   });
 }

@@ -7,7 +7,7 @@ import { StaleEpochError } from '../runtime/driver.ts';
 import type { MutationCall } from '../runtime/driver.ts';
 import { failedForSlowness } from './slow-gateway.ts';
 import type { StepDeps } from './step-deps.ts';
-import { failureTypeOf, OvertakenError, stepFailure } from './step-failure.ts';
+import { failureTypeOf, SupersededError, stepFailure } from './step-failure.ts';
 import { withHeartbeat } from './with-heartbeat.ts';
 
 /** What every step is told. */
@@ -24,7 +24,7 @@ export interface Attempt extends StepInput {
   /** For every change of the runtime. */
   call: MutationCall;
   signal: AbortSignal;
-  /** Says what is done now, for `transition.step`. Throws OvertakenError. */
+  /** Says what is done now, for `transition.step`. Throws SupersededError. */
   enter(what: string): Promise<void>;
 }
 
@@ -77,7 +77,7 @@ async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal
   const fence = await fenceOf(deps, instanceId);
   const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, fence, now: clock() }));
   if (step.kind === 'done') return null;
-  if (step.kind === 'overtaken') throw new OvertakenError('Something else is wanted by now');
+  if (step.kind === 'superseded') throw new SupersededError('Something else is wanted by now');
   const { epoch, row } = step;
   return {
     ...input,
@@ -87,7 +87,7 @@ async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal
     signal,
     async enter(what) {
       signal.throwIfAborted();
-      orOvertaken(await runTransaction(orm.em, (em) => markStep(em, { instanceId, epoch, step: what })));
+      throwIfSuperseded(await runTransaction(orm.em, (em) => markStep(em, { instanceId, epoch, step: what })));
     },
   };
 }
@@ -108,7 +108,7 @@ async function typeOf({ orm }: StepDeps, attempt: Attempt | null, err: unknown):
   return row?.epoch === attempt.call.epoch ? 'fenced' : failureTypeOf(err);
 }
 
-/** Throws OvertakenError when a guarded write met no row. */
-export function orOvertaken(isOurs: boolean): void {
-  if (!isOurs) throw new OvertakenError('A newer attempt has begun');
+/** Throws SupersededError when a guarded write met no row. */
+export function throwIfSuperseded(isOurs: boolean): void {
+  if (!isOurs) throw new SupersededError('A newer attempt has begun');
 }

@@ -11,16 +11,16 @@ import { offersDigest } from '../lib/settings/model-offer.ts';
 import { waitUntilReady } from '../runtime/engine.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import { GatewayDiedError } from '../runtime/gateway/gateway-errors.ts';
-import { takeUpTurns } from '../turns/take-up-turns.ts';
+import { recoverTurns } from '../turns/recover-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import type { OpenContent } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { pushContent } from './push-content.ts';
-import { orOvertaken, runStep } from './run-step.ts';
+import { throwIfSuperseded, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
 import { gatewayAgeMs, LONGEST_START_MS, slownessOf } from './slow-gateway.ts';
-import { GivenUpError, OvertakenError } from './step-failure.ts';
+import { GivenUpError, SupersededError } from './step-failure.ts';
 import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -49,7 +49,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     // Before any turn runs; what is not new to it takes no time.
     await gateway.secrets.sync(secrets, signal);
     await attempt.enter('recovering_turns');
-    await recoverTurns(deps, attempt, gateway);
+    await recoverTurnsOf(deps, attempt, gateway);
     await attempt.enter('applying_content');
     const { refused } = await pushContent(deps, attempt, { gateway, content, isNew });
     await gateway.prove(signal);
@@ -98,7 +98,7 @@ async function spawn(
     // Before the spawn: another attempt could not tell how new the gateway is that it adopts.
     const { restartGeneration } = step.row;
     const gone = { instanceId, epoch: call.epoch, restartGeneration };
-    orOvertaken(await runTransaction(orm.em, (em) => noteGatewayGone(em, gone)));
+    throwIfSuperseded(await runTransaction(orm.em, (em) => noteGatewayGone(em, gone)));
   }
   await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
   const rows = isNew ? { ...content.rows, gatewayEpoch: call.epoch } : content.rows;
@@ -129,8 +129,8 @@ async function isSlowToStart(deps: StepDeps, attempt: Attempt): Promise<boolean>
   return true;
 }
 
-async function recoverTurns(deps: StepDeps, { instanceId, call, signal }: Attempt, gateway: Gateway): Promise<void> {
-  await takeUpTurns(turnDepsOf(deps), { gateway, instanceId, epoch: call.epoch, signal });
+async function recoverTurnsOf(deps: StepDeps, { instanceId, call, signal }: Attempt, gateway: Gateway): Promise<void> {
+  await recoverTurns(turnDepsOf(deps), { gateway, instanceId, epoch: call.epoch, signal });
 }
 
 interface Ready {
@@ -160,7 +160,7 @@ async function publish(deps: StepDeps, attempt: Attempt, { gateway, content }: R
       return published;
     });
     if (outcome === 'published') return;
-    if (outcome === 'overtaken') throw new OvertakenError('Something else is wanted by now');
-    await recoverTurns(deps, attempt, gateway);
+    if (outcome === 'superseded') throw new SupersededError('Something else is wanted by now');
+    await recoverTurnsOf(deps, attempt, gateway);
   }
 }

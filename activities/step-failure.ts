@@ -25,11 +25,11 @@ export class GivenUpError extends Error {
 }
 
 /** Something else is wanted by now, or a newer attempt works on it: this one ends without a trace. */
-export class OvertakenError extends Error {}
+export class SupersededError extends Error {}
 
 /** What an error means to the workflow. */
 export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
-  if (error instanceof StaleEpochError || error instanceof OvertakenError) return 'stale_attempt';
+  if (error instanceof StaleEpochError || error instanceof SupersededError) return 'stale_attempt';
   if (error instanceof QueuedTooLongError) return 'gateway_slow';
   if (error instanceof GivenUpError) return error.failure;
   if (error instanceof GatewayBrokenError) return 'gateway_broken';

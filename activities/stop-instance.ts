@@ -1,13 +1,12 @@
 import { finishStop } from '../database/instances/finish-stop.ts';
-import type { GatewaySight } from '../database/instances/finish-stop.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { RuntimeDriver } from '../runtime/driver.ts';
+import { observeGateway } from '../runtime/observe-gateway.ts';
 import { abortTurns } from './abort-turns.ts';
 import { drainTurns } from './drain-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';
 import { endLeftovers } from './end-leftovers.ts';
 import { keepFiles } from './keep-files.ts';
-import { orOvertaken, runStep } from './run-step.ts';
+import { throwIfSuperseded, runStep } from './run-step.ts';
 import type { StepInput } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
@@ -23,22 +22,11 @@ export function stopInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await endLeftovers(deps, instanceId, 'instance_stopped');
     await abortTurns(deps, attempt);
     await keepFiles(deps, attempt);
-    await retireGateway(deps, attempt, await sightOf(deps.driver, attempt.runtimeId));
+    await retireGateway(deps, attempt, await observeGateway(deps.driver, attempt.runtimeId));
     await endGateway(deps, attempt);
     // Once more: what the gateway refused while it ended.
     await endLeftovers(deps, instanceId, 'instance_stopped');
     const options = { instanceId, epoch: call.epoch, powerGeneration, maxRunning: config.MAX_RUNNING };
-    orOvertaken(await runTransaction(orm.em, (em) => finishStop(em, options)));
+    throwIfSuperseded(await runTransaction(orm.em, (em) => finishStop(em, options)));
   });
-}
-
-/** How the gateway is met now: alive, or dead since when; null when neither is known. */
-export async function sightOf(
-  driver: Pick<RuntimeDriver, 'inspect' | 'exitOf'>,
-  runtimeId: string,
-): Promise<GatewaySight | null> {
-  const { status } = await driver.inspect(runtimeId);
-  if (status === 'running') return { isAlive: true };
-  const exit = await driver.exitOf(runtimeId);
-  return exit ? { isAlive: false, diedAt: exit.at } : null;
 }

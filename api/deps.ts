@@ -29,7 +29,7 @@ export interface Deps {
   readLog: ReadLog;
   connections: GatewayConnections;
   skillCatalogue: SkillCatalogue;
-  turnSender: Pick<TurnSender, 'owner' | 'kick' | 'follow'>;
+  turnSender: Pick<TurnSender, 'owner' | 'send' | 'follow'>;
   /** Aborts when the process begins to drain: what waits or streams ends early. */
   shutdown: AbortSignal;
 }

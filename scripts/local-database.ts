@@ -8,7 +8,8 @@ export async function databaseUrl(): Promise<string> {
   if (DATABASE_URL) return DATABASE_URL;
   const read = (name: string): Promise<string> => readFile(join(DATA_DIR, 'postgres', name), 'utf8');
   try {
-    const [password, port] = [await read('password'), await read('port')];
+    const password = await read('password');
+    const port = await read('port');
     return `postgres://thermidora:${password}@127.0.0.1:${port}/thermidora`;
   } catch (error) {
     throw new Error('Set DATABASE_URL, or run npm start first: its database is used.', { cause: error });

@@ -47,7 +47,9 @@ const WHAT_TO_DO =
  */
 export async function refuseStores(em: EntityManager, settings: StoreSettings): Promise<Seen> {
   const { DATA_DIR, MASTER_KEYS } = settings.config;
-  const [database, mark, runtimes] = [await readMark(em), await readDataDirMark(DATA_DIR), await runtimesIn(DATA_DIR)];
+  const database = await readMark(em);
+  const mark = await readDataDirMark(DATA_DIR);
+  const runtimes = await runtimesIn(DATA_DIR);
   const known = database.hasTables ? await countKnownRuntimes(em, runtimes) : 0;
   const verdict = judgeStores({ database, dataDir: { id: mark?.id ?? null, runtimes: runtimes.length, known } });
   if (verdict.kind === 'refused') throw new StoreError(`${verdict.because} ${WHAT_TO_DO} (DATA_DIR is ${DATA_DIR}.)`);

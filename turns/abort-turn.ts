@@ -6,7 +6,7 @@ import type { TurnDeps } from './turn-deps.ts';
 
 type AbortDeps = Pick<TurnDeps, 'orm' | 'turnTimeoutMs' | 'log'>;
 
-/** A turn that was just taken up is aborted as soon as it is at work, which takes a moment. */
+/** A turn that was just recovered is aborted as soon as it is at work, which takes a moment. */
 const ABORT_TRIES = 15;
 const ABORT_PAUSE_MS = 200;
 /** A frame that was on its way when its turn was ended has arrived by then, or never will. */
@@ -52,7 +52,7 @@ export async function abortEndedTurn(deps: AbortDeps, gateway: Gateway, turn: Ab
  * For a gateway process that has just been started: a turn that we ended, but that its predecessor left behind, would
  * be run again under another id. Taking it up under its own key before that, and aborting it at once, prevents it.
  */
-export async function takeUpEndedTurn(deps: AbortDeps, gateway: Gateway, turn: AbortDue, signal: AbortSignal): Promise<void> {
+export async function recoverEndedTurn(deps: AbortDeps, gateway: Gateway, turn: AbortDue, signal: AbortSignal): Promise<void> {
   if (turn.agentIsDeleted) return clearAbortDue(deps.orm.em.fork(), turn.messageId);
   const { recovery, rerun, isHeldOpen, willRerun } = await gateway.turns.readBack(turn, signal);
   if (willRerun) {

@@ -25,7 +25,7 @@ export interface AcceptedTurn {
   messageId: string;
   requestMessageId: string;
   conversationId: string;
-  /** Its owner has claimed the first attempt with it: kick it as such once this is committed. */
+  /** Its owner has claimed the first attempt with it: send it as such once this is committed. */
   isClaimed: boolean;
 }
 

@@ -1,14 +1,9 @@
 import { completeReply } from '../database/messages/complete-reply.ts';
 import { lockTurn } from '../database/messages/lock-turn.ts';
-import { countTurnsInFlight, listPendingIds } from '../database/messages/pending-turns.ts';
+import { listPendingIds } from '../database/messages/pending-turns.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { TurnEnd } from '../domain/turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
-
-export { dropTurns } from '../database/messages/drop-turns.ts';
-export { handOverTurns } from '../database/messages/stamp-turns.ts';
-/** How many turns of an instance run or wait inside its gateway: what a drain waits for. */
-export const runningTurns = countTurnsInFlight;
 
 type EndDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'maxStoredBytes'>;
 

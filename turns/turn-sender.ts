@@ -32,7 +32,7 @@ export interface TurnSender {
    * Sends the accepted turn now if it is the head of its conversation, else when it has become that. Call it after the
    * commit, with what acceptTurn said.
    */
-  kick(messageId: string, accepted?: { isClaimed: boolean }): void;
+  send(messageId: string, accepted?: { isClaimed: boolean }): void;
   /** Any turn, whoever owns it. */
   follow(messageId: string): FollowedTurn;
   /** Sends nothing any more. What runs goes on; another process takes it over once the lease is given back. */
@@ -52,7 +52,7 @@ export function createTurnSender(deps: Deps): TurnSender {
   const sender = new Sender(deps);
   return {
     owner: () => sender.owner(),
-    kick: (messageId, accepted) => sender.kick(messageId, accepted),
+    send: (messageId, accepted) => sender.send(messageId, accepted),
     follow: (messageId) => sender.follow(messageId),
     stop: () => sender.stop(),
   };
@@ -66,11 +66,11 @@ interface Entry {
 class Sender {
   readonly #deps: Deps;
   readonly #entries = new Map<string, Entry>();
-  readonly #driven = new Map<string, Promise<void>>();
+  readonly #sending = new Map<string, Promise<void>>();
   /** Accepted here, not yet sent: the end of another turn may make them heads. */
-  readonly #parked = new Set<string>();
-  /** Kicked while an earlier kick was under way, which may have looked too early. */
-  readonly #kickedAgain = new Set<string>();
+  readonly #unsent = new Set<string>();
+  /** Asked for while it is being sent, by a call that may have looked too early. */
+  readonly #askedAgain = new Set<string>();
   readonly #stopping = new AbortController();
   readonly #unsubscribe: () => void;
   #timer: NodeJS.Timeout | undefined;
@@ -91,17 +91,17 @@ class Sender {
     return id;
   }
 
-  kick(messageId: string, { isClaimed } = { isClaimed: false }): void {
+  send(messageId: string, { isClaimed } = { isClaimed: false }): void {
     if (this.#stopping.signal.aborted) return;
-    if (this.#driven.has(messageId)) return void this.#kickedAgain.add(messageId);
-    const done = this.#drive(messageId, isClaimed)
+    if (this.#sending.has(messageId)) return void this.#askedAgain.add(messageId);
+    const done = this.#sendTurn(messageId, isClaimed)
       .catch((err: unknown) => this.#deps.log.warn({ err, messageId }, 'could not send a turn yet'))
       .finally(() => {
-        this.#driven.delete(messageId);
-        if (this.#kickedAgain.delete(messageId) && this.#parked.has(messageId)) this.kick(messageId);
+        this.#sending.delete(messageId);
+        if (this.#askedAgain.delete(messageId) && this.#unsent.has(messageId)) this.send(messageId);
         this.#tidy(messageId);
       });
-    this.#driven.set(messageId, done);
+    this.#sending.set(messageId, done);
   }
 
   follow(messageId: string): FollowedTurn {
@@ -109,7 +109,7 @@ class Sender {
     const entry = known ?? this.#open(messageId);
     entry.followers += 1;
     // It may have ended before we listened.
-    if (!known && !this.#driven.has(messageId)) this.#lookNow([messageId]);
+    if (!known && !this.#sending.has(messageId)) this.#lookNow([messageId]);
     let open = true;
     return {
       deltas: entry.feed.deltas(),
@@ -127,13 +127,13 @@ class Sender {
     this.#unsubscribe();
     clearTimeout(this.#timer);
     this.#stopping.abort(new Error('This process is stopping'));
-    await Promise.all([this.#looking, ...this.#driven.values()]);
+    await Promise.all([this.#looking, ...this.#sending.values()]);
   }
 
-  async #drive(messageId: string, isClaimed: boolean): Promise<void> {
+  async #sendTurn(messageId: string, isClaimed: boolean): Promise<void> {
     const { orm, lease } = this.#deps;
     const owner = lease.id();
-    this.#parked.add(messageId);
+    this.#unsent.add(messageId);
     if (owner === null) return;
     const claimant = { kind: 'process', owner } as const;
     const em = orm.em.fork();
@@ -142,7 +142,7 @@ class Sender {
       : await claimAttempt(em, { messageId, attempt: 0, next: 1, claimant });
     const turn = fresh ?? (await this.#findLeftOver(messageId, owner));
     if (!turn) return;
-    this.#parked.delete(messageId);
+    this.#unsent.delete(messageId);
     const entry = this.#entries.get(messageId) ?? this.#open(messageId);
     const isFresh = fresh !== null;
     const sent = new SentTurn({ ...this.#deps, claimant, turn, isFresh, feed: entry.feed, signal: this.#stopping.signal });
@@ -152,7 +152,7 @@ class Sender {
     if (ended?.status !== 'pending') entry.feed.end(ended);
   }
 
-  /** A turn of ours that was claimed when the answer of the database was lost: whether it was sent, its gateway says. */
+  /** A turn that this process claimed, but of which it lost the database's answer. Its gateway says whether it was sent. */
   async #findLeftOver(messageId: string, owner: string): Promise<PendingTurn | null> {
     const turn = await findPendingTurn(this.#deps.orm.em.fork(), messageId);
     return turn && turn.owner === owner && turn.attempt > 0 ? turn : null;
@@ -168,15 +168,15 @@ class Sender {
   #tidy(messageId: string): void {
     const entry = this.#entries.get(messageId);
     if (!entry) return;
-    const isWanted = entry.followers > 0 || this.#driven.has(messageId);
+    const isWanted = entry.followers > 0 || this.#sending.has(messageId);
     if (entry.feed.hasEnded || !isWanted) this.#entries.delete(messageId);
   }
 
   #onTurnEnded(payload: string | null): void {
     const replyId = payload?.split(' ')[0] ?? null;
-    if (replyId !== null) this.#parked.delete(replyId);
+    if (replyId !== null) this.#unsent.delete(replyId);
     if (replyId === null || this.#entries.has(replyId)) this.#lookNow(replyId === null ? undefined : [replyId]);
-    if (this.#parked.size > 0) this.#soon(() => this.#kickHeads());
+    if (this.#unsent.size > 0) this.#soon(() => this.#sendHeads());
   }
 
   #lookNow(messageIds?: readonly string[]): void {
@@ -190,7 +190,7 @@ class Sender {
 
   #lookLater(): void {
     this.#timer = setTimeout(() => {
-      this.#looking = Promise.all([this.#kickHeads(), this.#lookAt([...this.#entries.keys()])])
+      this.#looking = Promise.all([this.#sendHeads(), this.#lookAt([...this.#entries.keys()])])
         .then(() => undefined)
         .catch((err: unknown) => this.#deps.log.warn({ err }, 'could not look for turns; trying again'))
         .finally(() => {
@@ -199,11 +199,11 @@ class Sender {
     }, LOOK_MS);
   }
 
-  async #kickHeads(): Promise<void> {
+  async #sendHeads(): Promise<void> {
     const owner = this.#deps.lease.id();
     if (owner === null) return;
     const heads = await listHeadsOf(this.#deps.orm.em.fork(), owner);
-    for (const messageId of heads) if (!this.#driven.has(messageId)) this.kick(messageId);
+    for (const messageId of heads) if (!this.#sending.has(messageId)) this.send(messageId);
   }
 
   /** Tells those who wait for these turns, if they have ended. */
@@ -214,7 +214,7 @@ class Sender {
       const entry = this.#entries.get(messageId);
       if (!entry || entry.feed.hasEnded) continue;
       entry.feed.end(await getTurn(em, messageId));
-      this.#parked.delete(messageId);
+      this.#unsent.delete(messageId);
       this.#tidy(messageId);
     }
   }

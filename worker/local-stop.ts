@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { sightOf } from '../activities/stop-instance.ts';
+import { observeGateway } from '../runtime/observe-gateway.ts';
 import { beginLocalStop } from '../database/instances/begin-local-stop.ts';
 import type { LocalStop } from '../database/instances/begin-local-stop.ts';
 import { releaseGateway } from '../database/instances/finish-stop.ts';
@@ -8,7 +8,8 @@ import { runTransaction } from '../database/run-transaction.ts';
 import type { Clock } from '../lib/async/clock.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
-import { handOverTurns, runningTurns } from '../turns/end-turns.ts';
+import { countTurnsInFlight } from '../database/messages/pending-turns.ts';
+import { handOverTurns } from '../database/messages/stamp-turns.ts';
 import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 
 interface Deps {
@@ -51,9 +52,9 @@ export async function stopLocally(deps: Deps): Promise<void> {
 async function stopOne(deps: Deps, { instanceId, runtimeId, epoch, isWanted }: LocalStop, giveUp: AbortSignal): Promise<void> {
   const { orm, driver, connections } = deps;
   if (isWanted) await turnsToEnd(deps, { instanceId, runtimeId });
-  const sight = await sightOf(driver, runtimeId);
+  const observed = await observeGateway(driver, runtimeId);
   const isOurs = await runTransaction(orm.em, async (em) => {
-    const isReleased = await releaseGateway(em, { instanceId, epoch, sight });
+    const isReleased = await releaseGateway(em, { instanceId, epoch, observed });
     if (isReleased && isWanted) await handOverTurns(em, instanceId);
     return isReleased;
   });
@@ -68,7 +69,7 @@ async function turnsToEnd(
   { instanceId, runtimeId }: Pick<LocalStop, 'instanceId' | 'runtimeId'>,
 ): Promise<void> {
   const patience = AbortSignal.timeout(turnsMs);
-  while (!patience.aborted && (await runningTurns(orm.em.fork(), instanceId)) > 0) {
+  while (!patience.aborted && (await countTurnsInFlight(orm.em.fork(), instanceId)) > 0) {
     if ((await driver.inspect(runtimeId)).status !== 'running') return;
     await sleep(POLL_MS);
   }

@@ -43,7 +43,7 @@ export const steps = {
 } satisfies Record<Exclude<Step, 'none'>, unknown>;
 
 /** One look at the database each. While it is away there is nothing better to do than to ask again. */
-export const glance = proxyLocalActivities<Pick<Activities, 'readTarget' | 'readPowerGeneration'>>({
+export const reads = proxyLocalActivities<Pick<Activities, 'readTarget' | 'readPowerGeneration'>>({
   startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
 });

@@ -13,7 +13,7 @@ import {
 import type { Target } from '../activities/read-target.ts';
 import type { Step } from '../domain/lifecycle.ts';
 import { WAKE_SIGNAL } from '../domain/workflow-ids.ts';
-import { bookkeeping, glance, steps } from './proxy-activities.ts';
+import { bookkeeping, reads, steps } from './proxy-activities.ts';
 import { outcomeOf } from './step-outcome.ts';
 import type { StepOutcome } from './step-outcome.ts';
 
@@ -59,7 +59,7 @@ export async function reconcileInstance({ instanceId }: { instanceId: string }):
     const isLong = rounds >= ROUNDS_OF_A_RUN || workflowInfo().continueAsNewSuggested;
     if (isLong && patched(BEGINS_ANEW)) await beginAnew({ instanceId });
     bell.rang = false;
-    const target = await glance.readTarget({ instanceId });
+    const target = await reads.readTarget({ instanceId });
     if (target.step === 'none') continue;
     if (target.step === 'wait') await condition(() => bell.rang, target.waitMs);
     else {
@@ -89,7 +89,7 @@ async function takeStep(instanceId: string, { step, powerGeneration }: Work, bel
       await condition(() => bell.rang || isOver);
       if (isOver) return;
       bell.rang = false;
-      if ((await glance.readPowerGeneration({ instanceId })) <= powerGeneration) continue;
+      if ((await reads.readPowerGeneration({ instanceId })) <= powerGeneration) continue;
       return scope.cancel();
     }
   };

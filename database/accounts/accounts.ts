@@ -25,23 +25,23 @@ export async function insertAccount(em: EntityManager, account: NewAccount): Pro
   return rows.length > 0;
 }
 
-/** Notes that a second registration met this address while nobody had proven it to be theirs. */
-export async function noteMeeting(em: EntityManager, email: string): Promise<void> {
+/** Notes that an address was registered a second time before anybody had verified it. */
+export async function markRegistrationContested(em: EntityManager, email: string): Promise<void> {
   await run(em, sql`update accounts set met_unverified = true where email = ${email} and email_verified_at is null`);
 }
 
 /**
- * Notes that the address is proven. `wasMet` when another registration had met it before that: then every earlier token
- * is void from now on, and the keys are the caller's to revoke.
+ * Notes that the address is verified. `wasContested` when it had been registered a second time before: then every earlier token
+ * is void from now on, and the caller must revoke the keys.
  */
 export async function markVerified(em: EntityManager, accountId: string, now: Date) {
-  const [row] = await query<{ tokenVersion: number; wasMet: boolean }>(
+  const [row] = await query<{ tokenVersion: number; wasContested: boolean }>(
     em,
     sql`update accounts
         set email_verified_at = coalesce(email_verified_at, ${now}), met_unverified = false,
             token_version = token_version + met_unverified::int
       where id = ${accountId}
-      returning new.token_version as "tokenVersion", old.met_unverified as "wasMet"`,
+      returning new.token_version as "tokenVersion", old.met_unverified as "wasContested"`,
   );
   if (!row) throw new Error('the account of a login code is gone');
   return row;

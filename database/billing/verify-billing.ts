@@ -66,7 +66,8 @@ async function readAccounts(em: EntityManager, after: string): Promise<{ account
       sql`select id, balance_nano_usd::text as balance from accounts where id > ${after} order by id limit ${ACCOUNTS_AT_ONCE}`,
     );
     const ids = JSON.stringify(accounts.map(({ id }) => id));
-    const [intervals, lines] = [await readIntervals(transaction, ids), await readLines(transaction, ids)];
+    const intervals = await readIntervals(transaction, ids);
+    const lines = await readLines(transaction, ids);
     const records = accounts.map(({ id, balance }) => ({
       accountId: id,
       balance: BigInt(balance),

@@ -21,8 +21,8 @@ const AccountSchema = defineEntity({
     email: p.text(),
     name: p.text(),
     emailVerifiedAt: moment().strictNullable(),
-    /** Another registration met this address while nobody had proven it. */
-    metUnverified: p.boolean().default(false),
+    /** The address was registered a second time before anybody had verified it. */
+    registrationContested: p.boolean().name('met_unverified').default(false),
     /** Tokens carry it; a new version voids the old ones. */
     tokenVersion: p.integer().default(0),
     /** The sum of its ledger lines, kept by transfer(). */

@@ -14,7 +14,7 @@ export type BegunStep =
   /** An earlier attempt has done it. */
   | { kind: 'done' }
   /** Something else is wanted by now. */
-  | { kind: 'overtaken' };
+  | { kind: 'superseded' };
 
 interface BeginOptions {
   instanceId: string;
@@ -33,7 +33,7 @@ interface BeginOptions {
 export async function beginStep(em: EntityManager, options: BeginOptions): Promise<BegunStep> {
   const { instanceId, powerGeneration, step, fence, now } = options;
   const row = await findLifecycle(em, instanceId, { lock: true });
-  if (!row || row.powerGeneration !== powerGeneration) return { kind: 'overtaken' };
+  if (!row || row.powerGeneration !== powerGeneration) return { kind: 'superseded' };
   if (nextStep(row) !== step) return { kind: 'done' };
   const begun = await changeLifecycle(em, { instanceId, happening: { kind: 'step-begun', step, fence }, now });
   if (!begun) throw new Error('a locked instance is gone');

@@ -2,23 +2,26 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { freeSlot } from './slots.ts';
 import { closeInterval, proveEnd } from '../billing/intervals.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
+import type { ObservedGateway } from '../../domain/observed-gateway.ts';
 
 interface OfAttempt {
   instanceId: string;
   epoch: number;
 }
 
-/** How the gateway was met when it was to be ended: alive, or dead since then. */
-export type GatewaySight = { isAlive: true } | { isAlive: false; diedAt: Date };
-
 /**
  * The gateway takes no messages any more and is about to be ended by us: its end is no death. Ends the meter, for good
- * where it is known how the gateway was met. With `killFirst` the next start ends the gateway, should this attempt not
+ * where the gateway's state is known. With `killFirst` the next start ends the gateway, should this attempt not
  * get to it. False when a newer attempt has begun.
  */
 export async function releaseGateway(
   em: EntityManager,
-  { instanceId, epoch, sight = null, killFirst = false }: OfAttempt & { sight?: GatewaySight | null; killFirst?: boolean },
+  {
+    instanceId,
+    epoch,
+    observed = null,
+    killFirst = false,
+  }: OfAttempt & { observed?: ObservedGateway | null; killFirst?: boolean },
 ): Promise<boolean> {
   const released = await changeLifecycle(em, {
     instanceId,
@@ -28,7 +31,7 @@ export async function releaseGateway(
   if (!released) return false;
   await closeInterval(em, instanceId);
   const { bootId } = released.before;
-  if (bootId !== null && sight) await proveEnd(em, { instanceId, bootId, diedAt: sight.isAlive ? null : sight.diedAt });
+  if (bootId !== null && observed) await proveEnd(em, { instanceId, bootId, diedAt: observed.isAlive ? null : observed.diedAt });
   return true;
 }
 
@@ -37,7 +40,7 @@ interface Stopped extends OfAttempt {
   maxRunning: number;
 }
 
-/** The instance is stopped and its slot free, in the caller's transaction. False when it was overtaken. */
+/** The instance is stopped and its slot free, in the caller's transaction. False when it was superseded. */
 export async function finishStop(
   em: EntityManager,
   { instanceId, epoch, powerGeneration, maxRunning }: Stopped,

@@ -9,7 +9,7 @@ export type PublishOutcome =
   /** A turn is still bound to another gateway process. */
   | 'turns_left'
   /** Something else is wanted by now, or a newer attempt has begun. */
-  | 'overtaken';
+  | 'superseded';
 
 interface PublishOptions {
   instanceId: string;
@@ -23,14 +23,14 @@ interface PublishOptions {
 
 /**
  * Makes a gateway the one that takes messages and opens its interval, in the caller's transaction: unless it was
- * overtaken, and only when every pending turn is bound to this gateway process.
+ * superseded, and only when every pending turn is bound to this gateway process.
  */
 export async function publishRunning(em: EntityManager, options: PublishOptions): Promise<PublishOutcome> {
   const { instanceId, epoch, powerGeneration, contentGeneration, bootId, intervalId } = options;
   const row = await readLifecycle(em, instanceId, { lock: true });
   const isCurrent =
     row?.epoch === epoch && row.powerGeneration === powerGeneration && row.desiredStatus === 'running' && row.deletedAt === null;
-  if (!row || !isCurrent) return 'overtaken';
+  if (!row || !isCurrent) return 'superseded';
   // A second statement, whose snapshot includes a turn that was accepted while the first one waited for its lock.
   const [left] = await query(
     em,

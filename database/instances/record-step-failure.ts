@@ -29,7 +29,7 @@ interface StartFailure extends FailureOptions {
 
 /** What is to be done about a start that failed. */
 export type FailedStart =
-  | { kind: 'overtaken' }
+  | { kind: 'superseded' }
   | { kind: 'again' }
   /** It ends in `error`, once its compute and its turns have ended. */
   | { kind: 'give_up'; runtimeId: string; epoch: number };
@@ -41,7 +41,7 @@ export type FailedStart =
 export async function recordFailedStart(em: EntityManager, options: StartFailure): Promise<FailedStart> {
   const { instanceId, powerGeneration, epoch, fence, failure, isLast, now } = options;
   const row = await findLifecycle(em, instanceId, { lock: true });
-  if (!row || row.powerGeneration !== powerGeneration || row.isGone) return { kind: 'overtaken' };
+  if (!row || row.powerGeneration !== powerGeneration || row.isGone) return { kind: 'superseded' };
   const isCounted = epoch !== null && row.epoch !== epoch;
   let { deaths } = row;
   let newest = row.epoch;
@@ -61,7 +61,7 @@ interface GiveUpOptions extends FailureOptions {
   makeId: MakeId;
 }
 
-/** Ends in `error`, in the caller's transaction, unless it was overtaken. Its compute and its turns must have ended. */
+/** Ends in `error`, in the caller's transaction, unless it was superseded. Its compute and its turns must have ended. */
 export async function enterError(em: EntityManager, options: GiveUpOptions): Promise<boolean> {
   const { instanceId, epoch, powerGeneration, failure, now, maxRunning, makeId } = options;
   const ended = await changeLifecycle(em, {

@@ -113,7 +113,7 @@ test('a configuration that cannot work ends in error at once', async () => {
   expect(await reconciler.statusOf(instanceId)).toMatchObject({ status: 'error', reason: 'config_refused' });
 });
 
-test('a failure of a step that was overtaken changes nothing', async () => {
+test('a failure of a step that was superseded changes nothing', async () => {
   const instanceId = await wanted();
   const { powerGeneration, contentGeneration, epoch } = await reconciler.row(instanceId);
   await reconciler.power(instanceId, 'stop');

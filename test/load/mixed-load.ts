@@ -19,7 +19,7 @@ const READ_PAUSE_MS = 60;
 const WRITE_PAUSE_MS = 150;
 const MESSAGE_PAUSE_MS = 1_500;
 const POWER_PAUSE_MS = 45_000;
-/** Longer than a drain, a start and the taking up of a turn take together. */
+/** Longer than a drain, a start and the recovery of a turn take together. */
 const CALL_MS = 180_000;
 
 /** An account with two instances and an agent. */

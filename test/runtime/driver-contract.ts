@@ -203,7 +203,7 @@ export function describeDriver(
       await expect(driver.removePaths(RUNTIME, ['.'], at(1))).rejects.toThrow('whole');
     });
 
-    test('every change by an attempt that was overtaken is refused and harms nothing', async () => {
+    test('every change by an attempt that was superseded is refused and harms nothing', async () => {
       const before = await driver.inspect(RUNTIME);
       await driver.ensureRunning(specOf(driver, ['alpha']), at(10));
       const overtaken = [
@@ -280,7 +280,7 @@ export function describeDriver(
       LIMIT_MS,
     );
 
-    test('a create by an attempt that was overtaken starts nothing', async () => {
+    test('a create by an attempt that was superseded starts nothing', async () => {
       await expect(driver.ensureRunning(specOf(driver, ['alpha']), at(13))).rejects.toThrow(StaleEpochError);
       expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'exited' });
     });

@@ -59,7 +59,7 @@ test.each([
   ['test/workflows/workflow-bundle.test.ts', ['temporalLibrary']],
   ['test/workflows/deliver-webhook.test.ts', ['postgres', 'temporal', 'temporalLibrary']],
   ['test/turns/lost-gateway.test.ts', ['openclaw', 'postgres']],
-  ['test/turns/take-up-turns.test.ts', ['postgres']],
+  ['test/turns/recover-turns.test.ts', ['postgres']],
   ['test/e2e/npm-start.test.ts', ['openclaw', 'temporal']],
   ['test/e2e/docs-page.test.ts', ['chromium', 'openclaw', 'postgres', 'temporal']],
   ['test/api/schemathesis.test.ts', ['postgres', 'schemathesis']],

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { claimAttempt } from '../../database/messages/claim-turn.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { cancelTurn } from './cancel-turn.ts';
-import { dropTurns, endTurn, endTurnFirst, endTurns, runningTurns } from '../../turns/end-turns.ts';
+import { countTurnsInFlight } from '../../database/messages/pending-turns.ts';
+import { endTurn, endTurnFirst, endTurns } from '../../turns/end-turns.ts';
 import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { cancelledEnd, errorOfTurn, failedEnd } from '../../turns/turn-end.ts';
 import { openTurns } from './turns-under-test.ts';
@@ -77,7 +78,7 @@ describe('ending the turns of an instance or an agent', () => {
     const [running, waiting, elsewhere] = [await accept(), await accept(), await accept('elsewhere')];
     const other = await turns.accept(await turns.newInstance());
     await claim(running.messageId);
-    expect(await runningTurns(turns.orm.em.fork(), instance.instanceId)).toBe(1);
+    expect(await countTurnsInFlight(turns.orm.em.fork(), instance.instanceId)).toBe(1);
 
     expect(await endTurns(turns.deps, { instanceId: instance.instanceId }, failedEnd('instance_stopped'))).toBe(3);
 
@@ -86,7 +87,7 @@ describe('ending the turns of an instance or an agent', () => {
       expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'instance_stopped' }]);
       expect(await isAbortDue(messageId)).toBe(messageId === running.messageId);
     }
-    expect(await runningTurns(turns.orm.em.fork(), instance.instanceId)).toBe(0);
+    expect(await countTurnsInFlight(turns.orm.em.fork(), instance.instanceId)).toBe(0);
     expect((await turns.turn(other.messageId)).status).toBe('pending');
     expect(await endTurns(turns.deps, { instanceId: instance.instanceId }, failedEnd('instance_stopped'))).toBe(0);
   });
@@ -97,16 +98,6 @@ describe('ending the turns of an instance or an agent', () => {
     expect(await endTurns(turns.deps, { agentId: instance.agentId }, cancelledEnd())).toBe(1);
 
     expect(await turns.turn(messageId)).toMatchObject({ status: 'cancelled', errorReason: 'cancelled' });
-  });
-
-  test('only the turns of a deleted instance end without an event', async () => {
-    const { messageId } = await accept();
-
-    await dropTurns(turns.orm.em.fork(), instance.instanceId, new Date());
-
-    expect((await turns.turn(messageId)).status).toBe('cancelled');
-    expect(await turns.events(messageId)).toEqual([]);
-    expect(await endTurn(turns.deps, messageId, { status: 'completed', content: 'late', finishReason: 'stop' })).toBe(false);
   });
 
   test('an end that is rolled back has not happened', async () => {

@@ -6,7 +6,7 @@ import { eventually } from '../support/eventually.ts';
 import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { collect } from './processes-under-test.ts';
-import { instanceToRecover } from './take-up-under-test.ts';
+import { instanceToRecover } from './recovery-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
 

@@ -38,7 +38,7 @@ export async function startApi(turns: TurnsUnderTest, gateway: GatewayUnderTest)
     async say(instance, message) {
       const accepted = await turns.accept(instance, { owner: sender.owner(), claims: true, ...message });
       const { messageId } = accepted;
-      sender.kick(messageId, accepted);
+      sender.send(messageId, accepted);
       return { messageId, followed: sender.follow(messageId) };
     },
     async die() {

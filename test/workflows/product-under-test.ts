@@ -126,7 +126,7 @@ export async function startProduct({ inflow, pauses }: ProductOptions = {}): Pro
             now: systemClock(),
           }),
         );
-        sender.kick(accepted.messageId, accepted);
+        sender.send(accepted.messageId, accepted);
         return accepted.messageId;
       },
       end: (messageId) =>

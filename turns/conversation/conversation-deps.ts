@@ -8,7 +8,7 @@ import type { TurnSender } from '../turn-sender.ts';
 export interface ConversationDeps extends TurnDeps {
   notifications: Notifications;
   connections: GatewayConnections;
-  turnSender: Pick<TurnSender, 'owner' | 'kick' | 'follow'>;
+  turnSender: Pick<TurnSender, 'owner' | 'send' | 'follow'>;
   /** All models of the settings; `offersTo` says which of them an account may use. */
   models: Models;
 }

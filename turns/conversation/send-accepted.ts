@@ -5,6 +5,6 @@ import type { ConversationDeps } from './conversation-deps.ts';
 /** Sends an accepted message whose transaction is committed, and follows its turn. Harmless to repeat. */
 export function sendAccepted({ turnSender }: Pick<ConversationDeps, 'turnSender'>, accepted: AcceptedMessage): FollowedTurn {
   // First: what is being sent is not looked for.
-  turnSender.kick(accepted.messageId, accepted);
+  turnSender.send(accepted.messageId, accepted);
   return turnSender.follow(accepted.messageId);
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { countInviteUse, lockInvite } from '../../../database/accounts/invites.ts';
-import { insertAccount, noteMeeting } from '../../../database/accounts/accounts.ts';
+import { insertAccount, markRegistrationContested } from '../../../database/accounts/accounts.ts';
 import { transfer } from '../../../database/billing/transfer.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { parseUsd } from '../../../domain/money.ts';
@@ -43,7 +43,7 @@ export const register = defineOperation({
     const accountId = deps.makeId('acc');
     const emailVerifiedAt = invite.isBound ? now : null;
     if (!(await insertAccount(em, { id: accountId, email, name, emailVerifiedAt, createdAt: now }))) {
-      await noteMeeting(em, email);
+      await markRegistrationContested(em, email);
       return null;
     }
     await countInviteUse(em, inviteCode);

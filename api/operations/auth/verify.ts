@@ -52,8 +52,8 @@ export const verify = defineOperation({
     const now = deps.clock();
     if (!accountId || codeHashes.length === 0) return null;
     if (!(await spendTry(em, { accountId, requester, codeHashes, matched, now }))) return null;
-    const { tokenVersion, wasMet } = await markVerified(em, accountId, now);
-    const revoked = wasMet ? (await revokeAllKeys(em, accountId, now)) + 1 : undefined;
+    const { tokenVersion, wasContested } = await markVerified(em, accountId, now);
+    const revoked = wasContested ? (await revokeAllKeys(em, accountId, now)) + 1 : undefined;
     return { accountId, ...deps.tokens.issue({ accountId, tokenVersion }), revoked };
   },
   auditSubject: (login) => login && { accountId: login.accountId, target: login.accountId },

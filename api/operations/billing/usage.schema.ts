@@ -79,7 +79,8 @@ async function findRuntime(
   group: 'instance' | 'day',
   range: { accountId: string; instanceId: string | null; from: Date; to: Date },
 ) {
-  const [intervals, prices] = [await listPaidIntervals(em, range), await listPrices(em)];
+  const intervals = await listPaidIntervals(em, range);
+  const prices = await listPrices(em);
   return sumRuntime(intervals, { prices, group, range: { from: range.from.getTime(), to: range.to.getTime() } });
 }
 

@@ -172,7 +172,7 @@ describe('a sweep', () => {
     expect(await runTransaction(orm.em, (em) => noteDeath(em, death))).toBe(true);
     await runTransaction(orm.em, async (em) => {
       await closeInterval(em, stopped.instanceId, null, at(11 * MINUTE));
-      await releaseGateway(em, { instanceId: stopped.instanceId, epoch: 0, sight: { isAlive: false, diedAt: trace } });
+      await releaseGateway(em, { instanceId: stopped.instanceId, epoch: 0, observed: { isAlive: false, diedAt: trace } });
     });
     expect(await billed()).toEqual([10 * MINUTE, 10 * MINUTE]);
     await sweep(12 * MINUTE);
@@ -221,5 +221,5 @@ describe('a sweep', () => {
 /** A stop that was accepted at this moment and met the gateway alive. */
 async function releaseThen(em: EntityManager, instanceId: string, ms: number): Promise<void> {
   await closeInterval(em, instanceId, null, at(ms));
-  await releaseGateway(em, { instanceId, epoch: 0, sight: { isAlive: true } });
+  await releaseGateway(em, { instanceId, epoch: 0, observed: { isAlive: true } });
 }

@@ -190,7 +190,7 @@ test('whatever happens, and wherever a worker dies, an instance comes to rest wh
   );
 });
 
-test('an attempt that was overtaken changes nothing, whatever it tries', async () => {
+test('an attempt that was superseded changes nothing, whatever it tries', async () => {
   const { instanceId } = await newInstance(database.orm, { status: 'provisioning', transitionKind: 'starting' });
   const { powerGeneration, contentGeneration, restartGeneration } = await rowOf(instanceId);
   const begin = () => transact((em) => beginStep(em, { instanceId, powerGeneration, step: 'start', fence: 0, now: new Date() }));
@@ -206,7 +206,7 @@ test('an attempt that was overtaken changes nothing, whatever it tries', async (
   expect(await transact((em) => finishDestroy(em, { ...attempt, maxRunning }))).toBe(false);
   expect(await transact((em) => markContentApplied(em, attempt))).toBe(false);
   const published = { ...attempt, bootId: makeId('run'), intervalId: makeId('int') };
-  expect(await transact((em) => publishRunning(em, published))).toBe('overtaken');
+  expect(await transact((em) => publishRunning(em, published))).toBe('superseded');
   const given = { ...attempt, failure: 'gateway_died', now: new Date(), maxRunning, makeId } as const;
   expect(await transact((em) => enterError(em, given))).toBe(false);
   expect({ ...(await rowOf(instanceId)), databaseNow: null }).toEqual({ ...before, databaseNow: null });

@@ -132,7 +132,7 @@ test('a gateway that does not end is killed after the grace', async () => {
   expect(await gateways()).toEqual([]);
 });
 
-test('a destroy does not wait for the grace of a stop, which then learns that it was overtaken', async () => {
+test('a destroy does not wait for the grace of a stop, which then learns that it was superseded', async () => {
   await startStubborn();
   const stop = open().stop(RUNTIME, { graceMs: 600_000 }, at(1));
   const refused = expect(stop).rejects.toThrow(StaleEpochError);
@@ -158,7 +158,7 @@ test('a gateway that was told to end is not adopted: the next start makes a new 
   await eventually(async () => expect(await gateways()).toEqual([String((await record()).pid)]));
 });
 
-test('a create that was overtaken while it waited for its turn starts nothing', async () => {
+test('a create that was superseded while it waited for its turn starts nothing', async () => {
   await open().writeConfig(spec, at(1));
   const create = await withLock(layout().lockFile, { timeoutMs: 5_000 }, async () => {
     const waiting = open().ensureRunning(spec, at(1));

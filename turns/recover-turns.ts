@@ -9,13 +9,13 @@ import { runTransaction } from '../database/run-transaction.ts';
 import type { TurnEnd } from '../domain/turn.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
-import { takeUpEndedTurn } from './abort-turn.ts';
+import { recoverEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 
-export interface TakeUp {
+export interface RecoverOptions {
   /** Connected to the gateway process that has just become ready. */
   gateway: Gateway;
   instanceId: string;
@@ -33,31 +33,32 @@ const FATAL_DEATHS = 2;
  * finished is stored, what waits is sent. Harmless to repeat. Throws StaleEpochError when a newer attempt works on the
  * instance, GatewayRequestError when the gateway goes away, and the signal's reason.
  */
-export async function takeUpTurns(deps: TurnDeps, takeUp: TakeUp): Promise<void> {
-  const { gateway, instanceId, epoch, signal } = takeUp;
+export async function recoverTurns(deps: TurnDeps, recovery: RecoverOptions): Promise<void> {
+  const { gateway, instanceId, epoch, signal } = recovery;
   const { bootId } = gateway;
   const stamped = await runTransaction(deps.orm.em, (em) => stampTurns(em, { instanceId, epoch, bootId }));
   if (!stamped) throw new StaleEpochError(instanceId);
   const em = deps.orm.em.fork();
-  const [inFlight, ended] = [await listTurnsInFlight(em, instanceId), await listAbortDue(em, instanceId)];
+  const inFlight = await listTurnsInFlight(em, instanceId);
+  const ended = await listAbortDue(em, instanceId);
   const options: Options = { claimant: { kind: 'start', epoch, bootId }, signal };
-  const takeUpOne = (turn: PendingTurn | AbortDue): Promise<void> =>
-    'endedSecondsAgo' in turn ? takeUpEndedTurn(deps, gateway, turn, signal) : takeUpTurn(deps, gateway, turn, options);
+  const recoverOne = (turn: PendingTurn | AbortDue): Promise<void> =>
+    'endedSecondsAgo' in turn ? recoverEndedTurn(deps, gateway, turn, signal) : recoverTurn(deps, gateway, turn, options);
   // All conversations at once, because the gateway begins with its own re-runs soon; within one, the older turn first.
   const conversations = Map.groupBy([...ended, ...inFlight], ({ conversationId }) => conversationId);
   await Promise.all(
     [...conversations.values()].map(async (turns) => {
-      for (const turn of turns) await unlessUnclear(deps, takeUp, turn.messageId, () => takeUpOne(turn));
+      for (const turn of turns) await unlessUnclear(deps, recovery, turn.messageId, () => recoverOne(turn));
     }),
   );
   const heads = await listUnsentHeads(deps.orm.em.fork(), instanceId);
-  await Promise.all(heads.map((id) => unlessUnclear(deps, takeUp, id, () => sendHead(deps, gateway, id, options))));
+  await Promise.all(heads.map((id) => unlessUnclear(deps, recovery, id, () => sendHead(deps, gateway, id, options))));
 }
 
 /** One turn that its gateway cannot tell about must not keep the instance from starting: the watcher goes on with it. */
 async function unlessUnclear(
   { log }: TurnDeps,
-  { gateway, signal, instanceId }: TakeUp,
+  { gateway, signal, instanceId }: RecoverOptions,
   messageId: string,
   task: () => Promise<void>,
 ): Promise<void> {
@@ -66,7 +67,7 @@ async function unlessUnclear(
   } catch (err) {
     signal.throwIfAborted();
     if (!gateway.isOpen()) throw err;
-    log.warn({ err, instanceId, messageId }, 'could not take up a turn yet');
+    log.warn({ err, instanceId, messageId }, 'could not recover a turn yet');
   }
 }
 
@@ -78,7 +79,7 @@ async function sendHead(deps: TurnDeps, gateway: Gateway, messageId: string, opt
   if (turn) await sendFirst(deps, gateway, turn, options);
 }
 
-async function takeUpTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: Options): Promise<void> {
+async function recoverTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: Options): Promise<void> {
   const end = await endDue(gateway, turn, options.signal);
   if (!end) {
     // What stays unclear is settled by the watcher, once the instance is published.
@@ -87,7 +88,7 @@ async function takeUpTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, o
   }
   await endTurnFirst(deps, turn.messageId, end);
   const ended = await findAbortDue(deps.orm.em.fork(), turn.messageId);
-  if (ended) await takeUpEndedTurn(deps, gateway, ended, options.signal);
+  if (ended) await recoverEndedTurn(deps, gateway, ended, options.signal);
 }
 
 /**

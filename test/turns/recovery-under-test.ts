@@ -1,5 +1,5 @@
 import { expect } from '@jest/globals';
-import { takeUpTurns } from '../../turns/take-up-turns.ts';
+import { recoverTurns } from '../../turns/recover-turns.ts';
 import type { NewAgent } from '../factories.ts';
 import type { FollowedTurn } from '../../turns/turn-sender.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
@@ -61,10 +61,10 @@ export async function instanceToRecover(turns: TurnsUnderTest, gateway: GatewayU
       await gateway.start();
       await onReady?.();
       const client = await gateway.connect();
-      const takeUp = { gateway: asGateway(client), instanceId, epoch, signal: AbortSignal.timeout(PATIENCE_MS) };
-      await takeUpTurns(turns.deps, takeUp);
+      const recovery = { gateway: asGateway(client), instanceId, epoch, signal: AbortSignal.timeout(PATIENCE_MS) };
+      await recoverTurns(turns.deps, recovery);
       // A step that is repeated changes nothing.
-      await takeUpTurns(turns.deps, takeUp);
+      await recoverTurns(turns.deps, recovery);
       await set(`boot_id = '${client.bootId}', status = 'running', transition_kind = null`);
       watch = await startWatch(turns, gateway, agent);
     },
