@@ -2,6 +2,14 @@ import type { TurnView } from '../database/messages/find-turn.ts';
 import { MAX_CONTENT_BYTES } from '../domain/turn.ts';
 import { cutText } from '../lib/text/cut-text.ts';
 import { NoReplyError } from './conversation/no-reply.ts';
+import { continuesAt, REPLY_BEGIN, ReplyPlaces } from './conversation/reply-place.ts';
+import type { ReplyPlace } from './conversation/reply-place.ts';
+
+/** A piece of a reply, and the place behind it. */
+export interface ReplyPiece {
+  text: string;
+  place: ReplyPlace;
+}
 
 /** The text of one turn as this process hears it, for those who wait for it. */
 export class TurnFeed {
@@ -24,9 +32,12 @@ export class TurnFeed {
     return this.#hasEnded;
   }
 
-  /** All of the answer so far. No more than is kept of it is shown. */
+  /**
+   * All of the answer so far. No more than is kept of it is shown, and no blanks at its end: the gateway may take those
+   * away when the answer is complete.
+   */
   update(text: string): void {
-    this.#text = cutText(text, MAX_CONTENT_BYTES).text;
+    this.#text = cutText(text, MAX_CONTENT_BYTES).text.trimEnd();
     this.#tell();
   }
 
@@ -37,25 +48,21 @@ export class TurnFeed {
   }
 
   /**
-   * The answer in pieces, as they come; together they are the reply, when the turn completes. Another try of the turn
-   * goes on where it extends what was sent before; throws NoReplyError `not_continued` when the reply does not.
+   * The answer behind this place in pieces, as they come; together they are the rest of the reply, when the turn completes.
+   * Another try of the turn goes on where it extends what was sent before; throws NoReplyError `not_continued` when the
+   * reply does not.
    */
-  async *deltas(): AsyncGenerator<string, void, undefined> {
-    let sent = '';
+  async *deltas(after = REPLY_BEGIN): AsyncGenerator<ReplyPiece, void, undefined> {
+    const reader = new ReplyReader(after);
     while (!this.#hasEnded) {
       const changed = this.#changed.promise;
-      const text = this.#text;
-      if (text.length > sent.length && text.startsWith(sent)) {
-        const rest = text.slice(sent.length);
-        sent = text;
-        yield rest;
-      } else await changed;
+      const piece = reader.next(this.#text);
+      if (piece) yield piece;
+      else await changed;
     }
     const turn = await this.ended;
     if (turn?.status !== 'completed') return;
-    const rest = restOf(turn.content, sent);
-    if (rest === null) throw new NoReplyError('not_continued', this.#messageId);
-    if (rest !== '') yield rest;
+    yield* restOfReply(turn, reader, this.#messageId);
   }
 
   #tell(): void {
@@ -64,8 +71,52 @@ export class TurnFeed {
   }
 }
 
-/** What is still to be sent of a reply; null when it does not begin with what was sent. Blanks at its end do not count. */
-function restOf(content: string, sent: string): string | null {
-  if (content.startsWith(sent)) return content.slice(sent.length);
-  return sent.trimEnd() === content.trimEnd() ? '' : null;
+/** The reply of a completed turn behind this place, if there is more. Throws NoReplyError `not_continued`. */
+export function* replyAfter(turn: TurnView, after = REPLY_BEGIN): Generator<ReplyPiece, void, undefined> {
+  yield* restOfReply(turn, new ReplyReader(after), turn.messageId);
+}
+
+function* restOfReply({ content }: TurnView, reader: ReplyReader, messageId: string): Generator<ReplyPiece, void, undefined> {
+  const rest = reader.next(content);
+  if (rest) yield rest;
+  else if (!reader.hasAll(content)) throw new NoReplyError('not_continued', messageId);
+}
+
+/** What one follower has of a reply. */
+class ReplyReader {
+  readonly #after: ReplyPlace;
+  readonly #places = new ReplyPlaces();
+  /** Null until a text was seen that goes on after the place where the follower begins. */
+  #sent: string | null = null;
+  /** The beginning of the last text that does not. */
+  #other: string | null = null;
+
+  constructor(after: ReplyPlace) {
+    this.#after = after;
+  }
+
+  /** What this text has behind all that was sent; null when that is nothing, or when the text is another one. */
+  next(text: string): ReplyPiece | null {
+    if (this.#sent === null) this.#begin(text);
+    const sent = this.#sent;
+    if (sent === null || text.length <= sent.length || !text.startsWith(sent)) return null;
+    this.#sent = text;
+    const rest = text.slice(sent.length);
+    return { text: rest, place: this.#places.add(rest) };
+  }
+
+  /** Whether this text and what was sent are the same. */
+  hasAll(text: string): boolean {
+    return this.#sent === text;
+  }
+
+  #begin(text: string): void {
+    const { length } = this.#after;
+    if (text.length < length || (this.#other !== null && text.startsWith(this.#other))) return;
+    const begin = text.slice(0, length);
+    if (continuesAt(text, this.#after)) {
+      this.#sent = begin;
+      this.#places.add(begin);
+    } else this.#other = begin;
+  }
 }

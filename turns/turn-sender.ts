@@ -2,23 +2,26 @@ import type { Notifications } from '../database/notifications.ts';
 import { claimAttempt, findClaimedTurn } from '../database/messages/claim-turn.ts';
 import { getTurn } from '../database/messages/find-turn.ts';
 import type { TurnView } from '../database/messages/find-turn.ts';
-import { findPendingTurn, listEnded, listHeadsOf } from '../database/messages/pending-turns.ts';
+import { findPendingTurn, findProgress, listHeadsOf } from '../database/messages/pending-turns.ts';
 import { AppError } from '../domain/errors.ts';
 import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import type { ProcessLease } from './process-lease.ts';
 import { SentTurn } from './sent-turn.ts';
+import { hearTurn } from './hear-turn.ts';
+import type { ReplyPlace } from './conversation/reply-place.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { TurnFeed } from './turn-feed.ts';
+import type { ReplyPiece } from './turn-feed.ts';
 
 export type { TurnView } from '../database/messages/find-turn.ts';
 
 export interface FollowedTurn {
   /**
-   * The answer in pieces, as the gateway sends them to this process; ends with the turn. Throws NoReplyError
-   * `not_continued` when the reply does not continue what was sent.
+   * The answer in pieces, as the gateway sends them; ends with the turn. Throws NoReplyError `not_continued` when the
+   * reply does not continue what was sent.
    */
-  deltas: AsyncIterable<string>;
+  deltas: AsyncIterable<ReplyPiece>;
   /** The turn once it has ended, its end committed; null when it was deleted. See errorOfTurn. */
   ended: Promise<TurnView | null>;
   /** For a client that went away. The turn goes on. */
@@ -33,8 +36,8 @@ export interface TurnSender {
    * commit, with what acceptTurn said.
    */
   send(messageId: string, accepted?: { isClaimed: boolean }): void;
-  /** Any turn, whoever owns it. */
-  follow(messageId: string): FollowedTurn;
+  /** Any turn, whoever owns it, behind this place of its reply. */
+  follow(messageId: string, after?: ReplyPlace): FollowedTurn;
   /** Sends nothing any more. What runs goes on; another process takes it over once the lease is given back. */
   stop(): Promise<void>;
 }
@@ -53,7 +56,7 @@ export function createTurnSender(deps: Deps): TurnSender {
   return {
     owner: () => sender.owner(),
     send: (messageId, accepted) => sender.send(messageId, accepted),
-    follow: (messageId) => sender.follow(messageId),
+    follow: (messageId, after) => sender.follow(messageId, after),
     stop: () => sender.stop(),
   };
 }
@@ -67,6 +70,8 @@ class Sender {
   readonly #deps: Deps;
   readonly #entries = new Map<string, Entry>();
   readonly #sending = new Map<string, Promise<void>>();
+  /** Followed here, and sent by another process. */
+  readonly #heard = new Map<string, { done: Promise<void>; end: AbortController }>();
   /** Accepted here, not yet sent: the end of another turn may make them heads. */
   readonly #unsent = new Set<string>();
   /** Asked for while it is being sent, by a call that may have looked too early. */
@@ -100,11 +105,13 @@ class Sender {
         this.#sending.delete(messageId);
         if (this.#askedAgain.delete(messageId) && this.#unsent.has(messageId)) this.send(messageId);
         this.#tidy(messageId);
+        // Whoever has it now tells those who follow it here.
+        if (this.#entries.has(messageId)) this.#lookNow([messageId]);
       });
     this.#sending.set(messageId, done);
   }
 
-  follow(messageId: string): FollowedTurn {
+  follow(messageId: string, after?: ReplyPlace): FollowedTurn {
     const known = this.#entries.get(messageId);
     const entry = known ?? this.#open(messageId);
     entry.followers += 1;
@@ -112,7 +119,7 @@ class Sender {
     if (!known && !this.#sending.has(messageId)) this.#lookNow([messageId]);
     let open = true;
     return {
-      deltas: entry.feed.deltas(),
+      deltas: entry.feed.deltas(after),
       ended: entry.feed.ended,
       close: () => {
         if (!open) return;
@@ -127,7 +134,7 @@ class Sender {
     this.#unsubscribe();
     clearTimeout(this.#timer);
     this.#stopping.abort(new Error('This process is stopping'));
-    await Promise.all([this.#looking, ...this.#sending.values()]);
+    await Promise.all([this.#looking, ...this.#sending.values(), ...[...this.#heard.values()].map(({ done }) => done)]);
   }
 
   async #sendTurn(messageId: string, isClaimed: boolean): Promise<void> {
@@ -144,12 +151,25 @@ class Sender {
     if (!turn) return;
     this.#unsent.delete(messageId);
     const entry = this.#entries.get(messageId) ?? this.#open(messageId);
+    this.#heard.get(messageId)?.end.abort();
     const isFresh = fresh !== null;
     const sent = new SentTurn({ ...this.#deps, claimant, turn, isFresh, feed: entry.feed, signal: this.#stopping.signal });
     await sent.run();
     if (entry.feed.hasEnded || this.#stopping.signal.aborted) return;
     const ended = await getTurn(orm.em.fork(), messageId);
     if (ended?.status !== 'pending') entry.feed.end(ended);
+  }
+
+  /** Hears a turn that another process has sent, while somebody here follows it. The next look does it again. */
+  #hear(messageId: string, entry: Entry): void {
+    if (entry.followers === 0 || this.#sending.has(messageId) || this.#heard.has(messageId)) return;
+    const { log } = this.#deps;
+    const end = new AbortController();
+    const signal = AbortSignal.any([end.signal, this.#stopping.signal]);
+    const done = hearTurn({ ...this.#deps, messageId, feed: entry.feed, signal })
+      .catch((err: unknown) => log.debug({ err, messageId }, 'could not listen to a turn yet'))
+      .finally(() => this.#heard.delete(messageId));
+    this.#heard.set(messageId, { done, end });
   }
 
   /** A turn that this process claimed, but of which it lost the database's answer. Its gateway says whether it was sent. */
@@ -168,6 +188,7 @@ class Sender {
   #tidy(messageId: string): void {
     const entry = this.#entries.get(messageId);
     if (!entry) return;
+    if (entry.followers === 0) this.#heard.get(messageId)?.end.abort();
     const isWanted = entry.followers > 0 || this.#sending.has(messageId);
     if (entry.feed.hasEnded || !isWanted) this.#entries.delete(messageId);
   }
@@ -206,11 +227,16 @@ class Sender {
     for (const messageId of heads) if (!this.#sending.has(messageId)) this.send(messageId);
   }
 
-  /** Tells those who wait for these turns, if they have ended. */
+  /** Tells those who wait for these turns, if they have ended, and listens to those that others have sent. */
   async #lookAt(messageIds: readonly string[]): Promise<void> {
     if (messageIds.length === 0) return;
     const em = this.#deps.orm.em.fork();
-    for (const messageId of await listEnded(em, messageIds)) {
+    const { ended, sent } = await findProgress(em, messageIds);
+    for (const messageId of sent) {
+      const entry = this.#entries.get(messageId);
+      if (entry) this.#hear(messageId, entry);
+    }
+    for (const messageId of ended) {
       const entry = this.#entries.get(messageId);
       if (!entry || entry.feed.hasEnded) continue;
       entry.feed.end(await getTurn(em, messageId));

@@ -5,6 +5,7 @@ import type { KeyScope } from '../../domain/key-scopes.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Actor, ActorOf, Auth } from '../security/actor.ts';
 import type { Deps } from '../deps.ts';
+import type { AcceptedAnswer } from '../http/accepted-answer.ts';
 import type { EventStream } from '../http/event-stream.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -100,6 +101,7 @@ export interface Operation extends OperationFacts {
     headers?: Record<string, OperationHeader<unknown>>;
     credential?: boolean;
     stream?: boolean | 'only';
+    accepts?: true;
   };
   load?(call: CallBase & WithEm & { actor: Actor; params: unknown }): Promise<unknown>;
   before?(call: AnyCall & Waiting): Promise<unknown>;
@@ -134,6 +136,8 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
     credential?: boolean;
     /** `after` may answer with an EventStream; `only`: it always does, and `schema` is that of each event. */
     stream?: boolean | 'only';
+    /** `after` may answer with an AcceptedAnswer. */
+    accepts?: true;
   };
   /**
    * Finds what the path names, or throws `not_found`, which wins over `invalid_request`. It runs in the transaction
@@ -157,10 +161,12 @@ interface Finished<A extends Auth, P, Q, B, S extends z.ZodType, Handled> {
    * stored. It makes the answer from what `handle` returned, which must survive JSON. A repeated call with the same
    * Idempotency-Key runs it again for as long as no answer of it is stored.
    */
-  after(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<z.input<S> | EventStream>;
+  after(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<Answered<S>>;
   /** Answers every repeated call with the same Idempotency-Key, instead of `after` and of a stored answer. */
-  replay?(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<z.input<S> | EventStream>;
+  replay?(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<Answered<S>>;
 }
+
+type Answered<S extends z.ZodType> = z.input<S> | EventStream | AcceptedAnswer<z.input<S>>;
 
 /** Makes an endpoint out of its facts, schemas and functions: without `after`, what `handle` returns is the answer. */
 export function defineOperation<

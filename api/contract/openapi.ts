@@ -160,12 +160,20 @@ function successResponse(operation: Operation): Responses {
     ]),
   );
   const stream = success.stream ? { 'text/event-stream': { schema: { type: 'string' as const } } } : {};
+  const standing = { ...REQUEST_ID, ...limitHeaders(operation), ...(idempotent ? headers('Idempotent-Replayed') : {}) };
+  const json = { 'application/json': { schema: success.schema } };
+  const accepted = {
+    description: 'The request was accepted. `Location` is the path of what will come of it.',
+    headers: { ...standing, Location: { description: 'The path of the result.', schema: { type: 'string' as const } } },
+    content: json,
+  };
   return {
     [`${success.status}`]: {
       description: success.status === 201 ? 'The resource was created.' : 'The request succeeded.',
-      headers: { ...REQUEST_ID, ...limitHeaders(operation), ...(idempotent ? headers('Idempotent-Replayed') : {}), ...declared },
-      content: success.stream === 'only' ? stream : { 'application/json': { schema: success.schema }, ...stream },
+      headers: { ...standing, ...declared },
+      content: success.stream === 'only' ? stream : { ...json, ...stream },
     },
+    ...(success.accepts ? { '202': accepted } : {}),
   };
 }
 

@@ -5,6 +5,7 @@ import { AppError } from '../../domain/errors.ts';
 import type { ErrorDetail } from '../../domain/errors.ts';
 import type { ClientAddress } from '../../lib/net/client-address.ts';
 import type { Actor } from '../security/actor.ts';
+import { AcceptedAnswer } from './accepted-answer.ts';
 import type { Admit, Visit } from './admission.ts';
 import type { ApiContext, ApiState } from '../api-context.ts';
 import type { Authenticate } from '../security/authenticate.ts';
@@ -149,7 +150,12 @@ function stopSignal(context: ApiContext, deps: Deps): AbortSignal {
 async function answer(context: ApiContext, operation: Operation, outcome: Outcome, mounting: Mounting): Promise<void> {
   if (outcome.isReplay) context.set(REPLAYED_HEADER, 'true');
   if (outcome.answer instanceof EventStream) await stream(context, operation, outcome.answer, mounting);
-  else respond(context, operation, outcome.answer);
+  else if (outcome.answer instanceof AcceptedAnswer) {
+    const { value, location } = outcome.answer;
+    respond(context, operation, value);
+    context.status = 202;
+    context.set('Location', location);
+  } else respond(context, operation, outcome.answer);
 }
 
 /** The answer through its schema, which drops every field that is not declared. */

@@ -43,15 +43,19 @@ export async function sendEvents(response: ServerResponse, stream: EventStream, 
     write(': ping\n\n');
     options.requireAllowed().catch(refused.reject);
   }, PING_MS);
+  let lastId: string | null = null;
   try {
     for (;;) {
       const next = await Promise.race([iterator.next(), over]);
       if (next === 'left' || next.done) break;
+      if (typeof next.value === 'object' && 'id' in next.value) lastId = next.value.id;
       if (!write(textOf(next.value))) await Promise.race([once(response, 'drain', { signal: gone.signal }), over]);
     }
   } catch (error) {
     if (!response.headersSent) throw error;
-    if (!gone.signal.aborted) write(textOf(options.errorEvent(error)));
+    const data = options.errorEvent(error);
+    // A client that goes on after an error gets what came of the stream since its last event, which is this error or not.
+    if (!gone.signal.aborted) write(textOf(lastId === null ? data : { id: lastId, data }));
   } finally {
     clearInterval(ping);
     // Not awaited: a source that still waits for its next event ends when it gets there.

@@ -52,6 +52,7 @@ import { cancelMessage } from './messages/cancel-message.ts';
 import { getMessage } from './messages/get-message.ts';
 import { listMessages } from './messages/list-messages.ts';
 import { sendMessage } from './messages/send-message.ts';
+import { streamMessage } from './messages/stream-message.ts';
 import { defineGetOpenapi } from './meta/get-openapi.ts';
 import { listModels } from './models/list-models.ts';
 import { deleteSecret } from './secrets/delete-secret.ts';
@@ -108,6 +109,7 @@ export const operations: readonly Operation[] = [
   sendMessage,
   listMessages,
   getMessage,
+  streamMessage,
   cancelMessage,
   createCron,
   listCrons,

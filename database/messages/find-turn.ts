@@ -4,15 +4,17 @@ import { query, sql } from '../sql.ts';
 import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
 import type { TurnUsage } from './turn-usage.ts';
 
-/** A reply as its customer may see it. */
+/** A reply as its customer may see it, or what an agent said by itself. */
 export interface TurnView {
   messageId: string;
-  requestMessageId: string;
+  /** Null: the agent said it by itself. */
+  requestMessageId: string | null;
   instanceId: string;
   agentId: string;
-  conversationId: string;
-  /** As the customer names the conversation; empty for the agent's one without a name. */
-  sessionId: string;
+  /** Null: the agent said it by itself, in no conversation. */
+  conversationId: string | null;
+  /** As the customer names the conversation; empty for the agent's one without a name, null where there is none. */
+  sessionId: string | null;
   status: TurnStatus;
   /** Empty until it has completed. */
   content: string;
@@ -42,8 +44,8 @@ export async function getTurn(em: EntityManager, messageId: string): Promise<Tur
             extract(epoch from m.ended_at)::float8 * 1000 as "endedMs",
             ${USAGE_COLUMNS}
        from messages m
-       join messages u on u.conversation_id = m.conversation_id and u.number = m.number and u.role = 'user'
-       join conversations c on c.id = m.conversation_id
+       left join messages u on u.conversation_id = m.conversation_id and u.number = m.number and u.role = 'user'
+       left join conversations c on c.id = m.conversation_id
       cross join lateral ${turnUsage(sql`m.id`)} usage
       where m.id = ${messageId} and m.role = 'agent'`,
   );

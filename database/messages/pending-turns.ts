@@ -109,12 +109,18 @@ export async function listPendingIds(em: EntityManager, of: { instanceId: string
   return rows.map((row) => row.id);
 }
 
-/** Which of these turns have ended or are gone. */
-export async function listEnded(em: EntityManager, messageIds: readonly string[]): Promise<string[]> {
-  const rows = await query<{ id: string }>(
+/** Which of these turns have ended or are gone, and which were sent and have not ended. */
+export async function findProgress(
+  em: EntityManager,
+  messageIds: readonly string[],
+): Promise<{ ended: string[]; sent: string[] }> {
+  const rows = await query<{ id: string; hasEnded: boolean }>(
     em,
-    sql`select asked.id from jsonb_array_elements_text(${JSON.stringify(messageIds)}::jsonb) as asked (id)
-      where not exists (select 1 from messages m where m.id = asked.id and m.status = 'pending')`,
+    sql`select asked.id, m.id is null as "hasEnded"
+          from jsonb_array_elements_text(${JSON.stringify(messageIds)}::jsonb) as asked (id)
+          left join messages m on m.id = asked.id and m.status = 'pending'
+         where m.id is null or m.attempt > 0`,
   );
-  return rows.map(({ id }) => id);
+  const idsOf = (wanted: boolean) => rows.filter(({ hasEnded }) => hasEnded === wanted).map(({ id }) => id);
+  return { ended: idsOf(true), sent: idsOf(false) };
 }

@@ -64,7 +64,7 @@ test('the stream of a reply that is longer than is kept is what is kept of it', 
   const feed = new TurnFeed('msg_1');
   const streamed: string[] = [];
   const reading = (async () => {
-    for await (const text of feed.deltas()) streamed.push(text);
+    for await (const { text } of feed.deltas()) streamed.push(text);
   })();
   feed.update(LONGER.slice(0, 1_000));
   feed.update(LONGER);

@@ -28,12 +28,29 @@ export interface ReadStream {
   isDone: boolean;
 }
 
+export interface Frame {
+  id: string | undefined;
+  event: string | undefined;
+  data: string;
+}
+
+/** The frames of a streamed answer as they come, without its comments. */
+export async function* framesOf(response: Response): AsyncGenerator<Frame> {
+  if (!response.body) throw new Error('the answer has no body');
+  const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+  for await (const { id, event, data } of events) yield { id, event, data };
+}
+
+/** What the client gets to read of such frames. */
+export function contentOf(frames: readonly Frame[]): string {
+  const deltas = frames.filter(({ data, event }) => data !== '[DONE]' && event === undefined);
+  return deltas.map(({ data }) => chunk.parse(JSON.parse(data)).choices[0]?.delta.content ?? '').join('');
+}
+
 /** Reads a streamed answer to its end; `onText` is called with the text so far at each piece of it. */
 export async function readStream(response: Response, onText: (text: string) => void = () => undefined): Promise<ReadStream> {
   const read: ReadStream = { chunks: [], text: '', error: null, isDone: false };
-  if (!response.body) throw new Error('the answer has no body');
-  const events = response.body.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
-  for await (const { data } of events) {
+  for await (const { data } of framesOf(response)) {
     if (data === '[DONE]') {
       read.isDone = true;
       continue;

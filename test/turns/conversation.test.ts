@@ -128,7 +128,7 @@ describe('a conversation is held without any door', () => {
     const waiting = wait(sent, sendAccepted(deps, sent));
     const own = await findOwnAgent(turns.orm.em.fork(), actor, agent);
     const { requestMessageId } = await turns.turn(sent.messageId);
-    const cancelled = await runTransaction(turns.orm.em, (em) => cancelMessage(em, deps, own, requestMessageId));
+    const cancelled = await runTransaction(turns.orm.em, (em) => cancelMessage(em, deps, own, requestMessageId!));
     expect(cancelled).toMatchObject({ id: sent.messageId, status: 'cancelled' });
     await expect(waiting).rejects.toMatchObject({ code: 'agent_error', reason: 'cancelled', messageId: sent.messageId });
   });

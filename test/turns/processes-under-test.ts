@@ -70,6 +70,6 @@ export async function startWatch(
 
 export async function collect(followed: FollowedTurn): Promise<string[]> {
   const pieces: string[] = [];
-  for await (const piece of followed.deltas) pieces.push(piece);
+  for await (const { text } of followed.deltas) pieces.push(text);
   return pieces;
 }

@@ -1,15 +1,19 @@
 import { z } from 'zod';
 import { utf8Length } from '../../../domain/file-path.ts';
 import { acceptMessage } from '../../../turns/conversation/accept-message.ts';
+import type { AcceptedMessage } from '../../../turns/conversation/accept-message.ts';
 import { awaitActiveAgent } from '../../../turns/conversation/await-active-agent.ts';
 import { awaitReply } from '../../../turns/conversation/await-reply.ts';
 import { endedReply } from '../../../turns/conversation/ended-reply.ts';
 import { holdOwnAgent } from '../../../turns/conversation/own-agent.ts';
-import { followEnded, replayTurn } from '../../../turns/conversation/replay-turn.ts';
+import { readMessage } from '../../../turns/conversation/read-message.ts';
+import { followEnded, replayTurn, requireStored } from '../../../turns/conversation/replay-turn.ts';
 import { sendAccepted } from '../../../turns/conversation/send-accepted.ts';
 import { streamReply } from '../../../turns/conversation/stream-reply.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { oneLine } from '../../contract/fields.ts';
+import { AcceptedAnswer } from '../../http/accepted-answer.ts';
+import { BASE_PATH } from '../../http/base-path.ts';
 import { EventStream } from '../../http/event-stream.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { chatChunks } from './chat-chunks.ts';
@@ -43,7 +47,7 @@ export const sendMessage = defineOperation({
   operationId: 'messages.send',
   summary: 'Send a message to an agent and get its reply',
   description:
-    'With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`. When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history.',
+    'With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`; `GET .../messages/:messageId/stream` goes on after any of them. With `async`, the call returns 202 at once with the reply as `pending`, and `Location` is its path. When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history.',
   tag: 'messages',
   auth: 'account',
   scope: 'messages',
@@ -52,12 +56,14 @@ export const sendMessage = defineOperation({
   idempotent: true,
   stores: true,
   params: agentParams,
-  body: z.object({
+  body: z
+    .object({
     message: messageField,
     sender: senderField
       .optional()
       .meta({ description: 'The author of the message. Defaults to the account. Different senders share the conversation.' }),
     stream: z.boolean().default(false).meta({ description: 'Whether to send the reply as server-sent events.' }),
+    async: z.boolean().default(false).meta({ description: 'Whether to return at once, without the reply. Cannot be used with `stream`.' }),
     sessionId: sessionIdField.optional().meta({
       description: 'The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent.',
     }),
@@ -69,8 +75,9 @@ export const sendMessage = defineOperation({
       .meta({
         description: `How long to wait for the reply without \`stream\`, in milliseconds. Values over ${MAX_TIMEOUT_MS} are treated as ${MAX_TIMEOUT_MS}.`,
       }),
-  }),
-  success: { status: 200, schema: messageSchema, stream: true },
+    })
+    .refine(({ async, stream }) => !(async && stream), { path: ['async'], message: 'Cannot be used with `stream`: use one of them.' }),
+  success: { status: 200, schema: messageSchema, stream: true, accepts: true },
   errors: ['agent_error', 'instance_not_ready', 'timeout', 'rate_limited'],
 
   async load({ params, actor, em }) {
@@ -81,18 +88,32 @@ export const sendMessage = defineOperation({
   },
   async handle({ body, actor, loaded: agent, em, deps }) {
     const { message: text, sessionId, sender } = body;
-    return acceptMessage(em, conversationDeps(deps), actor, agent, { text, sessionId, sender });
+    const accepted = await acceptMessage(em, conversationDeps(deps), actor, agent, { text, sessionId, sender });
+    const pending = body.async ? presentMessage(await readMessage(em, agent, accepted.messageId)) : null;
+    return { ...accepted, pending };
   },
   auditSubject: ({ messageId, instanceId }) => ({ target: messageId, instanceId }),
 
   async after(sent, { body, deps, signal }) {
     const turn = sendAccepted(deps, sent);
+    if (sent.pending) {
+      turn.close();
+      return new AcceptedAnswer(sent.pending, pathOf(sent));
+    }
     if (body.stream) return new EventStream(chatChunks(sent, streamReply(deps, sent, turn, signal)));
     return presentMessage(await orTold(awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal })));
   },
   async replay(sent, { body, deps, signal }) {
+    if (sent.pending) {
+      await orTold(requireStored(deps, sent));
+      return new AcceptedAnswer(sent.pending, pathOf(sent));
+    }
     const turn = await orTold(replayTurn(deps, sent));
     if (body.stream) return new EventStream(chatChunks(sent, streamReply(deps, sent, followEnded(turn), signal)));
     return presentMessage(await endedReply(deps, sent, turn));
   },
 });
+
+function pathOf({ instanceId, agentId, messageId }: AcceptedMessage): string {
+  return `${BASE_PATH}/instances/${instanceId}/agents/${agentId}/messages/${messageId}`;
+}
