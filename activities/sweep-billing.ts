@@ -3,6 +3,7 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { readDatabaseClock } from '../database/billing/account-money.ts';
 import { debitDue } from '../database/billing/debit-due.ts';
 import { listExhausted, stopExhausted } from '../database/billing/stop-exhausted.ts';
+import { reckonCharged } from '../database/billing/reckon-charged.ts';
 import { settleLeftCalls } from '../database/billing/settle-left-calls.ts';
 import { listLow, warnLow } from '../database/billing/warn-low.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -17,6 +18,8 @@ const WATCH_MS = 2_000;
 const BEFORE_NEXT_MS = 1_000;
 /** Accounts at one look; what is more is next. */
 const ACCOUNTS = 100;
+/** Accounts whose charges for model calls are taken into account at one look. */
+const ACCOUNTS_CHARGED = 1_000;
 /** Model calls at one sweep; what is more is next. */
 const LEFT_CALLS = 1_000;
 
@@ -51,7 +54,7 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<BillingSweep>
     done.warned += warned;
   };
   await look();
-  const leftCalls = await settleLeftCalls(orm.em.fork(), { limit: LEFT_CALLS });
+  const leftCalls = await settleLeftCalls(orm.em.fork(), { limit: LEFT_CALLS, now: null });
   if (leftCalls > 0) log.warn({ leftCalls }, 'model calls that a relay left behind are counted as reserved');
   done.lines = await debitDue(orm.em, { now: await readDatabaseClock(orm.em.fork()), signal, between: look });
   while (!signal.aborted && clock().getTime() < end) {
@@ -73,6 +76,7 @@ interface Watch {
 /** One look: stops what has run out of money, and warns those whose money is about to. One account per transaction. */
 export async function watchMoney({ orm, makeId, now, signal }: Watch): Promise<{ stopped: number; warned: number }> {
   let [stopped, warned] = [0, 0];
+  await runTransaction(orm.em, (em) => reckonCharged(em, now, ACCOUNTS_CHARGED));
   for (const accountId of await listExhausted(orm.em.fork(), now, ACCOUNTS)) {
     if (signal.aborted) break;
     stopped += (await runTransaction(orm.em, (em) => stopExhausted(em, { accountId, now, makeId }))).length;

@@ -21,6 +21,7 @@ import { KeyCanary } from './entities/key-canary.ts';
 import { LoginCode } from './entities/login-code.ts';
 import { Message } from './entities/message.ts';
 import { ModelCall } from './entities/model-call.ts';
+import { ModelPrice } from './entities/model-price.ts';
 import { ModelTrouble } from './entities/model-trouble.ts';
 import { OpenModelCall } from './entities/open-model-call.ts';
 import { OutboxEntry } from './entities/outbox-entry.ts';
@@ -31,6 +32,7 @@ import { RuntimeInterval } from './entities/runtime-interval.ts';
 import { SkillFile } from './entities/skill-file.ts';
 import { StoredBytesChange } from './entities/stored-bytes-change.ts';
 import { StoredBytes } from './entities/stored-bytes.ts';
+import { TokenCharge } from './entities/token-charge.ts';
 import { Transfer } from './entities/transfer.ts';
 import { UnownedRuntime } from './entities/unowned-runtime.ts';
 import { WatchShard } from './entities/watch-shard.ts';
@@ -61,6 +63,7 @@ export const ENTITIES = [
   LoginCode,
   Message,
   ModelCall,
+  ModelPrice,
   ModelTrouble,
   OpenModelCall,
   OutboxEntry,
@@ -71,6 +74,7 @@ export const ENTITIES = [
   SkillFile,
   StoredBytes,
   StoredBytesChange,
+  TokenCharge,
   Transfer,
   UnownedRuntime,
   WatchShard,
@@ -86,8 +90,8 @@ export function ormConfig(databaseUrl: string) {
     entities: ENTITIES,
     extensions: [Migrator],
     migrations: { path: `${import.meta.dirname}/migrations`, migrationsList, snapshot: false, silent: true },
-    // The triggers stand in the migrations alone. Processes of the version before still use `login_codes`.
-    schemaGenerator: { ignoreTriggers: true, skipTables: ['login_codes'] },
+    // Triggers and functions stand in the migrations alone. Processes of the version before still use `login_codes`.
+    schemaGenerator: { ignoreTriggers: true, ignoreRoutines: true, skipTables: ['login_codes'] },
     // Times are moments: what the server's time zone is must not matter.
     forceUtcTimezone: true,
   });

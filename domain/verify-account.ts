@@ -1,5 +1,7 @@
 import { chargeOf, debitSpans, shortage } from './metering.ts';
 import type { Credit, Price } from './metering.ts';
+import { tokenCostUntil, tokenProblems } from './verify-tokens.ts';
+import type { TokenRecord } from './verify-tokens.ts';
 
 /** What was written down of an interval. Times are milliseconds since 1970. */
 export interface MeteredInterval {
@@ -20,6 +22,8 @@ export interface LedgerLine {
   kind: 'credit' | 'debit' | 'reversal' | 'writeoff';
   amount: bigint;
   intervalId: string | null;
+  /** Of a debit for model calls. */
+  agentId: string | null;
   from: number | null;
   to: number | null;
   nanoUsdPerHour: bigint | null;
@@ -32,17 +36,18 @@ export interface AccountRecord {
   balance: bigint;
   intervals: readonly MeteredInterval[];
   lines: readonly LedgerLine[];
+  tokens: TokenRecord;
 }
 
 /**
- * Recomputes an account from nothing but its intervals, its credits and the prices, and says in a sentence each where
+ * Recomputes an account from nothing but its intervals, its model calls, its credits and the prices, and says in a sentence each where
  * what is written down differs.
  */
 export function verifyAccount(account: AccountRecord, prices: readonly Price[]): string[] {
   const { accountId, balance, intervals, lines } = account;
   const problems: string[] = [];
   const debits = Map.groupBy(
-    lines.filter(({ kind }) => kind === 'debit'),
+    lines.filter(({ kind, agentId }) => kind === 'debit' && agentId === null),
     ({ intervalId }) => intervalId ?? '',
   );
   for (const interval of intervals) {
@@ -51,6 +56,7 @@ export function verifyAccount(account: AccountRecord, prices: readonly Price[]):
     debits.delete(interval.id);
   }
   for (const id of debits.keys()) problems.push(`${accountId}: lines are debited for an interval ${id} that it does not have.`);
+  problems.push(...tokenProblems(account.tokens).map((text) => `${accountId}, ${text}`));
   problems.push(...reversalProblems(lines).map((text) => `${accountId}: ${text}`));
   const sum = lines.reduce((total, { amount }) => total + amount, 0n);
   if (sum !== balance) problems.push(`${accountId}: the balance is ${balance}, but its lines add up to ${sum}.`);
@@ -98,22 +104,25 @@ function reversalProblems(lines: readonly LedgerLine[]): string[] {
 }
 
 /** What was written off is what was used without money behind it. What has accrued may be written off before it is debited. */
-function lossProblem({ intervals, lines }: AccountRecord, prices: readonly Price[]): string | null {
+function lossProblem({ intervals, lines, tokens }: AccountRecord, prices: readonly Price[]): string | null {
   const credits: Credit[] = lines
     .filter(({ kind }) => kind === 'credit' || kind === 'reversal')
     .map(({ at, amount }) => ({ at, nanoUsd: amount }));
   const booked = lines.filter(({ kind }) => kind === 'writeoff').reduce((sum, { amount }) => sum + amount, 0n);
-  const lossUntil = (end: (interval: MeteredInterval) => number): bigint => {
+  const lossUntil = (end: (interval: MeteredInterval) => number, debitedOnly: boolean): bigint => {
     const costUntil = (at: number): bigint =>
-      intervals.reduce((sum, interval) => {
-        const { startedAt } = interval;
-        return sum + chargeOf(prices, startedAt, { from: startedAt, to: Math.min(at, end(interval)) });
-      }, 0n);
+      intervals.reduce(
+        (sum, interval) => {
+          const { startedAt } = interval;
+          return sum + chargeOf(prices, startedAt, { from: startedAt, to: Math.min(at, end(interval)) });
+        },
+        tokenCostUntil(tokens, at, { debitedOnly }),
+      );
     return shortage(credits, costUntil, Number.POSITIVE_INFINITY);
   };
-  const least = lossUntil(({ billedUntil }) => billedUntil);
+  const least = lossUntil(({ billedUntil }) => billedUntil, true);
   if (booked < least) return `${booked} is written off, but ${least} was used without money behind it.`;
-  const most = lossUntil(({ billedUntil, provenUntil }) => Math.max(billedUntil, provenUntil));
+  const most = lossUntil(({ billedUntil, provenUntil }) => Math.max(billedUntil, provenUntil), false);
   return booked > most ? `${booked} is written off, but no more than ${most} was used without money behind it.` : null;
 }
 

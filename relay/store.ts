@@ -90,7 +90,8 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
     async findAgent(agentId) {
       const { rows } = await pool.query(
         `select agents.id, instance_id, agents.account_id, model,
-                instances.status not in ('stopped', 'error') as is_running, balance_nano_usd > 0 as has_money,
+                instances.status not in ('stopped', 'error') as is_running,
+                balance_nano_usd > (select coalesce(sum(cost_nano_usd), 0) from token_charges where account_id = accounts.id) as has_money,
                 gateway_epoch::float8 as gateway_epoch
            from agents join instances on instances.id = instance_id join accounts on accounts.id = agents.account_id
           where agents.id = $1 and agents.deleted_at is null`,
@@ -103,11 +104,16 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       return { agentId: id, instanceId, accountId, model, ...state };
     },
     async reserve({ agent, traceId, inputTokens, outputTokens, keptMs }) {
-      const { rows } = await pool.query(
-        `insert into open_model_calls (account_id, instance_id, agent_id, trace_id, model, input_tokens, output_tokens, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, now() + $8 * interval '1 ms') returning id`,
-        [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, keptMs],
-      );
+      const { rows } = await pool.query('select reserve_model_call($1, $2, $3, $4, $5, $6, $7, $8, null) as id', [
+        agent.accountId,
+        agent.instanceId,
+        agent.agentId,
+        traceId,
+        agent.model,
+        inputTokens,
+        outputTokens,
+        keptMs,
+      ]);
       return reservedRow.parse(rows[0]).id;
     },
     settle: (id, end) => settle(pool, id, end),
@@ -128,19 +134,10 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
 
 async function settle(pool: Pool, id: string, { finishReason, from, ...used }: CallEnd): Promise<void> {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens } = used;
-  await pool.query(
-    `with call as (delete from open_model_calls where id = $1 returning *)
-     insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens, finish_reason,
-                              cache_read_tokens, cache_write_tokens, thinking_tokens, provider, upstream)
-     select account_id, instance_id, agent_id,
-            (select id from messages where trace_id = call.trace_id and agent_id = call.agent_id), model, $2, $3, $4,
-            $5, $6, $7, $8, $9
-       from call`,
-    [
-      ...[id, inputTokens, outputTokens, finishReason, cacheReadTokens, cacheWriteTokens, thinkingTokens],
-      ...[from?.provider ?? null, from?.upstream ?? null],
-    ],
-  );
+  await pool.query('select settle_model_call($1, $2, $3, $4, $5, $6, $7, $8, $9, null)', [
+    ...[id, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens],
+    ...[finishReason, from?.provider ?? null, from?.upstream ?? null],
+  ]);
 }
 
 async function noteTrouble(pool: Pool, { provider, upstream }: Target, open: OpenCircuit | null): Promise<void> {

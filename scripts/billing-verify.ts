@@ -6,12 +6,12 @@ import { databaseUrl } from './local-database.ts';
 /** More of them would only hide the first. */
 const MOST_SHOWN = 50;
 
-// Recomputes every bill from its intervals and the prices. Ends with 0 when all agree, with 1 when not.
+// Recomputes every bill from its intervals, its model calls and the prices. Ends with 0 when all agree, with 1 when not.
 const orm = await createOrm(await databaseUrl(), { statementMs: 0 });
 try {
-  const { accounts, intervals, lines, problems, ...sums } = await verifyBilling(orm.em.fork());
+  const { accounts, intervals, calls, lines, problems, ...sums } = await verifyBilling(orm.em.fork());
   for (const problem of problems.slice(0, MOST_SHOWN)) process.stderr.write(`${problem}\n`);
-  const counted = `${accounts} accounts, ${intervals} intervals, ${lines} ledger lines`;
+  const counted = `${accounts} accounts, ${intervals} intervals, ${calls} charged calls, ${lines} ledger lines`;
   const money = `credited ${formatUsd(sums.creditedNanoUsd)}, debited ${formatUsd(sums.debitedNanoUsd)}, written off ${formatUsd(sums.writtenOffNanoUsd)}, balances ${formatUsd(sums.balanceNanoUsd)} USD`;
   process.stdout.write(
     problems.length === 0

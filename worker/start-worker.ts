@@ -6,10 +6,12 @@ import { createStartPace } from '../activities/start-pace.ts';
 import { createWebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
 import { listenToNotifications } from '../database/notifications.ts';
 import { setPrice } from '../database/billing/set-price.ts';
+import { setTokenPrices } from '../database/billing/set-token-prices.ts';
 import { wakeUnconverged } from '../database/instances/wake-unconverged.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { parseUsd } from '../domain/money.ts';
+import { tokenPricesOf } from '../domain/token-cost.ts';
 import { systemClock } from '../lib/async/clock.ts';
 import type { ConfigOf } from '../lib/settings/config.ts';
 import { createEncryption } from '../lib/crypto/encryption.ts';
@@ -64,7 +66,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const monotonicMs = (): number => performance.now();
   const load = observeMachineLoad({ monotonicMs });
   const drain = new AbortController();
-  await applyPrice({ config, orm, log });
+  await applyPrices({ config, orm, log });
   const connections = createGatewayConnections({ endpoints: driver, masterKeys: config.MASTER_KEYS, log });
   const logs = await startLogServer({ driver, masterKeys: config.MASTER_KEYS, log });
   const lease = createProcessLease({ orm: reserved, kind: 'worker', address: logs.address, makeId, log });
@@ -129,10 +131,12 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   };
 }
 
-async function applyPrice({ config, orm, log }: Pick<Deps, 'config' | 'orm' | 'log'>): Promise<void> {
+async function applyPrices({ config, orm, log }: Pick<Deps, 'config' | 'orm' | 'log'>): Promise<void> {
   const price = parseUsd(config.PRICE_PER_HOUR_USD);
   if (price !== null && (await runTransaction(orm.em, (em) => setPrice(em, price, null))))
     log.info('a new price applies from now on');
+  const models = await runTransaction(orm.em, (em) => setTokenPrices(em, tokenPricesOf(config.MODELS), null));
+  if (models.length > 0) log.info({ models }, 'new prices of tokens apply from now on');
 }
 
 /** What is left of the time without a worker. */

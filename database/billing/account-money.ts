@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { chargeOf } from '../../domain/metering.ts';
 import { BILLED, provenUntil, reckonedUntil } from './meter-sql.ts';
+import { undebitedTokens } from './token-sql.ts';
 import { query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
@@ -8,7 +9,7 @@ import type { Sql } from '../sql.ts';
 export interface AccountMoney {
   /** The sum of its ledger lines. */
   ledger: bigint;
-  /** What has accrued since the last debits, as far as it is proven. */
+  /** What has accrued since the last debits: running time as far as it is proven, and model calls. */
   proven: bigint;
   /** Ledger less what has accrued as far as it is proven: what the customer is shown. Never negative. */
   balance: bigint;
@@ -27,6 +28,7 @@ export async function readDatabaseClock(em: EntityManager): Promise<Date> {
 
 interface MoneyRow {
   ledger: string;
+  tokens: string;
   now: number;
   prices: [startsAt: number, nanoUsdPerHour: string][] | null;
   intervals: { startedAt: number; billed: number; proven: number; reckoned: number; isOpen: boolean }[] | null;
@@ -39,7 +41,8 @@ interface MoneyRow {
 export async function findAccountMoney(em: EntityManager, accountId: string, at: Date | null): Promise<AccountMoney> {
   const [row] = await query<MoneyRow>(
     em,
-    sql`select balance_nano_usd::text as ledger, ${ms(sql`clock.now`)} as now,
+    sql`select balance_nano_usd::text as ledger, ${undebitedTokens(sql`accounts.id`)}::text as tokens,
+            ${ms(sql`clock.now`)} as now,
             (select json_agg(json_build_array(${ms(sql`starts_at`)}, nano_usd_per_hour::text) order by starts_at) from prices) as prices,
             (select json_agg(json_build_object('startedAt', ${ms(sql`i.started_at`)}, 'billed', ${ms(BILLED)}, 'isOpen', i.ended_at is null,
                                                'proven', ${ms(provenUntil(sql`clock.now`))}, 'reckoned', ${ms(reckonedUntil(sql`clock.now`))}))
@@ -56,7 +59,7 @@ export async function findAccountMoney(em: EntityManager, accountId: string, at:
   const accrued = (until: 'proven' | 'reckoned'): bigint =>
     (row.intervals ?? []).reduce(
       (sum, interval) => sum + chargeOf(prices, interval.startedAt, { from: interval.billed, to: interval[until] }),
-      0n,
+      BigInt(row.tokens),
     );
   const proven = accrued('proven');
   const price = prices.findLast(({ startsAt }) => startsAt <= row.now)?.nanoUsdPerHour ?? 0n;

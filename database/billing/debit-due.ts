@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { runTransaction } from '../run-transaction.ts';
 import { bookCharges } from './book-charges.ts';
+import { debitTokens } from './debit-tokens.ts';
 import { holdPrices } from './set-price.ts';
 import { dueRanges, writeDebits } from './write-debits.ts';
 import type { AccountCharge, AccountRange } from './write-debits.ts';
@@ -20,7 +21,7 @@ interface Sweep {
 }
 
 /**
- * Debits everything that is due, batch by batch, each in a transaction of its own. Answers how many lines were written.
+ * Debits everything that is due, running time first and then model calls, batch by batch, each in a transaction of its own. Answers how many lines were written.
  * When a batch fails, those that are under way are finished, and none is begun.
  */
 export async function debitDue(em: EntityManager, sweep: Sweep): Promise<number> {
@@ -30,7 +31,7 @@ export async function debitDue(em: EntityManager, sweep: Sweep): Promise<number>
     lines += passed.lines;
     isPartial = passed.isPartial;
   }
-  return lines;
+  return lines + (await debitTokens(em, { batch: BATCH, ...sweep }));
 }
 
 interface Pass {

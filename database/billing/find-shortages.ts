@@ -81,6 +81,22 @@ async function depthBefore(
   const after = later.reduce((sum, { nanoUsd: amount, startedAt, from }) => {
     return sum + BigInt(amount) - chargeOf(prices, startedAt, { from, to: at });
   }, 0n);
+  const tokensAfter = await tokensDebitedAfter(em, accountId, at);
   // The balance is what it was before these debits.
-  return BigInt(sums?.since ?? 0) - after - (BigInt(sums?.balance ?? 0) - BigInt(nanoUsd));
+  return BigInt(sums?.since ?? 0) - after - tokensAfter - (BigInt(sums?.balance ?? 0) - BigInt(nanoUsd));
+}
+
+/** What was debited for model calls that ended after this moment. */
+async function tokensDebitedAfter(em: EntityManager, accountId: string, at: number): Promise<bigint> {
+  const [row] = await query<{ nanoUsd: string }>(
+    em,
+    sql`select coalesce(sum(debited - coalesce(before, 0)), 0)::text as "nanoUsd"
+       from (select agent_id, model, span_from, sum(amount_nano_usd) as debited from transfers
+              where account_id = ${accountId} and kind = 'debit' and agent_id is not null and at > to_timestamp(${at}::float8 / 1000)
+              group by agent_id, model, span_from) line
+      cross join lateral (select sum(cost_nano_usd) as before from model_calls
+                           where agent_id = line.agent_id and model = line.model and at >= span_from
+                             and at <= to_timestamp(${at}::float8 / 1000)) calls`,
+  );
+  return BigInt(row?.nanoUsd ?? 0);
 }

@@ -12,6 +12,10 @@ export interface LedgerEntry {
   fromMs: number | null;
   toMs: number | null;
   priceNanoUsdPerHour: string | null;
+  /** Of a debit for model calls. */
+  agentId: string | null;
+  model: string | null;
+  calls: number | null;
   reason: string | null;
 }
 
@@ -25,10 +29,11 @@ export async function listLedger(
     em,
     sql`select transfers.id as "entryId", (extract(epoch from at) * 1000)::float8 as "atMs", kind,
             (case when to_book = 'customer' then amount_nano_usd else -amount_nano_usd end)::text as "amountNanoUsd",
-            runtime_intervals.instance_id as "instanceId", interval_id as "intervalId",
+            coalesce(runtime_intervals.instance_id, agents.instance_id) as "instanceId", interval_id as "intervalId",
             (extract(epoch from span_from) * 1000)::float8 as "fromMs", (extract(epoch from span_to) * 1000)::float8 as "toMs",
-            price_nano_usd_per_hour::text as "priceNanoUsdPerHour", reason
-       from transfers left join runtime_intervals on runtime_intervals.id = interval_id
+            price_nano_usd_per_hour::text as "priceNanoUsdPerHour",
+            agent_id as "agentId", transfers.model, calls, reason
+       from transfers left join runtime_intervals on runtime_intervals.id = interval_id left join agents on agents.id = agent_id
       where transfers.account_id = ${accountId} ${place}
       order by transfers.at desc, transfers.id desc limit ${limit}`,
   );

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { PRICE, unbilledUntil } from './meter-sql.ts';
+import { undebitedTokens } from './token-sql.ts';
 import { query, run, sql } from '../sql.ts';
 
 /** Holds these accounts until the transaction ends, in the order of their ids. */
@@ -41,7 +42,7 @@ export async function reckonLocked(em: EntityManager, accountIds: readonly strin
      ), left_over as materialized (
        select chosen.id, low_told_hours as told,
               case when coalesce(open, 0) = 0 or price = 0 then null
-                   else least(${FOREVER_MS}::numeric, greatest(0, floor((balance_nano_usd - accrued) * 3600000 / (open * price)))) end as ms
+                   else least(${FOREVER_MS}::numeric, greatest(0, floor((balance_nano_usd - accrued - ${undebitedTokens(sql`chosen.id`)}) * 3600000 / (open * price)))) end as ms
          from current cross join chosen left join running on running.account_id = chosen.id
      ), warned as materialized (
        select id, ms, case when ms > 72 * 3600000::numeric then null

@@ -22,6 +22,8 @@ export interface ModelUsage {
   cacheWriteTokens: number;
   /** Of the output, what the models thought. */
   thinkingTokens: number;
+  /** What the calls cost. */
+  tokensNanoUsd: string;
 }
 
 export type UsageGroup = 'instance' | 'agent' | 'day' | 'model';
@@ -61,8 +63,8 @@ const KEYS: Record<UsageGroup, (row: { at: Sql; model: Sql }) => Sql> = {
 const OF_AGENT = sql`(select model from agents where agents.id = agent_id)`;
 
 /**
- * How many messages were sent, by customers or by agents themselves, and how many tokens the models took and gave,
- * within this range.
+ * How many messages were sent, by customers or by agents themselves, and how many tokens the models took and gave, and at what
+ * cost, within this range.
  */
 export async function sumModelUsage(em: EntityManager, group: UsageGroup, range: Range): Promise<ModelUsage[]> {
   const { accountId, instanceId, from, to } = range;
@@ -70,15 +72,16 @@ export async function sumModelUsage(em: EntityManager, group: UsageGroup, range:
   return query<ModelUsage>(
     em,
     sql`select key, sum(messages)::float8 as messages, sum(input)::float8 as "inputTokens", sum(output)::float8 as "outputTokens",
-            sum(cache_read)::float8 as "cacheReadTokens", sum(cache_write)::float8 as "cacheWriteTokens", sum(thinking)::float8 as "thinkingTokens"
+            sum(cache_read)::float8 as "cacheReadTokens", sum(cache_write)::float8 as "cacheWriteTokens", sum(thinking)::float8 as "thinkingTokens",
+            sum(cost)::text as "tokensNanoUsd"
        from (select ${KEYS[group]({ at: sql`created_at`, model: OF_AGENT })} as key, count(*) as messages, 0 as input, 0 as output,
-                    0 as cache_read, 0 as cache_write, 0 as thinking from messages
+                    0 as cache_read, 0 as cache_write, 0 as thinking, 0 as cost from messages
               where account_id = ${accountId} and created_at >= ${from} and created_at < ${to}
                 and (role = 'user' or source is not null) and ${isOfInstance}
               group by 1
              union all
              select ${KEYS[group]({ at: sql`at`, model: sql`model` })}, 0, sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens),
-                    sum(thinking_tokens) from model_calls
+                    sum(thinking_tokens), sum(cost_nano_usd) from model_calls
               where account_id = ${accountId} and at >= ${from} and at < ${to} and ${isOfInstance}
               group by 1) counted
       group by key`,

@@ -3,6 +3,7 @@ import type { Price } from '../../domain/metering.ts';
 import { verifyAccount } from '../../domain/verify-account.ts';
 import type { AccountRecord, LedgerLine, MeteredInterval } from '../../domain/verify-account.ts';
 import { BILLED, LOST, provenUntil } from './meter-sql.ts';
+import { readTokens } from './read-tokens.ts';
 import { listPrices } from './set-price.ts';
 import { query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
@@ -10,6 +11,8 @@ import type { Sql } from '../sql.ts';
 export interface Verification {
   accounts: number;
   intervals: number;
+  /** Model calls that were charged. */
+  calls: number;
   lines: number;
   debitedNanoUsd: bigint;
   creditedNanoUsd: bigint;
@@ -22,13 +25,14 @@ export interface Verification {
 const ACCOUNTS_AT_ONCE = 100;
 
 /**
- * Recomputes debits, losses and balances of the whole database from nothing but intervals, credits and prices. Each
+ * Recomputes debits, losses and balances of the whole database from nothing but intervals, model calls, credits and prices. Each
  * group of accounts is read in one snapshot.
  */
 export async function verifyBilling(em: EntityManager): Promise<Verification> {
   const found: Verification = {
     accounts: 0,
     intervals: 0,
+    calls: 0,
     lines: 0,
     debitedNanoUsd: 0n,
     creditedNanoUsd: 0n,
@@ -50,6 +54,7 @@ function add(found: Verification, account: AccountRecord, prices: readonly Price
     account.lines.reduce((sum, { kind, amount }) => (kinds.includes(kind) ? sum + amount : sum), 0n);
   found.accounts += 1;
   found.intervals += account.intervals.length;
+  found.calls += account.tokens.hours.reduce((sum, { calls }) => sum + calls, 0);
   found.lines += account.lines.length;
   found.debitedNanoUsd -= sumOf(['debit']);
   found.creditedNanoUsd += sumOf(['credit', 'reversal']);
@@ -68,11 +73,13 @@ async function readAccounts(em: EntityManager, after: string): Promise<{ account
     const ids = JSON.stringify(accounts.map(({ id }) => id));
     const intervals = await readIntervals(transaction, ids);
     const lines = await readLines(transaction, ids);
+    const tokens = await readTokens(transaction, ids);
     const records = accounts.map(({ id, balance }) => ({
       accountId: id,
       balance: BigInt(balance),
       intervals: intervals.get(id) ?? [],
       lines: lines.get(id) ?? [],
+      tokens: tokens.get(id) ?? { hours: [], parts: [] },
     }));
     return { accounts: records, prices: await listPrices(transaction) };
   });
@@ -103,7 +110,7 @@ interface LineRow extends Omit<LedgerLine, 'amount' | 'nanoUsdPerHour'> {
 async function readLines(em: EntityManager, accountIds: string): Promise<Map<string, LedgerLine[]>> {
   const rows = await query<LineRow>(
     em,
-    sql`select account_id as "accountId", id, ${ms(sql`at`)} as at, kind, interval_id as "intervalId", ${ms(sql`span_from`)} as from, ${ms(sql`span_to`)} as to,
+    sql`select account_id as "accountId", id, ${ms(sql`at`)} as at, kind, interval_id as "intervalId", agent_id as "agentId", ${ms(sql`span_from`)} as from, ${ms(sql`span_to`)} as to,
             (case when to_book = 'customer' then amount_nano_usd else -amount_nano_usd end)::text as amount,
             price_nano_usd_per_hour::text as price, reverses_id as "reversesId"
        from transfers where account_id in (select jsonb_array_elements_text(${accountIds}::jsonb))`,

@@ -1,7 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { Account } from './account.ts';
 import { Agent } from './agent.ts';
-import { counter, moment } from './columns.ts';
+import { counter, moment, nanoUsd } from './columns.ts';
 import { Instance } from './instance.ts';
 import { Message } from './message.ts';
 
@@ -41,7 +41,14 @@ const ModelCallSchema = defineEntity({
     upstream: p.text().strictNullable().default(null),
     /** As the provider said it, in OpenAI's words; null when it did not. */
     finishReason: p.text().strictNullable().default(null),
+    /** When it ended. */
     at: moment().defaultRaw('now()'),
+    /** Null for calls of earlier versions. */
+    begunAt: moment().strictNullable().default(null),
+    /** When the prices of its model began that it has; null: it has none. */
+    pricedFrom: moment().strictNullable().default(null),
+    /** Rounded down to whole nano-dollars. */
+    costNanoUsd: nanoUsd().default(0),
   },
 });
 

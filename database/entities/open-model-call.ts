@@ -16,6 +16,9 @@ const OpenModelCallSchema = defineEntity({
     /** Names the message whose turn makes the call. */
     traceId: p.character().length(32).strictNullable(),
     model: p.text(),
+    begunAt: moment().defaultRaw('now()'),
+    /** When the prices of its model began that it has; null: it has none. */
+    pricedFrom: moment().strictNullable().default(null),
     /** The most that the call may use. */
     inputTokens: p.integer(),
     outputTokens: p.integer(),

@@ -1,5 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { Account } from './account.ts';
+import { Agent } from './agent.ts';
 import { moment, nanoUsd } from './columns.ts';
 import { RuntimeInterval } from './runtime-interval.ts';
 
@@ -12,6 +13,11 @@ const TransferSchema = defineEntity({
       name: 'transfers_debit_unique',
       expression:
         'create unique index "transfers_debit_unique" on "transfers" ("interval_id", "span_from") where kind = \'debit\'',
+    },
+    {
+      name: 'transfers_tokens_index',
+      expression:
+        'create index "transfers_tokens_index" on "transfers" ("agent_id", "model", "span_from") where agent_id is not null',
     },
     {
       name: 'transfers_dedupe_key_unique',
@@ -30,7 +36,8 @@ const TransferSchema = defineEntity({
     { name: 'transfers_sides_differ', expression: 'from_book <> to_book' },
     {
       name: 'transfers_debit_has_span',
-      expression: "kind <> 'debit' or (interval_id is not null and span_from < span_to and price_nano_usd_per_hour is not null)",
+      expression:
+        "kind <> 'debit' or (span_from < span_to and (interval_id is not null and price_nano_usd_per_hour is not null or agent_id is not null and model is not null and calls is not null))",
     },
   ],
   properties: {
@@ -46,6 +53,10 @@ const TransferSchema = defineEntity({
     spanFrom: moment().strictNullable(),
     spanTo: moment().strictNullable(),
     priceNanoUsdPerHour: nanoUsd().strictNullable(),
+    /** Of a debit of tokens: its calls are those of this agent and model that ended in its span. */
+    agent: () => p.manyToOne(Agent).mapToPk().strictNullable().default(null).createForeignKeyConstraint(false).index(false),
+    model: p.text().strictNullable().default(null),
+    calls: p.integer().strictNullable().default(null),
     reason: p.text().strictNullable(),
     /** The same key never books twice. A debit has none: its interval and the beginning of its span are its key. */
     dedupeKey: p.text().strictNullable(),

@@ -50,12 +50,22 @@ export async function getTurn(em: EntityManager, messageId: string): Promise<Tur
       where m.id = ${messageId} and m.role = 'agent'`,
   );
   if (!row) return null;
-  const { createdMs, endedMs, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models, ...turn } =
-    row;
+  const {
+    createdMs,
+    endedMs,
+    inputTokens,
+    outputTokens,
+    cacheReadTokens,
+    cacheWriteTokens,
+    thinkingTokens,
+    costNanoUsd,
+    models,
+    ...turn
+  } = row;
   return {
     ...turn,
     createdAt: new Date(Math.round(createdMs)),
     endedAt: endedMs === null ? null : new Date(Math.round(endedMs)),
-    usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models },
+    usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models },
   };
 }

@@ -22,6 +22,7 @@ import { Metadata } from './20261208-metadata.ts';
 import { EventFeed } from './20261208-event-feed.ts';
 import { GatewayAddresses } from './20261208-gateway-addresses.ts';
 import { ModelProviders } from './20261209-model-providers.ts';
+import { TokenPrices } from './20261209-token-prices.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -51,4 +52,5 @@ export const migrationsList = [
   { name: '20261208-event-feed', class: EventFeed },
   { name: '20261208-gateway-addresses', class: GatewayAddresses },
   { name: '20261209-model-providers', class: ModelProviders },
+  { name: '20261209-token-prices', class: TokenPrices },
 ];

@@ -187,9 +187,9 @@ test('what a relay that is killed had reserved stays, and is counted when the ca
 
   const reserved = { input_tokens: estimateOf(request), output_tokens: 1024 };
   expect(await openCallsOf(orm, agent)).toMatchObject([reserved]);
-  expect(await settleLeftCalls(orm.em.fork(), { limit: 10 })).toBe(0);
+  expect(await settleLeftCalls(orm.em.fork(), { limit: 10, now: null })).toBe(0);
   await orm.em.fork().execute("update open_model_calls set expires_at = now() - interval '1 second'");
-  expect(await settleLeftCalls(orm.em.fork(), { limit: 10 })).toBe(1);
+  expect(await settleLeftCalls(orm.em.fork(), { limit: 10, now: null })).toBe(1);
   expect(await callsOf(orm, agent)).toMatchObject([reserved]);
   await model.close();
 });

@@ -137,9 +137,9 @@ test('a call whose relay has died is counted as reserved, once, however many swe
     );
   for (const tokens of [1, 2, 3]) await left('-1 second', tokens);
   await left('1 hour', 4);
-  const sweeps = await Promise.all([1, 2, 3].map((limit) => settleLeftCalls(database.orm.em.fork(), { limit })));
+  const sweeps = await Promise.all([1, 2, 3].map((limit) => settleLeftCalls(database.orm.em.fork(), { limit, now: null })));
   for (const [index, count] of sweeps.entries()) expect(count).toBeLessThanOrEqual(index + 1);
-  while ((await settleLeftCalls(database.orm.em.fork(), { limit: 1 })) > 0);
+  while ((await settleLeftCalls(database.orm.em.fork(), { limit: 1, now: null })) > 0);
   const calls = await callsOf(database.orm, agent);
   expect(calls.map(({ input_tokens: tokens }) => tokens).toSorted((a, b) => a - b)).toEqual([1, 2, 3]);
   expect(calls).toMatchObject([1, 2, 3].map(() => ({ message_id: messageId, output_tokens: 1024, finish_reason: null })));

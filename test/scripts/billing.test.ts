@@ -47,7 +47,7 @@ test('an operator takes back a line once, and the verification says in one line 
   });
   expect(await run('billing-reverse.ts', 'txn_none', 'why')).toEqual({ code: 1, output: 'There is no ledger line txn_none.\n' });
   const agreed =
-    'All agree: 1 accounts, 0 intervals, 2 ledger lines; credited 0.00, debited 0.00, written off 0.00, balances 0.00 USD.\n';
+    'All agree: 1 accounts, 0 intervals, 0 charged calls, 2 ledger lines; credited 0.00, debited 0.00, written off 0.00, balances 0.00 USD.\n';
   expect(await run('billing-verify.ts')).toEqual({ code: 0, output: agreed });
   await em.execute('update accounts set balance_nano_usd = 1 where id = ?', [accountId]);
   expect(await run('billing-verify.ts')).toMatchObject({

@@ -20,7 +20,15 @@ function completed(content: string): TurnView {
     errorMessage: null,
     createdAt: new Date(0),
     endedAt: new Date(0),
-    usage: { inputTokens: 1, outputTokens: 1, cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0, models: [] },
+    usage: {
+      inputTokens: 1,
+      outputTokens: 1,
+      cacheReadTokens: 0,
+      cacheWriteTokens: 0,
+      thinkingTokens: 0,
+      costNanoUsd: '0',
+      models: [],
+    },
   };
 }
 

@@ -12,7 +12,8 @@ export const listLedger = defineOperation({
   path: '/billing/ledger',
   operationId: 'billing.ledger',
   summary: 'List the lines of your ledger, newest first',
-  description: 'The balance is the sum of all amounts, minus the charge for running time that is not in the ledger yet.',
+  description:
+    'The balance is the sum of all amounts, minus the charges for running time and model calls that are not in the ledger yet.',
   tag: 'billing',
   auth: 'account',
   scope: 'read',
@@ -38,11 +39,21 @@ export const listLedger = defineOperation({
             .meta({ description: 'The interval of running time that was charged; `null` for other lines.' }),
           from: timestamp
             .nullable()
-            .meta({ description: 'The beginning of the charged span; `null` when the line charges no running time.' }),
-          to: timestamp
-            .nullable()
-            .meta({ description: 'The end of the charged span; `null` when the line charges no running time.' }),
+            .meta({ description: 'The beginning of the charged span; `null` when the line charges nothing.' }),
+          to: timestamp.nullable().meta({ description: 'The end of the charged span; `null` when the line charges nothing.' }),
           pricePerHourUsd: z.string().nullable(),
+          agentId: idField('agt').nullable().meta({
+            description:
+              'The agent whose model calls were charged; `null` for other lines. Its calls are those that ended in the span.',
+          }),
+          model: z
+            .string()
+            .nullable()
+            .meta({ description: 'The model that was called; `null` when the line charges no model calls.' }),
+          calls: z
+            .int()
+            .nullable()
+            .meta({ description: 'The number of charged calls; `null` when the line charges no model calls.' }),
           reason: z.string().nullable(),
         }),
       ),

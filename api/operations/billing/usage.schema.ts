@@ -29,7 +29,8 @@ export const usageSchema = z
             'The id of the instance, the id of the agent, the day (`YYYY-MM-DD`, UTC) or the model, depending on `groupBy`.',
         }),
         runtimeMs: z.int().meta({ description: 'The charged running time in milliseconds; 0 in rows of agents and models.' }),
-        chargedNanoUsd: z.string().meta({ description: 'The charge for the running time, in 10^-9 USD.' }),
+        chargedNanoUsd: z.string().meta({ description: 'The charge for running time and model calls, in 10^-9 USD.' }),
+        tokensNanoUsd: z.string().meta({ description: 'The part of the charge that is for model calls, in 10^-9 USD.' }),
         messages: z.int().meta({
           description:
             'The number of messages sent to agents, plus those that agents sent without a request. Replies are not counted separately.',
@@ -46,7 +47,7 @@ export const usageSchema = z
 
 const UNUSED = {
   ...{ messages: 0, inputTokens: 0, outputTokens: 0 },
-  ...{ cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0 },
+  ...{ cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0, tokensNanoUsd: '0' },
 };
 
 interface UsageQuery {
@@ -69,7 +70,8 @@ export async function findUsage(em: EntityManager, query: UsageQuery): Promise<z
   const keys = [...new Set([...models.keys(), ...runtime.map(({ key }) => key)])].toSorted();
   const rows = keys.map((key) => {
     const { runtimeMs, chargedNanoUsd } = runtime.find((row) => row.key === key) ?? { runtimeMs: 0, chargedNanoUsd: 0n };
-    return { ...(models.get(key) ?? { ...UNUSED, key }), runtimeMs, chargedNanoUsd: chargedNanoUsd.toString() };
+    const used = models.get(key) ?? { ...UNUSED, key };
+    return { ...used, runtimeMs, chargedNanoUsd: (chargedNanoUsd + BigInt(used.tokensNanoUsd)).toString() };
   });
   return { from: from.toISOString(), to: to.toISOString(), groupBy, rows };
 }

@@ -81,7 +81,7 @@ function chunksOf({ messageId, model, acceptedAtMs }: Streamed) {
 }
 
 function usageOf(usage: TurnView['usage']) {
-  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models } = usage;
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models } = usage;
   return {
     prompt_tokens: inputTokens,
     completion_tokens: outputTokens,
@@ -89,5 +89,6 @@ function usageOf(usage: TurnView['usage']) {
     prompt_tokens_details: { cached_tokens: cacheReadTokens, cache_write_tokens: cacheWriteTokens },
     completion_tokens_details: { reasoning_tokens: thinkingTokens },
     models,
+    costNanoUsd,
   };
 }

@@ -15,6 +15,7 @@ const usageSchema = z.object({
   cacheReadTokens: z.int().meta({ description: 'The input tokens that were read from the cache of the provider.' }),
   cacheWriteTokens: z.int().meta({ description: 'The input tokens that were written to the cache of the provider.' }),
   thinkingTokens: z.int().meta({ description: 'The output tokens that the models used for thinking.' }),
+  costNanoUsd: z.string().meta({ description: 'The charge for the tokens, in 10^-9 USD; `0` for models without prices.' }),
   models: z.array(z.string()).meta({
     description: 'The models that answered, as their providers name them; more than one when another provider took over.',
   }),
@@ -107,10 +108,10 @@ function answerOf(message: MessageView): Partial<z.input<typeof messageSchema>> 
 
 function turnOf(reply: MessageView): Partial<z.input<typeof messageSchema>> {
   const { requestMessageId, endedAt, createdAt } = reply;
-  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models } = reply;
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models } = reply;
   return {
     ...(requestMessageId === null ? {} : { requestMessageId }),
-    usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, models },
+    usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models },
     latencyMs: endedAt === null ? null : Math.max(0, endedAt.getTime() - createdAt.getTime()),
   };
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { debitDue } from '../../../database/billing/debit-due.ts';
 import { setPrice } from '../../../database/billing/set-price.ts';
+import { setTokenPrices } from '../../../database/billing/set-token-prices.ts';
 import { openInterval } from '../../../database/billing/intervals.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { startApi } from '../api-under-test.ts';
@@ -107,6 +108,32 @@ describe('billing.ledger', () => {
   });
 });
 
+describe('the debits of model calls', () => {
+  test('are lines with their agent, model, hour and number of calls, and the turn says what it cost', async () => {
+    const instanceId = await newInstance(account);
+    const agentId = await newAgent(account, instanceId);
+    await makeRunning(api, instanceId);
+    const { messageId } = await newTurn(api, { instanceId, agentId });
+    const price = { input: 1_000_000_000n, output: 0n, cacheRead: 0n, cacheWrite: 0n };
+    await runTransaction(api.orm.em, (em) => setTokenPrices(em, [{ model: 'priced', ...price }], new Date(hour)));
+    await api.sql(
+      `select settle_model_call(reserve_model_call(?, ?, ?, trace_id, 'priced', 9, 9, 60000, ?), 7, 0, 0, 0, 0, null, null, null, ?)
+         from messages where id = ?`,
+      [account.accountId, instanceId, agentId, new Date(hour), new Date(hour), messageId],
+    );
+    const { usage } = await account.ok('GET', `/instances/${instanceId}/agents/${agentId}/messages/${messageId}`);
+    expect(usage).toMatchObject({ inputTokens: 7, costNanoUsd: '7000' });
+    const { balanceNanoUsd } = await account.ok('GET', '/auth/me');
+    await sweep(Date.now());
+    const { entries } = await account.ok('GET', '/billing/ledger');
+    expect(entries[0]).toMatchObject({
+      ...{ kind: 'debit', amountNanoUsd: '-7000', instanceId, agentId, model: 'priced', calls: 1 },
+      ...{ intervalId: null, pricePerHourUsd: null, from: new Date(hour).toISOString(), to: new Date(hour + HOUR).toISOString() },
+    });
+    expect(await account.ok('GET', '/auth/me')).toMatchObject({ balanceNanoUsd });
+  });
+});
+
 describe('billing.usage', () => {
   test('tells running time, its cost, messages and tokens by instance, agent, day and model', async () => {
     const instanceId = await newInstance(account);
@@ -115,8 +142,8 @@ describe('billing.usage', () => {
     const { messageId } = await newTurn(api, { instanceId, agentId });
     await api.sql(
       `insert into model_calls (account_id, instance_id, agent_id, message_id, model, input_tokens, output_tokens,
-                                cache_read_tokens, cache_write_tokens, thinking_tokens)
-       values (?, ?, ?, ?, 'm', 100, 20, 40, 10, 5), (?, ?, ?, null, 'm', 1, 2, 1, 0, 1) returning id`,
+                                cache_read_tokens, cache_write_tokens, thinking_tokens, cost_nano_usd)
+       values (?, ?, ?, ?, 'm', 100, 20, 40, 10, 5, 700), (?, ?, ?, null, 'm', 1, 2, 1, 0, 1, 30) returning id`,
       [account.accountId, instanceId, agentId, messageId, account.accountId, instanceId, agentId],
     );
     const id = api.deps.makeId('int');
@@ -127,18 +154,21 @@ describe('billing.usage', () => {
       [id, instanceId, account.accountId, new Date(day + 23 * HOUR), new Date(day + 26 * HOUR)],
     );
     const parts = { cacheReadTokens: 41, cacheWriteTokens: 10, thinkingTokens: 6 };
-    const used = { messages: 1, inputTokens: 101, outputTokens: 22, ...parts };
-    const no = { cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0 };
+    const used = { messages: 1, inputTokens: 101, outputTokens: 22, ...parts, tokensNanoUsd: '730' };
+    const no = { cacheReadTokens: 0, cacheWriteTokens: 0, thinkingTokens: 0, tokensNanoUsd: '0' };
     const none = { messages: 0, inputTokens: 0, outputTokens: 0, ...no };
     const paid = { runtimeMs: 3 * HOUR, chargedNanoUsd: String(3n * PRICE) };
     const byInstance = await account.ok('GET', '/billing/usage');
-    expect(byInstance).toMatchObject({ groupBy: 'instance', rows: [{ key: instanceId, ...paid, ...used }] });
+    expect(byInstance).toMatchObject({
+      groupBy: 'instance',
+      rows: [{ key: instanceId, ...paid, ...used, chargedNanoUsd: String(3n * PRICE + 730n) }],
+    });
     expect(Date.parse(byInstance.to) - Date.parse(byInstance.from)).toBe(30 * 24 * HOUR);
-    const byAgent = [{ key: agentId, runtimeMs: 0, chargedNanoUsd: '0', ...used }];
+    const byAgent = [{ key: agentId, runtimeMs: 0, chargedNanoUsd: '730', ...used }];
     expect((await account.ok('GET', '/billing/usage?groupBy=agent')).rows).toEqual(byAgent);
     const { model } = await account.ok('GET', `/instances/${instanceId}/agents/${agentId}`);
     expect((await account.ok('GET', '/billing/usage?groupBy=model')).rows).toEqual([
-      { key: 'm', runtimeMs: 0, chargedNanoUsd: '0', ...used, messages: 0 },
+      { key: 'm', runtimeMs: 0, chargedNanoUsd: '730', ...used, messages: 0 },
       { key: model, runtimeMs: 0, chargedNanoUsd: '0', ...none, messages: 1 },
     ]);
     const days = (await account.ok('GET', '/billing/usage?groupBy=day')).rows;

@@ -89,6 +89,7 @@ describe('messages.send', () => {
       requestMessageId: expect.stringMatching(/^msg_/),
       usage: {
         ...{ inputTokens: 30, outputTokens: 12, cacheReadTokens: 8, cacheWriteTokens: 1, thinkingTokens: 2 },
+        costNanoUsd: '0',
         models: ['fall-back', 'first'],
       },
       latencyMs: expect.any(Number),

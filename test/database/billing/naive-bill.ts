@@ -24,6 +24,41 @@ export interface SimAccount {
   id: string;
   credits: { at: number; amount: bigint }[];
   runs: Run[];
+  /** The model calls that have ended. */
+  calls: { at: number; cost: bigint }[];
+}
+
+/** What a million tokens cost from a moment on. */
+export interface SimTokenPrice {
+  model: string;
+  startsAt: number;
+  input: bigint;
+  output: bigint;
+  cacheRead: bigint;
+  cacheWrite: bigint;
+}
+
+interface SimCall {
+  model: string;
+  begunAt: number;
+  inputTokens: number;
+  outputTokens: number;
+  cacheReadTokens: number;
+  cacheWriteTokens: number;
+}
+
+/** Kind after kind of tokens, divided once at the end. */
+export function callCost(prices: readonly SimTokenPrice[], call: SimCall): bigint {
+  const price = prices.findLast(({ model, startsAt }) => model === call.model && startsAt <= call.begunAt);
+  if (!price) return 0n;
+  const uncached = call.inputTokens - call.cacheReadTokens - call.cacheWriteTokens;
+  const kinds: [number, bigint][] = [
+    [uncached, price.input],
+    [call.outputTokens, price.output],
+    [call.cacheReadTokens, price.cacheRead],
+    [call.cacheWriteTokens, price.cacheWrite],
+  ];
+  return kinds.reduce((sum, [tokens, each]) => sum + BigInt(tokens) * each, 0n) / 1_000_000n;
 }
 
 /** Until when a run is to be paid, as far as is known at this moment. */
@@ -45,8 +80,9 @@ export function runCost(prices: readonly SimPrice[], run: Run, at: number): bigi
   return sum / 3_600_000n;
 }
 
-export function accountCost(prices: readonly SimPrice[], { runs }: SimAccount, at: number): bigint {
-  return runs.reduce((sum, run) => sum + runCost(prices, run, at), 0n);
+export function accountCost(prices: readonly SimPrice[], { runs, calls }: SimAccount, at: number): bigint {
+  const spoken = calls.reduce((sum, call) => (call.at <= at ? sum + call.cost : sum), 0n);
+  return runs.reduce((sum, run) => sum + runCost(prices, run, at), spoken);
 }
 
 /** Walks from credit to credit: what was used and not paid is lost, and never asked for again. */

@@ -14,6 +14,7 @@ import { newAccount, newInstance } from '../../factories.ts';
 import { readNextLook } from './bill-rows.ts';
 import { accountCost, naiveShortage } from './naive-bill.ts';
 import type { Run, SimAccount, SimPrice } from './naive-bill.ts';
+import { createYearCalls } from './year-calls.ts';
 import { SHARDS } from '../../../domain/shards.ts';
 
 export const SECOND = 1_000;
@@ -38,7 +39,9 @@ export interface Year {
     | 'lost'
     | 'doubled'
     | 'late'
-    | 'warned',
+    | 'warned'
+    | 'calls'
+    | 'leftCalls',
     number
   >;
 }
@@ -62,7 +65,7 @@ interface Event {
 }
 
 /**
- * A year of instances that start, stop, die, fall silent and are deleted, of grants, new prices, and sweeps that are
+ * A year of instances that start, stop, die, fall silent and are deleted, of model calls, grants, new prices, and sweeps that are
  * lost, doubled and late. Everything happens by the functions of the product, at the times of the simulation; what is
  * true is written down beside it.
  */
@@ -83,6 +86,8 @@ export async function simulateYear(options: Options): Promise<Year> {
     doubled: 0,
     late: 0,
     warned: 0,
+    calls: 0,
+    leftCalls: 0,
   };
   const year: Year = { accounts: [], prices: [], counts };
   const events: Event[] = [];
@@ -99,6 +104,7 @@ export async function simulateYear(options: Options): Promise<Year> {
     const place = events.findLastIndex((event) => event.at > at) + 1;
     events.splice(place, 0, { at, happen });
   };
+  const calls = createYearCalls({ orm, dice, later });
 
   /** A round of pings of these shards: those that are gone do not answer, and of the others these are new. */
   async function round(shards: readonly number[], at: number, alive: Run[] = []): Promise<void> {
@@ -245,7 +251,7 @@ export async function simulateYear(options: Options): Promise<Year> {
   await orm.em.fork().execute(`update watch_shards set owner = 'simulation', epoch = 1`);
   for (let number = 0; number < options.accounts; number += 1) {
     const { accountId } = await newAccount(orm, { id: makeId('acc'), createdAt: date(startsAt) });
-    year.accounts.push({ id: accountId, credits: [], runs: [] });
+    year.accounts.push({ id: accountId, credits: [], runs: [], calls: [] });
   }
   const within = (): number => startsAt + Math.floor(dice.next() * YEAR);
   for (const account of year.accounts) {
@@ -255,6 +261,8 @@ export async function simulateYear(options: Options): Promise<Year> {
   }
   for (let change = 0; change < 8; change += 1)
     events.push({ at: within(), happen: (at) => price(BigInt(10_000_000 + dice.below(70_000_000)), at) });
+  await calls.changePrices(startsAt);
+  for (let change = 0; change < 6; change += 1) events.push({ at: within(), happen: (at) => calls.changePrices(at) });
   for (let at = startsAt; at < startsAt + YEAR; at += dice.below(30 * HOUR)) events.push({ at, happen: sweep });
   for (let number = 0; number < options.instances; number += 1) {
     const account = dice.pick(year.accounts);
@@ -290,6 +298,11 @@ export async function simulateYear(options: Options): Promise<Year> {
             return false;
           },
         });
+      for (let more = dice.below(6); more > 0; more -= 1)
+        events.push({
+          at: at + 1 + dice.below(length),
+          happen: async (now) => (run.state === 'running' ? calls.call(account, instanceId, now) : false),
+        });
       events.push({ at: at + length, happen: (now) => end(run, kind, now) });
       at += length;
     }
@@ -318,5 +331,6 @@ export async function simulateYear(options: Options): Promise<Year> {
   const over = startsAt + YEAR + DAY;
   await round(ALL_SHARDS, over);
   await debitDue(orm.em, { now: date(over + HOUR) });
+  Object.assign(counts, calls.counts);
   return year;
 }
