@@ -1,0 +1,809 @@
+# Written by `npm run sdk` from its asynchronous twin. Do not change it by hand.
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from .._sync.pages import Pages
+from .._sync.transport import Transport
+from .._common import CallOptions, RawContent, segment
+from . import types
+
+
+class AuthResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def register(self, body: types.AuthRegisterRequest, options: CallOptions | None = None) -> types.AuthRegisterResponse:
+        """Create an account with an invite code.
+
+        `POST /auth/register`"""
+        answer: Any = self._http.json("POST", "/auth/register", body=body, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def login(self, body: types.AuthLoginRequest, options: CallOptions | None = None) -> types.AuthLoginResponse:
+        """Request a one-time code by email.
+
+        The response is the same for every email address, whether or not it has an account. A code is valid for ten
+        minutes and for one login, and allows at most five attempts. Codes, attempts and emails are counted per IP
+        address, so verify a code from the IP address that requested it: other IP addresses have at most two of the
+        attempts.
+
+        `POST /auth/login`"""
+        answer: Any = self._http.json("POST", "/auth/login", body=body, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def verify(self, body: types.AuthVerifyRequest, options: CallOptions | None = None) -> types.AuthVerifyResponse:
+        """Exchange a one-time code for a token.
+
+        `POST /auth/verify`"""
+        answer: Any = self._http.json("POST", "/auth/verify", body=body, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def me(self, options: CallOptions | None = None) -> types.AuthMeResponse:
+        """Get your account and its balance.
+
+        An API key needs the scope `read`.
+
+        `GET /auth/me`"""
+        answer: Any = self._http.json("GET", "/auth/me", options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def logout(self, options: CallOptions | None = None) -> types.AuthLogoutResponse:
+        """Revoke all tokens of your account.
+
+        The API rejects every token of the account from this moment on. API keys remain valid. An API key needs the
+        scope `keys`.
+
+        `POST /auth/logout`"""
+        answer: Any = self._http.json("POST", "/auth/logout", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class KeysResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, body: types.KeysCreateRequest, options: CallOptions | None = None) -> types.KeysCreateResponse:
+        """Create an API key.
+
+        The response is the only place that shows the key. Store the key securely. A key may be limited to scopes, to
+        an instance and in time; a key that creates another one passes its limits on, and cannot create one that may
+        do more. An API key needs the scope `keys`.
+
+        `POST /auth/keys`"""
+        answer: Any = self._http.json("POST", "/auth/keys", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, query: types.KeysListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.KeysListResponse, types.KeysListResponseKeysItem]:
+        """List your API keys, newest first.
+
+        An API key needs the scope `read`.
+
+        `GET /auth/keys`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/auth/keys", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="keys", cursor="cursor", next="nextCursor")
+
+    def revoke(self, key_id: str, options: CallOptions | None = None) -> types.KeysRevokeResponse:
+        """Revoke an API key.
+
+        The API rejects the key from this moment on. An API key needs the scope `keys`.
+
+        `DELETE /auth/keys/{keyId}`"""
+        answer: Any = self._http.json("DELETE", f"/auth/keys/{segment(key_id)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class InstancesResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, body: types.InstancesCreateRequest, query: types.InstancesCreateParametersQuery | None = None, options: CallOptions | None = None) -> types.Instance:
+        """Create an instance.
+
+        Provisioning is synchronous: poll `GET /instances/:instanceId` until the status is `running`, or pass `wait`.
+        An API key needs the scope `write`.
+
+        `POST /instances`"""
+        answer: Any = self._http.json("POST", "/instances", body=body, query=query, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, query: types.InstancesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.InstancesListResponse, types.Instance]:
+        """List your instances, newest first.
+
+        An API key needs the scope `read`.
+
+        `GET /instances`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/instances", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="instances", cursor="cursor", next="nextCursor")
+
+    def get(self, instance_id: str, options: CallOptions | None = None) -> types.Instance:
+        """Get an instance and its agents.
+
+        An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}`"""
+        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}", options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def update(self, instance_id: str, body: types.InstancesUpdateRequest, options: CallOptions | None = None) -> types.Instance:
+        """Change the name or the metadata of an instance.
+
+        Fields that are not given stay as they are. The instance goes on running. An API key needs the scope `write`.
+
+        `PATCH /instances/{instanceId}`"""
+        answer: Any = self._http.json("PATCH", f"/instances/{segment(instance_id)}", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def delete(self, instance_id: str, options: CallOptions | None = None) -> types.InstancesDeleteResponse:
+        """Delete an instance and all its data.
+
+        An instance can be deleted in every status, and the call can be repeated. The status is `destroying` until the
+        instance is deleted; after that, calls return 404. An API key needs the scope `write`.
+
+        `DELETE /instances/{instanceId}`"""
+        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def start(self, instance_id: str, query: types.InstancesStartParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesStartResponse:
+        """Start an instance.
+
+        The call returns the accepted target status before the instance runs, unless `wait` is given. An instance with
+        the status `error` is tried again. An API key needs the scope `write`.
+
+        `POST /instances/{instanceId}/start`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/start", query=query, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def stop(self, instance_id: str, query: types.InstancesStopParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesStopResponse:
+        """Stop an instance.
+
+        The call returns the accepted target status before the instance has stopped, unless `wait` is given. Running
+        turns have one minute to end. Charging ends with this call. An API key needs the scope `write`.
+
+        `POST /instances/{instanceId}/stop`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/stop", query=query, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def wait(self, instance_id: str, query: types.InstancesWaitParametersQuery | None = None, options: CallOptions | None = None) -> types.Instance:
+        """Wait until an instance has a status.
+
+        Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed.
+        An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/wait`"""
+        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/wait", query=query, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def logs(self, instance_id: str, query: types.InstancesLogsParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesLogsResponse:
+        """Get the latest log lines of an instance, oldest first.
+
+        An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/logs`"""
+        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/logs", query=query, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def usage(self, instance_id: str, query: types.InstancesUsageParametersQuery | None = None, options: CallOptions | None = None) -> types.Usage:
+        """Get the usage of the agents of an instance.
+
+        An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/usage`"""
+        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/usage", query=query, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class AgentsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, instance_id: str, body: types.AgentsCreateRequest, options: CallOptions | None = None) -> types.Agent:
+        """Create an agent.
+
+        On a running instance, the call returns once the agent accepts messages. Otherwise the agent is created in the
+        gateway at the next start. An API key needs the scope `write`.
+
+        `POST /instances/{instanceId}/agents`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, instance_id: str, query: types.AgentsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.AgentsListResponse, types.Agent]:
+        """List the agents of an instance, newest first.
+
+        An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/agents`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/agents", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="agents", cursor="cursor", next="nextCursor")
+
+    def get(self, instance_id: str, agent_id: str, options: CallOptions | None = None) -> types.AgentWithFiles:
+        """Get an agent and its workspace files.
+
+        Agents can change their files. While the instance runs, the call returns the current files of the agent;
+        otherwise, the last known ones. An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/agents/{agentId}`"""
+        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def update(self, instance_id: str, agent_id: str, body: types.AgentsUpdateRequest, options: CallOptions | None = None) -> types.AgentWithFiles:
+        """Update the names, the metadata or the workspace files of an agent.
+
+        Only the given files change; the others stay as they are. On a running instance, the call returns once the
+        next message uses the change. An API key needs the scope `write`.
+
+        `PATCH /instances/{instanceId}/agents/{agentId}`"""
+        answer: Any = self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def delete(self, instance_id: str, agent_id: str, options: CallOptions | None = None) -> types.AgentsDeleteResponse:
+        """Delete an agent and its workspace.
+
+        The running and waiting turns of the agent end as cancelled. A new agent can use the slug; it does not get the
+        memory of the deleted agent. An API key needs the scope `write`.
+
+        `DELETE /instances/{instanceId}/agents/{agentId}`"""
+        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class ModelsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, options: CallOptions | None = None) -> types.ModelsListResponse:
+        """List the available models.
+
+        An API key needs the scope `read`.
+
+        `GET /models`"""
+        answer: Any = self._http.json("GET", "/models", options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class SkillsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def catalogue(self, options: CallOptions | None = None) -> types.SkillsCatalogueResponse:
+        """List the built-in skills.
+
+        `GET /skills`"""
+        answer: Any = self._http.json("GET", "/skills", options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def install(self, instance_id: str, body: types.SkillsInstallRequest, options: CallOptions | None = None) -> types.InstalledSkill:
+        """Install a built-in skill, or upload a custom skill.
+
+        All agents of the instance share the skill. On a running instance, the call returns once the next turn can use
+        the skill. Otherwise the skill is applied at the next start. An API key needs the scope `write`.
+
+        `POST /instances/{instanceId}/skills`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/skills", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, instance_id: str, query: types.SkillsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.SkillsListResponse, types.InstalledSkill]:
+        """List the skills installed on an instance, sorted by name.
+
+        An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/skills`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/skills", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="skills", cursor="cursor", next="nextCursor")
+
+    def delete(self, instance_id: str, name: str, options: CallOptions | None = None) -> types.SkillsDeleteResponse:
+        """Remove a skill from an instance.
+
+        On a running instance, the call returns once the next turn no longer sees the skill. An API key needs the
+        scope `write`.
+
+        `DELETE /instances/{instanceId}/skills/{name}`"""
+        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/skills/{segment(name)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class SecretsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def store(self, instance_id: str, body: types.SecretsStoreRequest, options: CallOptions | None = None) -> types.SecretsStoreResponse:
+        """Store or replace secrets.
+
+        Stores all of the given secrets, or none of them when one is invalid. A running instance restarts within
+        seconds to load the secrets; changes within two seconds share one restart. An API key needs the scope
+        `secrets`.
+
+        `POST /instances/{instanceId}/secrets`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/secrets", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, instance_id: str, query: types.SecretsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.SecretsListResponse, types.SecretsListResponseSecretsItem]:
+        """List the secrets of an instance, sorted by key.
+
+        The API never returns the values of secrets. An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/secrets`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/secrets", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="secrets", cursor="cursor", next="nextCursor")
+
+    def delete(self, instance_id: str, key: str, options: CallOptions | None = None) -> types.SecretsDeleteResponse:
+        """Delete a secret.
+
+        A running instance restarts within seconds without the secret. An API key needs the scope `secrets`.
+
+        `DELETE /instances/{instanceId}/secrets/{key}`"""
+        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/secrets/{segment(key)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class MessagesResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def send(self, instance_id: str, agent_id: str, body: types.MessagesSendRequest, options: CallOptions | None = None) -> types.Message:
+        """Send a message to an agent and get its reply.
+
+        With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`.
+        When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history.
+        An API key needs the scope `messages`.
+
+        `POST /instances/{instanceId}/agents/{agentId}/messages`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, instance_id: str, agent_id: str, query: types.MessagesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.MessagesListResponse, types.Message]:
+        """Get the message history of an agent, in time order.
+
+        Returns the latest messages and replies of all conversations of the agent, or of one conversation. While a
+        turn has not ended, its reply has the status `pending`. Messages that the agent sent without a request are in
+        the history of their conversation. The result of a cron job is in the history of a conversation only when the
+        gateway has added it there, as it does for a job that the agent created in that conversation; get other
+        results by their id. `nextCursor` leads to earlier messages. An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/agents/{agentId}/messages`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="messages", cursor="cursor", next="nextCursor")
+
+    def get(self, instance_id: str, agent_id: str, message_id: str, options: CallOptions | None = None) -> types.Message:
+        """Get a message.
+
+        Use this call after a 504: a reply shows its status, and its content once the status is `completed`. The call
+        also returns the message of an event by its `messageId`, including results of cron jobs and messages that an
+        agent sent without a request. An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}`"""
+        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}", options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def cancel(self, instance_id: str, agent_id: str, message_id: str, options: CallOptions | None = None) -> types.Message:
+        """Cancel a waiting or running turn.
+
+        `messageId` is the id of the reply, or of the message that it answers. A turn that has ended cannot be
+        cancelled: the call returns 409, also for a message that the agent sent without a request. An API key needs
+        the scope `messages`.
+
+        `POST /instances/{instanceId}/agents/{agentId}/messages/{messageId}/cancel`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}/cancel", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class CronsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, instance_id: str, agent_id: str, body: types.CronsCreateRequest, options: CallOptions | None = None) -> types.Cron:
+        """Create a cron job for an agent.
+
+        At each run, the agent receives the message in a separate conversation, and its reply is recorded as a
+        `cron.completed` event. An API key needs the scope `write`.
+
+        `POST /instances/{instanceId}/agents/{agentId}/crons`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, instance_id: str, agent_id: str, query: types.CronsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.CronsListResponse, types.Cron]:
+        """List the cron jobs of an agent, newest first.
+
+        The list includes the jobs that the agent created. Jobs run only while the instance is running. An API key
+        needs the scope `read`.
+
+        `GET /instances/{instanceId}/agents/{agentId}/crons`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="crons", cursor="cursor", next="nextCursor")
+
+    def update(self, instance_id: str, agent_id: str, cron_id: str, body: types.CronsUpdateRequest, options: CallOptions | None = None) -> types.Cron:
+        """Update, enable or disable a cron job.
+
+        An API key needs the scope `write`.
+
+        `PATCH /instances/{instanceId}/agents/{agentId}/crons/{cronId}`"""
+        answer: Any = self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def delete(self, instance_id: str, agent_id: str, cron_id: str, options: CallOptions | None = None) -> types.CronsDeleteResponse:
+        """Delete a cron job.
+
+        The events of earlier runs remain. An API key needs the scope `write`.
+
+        `DELETE /instances/{instanceId}/agents/{agentId}/crons/{cronId}`"""
+        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def run(self, instance_id: str, agent_id: str, cron_id: str, options: CallOptions | None = None) -> types.Cron:
+        """Run a cron job now.
+
+        The call returns once the run is queued. The result is recorded as an event. The schedule does not change. An
+        API key needs the scope `write`.
+
+        `POST /instances/{instanceId}/agents/{agentId}/crons/{cronId}/run`"""
+        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}/run", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class WebhooksDeliveriesResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, webhook_id: str, query: types.WebhooksDeliveriesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.WebhooksDeliveriesListResponse, types.Delivery]:
+        """List the deliveries of a webhook with their attempts, newest first.
+
+        An API key needs the scope `read`.
+
+        `GET /webhooks/{webhookId}/deliveries`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/webhooks/{segment(webhook_id)}/deliveries", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="deliveries", cursor="cursor", next="nextCursor")
+
+    def redeliver(self, webhook_id: str, delivery_id: str, options: CallOptions | None = None) -> types.Delivery:
+        """Send a delivery again.
+
+        Sends the same body as a new delivery of the same event. An API key needs the scope `write`.
+
+        `POST /webhooks/{webhookId}/deliveries/{deliveryId}/redeliver`"""
+        answer: Any = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class WebhooksResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+        self.deliveries = WebhooksDeliveriesResource(http)
+
+    def create(self, body: types.WebhooksCreateRequest, options: CallOptions | None = None) -> types.Webhook:
+        """Subscribe a URL to events.
+
+        Store the secret securely: it is the key that verifies the signatures of deliveries. An API key needs the
+        scope `write`.
+
+        `POST /webhooks`"""
+        answer: Any = self._http.json("POST", "/webhooks", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, query: types.WebhooksListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.WebhooksListResponse, types.Webhook]:
+        """List your webhooks, newest first.
+
+        The secrets are masked. An API key needs the scope `read`.
+
+        `GET /webhooks`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/webhooks", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="webhooks", cursor="cursor", next="nextCursor")
+
+    def get(self, webhook_id: str, options: CallOptions | None = None) -> types.Webhook:
+        """Get a webhook, including its unmasked secret.
+
+        An API key needs the scope `read`.
+
+        `GET /webhooks/{webhookId}`"""
+        answer: Any = self._http.json("GET", f"/webhooks/{segment(webhook_id)}", options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def update(self, webhook_id: str, body: types.WebhooksUpdateRequest, options: CallOptions | None = None) -> types.Webhook:
+        """Enable, disable or update a webhook.
+
+        While a webhook is disabled, new events are not queued for it. Deliveries that were already waiting are sent
+        when the webhook is enabled again. An API key needs the scope `write`.
+
+        `PATCH /webhooks/{webhookId}`"""
+        answer: Any = self._http.json("PATCH", f"/webhooks/{segment(webhook_id)}", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def delete(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksDeleteResponse:
+        """Delete a webhook.
+
+        Deliveries that are waiting are discarded. An API key needs the scope `write`.
+
+        `DELETE /webhooks/{webhookId}`"""
+        answer: Any = self._http.json("DELETE", f"/webhooks/{segment(webhook_id)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def test(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksTestResponse:
+        """Send a test event.
+
+        The test event is sent once, also while the webhook is disabled. The list of deliveries shows the result. An
+        API key needs the scope `write`.
+
+        `POST /webhooks/{webhookId}/test`"""
+        answer: Any = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/test", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def rotate_secret(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksRotateSecretResponse:
+        """Rotate the secret of a webhook.
+
+        `X-Thermidora-Signature` uses the new secret from now on. For 24 hours, `X-Thermidora-Signature-Previous` uses
+        the old secret, and `webhook-signature` contains both signatures. An API key needs the scope `write`.
+
+        `POST /webhooks/{webhookId}/rotate-secret`"""
+        answer: Any = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/rotate-secret", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class EventsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list_of_instance(self, instance_id: str, query: types.EventsListOfInstanceParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.EventsListOfInstanceResponse, types.Event]:
+        """List the events of an instance, newest first.
+
+        Returns the results of cron jobs, the messages of agents and the errors of the last 30 days. An API key needs
+        the scope `read`.
+
+        `GET /instances/{instanceId}/events`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/events", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="events", cursor="cursor", next="nextCursor")
+
+    def list(self, query: types.EventsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.EventsListResponse, types.DeletedEvent | types.AccountEvent]:
+        """List the events of the account, oldest first.
+
+        For consumers that must not miss an event: pass `nextAfter` as `after` in the next call, until a page is
+        empty. The numbers between `oldestSeq` and `latestSeq` have no gaps. A page with long contents can have fewer
+        events than `limit`. Events are kept for 30 days. An API key needs the scope `read`.
+
+        `GET /events`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/events", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="events", cursor="after", next="nextAfter")
+
+
+class BillingResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def ledger(self, query: types.BillingLedgerParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.BillingLedgerResponse, types.BillingLedgerResponseEntriesItem]:
+        """List the lines of your ledger, newest first.
+
+        The balance is the sum of all amounts, minus the charge for running time that is not in the ledger yet. An API
+        key needs the scope `read`.
+
+        `GET /billing/ledger`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/billing/ledger", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="entries", cursor="cursor", next="nextCursor")
+
+    def usage(self, query: types.BillingUsageParametersQuery | None = None, options: CallOptions | None = None) -> types.Usage:
+        """Get the usage of the account: running time and its cost, messages and model tokens.
+
+        An API key needs the scope `read`.
+
+        `GET /billing/usage`"""
+        answer: Any = self._http.json("GET", "/billing/usage", query=query, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def forecast(self, options: CallOptions | None = None) -> types.BillingForecastResponse:
+        """Get a forecast of when the balance is used up.
+
+        The forecast assumes that the instances that run now keep running. An API key needs the scope `read`.
+
+        `GET /billing/forecast`"""
+        answer: Any = self._http.json("GET", "/billing/forecast", options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class OperatorInvitesResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, body: types.InvitesCreateRequest, options: CallOptions | None = None) -> types.InvitesCreateResponse:
+        """Create an invite code.
+
+        `POST /admin/invites`"""
+        answer: Any = self._http.json("POST", "/admin/invites", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def list(self, query: types.InvitesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.InvitesListResponse, types.InvitesListResponseInvitesItem]:
+        """List the invite codes.
+
+        `GET /admin/invites`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/admin/invites", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="invites", cursor="cursor", next="nextCursor")
+
+
+class OperatorAccountsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, query: types.AccountsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.AccountsListResponse, types.AccountsListResponseAccountsItem]:
+        """List the accounts, or find an account by its email address.
+
+        `GET /admin/accounts`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/admin/accounts", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="accounts", cursor="cursor", next="nextCursor")
+
+
+class OperatorGrantsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, account_id: str, body: types.GrantsCreateRequest, options: CallOptions | None = None) -> types.GrantsCreateResponse:
+        """Add credit to an account.
+
+        `POST /admin/accounts/{accountId}/grants`"""
+        answer: Any = self._http.json("POST", f"/admin/accounts/{segment(account_id)}/grants", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class OperatorInstancesResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, query: types.OperatorInstancesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.OperatorInstancesListResponse, types.OperatorInstance]:
+        """List the instances of all accounts, newest first.
+
+        `GET /admin/instances`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/admin/instances", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="instances", cursor="cursor", next="nextCursor")
+
+    def stop(self, instance_id: str, options: CallOptions | None = None) -> types.OperatorInstancesStopResponse:
+        """Stop an instance of any account.
+
+        `POST /admin/instances/{instanceId}/stop`"""
+        answer: Any = self._http.json("POST", f"/admin/instances/{segment(instance_id)}/stop", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def reconcile(self, instance_id: str, options: CallOptions | None = None) -> types.OperatorInstancesReconcileResponse:
+        """Reconcile an instance now.
+
+        Starts a new attempt to bring the instance to its desired status, also when its status is `error`.
+
+        `POST /admin/instances/{instanceId}/reconcile`"""
+        answer: Any = self._http.json("POST", f"/admin/instances/{segment(instance_id)}/reconcile", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class OperatorModelsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list_all(self, options: CallOptions | None = None) -> types.ModelsListAllResponse:
+        """List the models of all accounts with the providers behind them.
+
+        `GET /admin/models`"""
+        answer: Any = self._http.json("GET", "/admin/models", options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class OperatorAuditResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, query: types.AuditListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.AuditListResponse, types.AuditListResponseEntriesItem]:
+        """List the audit entries, newest first.
+
+        `GET /admin/audit`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/admin/audit", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="entries", cursor="cursor", next="nextCursor")
+
+
+class OperatorQuarantineResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, query: types.QuarantineListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.QuarantineListResponse, types.UnownedRuntime]:
+        """List the runtimes that no instance owns, newest first.
+
+        A runtime is a gateway with its storage. The list shows what the last sweep found. Sweeps run every minute.
+
+        `GET /admin/quarantine`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/admin/quarantine", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="runtimes", cursor="cursor", next="nextCursor")
+
+    def restore(self, runtime_id: str, body: types.QuarantineRestoreRequest, options: CallOptions | None = None) -> types.OperatorInstance:
+        """Restore unowned storage as an instance of an account.
+
+        Creates a stopped instance that owns the storage. The next sweep, within about a minute, moves the storage out
+        of the quarantine, and so does a start. The new instance has no agents; the files of the former agents remain
+        in its storage. A runtime that belongs to an instance in a restored database needs no call: the next sweep
+        restores it.
+
+        `POST /admin/quarantine/{runtimeId}/restore`"""
+        answer: Any = self._http.json("POST", f"/admin/quarantine/{segment(runtime_id)}/restore", body=body, takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+    def delete(self, runtime_id: str, options: CallOptions | None = None) -> types.QuarantineDeleteResponse:
+        """Delete a runtime that no instance owns.
+
+        The next sweep, within about a minute, stops the gateway and deletes its storage, unless an instance owns the
+        runtime by then. The deletion cannot be undone.
+
+        `DELETE /admin/quarantine/{runtimeId}`"""
+        answer: Any = self._http.json("DELETE", f"/admin/quarantine/{segment(runtime_id)}", takes_key=True, options=options)
+        return answer  # type: ignore[no-any-return]
+
+
+class OperatorResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+        self.invites = OperatorInvitesResource(http)
+        self.accounts = OperatorAccountsResource(http)
+        self.grants = OperatorGrantsResource(http)
+        self.instances = OperatorInstancesResource(http)
+        self.models = OperatorModelsResource(http)
+        self.audit = OperatorAuditResource(http)
+        self.quarantine = OperatorQuarantineResource(http)
+
+
+class AllResources:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+        self.auth = AuthResource(http)
+        self.keys = KeysResource(http)
+        self.instances = InstancesResource(http)
+        self.agents = AgentsResource(http)
+        self.models = ModelsResource(http)
+        self.skills = SkillsResource(http)
+        self.secrets = SecretsResource(http)
+        self.messages = MessagesResource(http)
+        self.crons = CronsResource(http)
+        self.webhooks = WebhooksResource(http)
+        self.events = EventsResource(http)
+        self.billing = BillingResource(http)
+        self.operator = OperatorResource(http)

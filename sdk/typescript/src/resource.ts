@@ -1,0 +1,19 @@
+import type { Transport } from './transport.ts';
+
+/** A group of methods: `client.agents`. */
+export class Resource {
+  protected readonly http: Transport;
+
+  constructor(http: Transport) {
+    this.http = http;
+  }
+}
+
+/**
+ * A value as one part of a path. Throws a TypeError for what would name another path: an empty one, `.` and `..`, which
+ * every URL parser removes with the part before.
+ */
+export function segment(value: string): string {
+  if (/^\.{0,2}$/.test(value)) throw new TypeError(`${JSON.stringify(value)} cannot be an id or a name in a call.`);
+  return encodeURIComponent(value);
+}
