@@ -17,7 +17,7 @@ const lockfile = z.object({
     }),
   ),
 });
-const LOCKFILES = ['package-lock.json', 'runtime/openclaw/package/package-lock.json'];
+const LOCKFILES = ['package-lock.json', 'runtime/openclaw/package/package-lock.json', 'sdk/generators/package-lock.json'];
 
 /** Every package that a lockfile names, without the project itself. */
 function packagesOf(path: string) {
@@ -27,7 +27,7 @@ function packagesOf(path: string) {
 
 test.each(LOCKFILES)('%s takes every package from the registry, with its checksum', (path) => {
   const packages = packagesOf(path).filter(([, { inBundle }]) => !inBundle);
-  expect(packages.length).toBeGreaterThan(100);
+  expect(packages.length).toBeGreaterThan(10);
   for (const [place, { resolved, integrity }] of packages)
     expect([place, resolved, integrity]).toEqual([
       place,

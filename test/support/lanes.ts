@@ -16,6 +16,7 @@ export type Need =
   | 'compose'
   | 'chromium'
   | 'schemathesis'
+  | 'sdkGenerators'
   | 'wholeMachine'
   | 'rounds';
 
@@ -32,6 +33,7 @@ const LANE_OF: Record<Need, Lane> = {
   wholeMachine: 'unit',
   chromium: 'gateway',
   schemathesis: 'campaign',
+  sdkGenerators: 'gateway',
   rounds: 'campaign',
   engine: 'docker',
   compose: 'docker',
@@ -42,6 +44,7 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'local/postgres.ts': { startPostgres: ['postgres'] },
   'runtime/engine.ts': { ensureOpenClaw: ['openclaw'] },
   'runtime/openclaw/install/installation.ts': { ensureOpenClaw: ['openclaw'] },
+  'scripts/sdk/generators.ts': { ensureGenerators: ['sdkGenerators'] },
   'test/support/alone.ts': { '*': ['wholeMachine'] },
   'test/support/campaign.ts': { campaignRounds: ['rounds'] },
   'test/support/chromium.ts': { '*': ['chromium'] },

@@ -2,6 +2,7 @@ import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { ensureTemporal } from '../../local/temporal-binary.ts';
 import { ensureTemporalServer } from '../../local/temporal-server.ts';
 import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
+import { ensureGenerators } from '../../scripts/sdk/generators.ts';
 import { ensureCompose } from './docker-compose.ts';
 import type { Need } from './lanes.ts';
 import { ensureSchemathesis } from './schemathesis.ts';
@@ -27,12 +28,13 @@ const PREPARE: readonly [Need, Prepare][] = [
   ['compose', ensureCompose],
   ['openclaw', ensureOpenClaw],
   ['schemathesis', ensureSchemathesis],
+  ['sdkGenerators', ({ cacheDir }) => ensureGenerators(cacheDir)],
   // Loaded only when asked for, because it loads the whole of Playwright.
   ['chromium', async () => (await import('./chromium.ts')).ensureChromium()],
 ];
 
 /** Without these a part of the tests can still be run; not where the verdict is given (`CI`). */
-const OPTIONAL: ReadonlySet<Need> = new Set(['engine', 'temporalServer', 'compose', 'schemathesis', 'chromium']);
+const OPTIONAL: ReadonlySet<Need> = new Set(['engine', 'temporalServer', 'compose', 'schemathesis', 'sdkGenerators', 'chromium']);
 
 export interface Prepared<File> {
   files: File[];

@@ -12,8 +12,8 @@ export class ThermidoraError extends Error {
 }
 
 /** No answer came: the API could not be reached, the connection was lost, or an attempt took too long. `cause` says more. */
-export class ConnectionError extends ThermidoraError {
-  override name = 'ConnectionError';
+export class ApiConnectionError extends ThermidoraError {
+  override name = 'ApiConnectionError';
 }
 
 /** The API refused a call, or an agent's turn failed. */

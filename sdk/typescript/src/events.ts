@@ -31,7 +31,7 @@ async function* readEvents(response: Response, signal: AbortSignal | undefined):
 async function readInTime(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   signal: AbortSignal | undefined,
-): Promise<ReadableStreamReadResult<Uint8Array>> {
+): ReturnType<ReadableStreamDefaultReader<Uint8Array>['read']> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error('the connection was silent')), SILENCE_MS);
@@ -55,7 +55,7 @@ export interface Connection {
 /**
  * The data of server-sent events over as many connections as it takes. `connect` says what to ask for now, and `waitMs` for how
  * long a refusal may be repeated that says that the answer is not there yet. Ends when the consumer leaves or the signal
- * aborts; throws the ApiError or ConnectionError of the last attempt when none of the retries brought an event.
+ * aborts; throws the ApiError or ApiConnectionError of the last attempt when none of the retries brought an event.
  */
 export async function* followEvents(http: Transport, connect: () => Connection, waitMs = 0): AsyncGenerator<EventSourceMessage> {
   let retries = 0;

@@ -3,7 +3,7 @@ export {
   AgentError,
   ApiError,
   ConflictError,
-  ConnectionError,
+  ApiConnectionError,
   ForbiddenError,
   InstanceNotReadyError,
   InvalidRequestError,

@@ -1,4 +1,4 @@
-import { ApiError, ConnectionError } from './errors.ts';
+import { ApiError, ApiConnectionError } from './errors.ts';
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8_000;
@@ -8,7 +8,7 @@ const PASSING = new Set([408, 429, 502, 503, 504]);
 
 /** A failed attempt of a call. */
 export interface Failure {
-  error: ApiError | ConnectionError;
+  error: ApiError | ApiConnectionError;
   /** From `Retry-After`, in milliseconds. */
   retryAfterMs: number | null;
   /** Whether the answer was the API's own. */
@@ -18,7 +18,7 @@ export interface Failure {
 /** Whether the same call may be sent again, given that the API does its work once at most. */
 export function isWorthRepeating({ error, retryAfterMs, isFromApi }: Failure): boolean {
   if (retryAfterMs !== null && retryAfterMs > LONGEST_RETRY_AFTER_MS) return false;
-  if (error instanceof ConnectionError) return true;
+  if (error instanceof ApiConnectionError) return true;
   return isFromApi ? error.retryable : PASSING.has(error.status);
 }
 

@@ -1,4 +1,4 @@
-import { ApiError, ConnectionError, errorOfBody, ThermidoraError } from './errors.ts';
+import { ApiError, ApiConnectionError, errorOfBody, ThermidoraError } from './errors.ts';
 import { isStillRunning, isWorthRepeating, pause, pauseMs } from './retries.ts';
 import type { Failure } from './retries.ts';
 import type { CallOptions, ClientOptions, RawBody } from './types.ts';
@@ -138,7 +138,7 @@ export function connectionLost(cause: unknown, signal: AbortSignal | undefined):
 /** The failure of an attempt without an answer. */
 export function lostConnection(cause: unknown): FailedAttempt {
   const said = cause instanceof Error ? cause.message : String(cause);
-  const error = new ConnectionError(`The API did not answer: ${said}`, { cause });
+  const error = new ApiConnectionError(`The API did not answer: ${said}`, { cause });
   return new FailedAttempt({ error, retryAfterMs: null, isFromApi: false });
 }
 
@@ -203,7 +203,8 @@ function contentType(body: unknown): Record<string, string> {
 function bodyOf(body: unknown): RequestInit {
   if (body === undefined) return {};
   if (!isRaw(body)) return { body: JSON.stringify(body) };
-  const init = { body, duplex: 'half' };
+  // What a stream needs to be sent at all.
+  const init: RequestInit & { duplex: 'half' } = { body, duplex: 'half' };
   return init;
 }
 
