@@ -1,12 +1,15 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { cp, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { withLock } from '../../lib/async/file-lock.ts';
+import { ensureVenv } from '../python-venv.ts';
 
 const SOURCE = join(import.meta.dirname, '../../sdk/generators');
+const NPM = ['package.json', 'package-lock.json'];
 const INSTALL_MS = 5 * 60_000;
 const RUN_MS = 2 * 60_000;
 const run = promisify(execFile);
@@ -22,36 +25,25 @@ export interface Generators {
  * They are not among the packages of the project: one needs another version of TypeScript, the other one is Python.
  */
 export async function ensureGenerators(cacheDir: string): Promise<Generators> {
-  const lists = ['package.json', 'package-lock.json', 'requirements.txt'];
-  const texts = await Promise.all(lists.map((name) => readFile(join(SOURCE, name))));
+  const texts = await Promise.all([...NPM, 'requirements.txt'].map((name) => readFile(join(SOURCE, name))));
   const pinned = createHash('sha256').update(Buffer.concat(texts)).digest('hex').slice(0, 12);
   const target = join(cacheDir, `sdk-generators-${pinned}`);
   const commands = {
     typescript: join(target, 'node_modules/.bin/openapi-typescript'),
-    python: join(target, 'python/bin/datamodel-codegen'),
+    python: join(`${target}-python`, 'bin/datamodel-codegen'),
   };
-  return withLock(`${target}.lock`, { timeoutMs: INSTALL_MS }, async () => {
-    const done = join(target, 'installed');
-    if (await exists(done)) return commands;
-    await rm(target, { recursive: true, force: true });
-    await mkdir(target, { recursive: true });
-    for (const name of lists) await cp(join(SOURCE, name), join(target, name));
-    await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: target, timeout: INSTALL_MS });
-    await run('python3', ['-m', 'venv', join(target, 'python')], { timeout: INSTALL_MS });
-    const pip = ['install', '--quiet', '--no-deps', '--requirement', join(target, 'requirements.txt')];
-    await run(join(target, 'python/bin/pip'), pip, { timeout: INSTALL_MS });
-    // Scripts of a venv name its folder, so it cannot be made elsewhere and moved here: the last file says that it is whole.
-    await writeFile(`${done}.new`, '');
-    await rename(`${done}.new`, done);
-    return commands;
+  await withLock(`${target}.npm.lock`, { timeoutMs: INSTALL_MS }, async () => {
+    if (existsSync(commands.typescript)) return;
+    const coming = `${target}.new`;
+    await rm(coming, { recursive: true, force: true });
+    await mkdir(coming, { recursive: true });
+    for (const name of NPM) await cp(join(SOURCE, name), join(coming, name));
+    await run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: coming, timeout: INSTALL_MS });
+    await rename(coming, target);
   });
+  await ensureVenv(`${target}-python`, join(SOURCE, 'requirements.txt'));
+  return commands;
 }
-
-const exists = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
 
 /** The TypeScript types of this document, as openapi-typescript writes them. */
 export async function typescriptTypes({ typescript }: Generators, document: object): Promise<string> {

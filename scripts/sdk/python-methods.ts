@@ -110,6 +110,8 @@ const SYNC_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\bimport asyncio\b/g, 'import time'],
   [/\b_async\b/g, '_sync'],
   [/\bAsync(?=[A-Z])/g, ''],
+  [/\bAwaitable\[Any\]/g, 'Any'],
+  [/\bAwaitable, /g, ''],
   [/\basync_(?=\w)/g, 'sync_'],
   [/\b__aiter__\b/g, '__iter__'],
   [/\b__anext__\b/g, '__next__'],

@@ -119,7 +119,7 @@ test('an error code that only a later version knows is an ApiError', async () =>
 });
 
 test('an id that would lead to another path is refused before anything is sent', () => {
-  for (const name of ['', '.', '..']) expect(() => client.skills.delete(sdk.instanceId, name)).toThrow(TypeError);
+  for (const name of ['', '.', '..']) expect(() => client.skills.delete(sdk.instanceId, name)).toThrow(ThermidoraError);
   expect(sdk.proxy.seen()).toEqual([]);
 });
 

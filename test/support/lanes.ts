@@ -17,6 +17,7 @@ export type Need =
   | 'chromium'
   | 'schemathesis'
   | 'sdkGenerators'
+  | 'sdkPython'
   | 'wholeMachine'
   | 'rounds';
 
@@ -34,6 +35,7 @@ const LANE_OF: Record<Need, Lane> = {
   chromium: 'gateway',
   schemathesis: 'campaign',
   sdkGenerators: 'gateway',
+  sdkPython: 'gateway',
   rounds: 'campaign',
   engine: 'docker',
   compose: 'docker',
@@ -55,6 +57,7 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   // It installs for the files that a run has chosen.
   'test/support/prepare-tests.ts': {},
   'test/support/schemathesis.ts': { '*': ['schemathesis'] },
+  'test/support/sdk-python.ts': { '*': ['sdkPython'] },
   'test/support/starve-machine.ts': { '*': ['wholeMachine'] },
   'test/support/temporal-programs.ts': { newTemporal: ['temporal'], productionTemporal: ['temporalServer'] },
   'worker/temporal-workers.ts': { '*': ['temporalLibrary'] },

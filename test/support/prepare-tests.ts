@@ -5,6 +5,7 @@ import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { ensureGenerators } from '../../scripts/sdk/generators.ts';
 import { ensureCompose } from './docker-compose.ts';
 import type { Need } from './lanes.ts';
+import { ensureSdkPython } from './sdk-python.ts';
 import { ensureSchemathesis } from './schemathesis.ts';
 
 /** Installs one thing. PostgreSQL comes with npm, and rounds need nothing. */
@@ -29,12 +30,21 @@ const PREPARE: readonly [Need, Prepare][] = [
   ['openclaw', ensureOpenClaw],
   ['schemathesis', ensureSchemathesis],
   ['sdkGenerators', ({ cacheDir }) => ensureGenerators(cacheDir)],
+  ['sdkPython', ensureSdkPython],
   // Loaded only when asked for, because it loads the whole of Playwright.
   ['chromium', async () => (await import('./chromium.ts')).ensureChromium()],
 ];
 
 /** Without these a part of the tests can still be run; not where the verdict is given (`CI`). */
-const OPTIONAL: ReadonlySet<Need> = new Set(['engine', 'temporalServer', 'compose', 'schemathesis', 'sdkGenerators', 'chromium']);
+const OPTIONAL: ReadonlySet<Need> = new Set([
+  'engine',
+  'temporalServer',
+  'compose',
+  'schemathesis',
+  'sdkGenerators',
+  'sdkPython',
+  'chromium',
+]);
 
 export interface Prepared<File> {
   files: File[];

@@ -1,41 +1,21 @@
-import { execFile, spawn } from 'node:child_process';
-import { access, mkdtemp, rename, rm } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { withLock } from '../../lib/async/file-lock.ts';
+import { ensureVenv } from '../../scripts/python-venv.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const VERSION = '4.32.5';
 const REQUIREMENTS = join(ROOT, 'test/support/schemathesis.txt');
-const INSTALL_MS = 5 * 60_000;
-const run = promisify(execFile);
 
 /** Answers the pinned schemathesis, which is installed with its dependencies into the cache the first time. */
 export async function ensureSchemathesis(): Promise<string> {
   const cacheDir = cacheDirOf(process.env);
   const target = join(cacheDir, `schemathesis-${VERSION}`);
-  const command = join(target, 'bin/st');
-  return withLock(`${target}.lock`, { timeoutMs: INSTALL_MS }, async () => {
-    const done = join(target, 'installed');
-    if (await exists(done)) return command;
-    await rm(target, { recursive: true, force: true });
-    await run('python3', ['-m', 'venv', target], { timeout: INSTALL_MS });
-    const pip = join(target, 'bin/pip');
-    await run(pip, ['install', '--quiet', '--no-deps', '--requirement', REQUIREMENTS], { timeout: INSTALL_MS });
-    // Scripts of a venv name its folder, so it cannot be made elsewhere and moved here: the last file says that it is whole.
-    await run('touch', [`${done}.new`]);
-    await rename(`${done}.new`, done);
-    return command;
-  });
+  await ensureVenv(target, REQUIREMENTS);
+  return join(target, 'bin/st');
 }
-
-const exists = (path: string): Promise<boolean> =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 export interface SchemathesisRun {
   /** Its exit code: 0 when it found nothing. */

@@ -1,3 +1,4 @@
+import { ThermidoraError } from './errors.ts';
 import type { Transport } from './transport.ts';
 
 /** A group of methods: `client.agents`. */
@@ -10,10 +11,10 @@ export class Resource {
 }
 
 /**
- * A value as one part of a path. Throws a TypeError for what would name another path: an empty one, `.` and `..`, which
+ * A value as one part of a path. Throws ThermidoraError for what would name another path: an empty one, `.` and `..`, which
  * every URL parser removes with the part before.
  */
 export function segment(value: string): string {
-  if (/^\.{0,2}$/.test(value)) throw new TypeError(`${JSON.stringify(value)} cannot be an id or a name in a call.`);
+  if (/^\.{0,2}$/.test(value)) throw new ThermidoraError(`${JSON.stringify(value)} cannot be an id or a name in a call.`);
   return encodeURIComponent(value);
 }

@@ -1,1 +1,121 @@
 # Written by `npm run sdk` from its asynchronous twin. Do not change it by hand.
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NotRequired, TypedDict
+
+from .._common import Call, CallOptions, parse_event, segment, with_key
+from ..errors import ThermidoraError
+from ..generated import types
+from .streams import follow_events
+from .transport import Transport
+
+# A turn may take half an hour: for so long the answer of a message is asked for again.
+LONGEST_TURN = 35 * 60.0
+
+
+class ReplyPart(TypedDict):
+    """A part of a streamed reply: some of its text, a step of the agent, or the end with the usage."""
+
+    type: Literal["text", "step", "end"]
+    text: NotRequired[str]
+    step: NotRequired[dict[str, Any]]
+    finishReason: NotRequired[str]
+    usage: NotRequired[dict[str, Any] | None]
+
+
+class Reply:
+    """A reply as it is written: a loop goes through its parts, one over `text()` through its words alone.
+
+    When the connection is lost, the reply goes on with the next word: the message is sent once, however often the client
+    connects.
+    """
+
+    def __init__(
+        self,
+        http: Transport,
+        place: tuple[str, str],
+        body: types.MessagesSendRequest,
+        options: CallOptions | None,
+    ) -> None:
+        instance_id, agent_id = place
+        self.message_id: str | None = None
+        """The id of the reply, once its first part has come."""
+        self._http = http
+        self._path = f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages"
+        self._options = options
+        self._call = with_key(
+            Call("POST", self._path, body={**body, "stream": True}, takes_key=True, options=options)
+        )
+        self._last_id: str | None = None
+        self._said = ""
+        self._has_ended = False
+        # How much of what was said the current connection has repeated.
+        self._at = 0
+
+    def __iter__(self) -> Iterator[ReplyPart]:
+        """The parts of the reply. Raises the AgentError of a turn that failed."""
+        for event in follow_events(self._http, self._connect, LONGEST_TURN):
+            if event.id:
+                self._last_id = event.id
+            if event.data == "[DONE]":
+                return
+            value = parse_event(event.data)
+            if event.event == "step":
+                yield {"type": "step", "step": value}
+            elif event.event == "message":
+                for part in self._parts_of(value):
+                    yield part
+
+    def text(self) -> Iterator[str]:
+        """The words of the reply as they come."""
+        for part in self:
+            if part["type"] == "text":
+                yield part["text"]
+
+    def message(self) -> types.Message:
+        """Waits for the end of the reply, and answers it as the API has stored it."""
+        if not self._has_ended:
+            for _ in self:
+                pass
+        if self.message_id is None:
+            raise ThermidoraError("The reply ended without a part.")
+        message: types.Message = self._http.json(
+            "GET", f"{self._path}/{segment(self.message_id)}", options=self._options
+        )
+        return message
+
+    def _connect(self) -> Call:
+        # Frames that carry an id can be gone on from; without, the message is sent again under its key and what is known skipped.
+        if self._last_id is None or self.message_id is None:
+            self._at = 0
+            return self._call
+        path = f"{self._path}/{segment(self.message_id)}/stream"
+        return Call("GET", path, headers={"last-event-id": self._last_id}, options=self._options)
+
+    def _parts_of(self, chunk: Any) -> list[ReplyPart]:
+        parts: list[ReplyPart] = []
+        if not isinstance(chunk, dict):
+            return parts
+        if isinstance(chunk.get("id"), str):
+            self.message_id = chunk["id"]
+        for choice in (chunk.get("choices") or [])[:1]:
+            fresh = self._not_yet_said((choice.get("delta") or {}).get("content") or "")
+            if fresh:
+                parts.append({"type": "text", "text": fresh})
+            reason = choice.get("finish_reason")
+            if reason is not None:
+                self._has_ended = True
+                parts.append({"type": "end", "finishReason": reason, "usage": chunk.get("usage")})
+        return parts
+
+    def _not_yet_said(self, text: str) -> str:
+        known = self._said[self._at : self._at + len(text)]
+        if not text.startswith(known):
+            raise ThermidoraError(
+                f"The reply {self.message_id} was generated anew while it was streamed. Get the whole of it with messages.get."
+            )
+        self._at += len(text)
+        fresh = text[len(known) :]
+        self._said += fresh
+        return fresh
