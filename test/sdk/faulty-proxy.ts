@@ -68,7 +68,6 @@ export async function startFaultyProxy(target: string): Promise<FaultyProxy> {
   const server = createServer((request, response) => void pass(request, response).catch(() => response.destroy()));
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- boundary: a server that listens on a port has one
   const { port } = server.address() as AddressInfo;
   return {
     url: `http://127.0.0.1:${port}`,

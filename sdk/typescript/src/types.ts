@@ -33,11 +33,11 @@ export interface CallOptions {
 /** How a client reaches the API, and as whom. */
 export interface ClientOptions {
   /** An API key, `tc_live_...`. */
-  apiKey?: string;
+  apiKey?: string | undefined;
   /** A token of `auth.register` or `auth.verify`, or the operator token of an installation. */
-  token?: string;
+  token?: string | undefined;
   /** Where the API is, with `/v1`. Default: `https://core.thermidora.com/v1`. */
-  baseUrl?: string;
+  baseUrl?: string | undefined;
   /** How long one attempt of a call may take, in milliseconds. Default: 150,000, more than the API waits by default. */
   timeoutMs?: number;
   /** How many times a failed attempt is repeated. Default: 4. */

@@ -1,0 +1,137 @@
+import { createInterface } from 'node:readline/promises';
+import type { Command } from 'commander';
+import { ApiError } from '../../src/index.ts';
+import type { Reply, Thermidora } from '../../src/index.ts';
+import { readInput } from '../ask.ts';
+import type { Context } from '../context.ts';
+import { agentIdOf, instanceIdOf } from '../find.ts';
+import { printable, UserError } from '../io.ts';
+import { writeJson } from '../output.ts';
+
+const POLL_LOGS_MS = 2_000;
+const LOG_LINES = 1_000;
+
+interface Conversation {
+  client: Thermidora;
+  instanceId: string;
+  agentId: string;
+  session: string | undefined;
+}
+
+/** `chat`, `logs`. */
+export function addChat(program: Command, context: Context): void {
+  program
+    .command('chat')
+    .description('Talk with an agent. Without a message: line by line, a line that ends with \\ goes on; Ctrl-C ends a reply')
+    .argument('<instance>', 'its id or name')
+    .argument('<agent>', 'its id or slug')
+    .argument('[message]', 'one message; the input where that is no terminal')
+    .option('--session <id>', 'a conversation of its own')
+    .action(async (instance: string, agent: string, message: string | undefined, { session }: { session?: string }) => {
+      const client = await context.client();
+      const instanceId = await instanceIdOf(client, instance);
+      const conversation = { client, instanceId, agentId: await agentIdOf(client, instanceId, agent), session };
+      if (message === undefined && context.io.stdin.isTTY) return talk(context, conversation);
+      await sayOnce(context, conversation, message ?? (await readInput(context.io)));
+    });
+  program
+    .command('logs')
+    .description('Show the latest lines of the log of an instance')
+    .argument('<instance>', 'its id or name')
+    .option('--lines <number>', 'how many', '200')
+    .option('--follow', 'go on with new lines')
+    .action(async (given: string, { lines, follow }: { lines: string; follow?: true }) => {
+      const client = await context.client();
+      const instanceId = await instanceIdOf(client, given);
+      const show = (found: readonly LogLine[]): void => {
+        for (const { at, text } of found) context.io.stdout.write(`${at ?? ''} ${printable(text)}\n`);
+      };
+      const count = Number(lines);
+      if (!Number.isInteger(count) || count < 1) throw new UserError('Give --lines as a whole number of at least 1.');
+      let known = (await client.instances.logs(instanceId, { limit: LOG_LINES })).lines;
+      if (!follow && context.isJson()) return writeJson(context.io, known.slice(-count));
+      show(known.slice(-count));
+      if (!follow) return;
+      while (!context.signal.aborted) {
+        await new Promise((resolve) => setTimeout(resolve, POLL_LOGS_MS));
+        const now = (await client.instances.logs(instanceId, { limit: LOG_LINES }, { signal: context.signal })).lines;
+        show(newLines(known, now));
+        known = now;
+      }
+    });
+}
+
+interface LogLine {
+  at: string | null;
+  text: string;
+}
+
+/** The lines that have come since: what is known is a beginning of the log as it is now, once the oldest lines are gone. */
+export function newLines(known: readonly LogLine[], now: readonly LogLine[]): readonly LogLine[] {
+  for (let gone = 0; gone < known.length; gone += 1) {
+    const kept = known.slice(gone);
+    if (kept.every(({ at, text }, index) => now[index]?.at === at && now[index].text === text)) return now.slice(kept.length);
+  }
+  return now;
+}
+
+async function sayOnce(context: Context, conversation: Conversation, message: string): Promise<void> {
+  if (message.trim() === '') throw new UserError('Give a message that is not blank.');
+  const reply = say(conversation, message, context.signal);
+  if (!context.isJson()) await write(context, reply);
+  else writeJson(context.io, await reply.message());
+}
+
+function say({ client, instanceId, agentId, session }: Conversation, message: string, signal: AbortSignal): Reply {
+  const body = { message, ...(session === undefined ? {} : { sessionId: session }) };
+  return client.messages.stream(instanceId, agentId, body, { signal });
+}
+
+async function write({ io }: Context, reply: Reply): Promise<void> {
+  for await (const part of reply) {
+    if (part.type === 'text') io.stdout.write(printable(part.text));
+    if (part.type === 'step') io.stderr.write(`[${printable(part.step.name)} ${printable(part.step.status)}]\n`);
+  }
+  io.stdout.write('\n');
+}
+
+/** Until the input ends. An interrupt ends the reply that is being written, and at the prompt the conversation. */
+async function talk(context: Context, conversation: Conversation): Promise<void> {
+  const { io } = context;
+  const lines = createInterface({ input: io.stdin, output: io.stdout, prompt: '> ' });
+  let current: AbortController | null = null;
+  lines.on('SIGINT', () => (current ? current.abort() : lines.close()));
+  let message = '';
+  lines.prompt();
+  for await (const line of lines) {
+    message += line.endsWith('\\') ? `${line.slice(0, -1)}\n` : line;
+    if (!line.endsWith('\\') && message.trim() !== '') {
+      current = new AbortController();
+      await answer(context, conversation, message, current.signal);
+      current = null;
+      message = '';
+    }
+    lines.prompt();
+  }
+}
+
+/** What fails ends the reply, not the conversation. */
+async function answer(context: Context, conversation: Conversation, message: string, signal: AbortSignal): Promise<void> {
+  const reply = say(conversation, message, signal);
+  try {
+    await write(context, reply);
+  } catch (error) {
+    if (signal.aborted) return cancel(context, conversation, reply);
+    if (!(error instanceof ApiError)) throw error;
+    context.io.stderr.write(`\n${printable(error.message)}\n`);
+  }
+}
+
+async function cancel({ io }: Context, { client, instanceId, agentId }: Conversation, reply: Reply): Promise<void> {
+  io.stderr.write('\n');
+  if (reply.messageId === undefined) return;
+  await client.messages.cancel(instanceId, agentId, reply.messageId).catch((error: unknown) => {
+    // It has ended meanwhile.
+    if (!(error instanceof ApiError && error.code === 'conflict')) throw error;
+  });
+}

@@ -1,0 +1,254 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { newLines } from '../../sdk/typescript/cli/commands/chat.ts';
+import { OPERATOR_TOKEN } from '../api/api-under-test.ts';
+import { eventually } from '../support/eventually.ts';
+import { startSdk } from './sdk-under-test.ts';
+import type { SdkUnderTest } from './sdk-under-test.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../sdk/typescript/cli/main.ts');
+
+let sdk: SdkUnderTest;
+let home: string;
+let env: Record<string, string>;
+beforeAll(async () => {
+  [sdk, home] = await Promise.all([startSdk(), mkdtemp(join(tmpdir(), 'command-line-'))]);
+  env = { THERMIDORA_URL: sdk.baseUrl, THERMIDORA_API_KEY: sdk.apiKey };
+});
+beforeEach(() => sdk.proxy.expect());
+afterAll(async () => {
+  await sdk?.close();
+  await rm(home, { recursive: true, force: true });
+});
+
+function start(args: string[], given: Record<string, string> = env): ChildProcess {
+  const all = { PATH: process.env['PATH'], XDG_CONFIG_HOME: home, ...given };
+  return spawn(process.execPath, [PROGRAM, ...args], { cwd: home, env: all, stdio: ['pipe', 'pipe', 'pipe'] });
+}
+
+interface Ended {
+  code: number | null;
+  output: string;
+  problems: string;
+}
+
+async function run(args: string[], options: { input?: string; env?: Record<string, string> } = {}): Promise<Ended> {
+  const child = start(args, options.env);
+  child.stdin!.end(options.input ?? '');
+  const [output, problems] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, 'close')]);
+  return { code: child.exitCode, output, problems };
+}
+
+/** What a command prints, which must end well. */
+async function ok(args: string[], options: { input?: string; env?: Record<string, string> } = {}): Promise<string> {
+  const { code, output, problems } = await run(args, options);
+  expect([problems, code]).toEqual(['', 0]);
+  return output;
+}
+
+describe('signing in', () => {
+  test('login asks for the address and the code of the mail, and keeps the token for this user alone until logout', async () => {
+    const login = { THERMIDORA_URL: sdk.baseUrl };
+    const person = await sdk.api.newAccount();
+    const child = start(['login'], login);
+    let asked = '';
+    child.stderr!.on('data', (chunk: Buffer) => (asked += chunk.toString()));
+    const output = text(child.stdout!);
+    child.stdin!.write(`${person.email}\n`);
+    await eventually(() => expect(asked).toContain('Code that was sent to'));
+    child.stdin!.end(`${await sdk.api.mailbox.codeFor(person.email)}\n`);
+    expect(await output).toContain(person.accountId);
+    expect((await stat(join(home, 'thermidora/login.json'))).mode & 0o777).toBe(0o600);
+    expect(await ok(['whoami'], { env: login })).toContain(person.email);
+    // A token goes to the API that has issued it alone.
+    const elsewhere = await run(['whoami'], { env: { THERMIDORA_URL: 'http://127.0.0.1:1/v1' } });
+    expect(elsewhere).toMatchObject({ code: 3, problems: expect.stringContaining('thermidora login') });
+    await ok(['logout'], { env: login });
+    expect(await run(['whoami'], { env: login })).toMatchObject({ code: 3 });
+  });
+});
+
+describe('a mistake is one sentence without a stack, and its exit code says of which kind it is', () => {
+  test.each([
+    ['an unknown command', ['instnces'], 2, /unknown command/],
+    ['a missing argument', ['agents', 'list'], 2, /missing required argument/],
+    ['a field that the API refuses', ['instances', 'create', ' '], 2, /name: /],
+    ['a thing that is not there', ['instances', 'get', 'inst_nothingnothing00'], 4, /not found.*req_/i],
+    ['a name that is not there', ['instances', 'get', 'nothing'], 4, /There is no instance named nothing/],
+    ['an id that would lead elsewhere', ['keys', 'revoke', '..'], 1, /cannot be an id/],
+  ])('%s', async (_kind, args, code, sentence) => {
+    const ended = await run(args);
+    expect(ended).toMatchObject({ code, output: '', problems: expect.stringMatching(sentence) });
+    expect(ended.problems).not.toMatch(/\n\s+at /);
+  });
+
+  test('a key that is not valid, and an API that does not answer', async () => {
+    const wrong = { ...env, THERMIDORA_API_KEY: 'tc_live_wrong' };
+    expect(await run(['whoami'], { env: wrong })).toMatchObject({ code: 3, problems: expect.stringContaining('req_') });
+    const lost = Array.from({ length: 5 }, () => ({ kind: 'lose-request' }) as const);
+    sdk.proxy.expect(...lost);
+    const ended = await run(['whoami']);
+    expect(ended).toMatchObject({ code: 5, problems: expect.stringContaining('The API did not answer') });
+    expect(ended.problems).not.toMatch(/\n\s+at /);
+  });
+});
+
+test('things are listed as a table, or as JSON, and found by their names as well as by their ids', async () => {
+  const table = await ok(['instances', 'list']);
+  expect(table.split('\n')[0]).toMatch(/^ID +NAME +STATUS/);
+  expect(table).toContain(sdk.instanceId);
+  expect(JSON.parse(await ok(['instances', 'list', '--json']))).toMatchObject([{ instanceId: sdk.instanceId, name: 'mine' }]);
+  expect(JSON.parse(await ok(['agents', 'get', 'mine', 'support-bot', '--json']))).toMatchObject({ agentId: sdk.agentId });
+  const created = JSON.parse(await ok(['instances', 'create', 'other', '--json']));
+  expect(await ok(['instances', 'delete', created.instanceId])).toContain('destroying');
+  expect(await ok(['usage', '--by', 'agent'])).toMatch(/AGENT|Nothing was used/);
+});
+
+test('a secret is read from the input and never shown', async () => {
+  const stored = await ok(['secrets', 'set', 'mine', 'SLACK_TOKEN'], { input: 'xoxb-secret\n' });
+  expect(stored).toMatch(/stored +1/);
+  expect(await ok(['secrets', 'list', 'mine'])).toBe('KEY\nSLACK_TOKEN\n');
+  await sdk.api.sql(`update instances set transition_kind = null, transition_started_at = null where id = ? returning id`, [
+    sdk.instanceId,
+  ]);
+});
+
+test('chat writes the reply to a message of the arguments or the input, without what would control the terminal', async () => {
+  expect(await ok(['chat', 'mine', 'support-bot', '[[SAY Hello.]]'])).toBe('Hello.\n');
+  expect(await ok(['chat', 'mine', 'support-bot', '--session', 'piped'], { input: '[[SAY From\nthe input.]]' })).toContain(
+    'From',
+  );
+  expect(await ok(['chat', 'mine', 'support-bot', '[[SAY \u001b]0;owned\u0007red\u009b31m]]'])).toBe(']0;ownedred31m\n');
+  expect(JSON.parse(await ok(['chat', 'mine', 'support-bot', '[[SAY Hello.]]', '--json']))).toMatchObject({ content: 'Hello.' });
+});
+
+test('events are listed, and followed from now on until an interrupt', async () => {
+  expect(await ok(['events'])).toContain('agent.message');
+  const child = start(['events', '--follow', '--json', '--after', '0']);
+  let seen = '';
+  child.stdout!.on('data', (chunk: Buffer) => (seen += chunk.toString()));
+  await eventually(() => expect(seen).toContain('"seq":1'));
+  await ok(['chat', 'mine', 'support-bot', '[[SAY Followed.]]']);
+  await eventually(() => expect(seen).toContain('Followed.'));
+  child.kill('SIGINT');
+  await once(child, 'close');
+  expect(child.exitCode).toBe(130);
+  for (const line of seen.trim().split('\n')) expect(JSON.parse(line)).toMatchObject({ seq: expect.any(Number) });
+});
+
+test('webhooks listen takes what its webhook signs, refuses the rest, passes it on as it came, and removes its webhook', async () => {
+  const passed: { body: string; signature: string }[] = [];
+  const target = createServer((request, response) => {
+    void text(request).then((body) => {
+      passed.push({ body, signature: String(request.headers['webhook-signature']) });
+      response.writeHead(204).end();
+    });
+  });
+  target.listen(0, '127.0.0.1');
+  await once(target, 'listening');
+  const { port } = target.address() as AddressInfo;
+  const child = start([
+    'webhooks',
+    'listen',
+    '--url',
+    'https://203.0.112.1/',
+    '--forward-to',
+    `http://127.0.0.1:${port}/in`,
+    '--port',
+    '0',
+    '--json',
+  ]);
+  let [shown, told] = ['', ''];
+  child.stdout!.on('data', (chunk: Buffer) => (shown += chunk.toString()));
+  child.stderr!.on('data', (chunk: Buffer) => (told += chunk.toString()));
+  try {
+    await eventually(() => expect(told).toContain('Press Ctrl-C'));
+    const [, here] = /receiving at (\S+)/.exec(told) ?? [];
+    const [webhook] = (await sdk.account.ok('GET', '/webhooks')).webhooks;
+    const { secret } = await sdk.account.ok('GET', `/webhooks/${webhook.webhookId}`);
+    const body = JSON.stringify({ eventType: 'agent.message', agentSlug: 'a', data: {}, timestamp: 'now' });
+    const time = Math.floor(Date.now() / 1_000);
+    const key = Buffer.from(secret.slice('whsec_'.length), 'base64');
+    const signature = `v1,${createHmac('sha256', key).update(`evt_1.${time}.${body}`).digest('base64')}`;
+    const headers = { 'webhook-id': 'evt_1', 'webhook-timestamp': `${time}`, 'webhook-signature': signature };
+    const send = (given: string) => fetch(here!, { method: 'POST', headers, body: given });
+    expect((await send(body)).status).toBe(204);
+    expect((await send(`${body} `)).status).toBe(401);
+    expect((await send('x'.repeat(8 * 1024 * 1024 + 1))).status).toBe(413);
+    expect(passed).toEqual([{ body, signature }]);
+    expect(JSON.parse(shown)).toMatchObject({ eventType: 'agent.message' });
+    expect(told).toContain('A delivery was refused');
+  } finally {
+    child.kill('SIGINT');
+    await once(child, 'close');
+    target.close();
+  }
+  expect(child.exitCode).toBe(0);
+  expect((await sdk.account.ok('GET', '/webhooks')).webhooks).toEqual([]);
+});
+
+test('an operator lists instances of all accounts, makes invites and grants credit', async () => {
+  const operator = { THERMIDORA_URL: sdk.baseUrl, THERMIDORA_OPERATOR_TOKEN: OPERATOR_TOKEN };
+  expect(await ok(['operator', 'instances'], { env: operator })).toContain(sdk.instanceId);
+  expect(await ok(['operator', 'invite', '--uses', '2'], { env: operator })).toMatch(/uses +2/);
+  expect(await ok(['operator', 'grant', sdk.account.accountId, '1.50', 'test'], { env: operator })).toContain('grant');
+  expect(await run(['operator', 'accounts'])).toMatchObject({
+    code: 3,
+    problems: expect.stringContaining('THERMIDORA_OPERATOR_TOKEN'),
+  });
+});
+
+test('doctor says what works, and what is wrong with the key, the address and the balance', async () => {
+  const healthy = await run(['doctor']);
+  expect(healthy.output).toContain(`${sdk.baseUrl} is ready.`);
+  expect(healthy.output).toContain(`Signed in as ${sdk.account.email}`);
+  const wrong = await run(['doctor'], { env: { ...env, THERMIDORA_API_KEY: 'tc_live_wrong' } });
+  expect(wrong).toMatchObject({ code: 1, output: expect.stringMatching(/PROBLEM {2}THERMIDORA_API_KEY is not valid/) });
+  const nowhere = await run(['doctor'], { env: { ...env, THERMIDORA_URL: 'http://127.0.0.1:1/v1' } });
+  expect(nowhere).toMatchObject({ code: 1, output: expect.stringMatching(/PROBLEM .*does not answer/) });
+  const poor = await sdk.api.newAccount({ creditUsd: '0.00' });
+  const { apiKey } = await poor.ok('POST', '/auth/keys', { name: 'poor' });
+  const out = await run(['doctor', '--json'], { env: { ...env, THERMIDORA_API_KEY: apiKey } });
+  expect(JSON.parse(out.output)).toContainEqual({ ok: false, text: 'The balance is 0.00 USD.' });
+});
+
+test('each shell gets a completion script, and what may follow comes from the commands themselves', async () => {
+  for (const shell of ['bash', 'zsh', 'fish']) expect(await ok(['completion', shell])).toContain('thermidora __complete');
+  expect(await run(['completion', 'tcsh'])).toMatchObject({ code: 2 });
+  expect(await ok(['__complete', 'web'])).toBe('webhooks\n');
+  expect((await ok(['__complete', 'webhooks', ''])).split('\n')).toEqual(expect.arrayContaining(['listen', 'rotate-secret']));
+  expect(await ok(['__complete', 'instances', 'create', '--w'])).toBe('--wait\n');
+  const file = join(home, 'completion.bash');
+  await writeFile(file, await ok(['completion', 'bash']));
+  const script = `thermidora() { ${process.execPath} ${PROGRAM} "$@"; }; . ${file}; COMP_WORDS=(thermidora instances cr); COMP_CWORD=2; _thermidora; echo "\${COMPREPLY[*]}"`;
+  const bash = spawn('bash', ['-c', script], {
+    env: { PATH: process.env['PATH'], XDG_CONFIG_HOME: home },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  expect(await text(bash.stdout)).toBe('create\n');
+});
+
+test('of a log that is read again only the new lines are shown, also where lines repeat or the known ones are gone', () => {
+  const lines = (given: string) => given.split('').map((one) => ({ at: null, text: one }));
+  const texts = (known: string, now: string) =>
+    newLines(lines(known), lines(now))
+      .map((line) => line.text)
+      .join('');
+  expect([
+    texts('ab', 'abcd'),
+    texts('abab', 'ababab'),
+    texts('abc', 'bcd'),
+    texts('abc', 'xyz'),
+    texts('', 'ab'),
+    texts('ab', 'ab'),
+  ]).toEqual(['cd', 'ab', 'd', 'xyz', 'ab', '']);
+});
