@@ -30,5 +30,7 @@ COPY --from=packages /opt/thermidora/node_modules node_modules
 COPY . .
 # Once, so that no worker has to, nor needs what the bundler needs.
 RUN node worker/bundle-workflows.ts >workflow-bundle.js
+# The command line: `docker compose exec api thermidora doctor`.
+RUN ln -s /opt/thermidora/sdk/typescript/cli/main.ts /usr/local/bin/thermidora
 USER 1000:1000
 CMD ["node", "api/main.ts"]

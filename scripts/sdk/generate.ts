@@ -5,6 +5,7 @@ import { pythonTypes, typescriptTypes } from './generators.ts';
 import type { Generators } from './generators.ts';
 import { leanDocument, titledDocument } from './lean-document.ts';
 import { pythonMethods, syncOf } from './python-methods.ts';
+import { withMethods } from './readme-methods.ts';
 import { readOperations, resourceTree } from './read-operations.ts';
 import { typescriptMethods } from './typescript-methods.ts';
 
@@ -21,20 +22,26 @@ export async function readDocument(): Promise<unknown> {
   return JSON.parse(await readFile(join(ROOT, 'openapi.json'), 'utf8'));
 }
 
-/** What our own code writes: the methods of both libraries, and the synchronous half of the Python one. */
+/** What our own code writes: the methods of both libraries and their lists, and the synchronous half of the Python one. */
 export async function generateMethods(openapi: unknown): Promise<GeneratedFile[]> {
-  const tree = resourceTree(readOperations(openapi));
+  const operations = readOperations(openapi);
+  const tree = resourceTree(operations);
   const { components } = z.object({ components: z.object({ schemas: z.record(z.string(), z.unknown()) }) }).parse(openapi);
   const python = pythonMethods(tree);
   const twins = TWINS.map(async (name): Promise<GeneratedFile> => {
     const code = await readFile(join(ROOT, PYTHON, `_async/${name}.py`), 'utf8');
     return [`${PYTHON}/_sync/${name}.py`, syncOf(code)];
   });
+  const readmes = (['typescript', 'python'] as const).map(async (language): Promise<GeneratedFile> => {
+    const path = `sdk/${language}/README.md`;
+    return [path, withMethods(await readFile(join(ROOT, path), 'utf8'), operations, language)];
+  });
   return [
     ['sdk/typescript/src/generated/resources.ts', typescriptMethods(tree, Object.keys(components.schemas))],
     [`${PYTHON}/generated/async_resources.py`, python],
     [`${PYTHON}/generated/sync_resources.py`, syncOf(python)],
     ...(await Promise.all(twins)),
+    ...(await Promise.all(readmes)),
   ];
 }
 

@@ -11,6 +11,11 @@ export function pascalCase(name: string): string {
     .join('');
 }
 
+/** What makes a parameter a part of a path: one that is called `path` has several. */
+export function encoderOf(parameter: string): 'segment' | 'segments' {
+  return parameter === 'path' ? 'segments' : 'segment';
+}
+
 /** The text in lines of at most this many characters, where it has spaces; its own line breaks stay. */
 export function wrapText(text: string, width: number): string[] {
   return text.split('\n').flatMap((paragraph) => {

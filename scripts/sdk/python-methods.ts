@@ -1,4 +1,4 @@
-import { pascalCase, snakeCase, wrapText } from './names.ts';
+import { encoderOf, pascalCase, snakeCase, wrapText } from './names.ts';
 import type { Resource, SdkOperation } from './read-operations.ts';
 
 const HEAD = `# Written by \`npm run sdk\` from openapi.json. Do not change it by hand.
@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from .._common import CallOptions, RawContent, segment
+from .._common import CallOptions, RawContent, segment, segments
 from . import types
 `;
 
@@ -97,7 +97,7 @@ function itemType(title: string, { items, itemSchemas }: PagesMethod['answer']):
 
 function pathTemplate(path: string): string {
   if (!path.includes('{')) return `"${path}"`;
-  return `f"${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `{segment(${snakeCase(name)})}`)}"`;
+  return `f"${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `{${encoderOf(name)}(${snakeCase(name)})}`)}"`;
 }
 
 /** In this order; each stands for a word of its own. */

@@ -1,10 +1,10 @@
-import { pascalCase, wrapText } from './names.ts';
+import { encoderOf, pascalCase, wrapText } from './names.ts';
 import type { Resource, SdkOperation } from './read-operations.ts';
 
 const HEAD = `// Written by \`npm run sdk\` from openapi.json. Do not change it by hand.
-import { Resource, segment } from '../resource.ts';
+import { SEGMENTS } from '../resource.ts';
 import { Pages } from '../pages.ts';
-import type { AnswerOf, BodyOf, CallOptions, QueryOf } from '../types.ts';
+import type { TYPES } from '../types.ts';
 import type { components } from './schema.ts';
 `;
 
@@ -15,8 +15,14 @@ const TAKEN: Record<string, string> = { Error: 'ErrorBody', Event: 'InstanceEven
 export function typescriptMethods(root: Resource, schemaNames: readonly string[]): string {
   const aliases = schemaNames.map((name) => `export type ${TAKEN[name] ?? name} = components['schemas']['${name}'];`);
   const classes = classesOf('', root);
-  const head = classes.some((text) => text.includes('RawBody')) ? HEAD.replace('QueryOf }', 'QueryOf, RawBody }') : HEAD;
-  return [head, `${aliases.join('\n')}\n`, ...classes].join('\n');
+  const text = classes.join('\n');
+  const imported = (names: readonly string[]): string =>
+    names.filter((name) => new RegExp(`\\b${name}\\b`).test(text)).join(', ');
+  const head = HEAD.replace('SEGMENTS', imported(['Resource', 'segment', 'segments'])).replace(
+    'TYPES',
+    imported(['AnswerOf', 'BodyOf', 'CallOptions', 'QueryOf', 'RawBody']),
+  );
+  return [head, `${aliases.join('\n')}\n`, text].join('\n');
 }
 
 /** Those below first, so that each stands before its use. The last one has all. */
@@ -71,7 +77,7 @@ const pathOf = ({ path }: SdkOperation): string => pathTemplate(path);
 
 function pathTemplate(path: string): string {
   if (!path.includes('{')) return `'${path}'`;
-  return `\`${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `\${segment(${name})}`)}\``;
+  return `\`${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `\${${encoderOf(name)}(${name})}`)}\``;
 }
 
 function docOf({ text, method, path }: SdkOperation): string {

@@ -160,7 +160,7 @@ test('a message whose turn fails is an AgentError that names the reply', async (
 });
 
 test('a streamed reply comes in words, ends with its usage, and is then what the API has stored', async () => {
-  const reply = client.messages.stream(sdk.instanceId, sdk.agentId, { message: '[[WORDS 5]]', sessionId });
+  const reply = client.messages.sendAndStream(sdk.instanceId, sdk.agentId, { message: '[[WORDS 5]]', sessionId });
   const parts = [];
   for await (const part of reply) parts.push(part);
   const texts = parts.flatMap((part) => (part.type === 'text' ? [part.text] : []));
@@ -172,7 +172,10 @@ test('a streamed reply comes in words, ends with its usage, and is then what the
 test('a streamed reply whose connection is lost in the middle goes on with the next word, and is one message', async () => {
   const name = `cut-${session}`;
   sdk.proxy.expect({ kind: 'cut-after', text: 'w2' });
-  const reply = client.messages.stream(sdk.instanceId, sdk.agentId, { message: `[[WORDS 5]] [[HOLD ${name} 2]]`, sessionId });
+  const reply = client.messages.sendAndStream(sdk.instanceId, sdk.agentId, {
+    message: `[[WORDS 5]] [[HOLD ${name} 2]]`,
+    sessionId,
+  });
   let said = '';
   for await (const word of reply.text()) {
     said += word;

@@ -124,7 +124,7 @@ def test_a_message_whose_turn_fails_is_an_agent_error_that_names_the_reply(drive
 
 
 def test_a_streamed_reply_comes_in_words_and_is_then_what_the_api_has_stored(driver, client, place, session):
-    reply = client.messages.stream(*place, {"message": "[[WORDS 5]]", "sessionId": session})
+    reply = client.messages.send_and_stream(*place, {"message": "[[WORDS 5]]", "sessionId": session})
     parts = list(driver.each(reply))
     assert "".join(part["text"] for part in parts if part["type"] == "text") == "w1 w2 w3 w4 w5"
     assert (parts[-1]["type"], parts[-1]["finishReason"]) == ("end", "stop")
@@ -136,7 +136,7 @@ def test_a_streamed_reply_whose_connection_is_lost_goes_on_with_the_next_word_an
     driver, client, proxy, place, session
 ):
     proxy.expect({"kind": "cut-after", "text": "w2"})
-    reply = client.messages.stream(*place, {"message": "[[WORDS 5]]", "sessionId": session})
+    reply = client.messages.send_and_stream(*place, {"message": "[[WORDS 5]]", "sessionId": session})
     assert "".join(driver.each(reply.text())) == "w1 w2 w3 w4 w5"
     assert len(proxy.seen()) > 1
     assert len(list(driver.each(client.messages.list(*place, {"sessionId": session})))) == 2

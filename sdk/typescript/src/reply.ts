@@ -28,10 +28,16 @@ export type ReplyPart =
   | { type: 'step'; step: Step }
   | { type: 'end'; finishReason: string; usage: unknown };
 
-export interface MessagePlace {
-  instanceId: string;
-  agentId: string;
+/** The path of the messages of an agent. */
+export function messagesPath(instanceId: string, agentId: string): string {
+  return `/instances/${segment(instanceId)}/agents/${segment(agentId)}/messages`;
 }
+
+/** Where a reply comes from: the message that is sent, or the reply that is known, after a frame of it. */
+export type ReplySource = { path: string; options: CallOptions } & (
+  | { body: BodyOf<'messages.send'> }
+  | { messageId: string; after: string | undefined }
+);
 
 /**
  * A reply as it is written. `for await` goes through its parts, `text()` through its words alone. When the connection is lost,
@@ -42,22 +48,29 @@ export class Reply implements AsyncIterable<ReplyPart> {
   messageId: string | undefined;
   readonly #http: Transport;
   readonly #path: string;
-  readonly #call: Call;
+  readonly #options: CallOptions;
+  /** Null for a reply that is known. */
+  readonly #call: Call | null;
   #lastId: string | undefined;
   #said = '';
   #hasEnded = false;
   /** How much of `#said` the current connection has repeated. */
   #at = 0;
 
-  constructor(http: Transport, { instanceId, agentId }: MessagePlace, body: BodyOf<'messages.send'>, options: CallOptions) {
+  constructor(http: Transport, source: ReplySource) {
+    const { path, options } = source;
     this.#http = http;
-    this.#path = `/instances/${segment(instanceId)}/agents/${segment(agentId)}/messages`;
-    this.#call = http.withKey({ body: { ...body, stream: true }, takesKey: true, options });
+    this.#path = path;
+    this.#options = options;
+    this.#call = 'body' in source ? http.withKey({ body: { ...source.body, stream: true }, takesKey: true, options }) : null;
+    if ('body' in source) return;
+    this.messageId = source.messageId;
+    this.#lastId = source.after;
   }
 
   /** The parts of the reply. Throws the AgentError of a turn that failed. */
   async *[Symbol.asyncIterator](): AsyncGenerator<ReplyPart, void, undefined> {
-    const waitMs = this.#call.options.timeoutMs ?? LONGEST_TURN_MS;
+    const waitMs = this.#options.timeoutMs ?? LONGEST_TURN_MS;
     for await (const { data, event, id } of followEvents(this.#http, () => this.#connect(), waitMs)) {
       if (id !== undefined) this.#lastId = id;
       if (data === '[DONE]') return;
@@ -78,18 +91,17 @@ export class Reply implements AsyncIterable<ReplyPart> {
     const parts = this[Symbol.asyncIterator]();
     while (!this.#hasEnded && !(await parts.next()).done);
     if (this.messageId === undefined) throw new ThermidoraError('The reply ended without a part.');
-    return this.#http.json('GET', `${this.#path}/${segment(this.messageId)}`, { options: this.#call.options });
+    return this.#http.json('GET', `${this.#path}/${segment(this.messageId)}`, { options: this.#options });
   }
 
   /** Frames that carry an id can be gone on from; without, the message is sent again under its key and what is known skipped. */
   #connect(): Connection {
-    if (this.#lastId === undefined || this.messageId === undefined) {
-      this.#at = 0;
+    if (this.#lastId === undefined) this.#at = 0;
+    if (this.#call && (this.#lastId === undefined || this.messageId === undefined))
       return { method: 'POST', path: this.#path, call: this.#call };
-    }
-    const headers = { 'last-event-id': this.#lastId };
-    const path = `${this.#path}/${segment(this.messageId)}/stream`;
-    return { method: 'GET', path, call: { headers, options: this.#call.options } };
+    const headers = this.#lastId === undefined ? {} : { 'last-event-id': this.#lastId };
+    const path = `${this.#path}/${segment(this.messageId ?? '')}/stream`;
+    return { method: 'GET', path, call: { headers, options: this.#options } };
   }
 
   *#partsOf(chunk: unknown): Generator<ReplyPart> {

@@ -18,3 +18,8 @@ export function segment(value: string): string {
   if (/^\.{0,2}$/.test(value)) throw new ThermidoraError(`${JSON.stringify(value)} cannot be an id or a name in a call.`);
   return encodeURIComponent(value);
 }
+
+/** A path below another one. Throws ThermidoraError for what would lead out of it. */
+export function segments(path: string): string {
+  return path.split('/').map(segment).join('/');
+}

@@ -2,7 +2,7 @@ import { isObject, ThermidoraError } from './errors.ts';
 import { followEvents, parseEvent } from './events.ts';
 import { EventsResource, InstancesResource, MessagesResource } from './generated/resources.ts';
 import type { AccountEvent, DeletedEvent, Instance, Message } from './generated/resources.ts';
-import { Reply } from './reply.ts';
+import { messagesPath, Reply } from './reply.ts';
 import { pause } from './retries.ts';
 import type { BodyOf, CallOptions, QueryOf } from './types.ts';
 
@@ -74,8 +74,24 @@ export class Messages extends MessagesResource {
    *
    * `POST /instances/{instanceId}/agents/{agentId}/messages`
    */
-  stream(instanceId: string, agentId: string, body: BodyOf<'messages.send'>, options: CallOptions = {}): Reply {
-    return new Reply(this.http, { instanceId, agentId }, body, options);
+  sendAndStream(instanceId: string, agentId: string, body: BodyOf<'messages.send'>, options: CallOptions = {}): Reply {
+    return new Reply(this.http, { path: messagesPath(instanceId, agentId), body, options });
+  }
+
+  /**
+   * Answers a reply as it is written, or the whole of one that has ended: from its beginning, or after the frame with the id
+   * `after`. For a message that another program has sent.
+   *
+   * `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}/stream`
+   */
+  stream(
+    instanceId: string,
+    agentId: string,
+    messageId: string,
+    { after }: { after?: string } = {},
+    options: CallOptions = {},
+  ): Reply {
+    return new Reply(this.http, { path: messagesPath(instanceId, agentId), messageId, after, options });
   }
 }
 

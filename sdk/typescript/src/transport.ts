@@ -106,7 +106,7 @@ export class Transport {
     try {
       response = await this.#fetch(`${this.#baseUrl}${path}${searchOf(query)}`, {
         method,
-        headers: { ...this.#credentials, ...contentType(body), ...headers },
+        headers: { ...contentType(body), ...options.headers, ...headers, ...this.#credentials },
         ...bodyOf(body),
         signal,
         // It would carry the key to another place.

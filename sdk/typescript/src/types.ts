@@ -28,6 +28,8 @@ export interface CallOptions {
   timeoutMs?: number;
   /** How many times a failed attempt is repeated. */
   maxRetries?: number;
+  /** Further headers of the request, such as `If-Match` or `Range`. */
+  headers?: Record<string, string>;
 }
 
 /** How a client reaches the API, and as whom. */

@@ -43,6 +43,8 @@ class CallOptions:
     """How long one attempt may take, in seconds."""
     max_retries: int | None = None
     """How many times a failed attempt is repeated."""
+    headers: Mapping[str, str] | None = None
+    """Further headers of the request, such as `If-Match` or `Range`."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,11 @@ def segment(value: str) -> str:
     return quote(value, safe="")
 
 
+def segments(path: str) -> str:
+    """A path below another one. Raises ValueError for what would lead out of it."""
+    return "/".join(segment(one) for one in path.split("/"))
+
+
 def params_of(query: Mapping[str, Any] | None) -> httpx.QueryParams:
     """A dictionary becomes `name[key]=value`; what is None is left out."""
     found: list[tuple[str, str]] = []
@@ -174,7 +181,8 @@ def build_request(client: httpx.Client | httpx.AsyncClient, call: Call, timeout:
         body = {"json": call.body}
     elif call.body is not None:
         body = {"content": call.body, "headers": {"content-type": "application/octet-stream"}}
-    headers = {**body.pop("headers", {}), **(call.headers or {})}
+    further = (call.options.headers if call.options else None) or {}
+    headers = {**body.pop("headers", {}), **further, **(call.headers or {})}
     return client.build_request(
         call.method, call.path, params=params_of(call.query), headers=headers, timeout=timeout, **body
     )

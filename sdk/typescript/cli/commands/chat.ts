@@ -84,7 +84,7 @@ async function sayOnce(context: Context, conversation: Conversation, message: st
 
 function say({ client, instanceId, agentId, session }: Conversation, message: string, signal: AbortSignal): Reply {
   const body = { message, ...(session === undefined ? {} : { sessionId: session }) };
-  return client.messages.stream(instanceId, agentId, body, { signal });
+  return client.messages.sendAndStream(instanceId, agentId, body, { signal });
 }
 
 async function write({ io }: Context, reply: Reply): Promise<void> {

@@ -28,7 +28,7 @@ from ..generated.async_resources import (
     AsyncInstancesResource,
     AsyncMessagesResource,
 )
-from .replies import AsyncReply
+from .replies import AsyncReply, messages_path
 from .streams import follow_events
 from .transport import AsyncTransport
 
@@ -101,7 +101,7 @@ class AsyncMessages(AsyncMessagesResource):
             given = replace(given, timeout=body["timeoutMs"] / 1000 + MARGIN)
         return await super().send(instance_id, agent_id, body, given)
 
-    def stream(
+    def send_and_stream(
         self,
         instance_id: str,
         agent_id: str,
@@ -114,7 +114,25 @@ class AsyncMessages(AsyncMessagesResource):
 
         `POST /instances/{instanceId}/agents/{agentId}/messages`
         """
-        return AsyncReply(self._http, (instance_id, agent_id), body, options)
+        return AsyncReply(self._http, messages_path(instance_id, agent_id), options, body=body)
+
+    def stream(
+        self,
+        instance_id: str,
+        agent_id: str,
+        message_id: str,
+        *,
+        after: str | None = None,
+        options: CallOptions | None = None,
+    ) -> AsyncReply:
+        """Answers a reply as it is written, or the whole of one that has ended: from its beginning, or after a frame of it.
+
+        For a message that another program has sent. `after` is the id of the frame.
+
+        `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}/stream`
+        """
+        path = messages_path(instance_id, agent_id)
+        return AsyncReply(self._http, path, options, message_id=message_id, after=after)
 
 
 class AsyncEvents(AsyncEventsResource):

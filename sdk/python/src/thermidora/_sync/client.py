@@ -29,7 +29,7 @@ from ..generated.sync_resources import (
     InstancesResource,
     MessagesResource,
 )
-from .replies import Reply
+from .replies import Reply, messages_path
 from .streams import follow_events
 from .transport import Transport
 
@@ -102,7 +102,7 @@ class Messages(MessagesResource):
             given = replace(given, timeout=body["timeoutMs"] / 1000 + MARGIN)
         return super().send(instance_id, agent_id, body, given)
 
-    def stream(
+    def send_and_stream(
         self,
         instance_id: str,
         agent_id: str,
@@ -115,7 +115,25 @@ class Messages(MessagesResource):
 
         `POST /instances/{instanceId}/agents/{agentId}/messages`
         """
-        return Reply(self._http, (instance_id, agent_id), body, options)
+        return Reply(self._http, messages_path(instance_id, agent_id), options, body=body)
+
+    def stream(
+        self,
+        instance_id: str,
+        agent_id: str,
+        message_id: str,
+        *,
+        after: str | None = None,
+        options: CallOptions | None = None,
+    ) -> Reply:
+        """Answers a reply as it is written, or the whole of one that has ended: from its beginning, or after a frame of it.
+
+        For a message that another program has sent. `after` is the id of the frame.
+
+        `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}/stream`
+        """
+        path = messages_path(instance_id, agent_id)
+        return Reply(self._http, path, options, message_id=message_id, after=after)
 
 
 class Events(EventsResource):

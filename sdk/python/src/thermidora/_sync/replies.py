@@ -24,6 +24,11 @@ class ReplyPart(TypedDict):
     usage: NotRequired[dict[str, Any] | None]
 
 
+def messages_path(instance_id: str, agent_id: str) -> str:
+    """The path of the messages of an agent."""
+    return f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages"
+
+
 class Reply:
     """A reply as it is written: a loop goes through its parts, one over `text()` through its words alone.
 
@@ -34,20 +39,24 @@ class Reply:
     def __init__(
         self,
         http: Transport,
-        place: tuple[str, str],
-        body: types.MessagesSendRequest,
+        path: str,
         options: CallOptions | None,
+        *,
+        body: types.MessagesSendRequest | None = None,
+        message_id: str | None = None,
+        after: str | None = None,
     ) -> None:
-        instance_id, agent_id = place
-        self.message_id: str | None = None
+        """Of the message with this body, which is sent, or of the reply with this id, after a frame of it."""
+        self.message_id = message_id
         """The id of the reply, once its first part has come."""
         self._http = http
-        self._path = f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages"
+        self._path = path
         self._options = options
-        self._call = with_key(
-            Call("POST", self._path, body={**body, "stream": True}, takes_key=True, options=options)
-        )
-        self._last_id: str | None = None
+        self._call: Call | None = None
+        if body is not None:
+            call = Call("POST", path, body={**body, "stream": True}, takes_key=True, options=options)
+            self._call = with_key(call)
+        self._last_id = after
         self._said = ""
         self._has_ended = False
         # How much of what was said the current connection has repeated.
@@ -87,11 +96,13 @@ class Reply:
 
     def _connect(self) -> Call:
         # Frames that carry an id can be gone on from; without, the message is sent again under its key and what is known skipped.
-        if self._last_id is None or self.message_id is None:
+        if self._last_id is None:
             self._at = 0
+        if self._call is not None and (self._last_id is None or self.message_id is None):
             return self._call
-        path = f"{self._path}/{segment(self.message_id)}/stream"
-        return Call("GET", path, headers={"last-event-id": self._last_id}, options=self._options)
+        headers = {} if self._last_id is None else {"last-event-id": self._last_id}
+        path = f"{self._path}/{segment(self.message_id or '')}/stream"
+        return Call("GET", path, headers=headers, options=self._options)
 
     def _parts_of(self, chunk: Any) -> list[ReplyPart]:
         parts: list[ReplyPart] = []

@@ -7,7 +7,7 @@ import httpx
 
 from .._async.pages import AsyncPages
 from .._async.transport import AsyncTransport
-from .._common import CallOptions, RawContent, segment
+from .._common import CallOptions, RawContent, segment, segments
 from . import types
 
 

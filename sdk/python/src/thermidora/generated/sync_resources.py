@@ -7,7 +7,7 @@ import httpx
 
 from .._sync.pages import Pages
 from .._sync.transport import Transport
-from .._common import CallOptions, RawContent, segment
+from .._common import CallOptions, RawContent, segment, segments
 from . import types
 
 
