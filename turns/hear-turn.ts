@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { findPendingTurn } from '../database/messages/pending-turns.ts';
 import type { GatewayConnections } from '../runtime/gateway-connections.ts';
-import { TURN_PAUSES } from './turn-deps.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import type { TurnFeed } from './turn-feed.ts';
 
@@ -19,7 +18,7 @@ interface HearDeps extends Pick<TurnDeps, 'orm' | 'pauses'> {
  * back again: do it again then. Throws as a Gateway does, and the signal's reason.
  */
 export async function hearTurn(deps: HearDeps): Promise<void> {
-  const { orm, connections, messageId, feed, signal, pauses = TURN_PAUSES } = deps;
+  const { orm, connections, messageId, feed, signal, pauses } = deps;
   const turn = await findPendingTurn(orm.em.fork(), messageId);
   if (!turn || turn.attempt === 0 || turn.bootId === null) return;
   const gateway = await connections.get(turn.runtimeId, signal);

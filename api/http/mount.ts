@@ -151,10 +151,9 @@ async function answer(context: ApiContext, operation: Operation, outcome: Outcom
   if (outcome.isReplay) context.set(REPLAYED_HEADER, 'true');
   if (outcome.answer instanceof EventStream) await stream(context, operation, outcome.answer, mounting);
   else if (outcome.answer instanceof AcceptedAnswer) {
-    const { value, location } = outcome.answer;
-    respond(context, operation, value);
+    respond(context, operation, outcome.answer.value);
     context.status = 202;
-    context.set('Location', location);
+    context.set('Location', outcome.answer.location);
   } else respond(context, operation, outcome.answer);
 }
 

@@ -92,7 +92,7 @@ describe('a stream is the reply in pieces', () => {
 
 describe('a stream goes on after any piece', () => {
   const REPLY = 'One 😀 two.\n\n  Thr\u00e9e 👩‍👩‍👧 four.';
-  const told = [...REPLY].map((_none, index, all) => all.slice(0, index + 1).join(''));
+  const told = Array.from(REPLY).map((_none, index, all) => all.slice(0, index + 1).join(''));
 
   test('the pieces up to a place and those behind it are the reply, wherever it was cut', async () => {
     const whole = await follow(told, completed(REPLY));

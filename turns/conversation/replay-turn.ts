@@ -17,7 +17,10 @@ export async function replayTurn(deps: Pick<ConversationDeps, 'orm'>, sent: Sent
 }
 
 /** The turn of a message that is sent again, ended or not. Throws NoReplyError `deleted`. */
-export async function requireStored({ orm }: Pick<ConversationDeps, 'orm'>, { agentId, messageId }: SentMessage): Promise<TurnView> {
+export async function requireStored(
+  { orm }: Pick<ConversationDeps, 'orm'>,
+  { agentId, messageId }: SentMessage,
+): Promise<TurnView> {
   const em = orm.em.fork();
   const turn = await getTurn(em, messageId);
   if (!turn || (await em.count(Agent, { id: agentId, deletedAt: null })) === 0) throw new NoReplyError('deleted', messageId);

@@ -58,25 +58,31 @@ export const sendMessage = defineOperation({
   params: agentParams,
   body: z
     .object({
-    message: messageField,
-    sender: senderField
-      .optional()
-      .meta({ description: 'The author of the message. Defaults to the account. Different senders share the conversation.' }),
-    stream: z.boolean().default(false).meta({ description: 'Whether to send the reply as server-sent events.' }),
-    async: z.boolean().default(false).meta({ description: 'Whether to return at once, without the reply. Cannot be used with `stream`.' }),
-    sessionId: sessionIdField.optional().meta({
-      description: 'The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent.',
-    }),
-    timeoutMs: z
-      .int()
-      .min(1)
-      .transform((given) => Math.min(given, MAX_TIMEOUT_MS))
-      .default(DEFAULT_TIMEOUT_MS)
-      .meta({
-        description: `How long to wait for the reply without \`stream\`, in milliseconds. Values over ${MAX_TIMEOUT_MS} are treated as ${MAX_TIMEOUT_MS}.`,
+      message: messageField,
+      sender: senderField
+        .optional()
+        .meta({ description: 'The author of the message. Defaults to the account. Different senders share the conversation.' }),
+      stream: z.boolean().default(false).meta({ description: 'Whether to send the reply as server-sent events.' }),
+      async: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'Whether to return at once, without the reply. Cannot be used with `stream`.' }),
+      sessionId: sessionIdField.optional().meta({
+        description: 'The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent.',
       }),
+      timeoutMs: z
+        .int()
+        .min(1)
+        .transform((given) => Math.min(given, MAX_TIMEOUT_MS))
+        .default(DEFAULT_TIMEOUT_MS)
+        .meta({
+          description: `How long to wait for the reply without \`stream\`, in milliseconds. Values over ${MAX_TIMEOUT_MS} are treated as ${MAX_TIMEOUT_MS}.`,
+        }),
     })
-    .refine(({ async, stream }) => !(async && stream), { path: ['async'], message: 'Cannot be used with `stream`: use one of them.' }),
+    .refine(({ async, stream }) => !(async && stream), {
+      path: ['async'],
+      message: 'Cannot be used with `stream`: use one of them.',
+    }),
   success: { status: 200, schema: messageSchema, stream: true, accepts: true },
   errors: ['agent_error', 'instance_not_ready', 'timeout', 'rate_limited'],
 

@@ -506,7 +506,7 @@ export interface paths {
         put?: never;
         /**
          * Send a message to an agent and get its reply
-         * @description With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`. When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history. An API key needs the scope `messages`.
+         * @description With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`; `GET .../messages/:messageId/stream` goes on after any of them. With `async`, the call returns 202 at once with the reply as `pending`, and `Location` is its path. When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history. An API key needs the scope `messages`.
          */
         post: operations["messages.send"];
         delete?: never;
@@ -527,6 +527,26 @@ export interface paths {
          * @description Use this call after a 504: a reply shows its status, and its content once the status is `completed`. The call also returns the message of an event by its `messageId`, including results of cron jobs and messages that an agent sent without a request. An API key needs the scope `read`.
          */
         get: operations["messages.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{instanceId}/agents/{agentId}/messages/{messageId}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Stream a reply, or go on with a stream that was cut
+         * @description The reply as server-sent events, as `POST .../messages` with `stream` sends it: what came after the frame whose `id` is in `Last-Event-ID` or `after`, then each frame live, then `[DONE]`. `Last-Event-ID` takes precedence; without either, the stream begins at the start. The `delta.content` of all frames that a client received, over any number of connections, is the content of the reply. `messageId` is the id of the reply, or of the message that it answers. When the instance failed and generated a reply that does not continue what was sent, the stream ends with the error `instance_not_ready`: request it again without an id. A comment is sent every 15 seconds. An API key needs the scope `read`.
+         */
+        get: operations["messages.stream"];
         put?: never;
         post?: never;
         delete?: never;
@@ -824,7 +844,7 @@ export interface paths {
         };
         /**
          * List the lines of your ledger, newest first
-         * @description The balance is the sum of all amounts, minus the charge for running time that is not in the ledger yet. An API key needs the scope `read`.
+         * @description The balance is the sum of all amounts, minus the charges for running time and model calls that are not in the ledger yet. An API key needs the scope `read`.
          */
         get: operations["billing.ledger"];
         put?: never;
@@ -1190,8 +1210,10 @@ export interface components {
                 key: string;
                 /** @description The charged running time in milliseconds; 0 in rows of agents and models. */
                 runtimeMs: number;
-                /** @description The charge for the running time, in 10^-9 USD. */
+                /** @description The charge for running time and model calls, in 10^-9 USD. */
                 chargedNanoUsd: string;
+                /** @description The part of the charge that is for model calls, in 10^-9 USD. */
+                tokensNanoUsd: string;
                 /** @description The number of messages sent to agents, plus those that agents sent without a request. Replies are not counted separately. */
                 messages: number;
                 /** @description The tokens that the models read, cached ones included. */
@@ -1336,6 +1358,8 @@ export interface components {
                 cacheWriteTokens: number;
                 /** @description The output tokens that the models used for thinking. */
                 thinkingTokens: number;
+                /** @description The charge for the tokens, in 10^-9 USD; `0` for models without prices. */
+                costNanoUsd: string;
                 /** @description The models that answered, as their providers name them; more than one when another provider took over. */
                 models: string[];
             };
@@ -2686,6 +2710,11 @@ export interface operations {
                      * @default false
                      */
                     stream?: boolean;
+                    /**
+                     * @description Whether to return at once, without the reply. Cannot be used with `stream`.
+                     * @default false
+                     */
+                    async?: boolean;
                     /** @description The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent. */
                     sessionId?: string;
                     /** @description How long to wait for the reply without `stream`, in milliseconds. Values over 600000 are treated as 600000. */
@@ -2702,6 +2731,15 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                     "text/event-stream": string;
+                };
+            };
+            /** @description The request was accepted. `Location` is the path of what will come of it. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
                 };
             };
         };
@@ -2726,6 +2764,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Message"];
+                };
+            };
+        };
+    };
+    "messages.stream": {
+        parameters: {
+            query?: {
+                /** @description The `id` of the last frame that you received: the stream goes on after it. */
+                after?: string;
+            };
+            header?: never;
+            path: {
+                instanceId: string;
+                agentId: string;
+                messageId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
         };
@@ -3352,11 +3417,17 @@ export interface operations {
                             instanceId: string | null;
                             /** @description The interval of running time that was charged; `null` for other lines. */
                             intervalId: string | null;
-                            /** @description The beginning of the charged span; `null` when the line charges no running time. */
+                            /** @description The beginning of the charged span; `null` when the line charges nothing. */
                             from: string | null;
-                            /** @description The end of the charged span; `null` when the line charges no running time. */
+                            /** @description The end of the charged span; `null` when the line charges nothing. */
                             to: string | null;
                             pricePerHourUsd: string | null;
+                            /** @description The agent whose model calls were charged; `null` for other lines. Its calls are those that ended in the span. */
+                            agentId: string | null;
+                            /** @description The model that was called; `null` when the line charges no model calls. */
+                            model: string | null;
+                            /** @description The number of charged calls; `null` when the line charges no model calls. */
+                            calls: number | null;
                             reason: string | null;
                         }[];
                         /** @description The `cursor` of the next page; `null` on the last page. */

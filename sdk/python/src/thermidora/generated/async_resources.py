@@ -360,9 +360,10 @@ class AsyncMessagesResource:
     async def send(self, instance_id: str, agent_id: str, body: types.MessagesSendRequest, options: CallOptions | None = None) -> types.Message:
         """Send a message to an agent and get its reply.
 
-        With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`.
-        When the timeout passes or the client disconnects, the turn continues, and the reply is added to the history.
-        An API key needs the scope `messages`.
+        With `stream`, the reply is sent as server-sent events: OpenAI `chat.completion.chunk` objects, then `[DONE]`;
+        `GET .../messages/:messageId/stream` goes on after any of them. With `async`, the call returns 202 at once
+        with the reply as `pending`, and `Location` is its path. When the timeout passes or the client disconnects,
+        the turn continues, and the reply is added to the history. An API key needs the scope `messages`.
 
         `POST /instances/{instanceId}/agents/{agentId}/messages`"""
         answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages", body=body, takes_key=True, options=options)
@@ -604,8 +605,8 @@ class AsyncBillingResource:
     def ledger(self, query: types.BillingLedgerParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.BillingLedgerResponse, types.BillingLedgerResponseEntriesItem]:
         """List the lines of your ledger, newest first.
 
-        The balance is the sum of all amounts, minus the charge for running time that is not in the ledger yet. An API
-        key needs the scope `read`.
+        The balance is the sum of all amounts, minus the charges for running time and model calls that are not in the
+        ledger yet. An API key needs the scope `read`.
 
         `GET /billing/ledger`"""
 

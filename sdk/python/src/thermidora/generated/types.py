@@ -143,7 +143,11 @@ class UsageRowsItem(TypedDict):
     """
     chargedNanoUsd: str
     """
-    The charge for the running time, in 10^-9 USD.
+    The charge for running time and model calls, in 10^-9 USD.
+    """
+    tokensNanoUsd: str
+    """
+    The part of the charge that is for model calls, in 10^-9 USD.
     """
     messages: int
     """
@@ -317,6 +321,10 @@ class MessageUsage(TypedDict):
     thinkingTokens: int
     """
     The output tokens that the models used for thinking.
+    """
+    costNanoUsd: str
+    """
+    The charge for the tokens, in 10^-9 USD; `0` for models without prices.
     """
     models: list[str]
     """
@@ -1240,24 +1248,17 @@ class MessagesSendRequestSender(TypedDict):
     name: NotRequired[str]
 
 
-class MessagesSendRequest(TypedDict):
-    message: str
-    sender: NotRequired[MessagesSendRequestSender]
-    """
-    The author of the message. Defaults to the account. Different senders share the conversation.
-    """
-    stream: NotRequired[bool]
-    """
-    Whether to send the reply as server-sent events.
-    """
-    sessionId: NotRequired[str]
-    """
-    The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent.
-    """
-    timeoutMs: NotRequired[int]
-    """
-    How long to wait for the reply without `stream`, in milliseconds. Values over 600000 are treated as 600000.
-    """
+MessagesSendRequest = TypedDict(
+    'MessagesSendRequest',
+    {
+        'message': str,
+        'sender': NotRequired[MessagesSendRequestSender],
+        'stream': NotRequired[bool],
+        'async': NotRequired[bool],
+        'sessionId': NotRequired[str],
+        'timeoutMs': NotRequired[int],
+    },
+)
 
 
 class MessagesListParametersQuery(TypedDict):
@@ -1280,6 +1281,13 @@ class MessagesListResponse(TypedDict):
     nextCursor: str | None
     """
     The `cursor` of the next page; `null` on the last page.
+    """
+
+
+class MessagesStreamParametersQuery(TypedDict):
+    after: NotRequired[str]
+    """
+    The `id` of the last frame that you received: the stream goes on after it.
     """
 
 
@@ -1601,6 +1609,9 @@ BillingLedgerResponseEntriesItem = TypedDict(
         'from': str | None,
         'to': str | None,
         'pricePerHourUsd': str | None,
+        'agentId': str | None,
+        'model': str | None,
+        'calls': int | None,
         'reason': str | None,
     },
 )
