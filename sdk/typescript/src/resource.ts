@@ -19,7 +19,11 @@ export function segment(value: string): string {
   return encodeURIComponent(value);
 }
 
-/** A path below another one. Throws ThermidoraError for what would lead out of it. */
+/**
+ * A path below another one, for generated methods whose parameter is the path of a file. Throws ThermidoraError for what
+ * would lead out of it.
+ * @public
+ */
 export function segments(path: string): string {
   return path.split('/').map(segment).join('/');
 }
