@@ -30,6 +30,7 @@ const FILES: [file: string, text: string, rule: string | null][] = [
   ['runtime/c.ts', importing('../stores/x.ts'), DIRECTION],
   ['stores/a.ts', importing('../turns/x.ts'), DIRECTION],
   ['stores/b.ts', importing('../runtime/x.ts'), null],
+  ['sdk/typescript/src/a.ts', importing('../../../lib/x.ts'), DIRECTION],
   ['turns/a.ts', importing('../worker/x.ts'), DIRECTION],
   ['turns/b.ts', importing('../runtime/x.ts'), null],
   ['turns/c.ts', importing('koa'), DIRECTION],

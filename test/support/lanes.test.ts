@@ -63,6 +63,8 @@ test.each([
   ['test/e2e/npm-start.test.ts', ['openclaw', 'temporal']],
   ['test/e2e/docs-page.test.ts', ['chromium', 'openclaw', 'postgres', 'temporal']],
   ['test/api/schemathesis.test.ts', ['postgres', 'schemathesis']],
+  ['test/sdk/generated-types.test.ts', ['sdkGenerators']],
+  ['test/sdk/python.test.ts', ['postgres', 'sdkPython']],
   ['test/database/billing/crash.test.ts', ['postgres', 'rounds']],
   ['test/e2e/compose.test.ts', ['compose', 'engine', 'postgres', 'temporalServer', 'wholeMachine']],
 ])('%s needs %j', (file, needs) => {
