@@ -69,13 +69,14 @@ describe('a turn runs once and ends once', () => {
     const api = await newApi();
 
     const { followed } = await api.say(instance, { text: 'stream [[WORDS 6]] [[HOLD stream 3]]' });
-    const deltas = followed.deltas[Symbol.asyncIterator]();
-    const early = [];
-    while (early.join('') !== 'w1 w2 w3') early.push((await deltas.next()).value);
-    gateway.model.release('stream');
-    for (let next = await deltas.next(); !next.done; next = await deltas.next()) early.push(next.value);
+    const said: string[] = [];
+    for await (const { text } of followed.deltas) {
+      said.push(text);
+      // The model is held after its third word until that has come here.
+      if (said.join('') === 'w1 w2 w3') gateway.model.release('stream');
+    }
 
-    expect(early.join('')).toBe('w1 w2 w3 w4 w5 w6');
+    expect(said.join('')).toBe('w1 w2 w3 w4 w5 w6');
     expect((await followed.ended)?.content).toBe('w1 w2 w3 w4 w5 w6');
   });
 
