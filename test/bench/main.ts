@@ -9,6 +9,7 @@ import { benchContent } from './content.ts';
 import { benchIsolation } from './isolation.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
+import { benchModels } from './models.ts';
 import { benchReads } from './reads.ts';
 import { benchStreams } from './streams.ts';
 import { renderTable, summarize } from './table.ts';
@@ -33,6 +34,7 @@ try {
     const parts = {
       'cold start': benchColdStart,
       messages: benchMessages,
+      models: benchModels,
       reads: benchReads,
       api: benchApi,
       memory: benchMemory,

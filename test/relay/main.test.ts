@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -14,8 +13,6 @@ import { settleLeftCalls } from '../../database/billing/settle-left-calls.ts';
 import { claimDatabase, proveRelayKeys } from '../../database/stores/installation.ts';
 import { sealCanaries } from '../../lib/crypto/key-canary.ts';
 import { relayKeys } from '../../runtime/openclaw/install/tokens.ts';
-import type { MasterKey } from '../../runtime/openclaw/install/tokens.ts';
-import { freePorts } from '../local/free-ports.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
@@ -26,16 +23,15 @@ import {
   contentOf,
   estimateOf,
   MASTER_KEYS,
-  MODEL,
   openCallsOf,
   readerOf,
   readUntil,
-  UPSTREAM_MODEL,
 } from './relay-under-test.ts';
+import { keysText, NODE, startRelayProcess } from './relay-process.ts';
+import type { RelayProcess } from './relay-process.ts';
 import { startWireServer } from './wire-server.ts';
 
 const MAIN = join(import.meta.dirname, '../../relay/main.ts');
-const NODE = join(import.meta.dirname, '../../node_modules/.bin/node');
 
 let database: Awaited<ReturnType<typeof createTestDatabase>>;
 let orm: MikroORM;
@@ -50,37 +46,8 @@ afterAll(async () => {
   await database.drop();
 });
 
-interface RelayProcess {
-  url: string;
-  metricsUrl: string;
-  child: ChildProcess;
-  /** What it has written to its log so far. */
-  log(): string;
-}
-
-const textOf = (keys: readonly MasterKey[]) => keys.map(({ id, key }) => `${id}:${key.toString('base64')}`).join(',');
-
 /** Started with its own settings alone. */
-async function startProcess(settings: Record<string, string> = {}): Promise<RelayProcess> {
-  const port = await freePorts(2);
-  const metricsPort = port + 1;
-  const child = spawn(NODE, [MAIN], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: {
-      DATABASE_URL: asRole(database.url, 'relay'),
-      RELAY_PORT: String(port),
-      METRICS_PORT: String(metricsPort - 2),
-      RELAY_KEYS: textOf(relayKeys(MASTER_KEYS)),
-      MODELS: JSON.stringify({ [MODEL]: { upstream: UPSTREAM_MODEL, contextWindow: 1024, maxTokens: 1024 } }),
-      ...settings,
-    },
-  });
-  let log = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (log += String(chunk)));
-  const url = `http://127.0.0.1:${port}/v1`;
-  await eventually(async () => expect((await fetch(new URL('/readyz', url))).status).toBe(200));
-  return { url, metricsUrl: `http://127.0.0.1:${metricsPort}/metrics`, child, log: () => log };
-}
+const startProcess = (settings: Record<string, string> = {}): Promise<RelayProcess> => startRelayProcess(database.url, settings);
 
 test('without a provider the process answers as the echo model, counts it, shows metrics, and stops when told to', async () => {
   const agent = await addAgent(orm);
@@ -215,7 +182,7 @@ test('keys that are not made from those of the installation end the start, and s
   const canaries = sealCanaries(MASTER_KEYS, randomBytes);
   await orm.em.fork().transactional((em) => claimDatabase(em, { id: 'of this test', canaries }));
   await proveRelayKeys(orm.em.fork(), sealCanaries(relayKeys(MASTER_KEYS), randomBytes));
-  for (const given of [{ RELAY_KEYS: textOf(MASTER_KEYS) }, { MASTER_KEYS: textOf([{ id: 'test', key: randomBytes(32) }]) }])
+  for (const given of [{ RELAY_KEYS: keysText(MASTER_KEYS) }, { MASTER_KEYS: keysText([{ id: 'test', key: randomBytes(32) }]) }])
     expect(await refused(given)).toEqual([expect.stringContaining('npm run relay:keys'), 1]);
   const { child } = await startProcess();
   child.kill('SIGKILL');
@@ -223,6 +190,6 @@ test('keys that are not made from those of the installation end the start, and s
 
 test('npm run relay:keys prints the keys that the relay derives', async () => {
   const script = join(import.meta.dirname, '../../scripts/relay-keys.ts');
-  const child = spawn(NODE, [script], { stdio: ['ignore', 'pipe', 'inherit'], env: { MASTER_KEYS: textOf(MASTER_KEYS) } });
-  expect(await text(child.stdout)).toBe(`${textOf(relayKeys(MASTER_KEYS))}\n`);
+  const child = spawn(NODE, [script], { stdio: ['ignore', 'pipe', 'inherit'], env: { MASTER_KEYS: keysText(MASTER_KEYS) } });
+  expect(await text(child.stdout)).toBe(`${keysText(relayKeys(MASTER_KEYS))}\n`);
 });
