@@ -23,6 +23,8 @@ const MAY_ADD_MS = 3;
 const STREAMS = 200;
 const CALLS_OF_AGENT = 8;
 const WORDS_OF_STREAM = 50;
+/** The end of an answer waits for its count, so the first word must not come with it. */
+const WORDS_OF_CALL = 3;
 const WORD_MS = 10;
 /** Each with a circuit of its own, so that its first provider is asked first. */
 const REFUSED_MODELS = 50;
@@ -156,8 +158,8 @@ interface Measured {
 
 /** In turns: the provider alone, and through the relay. */
 async function firstTokens({ kind, url, relay, dispatcher, agent: { token } }: Measured): Promise<Row[]> {
-  const alone = { url: url + kind.upstreamPath, model: kind.upstream, token, words: 1, dispatcher };
-  const through = { url: `${relay.url}/${kind.path}`, model: kind.name, token, words: 1, dispatcher, first: 'w0 ' };
+  const alone = { url: url + kind.upstreamPath, model: kind.upstream, token, words: WORDS_OF_CALL, dispatcher };
+  const through = { url: `${relay.url}/${kind.path}`, model: kind.name, token, words: WORDS_OF_CALL, dispatcher, first: 'w0 ' };
   const [bare, relayed]: [number[], number[]] = [[], []];
   for (let index = 0; index < WARM_UP_CALLS + CALLS; index += 1) {
     const times = [(await call(alone)).firstMs, (await call(through)).firstMs] as const;
@@ -204,8 +206,10 @@ async function switches(orm: MikroORM, { kind }: { kind: ProviderKind }, relay: 
   for (let index = 0; index < REFUSED_MODELS; index += 1) {
     const model = refusedModel(index);
     const { token } = await agentOf(orm, model);
-    plain.push((await call({ url, model: kind.name, token: plainToken, words: 1, dispatcher, first: 'w0 ' })).firstMs);
-    switched.push((await call({ url, model, token, words: 1, dispatcher, first: 'w0 ' })).firstMs);
+    plain.push(
+      (await call({ url, model: kind.name, token: plainToken, words: WORDS_OF_CALL, dispatcher, first: 'w0 ' })).firstMs,
+    );
+    switched.push((await call({ url, model, token, words: WORDS_OF_CALL, dispatcher, first: 'w0 ' })).firstMs);
   }
   const added = median(switched) - median(plain);
   const goal = `p50 <= the fall-back alone + ${SWITCH_MAY_TAKE_MS} (${added.toFixed(1)})`;
