@@ -62,9 +62,7 @@ function methodOf(one: SdkOperation): string {
   const isRaw = answer.kind === 'raw';
   const type = isRaw ? 'httpx.Response' : `types.${answer.schemaName ?? `${title}Response`}`;
   const call = `        return await self._http.${isRaw ? 'raw' : 'json'}(${args})\n`;
-  const result = isRaw
-    ? call
-    : call.replace('return await', 'answer: Any = await') + '        return answer  # type: ignore[no-any-return]\n';
+  const result = isRaw ? call : `${call.replace('return await', `answer: ${type} = await`)}        return answer\n`;
   return `    async def ${name}(${params.join(', ')}) -> ${type}:\n        """${docLines}"""\n${result}`;
 }
 

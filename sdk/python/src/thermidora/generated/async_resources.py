@@ -19,8 +19,8 @@ class AsyncAuthResource:
         """Create an account with an invite code.
 
         `POST /auth/register`"""
-        answer: Any = await self._http.json("POST", "/auth/register", body=body, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthRegisterResponse = await self._http.json("POST", "/auth/register", body=body, options=options)
+        return answer
 
     async def login(self, body: types.AuthLoginRequest, options: CallOptions | None = None) -> types.AuthLoginResponse:
         """Request a one-time code by email.
@@ -31,15 +31,15 @@ class AsyncAuthResource:
         attempts.
 
         `POST /auth/login`"""
-        answer: Any = await self._http.json("POST", "/auth/login", body=body, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthLoginResponse = await self._http.json("POST", "/auth/login", body=body, options=options)
+        return answer
 
     async def verify(self, body: types.AuthVerifyRequest, options: CallOptions | None = None) -> types.AuthVerifyResponse:
         """Exchange a one-time code for a token.
 
         `POST /auth/verify`"""
-        answer: Any = await self._http.json("POST", "/auth/verify", body=body, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthVerifyResponse = await self._http.json("POST", "/auth/verify", body=body, options=options)
+        return answer
 
     async def me(self, options: CallOptions | None = None) -> types.AuthMeResponse:
         """Get your account and its balance.
@@ -47,8 +47,8 @@ class AsyncAuthResource:
         An API key needs the scope `read`.
 
         `GET /auth/me`"""
-        answer: Any = await self._http.json("GET", "/auth/me", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthMeResponse = await self._http.json("GET", "/auth/me", options=options)
+        return answer
 
     async def logout(self, options: CallOptions | None = None) -> types.AuthLogoutResponse:
         """Revoke all tokens of your account.
@@ -57,8 +57,8 @@ class AsyncAuthResource:
         scope `keys`.
 
         `POST /auth/logout`"""
-        answer: Any = await self._http.json("POST", "/auth/logout", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthLogoutResponse = await self._http.json("POST", "/auth/logout", takes_key=True, options=options)
+        return answer
 
 
 class AsyncKeysResource:
@@ -73,8 +73,8 @@ class AsyncKeysResource:
         do more. An API key needs the scope `keys`.
 
         `POST /auth/keys`"""
-        answer: Any = await self._http.json("POST", "/auth/keys", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.KeysCreateResponse = await self._http.json("POST", "/auth/keys", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.KeysListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.KeysListResponse, types.KeysListResponseKeysItem]:
         """List your API keys, newest first.
@@ -94,8 +94,8 @@ class AsyncKeysResource:
         The API rejects the key from this moment on. An API key needs the scope `keys`.
 
         `DELETE /auth/keys/{keyId}`"""
-        answer: Any = await self._http.json("DELETE", f"/auth/keys/{segment(key_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.KeysRevokeResponse = await self._http.json("DELETE", f"/auth/keys/{segment(key_id)}", takes_key=True, options=options)
+        return answer
 
 
 class AsyncInstancesResource:
@@ -109,8 +109,8 @@ class AsyncInstancesResource:
         An API key needs the scope `write`.
 
         `POST /instances`"""
-        answer: Any = await self._http.json("POST", "/instances", body=body, query=query, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = await self._http.json("POST", "/instances", body=body, query=query, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.InstancesListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.InstancesListResponse, types.Instance]:
         """List your instances, newest first.
@@ -130,8 +130,8 @@ class AsyncInstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}`"""
-        answer: Any = await self._http.json("GET", f"/instances/{segment(instance_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = await self._http.json("GET", f"/instances/{segment(instance_id)}", options=options)
+        return answer
 
     async def update(self, instance_id: str, body: types.InstancesUpdateRequest, options: CallOptions | None = None) -> types.Instance:
         """Change the name or the metadata of an instance.
@@ -139,8 +139,8 @@ class AsyncInstancesResource:
         Fields that are not given stay as they are. The instance goes on running. An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}`"""
-        answer: Any = await self._http.json("PATCH", f"/instances/{segment(instance_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = await self._http.json("PATCH", f"/instances/{segment(instance_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     async def delete(self, instance_id: str, options: CallOptions | None = None) -> types.InstancesDeleteResponse:
         """Delete an instance and all its data.
@@ -149,8 +149,8 @@ class AsyncInstancesResource:
         instance is deleted; after that, calls return 404. An API key needs the scope `write`.
 
         `DELETE /instances/{instanceId}`"""
-        answer: Any = await self._http.json("DELETE", f"/instances/{segment(instance_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesDeleteResponse = await self._http.json("DELETE", f"/instances/{segment(instance_id)}", takes_key=True, options=options)
+        return answer
 
     async def start(self, instance_id: str, query: types.InstancesStartParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesStartResponse:
         """Start an instance.
@@ -159,8 +159,8 @@ class AsyncInstancesResource:
         the status `error` is tried again. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/start`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/start", query=query, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesStartResponse = await self._http.json("POST", f"/instances/{segment(instance_id)}/start", query=query, takes_key=True, options=options)
+        return answer
 
     async def stop(self, instance_id: str, query: types.InstancesStopParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesStopResponse:
         """Stop an instance.
@@ -169,8 +169,8 @@ class AsyncInstancesResource:
         turns have one minute to end. Charging ends with this call. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/stop`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/stop", query=query, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesStopResponse = await self._http.json("POST", f"/instances/{segment(instance_id)}/stop", query=query, takes_key=True, options=options)
+        return answer
 
     async def wait(self, instance_id: str, query: types.InstancesWaitParametersQuery | None = None, options: CallOptions | None = None) -> types.Instance:
         """Wait until an instance has a status.
@@ -179,8 +179,8 @@ class AsyncInstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/wait`"""
-        answer: Any = await self._http.json("GET", f"/instances/{segment(instance_id)}/wait", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = await self._http.json("GET", f"/instances/{segment(instance_id)}/wait", query=query, options=options)
+        return answer
 
     async def logs(self, instance_id: str, query: types.InstancesLogsParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesLogsResponse:
         """Get the latest log lines of an instance, oldest first.
@@ -188,8 +188,8 @@ class AsyncInstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/logs`"""
-        answer: Any = await self._http.json("GET", f"/instances/{segment(instance_id)}/logs", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesLogsResponse = await self._http.json("GET", f"/instances/{segment(instance_id)}/logs", query=query, options=options)
+        return answer
 
     async def usage(self, instance_id: str, query: types.InstancesUsageParametersQuery | None = None, options: CallOptions | None = None) -> types.Usage:
         """Get the usage of the agents of an instance.
@@ -197,8 +197,8 @@ class AsyncInstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/usage`"""
-        answer: Any = await self._http.json("GET", f"/instances/{segment(instance_id)}/usage", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Usage = await self._http.json("GET", f"/instances/{segment(instance_id)}/usage", query=query, options=options)
+        return answer
 
 
 class AsyncAgentsResource:
@@ -212,8 +212,8 @@ class AsyncAgentsResource:
         gateway at the next start. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/agents`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Agent = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, query: types.AgentsListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.AgentsListResponse, types.Agent]:
         """List the agents of an instance, newest first.
@@ -234,8 +234,8 @@ class AsyncAgentsResource:
         otherwise, the last known ones. An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/agents/{agentId}`"""
-        answer: Any = await self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AgentWithFiles = await self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", options=options)
+        return answer
 
     async def update(self, instance_id: str, agent_id: str, body: types.AgentsUpdateRequest, options: CallOptions | None = None) -> types.AgentWithFiles:
         """Update the names, the metadata or the workspace files of an agent.
@@ -244,8 +244,8 @@ class AsyncAgentsResource:
         next message uses the change. An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}/agents/{agentId}`"""
-        answer: Any = await self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AgentWithFiles = await self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     async def delete(self, instance_id: str, agent_id: str, options: CallOptions | None = None) -> types.AgentsDeleteResponse:
         """Delete an agent and its workspace.
@@ -254,8 +254,8 @@ class AsyncAgentsResource:
         memory of the deleted agent. An API key needs the scope `write`.
 
         `DELETE /instances/{instanceId}/agents/{agentId}`"""
-        answer: Any = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AgentsDeleteResponse = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", takes_key=True, options=options)
+        return answer
 
 
 class AsyncModelsResource:
@@ -268,8 +268,8 @@ class AsyncModelsResource:
         An API key needs the scope `read`.
 
         `GET /models`"""
-        answer: Any = await self._http.json("GET", "/models", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.ModelsListResponse = await self._http.json("GET", "/models", options=options)
+        return answer
 
 
 class AsyncSkillsResource:
@@ -280,8 +280,8 @@ class AsyncSkillsResource:
         """List the built-in skills.
 
         `GET /skills`"""
-        answer: Any = await self._http.json("GET", "/skills", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SkillsCatalogueResponse = await self._http.json("GET", "/skills", options=options)
+        return answer
 
     async def install(self, instance_id: str, body: types.SkillsInstallRequest, options: CallOptions | None = None) -> types.InstalledSkill:
         """Install a built-in skill, or upload a custom skill.
@@ -290,8 +290,8 @@ class AsyncSkillsResource:
         the skill. Otherwise the skill is applied at the next start. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/skills`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/skills", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstalledSkill = await self._http.json("POST", f"/instances/{segment(instance_id)}/skills", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, query: types.SkillsListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.SkillsListResponse, types.InstalledSkill]:
         """List the skills installed on an instance, sorted by name.
@@ -312,8 +312,8 @@ class AsyncSkillsResource:
         scope `write`.
 
         `DELETE /instances/{instanceId}/skills/{name}`"""
-        answer: Any = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/skills/{segment(name)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SkillsDeleteResponse = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/skills/{segment(name)}", takes_key=True, options=options)
+        return answer
 
 
 class AsyncSecretsResource:
@@ -328,8 +328,8 @@ class AsyncSecretsResource:
         `secrets`.
 
         `POST /instances/{instanceId}/secrets`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/secrets", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SecretsStoreResponse = await self._http.json("POST", f"/instances/{segment(instance_id)}/secrets", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, query: types.SecretsListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.SecretsListResponse, types.SecretsListResponseSecretsItem]:
         """List the secrets of an instance, sorted by key.
@@ -349,8 +349,8 @@ class AsyncSecretsResource:
         A running instance restarts within seconds without the secret. An API key needs the scope `secrets`.
 
         `DELETE /instances/{instanceId}/secrets/{key}`"""
-        answer: Any = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/secrets/{segment(key)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SecretsDeleteResponse = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/secrets/{segment(key)}", takes_key=True, options=options)
+        return answer
 
 
 class AsyncMessagesResource:
@@ -366,8 +366,8 @@ class AsyncMessagesResource:
         the turn continues, and the reply is added to the history. An API key needs the scope `messages`.
 
         `POST /instances/{instanceId}/agents/{agentId}/messages`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Message = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, agent_id: str, query: types.MessagesListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.MessagesListResponse, types.Message]:
         """Get the message history of an agent, in time order.
@@ -393,8 +393,8 @@ class AsyncMessagesResource:
         agent sent without a request. An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}`"""
-        answer: Any = await self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Message = await self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}", options=options)
+        return answer
 
     async def cancel(self, instance_id: str, agent_id: str, message_id: str, options: CallOptions | None = None) -> types.Message:
         """Cancel a waiting or running turn.
@@ -404,8 +404,8 @@ class AsyncMessagesResource:
         the scope `messages`.
 
         `POST /instances/{instanceId}/agents/{agentId}/messages/{messageId}/cancel`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}/cancel", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Message = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}/cancel", takes_key=True, options=options)
+        return answer
 
 
 class AsyncCronsResource:
@@ -419,8 +419,8 @@ class AsyncCronsResource:
         `cron.completed` event. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/agents/{agentId}/crons`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Cron = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, agent_id: str, query: types.CronsListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.CronsListResponse, types.Cron]:
         """List the cron jobs of an agent, newest first.
@@ -441,8 +441,8 @@ class AsyncCronsResource:
         An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}/agents/{agentId}/crons/{cronId}`"""
-        answer: Any = await self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Cron = await self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     async def delete(self, instance_id: str, agent_id: str, cron_id: str, options: CallOptions | None = None) -> types.CronsDeleteResponse:
         """Delete a cron job.
@@ -450,8 +450,8 @@ class AsyncCronsResource:
         The events of earlier runs remain. An API key needs the scope `write`.
 
         `DELETE /instances/{instanceId}/agents/{agentId}/crons/{cronId}`"""
-        answer: Any = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.CronsDeleteResponse = await self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", takes_key=True, options=options)
+        return answer
 
     async def run(self, instance_id: str, agent_id: str, cron_id: str, options: CallOptions | None = None) -> types.Cron:
         """Run a cron job now.
@@ -460,8 +460,8 @@ class AsyncCronsResource:
         API key needs the scope `write`.
 
         `POST /instances/{instanceId}/agents/{agentId}/crons/{cronId}/run`"""
-        answer: Any = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}/run", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Cron = await self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}/run", takes_key=True, options=options)
+        return answer
 
 
 class AsyncWebhooksDeliveriesResource:
@@ -486,8 +486,8 @@ class AsyncWebhooksDeliveriesResource:
         Sends the same body as a new delivery of the same event. An API key needs the scope `write`.
 
         `POST /webhooks/{webhookId}/deliveries/{deliveryId}/redeliver`"""
-        answer: Any = await self._http.json("POST", f"/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Delivery = await self._http.json("POST", f"/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver", takes_key=True, options=options)
+        return answer
 
 
 class AsyncWebhooksResource:
@@ -502,8 +502,8 @@ class AsyncWebhooksResource:
         scope `write`.
 
         `POST /webhooks`"""
-        answer: Any = await self._http.json("POST", "/webhooks", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Webhook = await self._http.json("POST", "/webhooks", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.WebhooksListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.WebhooksListResponse, types.Webhook]:
         """List your webhooks, newest first.
@@ -523,8 +523,8 @@ class AsyncWebhooksResource:
         An API key needs the scope `read`.
 
         `GET /webhooks/{webhookId}`"""
-        answer: Any = await self._http.json("GET", f"/webhooks/{segment(webhook_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Webhook = await self._http.json("GET", f"/webhooks/{segment(webhook_id)}", options=options)
+        return answer
 
     async def update(self, webhook_id: str, body: types.WebhooksUpdateRequest, options: CallOptions | None = None) -> types.Webhook:
         """Enable, disable or update a webhook.
@@ -533,8 +533,8 @@ class AsyncWebhooksResource:
         when the webhook is enabled again. An API key needs the scope `write`.
 
         `PATCH /webhooks/{webhookId}`"""
-        answer: Any = await self._http.json("PATCH", f"/webhooks/{segment(webhook_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Webhook = await self._http.json("PATCH", f"/webhooks/{segment(webhook_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     async def delete(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksDeleteResponse:
         """Delete a webhook.
@@ -542,8 +542,8 @@ class AsyncWebhooksResource:
         Deliveries that are waiting are discarded. An API key needs the scope `write`.
 
         `DELETE /webhooks/{webhookId}`"""
-        answer: Any = await self._http.json("DELETE", f"/webhooks/{segment(webhook_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.WebhooksDeleteResponse = await self._http.json("DELETE", f"/webhooks/{segment(webhook_id)}", takes_key=True, options=options)
+        return answer
 
     async def test(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksTestResponse:
         """Send a test event.
@@ -552,8 +552,8 @@ class AsyncWebhooksResource:
         API key needs the scope `write`.
 
         `POST /webhooks/{webhookId}/test`"""
-        answer: Any = await self._http.json("POST", f"/webhooks/{segment(webhook_id)}/test", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.WebhooksTestResponse = await self._http.json("POST", f"/webhooks/{segment(webhook_id)}/test", takes_key=True, options=options)
+        return answer
 
     async def rotate_secret(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksRotateSecretResponse:
         """Rotate the secret of a webhook.
@@ -562,8 +562,8 @@ class AsyncWebhooksResource:
         the old secret, and `webhook-signature` contains both signatures. An API key needs the scope `write`.
 
         `POST /webhooks/{webhookId}/rotate-secret`"""
-        answer: Any = await self._http.json("POST", f"/webhooks/{segment(webhook_id)}/rotate-secret", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.WebhooksRotateSecretResponse = await self._http.json("POST", f"/webhooks/{segment(webhook_id)}/rotate-secret", takes_key=True, options=options)
+        return answer
 
 
 class AsyncEventsResource:
@@ -621,8 +621,8 @@ class AsyncBillingResource:
         An API key needs the scope `read`.
 
         `GET /billing/usage`"""
-        answer: Any = await self._http.json("GET", "/billing/usage", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Usage = await self._http.json("GET", "/billing/usage", query=query, options=options)
+        return answer
 
     async def forecast(self, options: CallOptions | None = None) -> types.BillingForecastResponse:
         """Get a forecast of when the balance is used up.
@@ -630,8 +630,8 @@ class AsyncBillingResource:
         The forecast assumes that the instances that run now keep running. An API key needs the scope `read`.
 
         `GET /billing/forecast`"""
-        answer: Any = await self._http.json("GET", "/billing/forecast", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.BillingForecastResponse = await self._http.json("GET", "/billing/forecast", options=options)
+        return answer
 
 
 class AsyncOperatorInvitesResource:
@@ -642,8 +642,8 @@ class AsyncOperatorInvitesResource:
         """Create an invite code.
 
         `POST /admin/invites`"""
-        answer: Any = await self._http.json("POST", "/admin/invites", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InvitesCreateResponse = await self._http.json("POST", "/admin/invites", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.InvitesListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.InvitesListResponse, types.InvitesListResponseInvitesItem]:
         """List the invite codes.
@@ -679,8 +679,8 @@ class AsyncOperatorGrantsResource:
         """Add credit to an account.
 
         `POST /admin/accounts/{accountId}/grants`"""
-        answer: Any = await self._http.json("POST", f"/admin/accounts/{segment(account_id)}/grants", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.GrantsCreateResponse = await self._http.json("POST", f"/admin/accounts/{segment(account_id)}/grants", body=body, takes_key=True, options=options)
+        return answer
 
 
 class AsyncOperatorInstancesResource:
@@ -701,8 +701,8 @@ class AsyncOperatorInstancesResource:
         """Stop an instance of any account.
 
         `POST /admin/instances/{instanceId}/stop`"""
-        answer: Any = await self._http.json("POST", f"/admin/instances/{segment(instance_id)}/stop", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.OperatorInstancesStopResponse = await self._http.json("POST", f"/admin/instances/{segment(instance_id)}/stop", takes_key=True, options=options)
+        return answer
 
     async def reconcile(self, instance_id: str, options: CallOptions | None = None) -> types.OperatorInstancesReconcileResponse:
         """Reconcile an instance now.
@@ -710,8 +710,8 @@ class AsyncOperatorInstancesResource:
         Starts a new attempt to bring the instance to its desired status, also when its status is `error`.
 
         `POST /admin/instances/{instanceId}/reconcile`"""
-        answer: Any = await self._http.json("POST", f"/admin/instances/{segment(instance_id)}/reconcile", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.OperatorInstancesReconcileResponse = await self._http.json("POST", f"/admin/instances/{segment(instance_id)}/reconcile", takes_key=True, options=options)
+        return answer
 
 
 class AsyncOperatorModelsResource:
@@ -722,8 +722,8 @@ class AsyncOperatorModelsResource:
         """List the models of all accounts with the providers behind them.
 
         `GET /admin/models`"""
-        answer: Any = await self._http.json("GET", "/admin/models", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.ModelsListAllResponse = await self._http.json("GET", "/admin/models", options=options)
+        return answer
 
 
 class AsyncOperatorAuditResource:
@@ -766,8 +766,8 @@ class AsyncOperatorQuarantineResource:
         restores it.
 
         `POST /admin/quarantine/{runtimeId}/restore`"""
-        answer: Any = await self._http.json("POST", f"/admin/quarantine/{segment(runtime_id)}/restore", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.OperatorInstance = await self._http.json("POST", f"/admin/quarantine/{segment(runtime_id)}/restore", body=body, takes_key=True, options=options)
+        return answer
 
     async def delete(self, runtime_id: str, options: CallOptions | None = None) -> types.QuarantineDeleteResponse:
         """Delete a runtime that no instance owns.
@@ -776,8 +776,8 @@ class AsyncOperatorQuarantineResource:
         runtime by then. The deletion cannot be undone.
 
         `DELETE /admin/quarantine/{runtimeId}`"""
-        answer: Any = await self._http.json("DELETE", f"/admin/quarantine/{segment(runtime_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.QuarantineDeleteResponse = await self._http.json("DELETE", f"/admin/quarantine/{segment(runtime_id)}", takes_key=True, options=options)
+        return answer
 
 
 class AsyncOperatorResource:

@@ -19,8 +19,8 @@ class AuthResource:
         """Create an account with an invite code.
 
         `POST /auth/register`"""
-        answer: Any = self._http.json("POST", "/auth/register", body=body, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthRegisterResponse = self._http.json("POST", "/auth/register", body=body, options=options)
+        return answer
 
     def login(self, body: types.AuthLoginRequest, options: CallOptions | None = None) -> types.AuthLoginResponse:
         """Request a one-time code by email.
@@ -31,15 +31,15 @@ class AuthResource:
         attempts.
 
         `POST /auth/login`"""
-        answer: Any = self._http.json("POST", "/auth/login", body=body, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthLoginResponse = self._http.json("POST", "/auth/login", body=body, options=options)
+        return answer
 
     def verify(self, body: types.AuthVerifyRequest, options: CallOptions | None = None) -> types.AuthVerifyResponse:
         """Exchange a one-time code for a token.
 
         `POST /auth/verify`"""
-        answer: Any = self._http.json("POST", "/auth/verify", body=body, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthVerifyResponse = self._http.json("POST", "/auth/verify", body=body, options=options)
+        return answer
 
     def me(self, options: CallOptions | None = None) -> types.AuthMeResponse:
         """Get your account and its balance.
@@ -47,8 +47,8 @@ class AuthResource:
         An API key needs the scope `read`.
 
         `GET /auth/me`"""
-        answer: Any = self._http.json("GET", "/auth/me", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthMeResponse = self._http.json("GET", "/auth/me", options=options)
+        return answer
 
     def logout(self, options: CallOptions | None = None) -> types.AuthLogoutResponse:
         """Revoke all tokens of your account.
@@ -57,8 +57,8 @@ class AuthResource:
         scope `keys`.
 
         `POST /auth/logout`"""
-        answer: Any = self._http.json("POST", "/auth/logout", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AuthLogoutResponse = self._http.json("POST", "/auth/logout", takes_key=True, options=options)
+        return answer
 
 
 class KeysResource:
@@ -73,8 +73,8 @@ class KeysResource:
         do more. An API key needs the scope `keys`.
 
         `POST /auth/keys`"""
-        answer: Any = self._http.json("POST", "/auth/keys", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.KeysCreateResponse = self._http.json("POST", "/auth/keys", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.KeysListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.KeysListResponse, types.KeysListResponseKeysItem]:
         """List your API keys, newest first.
@@ -94,8 +94,8 @@ class KeysResource:
         The API rejects the key from this moment on. An API key needs the scope `keys`.
 
         `DELETE /auth/keys/{keyId}`"""
-        answer: Any = self._http.json("DELETE", f"/auth/keys/{segment(key_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.KeysRevokeResponse = self._http.json("DELETE", f"/auth/keys/{segment(key_id)}", takes_key=True, options=options)
+        return answer
 
 
 class InstancesResource:
@@ -109,8 +109,8 @@ class InstancesResource:
         An API key needs the scope `write`.
 
         `POST /instances`"""
-        answer: Any = self._http.json("POST", "/instances", body=body, query=query, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = self._http.json("POST", "/instances", body=body, query=query, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.InstancesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.InstancesListResponse, types.Instance]:
         """List your instances, newest first.
@@ -130,8 +130,8 @@ class InstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}`"""
-        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = self._http.json("GET", f"/instances/{segment(instance_id)}", options=options)
+        return answer
 
     def update(self, instance_id: str, body: types.InstancesUpdateRequest, options: CallOptions | None = None) -> types.Instance:
         """Change the name or the metadata of an instance.
@@ -139,8 +139,8 @@ class InstancesResource:
         Fields that are not given stay as they are. The instance goes on running. An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}`"""
-        answer: Any = self._http.json("PATCH", f"/instances/{segment(instance_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = self._http.json("PATCH", f"/instances/{segment(instance_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     def delete(self, instance_id: str, options: CallOptions | None = None) -> types.InstancesDeleteResponse:
         """Delete an instance and all its data.
@@ -149,8 +149,8 @@ class InstancesResource:
         instance is deleted; after that, calls return 404. An API key needs the scope `write`.
 
         `DELETE /instances/{instanceId}`"""
-        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesDeleteResponse = self._http.json("DELETE", f"/instances/{segment(instance_id)}", takes_key=True, options=options)
+        return answer
 
     def start(self, instance_id: str, query: types.InstancesStartParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesStartResponse:
         """Start an instance.
@@ -159,8 +159,8 @@ class InstancesResource:
         the status `error` is tried again. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/start`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/start", query=query, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesStartResponse = self._http.json("POST", f"/instances/{segment(instance_id)}/start", query=query, takes_key=True, options=options)
+        return answer
 
     def stop(self, instance_id: str, query: types.InstancesStopParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesStopResponse:
         """Stop an instance.
@@ -169,8 +169,8 @@ class InstancesResource:
         turns have one minute to end. Charging ends with this call. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/stop`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/stop", query=query, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesStopResponse = self._http.json("POST", f"/instances/{segment(instance_id)}/stop", query=query, takes_key=True, options=options)
+        return answer
 
     def wait(self, instance_id: str, query: types.InstancesWaitParametersQuery | None = None, options: CallOptions | None = None) -> types.Instance:
         """Wait until an instance has a status.
@@ -179,8 +179,8 @@ class InstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/wait`"""
-        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/wait", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Instance = self._http.json("GET", f"/instances/{segment(instance_id)}/wait", query=query, options=options)
+        return answer
 
     def logs(self, instance_id: str, query: types.InstancesLogsParametersQuery | None = None, options: CallOptions | None = None) -> types.InstancesLogsResponse:
         """Get the latest log lines of an instance, oldest first.
@@ -188,8 +188,8 @@ class InstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/logs`"""
-        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/logs", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstancesLogsResponse = self._http.json("GET", f"/instances/{segment(instance_id)}/logs", query=query, options=options)
+        return answer
 
     def usage(self, instance_id: str, query: types.InstancesUsageParametersQuery | None = None, options: CallOptions | None = None) -> types.Usage:
         """Get the usage of the agents of an instance.
@@ -197,8 +197,8 @@ class InstancesResource:
         An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/usage`"""
-        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/usage", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Usage = self._http.json("GET", f"/instances/{segment(instance_id)}/usage", query=query, options=options)
+        return answer
 
 
 class AgentsResource:
@@ -212,8 +212,8 @@ class AgentsResource:
         gateway at the next start. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/agents`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Agent = self._http.json("POST", f"/instances/{segment(instance_id)}/agents", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, query: types.AgentsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.AgentsListResponse, types.Agent]:
         """List the agents of an instance, newest first.
@@ -234,8 +234,8 @@ class AgentsResource:
         otherwise, the last known ones. An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/agents/{agentId}`"""
-        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AgentWithFiles = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", options=options)
+        return answer
 
     def update(self, instance_id: str, agent_id: str, body: types.AgentsUpdateRequest, options: CallOptions | None = None) -> types.AgentWithFiles:
         """Update the names, the metadata or the workspace files of an agent.
@@ -244,8 +244,8 @@ class AgentsResource:
         next message uses the change. An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}/agents/{agentId}`"""
-        answer: Any = self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AgentWithFiles = self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     def delete(self, instance_id: str, agent_id: str, options: CallOptions | None = None) -> types.AgentsDeleteResponse:
         """Delete an agent and its workspace.
@@ -254,8 +254,8 @@ class AgentsResource:
         memory of the deleted agent. An API key needs the scope `write`.
 
         `DELETE /instances/{instanceId}/agents/{agentId}`"""
-        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.AgentsDeleteResponse = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", takes_key=True, options=options)
+        return answer
 
 
 class ModelsResource:
@@ -268,8 +268,8 @@ class ModelsResource:
         An API key needs the scope `read`.
 
         `GET /models`"""
-        answer: Any = self._http.json("GET", "/models", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.ModelsListResponse = self._http.json("GET", "/models", options=options)
+        return answer
 
 
 class SkillsResource:
@@ -280,8 +280,8 @@ class SkillsResource:
         """List the built-in skills.
 
         `GET /skills`"""
-        answer: Any = self._http.json("GET", "/skills", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SkillsCatalogueResponse = self._http.json("GET", "/skills", options=options)
+        return answer
 
     def install(self, instance_id: str, body: types.SkillsInstallRequest, options: CallOptions | None = None) -> types.InstalledSkill:
         """Install a built-in skill, or upload a custom skill.
@@ -290,8 +290,8 @@ class SkillsResource:
         the skill. Otherwise the skill is applied at the next start. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/skills`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/skills", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InstalledSkill = self._http.json("POST", f"/instances/{segment(instance_id)}/skills", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, query: types.SkillsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.SkillsListResponse, types.InstalledSkill]:
         """List the skills installed on an instance, sorted by name.
@@ -312,8 +312,8 @@ class SkillsResource:
         scope `write`.
 
         `DELETE /instances/{instanceId}/skills/{name}`"""
-        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/skills/{segment(name)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SkillsDeleteResponse = self._http.json("DELETE", f"/instances/{segment(instance_id)}/skills/{segment(name)}", takes_key=True, options=options)
+        return answer
 
 
 class SecretsResource:
@@ -328,8 +328,8 @@ class SecretsResource:
         `secrets`.
 
         `POST /instances/{instanceId}/secrets`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/secrets", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SecretsStoreResponse = self._http.json("POST", f"/instances/{segment(instance_id)}/secrets", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, query: types.SecretsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.SecretsListResponse, types.SecretsListResponseSecretsItem]:
         """List the secrets of an instance, sorted by key.
@@ -349,8 +349,8 @@ class SecretsResource:
         A running instance restarts within seconds without the secret. An API key needs the scope `secrets`.
 
         `DELETE /instances/{instanceId}/secrets/{key}`"""
-        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/secrets/{segment(key)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.SecretsDeleteResponse = self._http.json("DELETE", f"/instances/{segment(instance_id)}/secrets/{segment(key)}", takes_key=True, options=options)
+        return answer
 
 
 class MessagesResource:
@@ -366,8 +366,8 @@ class MessagesResource:
         the turn continues, and the reply is added to the history. An API key needs the scope `messages`.
 
         `POST /instances/{instanceId}/agents/{agentId}/messages`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Message = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, agent_id: str, query: types.MessagesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.MessagesListResponse, types.Message]:
         """Get the message history of an agent, in time order.
@@ -393,8 +393,8 @@ class MessagesResource:
         agent sent without a request. An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}`"""
-        answer: Any = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Message = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}", options=options)
+        return answer
 
     def cancel(self, instance_id: str, agent_id: str, message_id: str, options: CallOptions | None = None) -> types.Message:
         """Cancel a waiting or running turn.
@@ -404,8 +404,8 @@ class MessagesResource:
         the scope `messages`.
 
         `POST /instances/{instanceId}/agents/{agentId}/messages/{messageId}/cancel`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}/cancel", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Message = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}/cancel", takes_key=True, options=options)
+        return answer
 
 
 class CronsResource:
@@ -419,8 +419,8 @@ class CronsResource:
         `cron.completed` event. An API key needs the scope `write`.
 
         `POST /instances/{instanceId}/agents/{agentId}/crons`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Cron = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, instance_id: str, agent_id: str, query: types.CronsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.CronsListResponse, types.Cron]:
         """List the cron jobs of an agent, newest first.
@@ -441,8 +441,8 @@ class CronsResource:
         An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}/agents/{agentId}/crons/{cronId}`"""
-        answer: Any = self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Cron = self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     def delete(self, instance_id: str, agent_id: str, cron_id: str, options: CallOptions | None = None) -> types.CronsDeleteResponse:
         """Delete a cron job.
@@ -450,8 +450,8 @@ class CronsResource:
         The events of earlier runs remain. An API key needs the scope `write`.
 
         `DELETE /instances/{instanceId}/agents/{agentId}/crons/{cronId}`"""
-        answer: Any = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.CronsDeleteResponse = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}", takes_key=True, options=options)
+        return answer
 
     def run(self, instance_id: str, agent_id: str, cron_id: str, options: CallOptions | None = None) -> types.Cron:
         """Run a cron job now.
@@ -460,8 +460,8 @@ class CronsResource:
         API key needs the scope `write`.
 
         `POST /instances/{instanceId}/agents/{agentId}/crons/{cronId}/run`"""
-        answer: Any = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}/run", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Cron = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/crons/{segment(cron_id)}/run", takes_key=True, options=options)
+        return answer
 
 
 class WebhooksDeliveriesResource:
@@ -486,8 +486,8 @@ class WebhooksDeliveriesResource:
         Sends the same body as a new delivery of the same event. An API key needs the scope `write`.
 
         `POST /webhooks/{webhookId}/deliveries/{deliveryId}/redeliver`"""
-        answer: Any = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Delivery = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}/redeliver", takes_key=True, options=options)
+        return answer
 
 
 class WebhooksResource:
@@ -502,8 +502,8 @@ class WebhooksResource:
         scope `write`.
 
         `POST /webhooks`"""
-        answer: Any = self._http.json("POST", "/webhooks", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Webhook = self._http.json("POST", "/webhooks", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.WebhooksListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.WebhooksListResponse, types.Webhook]:
         """List your webhooks, newest first.
@@ -523,8 +523,8 @@ class WebhooksResource:
         An API key needs the scope `read`.
 
         `GET /webhooks/{webhookId}`"""
-        answer: Any = self._http.json("GET", f"/webhooks/{segment(webhook_id)}", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Webhook = self._http.json("GET", f"/webhooks/{segment(webhook_id)}", options=options)
+        return answer
 
     def update(self, webhook_id: str, body: types.WebhooksUpdateRequest, options: CallOptions | None = None) -> types.Webhook:
         """Enable, disable or update a webhook.
@@ -533,8 +533,8 @@ class WebhooksResource:
         when the webhook is enabled again. An API key needs the scope `write`.
 
         `PATCH /webhooks/{webhookId}`"""
-        answer: Any = self._http.json("PATCH", f"/webhooks/{segment(webhook_id)}", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Webhook = self._http.json("PATCH", f"/webhooks/{segment(webhook_id)}", body=body, takes_key=True, options=options)
+        return answer
 
     def delete(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksDeleteResponse:
         """Delete a webhook.
@@ -542,8 +542,8 @@ class WebhooksResource:
         Deliveries that are waiting are discarded. An API key needs the scope `write`.
 
         `DELETE /webhooks/{webhookId}`"""
-        answer: Any = self._http.json("DELETE", f"/webhooks/{segment(webhook_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.WebhooksDeleteResponse = self._http.json("DELETE", f"/webhooks/{segment(webhook_id)}", takes_key=True, options=options)
+        return answer
 
     def test(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksTestResponse:
         """Send a test event.
@@ -552,8 +552,8 @@ class WebhooksResource:
         API key needs the scope `write`.
 
         `POST /webhooks/{webhookId}/test`"""
-        answer: Any = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/test", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.WebhooksTestResponse = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/test", takes_key=True, options=options)
+        return answer
 
     def rotate_secret(self, webhook_id: str, options: CallOptions | None = None) -> types.WebhooksRotateSecretResponse:
         """Rotate the secret of a webhook.
@@ -562,8 +562,8 @@ class WebhooksResource:
         the old secret, and `webhook-signature` contains both signatures. An API key needs the scope `write`.
 
         `POST /webhooks/{webhookId}/rotate-secret`"""
-        answer: Any = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/rotate-secret", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.WebhooksRotateSecretResponse = self._http.json("POST", f"/webhooks/{segment(webhook_id)}/rotate-secret", takes_key=True, options=options)
+        return answer
 
 
 class EventsResource:
@@ -621,8 +621,8 @@ class BillingResource:
         An API key needs the scope `read`.
 
         `GET /billing/usage`"""
-        answer: Any = self._http.json("GET", "/billing/usage", query=query, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.Usage = self._http.json("GET", "/billing/usage", query=query, options=options)
+        return answer
 
     def forecast(self, options: CallOptions | None = None) -> types.BillingForecastResponse:
         """Get a forecast of when the balance is used up.
@@ -630,8 +630,8 @@ class BillingResource:
         The forecast assumes that the instances that run now keep running. An API key needs the scope `read`.
 
         `GET /billing/forecast`"""
-        answer: Any = self._http.json("GET", "/billing/forecast", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.BillingForecastResponse = self._http.json("GET", "/billing/forecast", options=options)
+        return answer
 
 
 class OperatorInvitesResource:
@@ -642,8 +642,8 @@ class OperatorInvitesResource:
         """Create an invite code.
 
         `POST /admin/invites`"""
-        answer: Any = self._http.json("POST", "/admin/invites", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.InvitesCreateResponse = self._http.json("POST", "/admin/invites", body=body, takes_key=True, options=options)
+        return answer
 
     def list(self, query: types.InvitesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.InvitesListResponse, types.InvitesListResponseInvitesItem]:
         """List the invite codes.
@@ -679,8 +679,8 @@ class OperatorGrantsResource:
         """Add credit to an account.
 
         `POST /admin/accounts/{accountId}/grants`"""
-        answer: Any = self._http.json("POST", f"/admin/accounts/{segment(account_id)}/grants", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.GrantsCreateResponse = self._http.json("POST", f"/admin/accounts/{segment(account_id)}/grants", body=body, takes_key=True, options=options)
+        return answer
 
 
 class OperatorInstancesResource:
@@ -701,8 +701,8 @@ class OperatorInstancesResource:
         """Stop an instance of any account.
 
         `POST /admin/instances/{instanceId}/stop`"""
-        answer: Any = self._http.json("POST", f"/admin/instances/{segment(instance_id)}/stop", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.OperatorInstancesStopResponse = self._http.json("POST", f"/admin/instances/{segment(instance_id)}/stop", takes_key=True, options=options)
+        return answer
 
     def reconcile(self, instance_id: str, options: CallOptions | None = None) -> types.OperatorInstancesReconcileResponse:
         """Reconcile an instance now.
@@ -710,8 +710,8 @@ class OperatorInstancesResource:
         Starts a new attempt to bring the instance to its desired status, also when its status is `error`.
 
         `POST /admin/instances/{instanceId}/reconcile`"""
-        answer: Any = self._http.json("POST", f"/admin/instances/{segment(instance_id)}/reconcile", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.OperatorInstancesReconcileResponse = self._http.json("POST", f"/admin/instances/{segment(instance_id)}/reconcile", takes_key=True, options=options)
+        return answer
 
 
 class OperatorModelsResource:
@@ -722,8 +722,8 @@ class OperatorModelsResource:
         """List the models of all accounts with the providers behind them.
 
         `GET /admin/models`"""
-        answer: Any = self._http.json("GET", "/admin/models", options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.ModelsListAllResponse = self._http.json("GET", "/admin/models", options=options)
+        return answer
 
 
 class OperatorAuditResource:
@@ -766,8 +766,8 @@ class OperatorQuarantineResource:
         restores it.
 
         `POST /admin/quarantine/{runtimeId}/restore`"""
-        answer: Any = self._http.json("POST", f"/admin/quarantine/{segment(runtime_id)}/restore", body=body, takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.OperatorInstance = self._http.json("POST", f"/admin/quarantine/{segment(runtime_id)}/restore", body=body, takes_key=True, options=options)
+        return answer
 
     def delete(self, runtime_id: str, options: CallOptions | None = None) -> types.QuarantineDeleteResponse:
         """Delete a runtime that no instance owns.
@@ -776,8 +776,8 @@ class OperatorQuarantineResource:
         runtime by then. The deletion cannot be undone.
 
         `DELETE /admin/quarantine/{runtimeId}`"""
-        answer: Any = self._http.json("DELETE", f"/admin/quarantine/{segment(runtime_id)}", takes_key=True, options=options)
-        return answer  # type: ignore[no-any-return]
+        answer: types.QuarantineDeleteResponse = self._http.json("DELETE", f"/admin/quarantine/{segment(runtime_id)}", takes_key=True, options=options)
+        return answer
 
 
 class OperatorResource:
