@@ -1,6 +1,7 @@
 import { completeReply } from '../database/messages/complete-reply.ts';
 import { lockTurn } from '../database/messages/lock-turn.ts';
 import { listPendingIds } from '../database/messages/pending-turns.ts';
+import type { TurnsOf } from '../database/messages/pending-turns.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { TurnEnd } from '../domain/turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
@@ -30,10 +31,10 @@ export async function endTurnFirst(deps: EndDeps, messageId: string, end: TurnEn
 }
 
 /**
- * Ends every pending turn of an instance or an agent, running or waiting, one per transaction, and says how many. The
+ * Ends every pending turn of an instance, an agent or a conversation, running or waiting, one per transaction, and says how many. The
  * caller has seen to it that no new one is accepted. What was sent is to be aborted afterwards: see abortDue.
  */
-export async function endTurns(deps: EndDeps, of: { instanceId: string } | { agentId: string }, end: TurnEnd): Promise<number> {
+export async function endTurns(deps: EndDeps, of: TurnsOf, end: TurnEnd): Promise<number> {
   let count = 0;
   for (const messageId of await listPendingIds(deps.orm.em.fork(), of)) {
     if ((await endTurnFirst(deps, messageId, end)) === 'ended') count += 1;

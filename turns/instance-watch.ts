@@ -5,6 +5,7 @@ import { claimAttempt } from '../database/messages/claim-turn.ts';
 import type { Claimant } from '../database/messages/claim-turn.ts';
 import { findPendingTurn, findTurnInFlight, listTurnsInFlight, SHARD_OWNER } from '../database/messages/pending-turns.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
+import type { ConversationRemoval } from '../database/messages/conversations.ts';
 import type { TurnDuty, WatchedInstance } from '../database/messages/watched-turns.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import type { GatewayEvent, GatewaySession, OfRun } from '../runtime/gateway/gateway-events.ts';
@@ -13,6 +14,7 @@ import type { ClosedSession, RefusalReason, TurnOutcome, TurnResult } from '../r
 import { abortDueTurn } from './abort-turn.ts';
 import { endTurn, endTurnFirst } from './end-turns.ts';
 import { RecentSet } from './recent-set.ts';
+import { removeConversation } from './remove-conversation.ts';
 import { pauseAfter, reportRefusal, reportRefusedRun, reportSign, reportUnbegun } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled, SettleOptions } from './settle-turn.ts';
@@ -21,6 +23,7 @@ import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 
 const ABORT_AGAIN_MS = 2_000;
+const REMOVE_AGAIN_MS = 5_000;
 const MAX_REFUSALS = 6;
 const RUNS_REMEMBERED = 1_000;
 /** Some wait for the gateway's answer. It runs eight turns, and some of jobs beside them. */
@@ -45,6 +48,8 @@ export class InstanceWatch {
   /** When a turn is due for another look, and an ended one for another abort, by the monotonic clock. */
   readonly #lookAt = new Map<string, number>();
   readonly #abortAt = new Map<string, number>();
+  /** When a deleted conversation is due for another try to remove it. */
+  readonly #removeAt = new Map<string, number>();
   readonly #refusals = new Map<string, number>();
   /** What the conversation of a turn was refused for after the gateway had accepted it. */
   readonly #reopen = new Map<string, ClosedSession>();
@@ -86,6 +91,21 @@ export class InstanceWatch {
       else if (duty === 'send') this.#send(messageId);
       else if (duty === 'follow' && isDue(this.#lookAt, messageId)) this.#settle(messageId);
       else if (duty === 'abort' && isDue(this.#abortAt, messageId)) this.#abort(messageId);
+    }
+  }
+
+  /** Removes these conversations, which were deleted. */
+  remove(removals: readonly ConversationRemoval[]): void {
+    const listed = new Set(removals.map(({ conversationId }) => conversationId));
+    for (const conversationId of this.#removeAt.keys()) if (!listed.has(conversationId)) this.#removeAt.delete(conversationId);
+    for (const removal of removals) {
+      const { conversationId } = removal;
+      if (this.#tasks.has(conversationId) || !isDue(this.#removeAt, conversationId)) continue;
+      this.#removeAt.set(conversationId, performance.now() + REMOVE_AGAIN_MS);
+      this.#run(
+        conversationId,
+        async () => void (await removeConversation(this.#deps, this.#gateway, removal, this.#ending.signal)),
+      );
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Notifications } from '../database/notifications.ts';
 import { forgetRefusals } from '../database/instances/note-refusal.ts';
+import { listRemovals } from '../database/messages/conversations.ts';
 import { listTurnDuties, takeOverTurns } from '../database/messages/watched-turns.ts';
 import type { WatchedInstance } from '../database/messages/watched-turns.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
@@ -40,8 +41,8 @@ const SOON_MS = 20;
 
 /**
  * Sees to the turns of the watched instances: hears how they end, takes over those whose process died, sends what
- * waits for the watcher, ends what runs too long, aborts what was ended. Looks by itself each second, in three
- * statements however many instances there are.
+ * waits for the watcher, ends what runs too long, aborts what was ended, removes conversations that were deleted. Looks by
+ * itself each second, in a few statements however many instances there are.
  */
 export function createTurnWatches(deps: Deps): TurnWatches {
   const watches = new Watches(deps);
@@ -137,6 +138,11 @@ class Watches {
     const duties = await listTurnDuties(em, instances, this.#deps.turnTimeoutMs);
     this.#hasTurns = duties.length > 0;
     const byInstance = Map.groupBy(duties, ({ instanceId }) => instanceId);
-    for (const watch of watches) watch.attend(byInstance.get(watch.instance.instanceId) ?? []);
+    const removals = Map.groupBy(await listRemovals(em, instances), ({ instanceId }) => instanceId);
+    for (const watch of watches) {
+      const { instanceId } = watch.instance;
+      watch.attend(byInstance.get(instanceId) ?? []);
+      watch.remove(removals.get(instanceId) ?? []);
+    }
   }
 }

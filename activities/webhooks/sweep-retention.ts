@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { removeOldCalls } from '../../database/accounts/idempotency.ts';
 import { removeOldRequesters } from '../../database/accounts/login-codes.ts';
+import { dropHiddenMessages } from '../../database/messages/conversations.ts';
 import { removeOldWindows } from '../../database/accounts/rate-windows.ts';
 import {
   removeOldAgents,
@@ -41,8 +42,8 @@ type Remove = (em: EntityManager, limit: number) => Promise<number>;
 
 /**
  * Removes events that were recorded over thirty days ago, deliveries that are as old, what deleted webhooks leave behind,
- * what repeated calls and logins no longer need, and audit, model calls and tombstones that are older than they are kept, in many small
- * transactions. What it does not get to is left to the next sweep.
+ * what repeated calls and logins no longer need, messages of deleted conversations, and audit, model calls and tombstones
+ * that are older than they are kept, in many small transactions. What it does not get to is left to the next sweep.
  */
 export function sweepRetention(deps: RetentionDeps): Promise<Removed> {
   return withHeartbeat((cancellation) => runRetryable(deps, 'sweepRetention', () => sweep(deps, cancellation)));
@@ -68,6 +69,7 @@ async function sweep({ orm, clock, drain, log, keep }: RetentionDeps, cancellati
   removed.deliveries += await inBatches((em, limit) => removeDeletedWebhooks(em, { limit }));
   await inBatches((em, limit) => removeOldCalls(em, { now, limit }));
   await inBatches((em, limit) => removeOldRequesters(em, { now, limit }));
+  await inBatches((em, limit) => dropHiddenMessages(em, { limit }));
   const windowsBefore = new Date(now.getTime() - WINDOWS_KEPT_MS);
   await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));
   removed.audit += await inBatches((em, limit) => removeOldAudit(em, { before: daysAgo(keep.AUDIT_DAYS), limit }));

@@ -166,7 +166,7 @@ interface Finished<A extends Auth, P, Q, B, S extends z.ZodType, Handled> {
   replay?(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<Answered<S>>;
 }
 
-type Answered<S extends z.ZodType> = z.input<S> | EventStream | AcceptedAnswer<z.input<S>>;
+type Answered<S extends z.ZodType> = z.input<S> | EventStream | AcceptedAnswer;
 
 /** Makes an endpoint out of its facts, schemas and functions: without `after`, what `handle` returns is the answer. */
 export function defineOperation<

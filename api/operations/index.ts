@@ -29,6 +29,8 @@ import { verify } from './auth/verify.ts';
 import { getForecast } from './billing/get-forecast.ts';
 import { getUsage } from './billing/get-usage.ts';
 import { listLedger } from './billing/list-ledger.ts';
+import { deleteConversation } from './conversations/delete-conversation.ts';
+import { listConversations } from './conversations/list-conversations.ts';
 import { createCron } from './crons/create-cron.ts';
 import { deleteCron } from './crons/delete-cron.ts';
 import { listCrons } from './crons/list-crons.ts';
@@ -111,6 +113,8 @@ export const operations: readonly Operation[] = [
   getMessage,
   streamMessage,
   cancelMessage,
+  listConversations,
+  deleteConversation,
   createCron,
   listCrons,
   updateCron,

@@ -19,6 +19,16 @@ const MessageSchema = defineEntity({
       expression:
         'create index "messages_history_index" on "messages" ("agent_id", "created_at", "id") where conversation_id is not null',
     },
+    {
+      name: 'messages_spoken_index',
+      expression: 'create index "messages_spoken_index" on "messages" ("conversation_id") where source is not null',
+    },
+    {
+      name: 'messages_search_index',
+      expression: `create index "messages_search_index" on "messages"
+        using gin ((array_to_tsvector(array[agent_id]) || to_tsvector('simple', left(content, 100000))))
+        where conversation_id is not null and content <> ''`,
+    },
     { name: 'messages_instance_index', properties: ['instance'] },
     { name: 'messages_account_index', properties: ['account'] },
     { name: 'messages_agent_index', properties: ['agent'] },

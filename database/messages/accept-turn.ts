@@ -62,8 +62,10 @@ export async function takeTurnNumber(
   const { newId, agentId, sessionId, now } = conversation;
   const [row] = await query<{ conversationId: string; number: number }>(
     em,
-    sql`insert into conversations (id, agent_id, session_id, last_number, created_at) values (${newId}, ${agentId}, ${sessionId}, 1, ${now})
-     on conflict (agent_id, session_id) do update set last_number = conversations.last_number + 1
+    sql`insert into conversations (id, agent_id, session_id, last_number, created_at, last_at)
+     values (${newId}, ${agentId}, ${sessionId}, 1, ${now}, ${now})
+     on conflict (agent_id, session_id) do update
+       set last_number = conversations.last_number + 1, last_at = greatest(conversations.last_at, excluded.last_at)
      returning id as "conversationId", last_number::float8 as number`,
   );
   if (!row) throw new Error('the conversation gave no number');

@@ -36,13 +36,20 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
   const message = end.status === 'completed' ? null : end.message;
   const finishReason = end.status === 'completed' ? end.finishReason : null;
   const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
+  // The order of locks forbids waiting for the conversation here. Another transaction that has it locked adds a later message, or deletes it.
   const [ended] = await query<EndedReply>(
     em,
-    sql`update messages set status = ${end.status}, content = ${content}, content_truncated = ${isCut}, finish_reason = ${finishReason}, error_reason = ${reason}, error_message = ${message}, ended_at = ${now}, abort_due = ${abortDue}
-       from agents
-      where messages.id = ${messageId} and messages.status = 'pending' and agents.id = messages.agent_id
-     returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
-               agents.slug, agents.display_name as "displayName"`,
+    sql`with ended as (
+       update messages set status = ${end.status}, content = ${content}, content_truncated = ${isCut}, finish_reason = ${finishReason}, error_reason = ${reason}, error_message = ${message}, ended_at = ${now}, abort_due = ${abortDue}
+         from agents
+        where messages.id = ${messageId} and messages.status = 'pending' and agents.id = messages.agent_id
+       returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
+                 agents.slug, agents.display_name as "displayName", messages.conversation_id
+     ), seen as (
+       update conversations set last_at = greatest(last_at, ${now})
+        where id = (select id from conversations where id = (select conversation_id from ended) for no key update skip locked)
+     )
+     select * from ended`,
   );
   if (!ended) return false;
   await recordEvent(em, {

@@ -3,6 +3,8 @@ import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
 import type { Sized } from '../page-bytes.ts';
 import { allOf, query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
+import { IS_SEARCHED, WORDS_OF_MESSAGE } from './message-words.ts';
 import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
 import type { TurnUsage } from './turn-usage.ts';
 
@@ -55,11 +57,14 @@ const TABLES = sql`
         and request.role = 'user' and message.role = 'agent'
   left join lateral ${turnUsage(sql`case message.role when 'agent' then message.id end`)} usage on true`;
 
+/** A message of a deleted conversation is not shown; one without a conversation is. */
+const IS_SHOWN = sql`conversation.deleted_at is null`;
+
 /** One message of an agent; null when it has no such message. */
 export async function findMessage(em: EntityManager, agentId: string, messageId: string): Promise<MessageView | null> {
   const [row] = await query<Row<MessageView>>(
     em,
-    sql`select ${COLUMNS} from ${TABLES} where message.id = ${messageId} and message.agent_id = ${agentId}`,
+    sql`select ${COLUMNS} from ${TABLES} where message.id = ${messageId} and message.agent_id = ${agentId} and ${IS_SHOWN}`,
   );
   return row ? { ...row, ...timesOf(row) } : null;
 }
@@ -68,39 +73,71 @@ export async function findMessage(em: EntityManager, agentId: string, messageId:
 export type HistoryPosition = readonly [createdAtMs: number, conversationId: string, number: number, isReply: number];
 
 export interface HistoryPage {
-  sessionId: string | undefined;
-  before: HistoryPosition | undefined;
+  sessionId?: string | undefined;
+  /** The page holds messages later than `after` and earlier than `before`. */
+  before?: HistoryPosition | undefined;
+  after?: HistoryPosition | undefined;
+  /** Only messages with all of these words. */
+  words?: string | undefined;
+  /** Whether the page has the newest or the oldest of the messages that match. */
+  order: 'newest-first' | 'oldest-first';
   limit: number;
 }
 
-const NEWEST_FIRST = sql`message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc`;
+const PLACE = sql`(message.created_at, message.conversation_id, message.number, (message.role = 'agent')::int)`;
+const ORDERS = {
+  'newest-first': sql`message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc`,
+  'oldest-first': sql`message.created_at, message.conversation_id, message.number, (message.role = 'agent')::int`,
+};
 
-/** The last messages of an agent's conversations, or of one of them, the newest first, and whether there are more. */
+/** A page of the messages of an agent's conversations, or of one of them, in its order, and whether more follow. */
 export async function findHistory(
   em: EntityManager,
   agentId: string,
   page: HistoryPage,
 ): Promise<{ entries: HistoryEntry[]; hasMore: boolean }> {
-  const { sessionId, before, limit } = page;
-  const conditions = [sql`message.agent_id = ${agentId}`, sql`message.conversation_id is not null`];
+  const { sessionId, before, after, words, order, limit } = page;
+  const conditions = [sql`message.agent_id = ${agentId}`, sql`message.conversation_id is not null`, IS_SHOWN];
   if (sessionId !== undefined) conditions.push(sql`conversation.session_id = ${sessionId}`);
-  if (before) {
-    const [createdAtMs, conversationId, number, side] = before;
-    conditions.push(
-      sql`(message.created_at, message.conversation_id, message.number, (message.role = 'agent')::int)
-        < (${new Date(createdAtMs)}, ${conversationId}, ${number}, ${side})`,
-    );
-  }
+  if (before) conditions.push(sql`${PLACE} < ${placeOf(before)}`);
+  if (after) conditions.push(sql`${PLACE} > ${placeOf(after)}`);
+  if (words !== undefined) conditions.push(sql`message.id in (select id from found)`);
+  const search = words === undefined ? sql`` : withWords(agentId, words);
   const found = await query<Row<HistoryEntry> & Sized>(
     em,
     fittingRows(
-      sql`select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number,
-              ${bytesToHere(sql`message.content`, NEWEST_FIRST)}
-         from ${TABLES} where ${allOf(conditions)} order by ${NEWEST_FIRST} limit ${limit + 1}`,
+      sql`${search} select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number,
+              ${bytesToHere(sql`message.content`, ORDERS[order])}
+         from ${TABLES} where ${allOf(conditions)} order by ${ORDERS[order]} limit ${limit + 1}`,
     ),
   );
   const { rows, hasMore } = pageOf(found, limit);
   return { entries: rows.map((row) => ({ ...row, ...timesOf(row) })), hasMore };
+}
+
+/** In a query of its own, so that PostgreSQL uses the index of words for every order and condition of the page. */
+function withWords(agentId: string, words: string): Sql {
+  const asked = sql`plainto_tsquery('simple', ${words})`;
+  return sql`with found as materialized (
+    select message.id from messages message
+     where message.agent_id = ${agentId} and ${IS_SEARCHED} and numnode(${asked}) > 0
+       and ${WORDS_OF_MESSAGE} @@ (${asked} && ${agentId}::tsquery))`;
+}
+
+function placeOf([createdAtMs, conversationId, number, side]: HistoryPosition): Sql {
+  return sql`(${new Date(createdAtMs)}, ${conversationId}, ${number}, ${side})`;
+}
+
+/** The position of a message in the history of its agent; null when it is not in it. */
+export async function findPosition(em: EntityManager, agentId: string, messageId: string): Promise<HistoryPosition | null> {
+  const [row] = await query<{ createdMs: number; conversationId: string; number: number; side: number }>(
+    em,
+    sql`select (extract(epoch from message.created_at) * 1000)::float8 as "createdMs", message.conversation_id as "conversationId",
+               message.number::float8 as number, (message.role = 'agent')::int as side
+          from messages message join conversations conversation on conversation.id = message.conversation_id
+         where message.id = ${messageId} and message.agent_id = ${agentId} and ${IS_SHOWN}`,
+  );
+  return row ? [Math.round(row.createdMs), row.conversationId, row.number, row.side] : null;
 }
 
 function timesOf({ createdAt, endedAt }: Row<MessageView>): Pick<MessageView, 'createdAt' | 'endedAt'> {

@@ -24,6 +24,8 @@ export interface TurnView {
   errorMessage: string | null;
   createdAt: Date;
   endedAt: Date | null;
+  /** Its conversation was deleted: nothing of it is shown. */
+  isDeleted: boolean;
   /** Of all model calls of the turn so far. */
   usage: TurnUsage;
 }
@@ -39,7 +41,7 @@ export async function getTurn(em: EntityManager, messageId: string): Promise<Tur
     em,
     sql`select m.id as "messageId", u.id as "requestMessageId", m.instance_id as "instanceId", m.agent_id as "agentId",
             m.conversation_id as "conversationId", c.session_id as "sessionId", m.status, m.content,
-            m.finish_reason as "finishReason", m.error_reason as "errorReason", m.error_message as "errorMessage",
+            c.deleted_at is not null as "isDeleted", m.finish_reason as "finishReason", m.error_reason as "errorReason", m.error_message as "errorMessage",
             extract(epoch from m.created_at)::float8 * 1000 as "createdMs",
             extract(epoch from m.ended_at)::float8 * 1000 as "endedMs",
             ${USAGE_COLUMNS}

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, sql } from '../sql.ts';
+import { IS_SHOWN } from './find-reply.ts';
 
 interface LockedReply {
   id: string;
@@ -15,7 +16,7 @@ export async function lockReply(em: EntityManager, agentId: string, messageId: s
   const [row] = await query<LockedReply>(
     em,
     sql`select id, attempt > 0 as "isSent" from messages
-      where role = 'agent' and agent_id = ${agentId}
+      where role = 'agent' and agent_id = ${agentId} and ${IS_SHOWN}
         and (id = ${messageId} or (conversation_id, number) = (select conversation_id, number from messages where id = ${messageId} and agent_id = ${agentId}))
         for update`,
   );

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 /** The owner of turns that are sent by whoever watches their instance. */
 export const SHARD_OWNER = 'shard';
@@ -99,9 +100,17 @@ export async function countTurnsInFlight(em: EntityManager, instanceId: string):
   return row?.count ?? 0;
 }
 
-/** Every pending turn of an instance or an agent, those at the end of their conversations first: so none becomes a head. */
-export async function listPendingIds(em: EntityManager, of: { instanceId: string } | { agentId: string }): Promise<string[]> {
-  const isTheirs = 'instanceId' in of ? sql`instance_id = ${of.instanceId}` : sql`agent_id = ${of.agentId}`;
+export type TurnsOf = { instanceId: string } | { agentId: string } | { instanceId: string; conversationId: string };
+
+function conditionOf(of: TurnsOf): Sql {
+  if ('agentId' in of) return sql`agent_id = ${of.agentId}`;
+  const isOfInstance = sql`instance_id = ${of.instanceId}`;
+  return 'conversationId' in of ? sql`${isOfInstance} and conversation_id = ${of.conversationId}` : isOfInstance;
+}
+
+/** Every pending turn of an instance, an agent or a conversation, those at the end of their conversations first: so none becomes a head. */
+export async function listPendingIds(em: EntityManager, of: TurnsOf): Promise<string[]> {
+  const isTheirs = conditionOf(of);
   const rows = await query<{ id: string }>(
     em,
     sql`select id from messages where ${isTheirs} and status = 'pending' order by conversation_id, number desc`,

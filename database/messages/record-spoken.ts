@@ -90,8 +90,8 @@ async function insertSpoken(em: EntityManager, row: SpokenRow): Promise<void> {
   await run(
     em,
     sql`with place as (
-       update conversations set last_number = last_number + 1
-        where id = ${conversationId} and agent_id = ${speaker.agentId} returning id, last_number
+       update conversations set last_number = last_number + 1, last_at = greatest(last_at, ${at})
+        where id = ${conversationId} and agent_id = ${speaker.agentId} and deleted_at is null returning id, last_number
      )
      insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, content_truncated,
                            sender_type, sender_id, sender_name, created_at, ended_at, source, job_name, status, finish_reason,

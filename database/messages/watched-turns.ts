@@ -17,7 +17,8 @@ export interface TurnDuty {
   duty: 'send' | 'follow' | 'time-out' | 'abort';
 }
 
-function rowsOf(instances: readonly WatchedInstance[]): Sql {
+/** These instances as a table `watched` of a statement. */
+export function watchedRows(instances: readonly WatchedInstance[]): Sql {
   const json = JSON.stringify(
     instances.map(({ instanceId, shardEpoch }) => ({ instance_id: instanceId, shard_epoch: shardEpoch })),
   );
@@ -29,7 +30,7 @@ export async function takeOverTurns(em: EntityManager, instances: readonly Watch
   const rows = await query<{ id: string }>(
     em,
     sql`update messages m set owner = ${SHARD_OWNER}
-       from ${rowsOf(instances)}
+       from ${watchedRows(instances)}
        join instances i on i.id = watched.instance_id
        join watch_shards s on s.shard = i.shard and s.epoch = watched.shard_epoch
       where m.instance_id = i.id and m.status = 'pending' and m.owner <> ${SHARD_OWNER}
@@ -48,7 +49,7 @@ export async function listTurnDuties(
   instances: readonly WatchedInstance[],
   turnTimeoutMs: number,
 ): Promise<TurnDuty[]> {
-  const watched = rowsOf(instances);
+  const watched = watchedRows(instances);
   const ranTooLong = sql`m.sent_at < now() - make_interval(secs => ${turnTimeoutMs / 1_000})`;
   return query<TurnDuty>(
     em,

@@ -23,6 +23,7 @@ import { EventFeed } from './20261208-event-feed.ts';
 import { GatewayAddresses } from './20261208-gateway-addresses.ts';
 import { ModelProviders } from './20261209-model-providers.ts';
 import { TokenPrices } from './20261209-token-prices.ts';
+import { ConversationLists } from './20261210-conversation-lists.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -53,4 +54,5 @@ export const migrationsList = [
   { name: '20261208-gateway-addresses', class: GatewayAddresses },
   { name: '20261209-model-providers', class: ModelProviders },
   { name: '20261209-token-prices', class: TokenPrices },
+  { name: '20261210-conversation-lists', class: ConversationLists },
 ];

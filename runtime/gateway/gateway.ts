@@ -86,6 +86,8 @@ export interface GatewayTurns {
   abort(turn: TurnPlace, rerun?: string): Promise<boolean>;
   /** Has the gateway take turns of a closed conversation again. What it refuses shows when a turn is sent. */
   reopen(conversation: ConversationPlace, why: ClosedSession, signal: AbortSignal): Promise<void>;
+  /** Deletes the session of a conversation whose turns are aborted. A session that does not exist is no error. */
+  forget(conversation: ConversationPlace, signal: AbortSignal): Promise<void>;
   readBack(turn: TurnPlace, signal: AbortSignal): Promise<TurnTrace>;
   /** The finished runs of a session that no message and no job began, as far as it is kept. */
   readUnprompted(session: GatewaySession, signal: AbortSignal): Promise<UnpromptedRun[]>;

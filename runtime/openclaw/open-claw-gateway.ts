@@ -66,6 +66,8 @@ function turnsOf(client: GatewayClient): GatewayTurns {
     },
     abort: (turn, rerun = keyOf(turn)) => abortTurn(client, { sessionKey: sessionKeyOf(turn), key: rerun }),
     reopen: async (conversation, why, signal) => void (await reopenSession(client, sessionKeyOf(conversation), why, signal)),
+    forget: async (conversation, signal) =>
+      void (await client.request('sessions.delete', { key: sessionKeyOf(conversation) }, { signal })),
     readBack: (turn, signal) => readBack(client, turn, signal),
     readUnprompted: async ({ key: sessionKey }, signal) =>
       unpromptedRuns(await readHistory(client, { sessionKey, keys: [], signal }), (runId) => messageIdOfRun(runId) !== null),

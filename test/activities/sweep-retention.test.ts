@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sweepRetention } from '../../activities/webhooks/sweep-retention.ts';
+import { hideConversation } from '../../database/messages/conversations.ts';
 import { removeInstanceData } from '../../database/instances/remove-instance.ts';
 import { createLog } from '../../lib/log.ts';
 import { makeId, newAccount, newAgent, newInstance, newTurn } from '../factories.ts';
@@ -152,4 +153,21 @@ test('network addresses that asked for login codes go an hour after their code h
   await sweep();
   const left = await sql('select requester as id from requester_login_codes order by requester');
   expect(left).toEqual([{ id: '192.0.2.1' }, { id: '192.0.2.3' }]);
+});
+
+test('messages of deleted conversations go without their gateway, but for those of turns that it must still abort', async () => {
+  const agent = await newAgent(database.orm);
+  const [gone, abortDue, kept] = [
+    await newTurn(database.orm, agent, { status: 'completed' }),
+    await newTurn(database.orm, agent, { status: 'cancelled', abortDue: true }),
+    await newTurn(database.orm, agent, { status: 'completed' }),
+  ];
+  for (const { conversationId: name } of [gone, abortDue])
+    await hideConversation(em(), { agentId: agent.agentId, name, now: new Date() });
+  await sweep();
+  const left = await sql<{ conversation: string }>(
+    'select distinct conversation_id as conversation from messages where agent_id = ? order by 1',
+    [agent.agentId],
+  );
+  expect(left.map(({ conversation }) => conversation)).toEqual([abortDue.conversationId, kept.conversationId].toSorted());
 });

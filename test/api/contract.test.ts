@@ -22,14 +22,25 @@ beforeAll(async () => {
   const instanceId = await newInstance(owner);
   const agentId = await newAgent(owner, instanceId);
   await makeRunning(api, instanceId);
-  const { messageId } = await newTurn(api, { instanceId, agentId });
+  const { messageId, conversationId } = await newTurn(api, { instanceId, agentId });
   const { keyId } = await owner.ok('POST', '/auth/keys', { name: 'mine' });
   const { webhookId } = await owner.ok('POST', '/webhooks', { url: 'https://203.0.112.1/', events: ['*'] });
   const { deliveryId } = await owner.ok('POST', `/webhooks/${webhookId}/test`);
   const cronId = await newCron(api, { instanceId, agentId });
   const runtimeId = 'run_thatnoinstanceowns';
   await api.orm.em.fork().execute('insert into unowned_runtimes (runtime_id, found_at) values (?, now())', [runtimeId]);
-  owned = { instanceId, agentId, messageId, keyId, webhookId, deliveryId, cronId, accountId: owner.accountId, runtimeId };
+  owned = {
+    instanceId,
+    agentId,
+    messageId,
+    conversationId,
+    keyId,
+    webhookId,
+    deliveryId,
+    cronId,
+    accountId: owner.accountId,
+    runtimeId,
+  };
 });
 
 afterAll(() => api.close());
@@ -39,6 +50,7 @@ const MISSING: Record<string, string> = Object.fromEntries(
     instanceId: 'inst',
     agentId: 'agt',
     messageId: 'msg',
+    conversationId: 'conv',
     keyId: 'key',
     webhookId: 'wh',
     deliveryId: 'dlv',

@@ -33,6 +33,7 @@ const LISTS: Record<string, string> = {
   'instances.list': 'instances',
   'agents.list': 'agents',
   'messages.list': 'messages',
+  'conversations.list': 'conversations',
   'secrets.list': 'secrets',
   'skills.list': 'skills',
   'crons.list': 'crons',

@@ -49,6 +49,7 @@ async function makeWorld(): Promise<Record<string, string>> {
   const cronId = await newCron(api, { instanceId, agentId });
   await makeRunning(api, instanceId);
   const { messageId } = await newTurn(api, { instanceId, agentId });
+  const { conversationId: spareConversationId } = await newTurn(api, { instanceId, agentId }, { sessionId: 'spare' });
   await api.sql(STAND_STILL);
   await api.sql('update instances set status = status returning id');
   return {
@@ -60,6 +61,7 @@ async function makeWorld(): Promise<Record<string, string>> {
     AGENT_ID: agentId,
     SPARE_AGENT_ID: spareAgentId,
     MESSAGE_ID: messageId,
+    SPARE_CONVERSATION_ID: spareConversationId,
     CRON_ID: cronId,
     WEBHOOK_ID: webhookId,
     SPARE_WEBHOOK_ID: spareWebhookId,

@@ -82,7 +82,7 @@ test('a page of contents has as many as fit into 8 MiB, at least one, and the ne
   await turns.rows(`update messages set content = repeat('x', 9 * 1024 * 1024) where id = ? returning id`, [replies[9]]);
   await turns.rows(`update events set content = repeat('x', 9 * 1024 * 1024) where message_id = ? returning id`, [replies[9]]);
 
-  const first = await findHistory(em(), agentId, { sessionId: undefined, before: undefined, limit: 200 });
+  const first = await findHistory(em(), agentId, { order: 'newest-first', limit: 200 });
   expect([first.entries.map(({ id }) => id), first.hasMore]).toEqual([[replies[9]], true]);
   const seen: string[] = [];
   for (let page = first; ;) {
@@ -92,7 +92,7 @@ test('a page of contents has as many as fit into 8 MiB, at least one, and the ne
     const last = page.entries.at(-1);
     if (!page.hasMore || !last) break;
     const before = [last.createdAt.getTime(), last.conversationId, last.number, last.role === 'agent' ? 1 : 0] as const;
-    page = await findHistory(em(), agentId, { sessionId: undefined, before, limit: 200 });
+    page = await findHistory(em(), agentId, { before, order: 'newest-first', limit: 200 });
   }
   expect(seen).toEqual(replies.toReversed());
 

@@ -77,7 +77,7 @@ describe('a conversation is held without any door', () => {
     expect(await wait(sent, turn)).toMatchObject({ id: sent.messageId, content: 'Good morning', status: 'completed' });
     const em = turns.orm.em.fork();
     const own = await findOwnAgent(em, actor, agent);
-    const { entries } = await readHistory(em, own, { sessionId: undefined, before: undefined, limit: 10 });
+    const { entries } = await readHistory(em, own, { order: 'newest-first', limit: 10 });
     expect(entries.map(({ role, content }) => [role, content])).toEqual([
       ['agent', 'Good morning'],
       ['user', 'Hello'],

@@ -20,6 +20,7 @@ function completed(content: string): TurnView {
     errorMessage: null,
     createdAt: new Date(0),
     endedAt: new Date(0),
+    isDeleted: false,
     usage: {
       inputTokens: 1,
       outputTokens: 1,

@@ -23,7 +23,8 @@ export async function requireStored(
 ): Promise<TurnView> {
   const em = orm.em.fork();
   const turn = await getTurn(em, messageId);
-  if (!turn || (await em.count(Agent, { id: agentId, deletedAt: null })) === 0) throw new NoReplyError('deleted', messageId);
+  if (!turn || turn.isDeleted || (await em.count(Agent, { id: agentId, deletedAt: null })) === 0)
+    throw new NoReplyError('deleted', messageId);
   return turn;
 }
 

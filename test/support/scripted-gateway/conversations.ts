@@ -143,6 +143,16 @@ export class Conversations {
     return { ok: true, key };
   }
 
+  delete(raw: object): object {
+    const { key } = parse(keyParams, raw, 'sessions.delete');
+    const { store, runs } = this.#deps;
+    if (runs.inFlight(key)) throw unavailable(`Session ${key} is still active; try again.`);
+    const deleted = store.find(key) !== undefined;
+    store.data.sessions = store.data.sessions.filter((one) => one.key !== key);
+    store.save();
+    return { ok: true, key, deleted, archived: [] };
+  }
+
   /** Some seconds after the start, as a gateway does it by itself: what a dead process had begun goes on under another id. */
   #repeatInterrupted(): void {
     const { store, runs } = this.#deps;

@@ -41,6 +41,7 @@ const METHODS: Record<string, (params: object) => object> = {
   'sessions.list': (params) => conversations.list(params),
   'sessions.search': (params) => conversations.search(params),
   'sessions.patch': (params) => conversations.patch(params),
+  'sessions.delete': (params) => conversations.delete(params),
   'sessions.reset': (params) => conversations.reset(params),
   'sessions.groups.put': () => ({ ok: true }),
   'sessions.groups.rename': () => ({ ok: true }),

@@ -404,11 +404,12 @@ export class MessagesResource extends Resource {
   /**
    * Get the message history of an agent, in time order.
    *
-   * Returns the latest messages and replies of all conversations of the agent, or of one conversation. While a turn has not
+   * Returns the latest messages and replies of all conversations of the agent, or of one conversation; with `before` the
+   * latest before that message, with `after` the first after it, and with both only those between. While a turn has not
    * ended, its reply has the status `pending`. Messages that the agent sent without a request are in the history of their
    * conversation. The result of a cron job is in the history of a conversation only when the gateway has added it there, as
    * it does for a job that the agent created in that conversation; get other results by their id. `nextCursor` leads to
-   * earlier messages. An API key needs the scope `read`.
+   * earlier messages, with `after` to later ones. An API key needs the scope `read`.
    *
    * `GET /instances/{instanceId}/agents/{agentId}/messages`
    */
@@ -439,6 +440,33 @@ export class MessagesResource extends Resource {
    */
   cancel(instanceId: string, agentId: string, messageId: string, options: CallOptions = {}): Promise<AnswerOf<'messages.cancel'>> {
     return this.http.json<AnswerOf<'messages.cancel'>>('POST', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/messages/${segment(messageId)}/cancel`, { takesKey: true, options });
+  }
+}
+
+export class ConversationsResource extends Resource {
+  /**
+   * List the conversations of an agent.
+   *
+   * The conversation with the newest message comes first. An API key needs the scope `read`.
+   *
+   * `GET /instances/{instanceId}/agents/{agentId}/conversations`
+   */
+  list(instanceId: string, agentId: string, query: QueryOf<'conversations.list'> = {}, options: CallOptions = {}): Pages<AnswerOf<'conversations.list'>, 'conversations'> {
+    return new Pages<AnswerOf<'conversations.list'>, 'conversations'>((more) => this.http.json<AnswerOf<'conversations.list'>>('GET', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/conversations`, { query: { ...query, ...more }, options }), { items: 'conversations', cursor: 'cursor', next: 'nextCursor' });
+  }
+
+  /**
+   * Delete a conversation.
+   *
+   * `conversationId` is the id of the conversation or its `sessionId`. Its running and waiting turns end as cancelled, its
+   * messages are deleted, and the gateway deletes its session when the instance runs. The agent may have noted what was said
+   * in its files. The events of its replies are kept for their 30 days. A later message with the same `sessionId` begins a
+   * new conversation. An API key needs the scope `messages`.
+   *
+   * `DELETE /instances/{instanceId}/agents/{agentId}/conversations/{conversationId}`
+   */
+  delete(instanceId: string, agentId: string, conversationId: string, options: CallOptions = {}): Promise<AnswerOf<'conversations.delete'>> {
+    return this.http.json<AnswerOf<'conversations.delete'>>('DELETE', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/conversations/${segment(conversationId)}`, { takesKey: true, options });
   }
 }
 
@@ -838,6 +866,8 @@ export class AllResources extends Resource {
   readonly secrets = new SecretsResource(this.http);
 
   readonly messages = new MessagesResource(this.http);
+
+  readonly conversations = new ConversationsResource(this.http);
 
   readonly crons = new CronsResource(this.http);
 

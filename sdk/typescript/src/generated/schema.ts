@@ -500,7 +500,7 @@ export interface paths {
         };
         /**
          * Get the message history of an agent, in time order
-         * @description Returns the latest messages and replies of all conversations of the agent, or of one conversation. While a turn has not ended, its reply has the status `pending`. Messages that the agent sent without a request are in the history of their conversation. The result of a cron job is in the history of a conversation only when the gateway has added it there, as it does for a job that the agent created in that conversation; get other results by their id. `nextCursor` leads to earlier messages. An API key needs the scope `read`.
+         * @description Returns the latest messages and replies of all conversations of the agent, or of one conversation; with `before` the latest before that message, with `after` the first after it, and with both only those between. While a turn has not ended, its reply has the status `pending`. Messages that the agent sent without a request are in the history of their conversation. The result of a cron job is in the history of a conversation only when the gateway has added it there, as it does for a job that the agent created in that conversation; get other results by their id. `nextCursor` leads to earlier messages, with `after` to later ones. An API key needs the scope `read`.
          */
         get: operations["messages.list"];
         put?: never;
@@ -570,6 +570,46 @@ export interface paths {
          */
         post: operations["messages.cancel"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{instanceId}/agents/{agentId}/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the conversations of an agent
+         * @description The conversation with the newest message comes first. An API key needs the scope `read`.
+         */
+        get: operations["conversations.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{instanceId}/agents/{agentId}/conversations/{conversationId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a conversation
+         * @description `conversationId` is the id of the conversation or its `sessionId`. Its running and waiting turns end as cancelled, its messages are deleted, and the gateway deletes its session when the instance runs. The agent may have noted what was said in its files. The events of its replies are kept for their 30 days. A later message with the same `sessionId` begins a new conversation. An API key needs the scope `messages`.
+         */
+        delete: operations["conversations.delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -2659,6 +2699,12 @@ export interface operations {
                 cursor?: string;
                 /** @description Only return messages of this conversation. */
                 sessionId?: string;
+                /** @description Only return messages before this one. */
+                before?: string;
+                /** @description Only return messages after this one, the first of them. */
+                after?: string;
+                /** @description Only return messages that contain all of these words, within their first 100,000 characters. */
+                q?: string;
             };
             header?: never;
             path: {
@@ -2815,6 +2861,79 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Message"];
+                };
+            };
+        };
+    };
+    "conversations.list": {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items to return. Values over 200 are treated as 200. */
+                limit?: number;
+                /** @description The `nextCursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                instanceId: string;
+                agentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        conversations: {
+                            conversationId: string;
+                            /** @description `null` for the default conversation of the agent. */
+                            sessionId: string | null;
+                            /** @description The first words of the first message. */
+                            title: string;
+                            /** @description The number of messages in the history, of both sides. */
+                            messages: number;
+                            /**
+                             * Format: date-time
+                             * @description When the last message was sent, or the last turn ended.
+                             */
+                            lastAt: string;
+                        }[];
+                        /** @description The `cursor` of the next page; `null` on the last page. */
+                        nextCursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    "conversations.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                instanceId: string;
+                agentId: string;
+                conversationId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        conversationId: string;
+                        /** @constant */
+                        deleted: true;
+                    };
                 };
             };
         };

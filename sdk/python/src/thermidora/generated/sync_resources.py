@@ -372,11 +372,13 @@ class MessagesResource:
     def list(self, instance_id: str, agent_id: str, query: types.MessagesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.MessagesListResponse, types.Message]:
         """Get the message history of an agent, in time order.
 
-        Returns the latest messages and replies of all conversations of the agent, or of one conversation. While a
-        turn has not ended, its reply has the status `pending`. Messages that the agent sent without a request are in
-        the history of their conversation. The result of a cron job is in the history of a conversation only when the
-        gateway has added it there, as it does for a job that the agent created in that conversation; get other
-        results by their id. `nextCursor` leads to earlier messages. An API key needs the scope `read`.
+        Returns the latest messages and replies of all conversations of the agent, or of one conversation; with
+        `before` the latest before that message, with `after` the first after it, and with both only those between.
+        While a turn has not ended, its reply has the status `pending`. Messages that the agent sent without a request
+        are in the history of their conversation. The result of a cron job is in the history of a conversation only
+        when the gateway has added it there, as it does for a job that the agent created in that conversation; get
+        other results by their id. `nextCursor` leads to earlier messages, with `after` to later ones. An API key
+        needs the scope `read`.
 
         `GET /instances/{instanceId}/agents/{agentId}/messages`"""
 
@@ -405,6 +407,35 @@ class MessagesResource:
 
         `POST /instances/{instanceId}/agents/{agentId}/messages/{messageId}/cancel`"""
         answer: types.Message = self._http.json("POST", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}/cancel", takes_key=True, options=options)
+        return answer
+
+
+class ConversationsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, instance_id: str, agent_id: str, query: types.ConversationsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.ConversationsListResponse, types.ConversationsListResponseConversationsItem]:
+        """List the conversations of an agent.
+
+        The conversation with the newest message comes first. An API key needs the scope `read`.
+
+        `GET /instances/{instanceId}/agents/{agentId}/conversations`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/conversations", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="conversations", cursor="cursor", next="nextCursor")
+
+    def delete(self, instance_id: str, agent_id: str, conversation_id: str, options: CallOptions | None = None) -> types.ConversationsDeleteResponse:
+        """Delete a conversation.
+
+        `conversationId` is the id of the conversation or its `sessionId`. Its running and waiting turns end as
+        cancelled, its messages are deleted, and the gateway deletes its session when the instance runs. The agent may
+        have noted what was said in its files. The events of its replies are kept for their 30 days. A later message
+        with the same `sessionId` begins a new conversation. An API key needs the scope `messages`.
+
+        `DELETE /instances/{instanceId}/agents/{agentId}/conversations/{conversationId}`"""
+        answer: types.ConversationsDeleteResponse = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/conversations/{segment(conversation_id)}", takes_key=True, options=options)
         return answer
 
 
@@ -803,6 +834,7 @@ class AllResources:
         self.skills = SkillsResource(http)
         self.secrets = SecretsResource(http)
         self.messages = MessagesResource(http)
+        self.conversations = ConversationsResource(http)
         self.crons = CronsResource(http)
         self.webhooks = WebhooksResource(http)
         self.events = EventsResource(http)

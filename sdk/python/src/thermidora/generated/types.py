@@ -1274,6 +1274,18 @@ class MessagesListParametersQuery(TypedDict):
     """
     Only return messages of this conversation.
     """
+    before: NotRequired[str]
+    """
+    Only return messages before this one.
+    """
+    after: NotRequired[str]
+    """
+    Only return messages after this one, the first of them.
+    """
+    q: NotRequired[str]
+    """
+    Only return messages that contain all of these words, within their first 100,000 characters.
+    """
 
 
 class MessagesListResponse(TypedDict):
@@ -1289,6 +1301,50 @@ class MessagesStreamParametersQuery(TypedDict):
     """
     The `id` of the last frame that you received: the stream goes on after it.
     """
+
+
+class ConversationsListParametersQuery(TypedDict):
+    limit: NotRequired[int]
+    """
+    The maximum number of items to return. Values over 200 are treated as 200.
+    """
+    cursor: NotRequired[str]
+    """
+    The `nextCursor` of the previous page.
+    """
+
+
+class ConversationsListResponseConversationsItem(TypedDict):
+    conversationId: str
+    sessionId: str | None
+    """
+    `null` for the default conversation of the agent.
+    """
+    title: str
+    """
+    The first words of the first message.
+    """
+    messages: int
+    """
+    The number of messages in the history, of both sides.
+    """
+    lastAt: str
+    """
+    When the last message was sent, or the last turn ended.
+    """
+
+
+class ConversationsListResponse(TypedDict):
+    conversations: list[ConversationsListResponseConversationsItem]
+    nextCursor: str | None
+    """
+    The `cursor` of the next page; `null` on the last page.
+    """
+
+
+class ConversationsDeleteResponse(TypedDict):
+    conversationId: str
+    deleted: Literal[True]
 
 
 class CronsCreateRequestSchedule1(TypedDict):
