@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
-import { readStream } from '../support/stream-reader.ts';
+import { contentOf, framesOf, readStream } from '../support/stream-reader.ts';
+import type { Frame } from '../support/stream-reader.ts';
 import type { AccountClient } from './api-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
@@ -55,6 +56,40 @@ test(
     expect((await history()).map(({ content }: { content: string }) => content)).toEqual([
       ...['/reset', 'You said: /reset', '/new Remember 4711.', 'You said: /new Remember 4711.', '/new', 'You said: /new'],
     ]);
+  },
+  TEST_LIMIT_MS,
+);
+
+test(
+  'a stream of a real gateway that was cut goes on after any of its frames, live and when the reply has ended',
+  async () => {
+    const name = `cut-${session}`;
+    const gone = new AbortController();
+    const response = await stream(
+      `[[PIECES ["\\n\\nOne ", "😀 ", "\\n two", " three ", "\\n\\n"]]] [[HOLD ${name} 3]]`,
+      gone.signal,
+    );
+    const before: Frame[] = [];
+    for await (const frame of framesOf(response)) {
+      before.push(frame);
+      if (contentOf(before).endsWith('two')) break;
+    }
+    gone.abort();
+    const { messageId } = (await history()).at(-1);
+    const goOn = async (id: string): Promise<Frame[]> => {
+      const rest = await account.raw('GET', `${path}/${messageId}/stream?after=${id}`);
+      gateway.model.release(name);
+      const frames: Frame[] = [];
+      for await (const frame of framesOf(rest)) frames.push(frame);
+      return frames;
+    };
+    const after = await goOn(before.at(-1)?.id ?? '');
+    const all = [...before, ...after];
+    const { content } = await account.ok('GET', `${path}/${messageId}`);
+    expect(contentOf(all)).toBe(content);
+    expect(all.at(-1)?.data).toBe('[DONE]');
+    for (const [index, { id = '' }] of all.entries())
+      expect(contentOf([...all.slice(0, index + 1), ...(await goOn(id))])).toBe(content);
   },
   TEST_LIMIT_MS,
 );

@@ -1,3 +1,4 @@
+import { z } from 'zod';
 import { abortTurn, sendTurn } from '../../../runtime/openclaw/conversation/agent-turn.ts';
 import type { TurnRequest } from '../../../runtime/openclaw/conversation/agent-turn.ts';
 import { waitForAgents } from '../../../runtime/openclaw/content/agent-liveness.ts';
@@ -28,6 +29,7 @@ export interface Subject {
 export type Observe = (subject: Subject) => Promise<unknown>;
 
 const never = new AbortController().signal;
+const deletion = z.looseObject({ deleted: z.boolean() });
 
 export async function refusalOf(call: Promise<unknown>): Promise<unknown> {
   try {
@@ -200,6 +202,25 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
         reset: await historyOf(client, turn, turn.key),
         proof: [await proveTurns(client, never), await proveTurns(client, never)],
       };
+    },
+  ],
+  [
+    'a conversation that is deleted, twice, and begins anew',
+    async ({ client }) => {
+      const turn = turnOf('conv_gone', 'msg_gone', '[[SAY gone]]');
+      await (
+        await send(client, turn)
+      ).result;
+      await settled(client, turn);
+      const forget = async (): Promise<unknown> => {
+        const answer = await client.request('sessions.delete', { key: turn.sessionKey });
+        return deletion.parse(answer).deleted;
+      };
+      const deleted = [await forget(), await historyOf(client, turn, turn.key), await forget()];
+      const next = turnOf('conv_gone', 'msg_anew', '[[SAY anew]]');
+      const anew = await (await send(client, next)).result;
+      await settled(client, next);
+      return { deleted, anew, history: await historyOf(client, next, next.key) };
     },
   ],
 ];
