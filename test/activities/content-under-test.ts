@@ -110,7 +110,7 @@ export function contentOf(world: ReconcilerUnderTest, instance: InstanceWithAgen
     },
     /** What a command prints that the agent runs. */
     async run(command: string): Promise<string> {
-      return this.ask(`[[TOOL exec ${JSON.stringify({ command })}]]`);
+      return this.ask(`[[TOOL exec ${JSON.stringify({ command, yieldMs: 120_000 })}]]`);
     },
     async rows(): Promise<{ reason: string | null; content: number; applied: number; files: Record<string, string> }> {
       const [row] = await orm.em.fork().execute<{ reason: string | null; content: number; applied: number }[]>(

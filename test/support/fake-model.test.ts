@@ -84,4 +84,5 @@ test('a held answer goes on when its name is released, and a call that left is s
   model.release('a');
   expect(await stays).toMatchObject({ message: { content: 'stays' } });
   await model.waitForCall((call) => call.lastUserText.includes('stays') && call.finished);
+  expect([model.answered('leaves'), model.answered('stays')]).toEqual([0, 1]);
 });

@@ -35,6 +35,11 @@ export interface FakeModel {
   calls: readonly ModelCall[];
   /** The first call, present or to come, that is as asked. Rejects when none comes while a test may wait. */
   waitForCall(predicate: (call: ModelCall) => boolean): Promise<ModelCall>;
+  /**
+   * How many calls whose last user message has this text were answered to their end. A gateway makes a call again that
+   * broke off; a turn that runs twice is answered twice.
+   */
+  answered(text: string): number;
   /** Lets every answer held under this name go on, those of later calls too. */
   release(name: string): void;
   /** Holds the answers of later calls under a name that was released. */
@@ -75,6 +80,7 @@ export async function startFakeModel({
     url: `http://${host}:${(server.address() as AddressInfo).port}/v1`,
     calls: state.calls,
     waitForCall: (predicate) => waitForCall(state, predicate),
+    answered: (text) => state.calls.filter((call) => call.finished && call.lastUserText.includes(text)).length,
     release(name) {
       state.released.add(name);
       changed(state);

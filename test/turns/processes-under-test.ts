@@ -68,6 +68,16 @@ export async function startWatch(
   return { close: () => watches.stop() };
 }
 
+/** Waits until the reply that is followed has begun with these words. */
+export async function heard({ deltas }: FollowedTurn, words: string): Promise<void> {
+  let text = '';
+  for await (const piece of deltas) {
+    text += piece.text;
+    if (text.startsWith(words)) return;
+  }
+  throw new Error(`The turn ended after: ${text}`);
+}
+
 export async function collect(followed: FollowedTurn): Promise<string[]> {
   const pieces: string[] = [];
   for await (const { text } of followed.deltas) pieces.push(text);

@@ -3,7 +3,7 @@ import { cancelTurn } from './cancel-turn.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
-import { collect, startApi } from './processes-under-test.ts';
+import { collect, heard, startApi } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';
@@ -48,7 +48,7 @@ describe('a turn runs once and ends once', () => {
     expect(ended).toMatchObject({ messageId, status: 'completed', content: 'Hello there.', errorReason: null });
     expect(await turns.events(messageId)).toEqual([{ type: 'agent.message', content: 'Hello there.', error_code: null }]);
     const [row] = await turns.rows<{ trace_id: string }>('select trace_id from messages where id = ?', [messageId]);
-    expect(callsWith('plain').map(({ traceparent }) => traceparent?.split('-')[1])).toEqual([row!.trace_id]);
+    expect(new Set(callsWith('plain').map(({ traceparent }) => traceparent?.split('-')[1]))).toEqual(new Set([row!.trace_id]));
   });
 
   test('a turn that was claimed by its acceptance, and whose answer from the database was lost, is sent all the same', async () => {
@@ -62,7 +62,7 @@ describe('a turn runs once and ends once', () => {
     });
 
     expect(await turns.end(messageId)).toMatchObject({ status: 'completed', content: 'Found.' });
-    expect(callsWith('lost')).toHaveLength(1);
+    expect(gateway.model.answered('lost')).toBe(1);
   });
 
   test('the words leave while the model speaks, and together they are the reply', async () => {
@@ -91,7 +91,8 @@ describe('a turn runs once and ends once', () => {
     const lengths = ended.map((turn) => Number(turn?.content));
     expect(lengths).toEqual(lengths.toSorted((a, b) => a - b));
     expect(new Set(lengths).size).toBe(4);
-    expect(callsWith('order').map(({ lastUserText }) => /order (\d)/.exec(lastUserText)?.[1])).toEqual(['0', '1', '2', '3']);
+    const answered = callsWith('order').filter(({ finished }) => finished);
+    expect(answered.map(({ lastUserText }) => /order (\d)/.exec(lastUserText)?.[1])).toEqual(['0', '1', '2', '3']);
   });
 
   test.each([
@@ -138,7 +139,7 @@ describe('a turn runs once and ends once', () => {
 
     expect(await followed.ended).toMatchObject({ status: 'failed', errorReason: 'agent_failed', content: '' });
     expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'agent_failed' }]);
-    expect(callsWith('refused')).toHaveLength(1);
+    expect(gateway.model.answered('refused')).toBe(1);
   });
 
   test('a model that fails ends its turn as model_error, and the next message is answered', async () => {
@@ -164,7 +165,7 @@ describe('a turn runs once and ends once', () => {
 
     expect((await followed.ended)?.content).toBe('w1 w2 w3 w4 w5 w6');
     expect((await pieces).join('')).toBe('w1 w2 w3 w4 w5 w6');
-    expect(callsWith('broken line')).toHaveLength(1);
+    expect(gateway.model.answered('broken line')).toBe(1);
     expect(await turns.events(messageId)).toHaveLength(1);
   });
 
@@ -175,7 +176,7 @@ describe('a turn runs once and ends once', () => {
     const blocked = setInterval(() => api.connections.close(gateway.runtimeId), 1);
 
     gateway.model.release('unseen');
-    await eventually(() => expect(callsWith('unseen end')[0]?.finished).toBe(true));
+    await eventually(() => expect(gateway.model.answered('unseen end')).toBe(1));
     await eventually(async () => {
       const client = await gateway.connect();
       expect(JSON.stringify(await client.request('chat.history', { sessionKey: await sessionKey(messageId) }))).toContain(
@@ -185,7 +186,7 @@ describe('a turn runs once and ends once', () => {
     clearInterval(blocked);
 
     expect(await followed.ended).toMatchObject({ status: 'completed', content: 'Unseen.' });
-    expect(callsWith('unseen end')).toHaveLength(1);
+    expect(gateway.model.answered('unseen end')).toBe(1);
   });
 });
 
@@ -221,12 +222,13 @@ describe('cancelling', () => {
     const api = await newApi();
     const { messageId, followed } = await api.say(instance, { text: 'to cancel [[WORDS 6]] [[HOLD never 2]]' });
     const next = await api.say(instance, { text: 'behind it [[SAY Next.]]' });
-    const call = await modelCalled('to cancel');
+    // A message without any answer would be put before the next one by the gateway, with its markers.
+    await heard(followed, 'w1 w2');
 
     await cancelTurn({ ...turns.deps, connections: api.connections }, instance, messageId);
 
     expect(await followed.ended).toMatchObject({ status: 'cancelled', errorReason: 'cancelled' });
-    await eventually(() => expect(call.aborted).toBe(true));
+    await eventually(() => expect(callsWith('to cancel').at(-1)?.aborted).toBe(true));
     expect(await next.followed.ended).toMatchObject({ status: 'completed', content: 'Next.' });
     expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'cancelled' }]);
   });

@@ -8,7 +8,7 @@ import { cancelledEnd } from '../../turns/turn-end.ts';
 import { eventually } from '../support/eventually.ts';
 import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
-import { startApi, startWatch } from './processes-under-test.ts';
+import { heard, startApi, startWatch } from './processes-under-test.ts';
 import type { ApiUnderTest } from './processes-under-test.ts';
 import { openTurns } from './turns-under-test.ts';
 import type { NewAgent } from '../factories.ts';
@@ -39,11 +39,12 @@ async function newApi(): Promise<ApiUnderTest> {
   open.push(api);
   return api;
 }
-async function watch(options: { turnTimeoutMs?: number } = {}): Promise<void> {
-  open.push(await startWatch(turns, gateway, instance, options));
+async function watch(options: { turnTimeoutMs?: number } = {}): Promise<{ close(): Promise<void> }> {
+  const watching = await startWatch(turns, gateway, instance, options);
+  open.push(watching);
+  return watching;
 }
 
-const callsWith = (text: string) => gateway.model.calls.filter(({ lastUserText }) => lastUserText.includes(text));
 const modelCalled = (text: string) => gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes(text));
 const abortDue = async (messageId: string) => {
   const [row] = await turns.rows<{ abort_due: boolean }>('select abort_due from messages where id = ?', [messageId]);
@@ -56,7 +57,7 @@ async function expectOneReply(messageId: string, content: string): Promise<void>
 }
 
 describe('a turn whose process dies', () => {
-  test('while it runs is ended by the watcher, and what waited behind it is sent; the model is called once for each', async () => {
+  test('while it runs is ended by the watcher, and what waited behind it is sent; the model answers each once', async () => {
     const api = await newApi();
     const running = await api.say(instance, { text: 'owner dies [[SAY Running.]] [[HOLD dies]]' });
     const waiting = await api.say(instance, { text: 'waits there [[SAY Waited.]]' });
@@ -74,21 +75,21 @@ describe('a turn whose process dies', () => {
 
     await expectOneReply(running.messageId, 'Running.');
     await expectOneReply(waiting.messageId, 'Waited.');
-    expect([callsWith('owner dies').length, callsWith('waits there').length]).toEqual([1, 1]);
+    expect([gateway.model.answered('owner dies'), gateway.model.answered('waits there')]).toEqual([1, 1]);
   });
 
   test('and which ended while nobody listened is read back', async () => {
     const api = await newApi();
     const { messageId } = await api.say(instance, { text: 'nobody listens [[SAY Unheard.]] [[HOLD nobody]]' });
-    const call = await modelCalled('nobody listens');
+    await modelCalled('nobody listens');
     await api.die();
     gateway.model.release('nobody');
-    await eventually(() => expect(call.finished).toBe(true));
+    await eventually(() => expect(gateway.model.answered('nobody listens')).toBe(1));
 
     await watch();
 
     await expectOneReply(messageId, 'Unheard.');
-    expect(callsWith('nobody listens')).toHaveLength(1);
+    expect(gateway.model.answered('nobody listens')).toBe(1);
   });
 
   test('and whose reply the database refuses again and again ends as agent_failed', async () => {
@@ -102,7 +103,7 @@ describe('a turn whose process dies', () => {
 
     expect(await turns.end(messageId)).toMatchObject({ status: 'failed', errorReason: 'agent_failed' });
     expect(await turns.events(messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'agent_failed' }]);
-    expect(callsWith('refused there')).toHaveLength(1);
+    expect(gateway.model.answered('refused there')).toBe(1);
   });
 
   test('between the claim and the frame is sent by the watcher', async () => {
@@ -114,7 +115,7 @@ describe('a turn whose process dies', () => {
     await watch();
 
     await expectOneReply(messageId, 'Left after all.');
-    expect(callsWith('never left')).toHaveLength(1);
+    expect(gateway.model.answered('never left')).toBe(1);
   });
 
   test('between the commit and the claim is sent by the watcher', async () => {
@@ -148,7 +149,7 @@ test('an API and a watcher that hear the same end store one reply and one event'
     expect(await followed.ended).toMatchObject({ status: 'completed' });
     await expectOneReply(messageId, `Both ${round}.`);
   }
-  expect(callsWith('both hear')).toHaveLength(5);
+  expect(gateway.model.answered('both hear')).toBe(5);
 });
 
 test('two watchers at a handover send nothing twice', async () => {
@@ -159,21 +160,22 @@ test('two watchers at a handover send nothing twice', async () => {
     said.push(await turns.accept(instance, { owner: SHARD_OWNER, text: `handover ${index} [[SAY Once.]]` }));
 
   for (const { messageId } of said) await expectOneReply(messageId, 'Once.');
-  expect(callsWith('handover')).toHaveLength(4);
+  expect(gateway.model.answered('handover')).toBe(4);
 });
 
 describe('a turn that we end first', () => {
   test('because it ran too long is turn_timeout, its model call is cut, and the next is answered', async () => {
     const api = await newApi();
     const slow = await api.say(instance, { text: 'too slow [[WORDS 5]] [[HOLD too-slow 2]]' });
-    const call = await modelCalled('too slow');
-    // Long enough for the next one.
-    await watch({ turnTimeoutMs: 8_000 });
+    await heard(slow.followed, 'w1 w2');
+    const impatient = await watch({ turnTimeoutMs: 1_000 });
 
     expect(await slow.followed.ended).toMatchObject({ status: 'failed', errorReason: 'turn_timeout' });
 
-    await eventually(() => expect(call.aborted).toBe(true));
+    await gateway.model.waitForCall((call) => call.lastUserText.includes('too slow') && call.aborted);
     await eventually(async () => expect(await abortDue(slow.messageId)).toBe(false));
+    await impatient.close();
+    await watch();
     const next = await turns.accept(instance, { owner: SHARD_OWNER, text: 'after the slow one [[SAY Quick.]]' });
     await expectOneReply(next.messageId, 'Quick.');
     expect(await turns.events(slow.messageId)).toEqual([{ type: 'agent.error', content: null, error_code: 'turn_timeout' }]);

@@ -44,7 +44,7 @@ async function promptOf(message = 'Hello'): Promise<string> {
   turns += 1;
   const { result } = await send(client, turnOf(`sizes-${turns}`, `msg_size_${turns}`, `${message}\n\n[[SAY Yes.]]`));
   expect(await result).toMatchObject({ outcome: { kind: 'completed', text: 'Yes.' } });
-  return JSON.stringify(gateway.model.calls.at(-1)?.messages);
+  return JSON.stringify(gateway.model.calls.findLast(({ lastUserText }) => lastUserText.includes('[[SAY Yes.]]'))?.messages);
 }
 
 const write = (name: PersonaFile, content: string) => setAgentFile(client, { agentId: AGENT, name, content });

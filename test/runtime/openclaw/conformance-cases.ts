@@ -140,7 +140,10 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
   [
     'a turn with a tool',
     ({ client }) =>
-      observeTurn(client, turnOf('conv_tool', 'msg_tool', '[[FIRST Let me look.]] [[TOOL exec {"command":"echo found"}]] look')),
+      observeTurn(
+        client,
+        turnOf('conv_tool', 'msg_tool', '[[FIRST Let me look.]] [[TOOL exec {"command":"echo found","yieldMs":120000}]] look'),
+      ),
   ],
   ['a turn that fails at the model', ({ client }) => observeTurn(client, turnOf('conv_fail', 'msg_fail', '[[FAIL 400]] fails'))],
   [

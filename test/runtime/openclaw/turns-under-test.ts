@@ -9,7 +9,7 @@ import type { GatewayClient, GatewayEvent } from '../../../runtime/openclaw/wire
 import { readHistory } from '../../../runtime/openclaw/conversation/gateway-history.ts';
 import { decideRecovery } from '../../../runtime/openclaw/conversation/recovery.ts';
 import { sessionKeyOf } from '../../../runtime/openclaw/conversation/session-key.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 import { AGENT } from '../../support/gateway-program.ts';
 
 /** Another one of the gateways under test. */
@@ -77,6 +77,7 @@ export async function takeUp(client: GatewayClient, turn: TurnRequest): Promise<
   const steps: string[] = [];
   let current = turn;
   let attempt = 1;
+  const giveUp = AbortSignal.timeout(PATIENCE_MS);
   for (;;) {
     const history = await readHistory(client, { sessionKey: turn.sessionKey, keys: [current.key] });
     const decision = decideRecovery(history, current.key);
@@ -99,7 +100,7 @@ export async function takeUp(client: GatewayClient, turn: TurnRequest): Promise<
       default:
         return { end: decision, steps };
     }
-    if (steps.length > 20) throw new Error(`It comes to no end: ${steps.join(', ')}`);
+    if (steps.length > 20 || giveUp.aborted) throw new Error(`It comes to no end: ${steps.join(', ')}`);
   }
 }
 
