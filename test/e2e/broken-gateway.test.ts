@@ -43,8 +43,6 @@ const intervalsOf = (instanceId: string): Promise<Interval[]> =>
       [instanceId],
     );
 
-const callsWith = (text: string) => stack.model.calls.filter(({ lastUserText }) => lastUserText.includes(text));
-
 /** Asks for the instance until this is over, and answers every reason and transition that it showed meanwhile. */
 async function reasonsUntil(account: ApiClient, instanceId: string, isOver: () => boolean): Promise<Set<string>> {
   const seen = new Set<string>();
@@ -84,8 +82,8 @@ async function lockOutOnce(round: number): Promise<void> {
     for (const agentId of agents) await sayTo(agentId, `still there ${round}.`);
     const [first, second] = await intervalsOf(instanceId);
     const gapMs = Date.parse(second!.startedAt) - Date.parse(first!.endedAt!);
-    for (let said = 0; said <= turn; said += 1) expect(callsWith(`hello ${round}-${said}.`)).toHaveLength(1);
-    expect(callsWith(`still there ${round}.`)).toHaveLength(AGENTS);
+    for (let said = 0; said <= turn; said += 1) expect(stack.model.answered(`hello ${round}-${said}.`)).toBe(1);
+    expect(stack.model.answered(`still there ${round}.`)).toBe(AGENTS);
     expect(gapMs).toBeGreaterThan(0);
     const line = `round ${round}: locked out in turn ${turn + 1}, which was answered after ${Math.round(tookMs)} ms`;
     process.stderr.write(`${line}; not charged for ${gapMs} ms\n`);

@@ -126,8 +126,8 @@ test('messages of one conversation are answered in their order, each once', asyn
   }
   const replies = await Promise.all(pending);
   expect(replies.map(({ content }) => content)).toEqual(texts.map((text) => `You said: fifo ${text}`));
-  const calls = stack.model.calls.filter(({ lastUserText }) => lastUserText.startsWith('fifo ')).map((call) => call.lastUserText);
-  expect(calls).toEqual(texts.map((text) => `fifo ${text}`));
+  const answered = stack.model.calls.filter(({ lastUserText, finished }) => finished && lastUserText.startsWith('fifo '));
+  expect(answered.map(({ lastUserText }) => lastUserText)).toEqual(texts.map((text) => `fifo ${text}`));
 });
 
 test('a failed turn is 502 with its reason, and the agent answers the next message', async () => {

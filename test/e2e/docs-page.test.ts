@@ -76,7 +76,7 @@ test('on the page of the reference a stranger authorizes, creates an instance an
   await becomes(() => account.ok('GET', `/instances/${instanceId}/agents/${agentId}`), 'active');
 
   const send = await tryOut(page, '/instances/{instanceId}/agents/{agentId}/messages');
-  const message = { message: '[[SAY Read in a browser.]]' };
+  const message = { message: '[[SAY Read in a browser.]]', timeoutMs: PATIENCE_MS };
   const reply = await execute(send, { parameters: { instanceId, agentId }, body: message });
   expect(reply).toMatchObject({ status: 200, body: { content: 'Read in a browser.', status: 'completed' } });
 

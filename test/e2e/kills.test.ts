@@ -49,7 +49,7 @@ describe('during a turn of a running instance', () => {
     await stack.start('api');
     stack.model.release('api-killed');
     await replyIs('api killed', 'w1 w2 w3 w4 w5 w6');
-    expect(callsWith('api killed')).toBe(1);
+    expect(stack.model.answered('api killed')).toBe(1);
   });
 
   test('a worker that is killed changes nothing about it', async () => {
@@ -58,7 +58,7 @@ describe('during a turn of a running instance', () => {
     await stack.kill('worker');
     stack.model.release('worker-killed');
     expect(await answer).toMatchObject({ content: 'w1 w2 w3' });
-    expect(callsWith('worker killed')).toBe(1);
+    expect(stack.model.answered('worker killed')).toBe(1);
   });
 
   test('a relay that is killed during a model call costs at most a retry of that call', async () => {
@@ -86,10 +86,12 @@ describe('during a turn of a running instance', () => {
       });
     });
     stack.model.release(name);
-    expect(await answer).toMatchObject({ content: 'w1 w2 w3 w4 w5 w6' });
+    const { content } = await answer;
+    const anyText: unknown = expect.stringMatching(/./);
+    expect(content).toEqual(wasRepeated(`gateway killed ${name}`) ? anyText : 'w1 w2 w3 w4 w5 w6');
     await untilStatus(account, instanceId, 'running');
     expect(await gatewayPid()).not.toBe(killed);
-    expect(callsWith(`gateway killed ${name}`)).toBeLessThanOrEqual(2);
+    expect(stack.model.answered(`gateway killed ${name}`)).toBe(1);
     const after = await account.ok('GET', `/instances/${instanceId}`);
     expect(after.totalRuntimeMs).toBeGreaterThanOrEqual(before.totalRuntimeMs);
   });
@@ -102,8 +104,12 @@ async function gatewayPid(): Promise<number> {
   return record.pid;
 }
 
-function callsWith(text: string): number {
-  return stack.model.calls.filter(({ lastUserText }) => lastUserText.includes(text)).length;
+/** Whether the gateway was faster, on a slow machine, than the step that takes up the turn with this text. */
+function wasRepeated(text: string): boolean {
+  return stack.model.calls.some(({ messages }) => {
+    const all = JSON.stringify(messages);
+    return all.includes(text) && all.includes('[System] Your previous turn was interrupted');
+  });
 }
 
 /** The reply to the message that contains this text. */

@@ -61,7 +61,7 @@ test(
     const exit = once(first.child, 'exit');
     pressCtrlC(first);
     expect(await exit).toEqual([0, null]);
-    expect(first.output()).toContain('Everything is stopped.');
+    await eventually(() => expect(first.output()).toContain('Everything is stopped.'));
     expect(await pidsOf(dataDir)).toEqual({});
     await expect(postgresPid(dataDir)).rejects.toThrow('ENOENT');
 
@@ -121,7 +121,7 @@ test(
 
     const second = await start(dataDir);
     await untilItRuns(second);
-    expect(second.output()).toContain(`left the API running (process ${left['api']})`);
+    await eventually(() => expect(second.output()).toContain(`left the API running (process ${left['api']})`));
     expect(await isReady(second.port)).toBe(true);
     expect(await isReady(first.port)).toBe(false);
   },
@@ -136,7 +136,7 @@ test(
     await untilItRuns(first);
     const second = await start(dataDir);
     expect(await once(second.child, 'exit')).toEqual([1, null]);
-    expect(second.output()).toContain(`Thermidora already runs on ${dataDir} (process `);
+    await eventually(() => expect(second.output()).toContain(`Thermidora already runs on ${dataDir} (process `));
     expect(await isReady(first.port)).toBe(true);
   },
   FIRST_START_MS + 2 * PATIENCE_MS,

@@ -8,8 +8,8 @@ import { promisify } from 'node:util';
 import { expect, test } from '@jest/globals';
 import { temporaryDir } from '../local/temporary-dir.ts';
 import { createApiClient } from '../support/api-client.ts';
-import { eventually } from '../support/eventually.ts';
 import { FIRST_START_MS, npmStart, untilItRuns } from '../support/npm-start.ts';
+import { newAgent, say } from '../support/patient-client.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const LONG_MS = 300_000;
@@ -41,19 +41,15 @@ test(
       const apiKey = (await readFile(join(dataDir, 'api-key'), 'utf8')).trim();
       const account = createApiClient(`http://127.0.0.1:${stack.port}`, { 'x-api-key': apiKey });
       const { instanceId } = await account.ok('POST', '/instances', { name: 'kept' });
-      await eventually(async () => {
-        expect(await account.ok('GET', `/instances/${instanceId}/wait?status=running`)).toMatchObject({ status: 'running' });
-      }, LONG_MS);
-      const agent = { name: 'a', slug: 'agent', displayName: 'Agent' };
-      const { agentId } = await account.ok('POST', `/instances/${instanceId}/agents`, agent);
-      await account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, { message: 'Good morning!' });
+      const { path } = await newAgent(account, instanceId);
+      await say(account, path, { message: 'Good morning!' });
     } finally {
       stack.child.kill('SIGTERM');
       await once(stack.child, 'exit');
     }
     const archive = dir.path('data.tgz');
     await pack(dataDir, archive);
-    await rm(dataDir, { recursive: true });
+    await rm(dataDir, { recursive: true, maxRetries: 5, retryDelay: 200 });
     const { code, output, errors } = await drill(archive);
     expect([code, errors]).toEqual([0, '']);
     expect(output).toContain('The backup can be restored: one of its agents replied');

@@ -38,7 +38,7 @@ const runs = () => untilSettled(orm, account, instanceId);
 
 /** What a command prints that the agent runs. */
 async function run(command: string): Promise<string> {
-  const message = `[[TOOL exec ${JSON.stringify({ command })}]]`;
+  const message = `[[TOOL exec ${JSON.stringify({ command, yieldMs: 120_000 })}]]`;
   return (await say(account, path(`agents/${agentId}/messages`), { message })).content;
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { PATIENCE_MS } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
@@ -47,6 +48,9 @@ test('the conversation of README.md prints a reply and a stream, and its second 
       cwd: directory,
       env: { PATH: process.env['PATH'] },
       stdio: ['ignore', 'pipe', 'pipe'],
+      // What it waits for may never come.
+      timeout: 2 * PATIENCE_MS,
+      killSignal: 'SIGKILL',
     });
     const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     expect([problems, child.exitCode]).toEqual(['', 0]);

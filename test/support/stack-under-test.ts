@@ -179,7 +179,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
       if (config.RUNTIME === 'docker') await removeWalls(new Engine(config.DOCKER_SOCKET), namesOf(dataDir));
       await model.close();
       await database.drop();
-      await rm(dataDir, { recursive: true, force: true });
+      await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
     },
   };
   try {
