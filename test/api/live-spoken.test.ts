@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
-import { removeCron } from '../../runtime/openclaw/content/crons.ts';
+import { removeCron, runCron } from '../../runtime/openclaw/content/crons.ts';
 import { listCrons } from '../support/cron-lists.ts';
 import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts';
 import { turnSettings } from '../../turns/turn-deps.ts';
@@ -90,9 +90,11 @@ test('a result of a scheduled job is one message for its event, its webhook and 
 
 test('a result of a job that an agent made in a conversation, which its gateway adds to it, is in its history', async () => {
   await watch();
-  const job = { name: 'By agent', schedule: { kind: 'every', everyMs: 3_000 }, payload: { kind: 'agentTurn', message: 'On?' } };
+  const job = { name: 'By agent', schedule: HOURLY, payload: { kind: 'agentTurn', message: 'On?' } };
   const call = JSON.stringify({ id: 'automations', args: { action: 'add', job } });
   const { messageId } = await send(`[[TOOL tool_call ${call}]] [[SAY Done.]]`, 'Made here');
+  const [made] = (await listCrons(live.client)).filter(({ name }) => name === 'By agent');
+  await runCron(live.client, made!.id);
 
   const result = await eventually(async () => {
     const found = (await history('?sessionId=Made%20here')).find(({ source }) => source === 'cron');

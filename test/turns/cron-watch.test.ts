@@ -46,19 +46,21 @@ async function watch(): Promise<{ close(): Promise<void> }> {
   return watching;
 }
 
+const HOUR_MS = 3_600_000;
+/** Runs when a test says so, so that none is under way when the job is removed. */
+const NEVER = { kind: 'every', everyMs: HOUR_MS } as const;
+/** A moment that is not over before the gateway has heard of it. */
+const soon = () => ({ kind: 'at', at: new Date(Date.now() + 10_000).toISOString() }) as const;
+
 const newCron = (cronId: string, changes: Partial<NewCron> = {}): NewCron => ({
   cronId,
   agentId: AGENT,
   name: 'Digest',
-  schedule: { kind: 'every', everyMs: 2_000 },
+  schedule: NEVER,
   message: '[[SAY Nothing new.]]',
   enabled: true,
   ...changes,
 });
-
-const HOUR_MS = 3_600_000;
-/** Runs when a test says so, so that none is under way when the job is removed. */
-const NEVER = { kind: 'every', everyMs: HOUR_MS } as const;
 
 /** As an agent adds one: it deletes itself when it has run. */
 async function addFleeting(name: string, schedule: object, message: string): Promise<string> {
@@ -118,7 +120,7 @@ async function runsOf(jobId: string): Promise<number> {
 
 test('every result of a job is one event and one message with its full text, whoever watches, and however often they connect', async () => {
   const first = await watch();
-  const { id } = await addCron(client, newCron('cron_live', { name: 'Live', schedule: NEVER, message: `[[SAY ${LONG}]]` }));
+  const { id } = await addCron(client, newCron('cron_live', { name: 'Live', message: `[[SAY ${LONG}]]` }));
   await runCron(client, id);
   await atLeast(1, 'Live');
   await watch();
@@ -143,8 +145,7 @@ test('every result of a job is one event and one message with its full text, who
 
 test('a job of an agent whose name, message and result hold NUL or half a character is shown and recorded', async () => {
   await watch();
-  const soon = { kind: 'at', at: new Date(Date.now() + 5_000).toISOString() };
-  await addFleeting('Odd\0name', soon, 'odd\ud83d message [[PIECES ["done\\u0000", " \\ud83d."]]]');
+  await addFleeting('Odd\0name', soon(), 'odd\ud83d message [[PIECES ["done\\u0000", " \\ud83d."]]]');
 
   await eventually(async () => expect(await jobsOf()).toMatchObject([{ name: 'Odd\ufffdname' }]));
   const events = await atLeast(1, 'Odd\ufffdname');
@@ -153,7 +154,9 @@ test('a job of an agent whose name, message and result hold NUL or half a charac
 
 test('an attachment in the result of a job is a line at its end', async () => {
   await watch();
-  await addCron(client, newCron('cron_media', { name: 'Media', message: '[[PIECES ["MEDIA:./a.png\\n", "Look."]]]' }));
+  const message = '[[PIECES ["MEDIA:./a.png\\n", "Look."]]]';
+  const { id } = await addCron(client, newCron('cron_media', { name: 'Media', message }));
+  await runCron(client, id);
 
   expect((await atLeast(1, 'Media'))[0]).toMatchObject({ type: 'cron.completed', content: 'Look.\nMEDIA:./a.png' });
 });
@@ -162,16 +165,15 @@ test('what jobs did while nobody was connected is read back, also of a job that 
   const before = await watch();
   const later = { kind: 'at', at: new Date(Date.now() + HOUR_MS).toISOString() } as const;
   const once = await addCron(client, newCron('cron_once', { name: 'Once', schedule: later, message: `[[SAY ${LONG}]]` }));
-  const often = await addCron(client, newCron('cron_often', { name: 'Often', schedule: NEVER, message: '[[SAY Again.]]' }));
-  const failing = await addCron(client, newCron('cron_failing', { name: 'Failing', schedule: NEVER, message: '[[FAIL 400]]' }));
+  const often = await addCron(client, newCron('cron_often', { name: 'Often', message: '[[SAY Again.]]' }));
+  const failing = await addCron(client, newCron('cron_failing', { name: 'Failing', message: '[[FAIL 400]]' }));
   const fleeting = await addFleeting('Fleeting', later, `[[SAY ${LONG}]]`);
   await eventually(async () => expect(await jobsOf()).toHaveLength(4));
   await before.close();
   expect(await eventsOf('Once')).toEqual([]);
 
-  const soon = { kind: 'at', at: new Date(Date.now() + 2_000).toISOString() };
-  await client.request('cron.update', { id: once.id, patch: { schedule: soon, deleteAfterRun: false } });
-  await client.request('cron.update', { id: fleeting, patch: { schedule: soon, deleteAfterRun: true } });
+  await client.request('cron.update', { id: once.id, patch: { schedule: soon(), deleteAfterRun: false } });
+  await client.request('cron.update', { id: fleeting, patch: { schedule: soon(), deleteAfterRun: true } });
   for (let runs = 1; runs <= 3; runs += 1) {
     await runCron(client, often.id);
     await eventually(async () => expect(await runsOf(often.id)).toBe(runs));
@@ -201,9 +203,9 @@ test('what jobs did while nobody was connected is read back, also of a job that 
 
 test('the error of a run says whether its job runs again', async () => {
   await watch();
-  const soon = { kind: 'at', at: new Date(Date.now() + 2_000).toISOString() } as const;
-  await addCron(client, newCron('cron_once_failing', { name: 'Once failing', schedule: soon, message: '[[FAIL 400]]' }));
-  await addCron(client, newCron('cron_often_failing', { name: 'Often failing', message: '[[FAIL 400]]' }));
+  await addCron(client, newCron('cron_once_failing', { name: 'Once failing', schedule: soon(), message: '[[FAIL 400]]' }));
+  const often = await addCron(client, newCron('cron_often_failing', { name: 'Often failing', message: '[[FAIL 400]]' }));
+  await runCron(client, often.id);
   const messageOf = async (name: string) => {
     await atLeast(1, name);
     const [event] = await turns.rows<{ message: string }>(
@@ -223,7 +225,7 @@ test('a job that the agent made itself is known and reported as its own', async 
   open.push(api);
   const job = {
     name: 'By agent',
-    schedule: { kind: 'every', everyMs: 2_000 },
+    schedule: NEVER,
     payload: { kind: 'agentTurn', message: 'What is on?' },
   };
   const call = JSON.stringify({ id: 'automations', args: { action: 'add', job } });
@@ -231,6 +233,8 @@ test('a job that the agent made itself is known and reported as its own', async 
   const { followed } = await api.say(instance, { text: `[[TOOL tool_call ${call}]] [[SAY Done.]]` });
 
   expect(await followed.ended).toMatchObject({ status: 'completed' });
+  const made = (await listCrons(client)).find(({ name }) => name === 'By agent');
+  await runCron(client, idOf.parse(made).id);
   const [event] = await atLeast(1, 'By agent');
   expect(event).toMatchObject({ type: 'cron.completed', source: 'cron' });
   expect(await jobsOf()).toMatchObject([{ name: 'By agent', createdBy: 'agent', removed: false }]);
@@ -268,7 +272,7 @@ test(
     await watch();
     const { id } = await addCron(
       client,
-      newCron('cron_killed', { name: 'Killed', message: `[[SAY ${LONG}]] [[HOLD killed 3]]`, schedule: NEVER }),
+      newCron('cron_killed', { name: 'Killed', message: `[[SAY ${LONG}]] [[HOLD killed 3]]` }),
     );
     await runCron(client, id);
     await gateway.model.waitForCall(({ lastUserText }) => lastUserText.includes('HOLD killed'));
@@ -328,7 +332,7 @@ test('what an agent says without being asked is one event, heard or read back; w
 });
 
 test('the jobs of a deleted agent are removed from the gateway', async () => {
-  const { id } = await addCron(client, newCron('cron_orphan', { schedule: { kind: 'every', everyMs: 3_600_000 } }));
+  const { id } = await addCron(client, newCron('cron_orphan'));
   const before = await watch();
   await eventually(async () => expect(await jobsOf()).toHaveLength(1));
   await before.close();

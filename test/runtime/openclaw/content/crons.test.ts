@@ -180,7 +180,7 @@ test('a run whose model fails says so', async () => {
 
 test('a job that is moved to a single moment stays after its run, switched off', async () => {
   const { id } = await addCron(client, newCron('cron_moved'));
-  const at = new Date(Date.now() + 2_000).toISOString();
+  const at = new Date(Date.now() + 10_000).toISOString();
   await updateCron(client, id, { schedule: { kind: 'at', at } });
   await finishedRun(id);
 
