@@ -85,6 +85,13 @@ test('a start that failed counts as one death however often its record is repeat
   const { epoch: next } = await reconciler.row(instanceId);
   await fail(instanceId, 'gateway_died', next);
   expect(await reconciler.statusOf(instanceId)).toMatchObject({ deaths: 2 });
+  // Its pause is a second, which may be over by now.
+  const paused = await reconciler.orm.em.fork().execute(
+    `update instances set start_not_before = start_not_before + interval '1 hour'
+      where id = ? and start_not_before > reason_at returning id`,
+    [instanceId],
+  );
+  expect(paused).toHaveLength(1);
   expect(await stepOf(instanceId)).toBe('wait');
 });
 

@@ -39,7 +39,7 @@ test('on a starved machine one of two starts says that it is queued until the ot
   const statuses = () => Promise.all(instances.map(({ instanceId }) => reconciler.statusOf(instanceId)));
   for (const { instanceId, runtimeId } of instances) {
     const { stateDir } = reconciler.driver.paths(runtimeId);
-    controlScripted(stateDir).misbehave({ kind: 'start-late', afterMs: 3_000 });
+    controlScripted(stateDir).misbehave({ kind: 'unready', failing: ['held'] });
     await reconciler.power(instanceId, 'start');
   }
   const runs = await Promise.all(instances.map(({ instanceId }) => reconciler.wake(instanceId)));
@@ -49,6 +49,7 @@ test('on a starved machine one of two starts says that it is queued until the ot
     expect(gateways[queued]?.status).not.toBe('running');
     expect(queued).toBeGreaterThanOrEqual(0);
   });
+  for (const { runtimeId } of instances) controlScripted(reconciler.driver.paths(runtimeId).stateDir).behave();
   await Promise.all(runs.map((run) => reconciler.ended(run)));
   expect(await statuses()).toMatchObject([
     { status: 'running', transition: null, deaths: 0 },

@@ -39,7 +39,7 @@ test('a running turn gets its time, takes no other in meanwhile, and goes on at 
   const { messageId } = await newTurn(orm, agent, { owner: 'proc_api', bootId: 'boot_1', attempt: 1 });
   const connections = createGatewayConnections({ endpoints: gateway.driver, masterKeys: [GATEWAY_MASTER_KEY], log });
 
-  const stopped = stopLocally({ orm, driver: gateway.driver, connections, clock: systemClock, log, turnsMs: 3_000 });
+  const stopped = stopLocally({ orm, driver: gateway.driver, connections, clock: systemClock, log, turnsMs: 10_000 });
   await eventually(async () => {
     const state = await instanceState(orm, instanceId);
     expect(state).toMatchObject({ bootId: 'boot_1', status: 'running', transitionKind: 'restarting' });

@@ -49,9 +49,11 @@ test('a worker starts what is wanted and has no outbox row, watches it, and stay
   await isProven();
   expect(await worker.readiness()).toMatchObject({ status: 'ready', temporal: 'up' });
   expect((await worker.readiness()).shards).toHaveLength(16);
-  const metrics = await worker.metrics();
-  expect(metrics).toContain('thermidora_outbox_rows{process="worker"} 0');
-  expect(metrics).toContain('thermidora_gateways_connected{process="worker"} 1');
+  await eventually(async () => {
+    const metrics = await worker.metrics();
+    expect(metrics).toContain('thermidora_outbox_rows{process="worker"} 0');
+    expect(metrics).toContain('thermidora_gateways_connected{process="worker"} 1');
+  });
   // Once what its start needed is given back.
   await eventually(async () => expect(await worker.residentMiB()).toBeLessThan(350));
 });

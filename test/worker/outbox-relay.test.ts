@@ -167,7 +167,7 @@ test('while Temporal is away the rows wait; when it is back they are sent, and i
   await eventually(async () => expect(await countOutbox(orm)).toBe(0));
   // The relay may have taken the first row before the second one was there.
   await expectWoken(instanceId, { batches: 2 });
-  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+  await eventually(() => withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe()));
 });
 
 test('a Temporal that lost its store gets its search attributes and schedules again, and the rows are sent', async () => {
@@ -180,5 +180,5 @@ test('a Temporal that lost its store gets its search attributes and schedules ag
   await wake(instanceId);
   await eventually(async () => expect(await countOutbox(orm)).toBe(0));
   await expectWoken(instanceId, { batches: 1 });
-  await withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe());
+  await eventually(() => withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe()));
 });

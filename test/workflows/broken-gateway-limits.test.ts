@@ -55,9 +55,10 @@ describe('the meter', () => {
 
   test('runs on as if it had not stopped when refusals come to nothing', async () => {
     const before = await instance.bootId();
-    instance.control.misbehave(refuses('another OpenClaw process owns state-lifecycle'), { times: 1 });
+    instance.control.misbehave(refuses('another OpenClaw process owns state-lifecycle'));
     const messageId = await instance.say('Hello');
     await eventually(async () => expect((await intervals())[0]?.refusingMs).not.toBeNull());
+    instance.control.behave();
     expect(await instance.end(messageId)).toMatchObject({ status: 'completed' });
     await eventually(async () => expect(await intervals()).toMatchObject([{ isOpen: true, refusingMs: null, bootId: before }]));
     expect(await instance.sql('select sign from gateway_refusals where instance_id = ?')).toEqual([]);

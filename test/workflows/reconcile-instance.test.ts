@@ -72,6 +72,9 @@ describe('the life of an instance', () => {
   test('a restart makes a new gateway process, and the status stays running', async () => {
     await start();
     const before = await status();
+    // Long enough to be seen.
+    const control = controlScripted(reconciler.driver.paths(instance.runtimeId).stateDir);
+    control.misbehave({ kind: 'start-late', afterMs: 5_000 }, { survivesRestart: true });
     await sql('update instances set restart_generation = restart_generation + 1 where id = ?', instance.instanceId);
     const run = await reconciler.wake(instance.instanceId);
     await eventually(async () => expect(await status()).toMatchObject({ status: 'running', transition: 'restarting' }));

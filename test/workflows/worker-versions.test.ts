@@ -128,7 +128,7 @@ test('a run that is woken again and again ends, and another one goes on where it
     for (let signal = 0; signal < 20; signal += 1) await handle.signal(WAKE_SIGNAL).catch(() => undefined);
     expect(await isOver()).toBe(true);
   };
-  await eventually(wakeOften);
+  await eventually(wakeOften, 2 * PATIENCE_MS);
   expect(await status()).toBe('CONTINUED_AS_NEW');
   const { runId } = await reconciler.client.workflow.getHandle(run.workflowId).describe();
   expect(runId).not.toBe(run.runId);
