@@ -14,6 +14,8 @@ import { startScriptedUpstream } from './scripted-upstream.ts';
 
 /** Of the model of these tests. */
 const MAX_TOKENS = 1_024;
+/** So long a slow machine may take to send a request. */
+const SENT_BY_THEN_MS = 4_000;
 
 let database: TestOrm;
 let model: FakeModel;
@@ -78,9 +80,14 @@ test('a caller that leaves before the answer has begun is counted its request', 
 });
 
 test.each([
-  ['takes too long to begin', { limits: { thinkingMs: 300, silenceMs: 60_000 } }, 400, Infinity],
-  ['is under way for too long', { callMs: 300 }, 504, Infinity],
-  ['took too long once, and then refuses', { limits: { thinkingMs: 300, silenceMs: 60_000 }, budgetMs: 60_000 }, 422, 1],
+  ['takes too long to begin', { limits: { thinkingMs: SENT_BY_THEN_MS, silenceMs: 60_000 } }, 400, Infinity],
+  ['is under way for too long', { callMs: SENT_BY_THEN_MS }, 504, Infinity],
+  [
+    'took too long once, and then refuses',
+    { limits: { thinkingMs: SENT_BY_THEN_MS, silenceMs: 60_000 }, budgetMs: 60_000 },
+    422,
+    1,
+  ],
 ])('a call whose provider %s is counted all that was promised: it may go on there', async (_, options, status, silentCalls) => {
   const agent = await addAgent(database.orm);
   let calls = 0;
