@@ -124,7 +124,7 @@ describe('recordEvent', () => {
     await webhooks.record(accountId, { finishReason: 'length' });
     await webhooks.record(accountId);
     const rows = await webhooks.sql<{ body: string }>(
-      'select body from webhook_deliveries where webhook_id = ? order by created_at',
+      'select body from webhook_deliveries join events on events.id = event_id where webhook_id = ? order by seq',
       [webhookId],
     );
     expect(rows.map(({ body }) => JSON.parse(body))).toMatchObject([

@@ -36,7 +36,7 @@ test('every connection of a process has time limits, and those of a migration ha
 });
 
 test('a statement that takes too long is given up, and that is neither an outage nor a refusal', async () => {
-  const orm = await createOrm(database.url, { statementMs: 50 });
+  const orm = await createOrm(database.url, { statementMs: 2_000 });
   const error = await failureOf(orm.em.fork().execute('select pg_sleep(60)'));
   expect([isDatabaseTimeout(error), isDatabaseAway(error), isDatabaseRefusal(error)]).toEqual([true, false, false]);
   expect(await orm.em.fork().execute('select 1 as one')).toEqual([{ one: 1 }]);

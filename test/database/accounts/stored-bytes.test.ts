@@ -111,15 +111,17 @@ test('what one transaction stores counts for nobody before it is committed, and 
 
 test('whoever asks while changes are added up counts each of them once, also when several add up at once', async () => {
   const { accountId, instanceId } = await newInstance(database.orm);
-  const progress = { written: 0 };
-  const isWriting = (): boolean => progress.written < SECRETS;
+  const progress = { written: 0, isOver: false };
+  const isWriting = (): boolean => !progress.isOver;
   const writing = (async () => {
-    for (; isWriting(); progress.written += 1)
+    for (; progress.written < SECRETS; progress.written += 1)
       await run(`insert into instance_secrets (instance_id, key, value, updated_at) values (?, ?, '', now())`, [
         instanceId,
         `K${progress.written}`,
       ]);
-  })();
+  })().finally(() => {
+    progress.isOver = true;
+  });
   const adding = [1, 2].map(async () => {
     while (isWriting()) await addUp();
   });

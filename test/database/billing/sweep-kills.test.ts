@@ -9,6 +9,7 @@ import { debitDue } from '../../../database/billing/debit-due.ts';
 import { verifyBilling } from '../../../database/billing/verify-billing.ts';
 import { createIdMaker } from '../../../domain/ids.ts';
 import { campaignRounds, createDice } from '../../support/campaign.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { TestOrm } from '../../support/test-database.ts';
 import { HOUR, openPriced, pings, startRunning } from './bill-rows.ts';
 
@@ -25,7 +26,8 @@ beforeEach(async () => {
 
 afterEach(() => database.close());
 
-const problems = async (): Promise<string[]> => (await verifyBilling(orm.em.fork())).problems;
+/** Asked again while the pool has connections that were ended. */
+const problems = (): Promise<string[]> => eventually(async () => (await verifyBilling(orm.em.fork())).problems);
 
 test('a sweep that is killed at any moment, with its process or its connection, leaves every bill right', async () => {
   const dice = createDice('killed sweeps');

@@ -146,9 +146,9 @@ describe('what came to nothing is forgotten, and the meter runs as if it had not
   });
 
   test.each([
-    ['unsettled', 'conv_a', 118, 3],
-    ['tools_closed', null, 118, 3],
-    ['not_ready', null, 8, 3],
+    ['unsettled', 'conv_a', 90, 31],
+    ['tools_closed', null, 90, 31],
+    ['not_ready', null, 3, 8],
   ] as const)('%s: after it was not seen again for long enough', async (sign, conversationId, seconds, more) => {
     await note({ sign, conversationId });
     await age(seconds);

@@ -36,10 +36,14 @@ async function startAll(instanceIds: readonly string[]): Promise<boolean[]> {
   return answers;
 }
 
+/** Which instances were woken since, in order. */
 async function awake(): Promise<string[]> {
-  return (await database.orm.em.fork().execute<{ id: string }[]>('delete from outbox returning subject_id as id')).map(
-    ({ id }) => id,
-  );
+  const rows = await database.orm.em
+    .fork()
+    .execute<{ id: string }[]>(
+      'with woken as (delete from outbox returning id, subject_id) select subject_id as id from woken order by woken.id',
+    );
+  return rows.map(({ id }) => id);
 }
 
 const free = (instanceId: string) => runTransaction(database.orm.em, (em) => freeSlot(em, instanceId, MAX_RUNNING));
