@@ -2,9 +2,10 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { text } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { freePorts } from '../local/free-ports.ts';
 import { createApiClient } from '../support/api-client.ts';
@@ -88,10 +89,13 @@ test('it serves without Temporal and without OpenClaw, in little memory, and end
   expect(await (await fetch(`${url}/readyz`)).json()).toMatchObject({ database: 'up', temporal: 'down' });
   const client = createApiClient(url, { authorization: `Bearer ${OPERATOR_TOKEN}` });
   expect(await client.ok('GET', '/admin/invites')).toEqual({ invites: [], nextCursor: null });
-  const metrics = await (await fetch(metricsUrl)).text();
-  expect(metrics).toContain(
-    'thermidora_api_request_duration_seconds_count{process="api",operation="invites.list",status="200"} 1',
-  );
+  const metrics = await eventually(async () => {
+    const shown = await (await fetch(metricsUrl)).text();
+    expect(shown).toContain(
+      'thermidora_api_request_duration_seconds_count{process="api",operation="invites.list",status="200"} 1',
+    );
+    return shown;
+  });
   const bytes = Number(/^process_resident_memory_bytes.* (\d+)$/m.exec(metrics)?.[1]);
   expect(bytes).toBeGreaterThan(0);
   expect(bytes).toBeLessThan(MAX_IDLE_BYTES);
@@ -105,9 +109,14 @@ test('a drain lets what is under way end, answers what waits, and gives its leas
   const { token } = await operator.ok('POST', '/auth/register', { name: 'x', email: 'x@example.com', inviteCode });
   const account = createApiClient(url, { authorization: `Bearer ${token}` });
   const { instanceId } = await account.ok('POST', '/instances', { name: 'x' });
-  const waiting = account.call('GET', `/instances/${instanceId}/wait?timeout=60`);
-  await account.ok('GET', '/auth/me');
+  const headers = { authorization: `Bearer ${token}`, expect: '100-continue' };
+  const waiting = request(`${url}/v1/instances/${instanceId}/wait?timeout=60`, { headers });
+  const answer = once(waiting, 'response');
+  waiting.end();
+  // The server has the call now.
+  await once(waiting, 'continue');
   const exit = end(child, 'SIGTERM');
-  expect(await waiting).toMatchObject({ status: 200, body: { status: 'provisioning' } });
+  const [response] = await answer;
+  expect([response.statusCode, await json(response)]).toEqual([200, expect.objectContaining({ status: 'provisioning' })]);
   expect(await exit).toBe(0);
 });

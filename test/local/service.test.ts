@@ -4,7 +4,7 @@ import { readPidFile } from '../../local/pid-file.ts';
 import { createService, restartDelay } from '../../local/service.ts';
 import type { Service, ServiceSpec } from '../../local/service.ts';
 import { isAlive } from '../../runtime/host/process-identity.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { temporaryDir } from './temporary-dir.ts';
 
 const dir = temporaryDir();
@@ -15,7 +15,7 @@ afterEach(async () => {
 });
 
 /** A program that is ready once its file is there. */
-function serviceOf(name: string, script: string, changes: Partial<ServiceSpec> = {}) {
+function serviceOf(name: string, script: string, changes: Partial<ServiceSpec> = {}, onSaid = () => {}) {
   const readyFile = dir.path(`${name}.ready`);
   const spec: ServiceSpec = {
     title: 'The part',
@@ -27,12 +27,16 @@ function serviceOf(name: string, script: string, changes: Partial<ServiceSpec> =
         () => true,
         () => false,
       ),
-    readyWithinMs: 10_000,
-    stop: { signal: 'SIGTERM', withinMs: 10_000 },
+    readyWithinMs: PATIENCE_MS,
+    stop: { signal: 'SIGTERM', withinMs: PATIENCE_MS },
     ...changes,
   };
   const said: string[] = [];
-  const service = createService(spec, { say: (sentence) => said.push(sentence), now: () => performance.now() });
+  const say = (sentence: string): void => {
+    said.push(sentence);
+    onSaid();
+  };
+  const service = createService(spec, { say, now: () => performance.now() });
   services.push(service);
   return { service, said, spec, readyFile };
 }
@@ -65,11 +69,14 @@ test('a stopped part stays away, and its pid file goes', async () => {
 });
 
 test('a part that is stopped while it waits for its next start does not come back', async () => {
-  const { service, said, spec } = serviceOf('between', RUNS);
+  const stopped = Promise.withResolvers<void>();
+  // It says that it waits, and the wait begins.
+  const stop = () => queueMicrotask(() => stopped.resolve(service.stop(never)));
+  const { service, said, spec } = serviceOf('between', RUNS, {}, stop);
   await service.start(never);
   process.kill(await pidOf(spec), 'SIGKILL');
-  await eventually(() => expect(said).toHaveLength(1));
-  await service.stop(never);
+  await stopped.promise;
+  expect(said).toHaveLength(1);
   expect(await readFile(spec.logFile, 'utf8')).toBe('up\n');
 });
 

@@ -271,11 +271,11 @@ export function describeDriver(
         const child = `sleep ${randomInt(100_000, 900_000)}`;
         await harness.runInside(RUNTIME, `setsid ${child} >/dev/null 2>&1 </dev/null &`);
         await eventually(async () => expect(await commandLines()).toContain(child));
-        await driver.stop(RUNTIME, { graceMs: 30_000 }, at(14));
+        await driver.stop(RUNTIME, { graceMs: START_MS }, at(14));
         expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'exited' });
         expect(await driver.exitOf(RUNTIME)).toMatchObject({ code: 0, signal: null });
         expect(await commandLines()).not.toContain(child);
-        await driver.stop(RUNTIME, { graceMs: 30_000 }, at(14));
+        await driver.stop(RUNTIME, { graceMs: START_MS }, at(14));
       },
       LIMIT_MS,
     );

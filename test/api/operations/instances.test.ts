@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
+import { eventually } from '../../support/eventually.ts';
 import { applyContent, makeRunning, newAgent, newInstance } from '../rows.ts';
 
 /** Between two statements the clock of a machine may be set back so far. */
@@ -88,11 +89,12 @@ describe('instances.create', () => {
 });
 
 /** Polls for what a call in flight has stored. */
-async function until<T>(look: () => Promise<T | null>): Promise<T> {
-  for (;;) {
+function until<T>(look: () => Promise<T | null>): Promise<T> {
+  return eventually(async () => {
     const found = await look();
-    if (found !== null) return found;
-  }
+    if (found === null) throw new Error('It is not stored yet');
+    return found;
+  });
 }
 
 describe('the number of instances', () => {

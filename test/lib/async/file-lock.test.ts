@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { LockError, withLock } from '../../../lib/async/file-lock.ts';
 
 const MODULE = join(import.meta.dirname, '../../../lib/async/file-lock.ts');
-const patience = { timeoutMs: 10_000 };
+const patience = { timeoutMs: 60_000 };
 
 let dir: string;
 beforeAll(async () => {
@@ -37,7 +37,7 @@ test('it is held against other processes, and free the moment its holder is kill
   const file = join(dir, 'killed');
   const script = `
     import { withLock } from ${JSON.stringify(MODULE)};
-    await withLock(process.argv[1], { timeoutMs: 1000 }, () => new Promise(() => { console.log('held'); setInterval(() => {}, 1000); }));
+    await withLock(process.argv[1], { timeoutMs: 60_000 }, () => new Promise(() => { console.log('held'); setInterval(() => {}, 1000); }));
   `;
   const holder = spawn(process.execPath, ['--input-type=module', '--eval', script, file], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -46,7 +46,7 @@ test('it is held against other processes, and free the moment its holder is kill
   await expect(withLock(file, { timeoutMs: 50 }, async () => 'mine')).rejects.toThrow(LockError);
   holder.kill('SIGKILL');
   await once(holder, 'exit');
-  expect(await withLock(file, { timeoutMs: 50 }, async () => 'mine')).toBe('mine');
+  expect(await withLock(file, patience, async () => 'mine')).toBe('mine');
 });
 
 test('waiting ends with the signal', async () => {

@@ -51,7 +51,7 @@ test('a signal does not open the debugger of a gateway', async () => {
   process.kill(pid, 'SIGUSR1');
   const output = layoutOf(dataDir, RUNTIME).outputFile;
   // It answers the next signal, so it has had the one before.
-  await open().stop(RUNTIME, { graceMs: 5_000 }, at(2));
+  await open().stop(RUNTIME, { graceMs: PATIENCE_MS }, at(2));
   expect(await readFile(output, 'utf8')).not.toContain('Debugger listening');
 });
 
@@ -69,7 +69,7 @@ test('a gateway outlives the process group that started it, and the next process
   await open().ensureRunning(spec, at(2));
   expect((await record()).pid).toBe(pid);
   await isUp();
-  await open().stop(RUNTIME, { graceMs: 10_000 }, at(2));
+  await open().stop(RUNTIME, { graceMs: PATIENCE_MS }, at(2));
   expect(await open().exitOf(RUNTIME)).toMatchObject({ code: 0, signal: null });
 });
 
@@ -85,7 +85,7 @@ test('of two wrappers for one directory, the later one runs nothing', async () =
 test('a port that someone else has taken is replaced, also in the configuration', async () => {
   await open().ensureRunning(spec, at(1));
   const before = await portOf();
-  await open().stop(RUNTIME, { graceMs: 10_000 }, at(1));
+  await open().stop(RUNTIME, { graceMs: PATIENCE_MS }, at(1));
   const squatter = createServer().listen(before, '127.0.0.1');
   await once(squatter, 'listening');
   try {
@@ -100,7 +100,7 @@ test('a port that someone else has taken is replaced, also in the configuration'
 test('the port is kept from one start to the next', async () => {
   await open().ensureRunning(spec, at(1));
   const before = await portOf();
-  await open().stop(RUNTIME, { graceMs: 10_000 }, at(1));
+  await open().stop(RUNTIME, { graceMs: PATIENCE_MS }, at(1));
   await open().ensureRunning(spec, at(1));
   expect(await portOf()).toBe(before);
 });
