@@ -12,14 +12,16 @@ from thermidora import AsyncThermidora, Thermidora
 
 API = os.environ["SDK_BASE_URL"]
 PROXY = API.removesuffix("/v1")
+# In seconds: far beyond what a busy machine takes.
+PATIENCE = 240
 
 
 class Proxy:
     def expect(self, *faults):
-        httpx.post(f"{PROXY}/_faults", json=list(faults)).raise_for_status()
+        httpx.post(f"{PROXY}/_faults", json=list(faults), timeout=PATIENCE).raise_for_status()
 
     def seen(self):
-        return httpx.get(f"{PROXY}/_seen").json()
+        return httpx.get(f"{PROXY}/_seen", timeout=PATIENCE).json()
 
 
 class Driver:
