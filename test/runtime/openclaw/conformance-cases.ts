@@ -190,7 +190,9 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       ).result;
       await settled(client, turn);
       const { sessionId } = await readHistory(client, { sessionKey: turn.sessionKey, keys: [] });
-      await client.request('sessions.patch', { key: turn.sessionKey, archived: true, expectedSessionId: sessionId });
+      await eventually(() =>
+        client.request('sessions.patch', { key: turn.sessionKey, archived: true, expectedSessionId: sessionId }),
+      );
       const raw = { agentId: AGENT, sessionKey: turn.sessionKey, message: 'x', idempotencyKey: 'msg_raw', deliver: false };
       const archived = await refusalOf(client.request('agent', raw));
       const restored = await send(client, turnOf('conv_shelf', 'msg_restored', '[[SAY restored]]'));
@@ -216,7 +218,7 @@ export const CASES: ReadonlyArray<readonly [string, Observe]> = [
       ).result;
       await settled(client, turn);
       const forget = async (): Promise<unknown> => {
-        const answer = await client.request('sessions.delete', { key: turn.sessionKey });
+        const answer = await eventually(() => client.request('sessions.delete', { key: turn.sessionKey }));
         return deletion.parse(answer).deleted;
       };
       const deleted = [await forget(), await historyOf(client, turn, turn.key), await forget()];
