@@ -6,6 +6,9 @@ import { listExhausted, stopExhausted } from '../database/billing/stop-exhausted
 import { reckonCharged } from '../database/billing/reckon-charged.ts';
 import { settleLeftCalls } from '../database/billing/settle-left-calls.ts';
 import { listLow, warnLow } from '../database/billing/warn-low.ts';
+import { listDueSpends } from '../database/budgets/find-spend.ts';
+import { lookAtSpend } from '../database/budgets/look-at-spend.ts';
+import { stopOverBudget } from '../database/budgets/stop-over-budget.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { runRetryable } from './run-retryable.ts';
@@ -20,6 +23,8 @@ const BEFORE_NEXT_MS = 1_000;
 const ACCOUNTS = 100;
 /** Accounts whose charges for model calls are taken into account at one look. */
 const ACCOUNTS_CHARGED = 1_000;
+/** Budgets at one look, each with its key; what is more is next. */
+const SPENDS = 500;
 /** Model calls at one sweep; what is more is next. */
 const LEFT_CALLS = 1_000;
 
@@ -32,7 +37,7 @@ export interface BillingSweep {
 
 /**
  * Debits what is due, counts model calls that a relay left behind, and looks every two seconds, between batches of debits too, for accounts whose money has run out
- * or is about to. Goes on until one second before the next full minute; at a drain it ends at once, having finished what
+ * or is about to, and for budgets. Goes on until one second before the next full minute; at a drain it ends at once, having finished what
  * it was about. A sweep that is missed, repeated or late changes nothing but the time.
  */
 export function sweepBilling(deps: StepDeps): Promise<BillingSweep> {
@@ -73,7 +78,7 @@ interface Watch {
   signal: AbortSignal;
 }
 
-/** One look: stops what has run out of money, and warns those whose money is about to. One account per transaction. */
+/** One look: stops what has run out of money or of a budget, and warns those whose money is about to. One account per transaction. */
 export async function watchMoney({ orm, makeId, now, signal }: Watch): Promise<{ stopped: number; warned: number }> {
   let [stopped, warned] = [0, 0];
   await runTransaction(orm.em, (em) => reckonCharged(em, now, ACCOUNTS_CHARGED));
@@ -85,5 +90,17 @@ export async function watchMoney({ orm, makeId, now, signal }: Watch): Promise<{
     if (signal.aborted) break;
     warned += Number(await runTransaction(orm.em, (em) => warnLow(em, { accountId, now, makeId })));
   }
+  stopped += await watchBudgets({ orm, makeId, now, signal });
   return { stopped, warned };
+}
+
+/** Looks at what is spent where that may be due, and stops what runs over a budget. Answers how many instances that were. */
+async function watchBudgets({ orm, makeId, now, signal }: Watch): Promise<number> {
+  let stopped = 0;
+  for (const place of await listDueSpends(orm.em.fork(), now, SPENDS)) {
+    if (signal.aborted) break;
+    for (const instanceId of await runTransaction(orm.em, (em) => lookAtSpend(em, { ...place, now, makeId })))
+      stopped += Number(await runTransaction(orm.em, (em) => stopOverBudget(em, { instanceId, now, makeId })));
+  }
+  return stopped;
 }

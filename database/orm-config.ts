@@ -5,6 +5,9 @@ import { AgentFile } from './entities/agent-file.ts';
 import { Agent } from './entities/agent.ts';
 import { ApiKey } from './entities/api-key.ts';
 import { AuditEntry } from './entities/audit-entry.ts';
+import { BudgetHold } from './entities/budget-hold.ts';
+import { BudgetSpend } from './entities/budget-spend.ts';
+import { Budget } from './entities/budget.ts';
 import { Conversation } from './entities/conversation.ts';
 import { CronJob } from './entities/cron-job.ts';
 import { EventCounter } from './entities/event-counter.ts';
@@ -23,6 +26,7 @@ import { Message } from './entities/message.ts';
 import { ModelCall } from './entities/model-call.ts';
 import { ModelPrice } from './entities/model-price.ts';
 import { ModelTrouble } from './entities/model-trouble.ts';
+import { OpenCallBudget } from './entities/open-call-budget.ts';
 import { OpenModelCall } from './entities/open-model-call.ts';
 import { OutboxEntry } from './entities/outbox-entry.ts';
 import { Price } from './entities/price.ts';
@@ -47,6 +51,9 @@ export const ENTITIES = [
   AgentFile,
   ApiKey,
   AuditEntry,
+  Budget,
+  BudgetHold,
+  BudgetSpend,
   Conversation,
   CronJob,
   Event,
@@ -65,6 +72,7 @@ export const ENTITIES = [
   ModelCall,
   ModelPrice,
   ModelTrouble,
+  OpenCallBudget,
   OpenModelCall,
   OutboxEntry,
   Price,

@@ -12,7 +12,7 @@ interface ErrorEntry {
 export const ERRORS = {
   invalid_request: { status: 400, title: 'Missing or invalid parameters', retryable: false, reportable: false },
   unauthorized: { status: 401, title: 'Missing or invalid credentials', retryable: false, reportable: false },
-  payment_required: { status: 402, title: 'The balance is used up', retryable: false, reportable: false },
+  payment_required: { status: 402, title: 'The balance or a budget is used up', retryable: false, reportable: false },
   forbidden: { status: 403, title: 'The credentials do not allow this request', retryable: false, reportable: false },
   invite_required: { status: 403, title: 'A valid invite code is required', retryable: false, reportable: false },
   not_found: { status: 404, title: 'Resource not found or not owned by you', retryable: false, reportable: false },

@@ -1,4 +1,4 @@
-/** What an id stands for, as its prefix says. The first nine are the API's, the rest are internal. */
+/** What an id stands for, as its prefix says. The first ten are the API's, the rest are internal. */
 export const ID_PREFIXES = [
   'acc',
   'key',
@@ -9,6 +9,7 @@ export const ID_PREFIXES = [
   'evt',
   'dlv',
   'cron',
+  'bud',
   'inv',
   'conv',
   'aud',

@@ -2,7 +2,14 @@
 export type TurnStatus = 'pending' | 'completed' | 'failed' | 'cancelled';
 
 /** Why a turn ended without a reply, as `reason` of the error and `data.code` of the event. */
-export type TurnFailure = 'model_error' | 'turn_timeout' | 'cancelled' | 'instance_stopped' | 'gateway_crashed' | 'agent_failed';
+export type TurnFailure =
+  | 'model_error'
+  | 'turn_timeout'
+  | 'cancelled'
+  | 'instance_stopped'
+  | 'gateway_crashed'
+  | 'agent_failed'
+  | 'budget_reached';
 
 /** Why the model ended a reply. `length`: it had reached its limit of tokens, so the reply may lack its end. */
 export type FinishReason = 'stop' | 'length';

@@ -2,7 +2,14 @@
 export const AGENT_EVENTS = ['cron.completed', 'agent.message', 'agent.error'] as const;
 
 /** What happens to an account. Only subscriptions that name one get it. */
-export const NOTICE_EVENTS = ['billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled'] as const;
+export const NOTICE_EVENTS = [
+  'billing.low',
+  'billing.exhausted',
+  'billing.credited',
+  'budget.warning',
+  'budget.reached',
+  'webhook.disabled',
+] as const;
 
 export type AgentEventType = (typeof AGENT_EVENTS)[number];
 export type NoticeEventType = (typeof NOTICE_EVENTS)[number];

@@ -6,7 +6,7 @@ import { offersTo, targetsOf, wireOf } from '../lib/settings/models.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
 import type { ChatRequest, ReadChat } from './chat-request.ts';
-import { estimatedTokens } from './estimated-tokens.ts';
+import { estimatedTokens } from '../lib/text/estimated-tokens.ts';
 import type { ProviderAnswer } from './providers/model-provider.ts';
 import { refuse } from './refuse.ts';
 import type { RelayDeps } from './relay-deps.ts';

@@ -1,3 +1,4 @@
+import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
 import type { RelayDeps } from './relay-deps.ts';
 import { RelayError } from './relay-error.ts';
 import type { RelayAgent } from './store.ts';
@@ -31,13 +32,22 @@ interface Reserving {
   promised: Promised;
 }
 
-/** Reserves what this call may use, before it goes out. Throws RelayError 503 when the database does not take it. */
+/**
+ * Reserves what this call may use, before it goes out. Throws RelayError: 400 when a budget has no room for it, 503 when the
+ * database does not take it.
+ */
 export async function reserveCall(deps: RelayDeps, { agent, traceId, promised }: Reserving): Promise<ReservedCall> {
-  const { store, metrics, log } = deps;
-  const id = await store.reserve({ agent, traceId, ...promised, keptMs: deps.callMs + MARGIN_MS }).catch((cause: unknown) => {
-    const message = 'The platform cannot count this call at the moment. Try again in a moment.';
-    throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
-  });
+  const { store, metrics, log, clock } = deps;
+  const reserved = await store
+    .reserve({ agent, traceId, ...promised, keptMs: deps.callMs + MARGIN_MS })
+    .catch((cause: unknown) => {
+      const message = 'The platform cannot count this call at the moment. Try again in a moment.';
+      throw new RelayError(503, message, { retryAfterSeconds: 1, cause });
+    });
+  if (reserved.id === null) {
+    throw new RelayError(400, reachedMessage(reserved.refusedBy, clock()), { code: BUDGET_REACHED });
+  }
+  const { id } = reserved;
   const settle: ReservedCall['settle'] = async (usage, finishReason, tokensThatCame, from = null) => {
     const outputTokens = Math.min(tokensThatCame, promised.outputTokens);
     const counted = usage ?? { ...NOTHING, inputTokens: promised.inputTokens, outputTokens };

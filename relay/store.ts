@@ -1,5 +1,7 @@
 import { Pool } from 'pg';
 import { z } from 'zod';
+import { BUDGET_PERIODS } from '../domain/budgets.ts';
+import type { NamedBudget } from '../domain/budgets.ts';
 import type { Canaries } from '../lib/crypto/key-canary.ts';
 import type { Log } from '../lib/log.ts';
 import type { Target } from '../lib/settings/models.ts';
@@ -32,6 +34,9 @@ export interface CallReservation {
   keptMs: number;
 }
 
+/** The id of a call that was written down, or the budget that has no room for it. */
+export type Reservation = { id: string } | { id: null; refusedBy: NamedBudget };
+
 export interface CallEnd extends Usage {
   /** In OpenAI's words; null when the provider did not say. */
   finishReason: string | null;
@@ -42,8 +47,8 @@ export interface CallEnd extends Usage {
 export interface RelayStore {
   /** Null when there is no such agent, or no more. */
   findAgent(agentId: string): Promise<RelayAgent | null>;
-  /** Writes down what a call may use, before it goes out. Answers its id. */
-  reserve(call: CallReservation): Promise<string>;
+  /** Writes down what a call may use, before it goes out, unless a budget has no room for it. */
+  reserve(call: CallReservation): Promise<Reservation>;
   /** Puts what the call used in place of what was reserved. A second time changes nothing. */
   settle(id: string, end: CallEnd): Promise<void>;
   /** Writes down that a provider fails for a model, or, with null, forgets it. */
@@ -71,7 +76,10 @@ const agentRow = z.object({
   has_money: z.boolean(),
   gateway_epoch: z.number().nullable(),
 });
-const reservedRow = z.object({ id: z.string() });
+const reservedRow = z.union([
+  z.object({ id: z.string() }),
+  z.object({ id: z.null(), refused_by: z.string(), budget_name: z.string(), budget_period: z.enum(BUDGET_PERIODS) }),
+]);
 
 /** The relay's few statements, on connections of their own. Every call rejects after a few seconds without an answer. */
 export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
@@ -104,17 +112,13 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       return { agentId: id, instanceId, accountId, model, ...state };
     },
     async reserve({ agent, traceId, inputTokens, outputTokens, keptMs }) {
-      const { rows } = await pool.query('select reserve_model_call($1, $2, $3, $4, $5, $6, $7, $8, null) as id', [
-        agent.accountId,
-        agent.instanceId,
-        agent.agentId,
-        traceId,
-        agent.model,
-        inputTokens,
-        outputTokens,
-        keptMs,
-      ]);
-      return reservedRow.parse(rows[0]).id;
+      const { rows } = await pool.query(
+        `select call_id as id, refused_by, budget_name, budget_period from reserve_model_call($1, $2, $3, $4, $5, $6, $7, $8, null)`,
+        [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, keptMs],
+      );
+      const row = reservedRow.parse(rows[0]);
+      if (row.id !== null) return { id: row.id };
+      return { id: null, refusedBy: { budgetId: row.refused_by, name: row.budget_name, period: row.budget_period } };
     },
     settle: (id, end) => settle(pool, id, end),
     noteTrouble: (target, open) => noteTrouble(pool, target, open),

@@ -1,5 +1,5 @@
 import { endingSoonAfter } from './ending-soon-after.ts';
-import { estimatedTokens } from './estimated-tokens.ts';
+import { estimatedTokens } from '../lib/text/estimated-tokens.ts';
 import { createLineScanner } from './line-scanner.ts';
 
 /** The tokens of one call. Of what the model read and wrote, the rest is a part. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Account } from '../database/entities/account.ts';
 import { Agent } from '../database/entities/agent.ts';
+import { Budget } from '../database/entities/budget.ts';
 import { Conversation } from '../database/entities/conversation.ts';
 import { Instance } from '../database/entities/instance.ts';
 import { Message } from '../database/entities/message.ts';
@@ -76,6 +77,23 @@ export async function newTurn(orm: Orm, agent: NewAgent, values: Partial<Message
   await em.insert(Message, { ...said, id: makeId('msg'), role: 'user', status: null });
   await em.insert(Message, { ...said, role: 'agent', status: 'pending', ...values, id: messageId });
   return { ...agent, conversationId, messageId };
+}
+
+/** A budget of a whole account for a day, of a dollar. */
+export async function newBudget(orm: Orm, values: Partial<Budget> & { account: string }): Promise<{ budgetId: string }> {
+  const budgetId = values.id ?? makeId('bud');
+  const scope = { instanceId: null, agentId: null, keyId: null, senderId: null, sessionId: null };
+  const row = {
+    name: 'Test',
+    period: 'day',
+    limitNanoUsd: 1_000_000_000n,
+    warnAt: 80,
+    createdAt: new Date(),
+    ...scope,
+    ...values,
+  } as const;
+  await orm.em.fork().insert(Budget, { ...row, id: budgetId });
+  return { budgetId };
 }
 
 async function instanceOf(orm: Orm, { instance, account }: Partial<Agent>): Promise<{ instanceId: string; accountId: string }> {

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { holdTurn } from '../database/budgets/hold-turn.ts';
 import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/messages/accept-turn.ts';
 import type { AgentGate } from '../database/messages/accept-turn.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
 import { AppError } from '../domain/errors.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { MAX_WAITING_TURNS } from '../domain/turn.ts';
@@ -13,6 +15,10 @@ export interface NewTurn {
   /** How the customer names the conversation; empty for the agent's one conversation without a name. */
   sessionId: string;
   text: string;
+  /** The API key with which it was sent; null for a token. */
+  keyId: string | null;
+  /** What one model call of it may use at most. */
+  promised: { inputTokens: number; outputTokens: number };
   sender: { type: string; id: string; name: string };
   /** The process that will send it: what TurnSender.owner() says. */
   owner: string;
@@ -33,11 +39,11 @@ const SOON_SECONDS = 5;
 
 /**
  * Stores a message and its pending reply in the caller's transaction, which holds this gate, at the end of its
- * conversation. Once that is committed the turn will end, whatever dies. Throws AppError: not_found,
- * instance_not_ready, rate_limited.
+ * conversation, and reserves what it may cost. Once that is committed the turn will end, whatever dies. Throws AppError: not_found,
+ * instance_not_ready, rate_limited, payment_required when a budget has no room for it.
  */
 export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTurn): Promise<AcceptedTurn> {
-  const { instanceId, agentId, sessionId, makeId, now } = turn;
+  const { instanceId, agentId, sessionId, makeId, now, keyId, promised } = turn;
   const bootId = requireAccepting(
     gate,
     (reason) =>
@@ -63,6 +69,10 @@ export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTu
     isHead: pending === 0,
     traceId: traceIdOf(messageId),
   });
+  const { accountId, model } = gate;
+  const place = { messageId, accountId, instanceId, agentId, model, keyId, senderId: turn.sender.id, sessionId };
+  const refusal = await holdTurn(em, { ...place, ...promised });
+  if (refusal) throw new AppError('payment_required', reachedMessage(refusal, now), { reason: BUDGET_REACHED });
   return { messageId, requestMessageId, conversationId, isClaimed };
 }
 

@@ -2,13 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { claimAttempt } from '../database/messages/claim-turn.ts';
 import type { Claimant } from '../database/messages/claim-turn.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
-import { wasFiltered } from '../database/messages/was-filtered.ts';
+import { findRefusal } from '../database/messages/find-refusal.ts';
+import type { Refusal } from '../database/messages/find-refusal.ts';
+import type { TurnEnd } from '../domain/turn.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import type { ClosedSession, Recovery, TurnOutcome, TurnResult } from '../runtime/gateway/turn-results.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
 import type { TurnDeps } from './turn-deps.ts';
-import { endOfOutcome, failedEnd } from './turn-end.ts';
+import { budgetEnd, endOfOutcome, failedEnd } from './turn-end.ts';
 
 export type Settled =
   /** Here or by somebody else. */
@@ -105,12 +107,16 @@ async function settleFrom(
   const outcome = outcomeOf(recovery) ?? (isRerun(gateway, turn, recovery) ? undefined : reported);
   if (outcome) {
     // The gateway's words do not say so.
-    const isFiltered = outcome.kind === 'failed' && (await wasFiltered(deps.orm.em.fork(), turn.messageId));
-    await endTurn(deps, turn.messageId, isFiltered ? failedEnd('model_error', 'answer_filtered') : endOfOutcome(outcome));
+    const refusal = outcome.kind === 'failed' ? await findRefusal(deps.orm.em.fork(), turn.messageId) : null;
+    await endTurn(deps, turn.messageId, refusal ? endOfRefusal(refusal, deps.clock()) : endOfOutcome(outcome));
     return { kind: 'ended' };
   }
   if (recovery.kind === 'running') return recovery;
   return recovery.kind === 'wait' ? { kind: 'wait', retryAfterMs: PAUSE_MS } : null;
+}
+
+function endOfRefusal(refusal: Refusal, now: Date): TurnEnd {
+  return refusal.kind === 'filtered' ? failedEnd('model_error', 'answer_filtered') : budgetEnd(refusal.budget, now);
 }
 
 function outcomeOf(recovery: Recovery): TurnOutcome | undefined {

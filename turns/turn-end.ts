@@ -1,4 +1,6 @@
 import type { TurnEnd, TurnFailure } from '../domain/turn.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
+import type { NamedBudget } from '../domain/budgets.ts';
 import { AppError } from '../domain/errors.ts';
 import type { TurnView } from '../database/messages/find-turn.ts';
 import type { TurnOutcome } from '../runtime/gateway/turn-results.ts';
@@ -12,6 +14,7 @@ const SENTENCES = {
   gateway_crashed:
     'The instance failed twice while it processed this message, so the message is not retried. Send the message again.',
   instance_stopped: 'The instance was stopped before the turn ended. Start the instance and send the message again.',
+  budget_reached: 'A budget is used up. Raise its limit, then send the message again.',
   cancelled: 'The turn was cancelled.',
 } as const satisfies Record<TurnFailure, string>;
 
@@ -29,6 +32,11 @@ const STOPPED_INSIDE = 'The turn was stopped inside the instance. Send the messa
 /** The end of a turn that failed for this reason; `detail` says more about it. */
 export function failedEnd(reason: Exclude<TurnFailure, 'cancelled'>, detail?: keyof typeof DETAILS): TurnEnd {
   return { status: 'failed', reason, message: detail ? DETAILS[detail] : SENTENCES[reason] };
+}
+
+/** The end of a turn whose next model call this budget had no room for. */
+export function budgetEnd(budget: NamedBudget, now: Date): TurnEnd {
+  return { status: 'failed', reason: BUDGET_REACHED, message: reachedMessage(budget, now) };
 }
 
 /** The end of a turn that its customer did not want any more. */

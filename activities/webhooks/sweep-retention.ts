@@ -16,12 +16,15 @@ import {
   removeOldDeliveries,
   removeDeletedWebhooks,
 } from '../../database/retention/remove-old.ts';
+import { removeOldBudgets, removeOldSpends } from '../../database/retention/remove-old-budgets.ts';
 import { runRetryable } from '../run-retryable.ts';
 import { withHeartbeat } from '../with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 
 const DAY_MS = 24 * 60 * 60_000;
 const KEPT_DAYS = 30;
+/** Two months: periods of budgets that are over. */
+const SPENDS_KEPT_DAYS = 62;
 /** Any time over the minute that they count. */
 const WINDOWS_KEPT_MS = 60 * 60_000;
 const BATCH = 2_000;
@@ -42,8 +45,9 @@ type Remove = (em: EntityManager, limit: number) => Promise<number>;
 
 /**
  * Removes events that were recorded over thirty days ago, deliveries that are as old, what deleted webhooks leave behind,
- * what repeated calls and logins no longer need, messages of deleted conversations, and audit, model calls and tombstones
- * that are older than they are kept, in many small transactions. What it does not get to is left to the next sweep.
+ * what repeated calls and logins no longer need, messages of deleted conversations, what was spent in periods of budgets that are
+ * over, and audit, model calls and tombstones that are older than they are kept, in many small transactions. What it does not get
+ * to is left to the next sweep.
  */
 export function sweepRetention(deps: RetentionDeps): Promise<Removed> {
   return withHeartbeat((cancellation) => runRetryable(deps, 'sweepRetention', () => sweep(deps, cancellation)));
@@ -74,8 +78,9 @@ async function sweep({ orm, clock, drain, log, keep }: RetentionDeps, cancellati
   await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));
   removed.audit += await inBatches((em, limit) => removeOldAudit(em, { before: daysAgo(keep.AUDIT_DAYS), limit }));
   removed.modelCalls += await inBatches((em, limit) => removeOldModelCalls(em, { before: daysAgo(keep.MODEL_CALL_DAYS), limit }));
+  await inBatches((em, limit) => removeOldSpends(em, { before: daysAgo(SPENDS_KEPT_DAYS), limit }));
   // Agents first: instances wait for theirs.
-  for (const remove of [removeOldKeys, removeOldAgents, removeOldInstances])
+  for (const remove of [removeOldKeys, removeOldBudgets, removeOldAgents, removeOldInstances])
     removed.tombstones += await inBatches((em, limit) => remove(em, { before: daysAgo(keep.TOMBSTONE_DAYS), limit }));
   log.info(removed, 'expired rows were deleted');
   return removed;

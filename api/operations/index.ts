@@ -29,6 +29,12 @@ import { verify } from './auth/verify.ts';
 import { getForecast } from './billing/get-forecast.ts';
 import { getUsage } from './billing/get-usage.ts';
 import { listLedger } from './billing/list-ledger.ts';
+import { createBudget } from './budgets/create-budget.ts';
+import { deleteBudget } from './budgets/delete-budget.ts';
+import { getBudget } from './budgets/get-budget.ts';
+import { listBudgets } from './budgets/list-budgets.ts';
+import { listSpend } from './budgets/list-spend.ts';
+import { updateBudget } from './budgets/update-budget.ts';
 import { deleteConversation } from './conversations/delete-conversation.ts';
 import { listConversations } from './conversations/list-conversations.ts';
 import { createCron } from './crons/create-cron.ts';
@@ -135,6 +141,12 @@ export const operations: readonly Operation[] = [
   listLedger,
   getUsage,
   getForecast,
+  createBudget,
+  listBudgets,
+  getBudget,
+  listSpend,
+  updateBudget,
+  deleteBudget,
   createInvite,
   listInvites,
   listAccounts,

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { LOST } from './meter-sql.ts';
+import { noteRunning } from '../budgets/note-running.ts';
 import { reckonExhaustion } from './reckon-exhaustion.ts';
 import { query, run, sql } from '../sql.ts';
 
@@ -14,7 +15,7 @@ interface NewInterval {
 
 /**
  * Opens the running interval of an instance on the database's clock. It counts as lost from its start until its gateway
- * has first answered a ping. Locks the account.
+ * has first answered a ping. Locks the account, then what is spent of its budgets.
  */
 export async function openInterval(em: EntityManager, { id, instanceId, accountId, bootId, now }: NewInterval): Promise<void> {
   await run(
@@ -23,12 +24,14 @@ export async function openInterval(em: EntityManager, { id, instanceId, accountI
      select ${id}, ${instanceId}, ${accountId}, ${bootId}, at, at from (select coalesce(${now ?? null}::timestamptz, now()) as at) given`,
   );
   await reckonExhaustion(em, [accountId], now ?? null);
+  // Behind the lock on the account, which the creation of a budget has too: one of the two knows of the other.
+  await noteRunning(em, { accountId, instanceId, now: now ?? null });
 }
 
 /**
  * Closes the open interval of an instance, if it has one: now, or when its gateway is known to have ended. Never before
  * what is debited or proven, whatever a clock that went back or the last trace of a gateway says: that was shown as
- * billed. Locks the interval, then the account.
+ * billed. Locks the interval, the account, then what is spent of its budgets.
  */
 export async function closeInterval(
   em: EntityManager,
@@ -46,7 +49,9 @@ export async function closeInterval(
       where i.instance_id = ${instanceId} and i.ended_at is null and instances.id = i.instance_id
      returning i.account_id as "accountId"`,
   );
-  if (closed) await reckonExhaustion(em, [closed.accountId], now);
+  if (!closed) return;
+  await reckonExhaustion(em, [closed.accountId], now);
+  await noteRunning(em, { accountId: closed.accountId, instanceId, now });
 }
 
 /**

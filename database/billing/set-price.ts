@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Price } from '../../domain/metering.ts';
 import { reckonExhaustion } from './reckon-exhaustion.ts';
+import { notePrice } from '../budgets/note-running.ts';
 import { query, sql } from '../sql.ts';
 
 /** Any number that nothing else locks: debits share it, a change of the price has it for itself. */
@@ -37,6 +38,7 @@ export async function setPrice(em: EntityManager, nanoUsdPerHour: bigint, at: Da
     const ids = burning.slice(done, done + ACCOUNTS_AT_ONCE).map(({ id }) => id);
     await reckonExhaustion(em, ids, new Date(row.startsAtMs));
   }
+  await notePrice(em, new Date(row.startsAtMs));
   return true;
 }
 

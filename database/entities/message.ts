@@ -91,6 +91,8 @@ const MessageSchema = defineEntity({
     errorMessage: p.text().strictNullable().default(null),
     /** Names the message in every model call of its turn: 32 hex digits. */
     traceId: p.character().length(32).strictNullable(),
+    /** The API key with which the message was sent; null for a token. */
+    keyId: p.text().strictNullable().default(null),
     /** Which process sends it: a `proc_` id, or `shard`: whoever watches its instance. */
     owner: p.text().strictNullable().default(null),
     /** The gateway process that it is for. */

@@ -41,6 +41,8 @@ const ModelCallSchema = defineEntity({
     upstream: p.text().strictNullable().default(null),
     /** As the provider said it, in OpenAI's words; null when it did not. */
     finishReason: p.text().strictNullable().default(null),
+    /** The budget that had no room for it, so that it was not made. */
+    refusedBy: p.text().strictNullable().default(null),
     /** When it ended. */
     at: moment().defaultRaw('now()'),
     /** Null for calls of earlier versions. */

@@ -94,6 +94,7 @@ export interface TurnRows {
   sender: { type: string; id: string; name: string };
   replySender: { type: string; id: string; name: string };
   traceId: string;
+  keyId: string | null;
   owner: string;
   bootId: string;
   /** It is the head of its conversation, so its owner may send it as soon as this is committed. */
@@ -115,11 +116,11 @@ export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boo
               and exists (select from processes p where p.id = ${turn.owner} and ${IS_TRUSTED}) as "isMade"
      )
      insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, sender_type,
-                           sender_id, sender_name, created_at, status, trace_id, owner, boot_id, attempt, sent_at)
+                           sender_id, sender_name, created_at, status, trace_id, key_id, owner, boot_id, attempt, sent_at)
      values (${turn.requestMessageId}, ${place}, 'user', ${turn.text}, ${sender.type}, ${sender.id}, ${sender.name}, ${now},
-             null, null, null, null, 0, null),
+             null, null, null, null, null, 0, null),
             (${turn.replyMessageId}, ${place}, 'agent', '', ${replySender.type}, ${replySender.id}, ${replySender.name}, ${now},
-             'pending', ${turn.traceId}, ${turn.owner}, ${turn.bootId},
+             'pending', ${turn.traceId}, ${turn.keyId}, ${turn.owner}, ${turn.bootId},
              (select "isMade"::int from claim), (select now() from claim where "isMade"))
      returning attempt`,
   );

@@ -24,6 +24,7 @@ import { GatewayAddresses } from './20261208-gateway-addresses.ts';
 import { ModelProviders } from './20261209-model-providers.ts';
 import { TokenPrices } from './20261209-token-prices.ts';
 import { ConversationLists } from './20261210-conversation-lists.ts';
+import { Budgets } from './20261210-budgets.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -55,4 +56,5 @@ export const migrationsList = [
   { name: '20261209-model-providers', class: ModelProviders },
   { name: '20261209-token-prices', class: TokenPrices },
   { name: '20261210-conversation-lists', class: ConversationLists },
+  { name: '20261210-budgets', class: Budgets },
 ];

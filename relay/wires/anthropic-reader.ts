@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { CONTENT_FILTER } from '../../domain/turn.ts';
-import { estimatedTokens } from '../estimated-tokens.ts';
+import { estimatedTokens } from '../../lib/text/estimated-tokens.ts';
 import type { AnswerReader, Said, Usage } from '../usage-tap.ts';
 import { jsonOrNull } from '../../lib/text/json-or-null.ts';
 import { bytesOfTexts, tokens } from './texts.ts';

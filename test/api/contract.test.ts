@@ -26,6 +26,8 @@ beforeAll(async () => {
   const { keyId } = await owner.ok('POST', '/auth/keys', { name: 'mine' });
   const { webhookId } = await owner.ok('POST', '/webhooks', { url: 'https://203.0.112.1/', events: ['*'] });
   const { deliveryId } = await owner.ok('POST', `/webhooks/${webhookId}/test`);
+  const budget = { name: 'mine', scope: {}, period: 'day', limitUsd: '1' };
+  const { budgetId } = await owner.ok('POST', '/budgets', budget);
   const cronId = await newCron(api, { instanceId, agentId });
   const runtimeId = 'run_thatnoinstanceowns';
   await api.orm.em.fork().execute('insert into unowned_runtimes (runtime_id, found_at) values (?, now())', [runtimeId]);
@@ -37,6 +39,7 @@ beforeAll(async () => {
     keyId,
     webhookId,
     deliveryId,
+    budgetId,
     cronId,
     accountId: owner.accountId,
     runtimeId,
@@ -54,6 +57,7 @@ const MISSING: Record<string, string> = Object.fromEntries(
     keyId: 'key',
     webhookId: 'wh',
     deliveryId: 'dlv',
+    budgetId: 'bud',
     cronId: 'cron',
     accountId: 'acc',
     runtimeId: 'run',

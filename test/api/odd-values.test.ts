@@ -41,6 +41,8 @@ const LISTS: Record<string, string> = {
   'webhooks.deliveries.list': 'deliveries',
   'events.listOfInstance': 'instance-events',
   'billing.ledger': 'ledger',
+  'budgets.list': 'budgets',
+  'budgets.spend': 'spend',
   'accounts.list': 'accounts',
   'operator.instances.list': 'all-instances',
   'audit.list': 'audit',

@@ -6,7 +6,7 @@ import { runTransaction } from '../../database/run-transaction.ts';
 import type { TurnEnd } from '../../domain/turn.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import type { ApiUnderTest } from './api-under-test.ts';
-import { gateOf } from '../support/gate-of.ts';
+import { gateOf, UNCOUNTED } from '../support/gate-of.ts';
 
 /** What a worker would have written, for tests that run without one. */
 
@@ -69,6 +69,7 @@ export async function newTurn(
       ...of,
       sessionId,
       text,
+      ...UNCOUNTED,
       sender: { type: 'human', id: 'user-123', name: 'Jeff' },
       owner: 'proc_of_somebody_else',
       makeId: api.deps.makeId,

@@ -46,6 +46,9 @@ async function makeWorld(): Promise<Record<string, string>> {
   const { webhookId } = await account.ok('POST', '/webhooks', webhook);
   const { webhookId: spareWebhookId } = await account.ok('POST', '/webhooks', webhook);
   const { deliveryId } = await account.ok('POST', `/webhooks/${webhookId}/test`);
+  const budget = { name: 'mine', scope: {}, period: 'day', limitUsd: '1000000' };
+  const { budgetId } = await account.ok('POST', '/budgets', budget);
+  const { budgetId: spareBudgetId } = await account.ok('POST', '/budgets', budget);
   const cronId = await newCron(api, { instanceId, agentId });
   await makeRunning(api, instanceId);
   const { messageId } = await newTurn(api, { instanceId, agentId });
@@ -66,6 +69,8 @@ async function makeWorld(): Promise<Record<string, string>> {
     WEBHOOK_ID: webhookId,
     SPARE_WEBHOOK_ID: spareWebhookId,
     DELIVERY_ID: deliveryId,
+    BUDGET_ID: budgetId,
+    SPARE_BUDGET_ID: spareBudgetId,
   };
 }
 

@@ -9,10 +9,13 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { createOrm } from '../../database/orm.ts';
+import { setTokenPrices } from '../../database/billing/set-token-prices.ts';
 import { settleLeftCalls } from '../../database/billing/settle-left-calls.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
 import { claimDatabase, proveRelayKeys } from '../../database/stores/installation.ts';
 import { sealCanaries } from '../../lib/crypto/key-canary.ts';
 import { relayKeys } from '../../runtime/openclaw/install/tokens.ts';
+import { newBudget } from '../factories.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
@@ -23,6 +26,7 @@ import {
   contentOf,
   estimateOf,
   MASTER_KEYS,
+  MODEL,
   openCallsOf,
   readerOf,
   readUntil,
@@ -143,8 +147,16 @@ test('a model call that is under way at SIGTERM ends whole and is counted before
   await model.close();
 });
 
-test('what a relay that is killed had reserved stays, and is counted when the call must be over', async () => {
+test('what a relay that is killed had reserved stays, of budgets too, and is counted when the call must be over', async () => {
   const agent = await addAgent(orm);
+  const price = { model: MODEL, input: 1_000_000n, output: 1_000_000n, cacheRead: 0n, cacheWrite: 0n };
+  await runTransaction(orm.em, (em) => setTokenPrices(em, [price], null));
+  const { budgetId } = await newBudget(orm, { account: agent.accountId, period: 'total' });
+  const spendOf = async (id: string) => {
+    const columns = 'tokens_nano_usd::text as tokens, reserved_nano_usd::text as reserved';
+    const [row] = await orm.em.fork().execute<object[]>(`select ${columns} from budget_spends where budget_id = ?`, [id]);
+    return row;
+  };
   const model = await startFakeModel();
   const { url, child } = await startProcess({ MODEL_UPSTREAM_URL: model.url });
   const request = { text: '[[WORDS 3]] [[HOLD kill 1]]' };
@@ -157,10 +169,13 @@ test('what a relay that is killed had reserved stays, and is counted when the ca
 
   const reserved = { input_tokens: estimateOf(request), output_tokens: 1024 };
   expect(await openCallsOf(orm, agent)).toMatchObject([reserved]);
+  const tokens = BigInt(estimateOf(request) + 1_024);
+  expect(await spendOf(budgetId)).toEqual({ tokens: '0', reserved: String(tokens) });
   expect(await settleLeftCalls(orm.em.fork(), { limit: 10, now: null })).toBe(0);
   await orm.em.fork().execute("update open_model_calls set expires_at = now() - interval '1 second'");
   expect(await settleLeftCalls(orm.em.fork(), { limit: 10, now: null })).toBe(1);
   expect(await callsOf(orm, agent)).toMatchObject([reserved]);
+  expect(await spendOf(budgetId)).toEqual({ tokens: String(tokens), reserved: '0' });
   await model.close();
 });
 

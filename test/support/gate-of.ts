@@ -8,3 +8,6 @@ export async function gateOf(em: EntityManager, of: { instanceId: string; agentI
   if (!gate) throw new Error('there is no such instance');
   return gate;
 }
+
+/** A turn that was sent with no API key, and of which budgets reserve nothing. */
+export const UNCOUNTED = { keyId: null, promised: { inputTokens: 0, outputTokens: 0 } };

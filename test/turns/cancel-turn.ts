@@ -13,7 +13,7 @@ export async function cancelTurn(
   messageId: string,
 ): Promise<void> {
   const { id } = await runTransaction(deps.orm.em, async (em) =>
-    cancelMessage(em, deps, await findOwnAgent(em, { ...agent, limits: NO_LIMITS }, agent), messageId),
+    cancelMessage(em, deps, await findOwnAgent(em, { ...agent, keyId: null, limits: NO_LIMITS }, agent), messageId),
   );
   await abortCancelled(deps, id);
 }

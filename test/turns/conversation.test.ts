@@ -46,7 +46,7 @@ beforeEach(async () => {
   await lease.start();
   sender = createTurnSender({ ...turnDeps, connections, lease, notifications });
   agent = await turns.newInstance();
-  actor = { accountId: agent.accountId, limits: NO_LIMITS };
+  actor = { accountId: agent.accountId, keyId: null, limits: NO_LIMITS };
   const { model } = await findOwnAgent(orm.em.fork(), actor, agent);
   deps = { ...turnDeps, notifications, connections, turnSender: sender, models: { [model]: offeredModel({ upstream: model }) } };
 });
@@ -136,7 +136,7 @@ describe('a conversation is held without any door', () => {
   test('the agent of another account, or of an instance that the key does not reach, is not found', async () => {
     const { accountId, instanceId } = await turns.newInstance();
     const others = [
-      { accountId, limits: NO_LIMITS },
+      { accountId, keyId: null, limits: NO_LIMITS },
       { ...actor, limits: { instanceId } },
     ];
     for (const other of others) {

@@ -16,7 +16,7 @@ import { makeId, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent } from '../factories.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { createTestDatabase } from '../support/test-database.ts';
-import { gateOf } from '../support/gate-of.ts';
+import { gateOf, UNCOUNTED } from '../support/gate-of.ts';
 
 export interface NewMessage {
   text?: string;
@@ -97,7 +97,7 @@ export async function openTurns(
     forgetProcess: (id) => run(`update processes set seen_at = now() - interval '11 seconds' where id = ?`, [id]),
     accept: ({ instanceId, agentId }, { text = 'Hello', sessionId = '', owner = 'proc_nobody', claims = false } = {}) =>
       runTransaction(orm.em, async (em) => {
-        const said = { instanceId, agentId, sessionId, text, sender: SOMEBODY, owner, makeId, now: systemClock() };
+        const said = { instanceId, agentId, sessionId, text, ...UNCOUNTED, sender: SOMEBODY, owner, makeId, now: systemClock() };
         const accepted = await acceptTurn(em, await gateOf(em, { instanceId, agentId }), said);
         if (claims || !accepted.isClaimed) return accepted;
         await em.execute('update messages set attempt = 0, sent_at = null where id = ?', [accepted.messageId], 'run');

@@ -19,7 +19,7 @@ import { startShardLeases } from '../../worker/shard-leases.ts';
 import { startWatchingGateways } from '../../worker/watch-gateways.ts';
 import { turnDepsOf } from '../../activities/step-deps.ts';
 import { eventually } from '../support/eventually.ts';
-import { gateOf } from '../support/gate-of.ts';
+import { gateOf, UNCOUNTED } from '../support/gate-of.ts';
 import { controlScripted, countAnswers, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import type { ScriptedControl } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from './reconciler-under-test.ts';
@@ -121,6 +121,7 @@ export async function startProduct({ inflow, pauses }: ProductOptions = {}): Pro
         const accepted = await runTransaction(orm.em, async (em) =>
           acceptTurn(em, await gateOf(em, { instanceId, agentId }), {
             ...said,
+            ...UNCOUNTED,
             owner: sender.owner(),
             makeId,
             now: systemClock(),

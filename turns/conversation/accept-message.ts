@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AppError } from '../../domain/errors.ts';
 import { offersTo } from '../../lib/settings/models.ts';
+import type { Models, ModelSettings } from '../../lib/settings/models.ts';
+import { estimatedTokens } from '../../lib/text/estimated-tokens.ts';
 import { acceptTurn } from '../accept-turn.ts';
 import type { ConversationDeps } from './conversation-deps.ts';
 import type { AgentPlace, ConversationActor, OwnAgent } from './own-agent.ts';
@@ -25,29 +27,31 @@ export interface AcceptedMessage extends AgentPlace {
 
 /**
  * Stores a message to this agent, which is held, in the caller's transaction. Once that is committed the turn will end,
- * whatever dies: call sendAccepted then. Throws AppError: not_found, agent_error, instance_not_ready, rate_limited, and
+ * whatever dies: call sendAccepted then. Throws AppError: not_found, agent_error, instance_not_ready, rate_limited, payment_required, and
  * `unavailable` while this process may own no turn.
  */
 export async function acceptMessage(
   em: EntityManager,
   { turnSender, makeId, clock, models }: Pick<ConversationDeps, 'turnSender' | 'makeId' | 'clock' | 'models'>,
-  { accountId }: ConversationActor,
+  { accountId, keyId }: ConversationActor,
   agent: OwnAgent,
   { text, sessionId = '', sender: given }: NewMessage,
 ): Promise<AcceptedMessage> {
-  requireOffered(offersTo(models, accountId), agent.model);
+  const { maxTokens } = requireOffered(offersTo(models, accountId), agent.model);
   const { instanceId, agentId, model } = agent;
   const { type, id, name = id } = given ?? { type: 'human', id: accountId, name: agent.accountName };
   const owner = turnSender.owner();
   const now = clock();
-  const turn = { instanceId, agentId, sessionId, text, sender: { type, id, name }, owner, makeId, now };
+  const promised = { inputTokens: estimatedTokens(Buffer.byteLength(text)), outputTokens: maxTokens };
+  const turn = { instanceId, agentId, sessionId, text, keyId, promised, sender: { type, id, name }, owner, makeId, now };
   const { messageId, isClaimed } = await acceptTurn(em, agent, turn);
   return { instanceId, agentId, messageId, isClaimed, model, acceptedAtMs: now.getTime() };
 }
 
 /** The relay would refuse every call of such an agent; said here, it costs no turn. */
-function requireOffered(models: Readonly<Record<string, unknown>>, model: string): void {
-  if (Object.hasOwn(models, model)) return;
+function requireOffered(models: Models, model: string): ModelSettings {
+  const offered = Object.hasOwn(models, model) ? models[model] : undefined;
+  if (offered) return offered;
   const message = `The model of this agent, ${model}, is no longer available. Create a new agent with one of: ${Object.keys(models).join(', ')}.`;
   throw new AppError('agent_error', message, { reason: 'model_error' });
 }

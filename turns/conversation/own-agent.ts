@@ -8,6 +8,8 @@ import type { KeyLimits } from '../../domain/key-scopes.ts';
 /** For whom a conversation is held, as every door says it. */
 export interface ConversationActor {
   accountId: string;
+  /** The key that was used; null for a token. */
+  keyId: string | null;
   /** Of the key that was used. Asked here too, because a door may name the instance elsewhere than in its path. */
   limits: Pick<KeyLimits, 'instanceId'>;
 }

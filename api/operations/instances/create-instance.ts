@@ -10,6 +10,7 @@ import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
 import { newMetadata } from '../../contract/metadata.ts';
 import { awaitStatus, waitSeconds } from './await-status.ts';
+import { requireBudget } from './require-budget.ts';
 import { instanceSchema, presentInstance } from './instance.schema.ts';
 import { SHARDS } from '../../../domain/shards.ts';
 
@@ -53,6 +54,7 @@ export const createInstance = defineOperation({
     if (!(await hasMoney(em, accountId)))
       throw new AppError('payment_required', 'The balance is used up. Add credit, then create the instance.');
     const now = deps.clock();
+    await requireBudget(em, { accountId, instanceId: null }, now);
     const instance = em.create(Instance, {
       id: deps.makeId('inst'),
       account: accountId,

@@ -5,6 +5,7 @@ import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { awaitStatus, waitSeconds } from './await-status.ts';
 import { instanceParams } from './instance.schema.ts';
+import { requireBudget } from './require-budget.ts';
 import { acceptPower, powerAnswer } from './power.ts';
 
 export const startInstance = defineOperation({
@@ -33,6 +34,7 @@ export const startInstance = defineOperation({
     const isNew = await acceptPower(em, instanceId, 'start', deps.clock());
     if (isNew && !(await hasMoney(em, actor.accountId)))
       throw new AppError('payment_required', 'The balance is used up. Add credit, then start the instance.');
+    if (isNew) await requireBudget(em, { accountId: actor.accountId, instanceId }, deps.clock());
     return { instanceId, status: 'running' as const };
   },
   async after(accepted, { query, actor, deps, signal }) {

@@ -84,7 +84,7 @@ export const sendMessage = defineOperation({
       message: 'Cannot be used with `stream`: use one of them.',
     }),
   success: { status: 200, schema: messageSchema, stream: true, accepts: true },
-  errors: ['agent_error', 'instance_not_ready', 'timeout', 'rate_limited'],
+  errors: ['agent_error', 'payment_required', 'instance_not_ready', 'timeout', 'rate_limited'],
 
   async load({ params, actor, em }) {
     return holdOwnAgent(em, actor, params);

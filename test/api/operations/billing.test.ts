@@ -117,9 +117,9 @@ describe('the debits of model calls', () => {
     const price = { input: 1_000_000_000n, output: 0n, cacheRead: 0n, cacheWrite: 0n };
     await runTransaction(api.orm.em, (em) => setTokenPrices(em, [{ model: 'priced', ...price }], new Date(hour)));
     await api.sql(
-      `select settle_model_call(reserve_model_call(?, ?, ?, trace_id, 'priced', 9, 9, 60000, ?), 7, 0, 0, 0, 0, null, null, null, ?)
-         from messages where id = ?`,
-      [account.accountId, instanceId, agentId, new Date(hour), new Date(hour), messageId],
+      `select settle_model_call(call_id, 7, 0, 0, 0, 0, null, null, null, ?)
+         from messages cross join lateral reserve_model_call(?, ?, ?, trace_id, 'priced', 9, 9, 60000, ?) where id = ?`,
+      [new Date(hour), account.accountId, instanceId, agentId, new Date(hour), messageId],
     );
     const { usage } = await account.ok('GET', `/instances/${instanceId}/agents/${agentId}/messages/${messageId}`);
     expect(usage).toMatchObject({ inputTokens: 7, costNanoUsd: '7000' });

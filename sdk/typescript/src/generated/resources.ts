@@ -18,6 +18,7 @@ export type Delivery = components['schemas']['Delivery'];
 export type InstanceEvent = components['schemas']['Event'];
 export type DeletedEvent = components['schemas']['DeletedEvent'];
 export type AccountEvent = components['schemas']['AccountEvent'];
+export type Budget = components['schemas']['Budget'];
 export type OperatorInstance = components['schemas']['OperatorInstance'];
 export type UnownedRuntime = components['schemas']['UnownedRuntime'];
 
@@ -701,6 +702,77 @@ export class BillingResource extends Resource {
   }
 }
 
+export class BudgetsResource extends Resource {
+  /**
+   * Create a budget, a cap on what is spent.
+   *
+   * A message that a budget has no room for is refused with 402, and a running turn ends when its next model call has no
+   * room. An instance whose running time a budget counts is stopped at the limit. Spending counts from the creation of the
+   * budget on. An API key needs the scope `write`.
+   *
+   * `POST /budgets`
+   */
+  create(body: BodyOf<'budgets.create'>, options: CallOptions = {}): Promise<AnswerOf<'budgets.create'>> {
+    return this.http.json<AnswerOf<'budgets.create'>>('POST', '/budgets', { body, takesKey: true, options });
+  }
+
+  /**
+   * List your budgets, newest first.
+   *
+   * An API key needs the scope `read`.
+   *
+   * `GET /budgets`
+   */
+  list(query: QueryOf<'budgets.list'> = {}, options: CallOptions = {}): Pages<AnswerOf<'budgets.list'>, 'budgets'> {
+    return new Pages<AnswerOf<'budgets.list'>, 'budgets'>((more) => this.http.json<AnswerOf<'budgets.list'>>('GET', '/budgets', { query: { ...query, ...more }, options }), { items: 'budgets', cursor: 'cursor', next: 'nextCursor' });
+  }
+
+  /**
+   * Get a budget and what is spent of it.
+   *
+   * An API key needs the scope `read`.
+   *
+   * `GET /budgets/{budgetId}`
+   */
+  get(budgetId: string, options: CallOptions = {}): Promise<AnswerOf<'budgets.get'>> {
+    return this.http.json<AnswerOf<'budgets.get'>>('GET', `/budgets/${segment(budgetId)}`, { options });
+  }
+
+  /**
+   * Rename a budget, or change its limit or warning.
+   *
+   * What was spent stays spent. A limit below that refuses new messages at once. An API key needs the scope `write`.
+   *
+   * `PATCH /budgets/{budgetId}`
+   */
+  update(budgetId: string, body: BodyOf<'budgets.update'>, options: CallOptions = {}): Promise<AnswerOf<'budgets.update'>> {
+    return this.http.json<AnswerOf<'budgets.update'>>('PATCH', `/budgets/${segment(budgetId)}`, { body, takesKey: true, options });
+  }
+
+  /**
+   * Delete a budget.
+   *
+   * It caps nothing from then on. An API key needs the scope `write`.
+   *
+   * `DELETE /budgets/{budgetId}`
+   */
+  delete(budgetId: string, options: CallOptions = {}): Promise<AnswerOf<'budgets.delete'>> {
+    return this.http.json<AnswerOf<'budgets.delete'>>('DELETE', `/budgets/${segment(budgetId)}`, { takesKey: true, options });
+  }
+
+  /**
+   * List what is spent of a budget by each end user, instance, or other key of its scope.
+   *
+   * For a budget with `*` in its scope, in the order of the keys. Other budgets have no keys. An API key needs the scope
+   * `read`.
+   *
+   * `GET /budgets/{budgetId}/spend`
+   */
+  spend(budgetId: string, query: QueryOf<'budgets.spend'> = {}, options: CallOptions = {}): Pages<AnswerOf<'budgets.spend'>, 'keys'> {
+    return new Pages<AnswerOf<'budgets.spend'>, 'keys'>((more) => this.http.json<AnswerOf<'budgets.spend'>>('GET', `/budgets/${segment(budgetId)}/spend`, { query: { ...query, ...more }, options }), { items: 'keys', cursor: 'cursor', next: 'nextCursor' });
+  }
+}
+
 export class OperatorInvitesResource extends Resource {
   /**
    * Create an invite code.
@@ -876,6 +948,8 @@ export class AllResources extends Resource {
   readonly events = new EventsResource(this.http);
 
   readonly billing = new BillingResource(this.http);
+
+  readonly budgets = new BudgetsResource(this.http);
 
   readonly operator = new OperatorResource(this.http);
 }

@@ -935,6 +935,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List your budgets, newest first
+         * @description An API key needs the scope `read`.
+         */
+        get: operations["budgets.list"];
+        put?: never;
+        /**
+         * Create a budget, a cap on what is spent
+         * @description A message that a budget has no room for is refused with 402, and a running turn ends when its next model call has no room. An instance whose running time a budget counts is stopped at the limit. Spending counts from the creation of the budget on. An API key needs the scope `write`.
+         */
+        post: operations["budgets.create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/budgets/{budgetId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a budget and what is spent of it
+         * @description An API key needs the scope `read`.
+         */
+        get: operations["budgets.get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a budget
+         * @description It caps nothing from then on. An API key needs the scope `write`.
+         */
+        delete: operations["budgets.delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename a budget, or change its limit or warning
+         * @description What was spent stays spent. A limit below that refuses new messages at once. An API key needs the scope `write`.
+         */
+        patch: operations["budgets.update"];
+        trace?: never;
+    };
+    "/budgets/{budgetId}/spend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List what is spent of a budget by each end user, instance, or other key of its scope
+         * @description For a budget with `*` in its scope, in the order of the keys. Other budgets have no keys. An API key needs the scope `read`.
+         */
+        get: operations["budgets.spend"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/invites": {
         parameters: {
             query?: never;
@@ -1448,7 +1520,7 @@ export interface components {
         Webhook: {
             webhookId: string;
             url: string;
-            events: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "webhook.disabled" | "*")[];
+            events: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "budget.warning" | "budget.reached" | "webhook.disabled" | "*")[];
             /** @description The instance whose events are sent; `null` for all instances. */
             instanceId: string | null;
             /** @description The agent whose events are sent; `null` for all agents. */
@@ -1492,7 +1564,7 @@ export interface components {
             /** @description The sequence number of the event. The events of an account are numbered without gaps. */
             seq: number;
             /** @enum {string} */
-            eventType: "cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "webhook.disabled";
+            eventType: "cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "budget.warning" | "budget.reached" | "webhook.disabled";
             /** @description The id of the reply, or of the message that the agent sent for a cron job or without a request. `null` for notices and for events recorded by earlier versions. */
             messageId: string | null;
             /** @description The full text of the message, unless `contentTruncated` is present. Empty for errors and notices. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance. */
@@ -1530,7 +1602,7 @@ export interface components {
             /** @description The sequence number of the event. The events of an account are numbered without gaps. */
             seq: number;
             /** @enum {string} */
-            eventType: "cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "webhook.disabled";
+            eventType: "cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "budget.warning" | "budget.reached" | "webhook.disabled";
             /** @constant */
             deleted: true;
         };
@@ -1539,7 +1611,7 @@ export interface components {
             /** @description The sequence number of the event. The events of an account are numbered without gaps. */
             seq: number;
             /** @enum {string} */
-            eventType: "cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "webhook.disabled";
+            eventType: "cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "budget.warning" | "budget.reached" | "webhook.disabled";
             /** @description The id of the reply, or of the message that the agent sent for a cron job or without a request. `null` for notices and for events recorded by earlier versions. */
             messageId: string | null;
             /** @description The full text of the message, unless `contentTruncated` is present. Empty for errors and notices. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance. */
@@ -1576,6 +1648,29 @@ export interface components {
             data?: {
                 [key: string]: unknown;
             };
+        };
+        Budget: {
+            budgetId: string;
+            name: string;
+            scope: {
+                instanceId?: string;
+                agentId?: string;
+                keyId?: string;
+                senderId?: string;
+                sessionId?: string;
+            };
+            /** @enum {string} */
+            period: "day" | "month" | "total";
+            limitUsd: string;
+            /** @description The limit, in 10^-9 USD. */
+            limitNanoUsd: string;
+            warnAt: number;
+            /** @description What was spent in the present period since the budget was created, in 10^-9 USD; with `*`, by all together. */
+            spentNanoUsd: string;
+            /** @description When the next period begins; `null` with the period `total`. */
+            resetsAt: string | null;
+            /** Format: date-time */
+            createdAt: string;
         };
         OperatorInstance: {
             instanceId: string;
@@ -3171,7 +3266,7 @@ export interface operations {
                      */
                     url: string;
                     /** @description The event types to send. `*` stands for `cron.completed`, `agent.message` and `agent.error`. */
-                    events: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "webhook.disabled" | "*")[];
+                    events: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "budget.warning" | "budget.reached" | "webhook.disabled" | "*")[];
                     /** @description Only send events of this instance. */
                     instanceId?: string;
                     /** @description Only send events of this agent. */
@@ -3259,7 +3354,7 @@ export interface operations {
                      */
                     url?: string;
                     /** @description The event types to send. `*` stands for `cron.completed`, `agent.message` and `agent.error`. */
-                    events?: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "webhook.disabled" | "*")[];
+                    events?: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "budget.warning" | "budget.reached" | "webhook.disabled" | "*")[];
                     description?: string | null;
                     /** @description The scope of a webhook cannot be changed after creation. */
                     instanceId?: unknown;
@@ -3326,7 +3421,7 @@ export interface operations {
                     "application/json": {
                         webhookId: string;
                         url: string;
-                        events: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "webhook.disabled" | "*")[];
+                        events: ("cron.completed" | "agent.message" | "agent.error" | "billing.low" | "billing.exhausted" | "billing.credited" | "budget.warning" | "budget.reached" | "webhook.disabled" | "*")[];
                         /** @description The instance whose events are sent; `null` for all instances. */
                         instanceId: string | null;
                         /** @description The agent whose events are sent; `null` for all agents. */
@@ -3607,6 +3702,206 @@ export interface operations {
                         hoursLeft: number | null;
                         /** @description When the balance is used up; `null` while nothing is charged. */
                         exhaustsAt: string | null;
+                    };
+                };
+            };
+        };
+    };
+    "budgets.list": {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items to return. Values over 200 are treated as 200. */
+                limit?: number;
+                /** @description The `nextCursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        budgets: components["schemas"]["Budget"][];
+                        /** @description The `cursor` of the next page; `null` on the last page. */
+                        nextCursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    "budgets.create": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name: string;
+                    /** @description What the budget counts; an empty object is the whole account. Running time counts only for budgets of the account and of instances. A message without a `sessionId` belongs to no session. */
+                    scope: {
+                        /** @description Only what is spent by this instance; `*` for each instance separately. */
+                        instanceId?: "*" | string;
+                        /** @description Only what is spent by this agent; `*` for each agent separately. */
+                        agentId?: "*" | string;
+                        /** @description Only what is spent by this API key; `*` for each API key separately. */
+                        keyId?: "*" | string;
+                        /** @description Only what is spent by messages of this sender; `*` for each sender separately. */
+                        senderId?: string;
+                        /** @description Only what is spent by messages of this session; `*` for each session separately. */
+                        sessionId?: string;
+                    };
+                    /**
+                     * @description How long the spending adds up before it begins at zero again. Days and months are those of UTC.
+                     * @enum {string}
+                     */
+                    period: "day" | "month" | "total";
+                    /** @description The limit, in US dollars. */
+                    limitUsd: string | number;
+                    /**
+                     * @description At how many percent of the limit the event `budget.warning` is sent.
+                     * @default 80
+                     */
+                    warnAt?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description The resource was created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+        };
+    };
+    "budgets.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                budgetId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+        };
+    };
+    "budgets.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                budgetId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        budgetId: string;
+                        /** @constant */
+                        deleted: true;
+                    };
+                };
+            };
+        };
+    };
+    "budgets.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                budgetId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name?: string;
+                    /** @description The limit, in US dollars. */
+                    limitUsd?: string | number;
+                    /** @description At how many percent of the limit the event `budget.warning` is sent. */
+                    warnAt?: number;
+                    /** @description Cannot be changed after creation. */
+                    scope?: unknown;
+                    /** @description Cannot be changed after creation. */
+                    period?: unknown;
+                };
+            };
+        };
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Budget"];
+                };
+            };
+        };
+    };
+    "budgets.spend": {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items to return. Values over 200 are treated as 200. */
+                limit?: number;
+                /** @description The `nextCursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                budgetId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        keys: {
+                            /** @description The id that `*` stands for; with several `*`, a JSON array of the ids in the order of the scope. */
+                            key: string;
+                            /** @description What was spent in the present period, in 10^-9 USD. */
+                            spentNanoUsd: string;
+                        }[];
+                        /** @description The `cursor` of the next page; `null` on the last page. */
+                        nextCursor: string | null;
                     };
                 };
             };

@@ -665,6 +665,75 @@ class BillingResource:
         return answer
 
 
+class BudgetsResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def create(self, body: types.BudgetsCreateRequest, options: CallOptions | None = None) -> types.Budget:
+        """Create a budget, a cap on what is spent.
+
+        A message that a budget has no room for is refused with 402, and a running turn ends when its next model call
+        has no room. An instance whose running time a budget counts is stopped at the limit. Spending counts from the
+        creation of the budget on. An API key needs the scope `write`.
+
+        `POST /budgets`"""
+        answer: types.Budget = self._http.json("POST", "/budgets", body=body, takes_key=True, options=options)
+        return answer
+
+    def list(self, query: types.BudgetsListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.BudgetsListResponse, types.Budget]:
+        """List your budgets, newest first.
+
+        An API key needs the scope `read`.
+
+        `GET /budgets`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/budgets", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="budgets", cursor="cursor", next="nextCursor")
+
+    def get(self, budget_id: str, options: CallOptions | None = None) -> types.Budget:
+        """Get a budget and what is spent of it.
+
+        An API key needs the scope `read`.
+
+        `GET /budgets/{budgetId}`"""
+        answer: types.Budget = self._http.json("GET", f"/budgets/{segment(budget_id)}", options=options)
+        return answer
+
+    def update(self, budget_id: str, body: types.BudgetsUpdateRequest, options: CallOptions | None = None) -> types.Budget:
+        """Rename a budget, or change its limit or warning.
+
+        What was spent stays spent. A limit below that refuses new messages at once. An API key needs the scope
+        `write`.
+
+        `PATCH /budgets/{budgetId}`"""
+        answer: types.Budget = self._http.json("PATCH", f"/budgets/{segment(budget_id)}", body=body, takes_key=True, options=options)
+        return answer
+
+    def delete(self, budget_id: str, options: CallOptions | None = None) -> types.BudgetsDeleteResponse:
+        """Delete a budget.
+
+        It caps nothing from then on. An API key needs the scope `write`.
+
+        `DELETE /budgets/{budgetId}`"""
+        answer: types.BudgetsDeleteResponse = self._http.json("DELETE", f"/budgets/{segment(budget_id)}", takes_key=True, options=options)
+        return answer
+
+    def spend(self, budget_id: str, query: types.BudgetsSpendParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.BudgetsSpendResponse, types.BudgetsSpendResponseKeysItem]:
+        """List what is spent of a budget by each end user, instance, or other key of its scope.
+
+        For a budget with `*` in its scope, in the order of the keys. Other budgets have no keys. An API key needs the
+        scope `read`.
+
+        `GET /budgets/{budgetId}/spend`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/budgets/{segment(budget_id)}/spend", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="keys", cursor="cursor", next="nextCursor")
+
+
 class OperatorInvitesResource:
     def __init__(self, http: Transport) -> None:
         self._http = http
@@ -839,4 +908,5 @@ class AllResources:
         self.webhooks = WebhooksResource(http)
         self.events = EventsResource(http)
         self.billing = BillingResource(http)
+        self.budgets = BudgetsResource(http)
         self.operator = OperatorResource(http)

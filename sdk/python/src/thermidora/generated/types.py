@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+from typing import Any, Literal, NotRequired, TypeAlias
+
+from typing_extensions import TypedDict
 
 
 class ErrorErrorDetailsItem(TypedDict):
@@ -443,7 +445,7 @@ class Cron(TypedDict):
 class Webhook(TypedDict):
     webhookId: str
     url: str
-    events: list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled', '*']]
+    events: list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'budget.warning', 'budget.reached', 'webhook.disabled', '*']]
     instanceId: str | None
     """
     The instance whose events are sent; `null` for all instances.
@@ -523,7 +525,7 @@ class Event(TypedDict):
     """
     The sequence number of the event. The events of an account are numbered without gaps.
     """
-    eventType: Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled']
+    eventType: Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'budget.warning', 'budget.reached', 'webhook.disabled']
     messageId: str | None
     """
     The id of the reply, or of the message that the agent sent for a cron job or without a request. `null` for notices and for events recorded by earlier versions.
@@ -570,7 +572,7 @@ class DeletedEvent(TypedDict):
     """
     The sequence number of the event. The events of an account are numbered without gaps.
     """
-    eventType: Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled']
+    eventType: Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'budget.warning', 'budget.reached', 'webhook.disabled']
     deleted: Literal[True]
 
 
@@ -595,7 +597,7 @@ class AccountEvent(TypedDict):
     """
     The sequence number of the event. The events of an account are numbered without gaps.
     """
-    eventType: Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled']
+    eventType: Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'budget.warning', 'budget.reached', 'webhook.disabled']
     messageId: str | None
     """
     The id of the reply, or of the message that the agent sent for a cron job or without a request. `null` for notices and for events recorded by earlier versions.
@@ -638,6 +640,36 @@ class AccountEvent(TypedDict):
     """
     The facts of a notice, such as `hoursLeft` of `billing.low`. Absent for other events.
     """
+
+
+class BudgetScope(TypedDict):
+    instanceId: NotRequired[str]
+    agentId: NotRequired[str]
+    keyId: NotRequired[str]
+    senderId: NotRequired[str]
+    sessionId: NotRequired[str]
+
+
+class Budget(TypedDict):
+    budgetId: str
+    name: str
+    scope: BudgetScope
+    period: Literal['day', 'month', 'total']
+    limitUsd: str
+    limitNanoUsd: str
+    """
+    The limit, in 10^-9 USD.
+    """
+    warnAt: int
+    spentNanoUsd: str
+    """
+    What was spent in the present period since the budget was created, in 10^-9 USD; with `*`, by all together.
+    """
+    resetsAt: str | None
+    """
+    When the next period begins; `null` with the period `total`.
+    """
+    createdAt: str
 
 
 class OperatorInstanceTransition(TypedDict):
@@ -1458,7 +1490,7 @@ class WebhooksCreateRequest(TypedDict):
     """
     The URL that receives the events: https, a public host, no user name or password, at most 2,048 characters.
     """
-    events: list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled', '*']]
+    events: list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'budget.warning', 'budget.reached', 'webhook.disabled', '*']]
     """
     The event types to send. `*` stands for `cron.completed`, `agent.message` and `agent.error`.
     """
@@ -1498,7 +1530,7 @@ class WebhooksUpdateRequest(TypedDict):
     """
     The URL that receives the events: https, a public host, no user name or password, at most 2,048 characters.
     """
-    events: NotRequired[list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled', '*']]]
+    events: NotRequired[list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'budget.warning', 'budget.reached', 'webhook.disabled', '*']]]
     """
     The event types to send. `*` stands for `cron.completed`, `agent.message` and `agent.error`.
     """
@@ -1526,7 +1558,7 @@ class WebhooksTestResponse(TypedDict):
 class WebhooksRotateSecretResponse(TypedDict):
     webhookId: str
     url: str
-    events: list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'webhook.disabled', '*']]
+    events: list[Literal['cron.completed', 'agent.message', 'agent.error', 'billing.low', 'billing.exhausted', 'billing.credited', 'budget.warning', 'budget.reached', 'webhook.disabled', '*']]
     instanceId: str | None
     """
     The instance whose events are sent; `null` for all instances.
@@ -1707,6 +1739,127 @@ class BillingForecastResponse(TypedDict):
     exhaustsAt: str | None
     """
     When the balance is used up; `null` while nothing is charged.
+    """
+
+
+class BudgetsCreateRequestScope(TypedDict, closed=True):
+    """
+    What the budget counts; an empty object is the whole account. Running time counts only for budgets of the account and of instances. A message without a `sessionId` belongs to no session.
+    """
+
+    instanceId: NotRequired[Literal['*'] | str]
+    """
+    Only what is spent by this instance; `*` for each instance separately.
+    """
+    agentId: NotRequired[Literal['*'] | str]
+    """
+    Only what is spent by this agent; `*` for each agent separately.
+    """
+    keyId: NotRequired[Literal['*'] | str]
+    """
+    Only what is spent by this API key; `*` for each API key separately.
+    """
+    senderId: NotRequired[str]
+    """
+    Only what is spent by messages of this sender; `*` for each sender separately.
+    """
+    sessionId: NotRequired[str]
+    """
+    Only what is spent by messages of this session; `*` for each session separately.
+    """
+
+
+class BudgetsCreateRequest(TypedDict):
+    name: str
+    scope: BudgetsCreateRequestScope
+    """
+    What the budget counts; an empty object is the whole account. Running time counts only for budgets of the account and of instances. A message without a `sessionId` belongs to no session.
+    """
+    period: Literal['day', 'month', 'total']
+    """
+    How long the spending adds up before it begins at zero again. Days and months are those of UTC.
+    """
+    limitUsd: str | float
+    """
+    The limit, in US dollars.
+    """
+    warnAt: NotRequired[int]
+    """
+    At how many percent of the limit the event `budget.warning` is sent.
+    """
+
+
+class BudgetsListParametersQuery(TypedDict):
+    limit: NotRequired[int]
+    """
+    The maximum number of items to return. Values over 200 are treated as 200.
+    """
+    cursor: NotRequired[str]
+    """
+    The `nextCursor` of the previous page.
+    """
+
+
+class BudgetsListResponse(TypedDict):
+    budgets: list[Budget]
+    nextCursor: str | None
+    """
+    The `cursor` of the next page; `null` on the last page.
+    """
+
+
+class BudgetsUpdateRequest(TypedDict):
+    name: NotRequired[str]
+    limitUsd: NotRequired[str | float]
+    """
+    The limit, in US dollars.
+    """
+    warnAt: NotRequired[int]
+    """
+    At how many percent of the limit the event `budget.warning` is sent.
+    """
+    scope: NotRequired[Any]
+    """
+    Cannot be changed after creation.
+    """
+    period: NotRequired[Any]
+    """
+    Cannot be changed after creation.
+    """
+
+
+class BudgetsDeleteResponse(TypedDict):
+    budgetId: str
+    deleted: Literal[True]
+
+
+class BudgetsSpendParametersQuery(TypedDict):
+    limit: NotRequired[int]
+    """
+    The maximum number of items to return. Values over 200 are treated as 200.
+    """
+    cursor: NotRequired[str]
+    """
+    The `nextCursor` of the previous page.
+    """
+
+
+class BudgetsSpendResponseKeysItem(TypedDict):
+    key: str
+    """
+    The id that `*` stands for; with several `*`, a JSON array of the ids in the order of the scope.
+    """
+    spentNanoUsd: str
+    """
+    What was spent in the present period, in 10^-9 USD.
+    """
+
+
+class BudgetsSpendResponse(TypedDict):
+    keys: list[BudgetsSpendResponseKeysItem]
+    nextCursor: str | None
+    """
+    The `cursor` of the next page; `null` on the last page.
     """
 
 

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { Budget } from '../../../database/entities/budget.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { idField } from '../../contract/fields.ts';
+import { budgetParams, requireOwnBudget } from './budget.schema.ts';
+
+export const deleteBudget = defineOperation({
+  method: 'DELETE',
+  path: '/budgets/:budgetId',
+  operationId: 'budgets.delete',
+  summary: 'Delete a budget',
+  description: 'It caps nothing from then on.',
+  tag: 'billing',
+  auth: 'account',
+  scope: 'write',
+  audit: 'budgets.delete',
+  rateLimit: 'account',
+  idempotent: true,
+  params: budgetParams,
+  success: { status: 200, schema: z.object({ budgetId: idField('bud'), deleted: z.literal(true) }) },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    await requireOwnBudget(em, actor.accountId, params.budgetId);
+  },
+  async handle({ params, em, deps }) {
+    const { budgetId } = params;
+    await em.nativeUpdate(Budget, { id: budgetId, deletedAt: null }, { deletedAt: deps.clock() });
+    return { budgetId, deleted: true as const };
+  },
+});

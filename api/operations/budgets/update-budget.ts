@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { applyLimit, lockBudget } from '../../../database/budgets/change-budget.ts';
+import { Budget } from '../../../database/entities/budget.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { nameField } from '../../contract/fields.ts';
+import { budgetParams, budgetSchema, limitField, presentBudget, requireOwnBudget, warnAtField } from './budget.schema.ts';
+
+/** It is refused rather than ignored, so that nobody believes that it was changed. */
+const immutable = z
+  .never({ error: 'The scope and the period of a budget cannot be changed. Create a new budget instead.' })
+  .optional()
+  .meta({ description: 'Cannot be changed after creation.' });
+
+export const updateBudget = defineOperation({
+  method: 'PATCH',
+  path: '/budgets/:budgetId',
+  operationId: 'budgets.update',
+  summary: 'Rename a budget, or change its limit or warning',
+  description: 'What was spent stays spent. A limit below that refuses new messages at once.',
+  tag: 'billing',
+  auth: 'account',
+  scope: 'write',
+  audit: 'budgets.update',
+  rateLimit: 'account',
+  idempotent: true,
+  params: budgetParams,
+  body: z.object({
+    name: nameField.optional(),
+    limitUsd: limitField.optional(),
+    warnAt: warnAtField.optional(),
+    scope: immutable,
+    period: immutable,
+  }),
+  success: { status: 200, schema: budgetSchema },
+  errors: [],
+
+  async load({ params, actor, em }) {
+    await requireOwnBudget(em, actor.accountId, params.budgetId);
+  },
+  async handle({ params, body, actor, em, deps }) {
+    const { budgetId } = params;
+    const { name, limitUsd, warnAt } = body;
+    await lockBudget(em, budgetId);
+    const budget = await em.findOneOrFail(Budget, budgetId);
+    if (name !== undefined) budget.name = name;
+    if (limitUsd !== undefined) budget.limitNanoUsd = limitUsd;
+    if (warnAt !== undefined) budget.warnAt = warnAt;
+    await em.flush();
+    if (limitUsd !== undefined || warnAt !== undefined) await applyLimit(em, budgetId);
+    return presentBudget(await requireOwnBudget(em, actor.accountId, budgetId), deps.clock());
+  },
+});
