@@ -63,12 +63,11 @@ export async function pings(
   await proveAlive(orm.em.fork(), round);
 }
 
-/** When somebody's money may run out or somebody is to be warned, by the watch's steps of two seconds. */
+/** When somebody's money may run out, somebody is to be warned or a budget is to be looked at, by the watch's steps of two seconds. */
 export async function readNextLook(orm: MikroORM): Promise<number> {
-  const [row] = await orm.em
-    .fork()
-    .execute<{ at: number | null }[]>(
-      `select (extract(epoch from least(min(exhausts_at), min(notice_at))) * 1000)::float8 as at from accounts`,
-    );
+  const [row] = await orm.em.fork().execute<{ at: number | null }[]>(
+    `select (extract(epoch from least(min(exhausts_at), min(notice_at), (select min(look_at) from budget_spends))) * 1000)::float8 as at
+         from accounts`,
+  );
   return row?.at == null ? Number.POSITIVE_INFINITY : Math.ceil(row.at / (2 * SECOND)) * 2 * SECOND;
 }

@@ -21,7 +21,7 @@ export async function callModel(
 ): Promise<string> {
   const em = orm.em.fork();
   const [reserved] = await em.execute<{ id: string }[]>(
-    'select reserve_model_call(?, ?, ?, null, ?, 1000, 1000, 60000, ?) as id',
+    'select call_id as id from reserve_model_call(?, ?, ?, null, ?, 1000, 1000, 60000, ?)',
     [accountId, instanceId, agentId, model, begunAt],
   );
   await em.execute('select settle_model_call(?, ?, ?, ?, ?, 0, null, null, null, ?)', [

@@ -7,6 +7,7 @@ import type { Dice } from '../../support/campaign.ts';
 import { newAgent } from '../../factories.ts';
 import { callCost } from './naive-bill.ts';
 import type { SimAccount, SimTokenPrice } from './naive-bill.ts';
+import type { SpentCall } from './year-budgets.ts';
 
 const MINUTE = 60_000;
 /** How long a call that its relay left behind is kept. */
@@ -22,7 +23,8 @@ interface Options {
 
 export interface YearCalls {
   prices: SimTokenPrice[];
-  counts: { calls: number; leftCalls: number };
+  counts: { calls: number; leftCalls: number; refusedCalls: number };
+  spent: SpentCall[];
   /** Enters new prices of some of the models. */
   changePrices(at: number): Promise<void>;
   /** An agent of this instance, which has each model, begins a call that ends some seconds or minutes later. */
@@ -32,7 +34,8 @@ export interface YearCalls {
 /** Model calls of a simulated year: by the functions of the product, with what is true written down beside it. */
 export function createYearCalls({ orm, dice, later }: Options): YearCalls {
   const prices: SimTokenPrice[] = [];
-  const counts = { calls: 0, leftCalls: 0 };
+  const counts = { calls: 0, leftCalls: 0, refusedCalls: 0 };
+  const spent: SpentCall[] = [];
   const agents = new Map<string, string>();
   const date = (at: number): Date => new Date(at);
 
@@ -47,6 +50,7 @@ export function createYearCalls({ orm, dice, later }: Options): YearCalls {
   return {
     prices,
     counts,
+    spent,
     async changePrices(at) {
       const given = MODELS.filter((model) => model !== 'free' && dice.below(4) > 0).map((model) => {
         const perMillion = (): bigint => BigInt(dice.below(model === 'dear' ? 15_000_000_000 : 600_000_000));
@@ -67,7 +71,7 @@ export function createYearCalls({ orm, dice, later }: Options): YearCalls {
       const agentId = await agentOf(account.id, instanceId);
       const [reserved] = await orm.em
         .fork()
-        .execute<{ id: string }[]>('select reserve_model_call(?, ?, ?, null, ?, 200000, 8000, ?, ?) as id', [
+        .execute<{ id: string | null }[]>('select call_id as id from reserve_model_call(?, ?, ?, null, ?, 200000, 8000, ?, ?)', [
           account.id,
           instanceId,
           agentId,
@@ -75,6 +79,10 @@ export function createYearCalls({ orm, dice, later }: Options): YearCalls {
           KEPT_MS,
           date(at),
         ]);
+      if (reserved?.id == null) {
+        counts.refusedCalls += 1;
+        return false;
+      }
       const isLeft = dice.below(20) === 0;
       const tokens = isLeft
         ? { inputTokens: 200_000, outputTokens: 8_000, cacheReadTokens: 0, cacheWriteTokens: 0 }
@@ -87,9 +95,10 @@ export function createYearCalls({ orm, dice, later }: Options): YearCalls {
           // A settlement that is repeated changes nothing.
           for (let times = 0; times < 2; times += 1)
             await em.execute('select settle_model_call(?, ?, ?, ?, ?, 0, null, null, null, ?)', [
-              ...[reserved?.id, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, date(now)],
+              ...[reserved.id, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, date(now)],
             ]);
         account.calls.push({ at: now, cost });
+        spent.push({ accountId: account.id, instanceId, agentId, begunAt: at, cost });
         counts.calls += 1;
         counts.leftCalls += Number(isLeft);
         await runTransaction(orm.em, (inner) => reckonCharged(inner, date(now), 1_000));

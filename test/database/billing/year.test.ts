@@ -7,6 +7,7 @@ import { campaignRounds, createDice, describeCounts, reportCampaign } from '../.
 import { openTestOrm } from '../../support/test-database.ts';
 import type { TestOrm } from '../../support/test-database.ts';
 import { accountCost, naiveShortage, runCost } from './naive-bill.ts';
+import { budgetDifference } from './year-budgets.ts';
 import { simulateYear, YEAR } from './year.ts';
 import { TEST_LIMIT_MS } from '../../support/eventually.ts';
 
@@ -32,11 +33,12 @@ describe(`a year of ${INSTANCES} instances`, () => {
     async (round) => {
       if (round > 1) await beginAnew();
       const dice = createDice('a year of bills');
+      const makeId = createIdMaker(randomBytes);
       const startedAt = performance.now();
-      const { accounts, prices, counts } = await simulateYear({
+      const { accounts, prices, spent, counts } = await simulateYear({
         orm,
         dice,
-        makeId: createIdMaker(randomBytes),
+        makeId,
         startsAt: STARTS_AT,
         instances: INSTANCES,
         accounts: Math.ceil(INSTANCES / 8),
@@ -54,11 +56,13 @@ describe(`a year of ${INSTANCES} instances`, () => {
           absolute((book?.lost ?? 0n) - lost) +
           absolute((book?.balance ?? 0n) - (paidIn + lost - accountCost(prices, account, END)));
       }
+      const budgets = await budgetDifference(orm, { calls: spent, accounts, prices, at: END, makeId });
+      difference += budgets.difference;
       const verified = await verifyBilling(orm.em.fork());
       expect(verified.problems).toEqual([]);
       expect(difference).toBe(0n);
       expect(await unsettled()).toBe(0);
-      const ledger = `${verified.lines} ledger lines of ${verified.intervals} intervals at ${prices.length} prices`;
+      const ledger = `${verified.lines} ledger lines of ${verified.intervals} intervals and ${budgets.rows} periods of budgets at ${prices.length} prices`;
       const outcome = `${describeCounts(counts)}: ${ledger}, difference ${difference} nano-dollars, ${seconds.toFixed(1)} s`;
       const { lines, intervals } = verified;
       const found = { lines, intervals };

@@ -1,31 +1,31 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { findAccountMoney } from '../../../database/billing/account-money.ts';
 import { debitDue } from '../../../database/billing/debit-due.ts';
 import { grantCredit } from '../../../database/billing/grant-credit.ts';
 import { setPrice } from '../../../database/billing/set-price.ts';
 import { listExhausted, stopExhausted } from '../../../database/billing/stop-exhausted.ts';
 import { listLow, warnLow } from '../../../database/billing/warn-low.ts';
-import { closeInterval, openInterval, proveEnd } from '../../../database/billing/intervals.ts';
-import { proveAlive } from '../../../database/processes/prove-alive.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import type { MakeId } from '../../../domain/ids.ts';
 import type { Dice } from '../../support/campaign.ts';
 import { newAccount, newInstance } from '../../factories.ts';
 import { readNextLook } from './bill-rows.ts';
-import { accountCost, naiveShortage } from './naive-bill.ts';
 import type { Run, SimAccount, SimPrice } from './naive-bill.ts';
+import { addBudgets, watchBudgets } from './year-budgets.ts';
+import type { SpentCall } from './year-budgets.ts';
 import { createYearCalls } from './year-calls.ts';
+import { ALL_SHARDS, createYearRuns } from './year-runs.ts';
+import type { EndKind } from './year-runs.ts';
 import { SHARDS } from '../../../domain/shards.ts';
 
-export const SECOND = 1_000;
-export const HOUR = 3_600 * SECOND;
+const SECOND = 1_000;
+const HOUR = 3_600 * SECOND;
 const DAY = 24 * HOUR;
 export const YEAR = 365 * DAY;
-const ALL_SHARDS = Array.from({ length: SHARDS }, (_, shard) => shard);
 
 export interface Year {
   accounts: SimAccount[];
   prices: SimPrice[];
+  spent: SpentCall[];
   counts: Record<
     | 'opened'
     | 'stopped'
@@ -41,7 +41,9 @@ export interface Year {
     | 'late'
     | 'warned'
     | 'calls'
-    | 'leftCalls',
+    | 'leftCalls'
+    | 'refusedCalls'
+    | 'capped',
     number
   >;
 }
@@ -55,8 +57,6 @@ interface Options {
   accounts: number;
   runsOfEach: number;
 }
-
-type EndKind = 'stopped' | 'died' | 'silent' | 'destroyed';
 
 interface Event {
   at: number;
@@ -88,16 +88,11 @@ export async function simulateYear(options: Options): Promise<Year> {
     warned: 0,
     calls: 0,
     leftCalls: 0,
+    refusedCalls: 0,
+    capped: 0,
   };
-  const year: Year = { accounts: [], prices: [], counts };
+  const year: Year = { accounts: [], prices: [], spent: [], counts };
   const events: Event[] = [];
-  /** Until when the gateways of each shard are proven to live. */
-  const proofs = new Map<number, number>();
-  /** Dead or left, and not yet told by a round. */
-  const unheard = new Map<number, Run[]>(ALL_SHARDS.map((shard) => [shard, []]));
-  const runs = new Map<string, Run>();
-  /** Nobody has heard of its death until then. */
-  const blockedUntil = new Map<string, number>();
   let lookedAt = startsAt;
   /** Adds an event to those that are in order, the next one last. */
   const later = (at: number, happen: Event['happen']): void => {
@@ -105,96 +100,8 @@ export async function simulateYear(options: Options): Promise<Year> {
     events.splice(place, 0, { at, happen });
   };
   const calls = createYearCalls({ orm, dice, later });
+  const { open, end, round, noteStop, isUnheard } = createYearRuns({ orm, dice, later, prices: year.prices, counts });
 
-  /** A round of pings of these shards: those that are gone do not answer, and of the others these are new. */
-  async function round(shards: readonly number[], at: number, alive: Run[] = []): Promise<void> {
-    const gone = shards.flatMap((shard) => unheard.get(shard)?.splice(0) ?? []);
-    const signOf = ({ instanceId, bootId, shard }: Run, answered: boolean) => ({ instanceId, bootId, shard, answered });
-    await proveAlive(orm.em.fork(), {
-      owner: 'simulation',
-      leases: shards.map((shard) => ({ shard, epoch: 1 })),
-      sentAt: date(at).toISOString(),
-      changes: [...gone.map((run) => signOf(run, false)), ...alive.map((run) => signOf(run, true))],
-    });
-    for (const run of gone) {
-      const before = proofs.get(run.shard) ?? null;
-      if (run.lostAt === null && (run.endedAt === null || before === null || run.endedAt > before))
-        run.lostAt = Math.max(run.startedAt, before ?? 0);
-    }
-    for (const shard of shards) proofs.set(shard, Math.max(proofs.get(shard) ?? 0, at));
-    for (const run of alive) run.lostAt = null;
-  }
-
-  async function open(account: SimAccount, run: Run, at: number): Promise<boolean> {
-    const { available } = await findAccountMoney(orm.em.fork(), account.id, date(at));
-    // What the product says is there is what the simple sum says, at any moment.
-    const sum =
-      account.credits.reduce((total, { amount }) => total + amount, 0n) +
-      naiveShortage(year.prices, account, at) -
-      accountCost(year.prices, account, at);
-    const isKnown = account.runs.every((known) => known.lostAt === null && !unheard.get(known.shard)?.includes(known));
-    if (isKnown && available > 0n !== sum > 0n) throw new Error(`${available} is there at ${at}, not ${sum}`);
-    if (available <= 0n) {
-      counts.refused += 1;
-      return false;
-    }
-    Object.assign(run, { startedAt: at, lostAt: at, state: 'running' });
-    account.runs.push(run);
-    runs.set(run.instanceId, run);
-    await runTransaction(orm.em, async (em) => {
-      await em.execute(
-        `update instances set desired_status = 'running', status = 'running', boot_id = ?, deleted_at = null where id = ?`,
-        [run.bootId, run.instanceId],
-      );
-      const { instanceId, bootId } = run;
-      await openInterval(em, { id: run.intervalId, instanceId, accountId: account.id, bootId, now: date(at) });
-    });
-    counts.opened += 1;
-    return true;
-  }
-
-  async function end(run: Run, kind: EndKind, at: number): Promise<boolean | void> {
-    if (run.state !== 'running') return false;
-    const { instanceId, bootId, shard } = run;
-    const release = `update instances set boot_id = null, desired_status = ?, status = 'stopped' where id = ?`;
-    Object.assign(run, { state: 'ended' });
-    if (kind === 'silent') {
-      // A round finds that it does not answer; half a minute later it is given up, with no word of when it ended.
-      unheard.get(shard)?.push(run);
-      later(at + 3 * SECOND, (now) => round([shard], now));
-      later(at + 30 * SECOND, async (now) => {
-        run.endedAt = run.lostAt;
-        await runTransaction(orm.em, async (em) => {
-          await closeInterval(em, instanceId, date(run.lostAt ?? now), date(now));
-          await em.execute(release, ['stopped', instanceId]);
-        });
-      });
-      blockedUntil.set(instanceId, at + 30 * SECOND);
-    } else if (kind === 'died') {
-      // The whole control plane may have been away: it hears of the death up to some hours later.
-      const heardAt = at + dice.below(2) * dice.below(5 * HOUR) + 500;
-      unheard.get(shard)?.push(run);
-      Object.assign(run, { endedAt: at, isProven: true });
-      later(heardAt, (now) =>
-        runTransaction(orm.em, async (em) => {
-          await closeInterval(em, instanceId, date(at), date(now));
-          await proveEnd(em, { instanceId, bootId, diedAt: date(at) });
-          await em.execute(release, ['stopped', instanceId]);
-        }),
-      );
-      blockedUntil.set(instanceId, heardAt);
-    } else {
-      const isProven = dice.below(2) === 0;
-      Object.assign(run, { endedAt: at, isProven });
-      await runTransaction(orm.em, async (em) => {
-        await closeInterval(em, instanceId, null, date(at));
-        await em.execute(release, [kind === 'destroyed' ? 'destroyed' : 'stopped', instanceId]);
-        if (isProven) await proveEnd(em, { instanceId, bootId, diedAt: null });
-      });
-      unheard.get(shard)?.push(run);
-    }
-    counts[kind] += 1;
-  }
   async function sweep(at: number): Promise<void> {
     await round(
       ALL_SHARDS.filter(() => dice.below(3) > 0),
@@ -219,18 +126,13 @@ export async function simulateYear(options: Options): Promise<Year> {
     const before = counts.exhausted + counts.warned;
     for (const accountId of await listExhausted(orm.em.fork(), date(at), 1_000)) {
       const stopped = await runTransaction(orm.em, (em) => stopExhausted(em, { accountId, now: date(at), makeId }));
-      for (const instanceId of stopped) {
-        const run = runs.get(instanceId);
-        if (run?.state !== 'running') continue;
-        Object.assign(run, { state: 'ended', endedAt: at });
-        unheard.get(run.shard)?.push(run);
-        await orm.em.fork().execute(`update instances set boot_id = null, status = 'stopped' where id = ?`, [instanceId]);
-        counts.exhausted += 1;
-      }
+      for (const instanceId of stopped) counts.exhausted += await noteStop(instanceId, at);
     }
     for (const accountId of await listLow(orm.em.fork(), date(at), 1_000))
       counts.warned += Number(await runTransaction(orm.em, (em) => warnLow(em, { accountId, now: date(at), makeId })));
-    return counts.exhausted + counts.warned > before;
+    const { looks, stopped } = await watchBudgets(orm, makeId, date(at));
+    for (const instanceId of stopped) counts.capped += await noteStop(instanceId, at);
+    return looks > 0 || counts.exhausted + counts.warned > before;
   }
 
   async function grant(account: SimAccount, amount: bigint, at: number): Promise<void> {
@@ -251,6 +153,7 @@ export async function simulateYear(options: Options): Promise<Year> {
   await orm.em.fork().execute(`update watch_shards set owner = 'simulation', epoch = 1`);
   for (let number = 0; number < options.accounts; number += 1) {
     const { accountId } = await newAccount(orm, { id: makeId('acc'), createdAt: date(startsAt) });
+    await addBudgets(orm, dice, accountId, date(startsAt));
     year.accounts.push({ id: accountId, credits: [], runs: [], calls: [] });
   }
   const within = (): number => startsAt + Math.floor(dice.next() * YEAR);
@@ -288,7 +191,7 @@ export async function simulateYear(options: Options): Promise<Year> {
       };
       events.push({
         at,
-        happen: async (now) => (now < (blockedUntil.get(instanceId) ?? 0) ? false : open(account, run, now)),
+        happen: async (now) => (isUnheard(instanceId, now) ? false : open(account, run, now)),
       });
       if (length > 3 * SECOND)
         events.push({
@@ -332,5 +235,6 @@ export async function simulateYear(options: Options): Promise<Year> {
   await round(ALL_SHARDS, over);
   await debitDue(orm.em, { now: date(over + HOUR) });
   Object.assign(counts, calls.counts);
+  year.spent = calls.spent;
   return year;
 }
