@@ -42,6 +42,7 @@ export const GRANTS = {
     processes: ALL,
     rate_windows: CHANGE,
     requester_login_codes: ALL,
+    responses: CHANGE,
     runtime_intervals: CHANGE,
     skill_files: ADD,
     stored_bytes: READ,

@@ -32,6 +32,7 @@ import { OutboxEntry } from './entities/outbox-entry.ts';
 import { Price } from './entities/price.ts';
 import { Process } from './entities/process.ts';
 import { RateWindow } from './entities/rate-window.ts';
+import { Response } from './entities/response.ts';
 import { RuntimeInterval } from './entities/runtime-interval.ts';
 import { SkillFile } from './entities/skill-file.ts';
 import { StoredBytesChange } from './entities/stored-bytes-change.ts';
@@ -78,6 +79,7 @@ export const ENTITIES = [
   Price,
   Process,
   RateWindow,
+  Response,
   RuntimeInterval,
   SkillFile,
   StoredBytes,

@@ -14,15 +14,25 @@ function namedTests(text: string): [file: string, name: string][] {
   );
 }
 
-describe('docs/SECURITY.md', () => {
-  const named = namedTests(read('docs/SECURITY.md'));
+describe.each([
+  ['docs/SECURITY.md', 'threat'],
+  ['docs/doors.md', 'where'],
+])('%s', (document, firstHeading) => {
+  const named = namedTests(read(document));
 
-  test('names a test for every threat in its tables', () => {
-    const rows = read('docs/SECURITY.md')
+  test('names a test for every line of its tables', () => {
+    const tables = read(document)
       .split('\n')
-      .filter((line) => line.startsWith('| ') && !line.startsWith('| threat'));
-    expect(rows.length).toBeGreaterThan(20);
-    for (const row of rows) expect(row).toMatch(/`test\/[\w/.-]+\.test\.ts`: "/);
+      .reduce<{ rows: string[]; isOfTests: boolean }>(
+        ({ rows, isOfTests }, line) => {
+          if (!line.startsWith('| ')) return { rows, isOfTests: isOfTests && line.startsWith('|') };
+          if (line.startsWith(`| ${firstHeading} |`)) return { rows, isOfTests: true };
+          return { rows: isOfTests ? [...rows, line] : rows, isOfTests };
+        },
+        { rows: [], isOfTests: false },
+      );
+    expect(tables.rows.length).toBeGreaterThan(15);
+    for (const row of tables.rows) expect(row).toMatch(/`test\/[\w/.-]+\.test\.ts`: "/);
   });
 
   test.each(named)('%s has a test named %j', (file, name) => {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { holdTurn } from '../database/budgets/hold-turn.ts';
 import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/messages/accept-turn.ts';
-import type { AgentGate } from '../database/messages/accept-turn.ts';
+import type { AgentGate, ConversationMark } from '../database/messages/accept-turn.ts';
 import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
 import { AppError } from '../domain/errors.ts';
 import type { MakeId } from '../domain/ids.ts';
@@ -19,6 +19,9 @@ export interface NewTurn {
   keyId: string | null;
   /** What one model call of it may use at most. */
   promised: { inputTokens: number; outputTokens: number };
+  /** What the agent is told before the text and history does not show. */
+  context?: string | undefined;
+  mark?: ConversationMark | undefined;
   sender: { type: string; id: string; name: string };
   /** The process that will send it: what TurnSender.owner() says. */
   owner: string;
@@ -43,14 +46,14 @@ const SOON_SECONDS = 5;
  * instance_not_ready, rate_limited, payment_required when a budget has no room for it.
  */
 export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTurn): Promise<AcceptedTurn> {
-  const { instanceId, agentId, sessionId, makeId, now, keyId, promised } = turn;
+  const { instanceId, agentId, sessionId, context = null, mark = null, makeId, now, keyId, promised } = turn;
   const bootId = requireAccepting(
     gate,
     (reason) =>
       `The instance does not accept messages at the moment (${reason}). Send the message again when the instance is running.`,
   );
   requireActiveAgent(gate);
-  const conversation = { newId: makeId('conv'), agentId, sessionId, now };
+  const conversation = { newId: makeId('conv'), agentId, sessionId, mark, now };
   const { conversationId, number } = await takeTurnNumber(em, conversation);
   const pending = await countPendingTurns(em, instanceId, conversationId);
   // One more than may wait: the first of them is not waiting, it is the one that runs.
@@ -59,6 +62,7 @@ export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTu
   const requestMessageId = makeId('msg');
   const isClaimed = await insertTurn(em, {
     ...turn,
+    context,
     replySender: { type: 'agent', id: gate.slug, name: gate.displayName },
     requestMessageId,
     replyMessageId: messageId,

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import type { ErrorCode } from '../../domain/errors.ts';
@@ -71,6 +72,8 @@ interface CallBase {
   address: string;
   /** The header `Last-Event-ID`, which a client of server-sent events sends when it connects again. */
   lastEventId: string | undefined;
+  /** For headers that only one door knows. */
+  headers: IncomingHttpHeaders;
 }
 
 /** The call as the mounting sees it; each operation sees its own types. */
@@ -107,6 +110,7 @@ export interface Operation extends OperationFacts {
   before?(call: AnyCall & Waiting): Promise<unknown>;
   handle(call: AnyCall & WithEm & { loaded: unknown; prepared: unknown }): Promise<unknown>;
   auditSubject?(handled: unknown, params: unknown): AuditSubject | null;
+  answerHeaders?(call: AnyCall): Record<string, string>;
   after?(handled: unknown, call: AnyCall & Waiting): Promise<unknown>;
   replay?(handled: unknown, call: AnyCall & Waiting): Promise<unknown>;
 }
@@ -153,6 +157,8 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
   handle(call: Call<A, P, Q, B> & WithEm & { loaded: Loaded; prepared: Prepared }): Promise<Handled>;
   /** By default the last parameter of the path is the target, and `instanceId` the instance. */
   auditSubject?(handled: Handled, params: Parsed<P>): AuditSubject | null;
+  /** Headers that follow from the call alone, on every answer to one that could be read. */
+  answerHeaders?(call: Call<A, P, Q, B>): Record<string, string>;
 }
 
 interface Finished<A extends Auth, P, Q, B, S extends z.ZodType, Handled> {

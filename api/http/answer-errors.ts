@@ -32,12 +32,14 @@ function answer(context: ApiContext, error: AppError): void {
     context.res.destroy();
     return;
   }
-  context.status = error.status;
+  const { door = REST_DOOR, requestId } = context.state;
+  const { status, headers = {}, body } = door.answerError(error, requestId);
+  context.status = status;
   context.remove('Cache-Control');
   context.remove('Location');
   if (error.code === 'unauthorized') context.set('WWW-Authenticate', 'Bearer realm="thermidora"');
   if (error.retryAfterSeconds !== undefined) context.set('Retry-After', String(Math.ceil(error.retryAfterSeconds)));
+  context.set(headers);
   context.type = 'application/json';
-  const { door = REST_DOOR, requestId } = context.state;
-  context.body = JSON.stringify(door.errorBody(error, requestId));
+  context.body = JSON.stringify(body);
 }

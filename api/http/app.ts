@@ -17,6 +17,9 @@ import { healthRoutes } from '../observe/health.ts';
 import { createIdempotency } from '../security/idempotency.ts';
 import { createLimitRequests } from '../security/limit-requests.ts';
 import { mount } from './mount.ts';
+import type { Mounting } from './mount.ts';
+import { OTHER_DOORS } from '../doors/index.ts';
+import type { OpenDoor } from '../doors/index.ts';
 import { NOTHING_HERE } from './nothing-here.ts';
 import { observeRequests } from '../observe/observe-requests.ts';
 import type { RequestMetrics } from '../observe/observe-requests.ts';
@@ -33,16 +36,15 @@ export interface AppOptions {
   reportUndeclared?: ReportUndeclared;
 }
 
-/** The API as a Koa application: every operation of the list below `/v1`, and the error envelope for the rest. */
+/** The API as a Koa application: every operation of the list below `/v1`, every other door, and errors for the rest. */
 export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   const reportUndeclared: ReportUndeclared =
     options.reportUndeclared ??
     ((operationId, errorCode) =>
       deps.log.error({ operationId, errorCode }, 'an operation returned an error code that it does not declare'));
-  const router = new Router<ApiState>({ prefix: REST_DOOR.basePath, sensitive: true });
+  const doors: OpenDoor[] = [{ door: REST_DOOR, operations: options.operations }, ...OTHER_DOORS];
   const mounting = {
     deps,
-    door: REST_DOOR,
     authenticate: createAuthenticate(deps),
     clientAddress: createClientAddress(deps.config.TRUSTED_PROXIES),
     limitRequests: createLimitRequests(deps),
@@ -50,19 +52,38 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
     idempotency: createIdempotency(deps),
     reportUndeclared,
   };
-  for (const operation of options.operations) mount(router, operation, mounting);
 
   const app = new Koa<ApiState>();
   app.on('error', (err: unknown) => deps.log.debug({ err }, 'a response could not be sent in full'));
   app.use(observeRequests(deps.log, options.metrics));
   app.use(answerErrors(deps, reportUndeclared));
   app.use(requireHttp);
-  app.use(allowOrigins(deps.config.CORS_ORIGINS));
+  app.use(chooseDoor(doors));
+  app.use(
+    allowOrigins(
+      deps.config.CORS_ORIGINS,
+      doors.map(({ door }) => door),
+    ),
+  );
   app.use(healthRoutes({ em: options.healthEm, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
   app.use(docsRoutes(`${REST_DOOR.basePath}/openapi.json`).routes());
-  app.use(router.routes());
+  for (const open of doors) app.use(routerOf(open, mounting).routes());
   app.use(refuseUnknown);
   return app;
+}
+
+/** Errors of paths below its base are told as the door tells them, also where it has no such path. */
+function chooseDoor(doors: readonly OpenDoor[]): Koa.Middleware<ApiState> {
+  return (context, next) => {
+    context.state.door = doors.find(({ door }) => `${context.path}/`.startsWith(`${door.basePath}/`))?.door ?? REST_DOOR;
+    return next();
+  };
+}
+
+function routerOf({ door, operations }: OpenDoor, mounting: Omit<Mounting, 'door'>): Router<ApiState> {
+  const router = new Router<ApiState>({ prefix: door.basePath, sensitive: true });
+  for (const operation of operations) mount(router, operation, { ...mounting, door });
+  return router;
 }
 
 /** What the router has no route for: 405 when the path exists, else 404. */

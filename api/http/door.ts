@@ -15,8 +15,16 @@ export interface Door {
   basePath: string;
   /** Of the credentials of a call by an account, the one that counts. Null: there is none. */
   credentialOf(headers: IncomingHttpHeaders): Credential | null;
-  /** The body of every answer that is no success, and the data of the last event of a stream that fails. */
-  errorBody(error: AppError, requestId: string): object;
+  /** Every answer that is no success; its body is also the data of the last event of a stream that fails. */
+  answerError(error: AppError, requestId: string): ErrorAnswer;
+  /** The headers that its clients in browsers send and read, beside those of every door. */
+  browserHeaders?: { sent: readonly string[]; read: readonly string[] };
+}
+
+export interface ErrorAnswer {
+  status: number;
+  headers?: Readonly<Record<string, string>>;
+  body: object;
 }
 
 /** The token of `Authorization: Bearer`, which operators send too. */
@@ -35,5 +43,5 @@ export const REST_DOOR: Door = {
     // Clients of other services send their key this way.
     return token.startsWith(KEY_PREFIX) ? { kind: 'api-key', key: token } : { kind: 'token', token };
   },
-  errorBody: toEnvelope,
+  answerError: (error, requestId) => ({ status: error.status, body: toEnvelope(error, requestId) }),
 };

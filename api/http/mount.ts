@@ -76,7 +76,7 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
   const { actor, address, visit } = caller;
   const log = deps.log.child({ requestId, ...callerFields(actor) });
   const lastEventId = z.string().optional().parse(context.req.headers['last-event-id']);
-  const known = { deps, log, requestId, address, actor, lastEventId };
+  const known = { deps, log, requestId, address, actor, lastEventId, headers: context.req.headers };
   const { place, problem } = readKey(context, operation, mounting.door, actor);
 
   /** A replay answers even when its resource is gone. */
@@ -99,6 +99,7 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
     throw input.error;
   }
   const call = { ...base, query: input.query, body: input.body };
+  context.set(operation.answerHeaders?.(call) ?? {});
   const work = { operation, call, keyed, idempotency, visit, signal: () => stopSignal(context, deps) };
   const outcome = recorded
     ? await replay(work, recorded).catch((error: unknown) => markReplayed(context, error))
@@ -172,7 +173,7 @@ function respond(context: ApiContext, operation: Operation, answered: unknown): 
 async function stream(context: ApiContext, operation: Operation, events: EventStream, mounting: Mounting): Promise<void> {
   const errorEvent = (cause: unknown) => {
     const error = explainError(cause, context.state, mounting.deps.log, mounting.reportUndeclared);
-    return JSON.stringify(mounting.door.errorBody(error, context.state.requestId));
+    return JSON.stringify(mounting.door.answerError(error, context.state.requestId).body);
   };
   const requireAllowed = async () => {
     try {

@@ -20,6 +20,7 @@ interface SendOptions {
 function textOf(frame: StreamFrame): string {
   if (typeof frame === 'string') return `data: ${frame.replaceAll('\n', '\ndata: ')}\n\n`;
   if ('comment' in frame) return `: ${frame.comment}\n\n`;
+  if ('event' in frame) return `event: ${frame.event}\n${textOf(frame.data)}`;
   return `id: ${frame.id}\n${textOf(frame.data)}`;
 }
 

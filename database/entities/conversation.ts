@@ -16,6 +16,11 @@ const ConversationSchema = defineEntity({
       name: 'conversations_deleted_index',
       expression: 'create index "conversations_deleted_index" on "conversations" ("agent_id") where deleted_at is not null',
     },
+    {
+      name: 'conversations_prompt_index',
+      expression:
+        'create index "conversations_prompt_index" on "conversations" ("agent_id", "prompt_hash", "created_at") where prompt_hash is not null',
+    },
   ],
   properties: {
     /** Names the gateway's session too, where the client's own id would lose its case. */
@@ -30,6 +35,13 @@ const ConversationSchema = defineEntity({
     lastAt: moment().defaultRaw('now()'),
     /** From then on it is not found. The row stays until its gateway has deleted the session. */
     deletedAt: moment().strictNullable().default(null),
+    /**
+     * A hash of all that its client has sent and received of it, up to its last message: by this a conversation without a
+     * name is found again. Null when the last message said nothing of what came before.
+     */
+    promptHash: p.blob().strictNullable().default(null),
+    /** A hash of the instructions that the agent was told last. */
+    instructionsHash: p.blob().strictNullable().default(null),
   },
 });
 

@@ -74,6 +74,8 @@ const MessageSchema = defineEntity({
     number: counter().strictNullable(),
     role: p.text().$type<'user' | 'agent'>(),
     content: p.text(),
+    /** What is sent to the agent before the content and not shown in the history. Only of messages to an agent. */
+    context: p.text().strictNullable().default(null),
     senderType: p.text(),
     senderId: p.text(),
     senderName: p.text(),

@@ -54,18 +54,26 @@ export async function holdAgentGate(em: EntityManager, instanceId: string, agent
   return row ?? null;
 }
 
-/** Takes the next number of a conversation, which begins with its first. Locks the conversation. */
+/** What is remembered of a conversation whose client sends all of it with each message. See the entity. */
+export interface ConversationMark {
+  promptHash: Buffer;
+  /** Null: no instructions were sent. */
+  instructionsHash: Buffer | null;
+}
+
+/** Takes the next number of a conversation, which begins with its first, and marks it. Locks the conversation. */
 export async function takeTurnNumber(
   em: EntityManager,
-  conversation: { newId: string; agentId: string; sessionId: string; now: Date },
+  conversation: { newId: string; agentId: string; sessionId: string; mark: ConversationMark | null; now: Date },
 ): Promise<{ conversationId: string; number: number }> {
-  const { newId, agentId, sessionId, now } = conversation;
+  const { newId, agentId, sessionId, mark, now } = conversation;
   const [row] = await query<{ conversationId: string; number: number }>(
     em,
-    sql`insert into conversations (id, agent_id, session_id, last_number, created_at, last_at)
-     values (${newId}, ${agentId}, ${sessionId}, 1, ${now}, ${now})
+    sql`insert into conversations (id, agent_id, session_id, last_number, created_at, last_at, prompt_hash, instructions_hash)
+     values (${newId}, ${agentId}, ${sessionId}, 1, ${now}, ${now}, ${mark?.promptHash ?? null}, ${mark?.instructionsHash ?? null})
      on conflict (agent_id, session_id) do update
-       set last_number = conversations.last_number + 1, last_at = greatest(conversations.last_at, excluded.last_at)
+        set last_number = conversations.last_number + 1, last_at = greatest(conversations.last_at, excluded.last_at),
+            prompt_hash = excluded.prompt_hash, instructions_hash = coalesce(excluded.instructions_hash, conversations.instructions_hash)
      returning id as "conversationId", last_number::float8 as number`,
   );
   if (!row) throw new Error('the conversation gave no number');
@@ -91,6 +99,8 @@ export interface TurnRows {
   conversationId: string;
   number: number;
   text: string;
+  /** What the agent is told before the text; null: nothing. */
+  context: string | null;
   sender: { type: string; id: string; name: string };
   replySender: { type: string; id: string; name: string };
   traceId: string;
@@ -115,11 +125,11 @@ export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boo
        select ${turn.isHead}::boolean
               and exists (select from processes p where p.id = ${turn.owner} and ${IS_TRUSTED}) as "isMade"
      )
-     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, sender_type,
+     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, context, sender_type,
                            sender_id, sender_name, created_at, status, trace_id, key_id, owner, boot_id, attempt, sent_at)
-     values (${turn.requestMessageId}, ${place}, 'user', ${turn.text}, ${sender.type}, ${sender.id}, ${sender.name}, ${now},
+     values (${turn.requestMessageId}, ${place}, 'user', ${turn.text}, ${turn.context}, ${sender.type}, ${sender.id}, ${sender.name}, ${now},
              null, null, null, null, null, 0, null),
-            (${turn.replyMessageId}, ${place}, 'agent', '', ${replySender.type}, ${replySender.id}, ${replySender.name}, ${now},
+            (${turn.replyMessageId}, ${place}, 'agent', '', null, ${replySender.type}, ${replySender.id}, ${replySender.name}, ${now},
              'pending', ${turn.traceId}, ${turn.keyId}, ${turn.owner}, ${turn.bootId},
              (select "isMade"::int from claim), (select now() from claim where "isMade"))
      returning attempt`,

@@ -53,7 +53,7 @@ export async function hideConversation(
   const [hidden] = await query<{ id: string }>(
     em,
     // A session id of a client has at most 128 characters.
-    sql`update conversations set deleted_at = ${now}, session_id = rpad(id, 129, '-')
+    sql`update conversations set deleted_at = ${now}, session_id = rpad(id, 129, '-'), prompt_hash = null
          where id = (select id from conversations
                       where agent_id = ${agentId} and deleted_at is null and (id = ${name} or session_id = ${name})
                       order by (id = ${name}) desc limit 1 for update)

@@ -13,7 +13,7 @@ export interface PendingTurn {
   runtimeId: string;
   conversationId: string;
   gatewayAgentId: string;
-  /** What was said. */
+  /** What was said, after its context. */
   text: string;
   saidAtMs: number;
   traceId: string;
@@ -28,7 +28,7 @@ export interface PendingTurn {
 /** Of messages `m` (the reply) with its instance `i`, agent `a` and message `u`. */
 export const TURN_COLUMNS = sql`
   m.id as "messageId", m.instance_id as "instanceId", i.runtime_id as "runtimeId", m.conversation_id as "conversationId",
-  a.gateway_agent_id as "gatewayAgentId", u.content as text,
+  a.gateway_agent_id as "gatewayAgentId", coalesce(u.context || E'\\n\\n', '') || u.content as text,
   (extract(epoch from u.created_at) * 1000)::float8 as "saidAtMs", m.trace_id as "traceId", m.owner, m.boot_id as "bootId",
   m.attempt, m.deaths`;
 

@@ -25,6 +25,7 @@ import { ModelProviders } from './20261209-model-providers.ts';
 import { TokenPrices } from './20261209-token-prices.ts';
 import { ConversationLists } from './20261210-conversation-lists.ts';
 import { Budgets } from './20261210-budgets.ts';
+import { Doors } from './20261210-doors.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -57,4 +58,5 @@ export const migrationsList = [
   { name: '20261209-token-prices', class: TokenPrices },
   { name: '20261210-conversation-lists', class: ConversationLists },
   { name: '20261210-budgets', class: Budgets },
+  { name: '20261210-doors', class: Doors },
 ];

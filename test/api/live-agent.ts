@@ -1,41 +1,10 @@
-import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
-import { AGENT, borrowGateway, GATEWAY_MASTER_KEY } from '../support/gateway-under-test.ts';
-import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
-import { startApi } from './api-under-test.ts';
-import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
-import { makeRunning, newAgent, newInstance } from './rows.ts';
+import { borrowGateway } from '../support/gateway-under-test.ts';
+import { startAgentOf } from './gateway-agent.ts';
+import type { GatewayAgent } from './gateway-agent.ts';
 
-/** The API, and an account whose one agent lives in a real gateway. */
-export interface LiveAgent {
-  api: ApiUnderTest;
-  gateway: GatewayUnderTest;
-  /** A connection of the test's own. */
-  client: GatewayClient;
-  account: AccountClient;
-  instanceId: string;
-  /** Of the agent. */
-  path: string;
-  close(): Promise<void>;
-}
+export type LiveAgent = GatewayAgent;
 
-/** May take as long as the start of a gateway. */
+/** An agent that lives in a real gateway. May take as long as the start of one. */
 export async function startLiveAgent(): Promise<LiveAgent> {
-  const gateway = await borrowGateway();
-  const masterKeys = `${GATEWAY_MASTER_KEY.id}:${GATEWAY_MASTER_KEY.key.toString('base64')}`;
-  const api = await startApi({ driver: gateway.driver, env: { MASTER_KEYS: masterKeys } });
-  const account = await api.newAccount();
-  const instanceId = await newInstance(account);
-  const agentId = await newAgent(account, instanceId);
-  await api.sql('update instances set runtime_id = ? where id = ? returning id', [gateway.runtimeId, instanceId]);
-  await api.sql('update agents set gateway_agent_id = ? where id = ? returning id', [AGENT, agentId]);
-  const client = await gateway.connect();
-  await makeRunning(api, instanceId, client.bootId);
-  return {
-    ...{ api, gateway, client, account, instanceId },
-    path: `/instances/${instanceId}/agents/${agentId}`,
-    async close() {
-      await api.close();
-      await gateway.close();
-    },
-  };
+  return startAgentOf(await borrowGateway());
 }

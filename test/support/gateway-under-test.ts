@@ -4,7 +4,7 @@ import { borrowFrom } from './lent-gateways.ts';
 import { openClaw } from './open-claw.ts';
 import { testRunDir } from './test-run.ts';
 
-export { AGENT, GATEWAY_MASTER_KEY } from './gateway-program.ts';
+export { AGENT } from './gateway-program.ts';
 export type { GatewayUnderTest } from './gateway-program.ts';
 
 /** Starts a real gateway with these agents, ready, in a directory of its own. Takes about ten seconds. */

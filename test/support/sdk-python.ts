@@ -6,7 +6,10 @@ import { ensureVenv } from '../../scripts/python-venv.ts';
 
 const REQUIREMENTS = join(import.meta.dirname, '../../sdk/python/requirements-dev.txt');
 
-/** Answers the folder of programs of a Python that has what the Python client needs, and what tests and packs it. */
+/**
+ * Answers the folder of programs of a Python that has what the Python client needs, what tests and packs it, and OpenAI's
+ * client for the test of its door.
+ */
 export async function ensureSdkPython(): Promise<string> {
   const pinned = createHash('sha256')
     .update(await readFile(REQUIREMENTS))

@@ -4,11 +4,16 @@ import { offersTo } from '../../lib/settings/models.ts';
 import type { Models, ModelSettings } from '../../lib/settings/models.ts';
 import { estimatedTokens } from '../../lib/text/estimated-tokens.ts';
 import { acceptTurn } from '../accept-turn.ts';
+import type { ConversationMark } from '../../database/messages/accept-turn.ts';
 import type { ConversationDeps } from './conversation-deps.ts';
 import type { AgentPlace, ConversationActor, OwnAgent } from './own-agent.ts';
 
 export interface NewMessage {
   text: string;
+  /** What the agent is told before the text. It is a part of the conversation, and history does not show it. */
+  context?: string | undefined;
+  /** By this a conversation is found again whose client does not name it. Without it, it is not found any more. */
+  mark?: ConversationMark | undefined;
   /** How the actor names the conversation; without it, the agent's default one. */
   sessionId?: string | undefined;
   /** Who speaks; without it, the account itself. The name defaults to the id. */
@@ -35,15 +40,16 @@ export async function acceptMessage(
   { turnSender, makeId, clock, models }: Pick<ConversationDeps, 'turnSender' | 'makeId' | 'clock' | 'models'>,
   { accountId, keyId }: ConversationActor,
   agent: OwnAgent,
-  { text, sessionId = '', sender: given }: NewMessage,
+  { text, context, mark, sessionId = '', sender: given }: NewMessage,
 ): Promise<AcceptedMessage> {
   const { maxTokens } = requireOffered(offersTo(models, accountId), agent.model);
   const { instanceId, agentId, model } = agent;
   const { type, id, name = id } = given ?? { type: 'human', id: accountId, name: agent.accountName };
   const owner = turnSender.owner();
   const now = clock();
-  const promised = { inputTokens: estimatedTokens(Buffer.byteLength(text)), outputTokens: maxTokens };
-  const turn = { instanceId, agentId, sessionId, text, keyId, promised, sender: { type, id, name }, owner, makeId, now };
+  const said = Buffer.byteLength(text) + Buffer.byteLength(context ?? '');
+  const promised = { inputTokens: estimatedTokens(said), outputTokens: maxTokens };
+  const turn = { instanceId, agentId, sessionId, text, context, mark, keyId, promised, sender: { type, id, name }, owner, makeId, now };
   const { messageId, isClaimed } = await acceptTurn(em, agent, turn);
   return { instanceId, agentId, messageId, isClaimed, model, acceptedAtMs: now.getTime() };
 }

@@ -80,7 +80,8 @@ function chunksOf({ messageId, model, acceptedAtMs }: Streamed) {
     });
 }
 
-function usageOf(usage: TurnView['usage']) {
+/** As OpenAI counts tokens, what they cost, and which models answered. */
+export function usageOf(usage: TurnView['usage']) {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models } = usage;
   return {
     prompt_tokens: inputTokens,

@@ -20,22 +20,30 @@ const SENTENCES: Record<NoReplyReason, string> = {
     'The instance failed during this reply and generated a different one. Get the complete reply with GET .../messages/:messageId.',
 };
 
-/** What a client of these endpoints is told of anything that a function of turns/conversation/ has thrown. */
-export function toldHere(error: unknown): unknown {
-  if (!(error instanceof NoReplyError)) return error;
-  const { code, why, messageId, retryable, retryAfterSeconds } = error;
-  return new AppError(code, SENTENCES[why], {
-    retryable,
-    ...(messageId !== undefined && { messageId }),
-    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
-  });
+/** What a client is told of an error: a NoReplyError in the words of its door, any other one as it is. */
+export type Tell = (error: unknown) => unknown;
+
+/** Tells of a NoReplyError in these words. */
+export function tellBy(sentences: Readonly<Record<NoReplyReason, string>>): Tell {
+  return (error) => {
+    if (!(error instanceof NoReplyError)) return error;
+    const { code, why, messageId, retryable, retryAfterSeconds } = error;
+    return new AppError(code, sentences[why], {
+      retryable,
+      ...(messageId !== undefined && { messageId }),
+      ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+    });
+  };
 }
 
-/** The same for a promise of it. */
-export async function orTold<T>(promise: Promise<T>): Promise<T> {
+/** What a client of these endpoints is told of anything that a function of turns/conversation/ has thrown. */
+export const toldHere = tellBy(SENTENCES);
+
+/** The same for a promise of it, or as another door tells it. */
+export async function orTold<T>(promise: Promise<T>, tell = toldHere): Promise<T> {
   try {
     return await promise;
   } catch (error) {
-    throw toldHere(error);
+    throw tell(error);
   }
 }

@@ -25,7 +25,7 @@ const otherDoor: Door = {
     const key = bearerToken(headers);
     return key === undefined ? null : { kind: 'api-key', key };
   },
-  errorBody: ({ code, message }) => ({ type: code, message }),
+  answerError: ({ status, code, message }) => ({ status, body: { type: code, message } }),
 };
 
 const whoAmI = defineOperation({
