@@ -1,22 +1,24 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { PATIENCE_MS } from '../support/eventually.ts';
+import type { ApiClient } from '../support/api-client.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 
 const README = join(import.meta.dirname, '../../README.md');
 
 let stack: StackUnderTest;
+let account: ApiClient;
 let apiKey: string;
 beforeAll(async () => {
   // As `npm start` has it: the echo model answers.
   stack = await startStack({ env: { MODEL_UPSTREAM_URL: '' } });
-  const account = await stack.newAccount();
+  account = await stack.newAccount();
   ({ apiKey } = await account.ok('POST', '/auth/keys', { name: 'readme' }));
 });
 afterAll(() => stack?.close());
@@ -58,6 +60,26 @@ test('the conversation of README.md prints a reply and a stream, and its second 
     expect(reply).toContain('"content":"You said: Good morning!');
     expect(rest).toContain('data: [DONE]');
     expect(rest.at(-1)).toMatch(/^tc_live_[\w-]+$/);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});
+
+test("the program of README.md prints the agent's reply through OpenAI's client, as it stands there", async () => {
+  const [program] = /(?<=```js\n)[\s\S]*?(?=```)/.exec(await readFile(README, 'utf8')) ?? [];
+  const [{ instanceId }] = (await account.ok('GET', '/instances')).instances;
+  const [{ agentId }] = (await account.ok('GET', `/instances/${instanceId}/agents`)).agents;
+  const directory = await mkdtemp(join(tmpdir(), 'readme-'));
+  try {
+    await symlink(join(README, '../node_modules'), join(directory, 'node_modules'));
+    await writeFile(join(directory, 'program.mjs'), program!.replace('http://127.0.0.1:3000', stack.url));
+    const child = spawn(process.execPath, ['program.mjs'], {
+      cwd: directory,
+      env: { API_KEY: apiKey, AGENT: agentId },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
+    expect([problems, output]).toEqual(['', expect.stringContaining('You said: Good morning!')]);
   } finally {
     await rm(directory, { recursive: true });
   }
