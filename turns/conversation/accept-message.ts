@@ -49,7 +49,20 @@ export async function acceptMessage(
   const now = clock();
   const said = Buffer.byteLength(text) + Buffer.byteLength(context ?? '');
   const promised = { inputTokens: estimatedTokens(said), outputTokens: maxTokens };
-  const turn = { instanceId, agentId, sessionId, text, context, mark, keyId, promised, sender: { type, id, name }, owner, makeId, now };
+  const turn = {
+    instanceId,
+    agentId,
+    sessionId,
+    text,
+    context,
+    mark,
+    keyId,
+    promised,
+    sender: { type, id, name },
+    owner,
+    makeId,
+    now,
+  };
   const { messageId, isClaimed } = await acceptTurn(em, agent, turn);
   return { instanceId, agentId, messageId, isClaimed, model, acceptedAtMs: now.getTime() };
 }

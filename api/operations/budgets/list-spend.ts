@@ -8,7 +8,7 @@ import { budgetParams, requireOwnBudget } from './budget.schema.ts';
 const byKey = z
   .string()
   .max(2_048)
-  .refine((key) => !key.includes('\0'));
+  .refine((key) => key.isWellFormed() && !key.includes('\0'));
 const pages = paginate('spend', byKey);
 
 export const listSpend = defineOperation({

@@ -103,6 +103,7 @@ test('every operation that adds rows with texts of its caller has a limit of wha
     'instances.stop',
     'auth.logout',
     'messages.cancel',
+    'budgets.update',
     'webhooks.update',
     'webhooks.rotateSecret',
   ]);
