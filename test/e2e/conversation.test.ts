@@ -161,25 +161,36 @@ test('an answer that the provider filtered is a model error which says so, and a
 test('a turn whose next model call a budget has no room for ends as budget_reached, and the next message is 402', async () => {
   const path = `/instances/${instanceId}/agents/${agentId}/messages`;
   const { model } = await account.ok('GET', `/instances/${instanceId}/agents/${agentId}`);
-  const client = new Client({ connectionString: stack.databaseUrl });
-  await client.connect();
-  await client.query(`insert into model_prices values ($1, now(), 1000000000, 1000000000, 0, 0)`, [model]);
   const budget = { name: 'one call', scope: { sessionId: '*' }, period: 'total', limitUsd: '0.000001' };
   const { budgetId } = await account.ok('POST', '/budgets', budget);
-  const body = { message: '[[TOOL exec {"command":"echo found"}]] look', sessionId: 'capped' };
-  const ended = await insist(account, { method: 'POST', path, body, key: 'capped' });
-  expect(ended).toMatchObject({ status: 502, body: { error: { code: 'agent_error', reason: 'budget_reached' } } });
-  expect(ended.body.error.message).toContain(`"one call" (${budgetId})`);
-  const { events } = await account.ok('GET', `/instances/${instanceId}/events?limit=1`);
-  expect(events).toMatchObject([{ eventType: 'agent.error', error: { code: 'budget_reached' } }]);
-  const next = await account.call('POST', path, { message: 'more', sessionId: 'capped' });
-  expect(next).toMatchObject({ status: 402, body: { error: { code: 'payment_required', reason: 'budget_reached' } } });
-  const { keys } = await account.ok('GET', `/budgets/${budgetId}/spend`);
-  const { usage } = await account.ok('GET', `${path}/${ended.body.error.messageId}`);
-  expect(keys).toEqual([{ key: 'capped', spentNanoUsd: usage.costNanoUsd }]);
-  await client.query('delete from model_prices');
-  await client.end();
+  // So many short words that the first call takes more tokens than the turn has reserved for it.
+  const message = `[[TOOL exec {"command":"echo found"}]] ${'a '.repeat(200)}`;
+  await withInputPrice(model, async () => {
+    const ended = await insist(account, { method: 'POST', path, body: { message, sessionId: 'capped' }, key: 'capped' });
+    expect(ended).toMatchObject({ status: 502, body: { error: { code: 'agent_error', reason: 'budget_reached' } } });
+    expect(ended.body.error.message).toContain(`"one call" (${budgetId})`);
+    const { events } = await account.ok('GET', `/instances/${instanceId}/events?limit=1`);
+    expect(events).toMatchObject([{ eventType: 'agent.error', error: { code: 'budget_reached' } }]);
+    const next = await account.call('POST', path, { message: 'more', sessionId: 'capped' });
+    expect(next).toMatchObject({ status: 402, body: { error: { code: 'payment_required', reason: 'budget_reached' } } });
+    const { keys } = await account.ok('GET', `/budgets/${budgetId}/spend`);
+    const { usage } = await account.ok('GET', `${path}/${ended.body.error.messageId}`);
+    expect(keys).toEqual([{ key: 'capped', spentNanoUsd: usage.costNanoUsd }]);
+  });
 });
+
+/** Meanwhile each million tokens that this model reads costs a dollar. */
+async function withInputPrice(model: string, work: () => Promise<void>): Promise<void> {
+  const client = new Client({ connectionString: stack.databaseUrl });
+  await client.connect();
+  try {
+    await client.query('insert into model_prices values ($1, now(), 1000000000, 0, 0, 0)', [model]);
+    await work();
+  } finally {
+    await client.query('delete from model_prices');
+    await client.end();
+  }
+}
 
 test('a sync call that takes too long is 504, and its turn lands in the history', async () => {
   const path = `/instances/${instanceId}/agents/${agentId}/messages`;
