@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { MikroORM } from '@mikro-orm/postgresql';
+import type { Pool } from 'pg';
 import { escapeLiteral } from './escape-literal.ts';
 import { ormConfig } from './orm-config.ts';
 
@@ -12,6 +14,9 @@ const IDLE_IN_TRANSACTION_MS = 30_000;
 const CONNECTION_MS = 30_000;
 const CONNECTIONS = 10;
 const RESERVED_CONNECTIONS = 2;
+/** For what still uses a connection when the database is closed. */
+const CLOSE_MS = 10_000;
+const LOOK_MS = 10;
 
 interface OrmOptions {
   /** What one statement may take; 0: as long as it likes. */
@@ -33,12 +38,15 @@ export async function createOrm(
     idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
     connectionTimeoutMillis: CONNECTION_MS,
   };
+  const pools: Pool[] = [];
+  const onPoolCreated = (pool: Pool): void => void pools.push(pool);
   const orm = await MikroORM.init({
     ...ormConfig(databaseUrl),
     pool: { min: 0, max: connections },
-    driverOptions: limits,
+    driverOptions: { ...limits, onPoolCreated },
   });
   escapeFast(orm);
+  closeUnused(orm, pools);
   return orm;
 }
 
@@ -48,6 +56,25 @@ export async function createOrm(
  */
 export function createReservedOrm(databaseUrl: string): Promise<MikroORM> {
   return createOrm(databaseUrl, { connections: RESERVED_CONNECTIONS });
+}
+
+/**
+ * Closes the pool once all of its connections are unused, or after ten seconds. Kysely never gives back a connection that is being
+ * opened when the pool is closed, and the pool would wait for it for ever.
+ */
+function closeUnused(orm: MikroORM, pools: readonly Pool[]): void {
+  const close = orm.close.bind(orm);
+  orm.close = async (force) => {
+    const isUsed = (): boolean =>
+      pools.some(({ totalCount, idleCount, waitingCount }) => totalCount > idleCount || waitingCount > 0);
+    let waitedMs = 0;
+    // At least once: a statement that has just begun asks for its connection a moment later.
+    do {
+      await sleep(LOOK_MS);
+      waitedMs += LOOK_MS;
+    } while (isUsed() && waitedMs < CLOSE_MS);
+    await close(force);
+  };
 }
 
 /** MikroORM writes every value into the text of its statement. */

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { bundleWorkflows, createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../../worker/worker-versions.ts';
-import { eventually, PATIENCE_MS } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 
@@ -115,25 +115,30 @@ test('a run whose build is gone for good is handed over to the current one and g
   expect(await buildsOf(left)).toEqual(['worker-c', 'worker-d']);
 });
 
-test('a run that is woken again and again ends, and another one goes on where it was', async () => {
-  await startWorker('long');
-  await makeCurrent(reconciler.client, 'long', PATIENCE_MS);
-  const run = await openRun();
+test(
+  'a run that is woken again and again ends, and another one goes on where it was',
+  async () => {
+    await startWorker('long');
+    await makeCurrent(reconciler.client, 'long', PATIENCE_MS);
+    const run = await openRun();
 
-  const handle = reconciler.client.workflow.getHandle(run.workflowId, run.runId);
-  const status = async (): Promise<string> => (await handle.describe()).status.name;
-  const isOver = async (): Promise<boolean> => (await status()) !== 'RUNNING';
-  // Several at once are one look. A run that has ended takes none.
-  const wakeOften = async (): Promise<void> => {
-    for (let signal = 0; signal < 20; signal += 1) await handle.signal(WAKE_SIGNAL).catch(() => undefined);
-    expect(await isOver()).toBe(true);
-  };
-  await eventually(wakeOften, 2 * PATIENCE_MS);
-  expect(await status()).toBe('CONTINUED_AS_NEW');
-  const { runId } = await reconciler.client.workflow.getHandle(run.workflowId).describe();
-  expect(runId).not.toBe(run.runId);
-  await finish({ ...run, runId });
-});
+    const handle = reconciler.client.workflow.getHandle(run.workflowId, run.runId);
+    const status = async (): Promise<string> => (await handle.describe()).status.name;
+    const isOver = async (): Promise<boolean> => (await status()) !== 'RUNNING';
+    // Several at once are one look. A run that has ended takes none.
+    const wakeOften = async (): Promise<void> => {
+      for (let signal = 0; signal < 20; signal += 1) await handle.signal(WAKE_SIGNAL).catch(() => undefined);
+      expect(await isOver()).toBe(true);
+    };
+    // Two hundred looks, each with two tasks of the worker: minutes on a busy machine.
+    await eventually(wakeOften, TEST_LIMIT_MS);
+    expect(await status()).toBe('CONTINUED_AS_NEW');
+    const { runId } = await reconciler.client.workflow.getHandle(run.workflowId).describe();
+    expect(runId).not.toBe(run.runId);
+    await finish({ ...run, runId });
+  },
+  2 * TEST_LIMIT_MS,
+);
 
 test('runs of workers without a version go on with the first build that is made current', async () => {
   await reconciler.client.workflowService.setWorkerDeploymentCurrentVersion({
