@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
 import { changePower } from '../instances/change-power.ts';
+import { IS_WANTED } from '../instances/lifecycle-sql.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
 import { recordNotice } from '../events/record-notice.ts';
 import { findAccountMoney } from './account-money.ts';
@@ -31,9 +32,7 @@ export async function stopExhausted(em: EntityManager, { accountId, now, makeId 
   const instances = await query<{ id: string }>(
     em,
     sql`select id from instances
-      where account_id = ${accountId} and deleted_at is null and desired_status = 'running'
-        and not (status = 'error' and error_generation is not distinct from power_generation)
-      order by id for update`,
+      where account_id = ${accountId} and ${IS_WANTED} order by id for update`,
   );
   await query(em, sql`select from runtime_intervals where account_id = ${accountId} and not settled order by id for update`);
   await lockAccounts(em, [accountId]);

@@ -2,11 +2,11 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { nextLook, resetsAt } from '../../domain/budgets.ts';
 import type { MakeId } from '../../domain/ids.ts';
 import { recordNotice } from '../events/record-notice.ts';
+import { IS_WANTED } from '../instances/lifecycle-sql.ts';
 import { query, run, sql } from '../sql.ts';
 import { lockSpend } from './find-spend.ts';
 import type { Spend, SpendPlace } from './find-spend.ts';
 import { findRuntimeSpent } from './runtime-spent.ts';
-import { IS_WANTED } from './stop-over-budget.ts';
 
 interface Look extends SpendPlace {
   now: Date;

@@ -2,12 +2,9 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
 import { changePower } from '../instances/change-power.ts';
+import { IS_WANTED } from '../instances/lifecycle-sql.ts';
 import { query, sql } from '../sql.ts';
 import { findUsedUp } from './find-used-up.ts';
-
-/** An instance that is wanted to run and has not given up. */
-export const IS_WANTED = sql`deleted_at is null and desired_status = 'running'
-  and not (status = 'error' and error_generation is not distinct from power_generation)`;
 
 /**
  * Stops an instance whose running time a budget has no room for, in the caller's transaction. False when none is used up after all,

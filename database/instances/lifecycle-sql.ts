@@ -10,11 +10,17 @@ export function takesMessages(instance: 'instances' | 'i'): Sql {
     and ${column('transition_kind')} is null and ${column('boot_id')} is not null`;
 }
 
+/** The present wish for this row of `instances` has failed for good. */
+const HAS_GIVEN_UP = sql`(status = 'error' and error_generation is not distinct from power_generation)`;
+
+/** This row of `instances` is wanted to run and has not given up. */
+export const IS_WANTED = sql`deleted_at is null and desired_status = 'running' and not ${HAS_GIVEN_UP}`;
+
 /** `nextStep` is something for this row of `instances`. */
 export const IS_UNCONVERGED = sql`
   deleted_at is null
   and (desired_status = 'destroyed'
-       or not (status = 'error' and error_generation is not distinct from power_generation)
+       or not ${HAS_GIVEN_UP}
           and case when desired_status = 'stopped'
                    then status <> 'stopped' or boot_id is not null
                         or exists (select from runtime_intervals where instance_id = instances.id and ended_at is null)
