@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, run, sql } from '../sql.ts';
+import { namedConversation } from './find-conversation.ts';
 import type { WatchedInstance } from './watched-turns.ts';
 import { watchedRows } from './watched-turns.ts';
 
@@ -54,9 +55,7 @@ export async function hideConversation(
     em,
     // A session id of a client has at most 128 characters.
     sql`update conversations set deleted_at = ${now}, session_id = rpad(id, 129, '-'), prompt_hash = null
-         where id = (select id from conversations
-                      where agent_id = ${agentId} and deleted_at is null and (id = ${name} or session_id = ${name})
-                      order by (id = ${name}) desc limit 1 for update)
+         where id = (select id from conversations where ${namedConversation(agentId, name)} for update)
         returning id`,
   );
   return hidden?.id ?? null;

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { TurnStatus } from '../../domain/turn.ts';
 import { allOf, query, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 export interface KnownConversation {
   sessionId: string;
@@ -17,13 +18,16 @@ export async function lockConversation(em: EntityManager, agentId: string, sessi
   return row ?? null;
 }
 
+/** Which row of `conversations` is the agent's with this id, or else with this name. */
+export const namedConversation = (agentId: string, idOrName: string): Sql => sql`
+  agent_id = ${agentId} and deleted_at is null and (id = ${idOrName} or session_id = ${idOrName})
+  order by id = ${idOrName} desc limit 1`;
+
 /** The name of the agent's conversation with this id, or of the one with this name; null when it has neither. */
 export async function findSessionId(em: EntityManager, agentId: string, idOrName: string): Promise<string | null> {
   const [row] = await query<{ sessionId: string }>(
     em,
-    sql`select session_id as "sessionId" from conversations
-         where agent_id = ${agentId} and deleted_at is null and (id = ${idOrName} or session_id = ${idOrName})
-         order by id = ${idOrName} desc limit 1`,
+    sql`select session_id as "sessionId" from conversations where ${namedConversation(agentId, idOrName)}`,
   );
   return row?.sessionId ?? null;
 }
