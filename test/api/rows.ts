@@ -37,6 +37,14 @@ export async function newAgent(account: ApiClient, instanceId: string, slug = 's
   return (await account.ok('POST', `/instances/${instanceId}/agents`, agent)).agentId;
 }
 
+/** An active agent of an instance that runs. */
+export async function newRunningAgent(api: ApiUnderTest, account: ApiClient): Promise<{ instanceId: string; agentId: string }> {
+  const instanceId = await newInstance(account);
+  const agentId = await newAgent(account, instanceId);
+  await makeRunning(api, instanceId);
+  return { instanceId, agentId };
+}
+
 /** A job of the agent, as its gateway was last seen to have it. */
 export async function newCron(
   api: ApiUnderTest,

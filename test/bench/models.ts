@@ -1,7 +1,3 @@
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { once } from 'node:events';
 import { Agent, request } from 'undici';
 import { createOrm } from '../../database/orm.ts';
 import type { MikroORM } from '@mikro-orm/postgresql';
@@ -11,6 +7,8 @@ import { startRelayProcess } from '../relay/relay-process.ts';
 import type { RelayProcess } from '../relay/relay-process.ts';
 import { addAgent } from '../relay/relay-under-test.ts';
 import type { TestAgent } from '../relay/relay-under-test.ts';
+import { startWireServer } from '../relay/wire-server.ts';
+import type { WireServer } from '../relay/wire-server.ts';
 import { createTestDatabase } from '../support/test-database.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';
@@ -45,7 +43,7 @@ export const benchModels: Bench = async () => {
   try {
     const rows: Row[] = [];
     for (const { kind, url } of providers)
-      rows.push(...(await firstTokens({ kind, url, relay, dispatcher, agent: await agentOf(orm, kind.name) })));
+      rows.push(...(await firstTokens({ kind, url, relay, dispatcher, agent: await addAgent(orm, { model: kind.name }) })));
     rows.push(await manyStreams(orm, relay, dispatcher));
     const [openai] = providers;
     if (openai) rows.push(await switches(orm, openai, relay, dispatcher));
@@ -53,45 +51,28 @@ export const benchModels: Bench = async () => {
   } finally {
     await relay.stop();
     await dispatcher.destroy();
-    for (const { server } of providers) await closed(server);
+    await Promise.all(providers.map((provider) => provider.close()));
     await orm.close();
     await database.drop();
   }
 };
 
 /** Answers a call that asks for `words-<n>` with as many words, the first one at once. */
-async function startProvider(kind: ProviderKind): Promise<{ url: string; server: Server }> {
-  const server = createServer((incoming, response) => {
-    void bodyOf(incoming).then((body) => {
-      const count = Number(/words-(\d+)/.exec(body)?.[1] ?? 1);
-      response.writeHead(200, { 'content-type': kind.contentType }).write(Buffer.concat([kind.begin(), kind.word('w0 ')]));
-      let word = 1;
-      const next = (): void => {
-        if (word >= count) return void response.end(kind.end());
-        response.write(kind.word(`w${word} `));
-        word += 1;
-        setTimeout(next, WORD_MS);
-      };
-      next();
-    });
+async function startProvider(kind: ProviderKind): Promise<WireServer> {
+  const server = await startWireServer();
+  server.play((response, { body }) => {
+    const count = Number(/words-(\d+)/.exec(JSON.stringify(body))?.[1] ?? 1);
+    response.writeHead(200, { 'content-type': kind.contentType }).write(Buffer.concat([kind.begin(), kind.word('w0 ')]));
+    let word = 1;
+    const next = (): void => {
+      if (word >= count) return void response.end(kind.end());
+      response.write(kind.word(`w${word} `));
+      word += 1;
+      setTimeout(next, WORD_MS);
+    };
+    next();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  // A server that listens on a port has an address of this kind.
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
-}
-
-async function bodyOf(incoming: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of incoming) chunks.push(Buffer.from(chunk));
-  return Buffer.concat(chunks).toString();
-}
-
-async function closed(server: Server): Promise<void> {
-  const end = once(server, 'close');
-  server.close();
-  server.closeAllConnections();
-  await end;
+  return server;
 }
 
 const refusedModel = (index: number): string => `refused-${index}`;
@@ -110,12 +91,6 @@ function settingsOf(providers: readonly { kind: ProviderKind; url: string }[]): 
     PROVIDERS: JSON.stringify({ ...Object.fromEntries(named), refusing }),
     MODELS: JSON.stringify(Object.fromEntries([...models, ...refused])),
   };
-}
-
-async function agentOf(orm: MikroORM, model: string): Promise<TestAgent> {
-  const agent = await addAgent(orm);
-  await orm.em.fork().execute('update agents set model = ? where id = ?', [model, agent.agentId]);
-  return agent;
 }
 
 interface Call {
@@ -180,7 +155,7 @@ async function manyStreams(orm: MikroORM, relay: RelayProcess, dispatcher: Agent
   const agents = await Promise.all(
     Array.from({ length: STREAMS / CALLS_OF_AGENT }, async (_, index) => {
       const kind = PROVIDER_KINDS[index % PROVIDER_KINDS.length] ?? PROVIDER_KINDS[0]!;
-      return { kind, agent: await agentOf(orm, kind.name) };
+      return { kind, agent: await addAgent(orm, { model: kind.name }) };
     }),
   );
   const calls = agents.flatMap((caller) => Array.from({ length: CALLS_OF_AGENT }, () => caller));
@@ -202,10 +177,10 @@ async function manyStreams(orm: MikroORM, relay: RelayProcess, dispatcher: Agent
 async function switches(orm: MikroORM, { kind }: { kind: ProviderKind }, relay: RelayProcess, dispatcher: Agent): Promise<Row> {
   const url = `${relay.url}/${kind.path}`;
   const [plain, switched]: [number[], number[]] = [[], []];
-  const { token: plainToken } = await agentOf(orm, kind.name);
+  const { token: plainToken } = await addAgent(orm, { model: kind.name });
   for (let index = 0; index < REFUSED_MODELS; index += 1) {
     const model = refusedModel(index);
-    const { token } = await agentOf(orm, model);
+    const { token } = await addAgent(orm, { model });
     plain.push(
       (await call({ url, model: kind.name, token: plainToken, words: WORDS_OF_CALL, dispatcher, first: 'w0 ' })).firstMs,
     );

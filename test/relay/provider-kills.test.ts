@@ -78,9 +78,7 @@ function settings(openai: ProviderKind): Record<string, string> {
 }
 
 async function newCallers(model: string, kind: ProviderKind, count: number): Promise<typeof callers> {
-  const agents = await Promise.all(Array.from({ length: count }, () => addAgent(database.orm)));
-  for (const { agentId } of agents)
-    await database.orm.em.fork().execute('update agents set model = ? where id = ?', [model, agentId]);
+  const agents = await Promise.all(Array.from({ length: count }, () => addAgent(database.orm, { model })));
   return agents.map((agent) => ({ agent, model, kind }));
 }
 

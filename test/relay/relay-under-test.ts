@@ -104,14 +104,21 @@ export interface TestAgent extends NewAgent {
   token: string;
 }
 
+interface NewTestAgent {
+  deleted?: boolean;
+  instance?: NewInstance;
+  epoch?: number | null;
+  model?: string;
+}
+
 /** Adds an agent, with a running instance and an account that has money unless they are given. */
 export async function addAgent(
   orm: MikroORM,
-  { deleted = false, instance, epoch = null }: { deleted?: boolean; instance?: NewInstance; epoch?: number | null } = {},
+  { deleted = false, instance, epoch = null, model = MODEL }: NewTestAgent = {},
 ): Promise<TestAgent> {
   const own = instance ?? (await newInstance(orm, { account: await newRich(orm), gatewayEpoch: epoch }));
   const of = { instance: own.instanceId, account: own.accountId };
-  const agent = await newAgent(orm, { ...of, model: MODEL, deletedAt: deleted ? new Date() : null });
+  const agent = await newAgent(orm, { ...of, model, deletedAt: deleted ? new Date() : null });
   return { ...agent, token: relayToken(MASTER_KEYS, { agentId: agent.agentId, epoch }) };
 }
 

@@ -1,9 +1,7 @@
-import { createServer } from 'node:http';
 import type { ServerResponse } from 'node:http';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { ProviderKind } from './provider-kinds.ts';
+import { startScriptedUpstream } from './scripted-upstream.ts';
 
 /** How a provider is: `dead` ends every connection at once, `slow` takes its time for each word, `busy` refuses with 529. */
 export type Trouble = 'none' | 'dead' | 'slow' | 'busy';
@@ -30,7 +28,7 @@ export const answerOf = (provider: string, id: number): string =>
 export async function startUnsteadyProvider(name: string, kind: ProviderKind): Promise<UnsteadyProvider> {
   let trouble: Trouble = 'none';
   const cut = new Set<number>();
-  const server = createServer((request, response) => {
+  const { url, server, close } = await startScriptedUpstream((request, response) => {
     text(request).then(
       (body) => {
         const id = Number(/id-(\d+)/.exec(body)?.[1]);
@@ -61,21 +59,13 @@ export async function startUnsteadyProvider(name: string, kind: ProviderKind): P
   server.on('connection', (socket) => {
     if (trouble === 'dead') socket.destroy();
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
   return {
-    // A server that listens on a port has an address of this kind.
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: url.replace(/\/v1$/, ''),
     become(next) {
       trouble = next;
       if (next === 'dead') server.closeAllConnections();
     },
     cut,
-    async close() {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
+    close,
   };
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
-import { endTurn, makeRunning, newAgent, newInstance } from '../rows.ts';
+import { endTurn, newRunningAgent } from '../rows.ts';
 
 let api: ApiUnderTest;
 let account: AccountClient;
@@ -12,9 +12,8 @@ beforeAll(async () => {
   account = await api.newAccount();
 });
 beforeEach(async () => {
-  const instanceId = await newInstance(account);
-  path = `/instances/${instanceId}/agents/${await newAgent(account, instanceId)}/messages`;
-  await makeRunning(api, instanceId);
+  const { instanceId, agentId } = await newRunningAgent(api, account);
+  path = `/instances/${instanceId}/agents/${agentId}/messages`;
 });
 afterAll(() => api.close());
 

@@ -3,7 +3,7 @@ import type { TurnEnd } from '../../../domain/turn.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
-import { endTurn, makeRunning, newAgent, newInstance, newTurn } from '../rows.ts';
+import { endTurn, newAgent, newInstance, newRunningAgent, newTurn } from '../rows.ts';
 
 /** Without a gateway and without a worker. test/turns/remove-conversation.test.ts has both. */
 let api: ApiUnderTest;
@@ -16,10 +16,8 @@ beforeAll(async () => {
   account = await api.newAccount();
 });
 beforeEach(async () => {
-  const instanceId = await newInstance(account);
-  of = { instanceId, agentId: await newAgent(account, instanceId) };
-  path = `/instances/${instanceId}/agents/${of.agentId}`;
-  await makeRunning(api, instanceId);
+  of = await newRunningAgent(api, account);
+  path = `/instances/${of.instanceId}/agents/${of.agentId}`;
 });
 afterAll(() => api.close());
 

@@ -4,7 +4,7 @@ import { runTransaction } from '../../../database/run-transaction.ts';
 import { query, run, sql } from '../../../database/sql.ts';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
-import { endTurn, makeRunning, newAgent, newInstance, newTurn } from '../rows.ts';
+import { endTurn, makeRunning, newAgent, newInstance, newRunningAgent, newTurn } from '../rows.ts';
 
 let api: ApiUnderTest;
 let account: AccountClient;
@@ -16,10 +16,8 @@ const replies: string[] = [];
 beforeAll(async () => {
   api = await startApi();
   account = await api.newAccount();
-  const instanceId = await newInstance(account);
-  of = { instanceId, agentId: await newAgent(account, instanceId) };
-  path = `/instances/${instanceId}/agents/${of.agentId}/messages`;
-  await makeRunning(api, instanceId);
+  of = await newRunningAgent(api, account);
+  path = `/instances/${of.instanceId}/agents/${of.agentId}/messages`;
   for (const number of [1, 2, 3, 4, 5])
     replies.push(await say(`question ${number}`, `answer ${number}`, number % 2 === 0 ? 'even' : 'odd'));
 });

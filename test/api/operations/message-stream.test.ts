@@ -5,7 +5,7 @@ import { contentOf, framesOf } from '../../support/stream-reader.ts';
 import type { Frame } from '../../support/stream-reader.ts';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
-import { endTurn, makeRunning, newAgent, newInstance, newTurn } from '../rows.ts';
+import { endTurn, newAgent, newInstance, newRunningAgent, newTurn } from '../rows.ts';
 
 /** Without a gateway: every turn ends as the test says. test/turns/resumed-streams.test.ts has two processes and a gateway. */
 let api: ApiUnderTest;
@@ -18,10 +18,8 @@ beforeAll(async () => {
   account = await api.newAccount();
 });
 beforeEach(async () => {
-  const instanceId = await newInstance(account);
-  of = { instanceId, agentId: await newAgent(account, instanceId) };
-  path = `/instances/${instanceId}/agents/${of.agentId}/messages`;
-  await makeRunning(api, instanceId);
+  of = await newRunningAgent(api, account);
+  path = `/instances/${of.instanceId}/agents/${of.agentId}/messages`;
 });
 afterAll(() => api.close());
 

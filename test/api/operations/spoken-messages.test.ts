@@ -10,7 +10,7 @@ import { runTransaction } from '../../../database/run-transaction.ts';
 import { turnSettings } from '../../../turns/turn-deps.ts';
 import { startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
-import { endTurn, makeRunning, newAgent, newCron, newInstance, newTurn } from '../rows.ts';
+import { endTurn, newAgent, newCron, newRunningAgent, newTurn } from '../rows.ts';
 
 /** What agents send by themselves, as a watcher records it; test/api/live-spoken.test.ts has a gateway. */
 let api: ApiUnderTest;
@@ -24,10 +24,8 @@ beforeAll(async () => {
   account = await api.newAccount();
 });
 beforeEach(async () => {
-  const instanceId = await newInstance(account);
-  of = { instanceId, agentId: await newAgent(account, instanceId) };
-  path = `/instances/${instanceId}/agents/${of.agentId}/messages`;
-  await makeRunning(api, instanceId);
+  of = await newRunningAgent(api, account);
+  path = `/instances/${of.instanceId}/agents/${of.agentId}/messages`;
 });
 afterAll(() => api.close());
 
