@@ -36,7 +36,7 @@ export interface TurnSender {
    * commit, with what acceptTurn said.
    */
   send(messageId: string, accepted?: { isClaimed: boolean }): void;
-  /** Any turn, whoever owns it, behind this place of its reply. */
+  /** Any turn, whichever process owns it, after this place of its reply. */
   follow(messageId: string, after?: ReplyPlace): FollowedTurn;
   /** Sends nothing any more. What runs goes on; another process takes it over once the lease is given back. */
   stop(): Promise<void>;

@@ -21,7 +21,8 @@ interface Sweep {
 }
 
 /**
- * Debits everything that is due, running time first and then model calls, batch by batch, each in a transaction of its own. Answers how many lines were written.
+ * Debits everything that is due, running time first and then model calls, with one transaction for each batch. Answers how
+ * many lines were written.
  * When a batch fails, those that are under way are finished, and none is begun.
  */
 export async function debitDue(em: EntityManager, sweep: Sweep): Promise<number> {

@@ -13,12 +13,12 @@ interface Sweep {
   batch: number;
 }
 
-/** An hour is debited so long after its end: by then its calls are stored. One that comes later still gets a line of its own. */
+/** An hour is debited so long after its end: by then its calls are stored. A call that is stored later is debited with another line. */
 const GRACE_SECONDS = 60;
 
 /**
- * Debits what model calls of hours that are over have cost: one line for each agent, model and hour. Batch by batch, each in a
- * transaction of its own. Answers how many lines were written.
+ * Debits what model calls of hours that are over have cost: one line for each agent, model and hour, and one transaction for each
+ * batch. Answers how many lines were written.
  */
 export async function debitTokens(em: EntityManager, sweep: Sweep): Promise<number> {
   let lines = 0;

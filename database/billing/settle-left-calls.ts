@@ -3,8 +3,8 @@ import { query, sql } from '../sql.ts';
 
 /**
  * Counts model calls whose relay process has died, as what was reserved for them: nothing else is known. Answers how many
- * there were, at most as many as the limit. `now` null: the database's own time. Each is settled in a transaction of its own, so that a relay that settles
- * another call never waits for all of them.
+ * there were, at most as many as the limit. `now` null: the database's time. One transaction settles one call, so that a relay
+ * that settles another call never waits for all of them.
  */
 export async function settleLeftCalls(em: EntityManager, { limit, now }: { limit: number; now: Date | null }): Promise<number> {
   const left = await query<{ id: string }>(

@@ -115,7 +115,7 @@ export async function findHistory(
   return { entries: rows.map((row) => ({ ...row, ...timesOf(row) })), hasMore };
 }
 
-/** In a query of its own, so that PostgreSQL uses the index of words for every order and condition of the page. */
+/** A separate query, so that PostgreSQL uses the index of words for every order and condition of the page. */
 function withWords(agentId: string, words: string): Sql {
   const asked = sql`plainto_tsquery('simple', ${words})`;
   return sql`with found as materialized (

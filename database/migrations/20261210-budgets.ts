@@ -188,7 +188,7 @@ begin
 end $$;
 `;
 
-/** Ends what is reserved for turns that have ended, in the transaction of their end: whoever writes that. */
+/** Ends what is reserved for turns, in the transaction that ends them. A trigger, because several statements end turns. */
 const FREE_TURNS = `
 create function free_turn_budgets(turns text[]) returns void language plpgsql security definer set search_path from current
 ${BY_INDEX} as $$
@@ -249,7 +249,7 @@ begin
 end $$;
 `;
 
-/** A call that is removed without having been settled has used nothing: whoever removes it. */
+/** A call that is removed without having been settled has used nothing. A trigger, because relay and sweeps remove calls. */
 const RELEASE = `
 create function free_removed_call() returns trigger language plpgsql security definer set search_path from current as $$
 begin

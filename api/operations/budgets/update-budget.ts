@@ -5,7 +5,7 @@ import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
 import { budgetParams, budgetSchema, limitField, presentBudget, requireOwnBudget, warnAtField } from './budget.schema.ts';
 
-/** It is refused rather than ignored, so that nobody believes that it was changed. */
+/** Refused rather than ignored: a client would believe that the field had changed. */
 const immutable = z
   .never({ error: 'The scope and the period of a budget cannot be changed. Create a new budget instead.' })
   .optional()

@@ -31,7 +31,7 @@ export interface YearRuns {
   round(shards: readonly number[], at: number, alive?: Run[]): Promise<void>;
   /** What the product stops ends at this moment. Answers how many runs that were. */
   noteStop(instanceId: string, at: number): Promise<number>;
-  /** Nobody has heard of the end of its last run yet. */
+  /** The worker does not know of the end of its last run yet. */
   isUnheard(instanceId: string, at: number): boolean;
 }
 
@@ -43,7 +43,7 @@ export function createYearRuns({ orm, dice, prices, counts, later }: Options): Y
   /** Dead or left, and not yet told by a round. */
   const unheard = new Map<number, Run[]>(ALL_SHARDS.map((shard) => [shard, []]));
   const runs = new Map<string, Run>();
-  /** Nobody has heard of its death until then. */
+  /** The worker does not know of its death until then. */
   const blockedUntil = new Map<string, number>();
 
   async function round(shards: readonly number[], at: number, alive: Run[] = []): Promise<void> {
