@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { removeOldAddresses } from '../../database/accounts/delete-account.ts';
 import { removeOldCalls } from '../../database/accounts/idempotency.ts';
 import { removeOldRequesters } from '../../database/accounts/login-codes.ts';
 import { dropHiddenMessages } from '../../database/messages/conversations.ts';
@@ -45,7 +46,7 @@ type Remove = (em: EntityManager, limit: number) => Promise<number>;
 
 /**
  * Removes events that were recorded over thirty days ago, deliveries that are as old, what deleted webhooks leave behind,
- * what repeated calls and logins no longer need, messages of deleted conversations, what was spent in periods of budgets that are
+ * what repeated calls and logins no longer need, addresses of deleted accounts, messages of deleted conversations, what was spent in periods of budgets that are
  * over, and audit, model calls and tombstones that are older than they are kept, in many small transactions. What it does not get
  * to is left to the next sweep.
  */
@@ -73,6 +74,7 @@ async function sweep({ orm, clock, drain, log, keep }: RetentionDeps, cancellati
   removed.deliveries += await inBatches((em, limit) => removeDeletedWebhooks(em, { limit }));
   await inBatches((em, limit) => removeOldCalls(em, { now, limit }));
   await inBatches((em, limit) => removeOldRequesters(em, { now, limit }));
+  await inBatches((em, limit) => removeOldAddresses(em, { before, limit }));
   await inBatches((em, limit) => dropHiddenMessages(em, { limit }));
   const windowsBefore = new Date(now.getTime() - WINDOWS_KEPT_MS);
   await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));

@@ -51,6 +51,8 @@ export interface OperationFacts {
   scope?: KeyScope | undefined;
   /** A key of one instance may call it although its path names none: it answers for that instance only. */
   keyOfInstance?: true;
+  /** A key with limits may not call it. */
+  wholeAccount?: true;
   /** The action that the audit records for each success, or `none`. */
   audit: string;
   /** `auth` counts per address, `account` per account. */

@@ -44,6 +44,12 @@ export const emailField = z
   .pipe(z.email({ pattern: EMAIL }).max(254))
   .meta({ example: 'user@example.com', override: { format: 'email', maxLength: 254 } });
 
+/** What `POST /auth/login` sends. */
+export const loginCodeField = z
+  .string()
+  .trim()
+  .regex(/^\d{6}$/, 'Give the six-digit code from the email.');
+
 /** `m\u00fcnchen.example` is `xn--mnchen-3ya.example`. What cannot be a domain stays as it is, for the check of the address. */
 function withAsciiDomain(address: string): string {
   const at = address.lastIndexOf('@');

@@ -4,6 +4,7 @@ import { createOpenapi } from '../contract/openapi.ts';
 import { createInvite } from './admin/create-invite.ts';
 import { createGrant } from './admin/create-grant.ts';
 import { deleteQuarantined } from './admin/delete-quarantined.ts';
+import { deleteAccount } from './account/delete-account.ts';
 import { listAccounts } from './admin/list-accounts.ts';
 import { listAllInstances } from './admin/list-all-instances.ts';
 import { listAllModels } from './admin/list-all-models.ts';
@@ -90,6 +91,7 @@ export const operations: readonly Operation[] = [
   createKey,
   listKeys,
   revokeKey,
+  deleteAccount,
   createInstance,
   listInstances,
   streamInstances,

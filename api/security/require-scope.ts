@@ -3,10 +3,10 @@ import { hasScope, seesInstance } from '../../domain/key-scopes.ts';
 import type { OperationFacts } from '../contract/define-operation.ts';
 import type { Actor } from './actor.ts';
 
-type Facts = Pick<OperationFacts, 'path' | 'scope' | 'keyOfInstance'>;
+type Facts = Pick<OperationFacts, 'path' | 'scope' | 'keyOfInstance' | 'wholeAccount'>;
 
-/** Throws `forbidden` where the key lacks the scope of the operation, or is limited to an instance and the operation is not. */
-export function requireScope({ path, scope, keyOfInstance }: Facts, actor: Actor): void {
+/** Throws `forbidden` where the limits of the key do not let it call the operation. */
+export function requireScope({ path, scope, keyOfInstance, wholeAccount }: Facts, actor: Actor): void {
   if (actor?.kind !== 'account') return;
   const { limits } = actor;
   if (scope === undefined || !hasScope(limits, scope))
@@ -18,6 +18,11 @@ export function requireScope({ path, scope, keyOfInstance }: Facts, actor: Actor
     throw new AppError(
       'forbidden',
       `This API key is limited to the instance ${limits.instanceId}, and this request concerns the whole account. Use a key without that limit.`,
+    );
+  if (wholeAccount && limits.scopes !== null)
+    throw new AppError(
+      'forbidden',
+      `This API key is limited to the scopes ${limits.scopes.join(', ')}. Use a key without limits, or a token, for this request.`,
     );
 }
 

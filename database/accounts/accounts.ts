@@ -9,9 +9,9 @@ interface NewAccount {
   createdAt: Date;
 }
 
-/** The account of this address; null when it has none. */
+/** The account that is reached at this address; null when there is none, or it was deleted. */
 export async function findAccountId(em: EntityManager, email: string): Promise<string | null> {
-  const [row] = await query<{ id: string }>(em, sql`select id from accounts where email = ${email}`);
+  const [row] = await query<{ id: string }>(em, sql`select id from accounts where email = ${email} and deleted_at is null`);
   return row?.id ?? null;
 }
 
@@ -27,7 +27,10 @@ export async function insertAccount(em: EntityManager, account: NewAccount): Pro
 
 /** Notes that an address was registered a second time before anybody had verified it. */
 export async function markRegistrationContested(em: EntityManager, email: string): Promise<void> {
-  await run(em, sql`update accounts set met_unverified = true where email = ${email} and email_verified_at is null`);
+  await run(
+    em,
+    sql`update accounts set met_unverified = true where email = ${email} and email_verified_at is null and deleted_at is null`,
+  );
 }
 
 /**

@@ -84,7 +84,8 @@ export async function removeOldRequesters(em: EntityManager, { now, limit }: { n
 }
 
 interface Login {
-  email: string;
+  /** Who says to be it: by its address, or by credentials. */
+  account: { email: string } | { id: string };
   requester: string;
   now: Date;
 }
@@ -96,10 +97,11 @@ function isOpenTo(requester: string, now: Date): Sql {
 }
 
 /**
- * The account of this address and the hashes of the codes that this requester may try: the live one that it asked for, and
- * the newest live one that others asked for, if they have tries of it left. Null when there is no account.
+ * The account and the hashes of the codes that this requester may try: the live one that it asked for, and the newest live
+ * one that others asked for, if they have tries of it left. Null when there is no account, or it was deleted.
  */
-export async function findLoginCodes(em: EntityManager, { email, requester, now }: Login) {
+export async function findLoginCodes(em: EntityManager, { account, requester, now }: Login) {
+  const isAccount = 'id' in account ? sql`accounts.id = ${account.id}` : sql`accounts.email = ${account.email}`;
   const [row] = await query<{ accountId: string; codeHashes: string[] }>(
     em,
     sql`select accounts.id as "accountId", array(
@@ -107,7 +109,7 @@ export async function findLoginCodes(em: EntityManager, { email, requester, now 
            from (select code_hash, row_number() over (partition by requester = ${requester} order by expires_at desc) as place
                    from requester_login_codes where account_id = accounts.id and ${isOpenTo(requester, now)}) open
           where place = 1) as "codeHashes"
-       from accounts where accounts.email = ${email}`,
+       from accounts where ${isAccount} and accounts.deleted_at is null`,
   );
   return row ?? null;
 }

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockAccount } from '../accounts/lock-account.ts';
 import { query, run, sql } from '../sql.ts';
 
 /**
@@ -6,7 +7,7 @@ import { query, run, sql } from '../sql.ts';
  * counts the first one's.
  */
 export async function countBudgetsLocked(em: EntityManager, accountId: string): Promise<number> {
-  await query(em, sql`select from accounts where id = ${accountId} for no key update`);
+  await lockAccount(em, accountId);
   const [row] = await query<{ count: number }>(
     em,
     sql`select count(*)::int as count from budgets where account_id = ${accountId} and deleted_at is null`,

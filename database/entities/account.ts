@@ -14,6 +14,11 @@ const AccountSchema = defineEntity({
       name: 'accounts_notice_index',
       expression: 'create index "accounts_notice_index" on "accounts" ("notice_at") where notice_at is not null',
     },
+    {
+      name: 'accounts_deleted_index',
+      expression:
+        'create index "accounts_deleted_index" on "accounts" ("deleted_at") where deleted_at is not null and email <> id || \'@deleted.invalid\'',
+    },
   ],
   checks: [{ name: 'accounts_balance_not_negative', expression: 'balance_nano_usd >= 0' }],
   properties: {
@@ -37,6 +42,8 @@ const AccountSchema = defineEntity({
     noticeAt: moment().strictNullable().default(null),
     /** The last warning that it was given: so many hours before the end. */
     lowToldHours: p.smallint().strictNullable().default(null),
+    /** When its owner deleted it. Its address is kept for a while longer, its ledger for good. */
+    deletedAt: moment().strictNullable().default(null),
   },
 });
 

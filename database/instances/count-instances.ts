@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockAccount } from '../accounts/lock-account.ts';
 import { query, sql } from '../sql.ts';
 
 /**
@@ -6,7 +7,7 @@ import { query, sql } from '../sql.ts';
  * order to add one, the second counts the first one's.
  */
 export async function countInstancesLocked(em: EntityManager, accountId: string): Promise<number> {
-  await query(em, sql`select from accounts where id = ${accountId} for no key update`);
+  await lockAccount(em, accountId);
   const [row] = await query<{ count: number }>(
     em,
     sql`select count(*)::int as count from instances where account_id = ${accountId} and deleted_at is null`,

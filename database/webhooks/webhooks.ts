@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { lockAccount } from '../accounts/lock-account.ts';
 import { Webhook } from '../entities/webhook.ts';
 import { makeDue } from './record-attempts.ts';
 import { wakeWebhook } from './wake-webhooks.ts';
@@ -19,7 +20,7 @@ export async function findOwnedWebhook(em: EntityManager, { accountId, webhookId
  * one, the second counts the first one's; and sees to the account's counter, which deliveries wait for.
  */
 export async function countWebhooksLocked(em: EntityManager, accountId: string): Promise<number> {
-  await query(em, sql`select from accounts where id = ${accountId} for no key update`);
+  await lockAccount(em, accountId);
   await run(em, sql`insert into event_counters (account_id) values (${accountId}) on conflict do nothing`);
   return em.count(Webhook, { account: accountId, deletedAt: null });
 }

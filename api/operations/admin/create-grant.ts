@@ -42,7 +42,8 @@ export const createGrant = defineOperation({
   errors: [],
 
   async load({ params, em }) {
-    if ((await em.count(Account, { id: params.accountId })) === 0) throw new AppError('not_found', 'Account not found');
+    if ((await em.count(Account, { id: params.accountId, deletedAt: null })) === 0)
+      throw new AppError('not_found', 'Account not found');
   },
   async handle({ params, body, em, deps }) {
     const { accountId } = params;

@@ -31,6 +31,7 @@ export const listAccounts = defineOperation({
           balanceUsd: z.string(),
           balanceNanoUsd: z.string(),
           createdAt: timestamp,
+          deletedAt: timestamp.nullable(),
         }),
       ),
       nextCursor,
@@ -55,6 +56,7 @@ export const listAccounts = defineOperation({
       balanceUsd: formatUsd(balances[index] ?? 0n),
       balanceNanoUsd: (balances[index] ?? 0n).toString(),
       createdAt: account.createdAt.toISOString(),
+      deletedAt: account.deletedAt?.toISOString() ?? null,
     }));
     return { accounts, nextCursor: page.nextCursor };
   },

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
+import { lockAccount } from '../../../database/accounts/lock-account.ts';
 import { ApiKey } from '../../../database/entities/api-key.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { hasScope } from '../../../domain/key-scopes.ts';
@@ -56,6 +57,7 @@ export const createKey = defineOperation({
 
   async handle({ body, actor, em, deps }) {
     const createdAt = deps.clock();
+    await lockAccount(em, actor.accountId);
     requireFuture('expiresAt', body.expiresAt, createdAt);
     const maker = actor.keyId === null ? null : await em.findOneOrFail(ApiKey, actor.keyId);
     const latest = maker?.expiresAt ?? null;

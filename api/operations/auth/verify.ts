@@ -1,11 +1,10 @@
 import { z } from 'zod';
 import { markVerified } from '../../../database/accounts/accounts.ts';
 import { revokeAllKeys } from '../../../database/accounts/api-keys.ts';
-import { findLoginCodes, spendTry } from '../../../database/accounts/login-codes.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { emailField, idField, timestamp } from '../../contract/fields.ts';
-import { addressBlock } from '../../security/rate-limit.ts';
+import { emailField, idField, loginCodeField, timestamp } from '../../contract/fields.ts';
+import { attemptLogin, spendAttempt } from '../../security/login-attempt.ts';
 
 export const verify = defineOperation({
   method: 'POST',
@@ -17,13 +16,7 @@ export const verify = defineOperation({
   audit: 'auth.verify',
   rateLimit: 'auth',
   idempotent: false,
-  body: z.object({
-    email: emailField,
-    code: z
-      .string()
-      .trim()
-      .regex(/^\d{6}$/, 'Give the six-digit code from the email.'),
-  }),
+  body: z.object({ email: emailField, code: loginCodeField }),
   success: {
     status: 200,
     schema: z.object({
@@ -39,19 +32,12 @@ export const verify = defineOperation({
   },
   errors: ['unauthorized'],
 
-  async before({ body, em, deps, address }) {
-    const requester = addressBlock(address);
-    const { accountId, codeHashes = [] } = (await findLoginCodes(em, { email: body.email, requester, now: deps.clock() })) ?? {};
-    // As many comparisons for every address, so that the time tells nothing of it.
-    const tried = await Promise.all([0, 1].map((place) => deps.loginCodes.matches(codeHashes[place] ?? null, body.code)));
-    return { accountId, codeHashes, requester, matched: codeHashes.find((_, place) => tried[place]) ?? null };
-  },
+  before: ({ body, em, deps, address }) => attemptLogin(em, deps, { account: { email: body.email }, code: body.code, address }),
 
   async handle({ prepared, em, deps }) {
-    const { accountId, codeHashes, requester, matched } = prepared;
     const now = deps.clock();
-    if (!accountId || codeHashes.length === 0) return null;
-    if (!(await spendTry(em, { accountId, requester, codeHashes, matched, now }))) return null;
+    const accountId = await spendAttempt(em, prepared, now);
+    if (accountId === null) return null;
     const { tokenVersion, wasContested } = await markVerified(em, accountId, now);
     const revoked = wasContested ? (await revokeAllKeys(em, accountId, now)) + 1 : undefined;
     return { accountId, ...deps.tokens.issue({ accountId, tokenVersion }), revoked };

@@ -69,6 +69,7 @@ describe('accounts.list', () => {
         balanceUsd: '50.00',
         balanceNanoUsd: '50000000000',
         createdAt: expect.any(String),
+        deletedAt: null,
       },
     ]);
     expect((await api.operator.ok('GET', '/admin/accounts?email=unknown@example.com')).accounts).toEqual([]);

@@ -115,6 +115,22 @@ export class KeysResource extends Resource {
   }
 }
 
+export class AccountResource extends Resource {
+  /**
+   * Delete your account and all its data.
+   *
+   * Request a code with `POST /auth/login`, then send it here. The instances of the account with everything in them, its
+   * keys, tokens, webhooks and budgets are deleted at once and cannot be restored; a balance that is left is forfeited. The
+   * email address can be registered again after 30 days. Ledger entries are kept without a name. An API key needs the scope
+   * `write`.
+   *
+   * `DELETE /account`
+   */
+  delete(body: BodyOf<'account.delete'>, options: CallOptions = {}): Promise<AnswerOf<'account.delete'>> {
+    return this.http.json<AnswerOf<'account.delete'>>('DELETE', '/account', { body, takesKey: true, options });
+  }
+}
+
 export class InstancesResource extends Resource {
   /**
    * Create an instance.
@@ -926,6 +942,8 @@ export class AllResources extends Resource {
   readonly auth = new AuthResource(this.http);
 
   readonly keys = new KeysResource(this.http);
+
+  readonly account = new AccountResource(this.http);
 
   readonly instances = new InstancesResource(this.http);
 

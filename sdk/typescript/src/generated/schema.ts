@@ -142,6 +142,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete your account and all its data
+         * @description Request a code with `POST /auth/login`, then send it here. The instances of the account with everything in them, its keys, tokens, webhooks and budgets are deleted at once and cannot be restored; a balance that is left is forfeited. The email address can be registered again after 30 days. Ledger entries are kept without a name. An API key needs the scope `write`.
+         */
+        delete: operations["account.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/instances": {
         parameters: {
             query?: never;
@@ -2028,6 +2048,36 @@ export interface operations {
                 content: {
                     "application/json": {
                         keyId: string;
+                        /** @constant */
+                        deleted: true;
+                    };
+                };
+            };
+        };
+    };
+    "account.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    code: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accountId: string;
                         /** @constant */
                         deleted: true;
                     };
@@ -4035,6 +4085,7 @@ export interface operations {
                             balanceNanoUsd: string;
                             /** Format: date-time */
                             createdAt: string;
+                            deletedAt: string | null;
                         }[];
                         /** @description The `cursor` of the next page; `null` on the last page. */
                         nextCursor: string | null;

@@ -98,6 +98,23 @@ class KeysResource:
         return answer
 
 
+class AccountResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def delete(self, body: types.AccountDeleteRequest, options: CallOptions | None = None) -> types.AccountDeleteResponse:
+        """Delete your account and all its data.
+
+        Request a code with `POST /auth/login`, then send it here. The instances of the account with everything in
+        them, its keys, tokens, webhooks and budgets are deleted at once and cannot be restored; a balance that is
+        left is forfeited. The email address can be registered again after 30 days. Ledger entries are kept without a
+        name. An API key needs the scope `write`.
+
+        `DELETE /account`"""
+        answer: types.AccountDeleteResponse = self._http.json("DELETE", "/account", body=body, takes_key=True, options=options)
+        return answer
+
+
 class InstancesResource:
     def __init__(self, http: Transport) -> None:
         self._http = http
@@ -897,6 +914,7 @@ class AllResources:
         self._http = http
         self.auth = AuthResource(http)
         self.keys = KeysResource(http)
+        self.account = AccountResource(http)
         self.instances = InstancesResource(http)
         self.agents = AgentsResource(http)
         self.models = ModelsResource(http)

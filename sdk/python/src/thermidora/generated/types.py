@@ -935,6 +935,15 @@ class KeysRevokeResponse(TypedDict):
     deleted: Literal[True]
 
 
+class AccountDeleteRequest(TypedDict):
+    code: str
+
+
+class AccountDeleteResponse(TypedDict):
+    accountId: str
+    deleted: Literal[True]
+
+
 class InstancesCreateParametersQuery(TypedDict):
     wait: NotRequired[int]
     """
@@ -1965,6 +1974,7 @@ class AccountsListResponseAccountsItem(TypedDict):
     balanceUsd: str
     balanceNanoUsd: str
     createdAt: str
+    deletedAt: str | None
 
 
 class AccountsListResponse(TypedDict):
