@@ -13,7 +13,10 @@ export interface ProcessIdentity {
   startTime: string;
 }
 
-/** Whether exactly this process still runs. One that ended and was not waited for yet counts as gone. */
+/**
+ * Whether exactly this process still runs. One that ended and was not waited for yet counts as gone, one whose first thread
+ * ended before another does not: what a process holds, such as the locks of its files, is free only once its last thread has ended.
+ */
 export async function isAlive({ pid, startTime }: ProcessIdentity): Promise<boolean> {
   return (await startTimeOf(pid)) === startTime;
 }
@@ -41,7 +44,13 @@ export function killPid(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
 async function startTimeOf(pid: number): Promise<string | null> {
   if (process.platform !== 'linux') return startTimeFromPs(pid);
   const fields = await statFieldsOf(pid);
-  return fields === null || fields[0] === 'Z' || fields[0] === 'X' ? null : (fields[19] ?? null);
+  return fields === null || hasEnded(fields) ? null : (fields[19] ?? null);
+}
+
+/** The first thread has ended, and there is no other: until then the kernel counts those that are about to end, too. */
+function hasEnded([state, ...others]: readonly string[]): boolean {
+  const threads = Number(others[16]);
+  return (state === 'Z' || state === 'X') && threads <= 1;
 }
 
 /** The fields of /proc/<pid>/stat from the state (proc(5) calls it the third) on; null when there is no such process. */

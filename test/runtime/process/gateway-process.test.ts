@@ -11,6 +11,7 @@ import { StaleEpochError } from '../../../runtime/driver.ts';
 import type { MutationCall, RuntimeSpec } from '../../../runtime/driver.ts';
 import { raiseEpoch } from '../../../runtime/host/epoch-fence.ts';
 import { readRecord } from '../../../runtime/process/gateway-record.ts';
+import { statFieldsOf } from '../../../runtime/host/process-identity.ts';
 import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
@@ -20,6 +21,13 @@ import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 const POLITE = `process.on('SIGTERM', () => setTimeout(() => process.exit(0), 200)); setInterval(() => {}, 1000); console.log('up');`;
 const SLOW = `process.on('SIGTERM', () => { console.log('told'); setTimeout(() => process.exit(0), 2000); }); setInterval(() => {}, 1000); console.log('up');`;
 const STUBBORN = `process.on('SIGTERM', () => {}); setInterval(() => {}, 1000); console.log('deaf');`;
+
+/** Its first thread ends, another one goes on: what is left of a killed process until its last thread has ended. */
+const HEADLESS = `
+import ctypes, threading, time
+threading.Thread(target=lambda: time.sleep(240)).start()
+ctypes.CDLL(None).pthread_exit(None)
+`;
 
 const RUNTIME = 'r1';
 const spec: RuntimeSpec = { runtimeId: RUNTIME, renderConfig: ({ port }) => JSON.stringify({ port }) };
@@ -32,6 +40,8 @@ beforeAll(async () => {
   await writeFile(join(dir, 'polite.mjs'), POLITE);
   await writeFile(join(dir, 'slow.mjs'), SLOW);
   await writeFile(join(dir, 'stubborn.mjs'), STUBBORN);
+  const python = await promisify(execFile)('python3', ['-c', 'import sys; print(sys.executable, end="")']);
+  await writeFile(join(dir, 'headless'), `#!${python.stdout}${HEADLESS}`, { mode: 0o755 });
 });
 afterAll(() => rm(dir, { recursive: true }));
 beforeEach(async () => {
@@ -130,6 +140,18 @@ test('a gateway that does not end is killed after the grace', async () => {
   await open().stop(RUNTIME, { graceMs: 100 }, at(1));
   expect(await open().exitOf(RUNTIME)).toMatchObject({ code: null, signal: 'SIGKILL' });
   expect(await gateways()).toEqual([]);
+});
+
+test('a gateway whose first thread has ended is gone only once its last one has', async () => {
+  const headless = open(join(dir, 'polite.mjs'), join(dir, 'headless'));
+  await headless.ensureRunning(spec, at(1));
+  const { pid } = await record();
+  await eventually(async () => expect((await statFieldsOf(pid))?.[0]).toBe('Z'));
+  expect(await headless.inspect(RUNTIME)).toMatchObject({ status: 'running' });
+  expect(await headless.exitOf(RUNTIME)).toBeNull();
+  await headless.stop(RUNTIME, { graceMs: 0 }, at(1));
+  expect(await headless.inspect(RUNTIME)).toMatchObject({ status: 'exited' });
+  expect(await statFieldsOf(pid)).toBeNull();
 });
 
 test('a destroy does not wait for the grace of a stop, which then learns that it was superseded', async () => {
