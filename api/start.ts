@@ -20,6 +20,7 @@ import { createGatewayConnections } from '../runtime/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnSender } from '../turns/turn-sender.ts';
+import { readBuiltConsole } from './console/console-files.ts';
 import { createRequestMetrics } from './observe/api-metrics.ts';
 import { createApp } from './http/app.ts';
 import { createExplainUnparsed } from './http/explain-unparsed.ts';
@@ -87,6 +88,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     metrics: createRequestMetrics(registry, probeTemporal),
     probeTemporal,
     healthEm: reserved.em,
+    consoleFiles: await readBuiltConsole(log),
   });
   const listener = app.callback();
   const server = await startHttpServer((request, response) => void listener(request, response), {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import ipaddr from 'ipaddr.js';
 import { z } from 'zod';
 import type { Config } from '../lib/settings/config.ts';
 import { isErrno } from '../lib/errno.ts';
+import { isLoopback } from '../lib/net/loopback.ts';
 import { replaceFile } from '../runtime/host/replace-file.ts';
 import { postToApi, statusWithKey } from './call-api.ts';
 import { createInvite } from './invite.ts';
@@ -24,10 +24,6 @@ export interface LocalKey {
 /** Whether this installation may have an account with a key on disk: only its own machine reaches it, and it runs plain processes. */
 export function mayHaveLocalAccount({ HOST, RUNTIME }: Pick<Config, 'HOST' | 'RUNTIME'>): boolean {
   return RUNTIME === 'process' && isLoopback(HOST);
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || (ipaddr.isValid(host) && ipaddr.process(host).range() === 'loopback');
 }
 
 /**

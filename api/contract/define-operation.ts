@@ -7,6 +7,7 @@ import type { Log } from '../../lib/log.ts';
 import type { Actor, ActorOf, Auth } from '../security/actor.ts';
 import type { Deps } from '../deps.ts';
 import type { AcceptedAnswer } from '../http/accepted-answer.ts';
+import type { CookieAnswer } from '../http/cookie-answer.ts';
 import type { EventStream } from '../http/event-stream.ts';
 
 export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
@@ -174,7 +175,7 @@ interface Finished<A extends Auth, P, Q, B, S extends z.ZodType, Handled> {
   replay?(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<Answered<S>>;
 }
 
-type Answered<S extends z.ZodType> = z.input<S> | EventStream | AcceptedAnswer;
+type Answered<S extends z.ZodType> = z.input<S> | EventStream | AcceptedAnswer | CookieAnswer;
 
 /** Makes an endpoint out of its facts, schemas and functions: without `after`, what `handle` returns is the answer. */
 export function defineOperation<

@@ -3,20 +3,9 @@ import { stat } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import Router from '@koa/router';
 import type { ApiContext, ApiState } from '../api-context.ts';
+import { pageHeaders } from '../http/page-headers.ts';
 
 const packages = createRequire(import.meta.url);
-
-/** Everything comes from our own origin, nothing is run from the page itself, and nobody may frame it. */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self' data:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
 
 const PAGE = `<!doctype html>
 <html lang="en">
@@ -55,12 +44,7 @@ export function docsRoutes(documentUrl: string): Router<ApiState> {
 }
 
 function send(context: ApiContext, type: string, body: ApiContext['body']): void {
-  context.set({
-    'Content-Security-Policy': CONTENT_SECURITY_POLICY,
-    'Cross-Origin-Opener-Policy': 'same-origin',
-    'Referrer-Policy': 'no-referrer',
-    'X-Content-Type-Options': 'nosniff',
-  });
+  context.set(pageHeaders());
   context.type = type;
   context.body = body;
 }

@@ -44,12 +44,6 @@ export const emailField = z
   .pipe(z.email({ pattern: EMAIL }).max(254))
   .meta({ example: 'user@example.com', override: { format: 'email', maxLength: 254 } });
 
-/** What `POST /auth/login` sends. */
-export const loginCodeField = z
-  .string()
-  .trim()
-  .regex(/^\d{6}$/, 'Give the six-digit code from the email.');
-
 /** `m\u00fcnchen.example` is `xn--mnchen-3ya.example`. What cannot be a domain stays as it is, for the check of the address. */
 function withAsciiDomain(address: string): string {
   const at = address.lastIndexOf('@');
@@ -58,6 +52,12 @@ function withAsciiDomain(address: string): string {
   if (!/[^\0-\x7f]/.test(domain) || /[\0-\x7f]/.test(domain.replaceAll(/[a-z\d.-]/g, ''))) return address;
   return `${address.slice(0, at + 1)}${domainToASCII(domain) || domain}`;
 }
+
+/** The code of a mail. */
+export const loginCodeField = z
+  .string()
+  .trim()
+  .regex(/^\d{6}$/, 'Give the six-digit code from the email.');
 
 /** Line ends and what no keyboard writes. */
 const CONTROL = /[\p{Cc}\p{Zl}\p{Zp}]/u;

@@ -4,6 +4,12 @@ import Koa from 'koa';
 import { AppError } from '../../domain/errors.ts';
 import { createClientAddress } from '../../lib/net/client-address.ts';
 import type { ApiContext, ApiState } from '../api-context.ts';
+import type { ConsoleFiles } from '../console/console-files.ts';
+import { consolePages } from '../console/console-pages.ts';
+import { createSession } from '../console/create-session.ts';
+import { CONSOLE_DOOR, SESSION_DOOR } from '../console/door.ts';
+import { endSession } from '../console/end-session.ts';
+import { requireConsole } from '../console/require-console.ts';
 import { createAdmission } from './admission.ts';
 import { answerErrors } from './answer-errors.ts';
 import { createAuthenticate } from '../security/authenticate.ts';
@@ -32,6 +38,8 @@ export interface AppOptions {
   probeTemporal: ProbeTemporal;
   /** With which readiness asks for the database. */
   healthEm: EntityManager;
+  /** The built console; null: there is none to serve. */
+  consoleFiles: ConsoleFiles | null;
   /** Tests fail on it; by default it is logged. */
   reportUndeclared?: ReportUndeclared;
 }
@@ -42,7 +50,12 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
     options.reportUndeclared ??
     ((operationId, errorCode) =>
       deps.log.error({ operationId, errorCode }, 'an operation returned an error code that it does not declare'));
-  const doors: OpenDoor[] = [{ door: REST_DOOR, operations: options.operations }, ...OTHER_DOORS];
+  const doors: OpenDoor[] = [
+    { door: REST_DOOR, operations: options.operations },
+    ...OTHER_DOORS,
+    { door: CONSOLE_DOOR, operations: options.operations },
+    { door: SESSION_DOOR, operations: [createSession, endSession] },
+  ];
   const mounting = {
     deps,
     authenticate: createAuthenticate(deps),
@@ -67,6 +80,8 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   );
   app.use(healthRoutes({ em: options.healthEm, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
   app.use(docsRoutes(`${REST_DOOR.basePath}/openapi.json`).routes());
+  app.use(consolePages(options.consoleFiles));
+  app.use(requireConsole);
   for (const open of doors) app.use(routerOf(open, mounting).routes());
   app.use(refuseUnknown);
   return app;

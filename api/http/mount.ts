@@ -14,6 +14,7 @@ import type { Outcome } from './carry-out.ts';
 import type { Operation } from '../contract/define-operation.ts';
 import type { Deps } from '../deps.ts';
 import type { Door } from './door.ts';
+import { CookieAnswer } from './cookie-answer.ts';
 import { EventStream } from './event-stream.ts';
 import { explainError } from './explain-error.ts';
 import type { ReportUndeclared } from './explain-error.ts';
@@ -155,6 +156,9 @@ async function answer(context: ApiContext, operation: Operation, outcome: Outcom
     respond(context, operation, outcome.answer.value);
     context.status = 202;
     context.set('Location', outcome.answer.location);
+  } else if (outcome.answer instanceof CookieAnswer) {
+    respond(context, operation, outcome.answer.value);
+    context.set('Set-Cookie', outcome.answer.cookie);
   } else respond(context, operation, outcome.answer);
 }
 

@@ -19,6 +19,7 @@ import { deleteAgent } from './agents/delete-agent.ts';
 import { getAgent } from './agents/get-agent.ts';
 import { listAgents } from './agents/list-agents.ts';
 import { updateAgent } from './agents/update-agent.ts';
+import { createLink } from './auth/create-link.ts';
 import { createKey } from './auth/create-key.ts';
 import { getMe } from './auth/get-me.ts';
 import { listKeys } from './auth/list-keys.ts';
@@ -88,6 +89,7 @@ export const operations: readonly Operation[] = [
   verify,
   getMe,
   logout,
+  createLink,
   createKey,
   listKeys,
   revokeKey,

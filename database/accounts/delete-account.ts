@@ -14,7 +14,8 @@ interface DeletedAccount {
 export async function deleteAccountRows(em: EntityManager, { accountId, now }: DeletedAccount): Promise<string[]> {
   await run(
     em,
-    sql`update accounts set deleted_at = ${now}, name = '', token_version = token_version + 1
+    sql`update accounts set deleted_at = ${now}, name = '', token_version = token_version + 1,
+             console_link_hash = null, console_link_expires_at = null
          where id = ${accountId} and deleted_at is null`,
   );
   await run(em, sql`update api_keys set revoked_at = ${now} where account_id = ${accountId} and revoked_at is null`);

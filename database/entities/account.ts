@@ -19,6 +19,11 @@ const AccountSchema = defineEntity({
       expression:
         'create index "accounts_deleted_index" on "accounts" ("deleted_at") where deleted_at is not null and email <> id || \'@deleted.invalid\'',
     },
+    {
+      name: 'accounts_console_link_unique',
+      expression:
+        'create unique index "accounts_console_link_unique" on "accounts" ("console_link_hash") where console_link_hash is not null',
+    },
   ],
   checks: [{ name: 'accounts_balance_not_negative', expression: 'balance_nano_usd >= 0' }],
   properties: {
@@ -44,6 +49,9 @@ const AccountSchema = defineEntity({
     lowToldHours: p.smallint().strictNullable().default(null),
     /** When its owner deleted it. Its address is kept for a while longer, its ledger for good. */
     deletedAt: moment().strictNullable().default(null),
+    /** SHA-256 of the one live link that signs in to the console; null when there is none, or it was used. */
+    consoleLinkHash: p.blob().strictNullable().default(null),
+    consoleLinkExpiresAt: moment().strictNullable().default(null),
   },
 });
 

@@ -27,6 +27,7 @@ import { ConversationLists } from './20261210-conversation-lists.ts';
 import { Budgets } from './20261210-budgets.ts';
 import { Doors } from './20261210-doors.ts';
 import { AccountDeletion } from './20261211-account-deletion.ts';
+import { ConsoleLinks } from './20261212-console-links.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
@@ -61,4 +62,5 @@ export const migrationsList = [
   { name: '20261210-budgets', class: Budgets },
   { name: '20261210-doors', class: Doors },
   { name: '20261211-account-deletion', class: AccountDeletion },
+  { name: '20261212-console-links', class: ConsoleLinks },
 ];

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
+import type { ConsoleFiles } from '../../api/console/console-files.ts';
 import { createRequestMetrics } from '../../api/observe/api-metrics.ts';
 import { createApp } from '../../api/http/app.ts';
 import type { Operation } from '../../api/contract/define-operation.ts';
@@ -66,10 +67,13 @@ interface ApiOptions {
   operations?: readonly Operation[];
   /** Where gateways run; a driver without any by default. */
   driver?: RuntimeDriver;
+  /** What is served below /console; nothing by default. */
+  consoleFiles?: ConsoleFiles;
 }
 
 /** Starts the API. */
-export async function startApi({ env = {}, operations = allOperations, driver }: ApiOptions = {}): Promise<ApiUnderTest> {
+export async function startApi(given: ApiOptions = {}): Promise<ApiUnderTest> {
+  const { env = {}, operations = allOperations, driver, consoleFiles = null } = given;
   const [database, mailbox, dataDir] = await Promise.all([
     createTestDatabase(),
     startMailbox(),
@@ -126,6 +130,7 @@ export async function startApi({ env = {}, operations = allOperations, driver }:
     metrics: createRequestMetrics(createMetrics('api'), async () => 'unknown'),
     probeTemporal: async () => 'unknown',
     healthEm: reserved.em,
+    consoleFiles,
     reportUndeclared: (operationId, code) => undeclared.push(`${operationId} answered ${code}`),
   });
   const listener = app.callback();

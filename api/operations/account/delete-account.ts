@@ -3,7 +3,7 @@ import { deleteAccountRows } from '../../../database/accounts/delete-account.ts'
 import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField, loginCodeField } from '../../contract/fields.ts';
-import { attemptLogin, spendAttempt } from '../../security/login-attempt.ts';
+import { checkLoginCode, spendLoginCode } from '../../security/prove-login.ts';
 import { acceptPower } from '../instances/power.ts';
 
 export const deleteAccount = defineOperation({
@@ -24,12 +24,12 @@ export const deleteAccount = defineOperation({
   success: { status: 200, schema: z.object({ accountId: idField('acc'), deleted: z.literal(true) }) },
   errors: ['forbidden'],
 
-  before: ({ body, actor, em, deps, address }) =>
-    attemptLogin(em, deps, { account: { id: actor.accountId }, code: body.code, address }),
+  before: ({ body: { code }, actor, em, deps, address }) =>
+    checkLoginCode(em, deps, { account: { id: actor.accountId }, code, address }),
 
   async handle({ prepared, em, deps }) {
     const now = deps.clock();
-    const accountId = await spendAttempt(em, prepared, now);
+    const accountId = await spendLoginCode(em, prepared, now);
     if (accountId === null) return null;
     for (const instanceId of await deleteAccountRows(em, { accountId, now })) await acceptPower(em, instanceId, 'destroy', now);
     return { accountId, deleted: true as const };

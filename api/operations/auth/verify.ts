@@ -1,10 +1,7 @@
 import { z } from 'zod';
-import { markVerified } from '../../../database/accounts/accounts.ts';
-import { revokeAllKeys } from '../../../database/accounts/api-keys.ts';
-import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { emailField, idField, loginCodeField, timestamp } from '../../contract/fields.ts';
-import { attemptLogin, spendAttempt } from '../../security/login-attempt.ts';
+import { checkLoginCode, proveLogin, refusedCode } from '../../security/prove-login.ts';
 
 export const verify = defineOperation({
   method: 'POST',
@@ -16,7 +13,10 @@ export const verify = defineOperation({
   audit: 'auth.verify',
   rateLimit: 'auth',
   idempotent: false,
-  body: z.object({ email: emailField, code: loginCodeField }),
+  body: z.object({
+    email: emailField,
+    code: loginCodeField,
+  }),
   success: {
     status: 200,
     schema: z.object({
@@ -32,25 +32,13 @@ export const verify = defineOperation({
   },
   errors: ['unauthorized'],
 
-  before: ({ body, em, deps, address }) => attemptLogin(em, deps, { account: { email: body.email }, code: body.code, address }),
-
-  async handle({ prepared, em, deps }) {
-    const now = deps.clock();
-    const accountId = await spendAttempt(em, prepared, now);
-    if (accountId === null) return null;
-    const { tokenVersion, wasContested } = await markVerified(em, accountId, now);
-    const revoked = wasContested ? (await revokeAllKeys(em, accountId, now)) + 1 : undefined;
-    return { accountId, ...deps.tokens.issue({ accountId, tokenVersion }), revoked };
-  },
+  before: ({ body: { email, code }, em, deps, address }) => checkLoginCode(em, deps, { account: { email }, code, address }),
+  handle: ({ prepared, em, deps }) => proveLogin(em, deps, prepared),
   auditSubject: (login) => login && { accountId: login.accountId, target: login.accountId },
 
   // A wrong code has cost a try, which had to be stored, so the refusal comes after the commit.
   async after(login) {
-    if (!login)
-      throw new AppError(
-        'unauthorized',
-        'This code is wrong, expired or already used. Request a new code with POST /auth/login.',
-      );
+    if (!login) throw refusedCode();
     return login;
   },
 });

@@ -102,6 +102,7 @@ test('every operation that adds rows with texts of its caller has a limit of wha
     'instances.start',
     'instances.stop',
     'auth.logout',
+    'auth.createLink',
     'messages.cancel',
     'budgets.update',
     'webhooks.update',

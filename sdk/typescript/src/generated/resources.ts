@@ -76,6 +76,19 @@ export class AuthResource extends Resource {
   logout(options: CallOptions = {}): Promise<AnswerOf<'auth.logout'>> {
     return this.http.json<AnswerOf<'auth.logout'>>('POST', '/auth/logout', { takesKey: true, options });
   }
+
+  /**
+   * Create a link that opens the console signed in.
+   *
+   * The path, on the host of the API, opens the console with a session of your account. It is valid for one hour and for one
+   * use, and a new one makes the one before void. An API key with limits cannot create one. An API key needs the scope
+   * `keys`.
+   *
+   * `POST /auth/links`
+   */
+  createLink(options: CallOptions = {}): Promise<AnswerOf<'auth.createLink'>> {
+    return this.http.json<AnswerOf<'auth.createLink'>>('POST', '/auth/links', { takesKey: true, options });
+  }
 }
 
 export class KeysResource extends Resource {

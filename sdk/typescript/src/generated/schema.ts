@@ -98,6 +98,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create a link that opens the console signed in
+         * @description The path, on the host of the API, opens the console with a session of your account. It is valid for one hour and for one use, and a new one makes the one before void. An API key with limits cannot create one. An API key needs the scope `keys`.
+         */
+        post: operations["auth.createLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/keys": {
         parameters: {
             query?: never;
@@ -1931,6 +1951,30 @@ export interface operations {
                     "application/json": {
                         /** @constant */
                         message: "Logged out";
+                    };
+                };
+            };
+        };
+    };
+    "auth.createLink": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The resource was created. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        path: string;
+                        /** Format: date-time */
+                        expiresAt: string;
                     };
                 };
             };

@@ -60,6 +60,17 @@ class AsyncAuthResource:
         answer: types.AuthLogoutResponse = await self._http.json("POST", "/auth/logout", takes_key=True, options=options)
         return answer
 
+    async def create_link(self, options: CallOptions | None = None) -> types.AuthCreateLinkResponse:
+        """Create a link that opens the console signed in.
+
+        The path, on the host of the API, opens the console with a session of your account. It is valid for one hour
+        and for one use, and a new one makes the one before void. An API key with limits cannot create one. An API key
+        needs the scope `keys`.
+
+        `POST /auth/links`"""
+        answer: types.AuthCreateLinkResponse = await self._http.json("POST", "/auth/links", takes_key=True, options=options)
+        return answer
+
 
 class AsyncKeysResource:
     def __init__(self, http: AsyncTransport) -> None:

@@ -60,6 +60,17 @@ class AuthResource:
         answer: types.AuthLogoutResponse = self._http.json("POST", "/auth/logout", takes_key=True, options=options)
         return answer
 
+    def create_link(self, options: CallOptions | None = None) -> types.AuthCreateLinkResponse:
+        """Create a link that opens the console signed in.
+
+        The path, on the host of the API, opens the console with a session of your account. It is valid for one hour
+        and for one use, and a new one makes the one before void. An API key with limits cannot create one. An API key
+        needs the scope `keys`.
+
+        `POST /auth/links`"""
+        answer: types.AuthCreateLinkResponse = self._http.json("POST", "/auth/links", takes_key=True, options=options)
+        return answer
+
 
 class KeysResource:
     def __init__(self, http: Transport) -> None:

@@ -846,6 +846,11 @@ class AuthLogoutResponse(TypedDict):
     message: Literal['Logged out']
 
 
+class AuthCreateLinkResponse(TypedDict):
+    path: str
+    expiresAt: str
+
+
 class KeysCreateRequest(TypedDict):
     name: str
     expiresAt: NotRequired[str]
