@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { breakdownsOf, expectKept, refuses, WEDGED } from './gateway-outcomes.ts';
-import { productForEach } from './product-under-test.ts';
+import { productForEach, SHORT_PAUSES } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
 
 let product: ProductUnderTest;
@@ -9,7 +9,7 @@ let instance: InstanceUnderTest;
 
 productForEach((...given) => {
   [product, instance] = given;
-});
+}, SHORT_PAUSES);
 
 interface Interval {
   bootId: string;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';
 import { breakdownsOf, expectReplaced, refuses, WEDGED } from './gateway-outcomes.ts';
-import { productForEach } from './product-under-test.ts';
+import { productForEach, SHORT_PAUSES } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
 import { connectRaw } from '../support/raw-gateway.ts';
 
@@ -11,7 +11,7 @@ let instance: InstanceUnderTest;
 
 productForEach((...given) => {
   [product, instance] = given;
-});
+}, SHORT_PAUSES);
 
 const DRAINING: Deed = {
   ...{ kind: 'refuse', answer: 'first', code: 'UNAVAILABLE', message: 'agent unavailable during gateway restart' },

@@ -15,6 +15,7 @@ import { createTurnSender } from '../../turns/turn-sender.ts';
 import type { TurnPauses } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
+import type { ProbePace } from '../../worker/proof-rounds.ts';
 import { startShardLeases } from '../../worker/shard-leases.ts';
 import { startWatchingGateways } from '../../worker/watch-gateways.ts';
 import { turnDepsOf } from '../../activities/step-deps.ts';
@@ -72,10 +73,18 @@ export function productForEach(
 
 interface ProductOptions {
   inflow?: InflowLimits;
+  /** By default those of a worker. */
   pauses?: TurnPauses;
+  pace?: ProbePace;
 }
 
-export async function startProduct({ inflow, pauses }: ProductOptions = {}): Promise<ProductUnderTest> {
+/** Pauses of a worker that tests of broken gateways need not wait out. */
+export const SHORT_PAUSES = {
+  pauses: { begunMs: 5_000, unbegunMs: 1_000, brokenMs: 500 },
+  pace: { everyMs: 1_000, probeMs: 900 },
+} as const;
+
+export async function startProduct({ inflow, pauses, pace }: ProductOptions = {}): Promise<ProductUnderTest> {
   const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64 });
   const { orm, driver, deps, client, connection, makeId } = reconciler;
   const { log } = deps;
@@ -93,7 +102,7 @@ export async function startProduct({ inflow, pauses }: ProductOptions = {}): Pro
   const leases = startShardLeases({ orm, processId: () => worker.id(), monotonicMs, onChange: () => watches.wake(), log });
   const watches = startWatchingGateways({
     ...{ orm, driver, connections: ofWorker, leases, notifications, turnWatches, monotonicMs, log },
-    ...{ load: { isStarved: () => false }, clock: systemClock, random: Math.random },
+    ...{ load: { isStarved: () => false }, clock: systemClock, random: Math.random, ...(pace && { pace }) },
   });
 
   const endpoints = { endpoint: (runtimeId: string) => findGatewayAddress(orm.em.fork(), runtimeId) };

@@ -2,19 +2,16 @@ import { describe, expect, test } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import type { Deed } from '../support/scripted-gateway/faults.ts';
 import { expectKept, refuses } from './gateway-outcomes.ts';
-import { productForEach } from './product-under-test.ts';
+import { productForEach, SHORT_PAUSES } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
 import { changeContent } from './content-changes.ts';
 
 let product: ProductUnderTest;
 let instance: InstanceUnderTest;
 
-productForEach(
-  (...given) => {
-    [product, instance] = given;
-  },
-  { pauses: { begunMs: 5_000, unbegunMs: 1_000, brokenMs: 500 } },
-);
+productForEach((...given) => {
+  [product, instance] = given;
+}, SHORT_PAUSES);
 
 describe('what another process would not mend is said, without a restart', () => {
   test.each([
