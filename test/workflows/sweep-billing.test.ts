@@ -9,6 +9,7 @@ import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from './reconciler-under-test.ts';
 
 const HOUR = 3_600_000;
+const MINUTE = 60_000;
 
 let reconciler: ReconcilerUnderTest;
 
@@ -37,6 +38,9 @@ test('a sweep debits what is due, counts what a killed relay left, stops what ha
      values (?, ?, ?, 'fake-model', 70, 900, now())`,
     [accountId, instanceId, agentId],
   );
+  // A sweep goes on until its minute is over: of this one ten seconds are left.
+  const aheadMs = MINUTE - 10_000 - (Date.now() % MINUTE);
+  reconciler.deps.clock = () => new Date(Date.now() + aheadMs);
   const run = await client.workflow.start(SWEEP_BILLING, {
     workflowId: 'sweep/billing-test',
     taskQueue: TASK_QUEUES.maintenance,
