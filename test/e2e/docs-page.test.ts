@@ -5,17 +5,22 @@ import type { Browser } from '../support/chromium.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
+import type { StandIn } from '../support/stand-in-openclaw.ts';
 
+let openClaw: StandIn;
 let stack: StackUnderTest;
 let browser: Browser;
 
 beforeAll(async () => {
-  [stack, browser] = await Promise.all([startStack(), startBrowser()]);
+  openClaw = await installScriptedOpenClaw();
+  [stack, browser] = await Promise.all([startStack({ openClaw }), startBrowser()]);
 });
 
 afterAll(async () => {
   await browser?.close();
   await stack?.close();
+  await openClaw?.remove();
 });
 
 /** Opens the POST operation of this path on the page and lets it be tried. */

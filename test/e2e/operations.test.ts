@@ -6,15 +6,23 @@ import { eventually } from '../support/eventually.ts';
 import { newAgent, say, untilStatus } from '../support/patient-client.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { ProcessName, StackUnderTest } from '../support/stack-under-test.ts';
+import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
+import type { StandIn } from '../support/stand-in-openclaw.ts';
 
 const PARTS: readonly ProcessName[] = ['relay', 'api', 'worker'];
 
+let openClaw: StandIn;
 let stack: StackUnderTest;
 
+// With a real gateway a backup comes back in restore-drill.test.ts.
 beforeAll(async () => {
-  stack = await startStack();
+  openClaw = await installScriptedOpenClaw();
+  stack = await startStack({ openClaw });
 });
-afterAll(() => stack?.close());
+afterAll(async () => {
+  await stack?.close();
+  await openClaw?.remove();
+});
 
 test('every metric that the Grafana dashboard shows is exported by some part', async () => {
   const texts = await Promise.all(PARTS.map(async (part) => (await fetch(stack.metricsUrlOf(part))).text()));

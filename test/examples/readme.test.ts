@@ -9,19 +9,26 @@ import { PATIENCE_MS } from '../support/eventually.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
+import type { StandIn } from '../support/stand-in-openclaw.ts';
 
 const README = join(import.meta.dirname, '../../README.md');
 
+let openClaw: StandIn;
 let stack: StackUnderTest;
 let account: ApiClient;
 let apiKey: string;
 beforeAll(async () => {
-  // As `npm start` has it: the echo model answers.
-  stack = await startStack({ env: { MODEL_UPSTREAM_URL: '' } });
+  // It says what the echo model of `npm start` says, which restore-drill.test.ts hears from a real gateway.
+  openClaw = await installScriptedOpenClaw();
+  stack = await startStack({ openClaw });
   account = await stack.newAccount();
   ({ apiKey } = await account.ok('POST', '/auth/keys', { name: 'readme' }));
 });
-afterAll(() => stack?.close());
+afterAll(async () => {
+  await stack?.close();
+  await openClaw?.remove();
+});
 
 /** The shell commands of this section of README.md. */
 async function commandsOf(heading: string): Promise<string> {

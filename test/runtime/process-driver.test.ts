@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { createDriver } from '../../runtime/create-driver.ts';
-import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
+import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { describeDriver } from './driver-contract.ts';
 import type { DriverHarness } from './driver-contract.ts';
 
@@ -15,7 +15,9 @@ describeDriver('process', { areSkillsMounted: false }, createHarness);
 
 async function createHarness(): Promise<DriverHarness> {
   const cacheDir = cacheDirOf(process.env);
-  const openclaw = await ensureOpenClaw({ cacheDir, env: process.env });
+  // Which gateway it is makes no difference to this driver: with the real one docker-driver.test.ts holds to the same contract,
+  // and every lent gateway is started, killed and stopped by it.
+  const openclaw = { version: 'scripted', entry: SCRIPTED_GATEWAY };
   const dataDir = await mkdtemp(join(tmpdir(), 'process-driver-'));
   const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: 9 } as const;
 
