@@ -4,7 +4,7 @@ const POLL_MS = 50;
 
 /**
  * A deadline is only there to end what hangs: it is far beyond what the start of a gateway or a turn takes on a machine
- * that runs four test files at once.
+ * that runs five test files at once.
  */
 export const PATIENCE_MS = 240_000;
 

@@ -68,14 +68,32 @@ export default class LaneRunner implements EmittingTestRunnerInterface {
     }
   }
 
-  async #runPool({ files, workers, reusesProcesses, next }: Pool<LanedTest>, watcher: TestWatcher): Promise<void> {
+  async #runPool(pool: Pool<LanedTest>, watcher: TestWatcher): Promise<void> {
+    const { files, workers, shared } = pool;
+    if (files.length > 0) await this.#run(files, pool, watcher);
+    await Promise.all(Array.from({ length: workers }, () => this.#takeFrom(shared, watcher)));
+  }
+
+  /** One worker, which takes one file after the other until none is left. */
+  async #takeFrom(shared: LanedTest[], watcher: TestWatcher): Promise<void> {
+    while (!watcher.isInterrupted()) {
+      const file = shared.shift();
+      if (!file) return;
+      await this.#run([file], { workers: 1, reusesProcesses: false }, watcher);
+    }
+  }
+
+  async #run(
+    files: readonly LanedTest[],
+    { workers, reusesProcesses }: Pick<Pool<LanedTest>, 'workers' | 'reusesProcesses'>,
+    watcher: TestWatcher,
+  ): Promise<void> {
     const config = { ...this.#config, maxWorkers: workers };
     if (reusesProcesses) config.workerIdleMemoryLimit = REUSED_WORKER_BYTES;
     const runner = new jestRunner.default(config, this.#context);
     for (const subscribe of this.#subscriptions) subscribe(runner);
     const tests = files.map(({ test }) => test);
     await runner.runTests(tests, watcher, { serial: this.#config.runInBand });
-    if (next && !watcher.isInterrupted()) await this.#runPool(next, watcher);
   }
 }
 

@@ -15,28 +15,23 @@ const all = [pure, rows, gateway, kills, container, faults];
 
 const shapes = (files: readonly PlannedFile[], workers: number) =>
   poolsOf(files, workers).map((pool) => [pool.workers, ...pool.files.map(({ path }) => path)]);
-const laterOf = (files: readonly PlannedFile[], workers: number) =>
-  poolsOf(files, workers).map(({ next }) => next && [next.workers, ...next.files.map(({ path }) => path)]);
+const sharedOf = (files: readonly PlannedFile[], workers: number) =>
+  poolsOf(files, workers).map(({ shared }) => shared.map(({ path }) => path));
 
 describe('the pools of a run', () => {
   test('let unit and database tests compute beside those that wait, and one file at a time have the engine', () => {
-    expect(shapes(all, 2)).toEqual([
-      [1, 'rows', 'pure'],
-      [1, 'container', 'faults'],
-      [2, 'kills', 'gateway'],
-    ]);
+    expect(shapes(all, 2)).toEqual([[1, 'rows', 'pure'], [1, 'container', 'faults'], [3]]);
+    expect(poolsOf(all, 2).at(-1)?.shared).toEqual([kills, gateway]);
   });
 
   test('let the workers that are done with unit tests or the engine help those that wait', () => {
     const more = [160, 150, 140, 130].map((seconds) => fileOf(`waiting ${seconds}`, seconds, 'openclaw'));
-    const shared = shapes([...all, ...more], 2);
-    expect(shared).toEqual([
-      [1, 'rows', 'pure'],
-      [1, 'container', 'faults'],
-      [2, 'kills', 'waiting 160', 'waiting 130'],
-    ]);
-    expect(laterOf([...all, ...more], 2)).toEqual([[1, 'waiting 150', 'gateway'], [1, 'waiting 140'], null]);
-    expect(describePlan(poolsOf([...all, ...more], 2), 2)[0]).toBe('10 test files with 2 workers, usually 5 minutes:');
+    const waiting = ['kills', 'waiting 160', 'waiting 150', 'waiting 140', 'waiting 130', 'gateway'];
+    expect(sharedOf([...all, ...more], 2)).toEqual([waiting, waiting, waiting]);
+    const [first, ...others] = poolsOf([...all, ...more], 2);
+    for (const other of others) expect(other.shared).toBe(first?.shared);
+    // 200 s; 160 and 100 s; 150 s; 21 and 140 s; 110 and 130 s.
+    expect(describePlan(poolsOf([...all, ...more], 2), 2)[0]).toBe('10 test files with 2 workers, usually 4 minutes:');
   });
 
   test('give all workers to unit and database tests that are alone', () => {

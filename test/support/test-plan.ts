@@ -9,8 +9,8 @@ export interface Pool<File> {
   reusesProcesses: boolean;
   /** Whether it runs once all others are done. */
   runsLast: boolean;
-  /** What its workers run once its own files are done. */
-  next: Pool<File> | null;
+  /** What its workers go on with once its own files are done. Several pools have the same list, and each worker takes the next file of it. */
+  shared: File[];
 }
 
 /** What is known of a chosen file. */
@@ -41,54 +41,34 @@ export function secondsOf(path: string, needs: ReadonlySet<Need>, measured: Read
 
 /**
  * Divides files among pools that run beside each other. Unit and database tests compute, so they get the processors; the
- * rest mostly waits for what it has started and runs beside them; the engine is for one file at a time, because some
- * kill it. Workers that are done with unit tests or the engine help those that wait. What takes the whole machine comes
- * last. The longest goes first. With one worker everything is one pool.
+ * rest mostly waits for what it has started and runs beside them, half as many again at a time as there are workers, each
+ * with one or two gigabytes; the engine is for one file at a time, because some kill it. Workers that are done with unit
+ * tests or the engine help those that wait. What takes the whole machine comes last. The longest goes first. With one
+ * worker everything is one pool.
  */
 export function poolsOf<File extends PlannedFile>(files: readonly File[], workers: number): Pool<File>[] {
   const sorted = files.toSorted((one, other) => other.seconds - one.seconds);
   if (workers === 1) return [poolOf(sorted, workers)];
   const alone = sorted.filter(({ needs }) => needs.has('wholeMachine'));
   const of = (...lanes: Lane[]): File[] => sorted.filter((file) => !alone.includes(file) && lanes.includes(laneOf(file.needs)));
-  const waiting = poolOf(of('temporal', 'gateway', 'campaign'), workers);
-  const onEngine = poolOf(of('docker'), 1);
-  const besides = waiting.files.length + onEngine.files.length > 0 ? 1 : 0;
-  const computing = { ...poolOf(of('unit', 'database'), workers - besides), reusesProcesses: true };
-  const pools = share(waiting, [computing, onEngine].filter(hasFiles));
-  return [...pools, { ...poolOf(alone, 1), runsLast: true }].filter(hasFiles);
+  const shared = of('temporal', 'gateway', 'campaign');
+  const waiting = { ...poolOf<File>([], workers + Math.ceil(workers / 2)), shared };
+  const onEngine = { ...poolOf(of('docker'), 1), shared };
+  const besides = shared.length + onEngine.files.length > 0 ? 1 : 0;
+  const computing = { ...poolOf(of('unit', 'database'), workers - besides), reusesProcesses: true, shared };
+  const beside = [computing, onEngine].filter(({ files: own }) => own.length > 0);
+  const pools = [...beside, ...(shared.length > 0 ? [waiting] : [])];
+  return alone.length > 0 ? [...pools, { ...poolOf(alone, 1), runsLast: true }] : pools;
 }
 
 function poolOf<File>(files: File[], workers: number): Pool<File> {
-  return { files, workers, reusesProcesses: false, runsLast: false, next: null };
-}
-
-function hasFiles(pool: Pool<unknown>): boolean {
-  return pool.files.length > 0;
-}
-
-/** These helpers and this pool, each file of which is with the worker that comes to it first. */
-function share<File extends PlannedFile>(pool: Pool<File>, helpers: readonly Pool<File>[]): Pool<File>[] {
-  const own = poolOf<File>([], pool.workers);
-  const helping = helpers.map((helper) => ({ helper, later: poolOf<File>([], helper.workers) }));
-  const workers = [...slotsOf(own, 0), ...helping.flatMap(({ helper, later }) => slotsOf(later, durationOf(helper)))];
-  for (const file of pool.files) {
-    const first = workers.reduce((one, other) => (other.freeAt < one.freeAt ? other : one));
-    first.pool.files.push(file);
-    first.freeAt += file.seconds;
-  }
-  return [...helping.map(({ helper, later }) => ({ ...helper, next: hasFiles(later) ? later : null })), own];
-}
-
-/** The workers of a pool that begins after so many seconds. */
-function slotsOf<File>(pool: Pool<File>, freeAt: number): { pool: Pool<File>; freeAt: number }[] {
-  return Array.from({ length: pool.workers }, () => ({ pool, freeAt }));
+  return { files, workers, reusesProcesses: false, runsLast: false, shared: [] };
 }
 
 /** Says what runs, in which lanes, and how long it usually takes. */
 export function describePlan(pools: readonly Pool<PlannedFile>[], workers: number): string[] {
-  const files = pools.flatMap((pool) => [...pool.files, ...(pool.next?.files ?? [])]);
-  const [beside, last] = [false, true].map((isLast) => pools.filter(({ runsLast }) => runsLast === isLast).map(durationOf));
-  const duration = Math.max(0, ...(beside ?? [])) + Math.max(0, ...(last ?? []));
+  const files = [...new Set(pools.flatMap((pool) => [...pool.files, ...pool.shared]))];
+  const duration = durationOf(pools.filter(({ runsLast }) => !runsLast)) + durationOf(pools.filter(({ runsLast }) => runsLast));
   return [
     `${count(files.length, 'test file')} with ${count(workers, 'worker')}, usually ${inWords(duration)}:`,
     ...LANES.flatMap((lane) => {
@@ -98,11 +78,20 @@ export function describePlan(pools: readonly Pool<PlannedFile>[], workers: numbe
   ];
 }
 
-/** In seconds. No pool ends before its longest file does. */
-function durationOf({ files, workers, next }: Pool<PlannedFile>): number {
+/** In seconds, of pools that run beside each other: each next file of those that are shared goes to the worker that is free first. */
+function durationOf(pools: readonly Pool<PlannedFile>[]): number {
+  const freeAt = pools.flatMap((pool) => Array.from({ length: pool.workers }, () => ownDurationOf(pool)));
+  for (const { seconds } of pools[0]?.shared ?? []) {
+    const first = freeAt.indexOf(Math.min(...freeAt));
+    freeAt[first] = (freeAt[first] ?? 0) + seconds;
+  }
+  return Math.max(0, ...freeAt);
+}
+
+/** No pool ends before its longest file does. */
+function ownDurationOf({ files, workers }: Pool<PlannedFile>): number {
   const seconds = files.map((file) => file.seconds);
-  const own = Math.max(0, ...seconds, seconds.reduce((sum, more) => sum + more, 0) / workers);
-  return own + (next ? durationOf(next) : 0);
+  return Math.max(0, ...seconds, seconds.reduce((sum, more) => sum + more, 0) / workers);
 }
 
 export function count(of: number, noun: string): string {
