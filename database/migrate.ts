@@ -1,25 +1,34 @@
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { isDatabaseTimeout, isWriteConflict } from './failure-kind.ts';
 import { ormConfig } from './orm-config.ts';
+import { runTransaction } from './run-transaction.ts';
 import { query, sql } from './sql.ts';
 
 interface MigrateOptions {
-  /** Asked before anything is changed: what it throws leaves the database as it is. */
+  /** Asked before anything is changed, in each try: what it throws leaves the database as it is. */
   before?: (em: EntityManager) => Promise<unknown>;
   /** Once the schema is up to date. */
   after?: (em: EntityManager) => Promise<unknown>;
 }
 
-/** Brings the schema of this database up to date. Of two at once, one waits for the other. */
+/**
+ * Brings the schema of this database up to date. Of two at once, one waits for the other. Processes work during it: a
+ * migration that deadlocks with one of them, or does not get a lock in the time that it allows, is run again, five times at most.
+ */
 export async function migrate(databaseUrl: string, { before, after }: MigrateOptions = {}): Promise<void> {
   const orm = await MikroORM.init(ormConfig(databaseUrl));
   try {
-    await orm.em.transactional(async (em) => {
-      await query(em, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
-      await before?.(em);
-      const transaction: unknown = em.getTransactionContext();
-      await orm.migrator.up({ transaction });
-    });
+    await runTransaction(
+      orm.em,
+      async (em) => {
+        await query(em, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+        await before?.(em);
+        const transaction: unknown = em.getTransactionContext();
+        await orm.migrator.up({ transaction });
+      },
+      { isPassing: (error) => isWriteConflict(error) || isDatabaseTimeout(error) },
+    );
     await after?.(orm.em.fork());
   } finally {
     await orm.close();
