@@ -14,8 +14,8 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 5_000;
 
 /**
- * Listens to the database's notifications on a connection of its own and reconnects for ever. They only speed things
- * up: whoever listens also looks by himself about once a second.
+ * Listens to the database's notifications on a dedicated connection and reconnects for ever. Notifications only speed
+ * things up: each listener also polls the database about once a second.
  */
 export function listenToNotifications(databaseUrl: string, log: Log): Notifications {
   const listeners = new Map<Channel, Set<(payload: string | null) => void>>(CHANNELS.map((name) => [name, new Set()]));

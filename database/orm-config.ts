@@ -102,7 +102,7 @@ export function ormConfig(databaseUrl: string) {
     migrations: { path: `${import.meta.dirname}/migrations`, migrationsList, snapshot: false, silent: true },
     // Triggers and functions stand in the migrations alone. Processes of the version before still use `login_codes`.
     schemaGenerator: { ignoreTriggers: true, ignoreRoutines: true, skipTables: ['login_codes'] },
-    // Times are moments: what the server's time zone is must not matter.
+    // Times are absolute: the time zone of the server must not matter.
     forceUtcTimezone: true,
   });
 }

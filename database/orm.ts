@@ -4,7 +4,7 @@ import type { Pool } from 'pg';
 import { escapeLiteral } from './escape-literal.ts';
 import { ormConfig } from './orm-config.ts';
 
-/** Far longer than any statement of a process takes, far shorter than anybody waits. */
+/** Far longer than any statement of a process takes, and shorter than callers wait for one. */
 const STATEMENT_MS = 60_000;
 /** For a row or an advisory lock that another transaction holds. */
 const LOCK_MS = 10_000;

@@ -25,7 +25,7 @@ export async function insertAccount(em: EntityManager, account: NewAccount): Pro
   return rows.length > 0;
 }
 
-/** Notes that an address was registered a second time before anybody had verified it. */
+/** Notes that an address was registered a second time before it was verified. */
 export async function markRegistrationContested(em: EntityManager, email: string): Promise<void> {
   await run(
     em,

@@ -3,7 +3,7 @@ import { query, run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 const TRIES = 5;
-/** Of the five: what addresses that did not ask for the code may use up of them together. */
+/** How many of the five tries all requesters other than the one that asked for the code may use, together. */
 const TRIES_OF_OTHERS = 2;
 const LIFETIME = sql`interval '10 minutes'`;
 const PAUSE = sql`interval '60 seconds'`;
@@ -84,13 +84,13 @@ export async function removeOldRequesters(em: EntityManager, { now, limit }: { n
 }
 
 interface Login {
-  /** Who says to be it: by its address, or by credentials. */
+  /** The account that the requester claims to own: by its email address, or by the id that its credentials name. */
   account: { email: string } | { id: string };
   requester: string;
   now: Date;
 }
 
-/** The codes that are good now and that this requester has tries of left. */
+/** The codes that are valid now and that this requester may still try. */
 function isOpenTo(requester: string, now: Date): Sql {
   return sql`consumed_at is null and expires_at > ${now}
         and tries_left > case when requester = ${requester} then 0 else ${TRIES - TRIES_OF_OTHERS}::int end`;

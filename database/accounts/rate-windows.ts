@@ -10,7 +10,7 @@ export interface RateClaim {
 
 export interface RateWindowState {
   startedMs: number;
-  /** Of everybody, with what was just claimed. It may exceed the limit: nothing above it was granted. */
+  /** What all processes together have claimed, this claim included. It may exceed the limit: nothing above it was granted. */
   used: number;
 }
 

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, sql } from '../sql.ts';
 
 const BATCH = 10_000;
-/** What a sweep does not get to is left to the next one. */
+/** The most batches of one sweep; the next sweep does the rest. */
 const MAX_BATCHES = 100;
 
 /** How many bytes an account stores, exactly, as the caller's transaction sees it. */

@@ -6,7 +6,7 @@ import { holdPrices } from './set-price.ts';
 import { dueRanges, writeDebits } from './write-debits.ts';
 import type { AccountCharge, AccountRange } from './write-debits.ts';
 
-/** Intervals at once: so many that statements cost little beside their rows, so few that nobody waits long for a lock. */
+/** Intervals at once: enough that a statement costs little beside its rows, few enough that no other transaction waits long for a lock. */
 const BATCH = 5_000;
 
 /** Batches at the same time. */
@@ -44,7 +44,7 @@ interface Pass {
 async function passOnce(em: EntityManager, { now, signal, between, batch = BATCH }: Sweep): Promise<Pass> {
   const pass: Pass = { lines: 0, isPartial: false };
   const ranges = dueRanges(em, now, batch);
-  // Whoever leaves the loop closes it for the others.
+  // A lane that leaves the loop closes the shared iterator, which ends the loop of the other lanes too.
   const lane = async (): Promise<void> => {
     for await (const range of ranges) {
       if (signal?.aborted) return;

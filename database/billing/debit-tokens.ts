@@ -13,7 +13,7 @@ interface Sweep {
   batch: number;
 }
 
-/** An hour is debited so long after its end: by then its calls are stored. A call that is stored later is debited with another line. */
+/** How long after its end an hour is debited: by then its calls are stored. A call that is stored later gets a line of a later debit. */
 const GRACE_SECONDS = 60;
 
 /**

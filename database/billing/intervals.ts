@@ -24,7 +24,7 @@ export async function openInterval(em: EntityManager, { id, instanceId, accountI
      select ${id}, ${instanceId}, ${accountId}, ${bootId}, at, at from (select coalesce(${now ?? null}::timestamptz, now()) as at) given`,
   );
   await reckonExhaustion(em, [accountId], now ?? null);
-  // Behind the lock on the account, which the creation of a budget has too: one of the two knows of the other.
+  // After the lock on the account, which the creation of a budget takes too: the later of the two transactions sees the other's rows.
   await noteRunning(em, { accountId, instanceId, now: now ?? null });
 }
 

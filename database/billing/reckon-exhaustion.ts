@@ -9,14 +9,14 @@ export async function lockAccounts(em: EntityManager, accountIds: readonly strin
   await query(em, sql`select from accounts where id = any(${[...accountIds]}) order by id for no key update`);
 }
 
-/** Further away than anybody's money lasts; keeps the sum within the range of a timestamp. */
+/** A hundred years: longer than any balance lasts, and keeps the sum within the range of a timestamp. */
 const FOREVER_MS = '3155760000000';
 
 /**
  * Writes down when the money of these accounts may be used up, and when they are to be warned next. It is the earliest
  * possible moment: an open interval counts as running even while its gateway does not answer, because it may turn out
- * to have run. Whoever acts on it computes anew. `now` null: the database's own time. Locks the accounts, in the order
- * of their ids.
+ * to have run. A caller that acts on it must compute the balance again first. `now` null: the database's own time. Locks
+ * the accounts, in the order of their ids.
  */
 export async function reckonExhaustion(em: EntityManager, accountIds: readonly string[], now: Date | null): Promise<void> {
   if (accountIds.length === 0) return;

@@ -4,7 +4,7 @@ import { reckonExhaustion } from './reckon-exhaustion.ts';
 import { notePrice } from '../budgets/note-running.ts';
 import { query, sql } from '../sql.ts';
 
-/** Any number that nothing else locks: debits share it, a change of the price has it for itself. */
+/** The advisory lock of prices, a number with no other use: debits take it shared, a change of the price takes it exclusively. */
 const PRICES_LOCK = 724_310_379;
 
 const ACCOUNTS_AT_ONCE = 1_000;

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { TokenPrice } from '../../domain/token-cost.ts';
 import { query, sql } from '../sql.ts';
 
-/** Any number that nothing else locks: only one process at a time enters prices. */
+/** An advisory lock, a number with no other use: only one process at a time enters prices. */
 const TOKEN_PRICES_LOCK = 724_310_381;
 
 /**

@@ -59,7 +59,7 @@ const KEYS: Record<UsageGroup, (row: { at: Sql; model: Sql }) => Sql> = {
   day: ({ at }) => sql`to_char(${at} at time zone 'UTC', 'YYYY-MM-DD')`,
 };
 
-/** Messages have no model of their own, and an agent keeps its model for good. */
+/** A message's row names no model; its agent's does, and an agent's model never changes. */
 const OF_AGENT = sql`(select model from agents where agents.id = agent_id)`;
 
 /**

@@ -4,7 +4,7 @@ import { BILLED, LOST, msBetween, PRICE, provenUntil } from './meter-sql.ts';
 import { query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
-/** So many hours of one interval at once: what is left is next. */
+/** The most hours of one interval that are debited at once; the next pass debits the rest. */
 const HOURS_AT_ONCE = 48;
 
 /** What was debited from one account. */
@@ -27,13 +27,13 @@ export interface AccountRange {
   until: string;
 }
 
-/** `now`, and the last full hour that can be proven for anybody. */
+/** `now`, and the last full hour up to which any shard's gateways can be proven to have run. */
 const clockAt = (now: Date): Sql => sql`clock as materialized (
   select now, date_bin('1 hour', greatest(now, (select max(alive_until) from watch_shards)), 'epoch') as hour
     from (select ${now}::timestamptz as now) given
 )`;
 
-/** What is debited to the last full hour and goes on is passed over before anything is looked up. */
+/** Leaves out, before any join, open intervals that are debited up to the last full hour. */
 const MAY_BE_DUE = sql`not i.settled and (i.ended_at is not null or ${BILLED} < clock.hour)`;
 
 /** Ranges of accounts with something to debit, as it seems, of about so many intervals each. */
@@ -56,12 +56,12 @@ export async function* dueRanges(em: EntityManager, now: Date, intervals: number
   }
 }
 
-/** Estimates are far off here: compiling takes longer than the work, and reading a whole table longer than its batch. */
+/** The planner's estimates are far off here: JIT takes longer than the work, and a sequential scan longer than the batch. */
 async function planByIndex(em: EntityManager): Promise<void> {
   await query(em, sql`select set_config('jit', 'off', true), set_config('enable_seqscan', 'off', true)`);
 }
 
-/** Nothing is proven to come after this: it has ended, and its gateway is not in use any more. */
+/** The proof cannot advance any more: the interval has ended, and its gateway process is out of use. */
 const IS_FINAL = sql`(i.ended_at is not null and (i.end_proven or
   instances.boot_id is distinct from i.boot_id and (coalesce(${LOST} <= i.ended_at, false) or coalesce(shard.alive_until, clock.now) >= i.ended_at)))`;
 

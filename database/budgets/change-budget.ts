@@ -15,7 +15,7 @@ export async function countBudgetsLocked(em: EntityManager, accountId: string): 
   return row?.count ?? 0;
 }
 
-/** Holds a budget until the transaction ends: what is spent of it for the first time waits, so that it meets the limit that is new. */
+/** Locks a budget until the transaction ends. A transaction that spends of it for the first time waits, and then sees the new limit. */
 export async function lockBudget(em: EntityManager, budgetId: string): Promise<void> {
   await query(em, sql`select from budgets where id = ${budgetId} for update`);
 }

@@ -10,15 +10,15 @@ export interface SettledInstance {
 }
 
 /**
- * A gateway should hold just what the database says: nothing is under way. One that has refused it is not given the same
- * all the time.
+ * The gateway of an instance should hold exactly what the database says, because no change is under way. A gateway that refused
+ * its configuration is left alone for ten minutes.
  */
 export const IS_SETTLED = sql`
   ${takesMessages('instances')} and deleted_at is null
   and content_generation = applied_content_generation and restart_generation = applied_restart_generation
   and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;
 
-/** Running instances with nothing to do, in another order each time. */
+/** Running instances with no change under way, in random order. */
 export async function findSettled(em: EntityManager, limit: number): Promise<SettledInstance[]> {
   return query<SettledInstance>(
     em,

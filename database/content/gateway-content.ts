@@ -63,7 +63,7 @@ export interface ContentSecret {
 
 /** Reads what the gateway of this instance shall hold. */
 export async function loadGatewayContent(em: EntityManager, instanceId: string): Promise<GatewayContentRows> {
-  // First: what changes meanwhile is then applied once more, and never taken for applied.
+  // The generation is read first: a change made during the reads below has a higher one, so it is applied again and never taken for applied.
   const [row] = await query<{ generation: number; gatewayEpoch: number | null }>(
     em,
     sql`select content_generation::float8 as generation, gateway_epoch::float8 as "gatewayEpoch" from instances where id = ${instanceId}`,

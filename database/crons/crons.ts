@@ -70,8 +70,8 @@ export async function databaseNow(em: EntityManager): Promise<Date> {
 }
 
 /**
- * Every other job of the instance that was last seen before the list was asked for is gone. What the API never handed
- * over to the gateway, and nobody asked for again within a day, is forgotten, and so is what was gone long ago.
+ * Marks every job of the instance as gone that is not listed and was last seen before the list was asked for. Deletes jobs
+ * that the API did not hand over to the gateway within a day, and those that have been gone for 30 days.
  */
 export async function noteCronsGone(
   em: EntityManager,
@@ -92,7 +92,7 @@ export async function noteCronsGone(
   );
 }
 
-/** Whose a job is inside the gateway, and what it is about; also when it is gone. Null when it was never seen. */
+/** The gateway's agent of a job, and its message; also of a job that is gone. Null when the job was never seen. */
 export async function findSeenCron(
   em: EntityManager,
   { instanceId, gatewayJobId }: { instanceId: string; gatewayJobId: string },
@@ -156,8 +156,8 @@ export async function noteCronRunsRead(em: EntityManager, instanceId: string, en
 }
 
 /**
- * How many jobs an agent has, with those that are being added: a call that adds one ends within a minute. Jobs of one
- * agent are added one after the other: it is locked until the transaction ends.
+ * How many jobs an agent has, with those that are being added: a call that adds one ends within a minute. Locks the agent until
+ * the transaction ends, so that its jobs are added one after the other.
  */
 export async function countCronsLocked(em: EntityManager, agentId: string): Promise<number> {
   await query(em, sql`select id from agents where id = ${agentId} for no key update`);
@@ -170,7 +170,7 @@ export async function countCronsLocked(em: EntityManager, agentId: string): Prom
   return row?.count ?? 0;
 }
 
-/** Takes back a job that its gateway did not take. */
+/** Deletes the row of a job that its gateway did not accept. */
 export async function dropUnsentCron(em: EntityManager, id: string): Promise<void> {
   await run(em, sql`delete from cron_jobs where id = ${id} and gateway_job_id is null`);
 }

@@ -31,7 +31,7 @@ const AccountSchema = defineEntity({
     email: p.text(),
     name: p.text(),
     emailVerifiedAt: moment().strictNullable(),
-    /** The address was registered a second time before anybody had verified it. */
+    /** The address was registered a second time before it was verified. */
     registrationContested: p.boolean().name('met_unverified').default(false),
     /** Tokens carry it; a new version voids the old ones. */
     tokenVersion: p.integer().default(0),

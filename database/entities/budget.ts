@@ -21,7 +21,7 @@ const BudgetSchema = defineEntity({
     id: p.text().primary(),
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('budgets_account_fk').index(false),
     name: p.text(),
-    // What it counts. Null: anything; `*`: each one apart. They may be gone, so they are no references.
+    // What it counts. Null: all of a kind; `*`: each one separately. No foreign keys, because the rows may be deleted.
     instanceId: p.text().strictNullable(),
     agentId: p.text().strictNullable(),
     keyId: p.text().strictNullable(),

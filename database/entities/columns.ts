@@ -1,6 +1,6 @@
 import { p } from '@mikro-orm/postgresql';
 
-/** A moment, to the millisecond, which is all that the API shows and a JavaScript date can hold. */
+/** A point in time, in milliseconds, which is the precision of the API and of a JavaScript date. */
 export const moment = () => p.datetime().length(3);
 
 /** A counter that outgrows 32 bits but never 2^53. */

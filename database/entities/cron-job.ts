@@ -16,7 +16,7 @@ const CronJobSchema = defineEntity({
     id: p.text().primary(),
     instance: () => p.manyToOne(Instance).mapToPk().foreignKeyName('cron_jobs_instance_fk').index(false),
     agent: () => p.manyToOne(Agent).mapToPk().foreignKeyName('cron_jobs_agent_fk').index(false),
-    /** How the gateway calls it; null until the gateway has it. Nobody is shown such a job. */
+    /** The gateway's id of the job; null until the gateway has it. Until then the API does not show the job. */
     gatewayJobId: p.text().strictNullable().default(null),
     createdBy: p.text().$type<'api' | 'agent'>(),
     name: p.text(),

@@ -11,6 +11,6 @@ const EventCounterSchema = defineEntity({
   },
 });
 
-/** The last sequence number of an account. A row of its own: it is locked last of all, and briefly. */
+/** The last sequence number of an account. It has its own table so that its row can be locked last of all, and briefly. */
 export class EventCounter extends EventCounterSchema.class {}
 EventCounterSchema.setClass(EventCounter);

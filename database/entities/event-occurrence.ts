@@ -6,7 +6,7 @@ const EventOccurrenceSchema = defineEntity({
   tableName: 'event_occurrences',
   properties: {
     instance: () => p.manyToOne(Instance).mapToPk().primary().foreignKeyName('event_occurrences_instance_fk'),
-    /** What happened, as the gateway names it: read back a second time it is no second event. */
+    /** The gateway's name of what happened: when it is read back a second time, no second event is recorded. */
     key: p.text().primary(),
   },
 });

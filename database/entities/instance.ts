@@ -97,7 +97,7 @@ const InstanceSchema = defineEntity({
     hasSlot: p.boolean().default(false),
     /** Waits for a slot since then. */
     queuedAt: moment().strictNullable().default(null),
-    /** When its gateway died by itself, lately. */
+    /** When its gateway ended without being told to, lately. */
     deaths: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
     /** When it died or failed to start, for longer, whatever was asked for meanwhile. */
     failedStarts: p.array().columnType('timestamptz[]').$type<Date[]>().defaultRaw("'{}'"),
@@ -108,7 +108,7 @@ const InstanceSchema = defineEntity({
     shard: p.smallint(),
     /** The runs of its cron jobs that ended until then are recorded. */
     cronRunsReadTo: moment().strictNullable().default(null),
-    /** What its agents said by themselves until then is recorded. */
+    /** Everything that its agents said unprompted until then is recorded. */
     messagesReadTo: moment().strictNullable().default(null),
 
     startedAt: moment().strictNullable().default(null),

@@ -16,6 +16,6 @@ const InviteSchema = defineEntity({
   },
 });
 
-/** A code that lets somebody register. */
+/** A code that lets a limited number of people register. */
 export class Invite extends InviteSchema.class {}
 InviteSchema.setClass(Invite);

@@ -61,7 +61,7 @@ const MessageSchema = defineEntity({
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('messages_account_fk').index(false),
     instance: () => p.manyToOne(Instance).mapToPk().foreignKeyName('messages_instance_fk').index(false),
     agent: () => p.manyToOne(Agent).mapToPk().foreignKeyName('messages_agent_fk').index(false),
-    /** Null: the agent sent it by itself, and in none of the API's conversations. */
+    /** Null: the agent sent it unprompted, outside of the API's conversations. */
     conversation: () =>
       p
         .manyToOne(Conversation)
@@ -80,7 +80,7 @@ const MessageSchema = defineEntity({
     senderId: p.text(),
     senderName: p.text(),
     createdAt: moment(),
-    /** Why the agent sent it by itself: as the result of a job, or otherwise. Null: it is one side of a turn. */
+    /** Why the agent sent it unprompted: as the result of a job (`cron`), or otherwise (`agent`). Null: it is one side of a turn. */
     source: p.text().$type<'cron' | 'agent'>().strictNullable().default(null),
     jobName: p.text().strictNullable().default(null),
     /** It is only a part of what was said. */
@@ -95,7 +95,7 @@ const MessageSchema = defineEntity({
     traceId: p.character().length(32).strictNullable(),
     /** The API key with which the message was sent; null for a token. */
     keyId: p.text().strictNullable().default(null),
-    /** Which process sends it: a `proc_` id, or `shard`: whoever watches its instance. */
+    /** Which process sends it: a `proc_` id, or `shard` for the worker that watches its instance. */
     owner: p.text().strictNullable().default(null),
     /** The gateway process that it is for. */
     bootId: p.text().strictNullable().default(null),
@@ -110,6 +110,6 @@ const MessageSchema = defineEntity({
   },
 });
 
-/** One side of a turn, what was said or the reply that is made of it; or what an agent sent by itself. */
+/** One side of a turn (what was said, or the reply to it), or what an agent sent unprompted. */
 export class Message extends MessageSchema.class {}
 MessageSchema.setClass(Message);

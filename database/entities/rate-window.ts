@@ -13,6 +13,6 @@ const RateWindowSchema = defineEntity({
   },
 });
 
-/** How much somebody has used of a rate limit since this window began. */
+/** How much an account or an address has used of a rate limit since this window began. */
 export class RateWindow extends RateWindowSchema.class {}
 RateWindowSchema.setClass(RateWindow);

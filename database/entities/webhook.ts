@@ -34,13 +34,13 @@ const WebhookSchema = defineEntity({
     description: p.text().strictNullable(),
     /** While it is not, nothing new is queued and what waits stays. */
     enabled: p.boolean().default(true),
-    /** Why it was disabled by itself. */
+    /** Why the platform disabled it; null when it did not. */
     disabledReason: p.text().$type<DisabledReason>().strictNullable().default(null),
 
     /** Encrypted, bound to this row (`webhookPlace`). */
     secret: p.text(),
     secretLast4: p.text(),
-    /** The one before, which still signs until then. */
+    /** The secret before, with which deliveries are still signed too until then. */
     previousSecret: p.text().strictNullable().default(null),
     previousSecretUntil: moment().strictNullable().default(null),
 
@@ -49,7 +49,7 @@ const WebhookSchema = defineEntity({
     failingSince: moment().strictNullable().default(null),
     /** Nothing is sent before then: the next probe, or what a `Retry-After` asked for. */
     notBefore: moment().strictNullable().default(null),
-    /** Until then somebody delivers for it, and need not be woken. */
+    /** Until then a `deliverWebhook` run is delivering for it, so that new events need not wake one. */
     drainedUntil: moment().strictNullable().default(null),
 
     createdAt: moment(),

@@ -83,9 +83,10 @@ function insertEvent(event: NewEvent, seq: number): Sql {
 }
 
 /**
- * The event, a delivery for each webhook that matches, and a wake-up for those that nobody delivers for at the moment
- * and that do not rest. In one statement, which begins when the counter is locked: whoever stops delivering says so,
- * waits for this lock, and only then looks for the last time, so that no delivery is left between the two.
+ * Inserts the event, a delivery for each webhook that matches, and a wake-up for those webhooks that have no active
+ * `deliverWebhook` run and do not rest. It is one statement, which begins when the counter is locked: a run that stops
+ * delivering first clears `drained_until`, then waits for this lock, and only then looks for deliveries one last time. So
+ * each delivery is either seen by that look or wakes a new run.
  */
 async function insertAndFanOut(em: EntityManager, event: NewEvent, seq: number): Promise<void> {
   const { contentTruncated = false, finishReason = null, data = null } = event;

@@ -6,7 +6,7 @@ import { IS_TRUSTED } from '../processes/process-lease.ts';
 import { query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
-/** Who sends a turn, and what must still hold so that he may. */
+/** Which process sends a turn, and what must still hold for it to do so. */
 export type Claimant =
   /** A process that accepted it. */
   | { kind: 'process'; owner: string }
@@ -21,8 +21,8 @@ const PROCESS_TRUSTED = sql`exists (select 1 from processes p where p.id = m.own
 
 /**
  * Commits the number of the attempt that is about to be sent, and answers the turn with it; null, and nothing changed,
- * when the turn has ended, belongs to another, stands at another attempt, is not at the head of its conversation, or
- * its gateway takes none now. Holds the instance, so it is ordered before or after every start, stop and restart.
+ * when the turn has ended, has another owner, stands at another attempt, is not at the head of its conversation, or
+ * its gateway takes no turns now. Holds the instance, so it is ordered before or after every start, stop and restart.
  */
 export async function claimAttempt(
   em: EntityManager,

@@ -10,7 +10,7 @@ export interface ListedConversation {
   /** As the client named it; empty for the conversation without a name. */
   sessionId: string;
   lastAt: Date;
-  /** Both sides, and what the agent said by itself. */
+  /** Both sides of each turn, and what the agent said unprompted. */
   messages: number;
   /** The beginning of its first message. */
   beginning: string;
@@ -30,7 +30,7 @@ export async function listConversations(
   const isBehind = after ? sql`(last_at, id) < (${new Date(after[0])}, ${after[1]})` : sql`true`;
   const rows = await query<Omit<ListedConversation, 'lastAt'> & { lastAt: Date | string }>(
     em,
-    // Each number is a turn, which has two messages, or one that the agent sent by itself.
+    // Each number is a turn, which has two messages, or one message that the agent sent unprompted.
     sql`select page.id as "conversationId", page.session_id as "sessionId", page.last_at as "lastAt",
                (2 * page.last_number - spoken.count)::float8 as messages, coalesce(first.beginning, '') as beginning
           from (select * from conversations where agent_id = ${agentId} and deleted_at is null and ${isBehind}

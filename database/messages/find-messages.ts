@@ -8,7 +8,7 @@ import { IS_SEARCHED, WORDS_OF_MESSAGE } from './message-words.ts';
 import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
 import type { TurnUsage } from './turn-usage.ts';
 
-/** One side of a turn, or what an agent sent by itself, with what the API shows of it. */
+/** One side of a turn, or what an agent sent unprompted, with what the API shows of it. */
 export interface MessageView extends TurnUsage {
   id: string;
   role: 'user' | 'agent';

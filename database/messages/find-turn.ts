@@ -4,14 +4,14 @@ import { query, sql } from '../sql.ts';
 import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
 import type { TurnUsage } from './turn-usage.ts';
 
-/** A reply as its customer may see it, or what an agent said by itself. */
+/** A reply as its customer may see it, or what an agent said unprompted. */
 export interface TurnView {
   messageId: string;
-  /** Null: the agent said it by itself. */
+  /** Null: the agent said it unprompted. */
   requestMessageId: string | null;
   instanceId: string;
   agentId: string;
-  /** Null: the agent said it by itself, in no conversation. */
+  /** Null: the agent said it unprompted, outside of conversations. */
   conversationId: string | null;
   /** As the customer names the conversation; empty for the agent's one without a name, null where there is none. */
   sessionId: string | null;

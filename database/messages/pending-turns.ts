@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
-/** The owner of turns that are sent by whoever watches their instance. */
+/** The owner of turns that are sent by the worker that watches their instance. */
 export const SHARD_OWNER = 'shard';
 
 /** A turn that has not ended, with all that is needed to hand it to its gateway. */

@@ -6,7 +6,7 @@ import { cutText } from '../../lib/text/cut-text.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { run, sql } from '../sql.ts';
 
-/** An agent that sends messages by itself. */
+/** An agent that sends a message unprompted. */
 export interface Speaker {
   accountId: string;
   instanceId: string;
@@ -40,7 +40,7 @@ export interface SpokenMessage {
 }
 
 /**
- * Records what an agent sent by itself, as a message that has ended and its event, in the caller's transaction, which
+ * Records what an agent sent unprompted, as a message that has ended and its event, in the caller's transaction, which
  * must have claimed the occurrence and do nothing afterwards. Locks the conversation. What is longer than is kept is cut.
  */
 export async function recordSpoken(

@@ -25,7 +25,7 @@ export function runOccurrence(runId: string): string {
 }
 
 /**
- * Records what an agent said by itself as a message with its event, in the caller's transaction, which must do nothing
+ * Records what an agent said unprompted as a message with its event, in the caller's transaction, which must do nothing
  * after it. False, and nothing changed, when it was recorded before, when its agent or instance was deleted, or while its
  * account stores all that it may.
  */
@@ -50,7 +50,7 @@ export async function recordUnprompted(
   return true;
 }
 
-/** Until when everything that the instance's agents said by themselves is recorded; null: not known. */
+/** Until when everything that the instance's agents said unprompted is recorded; null: not known. */
 export async function messagesReadTo(em: EntityManager, instanceId: string): Promise<number | null> {
   const [row] = await query<{ ms: number | null }>(
     em,
@@ -59,7 +59,7 @@ export async function messagesReadTo(em: EntityManager, instanceId: string): Pro
   return row?.ms ?? null;
 }
 
-/** Everything that its agents said by themselves until then is recorded. Never goes back. */
+/** Notes that everything that its agents said unprompted until then is recorded. Never goes back. */
 export async function noteMessagesRead(em: EntityManager, instanceId: string, until: Date): Promise<void> {
   await run(
     em,

@@ -3,9 +3,9 @@ import { SHARD_OWNER } from './pending-turns.ts';
 import { query, run, sql } from '../sql.ts';
 
 /**
- * Gives every pending turn of an instance, waiting ones too, to the gateway process that has just been started, and to
- * whoever will watch it. Counts a death for those that were in flight in another process, once however often the step
- * is repeated. Holds the instance. False, and nothing changed, when a newer attempt works on it.
+ * Assigns every pending turn of an instance, waiting ones too, to the gateway process that has just been started, and to
+ * the worker that holds the instance's shard. Counts a death for those that were in flight in another gateway process,
+ * once however often the step is repeated. Holds the instance. False, and nothing changed, when a newer attempt works on it.
  */
 export async function stampTurns(
   em: EntityManager,

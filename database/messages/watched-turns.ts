@@ -42,7 +42,7 @@ export async function takeOverTurns(em: EntityManager, instances: readonly Watch
 
 /**
  * What is to be done for these instances now: heads that the watcher sends, turns in flight that it follows, turns
- * that ran too long (whoever owns them), and ended ones of which the gateway must still be told.
+ * that ran too long (of any owner), and ended ones that the gateway must still be told to abort.
  */
 export async function listTurnDuties(
   em: EntityManager,

@@ -7,7 +7,7 @@ export interface OutboxRow {
   subjectId: string;
   /** Whose instance or webhook it is about; null when there is no such thing. */
   accountId: string | null;
-  /** Somebody delivers for this webhook, and looks once more when he stops: he need not be woken. */
+  /** A `deliverWebhook` run is delivering for this webhook and looks once more before it ends: it need not be woken. */
   isDrained: boolean;
 }
 

@@ -14,7 +14,7 @@ interface NewProcess {
   address: string | null;
 }
 
-/** Enters a process that begins to own things. */
+/** Registers a process before it owns turns or shards. */
 export async function insertProcess(em: EntityManager, { id, kind, address }: NewProcess): Promise<void> {
   await run(
     em,
@@ -33,7 +33,7 @@ export async function findLogServers(em: EntityManager, limit: number): Promise<
   return rows.map(({ address }) => address);
 }
 
-/** Renews a process; false when it is not entered any more, or was silent for so long that others may have taken over. */
+/** Renews a process; false when it is not registered any more, or was silent for so long that others may have taken over. */
 export async function renewProcess(em: EntityManager, id: string): Promise<boolean> {
   const rows = await query<{ id: string }>(
     em,
@@ -43,7 +43,7 @@ export async function renewProcess(em: EntityManager, id: string): Promise<boole
   return rows.length > 0;
 }
 
-/** Strikes a process out, so that what it owns is taken over at once; and those that have been silent for a day. */
+/** Removes a process, so that what it owns is taken over at once, and all processes that have been silent for a day. */
 export async function deleteProcess(em: EntityManager, id: string | null): Promise<void> {
   await run(em, sql`delete from processes where id = ${id} or seen_at < now() - interval '1 day'`);
 }

@@ -10,7 +10,7 @@ export interface LifeSign {
   answered: boolean;
 }
 
-/** The database's time, in its own words. */
+/** The database's time, as PostgreSQL writes it. */
 export async function databaseNow(em: EntityManager): Promise<string> {
   const [row] = await query<{ now: string }>(em, sql`select clock_timestamp()::text as now`);
   if (!row) throw new Error('the database did not say what time it is');

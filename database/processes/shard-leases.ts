@@ -31,7 +31,7 @@ export async function renewShards(em: EntityManager, owner: string, leases: read
   return rows.filter(({ shard, epoch }) => leases.some((lease) => lease.shard === shard && lease.epoch === epoch));
 }
 
-/** Takes at most this many shards that nobody holds, or that this owner had let slip. */
+/** Takes at most this many shards that have no owner or an expired lease, or that this owner held and failed to renew. */
 export async function takeShards(
   em: EntityManager,
   { owner, limit, held }: { owner: string; limit: number; held: readonly number[] },

@@ -2,10 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
 import { query, run, sql } from '../sql.ts';
 
-/** So long a wake-up that is handed over waits, for the run that hands it over to have ended. */
+/** How long a handed-over wake-up waits, so that the run that hands it over has ended by then. */
 const HAND_OVER_SECONDS = 1;
 
-/** Says that somebody delivers for this webhook, so that nobody need be woken for as long as this (database clock). */
+/** Notes that this run delivers for the webhook, so that new events wake no run for as long as this (database clock). */
 export async function holdDrain(em: EntityManager, webhookId: string, forMs: number): Promise<void> {
   await run(
     em,
@@ -14,8 +14,9 @@ export async function holdDrain(em: EntityManager, webhookId: string, forMs: num
 }
 
 /**
- * Says that nobody delivers any more, and returns when every event is visible whose writer may have relied on the
- * opposite: those hold the account's counter. So a look after this, in a statement of its own, misses nothing.
+ * Notes that this run has stopped delivering. Returns once every event is visible whose writer may still have seen the run as
+ * active and woken no other: such writers hold the account's counter, which this waits for. So a look in a later statement
+ * misses nothing.
  */
 export async function releaseDrain(em: EntityManager, webhookId: string): Promise<void> {
   const [row] = await query<{ accountId: string }>(
@@ -26,8 +27,8 @@ export async function releaseDrain(em: EntityManager, webhookId: string): Promis
 }
 
 /**
- * Stops delivering while something is still due, in the caller's transaction: somebody else is woken for it. Nobody is
- * woken by new events until then, or the run that ends here would be woken instead of a new one.
+ * Stops delivering while something is still due, in the caller's transaction, and has a new run woken for it after a second.
+ * Until then new events wake no run: they would wake the run that is ending here instead of a new one.
  */
 export async function handOverDrain(em: EntityManager, webhookId: string): Promise<void> {
   await run(
@@ -41,7 +42,7 @@ export async function handOverDrain(em: EntityManager, webhookId: string): Promi
   );
 }
 
-/** What is left to be done for a webhook. */
+/** What a webhook still has to deliver. */
 export interface Waiting {
   accountId: string;
   /** Deliveries that have not ended. */

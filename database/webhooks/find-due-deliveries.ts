@@ -3,14 +3,14 @@ import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
 import { query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
-/** A webhook as whoever delivers for it sees it. */
+/** What a delivery needs to know of its webhook. */
 export interface Endpoint {
   webhookId: string;
   accountId: string;
   url: string;
   /** Encrypted. */
   secret: string;
-  /** The one before, while it still signs. */
+  /** The secret before, while deliveries are still signed with it too. */
   previousSecret: string | null;
   enabled: boolean;
   failures: number;
@@ -32,7 +32,7 @@ export interface DueDelivery {
 interface Question {
   webhookId: string;
   limit: number;
-  /** So many bytes their bodies have together, but for the last one, which only begins within them. */
+  /** The most bytes of bodies together. The last body may exceed it, if it begins within it. */
   bytes: number;
   /** Deliveries that are under way. */
   except: readonly string[];

@@ -24,8 +24,8 @@ export interface EndedAttempt {
 }
 
 /**
- * Writes down attempts in one statement. Of two that were made at once, by somebody who was thought dead and his
- * successor, the first one counts.
+ * Records attempts in one statement. When a worker that was taken for dead and the one that replaced it both made the
+ * same attempt, the first one to be recorded counts.
  */
 export async function recordAttempts(em: EntityManager, attempts: readonly EndedAttempt[]): Promise<void> {
   if (attempts.length === 0) return;
@@ -57,9 +57,9 @@ interface HealthOptions {
 }
 
 /**
- * Takes in what attempts say about an endpoint, in the caller's transaction, whose last act this is: after ten failures
- * in a row it rests between probes, after a success whatever waits is due, and what is dead for good is disabled, with
- * its notice. Null when there is no such webhook any more.
+ * Updates the health of an endpoint after attempts, as the last statement of the caller's transaction: after ten failures in
+ * a row it rests between probes, after a success everything that waits is due, and an endpoint that is gone or has failed
+ * for days is disabled, with a notice. Null when the webhook was deleted.
  */
 export async function recordHealth(
   em: EntityManager,
@@ -89,7 +89,7 @@ export async function recordHealth(
   return { ...change, disable };
 }
 
-/** Whatever waits for its retry may go now. */
+/** Makes every delivery of the webhook that waits for its retry due now. */
 export async function makeDue(em: EntityManager, webhookId: string): Promise<void> {
   await run(
     em,

@@ -2,12 +2,12 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
 import { query, run, sql } from '../sql.ts';
 
-/** Has somebody deliver for this webhook once the transaction is committed. */
+/** Has the workflow of this webhook woken once the transaction is committed, to deliver what is due. */
 export async function wakeWebhook(em: EntityManager, webhookId: string): Promise<void> {
   await run(em, sql`insert into outbox (workflow, subject_id) values ('deliverWebhook', ${webhookId})`);
 }
 
-/** Wakes every webhook that may send something now, that nobody delivers for and that is not to be woken already. */
+/** Wakes every webhook that may send something now, has no run that delivers for it, and has no wake-up in the outbox. */
 export async function wakeDueWebhooks(em: EntityManager): Promise<number> {
   const rows = await query<{ id: string }>(
     em,

@@ -17,7 +17,7 @@ export async function findOwnedWebhook(em: EntityManager, { accountId, webhookId
 
 /**
  * How many webhooks the account has. Locks the account's row, so that of two transactions that count in order to add
- * one, the second counts the first one's; and sees to the account's counter, which deliveries wait for.
+ * one, the second counts the first one's. Creates the account's event counter where it is missing, because releaseDrain locks it.
  */
 export async function countWebhooksLocked(em: EntityManager, accountId: string): Promise<number> {
   await lockAccount(em, accountId);
@@ -25,7 +25,7 @@ export async function countWebhooksLocked(em: EntityManager, accountId: string):
   return em.count(Webhook, { account: accountId, deletedAt: null });
 }
 
-/** Lets a webhook begin anew: nothing counts against it, and whatever waits is sent. In the caller's transaction. */
+/** Enables a webhook with a clean record: its failures are forgotten, and everything that waits is due. In the caller's transaction. */
 export async function enableWebhook(em: EntityManager, webhookId: string): Promise<void> {
   await run(
     em,
@@ -35,7 +35,7 @@ export async function enableWebhook(em: EntityManager, webhookId: string): Promi
   await wakeWebhook(em, webhookId);
 }
 
-/** The webhook is not found from now on; a sweep removes what it leaves. Its secrets go at once. */
+/** Deletes a webhook: it is not found from now on, and its secrets are removed. A sweep removes its deliveries and its row. */
 export async function deleteWebhook(em: EntityManager, { accountId, webhookId }: OwnedWebhook): Promise<boolean> {
   const rows = await query<{ id: string }>(
     em,
@@ -55,7 +55,7 @@ export interface NewDelivery {
   now: Date;
 }
 
-/** Queues a delivery that no event makes: a test, or one that is sent once more. In the caller's transaction. */
+/** Queues a delivery outside of recordEvent: a test, or a redelivery. In the caller's transaction. */
 export async function queueDelivery(em: EntityManager, delivery: NewDelivery): Promise<void> {
   const { id, webhookId, eventId, eventType, body, isTest, now } = delivery;
   await run(
