@@ -63,6 +63,8 @@ export interface RelayStore {
 }
 
 const CONNECTIONS = 5;
+/** A connection that is kept is asked for a sign of life so often, so that no firewall takes it for dead. */
+const KEEP_ALIVE_MS = 10_000;
 /** The end of every answer waits for a write, so a database that hangs must not hold it for long. */
 const PATIENCE_MS = 3_000;
 
@@ -87,6 +89,10 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
     connectionString: databaseUrl,
     application_name: 'thermidora-relay',
     max: CONNECTIONS,
+    // They are kept while nothing happens: to open one takes longer than all else that a call adds to its provider's time.
+    idleTimeoutMillis: 0,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
     connectionTimeoutMillis: PATIENCE_MS,
     query_timeout: PATIENCE_MS,
     // What is given up here must not be done later: a reservation that is never settled counts in full.
@@ -96,7 +102,9 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
   pool.on('error', (err) => log.warn({ err }, 'a connection to the database broke'));
   return {
     async findAgent(agentId) {
-      const { rows } = await pool.query(
+      const { rows } = await planned(
+        pool,
+        'find_agent',
         `select agents.id, instance_id, agents.account_id, model,
                 instances.status not in ('stopped', 'error') as is_running,
                 balance_nano_usd > (select coalesce(sum(cost_nano_usd), 0) from token_charges where account_id = accounts.id) as has_money,
@@ -112,7 +120,9 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       return { agentId: id, instanceId, accountId, model, ...state };
     },
     async reserve({ agent, traceId, inputTokens, outputTokens, keptMs }) {
-      const { rows } = await pool.query(
+      const { rows } = await planned(
+        pool,
+        'reserve_model_call',
         `select call_id as id, refused_by, budget_name, budget_period from reserve_model_call($1, $2, $3, $4, $5, $6, $7, $8, null)`,
         [agent.accountId, agent.instanceId, agent.agentId, traceId, agent.model, inputTokens, outputTokens, keptMs],
       );
@@ -136,9 +146,14 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
   };
 }
 
+/** What is asked with every call: the database keeps its plan on each connection, under this name. */
+async function planned(pool: Pool, name: string, text: string, values: unknown[]): Promise<{ rows: unknown[] }> {
+  return pool.query({ name, text, values });
+}
+
 async function settle(pool: Pool, id: string, { finishReason, from, ...used }: CallEnd): Promise<void> {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens } = used;
-  await pool.query('select settle_model_call($1, $2, $3, $4, $5, $6, $7, $8, $9, null)', [
+  await planned(pool, 'settle_model_call', 'select settle_model_call($1, $2, $3, $4, $5, $6, $7, $8, $9, null)', [
     ...[id, inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens],
     ...[finishReason, from?.provider ?? null, from?.upstream ?? null],
   ]);

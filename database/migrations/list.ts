@@ -29,6 +29,7 @@ import { Doors } from './20261210-doors.ts';
 import { AccountDeletion } from './20261211-account-deletion.ts';
 import { ConsoleLinks } from './20261212-console-links.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
+import { KeptBudgetPlans } from './20261211-kept-budget-plans.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 export const migrationsList = [
@@ -63,4 +64,5 @@ export const migrationsList = [
   { name: '20261210-doors', class: Doors },
   { name: '20261211-account-deletion', class: AccountDeletion },
   { name: '20261212-console-links', class: ConsoleLinks },
+  { name: '20261211-kept-budget-plans', class: KeptBudgetPlans },
 ];

@@ -1,6 +1,9 @@
 import { Agent, request } from 'undici';
+import { setTokenPrices } from '../../database/billing/set-token-prices.ts';
 import { createOrm } from '../../database/orm.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
 import type { MikroORM } from '@mikro-orm/postgresql';
+import { newAccount, newBudget, newInstance } from '../factories.ts';
 import { PROVIDER_KINDS } from '../relay/provider-kinds.ts';
 import type { ProviderKind } from '../relay/provider-kinds.ts';
 import { startRelayProcess } from '../relay/relay-process.ts';
@@ -18,6 +21,11 @@ import type { Row } from './table.ts';
 const CALLS = 300;
 const WARM_UP_CALLS = 50;
 const MAY_ADD_MS = 3;
+const BUDGETS_MAY_ADD_MS = 1;
+/** A call counts for both. */
+const BUDGETS = [{}, { agentId: '*' }];
+/** In nano-dollars; far more than the calls cost. */
+const LIMIT = 1_000_000_000_000n;
 const STREAMS = 200;
 const CALLS_OF_AGENT = 8;
 const WORDS_OF_STREAM = 50;
@@ -31,7 +39,7 @@ const SWITCH_MAY_TAKE_MS = 50;
 const REFUSING_URL = 'http://127.0.0.1:9';
 
 /**
- * What the relay adds to the first token of providers of each kind, beside the provider alone; many streams at once; and what
+ * What the relay adds to the first token of providers of each kind, beside the provider alone, with and without budgets; many streams at once; and what
  * a fall-back costs when the first provider refuses the connection.
  */
 export const benchModels: Bench = async () => {
@@ -43,7 +51,7 @@ export const benchModels: Bench = async () => {
   try {
     const rows: Row[] = [];
     for (const { kind, url } of providers)
-      rows.push(...(await firstTokens({ kind, url, relay, dispatcher, agent: await addAgent(orm, { model: kind.name }) })));
+      rows.push(...(await firstTokens({ kind, url, relay, dispatcher, ...(await addCallers(orm, kind)) })));
     rows.push(await manyStreams(orm, relay, dispatcher));
     const [openai] = providers;
     if (openai) rows.push(await switches(orm, openai, relay, dispatcher));
@@ -123,30 +131,66 @@ async function call({ url, model, token, words, dispatcher, first = '' }: Call):
   return { firstMs, text };
 }
 
-interface Measured {
+interface Callers {
+  /** Of an account with budgets. */
+  capped: TestAgent;
+  free: TestAgent;
+}
+
+/** Agents of two accounts, whose model has a price. */
+async function addCallers(orm: MikroORM, { name: model }: ProviderKind): Promise<Callers> {
+  const price = { model, input: 1_000_000_000n, output: 1_000_000_000n, cacheRead: 0n, cacheWrite: 0n };
+  await runTransaction(orm.em, (em) => setTokenPrices(em, [price], null));
+  const add = async (): Promise<TestAgent> => {
+    const { accountId: account } = await newAccount(orm, { balanceNanoUsd: LIMIT });
+    return addAgent(orm, { model, instance: await newInstance(orm, { account }) });
+  };
+  const [capped, free] = [await add(), await add()];
+  for (const scope of BUDGETS) await newBudget(orm, { account: capped.accountId, limitNanoUsd: LIMIT, ...scope });
+  return { capped, free };
+}
+
+interface Measured extends Callers {
   kind: ProviderKind;
   url: string;
   relay: RelayProcess;
   dispatcher: Agent;
-  agent: TestAgent;
 }
 
-/** In turns: the provider alone, and through the relay. */
-async function firstTokens({ kind, url, relay, dispatcher, agent: { token } }: Measured): Promise<Row[]> {
-  const alone = { url: url + kind.upstreamPath, model: kind.upstream, token, words: WORDS_OF_CALL, dispatcher };
-  const through = { url: `${relay.url}/${kind.path}`, model: kind.name, token, words: WORDS_OF_CALL, dispatcher, first: 'w0 ' };
-  const [bare, relayed]: [number[], number[]] = [[], []];
+/** In turns: the provider alone, and through the relay, within budgets and without. */
+async function firstTokens({ kind, url, relay, dispatcher, capped, free }: Measured): Promise<Row[]> {
+  const words = { words: WORDS_OF_CALL, dispatcher };
+  const through = { url: `${relay.url}/${kind.path}`, model: kind.name, ...words, first: 'w0 ' };
+  const calls = [
+    { url: url + kind.upstreamPath, model: kind.upstream, token: free.token, ...words },
+    { ...through, token: free.token },
+    { ...through, token: capped.token },
+  ];
+  const times = calls.map((): number[] => []);
   for (let index = 0; index < WARM_UP_CALLS + CALLS; index += 1) {
-    const times = [(await call(alone)).firstMs, (await call(through)).firstMs] as const;
-    if (index < WARM_UP_CALLS) continue;
-    bare.push(times[0]);
-    relayed.push(times[1]);
+    const inTurn = [...calls.entries()];
+    for (const [place, one] of index % 2 === 0 ? inTurn : inTurn.toReversed()) {
+      const { firstMs } = await call(one);
+      if (index >= WARM_UP_CALLS) times[place]?.push(firstMs);
+    }
   }
-  const added = median(relayed) - median(bare);
-  const goal = `p50 <= alone + ${MAY_ADD_MS} (${added.toFixed(1)})`;
+  const [alone = [], unbudgeted = [], budgeted = []] = times;
+  const added = median(budgeted) - median(alone);
+  const byBudgets = median(budgeted) - median(unbudgeted);
+  const what = `first token of ${kind.name}`;
   return [
-    { what: `first token of ${kind.name}, alone`, values: bare, unit: 'ms', goal: 'the baseline', reached: null },
-    { what: `first token of ${kind.name}, through the relay`, values: relayed, unit: 'ms', goal, reached: added <= MAY_ADD_MS },
+    { what: `${what}, alone`, values: alone, unit: 'ms', goal: 'the baseline', reached: null },
+    {
+      ...{ what: `${what}, through the relay without a budget`, values: unbudgeted, unit: 'ms' },
+      ...{
+        goal: `${BUDGETS.length} budgets add <= ${BUDGETS_MAY_ADD_MS} (${byBudgets.toFixed(1)})`,
+        reached: byBudgets <= BUDGETS_MAY_ADD_MS,
+      },
+    },
+    {
+      ...{ what: `${what}, through the relay within ${BUDGETS.length} budgets`, values: budgeted, unit: 'ms' },
+      ...{ goal: `p50 <= alone + ${MAY_ADD_MS} (${added.toFixed(1)})`, reached: added <= MAY_ADD_MS },
+    },
   ];
 }
 
