@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import type { ContentSecret } from '../database/content/gateway-content.ts';
+import type { SealedSecret } from '../database/content/secrets.ts';
 import { secretPlace } from '../database/secret-place.ts';
 import { createEncryption } from '../lib/crypto/encryption.ts';
 
 interface Sealed {
   instanceId: string;
-  secrets: readonly ContentSecret[];
+  secrets: readonly SealedSecret[];
 }
 
 /** The secrets of an instance in clear, by key. They stay within the activity: never log, return or throw one. */

@@ -23,6 +23,7 @@ import { Invite } from './entities/invite.ts';
 import { KeyCanary } from './entities/key-canary.ts';
 import { LoginCode } from './entities/login-code.ts';
 import { Message } from './entities/message.ts';
+import { MessageSteps } from './entities/message-steps.ts';
 import { ModelCall } from './entities/model-call.ts';
 import { ModelPrice } from './entities/model-price.ts';
 import { ModelTrouble } from './entities/model-trouble.ts';
@@ -70,6 +71,7 @@ export const ENTITIES = [
   KeyCanary,
   LoginCode,
   Message,
+  MessageSteps,
   ModelCall,
   ModelPrice,
   ModelTrouble,

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { isDatabaseRefusal } from '../database/failure-kind.ts';
 import { listAbortDue, listAbortDueIn, markAbortDue } from '../database/messages/abort-due.ts';
@@ -28,6 +29,8 @@ const MAX_REFUSALS = 6;
 const RUNS_REMEMBERED = 1_000;
 /** Some wait for the gateway's answer. It runs eight turns, and some of jobs beside them. */
 const TURNS_AT_ONCE = 16;
+/** For so long a turn that used tools is left to the process that has sent it and ends. */
+const OWNER_ENDS_MS = 500;
 /** After more was reported than can be taken. */
 const AGAIN_MS = 5_000;
 
@@ -45,6 +48,8 @@ export class InstanceWatch {
   readonly #unsubscribe: () => void;
   readonly #tasks: TurnTasks;
   readonly #seenRuns = new RecentSet(RUNS_REMEMBERED);
+  /** Messages in whose turns tools were called. */
+  readonly #usedTools = new RecentSet(RUNS_REMEMBERED);
   /** When a turn is due for another look, and an ended one for another abort, by the monotonic clock. */
   readonly #lookAt = new Map<string, number>();
   readonly #abortAt = new Map<string, number>();
@@ -134,7 +139,11 @@ export class InstanceWatch {
       if (event.refusal) this.#reportRefusedRun(session ?? { key: jobId, source: jobId }, event.refusal);
     }
     if (!('runId' in event)) return;
-    if (event.kind === 'tools-closed') return this.#reportToolsClosed(event);
+    if (event.kind === 'tool') {
+      if (event.messageId !== null) this.#usedTools.add(event.messageId);
+      if (event.toolsClosed) this.#reportToolsClosed(event);
+      return;
+    }
     if (event.kind === 'begun' || event.kind === 'said') return this.#noticeRun(event);
     if (event.kind !== 'ended') return;
     if (event.messageId !== null) this.#onResult(event.messageId, event.result);
@@ -149,12 +158,24 @@ export class InstanceWatch {
         const turn = await findPendingTurn(this.#em(), messageId);
         if (turn) await this.#takeRefusal(turn, result.why);
       });
+    } else if (this.#usedTools.has(messageId)) {
+      this.#settleWithSteps(messageId, result.outcome);
     } else if (result.outcome.kind === 'completed' && result.outcome.text !== '') {
       const end = endOfOutcome(result.outcome);
       this.#tasks.run(messageId, async () => void (await endTurn(this.#deps, messageId, end)));
     } else {
       this.#settle(messageId, result.outcome);
     }
+  }
+
+  /** What it did stands in the history, unless its process has stored that, which ends the turn in a moment. */
+  #settleWithSteps(messageId: string, reported: TurnOutcome): void {
+    this.#run(messageId, async () => {
+      const turn = await findPendingTurn(this.#em(), messageId);
+      if (!turn) return;
+      if (turn.owner !== SHARD_OWNER) await sleep(OWNER_ENDS_MS, undefined, { signal: this.#ending.signal });
+      this.#settle(messageId, reported);
+    });
   }
 
   async #takeRefusal(turn: PendingTurn, why: RefusalReason): Promise<void> {

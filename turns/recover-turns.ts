@@ -12,6 +12,7 @@ import type { Gateway } from '../runtime/gateway/gateway.ts';
 import { recoverEndedTurn } from './abort-turn.ts';
 import { endTurnFirst } from './end-turns.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
+import { recordSigns } from './steps/record-signs.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 
@@ -80,7 +81,7 @@ async function sendHead(deps: TurnDeps, gateway: Gateway, messageId: string, opt
 }
 
 async function recoverTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: Options): Promise<void> {
-  const end = await endDue(gateway, turn, options.signal);
+  const end = await endDue(deps, gateway, turn, options.signal);
   if (!end) {
     // What stays unclear is settled by the watcher, once the instance is published.
     await settleTurn(deps, gateway, turn, options);
@@ -95,8 +96,9 @@ async function recoverTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, 
  * How a turn ends that its gateway must be kept from repeating: one whose answer is there, of which only its end was
  * not noted, or one that was in flight in too many deaths. Null for all others.
  */
-async function endDue(gateway: Gateway, turn: PendingTurn, signal: AbortSignal): Promise<TurnEnd | null> {
-  const { recovery, isHeldOpen } = await gateway.turns.readBack(turn, signal);
+async function endDue(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, signal: AbortSignal): Promise<TurnEnd | null> {
+  const { recovery, isHeldOpen, signs } = await gateway.turns.readBack(turn, signal);
+  await recordSigns(deps, turn, signs);
   if (recovery.kind === 'finished') return isHeldOpen ? endOfOutcome({ ...recovery, kind: 'completed' }) : null;
   const hasEnded = recovery.kind === 'failed' || recovery.kind === 'cancelled';
   return hasEnded || turn.deaths < FATAL_DEATHS ? null : failedEnd('gateway_crashed');

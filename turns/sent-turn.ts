@@ -13,6 +13,7 @@ import { pauseAfter, reportFlood, reportRefusal, reportUnbegun } from './report-
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
 import type { TurnDeps } from './turn-deps.ts';
+import { StepRecorder } from './steps/step-recorder.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
 import type { TurnFeed } from './turn-feed.ts';
 
@@ -47,15 +48,25 @@ export class SentTurn {
   /** What was heard since the last look. */
   #heard: TurnResult | null = null;
   #wake = Promise.withResolvers<void>();
+  readonly #steps: StepRecorder;
 
   constructor(deps: SentTurnDeps) {
     this.#deps = deps;
     this.#turn = deps.turn;
     this.#isFresh = deps.isFresh;
+    this.#steps = new StepRecorder({ ...deps, stores: true, onStep: (step) => deps.feed.tellStep(step) });
   }
 
   /** Resolves when the turn has ended, belongs to somebody else, or this process stops. */
   async run(): Promise<void> {
+    try {
+      await this.#run();
+    } finally {
+      await this.#steps.store();
+    }
+  }
+
+  async #run(): Promise<void> {
     const { signal, log } = this.#deps;
     while (!signal.aborted) {
       try {
@@ -84,6 +95,7 @@ export class SentTurn {
       await this.#pause(RETRY_MS);
       return false;
     }
+    this.#steps.forgetSecrets();
     const unsubscribe = gateway.follow((event) => this.#onEvent(event));
     try {
       return await this.#follow(gateway);
@@ -160,6 +172,7 @@ export class SentTurn {
     if (event.messageId !== this.#turn.messageId && event.runId !== this.#runKey) return;
     this.#hasBegun = true;
     if (event.kind === 'said') this.#deps.feed.update(event.text);
+    if (event.kind === 'tool') this.#steps.hear(event.sign);
     if (event.kind === 'ended') this.#hear(event.result);
   }
 
@@ -188,6 +201,7 @@ export class SentTurn {
       this.#heard = null;
       return heard.outcome;
     }
+    await this.#steps.store();
     // When this fails it was not taken: it is tried again.
     await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
     return 'ended';

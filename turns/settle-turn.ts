@@ -5,10 +5,11 @@ import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import { findRefusal } from '../database/messages/find-refusal.ts';
 import type { Refusal } from '../database/messages/find-refusal.ts';
 import type { TurnEnd } from '../domain/turn.ts';
-import type { Gateway } from '../runtime/gateway/gateway.ts';
+import type { Gateway, TurnTrace } from '../runtime/gateway/gateway.ts';
 import type { ClosedSession, Recovery, TurnOutcome, TurnResult } from '../runtime/gateway/turn-results.ts';
 import { endTurn } from './end-turns.ts';
 import { reportRefusal } from './report-refusal.ts';
+import { recordSigns } from './steps/record-signs.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { budgetEnd, endOfOutcome, failedEnd } from './turn-end.ts';
 
@@ -61,7 +62,9 @@ export async function settleTurn(deps: TurnDeps, gateway: Gateway, turn: Pending
   let { reported } = options;
   let current = turn;
   for (let round = 1; round <= ROUNDS; round += 1) {
-    const recovery = await recoveryOf(gateway, current, { reported, signal });
+    const { recovery, signs } = await traceOf(gateway, current, { reported, signal });
+    // Before it ends: whoever gets the reply finds them.
+    await recordSigns(deps, current, signs);
     const settled = await settleFrom(deps, gateway, current, { recovery, reported });
     if (settled) return settled;
     if (!claimant) return { kind: 'wait', retryAfterMs: PAUSE_MS };
@@ -83,16 +86,16 @@ export async function settleTurn(deps: TurnDeps, gateway: Gateway, turn: Pending
  * What became of the turn. A gateway shows that a run is over before it shows its answer, so an end without an answer
  * counts only when it was reported too, or when it still looks the same a while later.
  */
-async function recoveryOf(
+async function traceOf(
   gateway: Gateway,
   turn: PendingTurn,
   { reported, signal }: { reported: TurnOutcome | undefined; signal: AbortSignal },
-): Promise<Recovery> {
+): Promise<TurnTrace> {
   for (let look = 1; ; look += 1) {
-    const { recovery } = await gateway.turns.readBack(turn, signal);
-    const outcome = outcomeOf(recovery);
+    const trace = await gateway.turns.readBack(turn, signal);
+    const outcome = outcomeOf(trace.recovery);
     if (!outcome || look === LOOKS || (outcome.kind === 'completed' ? outcome.text !== '' : outcome.kind === reported?.kind))
-      return recovery;
+      return trace;
     await sleep(PAUSE_MS, undefined, { signal });
   }
 }

@@ -3,6 +3,7 @@ import type { MakeId } from '../domain/ids.ts';
 import type { Clock } from '../lib/async/clock.ts';
 import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
+import type { MasterKey } from '../runtime/engine.ts';
 
 /** What everything that moves turns needs. */
 export interface TurnDeps {
@@ -15,6 +16,8 @@ export interface TurnDeps {
   /** How many bytes one account may store. */
   maxStoredBytes: number;
   pauses: TurnPauses;
+  /** For what steps must not show: secrets are encrypted with them, and gateways' tokens made of them. */
+  masterKeys: readonly MasterKey[];
 }
 
 /** How long is waited before a gateway is asked about a turn again. */
@@ -34,6 +37,11 @@ const MEBIBYTE = 1024 ** 2;
 export function turnSettings({
   TURN_TIMEOUT_MS,
   MAX_STORED_MB_PER_ACCOUNT,
-}: Pick<Config, 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT'>): Pick<TurnDeps, 'turnTimeoutMs' | 'maxStoredBytes' | 'pauses'> {
-  return { turnTimeoutMs: TURN_TIMEOUT_MS, maxStoredBytes: MAX_STORED_MB_PER_ACCOUNT * MEBIBYTE, pauses: TURN_PAUSES };
+  MASTER_KEYS,
+}: Pick<Config, 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT' | 'MASTER_KEYS'>): Pick<
+  TurnDeps,
+  'turnTimeoutMs' | 'maxStoredBytes' | 'pauses' | 'masterKeys'
+> {
+  const maxStoredBytes = MAX_STORED_MB_PER_ACCOUNT * MEBIBYTE;
+  return { turnTimeoutMs: TURN_TIMEOUT_MS, maxStoredBytes, pauses: TURN_PAUSES, masterKeys: MASTER_KEYS };
 }

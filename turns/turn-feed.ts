@@ -1,4 +1,6 @@
 import type { TurnView } from '../database/messages/find-turn.ts';
+import { MAX_STEPS } from '../domain/steps.ts';
+import type { Step } from '../domain/steps.ts';
 import { MAX_CONTENT_BYTES } from '../domain/turn.ts';
 import { cutText } from '../lib/text/cut-text.ts';
 import { NoReplyError } from './conversation/no-reply.ts';
@@ -11,10 +13,19 @@ export interface ReplyPiece {
   place: ReplyPlace;
 }
 
-/** The text of one turn as this process hears it, for those who wait for it. */
+/** A step of the agent that has begun or ended. */
+export interface StepPiece {
+  step: Step;
+}
+
+/** Each step has a beginning and an end, which two tries of a turn may tell. */
+const MAX_TOLD_STEPS = 4 * MAX_STEPS;
+
+/** The text and the steps of one turn as this process hears them, for those who wait for them. */
 export class TurnFeed {
   readonly #messageId: string;
   readonly #end = Promise.withResolvers<TurnView | null>();
+  readonly #steps: Step[] = [];
   #text = '';
   #hasEnded = false;
   #changed = Promise.withResolvers<void>();
@@ -41,6 +52,12 @@ export class TurnFeed {
     this.#tell();
   }
 
+  /** A step, masked and cut, as it is now. */
+  tellStep(step: Step): void {
+    if (this.#steps.push(step) > MAX_TOLD_STEPS) this.#steps.pop();
+    this.#tell();
+  }
+
   end(turn: TurnView | null): void {
     this.#hasEnded = true;
     this.#end.resolve(turn);
@@ -53,11 +70,24 @@ export class TurnFeed {
    * reply does not.
    */
   async *deltas(after = REPLY_BEGIN): AsyncGenerator<ReplyPiece, void, undefined> {
+    for await (const piece of this.#pieces(after, false)) if ('text' in piece) yield piece;
+  }
+
+  /** The same with the steps that this process hears, among the text where they happened. */
+  activity(after = REPLY_BEGIN): AsyncGenerator<ReplyPiece | StepPiece, void, undefined> {
+    return this.#pieces(after, true);
+  }
+
+  async *#pieces(after: ReplyPlace, withSteps: boolean): AsyncGenerator<ReplyPiece | StepPiece, void, undefined> {
     const reader = new ReplyReader(after);
+    let told = 0;
     while (!this.#hasEnded) {
       const changed = this.#changed.promise;
       const piece = reader.next(this.#text);
+      const step = withSteps && !piece ? this.#steps[told] : undefined;
+      if (step) told += 1;
       if (piece) yield piece;
+      else if (step) yield { step };
       else await changed;
     }
     const turn = await this.ended;

@@ -12,7 +12,7 @@ import type { ReplyPlace } from './conversation/reply-place.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { TurnFeed } from './turn-feed.ts';
-import type { ReplyPiece } from './turn-feed.ts';
+import type { ReplyPiece, StepPiece } from './turn-feed.ts';
 
 export type { TurnView } from '../database/messages/find-turn.ts';
 
@@ -22,6 +22,8 @@ export interface FollowedTurn {
    * reply does not continue what was sent.
    */
   deltas: AsyncIterable<ReplyPiece>;
+  /** The same with what the agent does meanwhile, as this process hears it: see streamReply for all of it. */
+  activity: AsyncIterable<ReplyPiece | StepPiece>;
   /** The turn once it has ended, its end committed; null when it was deleted. See errorOfTurn. */
   ended: Promise<TurnView | null>;
   /** For a client that went away. The turn goes on. */
@@ -120,6 +122,7 @@ class Sender {
     let open = true;
     return {
       deltas: entry.feed.deltas(after),
+      activity: entry.feed.activity(after),
       ended: entry.feed.ended,
       close: () => {
         if (!open) return;

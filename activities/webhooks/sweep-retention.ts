@@ -10,6 +10,7 @@ import {
   removeOldInstances,
   removeOldKeys,
   removeOldModelCalls,
+  removeOldSteps,
 } from '../../database/retention/remove-expired.ts';
 import {
   findAccountsWithOldEvents,
@@ -18,6 +19,7 @@ import {
   removeDeletedWebhooks,
 } from '../../database/retention/remove-old.ts';
 import { removeOldBudgets, removeOldSpends } from '../../database/retention/remove-old-budgets.ts';
+import { STEPS_KEPT_DAYS } from '../../domain/steps.ts';
 import { runRetryable } from '../run-retryable.ts';
 import { withHeartbeat } from '../with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
@@ -46,7 +48,8 @@ type Remove = (em: EntityManager, limit: number) => Promise<number>;
 
 /**
  * Removes events that were recorded over thirty days ago, deliveries that are as old, what deleted webhooks leave behind,
- * what repeated calls and logins no longer need, addresses of deleted accounts, messages of deleted conversations, what was spent in periods of budgets that are
+ * what repeated calls and logins no longer need, addresses of deleted accounts, steps of turns that are as old, messages of
+ * deleted conversations, what was spent in periods of budgets that are
  * over, and audit, model calls and tombstones that are older than they are kept, in many small transactions. What it does not get
  * to is left to the next sweep.
  */
@@ -75,6 +78,7 @@ async function sweep({ orm, clock, drain, log, keep }: RetentionDeps, cancellati
   await inBatches((em, limit) => removeOldCalls(em, { now, limit }));
   await inBatches((em, limit) => removeOldRequesters(em, { now, limit }));
   await inBatches((em, limit) => removeOldAddresses(em, { before, limit }));
+  await inBatches((em, limit) => removeOldSteps(em, { before: daysAgo(STEPS_KEPT_DAYS), limit }));
   await inBatches((em, limit) => dropHiddenMessages(em, { limit }));
   const windowsBefore = new Date(now.getTime() - WINDOWS_KEPT_MS);
   await inBatches((em, limit) => removeOldWindows(em, { before: windowsBefore, limit }));

@@ -1,10 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { findStoredBytes } from '../../database/accounts/stored-bytes.ts';
 import { AppError } from '../../domain/errors.ts';
-import type { Config } from '../../lib/settings/config.ts';
 import { turnSettings } from '../../turns/turn-deps.ts';
 
-type TurnConfig = Pick<Config, 'MAX_STORED_MB_PER_ACCOUNT' | 'TURN_TIMEOUT_MS'>;
+type TurnConfig = Parameters<typeof turnSettings>[0];
 
 const MEBIBYTE = 1024 ** 2;
 

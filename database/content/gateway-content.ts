@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, run, sql } from '../sql.ts';
+import { findSealedSecrets } from './secrets.ts';
+import type { SealedSecret } from './secrets.ts';
 import { changeLifecycle } from '../instances/change-lifecycle.ts';
 
 export interface ContentAgent {
@@ -51,14 +53,7 @@ export interface GatewayContentRows {
   files: ContentFile[];
   skills: ContentSkill[];
   skillFiles: ContentSkillFile[];
-  secrets: ContentSecret[];
-}
-
-export interface ContentSecret {
-  accountId: string;
-  key: string;
-  /** Encrypted. */
-  value: string;
+  secrets: SealedSecret[];
 }
 
 /** Reads what the gateway of this instance shall hold. */
@@ -94,11 +89,7 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
     sql`select name as "skillName", path, content from skill_files join instance_skills on instance_skills.id = skill_id
       where instance_id = ${instanceId} order by name, path`,
   );
-  const secrets = await query<ContentSecret>(
-    em,
-    sql`select account_id as "accountId", key, value from instance_secrets join instances on instances.id = instance_id
-      where instance_id = ${instanceId} order by key`,
-  );
+  const secrets = await findSealedSecrets(em, instanceId);
   const { generation: contentGeneration = 0, gatewayEpoch = null } = row ?? {};
   return { instanceId, contentGeneration, gatewayEpoch, agents, removedAgents, files, skills, skillFiles, secrets };
 }

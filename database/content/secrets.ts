@@ -28,6 +28,22 @@ export async function countSecretBytes(em: EntityManager, instanceId: string): P
   return row?.bytes ?? 0;
 }
 
+export interface SealedSecret {
+  accountId: string;
+  key: string;
+  /** Encrypted. */
+  value: string;
+}
+
+/** The secrets of an instance, encrypted, in order of their keys. */
+export async function findSealedSecrets(em: EntityManager, instanceId: string): Promise<SealedSecret[]> {
+  return query<SealedSecret>(
+    em,
+    sql`select instances.account_id as "accountId", key, value
+          from instance_secrets join instances on instances.id = instance_id where instance_id = ${instanceId} order by key`,
+  );
+}
+
 /** False when there was none. */
 export async function deleteSecret(em: EntityManager, { instanceId, key }: OfSecret): Promise<boolean> {
   const rows = await query<{ key: string }>(

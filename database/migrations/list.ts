@@ -28,6 +28,7 @@ import { Budgets } from './20261210-budgets.ts';
 import { Doors } from './20261210-doors.ts';
 import { AccountDeletion } from './20261211-account-deletion.ts';
 import { ConsoleLinks } from './20261212-console-links.ts';
+import { Steps } from './20261211-steps.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 import { KeptBudgetPlans } from './20261211-kept-budget-plans.ts';
 
@@ -65,4 +66,5 @@ export const migrationsList = [
   { name: '20261211-account-deletion', class: AccountDeletion },
   { name: '20261212-console-links', class: ConsoleLinks },
   { name: '20261211-kept-budget-plans', class: KeptBudgetPlans },
+  { name: '20261211-steps', class: Steps },
 ];

@@ -23,6 +23,15 @@ export async function removeOldModelCalls(em: EntityManager, { before, limit }: 
   );
 }
 
+/** Removes one batch of steps of replies that were made before this moment. Says how many. */
+export async function removeOldSteps(em: EntityManager, { before, limit }: Batch): Promise<number> {
+  return run(
+    em,
+    sql`delete from message_steps where message_id in (
+       select message_id from message_steps where created_at < ${before} order by created_at limit ${limit})`,
+  );
+}
+
 /** Removes one batch of keys that were revoked, or expired, before this moment. Says how many. */
 export async function removeOldKeys(em: EntityManager, { before, limit }: Batch): Promise<number> {
   return run(

@@ -1,4 +1,5 @@
 import type { CronJob, CronRun } from './gateway-jobs.ts';
+import type { ToolSign } from './tool-sign.ts';
 import type { RefusalReason, TurnResult } from './turn-results.ts';
 
 /** One of the sessions that a gateway keeps: of a conversation, of a job, or of a helper that an agent started. */
@@ -28,9 +29,12 @@ export type GatewayEvent =
   /** `text` is all of the answer so far. */
   | (OfRun & { kind: 'said'; text: string })
   | (OfRun & { kind: 'ended'; result: TurnResult })
-  /** A tool failed because the gateway has closed its own tools: so do all that follow, until it is restarted. */
-  | (OfRun & { kind: 'tools-closed' })
-  /** Anything else about a run: a tool call, a phase. */
+  /**
+   * A tool is called, or has answered. `toolsClosed`: it failed because the gateway has closed its own tools; so do all that
+   * follow, until it is restarted.
+   */
+  | (OfRun & { kind: 'tool'; sign: ToolSign; toolsClosed: boolean })
+  /** Anything else about a run. */
   | (OfRun & { kind: 'active' })
   | { kind: 'cron-job'; jobId: string; job: CronJob | null; isRemoved: boolean }
   /** `refusal`: what the gateway refused the run for, where it failed so. */

@@ -2,6 +2,7 @@ import type { FinishReason } from '../../domain/turn.ts';
 import type { GatewayFloodError } from './gateway-errors.ts';
 import type { GatewayEvent, GatewaySession } from './gateway-events.ts';
 import type { CronChanges, CronJob, CronRun, CronsPage, NewCron, RunsPage, RunText } from './gateway-jobs.ts';
+import type { ToolSign } from './tool-sign.ts';
 import type { ClosedSession, Recovery, SendOptions, SendResult } from './turn-results.ts';
 
 /**
@@ -54,6 +55,8 @@ export interface TurnToSend extends TurnPlace {
 /** What a gateway has kept of an attempt, which must be the newest turn of its conversation. */
 export interface TurnTrace {
   recovery: Recovery;
+  /** What the turn did with tools so far, in order, by all of its attempts and the gateway's repetitions. */
+  signs: readonly ToolSign[];
   /** The run with which the gateway repeats the turn right now; null when it does not. */
   rerun: string | null;
   /** The gateway holds the turn for unfinished, though its answer may be there: its next process repeats it. */

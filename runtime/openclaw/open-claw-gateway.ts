@@ -15,7 +15,8 @@ import { hasSkills, readSkills, waitForSkills } from './content/skill-liveness.t
 import { readWorkspace } from './content/workspace-files.ts';
 import { abortTurn, reopenSession, sendTurn } from './conversation/agent-turn.ts';
 import { readHistory } from './conversation/gateway-history.ts';
-import { decideRecovery, isHeldOpen, rerunAtWork, willRerun } from './conversation/recovery.ts';
+import { signsOf } from './conversation/history-calls.ts';
+import { decideRecovery, isHeldOpen, rerunAtWork, rerunsOf, willRerun } from './conversation/recovery.ts';
 import { sessionKeyOf } from './conversation/session-key.ts';
 import { messageIdOfRun, turnKey } from './conversation/turn-key.ts';
 import { proveTurns } from './conversation/turn-proof.ts';
@@ -84,10 +85,15 @@ async function readBack(client: GatewayClient, turn: TurnPlace, signal: AbortSig
   const history = await readHistory(client, { sessionKey: sessionKeyOf(turn), keys: [key], signal });
   return {
     recovery: decideRecovery(history, key),
+    signs: signsOf(history.rows, [...earlierKeys(turn), key, ...rerunsOf(history, key)]),
     rerun: rerunAtWork(history, key),
     isHeldOpen: isHeldOpen(history, key),
     willRerun: willRerun(history, key),
   };
+}
+
+function earlierKeys({ messageId, attempt }: TurnPlace): string[] {
+  return Array.from({ length: Math.max(0, attempt - 1) }, (_, index) => turnKey(messageId, index + 1));
 }
 
 const agentsAnswer = z.looseObject({ agents: z.array(z.looseObject({ id: z.string() })) });

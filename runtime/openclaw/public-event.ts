@@ -20,8 +20,8 @@ export function publicEvent(event: WireEvent): GatewayEvent | null {
       return { kind: 'begun', ...runOf(event) };
     case 'delta':
       return { kind: 'said', ...runOf(event), text: event.text };
-    case 'tools-closed':
-      return { kind: 'tools-closed', ...runOf(event) };
+    case 'tool':
+      return { kind: 'tool', ...runOf(event), sign: event.sign, toolsClosed: event.toolsClosed };
     case 'final':
     case 'error':
     case 'aborted':

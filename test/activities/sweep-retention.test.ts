@@ -171,3 +171,20 @@ test('messages of deleted conversations go without their gateway, but for those 
   );
   expect(left.map(({ conversation }) => conversation)).toEqual([abortDue.conversationId, kept.conversationId].toSorted());
 });
+
+test('steps of turns go after thirty days, and their messages stay', async () => {
+  const agent = await newAgent(database.orm);
+  const ids = [];
+  for (const days of [31, 29]) {
+    const { messageId } = await newTurn(database.orm, agent);
+    ids.push(messageId);
+    await sql(
+      `insert into message_steps (message_id, account_id, steps, created_at) values (?, ?, '[]', ?) returning message_id as id`,
+      [messageId, agent.accountId, daysAgo(days)],
+    );
+  }
+  await sweep();
+  const kept = await sql('select message_id as id from message_steps where account_id = ?', [agent.accountId]);
+  expect(kept.map(({ id }) => id)).toEqual(ids.slice(1));
+  expect(await sql('select id from messages where id in (?, ?)', ids)).toHaveLength(2);
+});

@@ -3,6 +3,10 @@ import { eventually, PATIENCE_MS, TEST_LIMIT_MS } from '../support/eventually.ts
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { contentOf, framesOf, readStream } from '../support/stream-reader.ts';
 import type { Frame } from '../support/stream-reader.ts';
+import { AGENT } from '../support/gateway-program.ts';
+import { asGateway } from '../support/raw-gateway.ts';
+import { recordSigns } from '../../turns/steps/record-signs.ts';
+import { turnSettings } from '../../turns/turn-deps.ts';
 import type { AccountClient } from './api-under-test.ts';
 import { startLiveAgent } from './live-agent.ts';
 import type { LiveAgent } from './live-agent.ts';
@@ -165,6 +169,50 @@ test(
     gateway.model.release(name);
     expect(await send('And now?')).toMatchObject({ status: 200, body: { status: 'completed' } });
     expect(await account.ok('GET', `${path}/${messageId}`)).toMatchObject({ status: 'cancelled', content: '' });
+  },
+  TEST_LIMIT_MS,
+);
+
+test(
+  'what the agent does with its tools is streamed and kept, the same from events and from the history',
+  async () => {
+    const command = 'echo "$((6 * 7))" && echo hello > note.txt';
+    const script = [
+      `[[TOOL exec ${JSON.stringify({ command, yieldMs: 120_000 })}]]`,
+      '[[TOOL read {"path":"note.txt"}]] [[TOOL read {"path":"nothing.txt"}]] [[SAY Read.]]',
+    ].join(' ');
+    const response = await account.raw('POST', path, { message: script, sessionId, stream: true, include: ['steps'] });
+    const frames: Frame[] = [];
+    for await (const frame of framesOf(response)) frames.push(frame);
+    const steps = frames.filter(({ event }) => event === 'step').map(({ data }) => JSON.parse(data));
+    expect(steps.map(({ name, status }) => `${name} ${status}`)).toEqual(
+      ['exec', 'read', 'read'].flatMap((name) => [`${name} started`, `${name} ended`]),
+    );
+    const ended = steps.filter(({ status }) => status === 'ended');
+    expect(ended.map(({ output, isError }) => [output, isError])).toEqual([
+      [expect.stringContaining('42'), false],
+      [expect.stringContaining('hello'), false],
+      [expect.any(String), true],
+    ]);
+    expect(JSON.parse(ended[0].input)).toMatchObject({ command });
+    expect(contentOf(frames)).toBe('Read.');
+
+    const { messages } = await account.ok('GET', `${path}?sessionId=${sessionId}`);
+    const { messageId } = messages[1];
+    const stored = async () => (await account.ok('GET', `${path}/${messageId}?include=steps`)).steps;
+    expect(await stored()).toEqual(ended);
+
+    // As another process reads them back after the one that has sent the turn died.
+    const [turn] = await live.api.sql<{ conversation_id: string }>('select conversation_id from messages where id = ?', [
+      messageId,
+    ]);
+    const place = { gatewayAgentId: AGENT, conversationId: turn?.conversation_id ?? '', messageId, attempt: 1 };
+    const { signs } = await asGateway(live.client).turns.readBack(place, AbortSignal.timeout(PATIENCE_MS));
+    const of = { messageId, instanceId: live.instanceId, runtimeId: gateway.runtimeId };
+    await live.api.sql('delete from message_steps where message_id = ? returning message_id', [messageId]);
+    await recordSigns({ ...live.api.deps, ...turnSettings(live.api.deps.config) }, of, signs);
+    const withoutTimes = (all: object[]) => all.map((step) => ({ ...step, startedAt: null, endedAt: null }));
+    expect(withoutTimes(await stored())).toEqual(withoutTimes(ended));
   },
   TEST_LIMIT_MS,
 );

@@ -67,6 +67,7 @@ export async function openTurns(
     turnTimeoutMs: 600_000,
     maxStoredBytes: 1024 ** 4,
     pauses: TURN_PAUSES,
+    masterKeys: [{ id: 'test', key: Buffer.alloc(32, 7) }],
     ...options,
   };
   const rows = <T>(sql: string, params: unknown[] = []): Promise<T[]> => orm.em.fork().execute<T[]>(sql, params);

@@ -70,6 +70,7 @@ async function startWatching(pace?: ProbePace): Promise<WatchingWorker> {
     turnTimeoutMs: 60_000,
     maxStoredBytes: 1024 ** 4,
     pauses: TURN_PAUSES,
+    masterKeys: [GATEWAY_MASTER_KEY],
     notifications,
   });
   const leases = startShardLeases({ orm, processId: () => process.id(), monotonicMs, onChange: () => watches.wake(), log });

@@ -30,7 +30,8 @@ export async function requireStored(
 
 /** An ended turn, followed as if it were under way: its whole text behind this place comes at once. */
 export function followEnded(turn: TurnView, after?: ReplyPlace): FollowedTurn {
-  return { deltas: textOf(turn, after), ended: Promise.resolve(turn), close: () => undefined };
+  const followed = { ended: Promise.resolve(turn), close: () => undefined };
+  return { deltas: textOf(turn, after), activity: textOf(turn, after), ...followed };
 }
 
 async function* textOf(turn: TurnView, after: ReplyPlace | undefined): AsyncGenerator<ReplyPiece> {

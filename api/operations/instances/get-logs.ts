@@ -1,15 +1,9 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
-import type { Instance } from '../../../database/entities/instance.ts';
-import { secretPlace } from '../../../database/secret-place.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { createMask, MASK, MaskBudgetError } from '../../../lib/text/mask.ts';
+import { createMask, MaskBudgetError } from '../../../lib/text/mask.ts';
 import type { LogLine } from '../../../runtime/driver.ts';
-import { gatewayToken, RELAY_TOKENS } from '../../../runtime/engine.ts';
+import { findHiddenValues, hideTokens } from '../../../turns/steps/hidden-values.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import type { Deps } from '../../deps.ts';
-import { encryptionOf } from '../../security/encryption-of.ts';
 import { timestamp } from '../../contract/fields.ts';
 import { findInstance } from '../../find-instance.ts';
 import { limitField } from '../../contract/pagination.ts';
@@ -46,16 +40,10 @@ export const getLogs = defineOperation({
   },
   async handle({ query, loaded, em, deps }) {
     const lines = await deps.readLog(em, loaded.runtimeId, query.limit);
-    const tokens = deps.config.MASTER_KEYS.map((key) => gatewayToken(key, loaded.runtimeId));
-    return { lines: masked(lines, [...tokens, ...(await secretsOf(em, loaded, deps))]) };
+    const { id: instanceId, runtimeId } = loaded;
+    return { lines: masked(lines, await findHiddenValues(em, deps.config.MASTER_KEYS, { instanceId, runtimeId })) };
   },
 });
-
-async function secretsOf(em: EntityManager, { id, account }: Instance, deps: Deps): Promise<string[]> {
-  const encryption = encryptionOf(deps);
-  const secrets = await em.find(InstanceSecret, { instance: id });
-  return secrets.map(({ key, value }) => encryption.decrypt(value, secretPlace({ accountId: account, instanceId: id, key })));
-}
 
 /** The lines without these values and without any token. Throws `unavailable` when that would take too long. */
 function masked(lines: readonly LogLine[], hidden: readonly string[]): LogLine[] {
@@ -63,9 +51,7 @@ function masked(lines: readonly LogLine[], hidden: readonly string[]): LogLine[]
     const mask = createMask(hidden);
     return lines.map(({ at, text }) => ({
       at,
-      text: mask(text)
-        .replaceAll(RELAY_TOKENS, MASK)
-        .replaceAll(/\bBearer\s+\S+/gi, `Bearer ${MASK}`),
+      text: hideTokens(mask(text)),
     }));
   } catch (cause) {
     if (!(cause instanceof MaskBudgetError)) throw cause;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { FinishReason } from '../../../domain/turn.ts';
 import { REPLY_BEGIN } from '../../../turns/conversation/reply-place.ts';
-import type { ReplyPart } from '../../../turns/conversation/stream-reply.ts';
+import type { ReplyPart, StepPart } from '../../../turns/conversation/stream-reply.ts';
 import type { TurnView } from '../../../turns/turn-sender.ts';
 import type { StreamFrame } from '../../http/event-stream.ts';
 import { idField } from '../../contract/fields.ts';
@@ -38,11 +38,12 @@ export const chatChunkSchema = z.object({
 /**
  * A reply as server-sent events: chunks of a chat completion as the gateway writes them, then `[DONE]` once the reply is
  * stored. The id of each says where a client goes on that has it; `after` is the last that this one has, and without it
- * the reply begins. Throws what the client is told when there is no reply.
+ * the reply begins. Steps are events of another name, without an id: a client that goes on gets those again which it has. Throws
+ * what the client is told when there is no reply.
  */
 export async function* chatChunks(
   sent: Streamed,
-  parts: AsyncIterable<ReplyPart>,
+  parts: AsyncIterable<ReplyPart | StepPart>,
   after?: FramePlace,
 ): AsyncGenerator<StreamFrame> {
   const chunk = chunksOf(sent);
@@ -51,6 +52,10 @@ export async function* chatChunks(
   let isFinished = after?.isFinished ?? false;
   try {
     for await (const part of parts) {
+      if (part.kind === 'step') {
+        yield { event: 'step', data: JSON.stringify(part.step) };
+        continue;
+      }
       if (!hasRole) yield { id: writeFrameId(place, 'text'), data: chunk({ role: 'assistant', content: '' }) };
       hasRole = true;
       if (part.kind === 'text') {

@@ -1,7 +1,9 @@
+import { z } from 'zod';
+import { findSteps } from '../../../database/messages/steps.ts';
 import { findOwnAgent } from '../../../turns/conversation/own-agent.ts';
 import { readMessage } from '../../../turns/conversation/read-message.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { messageParams, messageSchema, presentMessage } from './message.schema.ts';
+import { includeField, messageParams, messageSchema, presentMessage } from './message.schema.ts';
 
 export const getMessage = defineOperation({
   method: 'GET',
@@ -17,10 +19,14 @@ export const getMessage = defineOperation({
   rateLimit: 'account',
   idempotent: false,
   params: messageParams,
+  query: z.object({
+    include: includeField.optional().meta({ description: '`steps`: the answer also has what the agent did during the turn.' }),
+  }),
   success: { status: 200, schema: messageSchema },
   errors: [],
 
-  async handle({ params, actor, em }) {
-    return presentMessage(await readMessage(em, await findOwnAgent(em, actor, params), params.messageId));
+  async handle({ params, query, actor, em }) {
+    const message = await readMessage(em, await findOwnAgent(em, actor, params), params.messageId);
+    return presentMessage(message, query.include && (await findSteps(em, message.id)));
   },
 });

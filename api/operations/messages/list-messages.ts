@@ -63,7 +63,9 @@ export const listMessages = defineOperation({
       return isLater ? [...last, 'later'] : [...last];
     });
     const inOrder = isLater ? page.items : page.items.toReversed();
-    const messages = inOrder.toSorted((a, b) => saidAt(a).getTime() - saidAt(b).getTime()).map(presentMessage);
+    const messages = inOrder
+      .toSorted((a, b) => saidAt(a).getTime() - saidAt(b).getTime())
+      .map((message) => presentMessage(message));
     return { messages, nextCursor: page.nextCursor };
   },
 });

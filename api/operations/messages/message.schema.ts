@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { MessageView } from '../../../database/messages/find-messages.ts';
+import type { Step } from '../../../domain/steps.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 
@@ -20,6 +21,32 @@ const usageSchema = z.object({
     description: 'The models that answered, as their providers name them; more than one when another provider took over.',
   }),
 });
+
+export const stepSchema = z
+  .object({
+    stepId: idField('step'),
+    kind: z.literal('tool'),
+    name: z.string().meta({ description: 'The tool that the agent called.' }),
+    status: z.enum(['started', 'ended']),
+    startedAt: timestamp,
+    endedAt: timestamp.nullable(),
+    isError: z.boolean(),
+    input: z.string().nullable().meta({
+      description:
+        'The arguments of the call, as JSON; at most 4 KiB. Values of secrets and tokens are masked. `null` when it is not known.',
+    }),
+    output: z.string().nullable().meta({
+      description:
+        'What the tool answered; at most 4 KiB. Values of secrets and tokens are masked. `null` until the step has ended.',
+    }),
+  })
+  .meta({ id: 'Step' });
+
+/** What a client asks for beside the reply. */
+export const includeField = z.literal('steps');
+
+export const STEPS_IN_STREAM =
+  '`steps`: the stream also has events with the name `step`, one when the agent begins a step and one when the step has ended. They have no `id`; a stream that goes on begins with the steps so far.';
 
 export const messageSchema = z
   .object({
@@ -68,6 +95,10 @@ export const messageSchema = z
       description:
         'The tokens used for the reply. Absent for messages that the agent sent without a request: their tokens count in the usage of the agent only.',
     }),
+    steps: z.array(stepSchema).optional().meta({
+      description:
+        'What the agent did during the turn, the first 200 steps, kept for 30 days. Present on messages of the agent when `include` asks for it.',
+    }),
     latencyMs: z.int().nullable().optional().meta({
       description:
         'The time from the message to the end of its reply, in milliseconds; `null` when the agent sent the message without a request.',
@@ -81,7 +112,7 @@ export function saidAt({ endedAt, createdAt }: MessageView): Date {
 }
 
 /** A message as its customer sees it. */
-export function presentMessage(message: MessageView): z.input<typeof messageSchema> {
+export function presentMessage(message: MessageView, steps?: Step[]): z.input<typeof messageSchema> {
   return {
     messageId: message.id,
     role: message.role,
@@ -89,7 +120,7 @@ export function presentMessage(message: MessageView): z.input<typeof messageSche
     sender: { type: message.senderType, id: message.senderId, name: message.senderName },
     timestamp: saidAt(message).toISOString(),
     sessionId: message.sessionId === '' ? null : message.sessionId,
-    ...(message.role === 'agent' ? answerOf(message) : {}),
+    ...(message.role === 'agent' ? { ...answerOf(message), ...(steps && { steps }) } : {}),
   };
 }
 

@@ -9,7 +9,7 @@ import { holdOwnAgent } from '../../../turns/conversation/own-agent.ts';
 import { readMessage } from '../../../turns/conversation/read-message.ts';
 import { followEnded, replayTurn, requireStored } from '../../../turns/conversation/replay-turn.ts';
 import { sendAccepted } from '../../../turns/conversation/send-accepted.ts';
-import { streamReply } from '../../../turns/conversation/stream-reply.ts';
+import { streamReply, streamWithSteps } from '../../../turns/conversation/stream-reply.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { oneLine } from '../../contract/fields.ts';
 import { AcceptedAnswer } from '../../http/accepted-answer.ts';
@@ -18,7 +18,7 @@ import { EventStream } from '../../http/event-stream.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { chatChunks } from './chat-chunks.ts';
 import { conversationDeps, orTold } from './conversation.ts';
-import { messageSchema, presentMessage, sessionIdField } from './message.schema.ts';
+import { includeField, messageSchema, presentMessage, sessionIdField, STEPS_IN_STREAM } from './message.schema.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -70,6 +70,11 @@ export const sendMessage = defineOperation({
       sessionId: sessionIdField.optional().meta({
         description: 'The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent.',
       }),
+      include: z
+        .array(includeField)
+        .max(1)
+        .optional()
+        .meta({ description: `With \`stream\`: ${STEPS_IN_STREAM}` }),
       timeoutMs: z
         .int()
         .min(1)
@@ -106,7 +111,7 @@ export const sendMessage = defineOperation({
       turn.close();
       return new AcceptedAnswer(sent.pending, pathOf(sent));
     }
-    if (body.stream) return new EventStream(chatChunks(sent, streamReply(deps, sent, turn, signal)));
+    if (body.stream) return new EventStream(chatChunks(sent, partsFor(body)(deps, sent, turn, signal)));
     return presentMessage(await orTold(awaitReply(deps, sent, turn, { timeoutMs: body.timeoutMs, signal })));
   },
   async replay(sent, { body, deps, signal }) {
@@ -115,10 +120,14 @@ export const sendMessage = defineOperation({
       return new AcceptedAnswer(sent.pending, pathOf(sent));
     }
     const turn = await orTold(replayTurn(deps, sent));
-    if (body.stream) return new EventStream(chatChunks(sent, streamReply(deps, sent, followEnded(turn), signal)));
+    if (body.stream) return new EventStream(chatChunks(sent, partsFor(body)(deps, sent, followEnded(turn), signal)));
     return presentMessage(await endedReply(deps, sent, turn));
   },
 });
+
+function partsFor({ include = [] }: { include?: 'steps'[] | undefined }) {
+  return include.includes('steps') ? streamWithSteps : streamReply;
+}
 
 function pathOf({ instanceId, agentId, messageId }: AcceptedMessage): string {
   return `${BASE_PATH}/instances/${instanceId}/agents/${agentId}/messages/${messageId}`;

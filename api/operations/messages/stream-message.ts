@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { findOwnReply, followReply } from '../../../turns/conversation/follow-reply.ts';
 import type { OwnReply } from '../../../turns/conversation/follow-reply.ts';
 import { findOwnAgent } from '../../../turns/conversation/own-agent.ts';
-import { streamReply } from '../../../turns/conversation/stream-reply.ts';
+import { streamReply, streamWithSteps } from '../../../turns/conversation/stream-reply.ts';
 import type { Deps } from '../../deps.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
@@ -11,7 +11,7 @@ import type { StreamFrame } from '../../http/event-stream.ts';
 import { chatChunks, chatChunkSchema } from './chat-chunks.ts';
 import { readFrameId } from './frame-id.ts';
 import type { FramePlace } from './frame-id.ts';
-import { messageParams } from './message.schema.ts';
+import { includeField, messageParams, STEPS_IN_STREAM } from './message.schema.ts';
 
 const NOT_AN_ID = 'Send the id of the last frame that you received of this stream.';
 
@@ -40,7 +40,7 @@ export const streamMessage = defineOperation({
   rateLimit: 'account',
   idempotent: false,
   params: messageParams,
-  query: z.object({ after: afterField }),
+  query: z.object({ after: afterField, include: includeField.optional().meta({ description: STEPS_IN_STREAM }) }),
   success: { status: 200, schema: chatChunkSchema, stream: 'only' },
   errors: ['agent_error', 'instance_not_ready', 'timeout'],
 
@@ -48,11 +48,11 @@ export const streamMessage = defineOperation({
     return findOwnReply(em, await findOwnAgent(em, actor, params), params.messageId);
   },
   async handle({ query, lastEventId, loaded: reply }) {
-    return { reply, after: readLastEventId(lastEventId) ?? query.after };
+    return { reply, after: readLastEventId(lastEventId) ?? query.after, include: query.include };
   },
 
-  async after({ reply, after }, { deps, signal }) {
-    return new EventStream(framesOf(deps, { reply, after }, signal));
+  async after(asked, { deps, signal }) {
+    return new EventStream(framesOf(deps, asked, signal));
   },
 });
 
@@ -63,13 +63,16 @@ function readLastEventId(text: string | undefined): FramePlace | undefined {
   return place;
 }
 
-async function* framesOf(
-  deps: Deps,
-  { reply, after }: { reply: OwnReply; after: FramePlace | undefined },
-  signal: AbortSignal,
-): AsyncGenerator<StreamFrame> {
+interface Asked {
+  reply: OwnReply;
+  after: FramePlace | undefined;
+  include: 'steps' | undefined;
+}
+
+async function* framesOf(deps: Deps, { reply, after, include }: Asked, signal: AbortSignal): AsyncGenerator<StreamFrame> {
   // So that a client knows that it is connected, though the agent says nothing yet.
   if (!reply.hasEnded) yield { comment: 'connected' };
   const followed = await followReply(deps, reply, after?.reply);
-  yield* chatChunks(reply, streamReply(deps, reply, followed, signal), after);
+  const parts = include ? streamWithSteps : streamReply;
+  yield* chatChunks(reply, parts(deps, reply, followed, signal), after);
 }

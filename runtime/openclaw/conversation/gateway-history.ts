@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import type { GatewayClient } from '../wire/gateway-client.ts';
 import { messageContent, textOfContent } from './message-text.ts';
+import { callsIn, toolAnswer } from './history-calls.ts';
+import type { CalledTool, ToolAnswer } from './history-calls.ts';
 
 /** A conversation as its gateway keeps it: its last rows, oldest first, and what is under way. */
 export interface GatewayHistory {
@@ -33,6 +35,10 @@ export interface HistoryRow {
   stopReason: string | null;
   errorMessage: string | null;
   callsTool: boolean;
+  /** The tools that it calls. */
+  calls: readonly CalledTool[];
+  /** Which call the row answers; null for every other one. */
+  answers: ToolAnswer | null;
   /** The text is what an aborted run had said until then. */
   aborted: boolean;
   /** Written by the gateway to repeat a run that a dead gateway left behind. */
@@ -94,6 +100,8 @@ const row = z
       stopReason: raw.stopReason ?? null,
       errorMessage: raw.errorMessage ?? null,
       callsTool: Array.isArray(content) && content.some(({ type }) => type === 'toolCall'),
+      calls: callsIn(content),
+      answers: raw.role === 'toolResult' ? (toolAnswer.safeParse(raw).data ?? null) : null,
       aborted: raw.openclawAbort?.aborted ?? false,
       restartsRun: raw.provenance?.sourceTool === 'main_session_restart_recovery',
       startsJob: raw.provenance?.sourceTool === 'cron',

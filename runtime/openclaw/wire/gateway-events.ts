@@ -4,6 +4,8 @@ import { parseCronEvent } from '../content/cron-frames.ts';
 import type { CronEvent } from '../content/cron-frames.ts';
 import type { EventFrame } from './gateway-frames.ts';
 import { messageContent, textOfContent } from '../conversation/message-text.ts';
+import { toolData, toolEvent } from './tool-events.ts';
+import type { ToolEvent } from './tool-events.ts';
 
 /** What a gateway says about runs by itself. A run's id is the key of a turn that we sent, or one that the gateway chose. */
 export type GatewayEvent =
@@ -23,9 +25,8 @@ export type GatewayEvent =
   | (OfRun & { kind: 'aborted'; text: string; stopReason: string | null })
   /** Paths and URLs that the agent names as attachments of what it says, again and again as it says more. */
   | (OfRun & { kind: 'media'; urls: readonly string[] })
-  /** A tool failed because the gateway has closed its own tools: so do all that follow, until it is restarted. */
-  | (OfRun & { kind: 'tools-closed' })
-  /** Anything else about a run: a tool call, a phase. */
+  | (OfRun & ToolEvent)
+  /** Anything else about a run, such as a phase. */
   | (OfRun & { kind: 'other'; stream: string; phase: string | null })
   | { kind: 'session-message'; sessionKey: string; message: SessionMessage }
   /** The gateway ends. `restartExpectedMs` is null when it will not come back by itself. */
@@ -64,18 +65,10 @@ const agentEvent = z.looseObject({
     .looseObject({
       phase: text,
       mediaUrls: z.array(z.string()).nullish().catch(null),
-      isError: z.boolean().nullish().catch(null),
-      result: z.looseObject({ content: messageContent.nullish() }).nullish().catch(null),
     })
     .nullish()
     .catch(null),
 });
-
-type AgentData = z.infer<typeof agentEvent>['data'];
-
-/** What every tool answers then, in JSON or alone. */
-const TOOLS_CLOSED = 'Async work scope is closed';
-const toolError = z.looseObject({ error: z.string() });
 
 const chatBase = { ...ofRun, message, stopReason: text };
 const chatEvent = z.discriminatedUnion('state', [
@@ -178,22 +171,10 @@ function fromAgent(payload: unknown): GatewayEvent | null {
   const urls = agent.data?.mediaUrls ?? [];
   if (stream === 'assistant' && urls.length > 0) return { kind: 'media', runId, sessionKey, urls };
   // A run that the gateway repeats after a crash has no "start".
-  if (stream === 'tool' && isClosed(agent.data)) return { kind: 'tools-closed', runId, sessionKey };
+  const tool = stream === 'tool' ? toolEvent(toolData.safeParse(agent.data).data) : null;
+  if (tool) return { ...tool, runId, sessionKey };
   const started = stream === 'lifecycle' && (phase === 'start' || phase === 'model');
   return started ? { kind: 'run-started', runId, sessionKey } : { kind: 'other', runId, sessionKey, stream, phase };
-}
-
-/** Only an error of the gateway itself: what a command prints may hold any text. */
-function isClosed(data: AgentData): boolean {
-  if (data?.phase !== 'result' || data.isError !== true) return false;
-  const said = textOfContent(data.result?.content).trim();
-  if (said === TOOLS_CLOSED) return true;
-  if (!said.includes(TOOLS_CLOSED)) return false;
-  try {
-    return toolError.safeParse(JSON.parse(said)).data?.error === TOOLS_CLOSED;
-  } catch {
-    return false;
-  }
 }
 
 function fromSessionMessage(payload: unknown): GatewayEvent | null {

@@ -18,7 +18,7 @@ export type { ErrorCode } from './errors.ts';
 export type * from './generated/resources.ts';
 export { Pages } from './pages.ts';
 export { Reply } from './reply.ts';
-export type { ReplyPart, Step } from './reply.ts';
+export type { ReplyPart } from './reply.ts';
 export type { InstanceChange } from './resources.ts';
 export type { AnswerOf, BodyOf, CallOptions, ClientOptions, QueryOf, RawBody } from './types.ts';
 export { verifyWebhook, WebhookVerificationError } from './verify-webhook.ts';

@@ -1,7 +1,7 @@
 import { isObject, ThermidoraError } from './errors.ts';
 import { followEvents, parseEvent } from './events.ts';
 import type { Connection } from './events.ts';
-import type { Message } from './generated/resources.ts';
+import type { Message, Step } from './generated/resources.ts';
 import { segment } from './resource.ts';
 import type { Call, Transport } from './transport.ts';
 import type { BodyOf, CallOptions } from './types.ts';
@@ -9,20 +9,7 @@ import type { BodyOf, CallOptions } from './types.ts';
 /** A turn may take half an hour: for so long the answer of a message is asked for again. */
 const LONGEST_TURN_MS = 35 * 60_000;
 
-/** What an agent does during a turn: the use of a tool. Sent where the body of the message asks for steps. */
-export interface Step {
-  stepId: string;
-  kind: string;
-  name: string;
-  status: string;
-  startedAt: string;
-  endedAt: string | null;
-  isError: boolean;
-  input: unknown;
-  output: unknown;
-}
-
-/** A part of a streamed reply. */
+/** A part of a streamed reply: a step when it begins and when it has ended, where the call asks to `include` steps. */
 export type ReplyPart =
   | { type: 'text'; text: string }
   | { type: 'step'; step: Step }
@@ -36,7 +23,7 @@ export function messagesPath(instanceId: string, agentId: string): string {
 /** Where a reply comes from: the message that is sent, or the reply that is known, after a frame of it. */
 export type ReplySource = { path: string; options: CallOptions } & (
   | { body: BodyOf<'messages.send'> }
-  | { messageId: string; after: string | undefined }
+  | { messageId: string; after: string | undefined; include: 'steps' | undefined }
 );
 
 /**
@@ -51,7 +38,10 @@ export class Reply implements AsyncIterable<ReplyPart> {
   readonly #options: CallOptions;
   /** Null for a reply that is known. */
   readonly #call: Call | null;
+  readonly #include: 'steps' | undefined;
   #lastId: string | undefined;
+  /** The steps that were answered, as they were then: a connection begins with all of them. */
+  readonly #steps = new Map<string, string>();
   #said = '';
   #hasEnded = false;
   /** How much of `#said` the current connection has repeated. */
@@ -63,6 +53,7 @@ export class Reply implements AsyncIterable<ReplyPart> {
     this.#path = path;
     this.#options = options;
     this.#call = 'body' in source ? http.withKey({ body: { ...source.body, stream: true }, takesKey: true, options }) : null;
+    this.#include = 'body' in source ? source.body.include?.[0] : source.include;
     if ('body' in source) return;
     this.messageId = source.messageId;
     this.#lastId = source.after;
@@ -77,8 +68,15 @@ export class Reply implements AsyncIterable<ReplyPart> {
       const value = parseEvent(data);
       if (event === undefined) yield* this.#partsOf(value);
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- boundary: the API keeps what its reference says
-      else if (event === 'step') yield { type: 'step', step: value as Step };
+      else if (event === 'step') yield* this.#newStep(value as Step);
     }
+  }
+
+  *#newStep(step: Step): Generator<ReplyPart> {
+    const known = this.#steps.get(step.stepId);
+    if (known === 'ended' || known === step.status) return;
+    this.#steps.set(step.stepId, step.status);
+    yield { type: 'step', step };
   }
 
   /** The words of the reply as they come. */
@@ -101,7 +99,8 @@ export class Reply implements AsyncIterable<ReplyPart> {
       return { method: 'POST', path: this.#path, call: this.#call };
     const headers = this.#lastId === undefined ? {} : { 'last-event-id': this.#lastId };
     const path = `${this.#path}/${segment(this.messageId ?? '')}/stream`;
-    return { method: 'GET', path, call: { headers, options: this.#options } };
+    const query = this.#include && { query: { include: this.#include } };
+    return { method: 'GET', path, call: { headers, ...query, options: this.#options } };
   }
 
   *#partsOf(chunk: unknown): Generator<ReplyPart> {

@@ -88,10 +88,10 @@ export class Messages extends MessagesResource {
     instanceId: string,
     agentId: string,
     messageId: string,
-    { after }: { after?: string } = {},
+    { after, include }: { after?: string; include?: 'steps' } = {},
     options: CallOptions = {},
   ): Reply {
-    return new Reply(this.http, { path: messagesPath(instanceId, agentId), messageId, after, options });
+    return new Reply(this.http, { path: messagesPath(instanceId, agentId), messageId, after, include, options });
   }
 }
 

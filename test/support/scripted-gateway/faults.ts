@@ -23,6 +23,8 @@ const deed = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('tool-fails'), text: z.string() }),
   /** Turns say very much at once before they answer. */
   z.object({ kind: z.literal('flood'), frames: z.number().int(), bytes: z.number().int() }),
+  /** Turns begin with so many calls of a tool that answers so many bytes. */
+  z.object({ kind: z.literal('tool-flood'), calls: z.number().int(), bytes: z.number().int() }),
   /** The process ends when a turn begins, or when its answer is stored and its end is not noted yet. */
   z.object({ kind: z.literal('die'), at: z.enum(['beginning', 'end']) }),
   /** Every call of this method is refused. */

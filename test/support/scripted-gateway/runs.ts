@@ -21,6 +21,14 @@ export interface Run {
   onEnd(answer: Answer): void;
 }
 
+interface ToolCall {
+  name: string;
+  args: unknown;
+  /** What it answers. */
+  text: string;
+  isError: boolean;
+}
+
 interface AtWork extends Run {
   /** All that it said, and how much of that before its last tool call. */
   text: string;
@@ -125,9 +133,12 @@ export class Runs {
     if (this.#faults.take('hang', run)) await this.#until(run, () => false);
     const flood = this.#faults.take('flood', run);
     if (flood) this.#flood(run, flood);
+    const calls = this.#faults.take('tool-flood', run);
+    for (let call = 0; call < (calls?.calls ?? 0); call += 1)
+      this.#callTool(run, session, { name: 'exec', args: { call }, text: 'x'.repeat(calls?.bytes ?? 0), isError: false });
     const toolResults: string[] = [];
     const broken = this.#faults.take('tool-fails', run);
-    if (broken) this.#callTool(run, session, { name: 'exec', text: broken.text, isError: true });
+    if (broken) this.#callTool(run, session, { name: 'exec', args: {}, text: broken.text, isError: true });
     for (;;) {
       const prompt = { system: '', lastUserText: run.prompt ?? run.message, toolResults };
       const script = scriptOf({ model: 'scripted', messages: [] }, prompt, (text) => `You said: ${text}`);
@@ -144,9 +155,11 @@ export class Runs {
         });
       if (script.kind === 'text') return this.#answer(run, session, script);
       if (script.says.length > 0) await this.#say(run, script.says, 0);
-      toolResults.push(
-        this.#callTool(run, session, { name: script.name, text: toolOutput(script.argumentsJson), isError: false }),
-      );
+      const { name, argumentsJson } = script;
+      const call = { name, args: JSON.parse(argumentsJson) as unknown, text: toolOutput(argumentsJson), isError: false };
+      toolResults.push(this.#callTool(run, session, call));
+      const pause = toolHold(argumentsJson);
+      if (pause !== null) await this.#until(run, () => this.#faults.isReleased(pause));
     }
   }
 
@@ -212,16 +225,16 @@ export class Runs {
     while (!holds() && !run.abort.signal.aborted) await sleep(HOLD_POLL_MS);
   }
 
-  #callTool(run: AtWork, session: Session, { name, text, isError }: { name: string; text: string; isError: boolean }): string {
+  #callTool(run: AtWork, session: Session, { name, args, text, isError }: ToolCall): string {
     const toolCallId = `call_${randomUUID()}`;
     const spoken = run.text.slice(run.beforeTool);
     if (spoken !== '') this.#store.add(session, { role: 'assistant', content: said(spoken), runId: run.runId });
-    const content = [{ type: 'toolCall', id: toolCallId, name, arguments: {} }];
+    const content = [{ type: 'toolCall', id: toolCallId, name, arguments: args }];
     this.#store.add(session, { role: 'assistant', content, stopReason: 'toolUse', runId: run.runId });
-    this.#agent(run, 'tool', { phase: 'start', name, toolCallId, args: {} });
+    this.#agent(run, 'tool', { phase: 'start', name, toolCallId, args });
     const result = { content: said(text), ...(isError && { details: { status: 'error' } }) };
     this.#agent(run, 'tool', { phase: 'result', name, toolCallId, isError, result });
-    this.#store.add(session, { role: 'toolResult', content: said(text), runId: run.runId });
+    this.#store.add(session, { role: 'toolResult', toolCallId, toolName: name, isError, content: said(text), runId: run.runId });
     if (spoken !== '') run.text += '\n\n';
     run.beforeTool = run.text.length;
     return text;
@@ -271,6 +284,11 @@ export class Runs {
 /** What the scripted tool answers: what a command of the form `echo words` would print. */
 function toolOutput(argumentsJson: string): string {
   return /"echo ([^"]*)"/.exec(argumentsJson)?.[1] ?? '';
+}
+
+/** The name under which the run waits after a call with the argument `wait: "<name>"`. */
+function toolHold(argumentsJson: string): string | null {
+  return /"wait": ?"([^"]*)"/.exec(argumentsJson)?.[1] ?? null;
 }
 
 function aborted(runId: string): Answer {

@@ -64,6 +64,9 @@ export interface NewRow {
   stopReason?: string;
   errorMessage?: string;
   customType?: string;
+  toolCallId?: string;
+  toolName?: string;
+  isError?: boolean;
   openclawAbort?: { aborted: boolean };
   provenance?: { sourceTool: string };
 }

@@ -1,7 +1,7 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { ApiError } from '../../src/index.ts';
-import type { Reply, Thermidora } from '../../src/index.ts';
+import type { Reply, Step, Thermidora } from '../../src/index.ts';
 import { readInput } from '../ask.ts';
 import type { Context } from '../context.ts';
 import { agentIdOf, instanceIdOf } from '../find.ts';
@@ -83,14 +83,23 @@ async function sayOnce(context: Context, conversation: Conversation, message: st
 }
 
 function say({ client, instanceId, agentId, session }: Conversation, message: string, signal: AbortSignal): Reply {
-  const body = { message, ...(session === undefined ? {} : { sessionId: session }) };
+  const body = { message, include: ['steps' as const], ...(session === undefined ? {} : { sessionId: session }) };
   return client.messages.sendAndStream(instanceId, agentId, body, { signal });
+}
+
+const INPUT_CHARACTERS = 100;
+
+/** A step in one line: the tool, the beginning of its arguments, and whether it failed. */
+function lineOf({ name, input, isError }: Step): string {
+  const given = printable((input ?? '').replaceAll(/\s+/g, ' '));
+  const shown = given.length > INPUT_CHARACTERS ? `${given.slice(0, INPUT_CHARACTERS)}...` : given;
+  return `[${printable(name)}${isError ? ' failed' : ''}] ${shown}`.trimEnd();
 }
 
 async function write({ io }: Context, reply: Reply): Promise<void> {
   for await (const part of reply) {
     if (part.type === 'text') io.stdout.write(printable(part.text));
-    if (part.type === 'step') io.stderr.write(`[${printable(part.step.name)} ${printable(part.step.status)}]\n`);
+    if (part.type === 'step' && part.step.status === 'ended') io.stderr.write(`${lineOf(part.step)}\n`);
   }
   io.stdout.write('\n');
 }

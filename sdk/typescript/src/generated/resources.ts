@@ -12,6 +12,7 @@ export type AgentWithFiles = components['schemas']['AgentWithFiles'];
 export type BuiltInSkill = components['schemas']['BuiltInSkill'];
 export type InstalledSkill = components['schemas']['InstalledSkill'];
 export type Message = components['schemas']['Message'];
+export type Step = components['schemas']['Step'];
 export type Cron = components['schemas']['Cron'];
 export type Webhook = components['schemas']['Webhook'];
 export type Delivery = components['schemas']['Delivery'];
@@ -456,8 +457,8 @@ export class MessagesResource extends Resource {
    *
    * `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}`
    */
-  get(instanceId: string, agentId: string, messageId: string, options: CallOptions = {}): Promise<AnswerOf<'messages.get'>> {
-    return this.http.json<AnswerOf<'messages.get'>>('GET', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/messages/${segment(messageId)}`, { options });
+  get(instanceId: string, agentId: string, messageId: string, query: QueryOf<'messages.get'> = {}, options: CallOptions = {}): Promise<AnswerOf<'messages.get'>> {
+    return this.http.json<AnswerOf<'messages.get'>>('GET', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/messages/${segment(messageId)}`, { query, options });
   }
 
   /**

@@ -1515,8 +1515,27 @@ export interface components {
                 /** @description The models that answered, as their providers name them; more than one when another provider took over. */
                 models: string[];
             };
+            /** @description What the agent did during the turn, the first 200 steps, kept for 30 days. Present on messages of the agent when `include` asks for it. */
+            steps?: components["schemas"]["Step"][];
             /** @description The time from the message to the end of its reply, in milliseconds; `null` when the agent sent the message without a request. */
             latencyMs?: number | null;
+        };
+        Step: {
+            stepId: string;
+            /** @constant */
+            kind: "tool";
+            /** @description The tool that the agent called. */
+            name: string;
+            /** @enum {string} */
+            status: "started" | "ended";
+            /** Format: date-time */
+            startedAt: string;
+            endedAt: string | null;
+            isError: boolean;
+            /** @description The arguments of the call, as JSON; at most 4 KiB. Values of secrets and tokens are masked. `null` when it is not known. */
+            input: string | null;
+            /** @description What the tool answered; at most 4 KiB. Values of secrets and tokens are masked. `null` until the step has ended. */
+            output: string | null;
         };
         Cron: {
             cronId: string;
@@ -2952,6 +2971,8 @@ export interface operations {
                     async?: boolean;
                     /** @description The conversation of the message, chosen by the caller. Defaults to the default conversation of the agent. */
                     sessionId?: string;
+                    /** @description With `stream`: `steps`: the stream also has events with the name `step`, one when the agent begins a step and one when the step has ended. They have no `id`; a stream that goes on begins with the steps so far. */
+                    include?: "steps"[];
                     /** @description How long to wait for the reply without `stream`, in milliseconds. Values over 600000 are treated as 600000. */
                     timeoutMs?: number;
                 };
@@ -2981,7 +3002,10 @@ export interface operations {
     };
     "messages.get": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description `steps`: the answer also has what the agent did during the turn. */
+                include?: "steps";
+            };
             header?: never;
             path: {
                 instanceId: string;
@@ -3008,6 +3032,8 @@ export interface operations {
             query?: {
                 /** @description The `id` of the last frame that you received: the stream goes on after it. */
                 after?: string;
+                /** @description `steps`: the stream also has events with the name `step`, one when the agent begins a step and one when the step has ended. They have no `id`; a stream that goes on begins with the steps so far. */
+                include?: "steps";
             };
             header?: never;
             path: {

@@ -14,11 +14,11 @@ LONGEST_TURN = 35 * 60.0
 
 
 class ReplyPart(TypedDict):
-    """A part of a streamed reply: some of its text, a step of the agent, or the end with the usage."""
+    """A part of a streamed reply: some of its text, a step that has begun or ended, or the end with the usage."""
 
     type: Literal["text", "step", "end"]
     text: NotRequired[str]
-    step: NotRequired[dict[str, Any]]
+    step: NotRequired[types.Step]
     finishReason: NotRequired[str]
     usage: NotRequired[dict[str, Any] | None]
 
@@ -44,6 +44,7 @@ class AsyncReply:
         body: types.MessagesSendRequest | None = None,
         message_id: str | None = None,
         after: str | None = None,
+        include: Literal["steps"] | None = None,
     ) -> None:
         """Of the message with this body, which is sent, or of the reply with this id, after a frame of it."""
         self.message_id = message_id
@@ -55,6 +56,10 @@ class AsyncReply:
         if body is not None:
             call = Call("POST", path, body={**body, "stream": True}, takes_key=True, options=options)
             self._call = with_key(call)
+            include = "steps" if "steps" in (body.get("include") or []) else None
+        self._include = include
+        # The steps that were answered, as they were then: a connection begins with all of them.
+        self._steps: dict[str, str] = {}
         self._last_id = after
         self._said = ""
         self._has_ended = False
@@ -70,7 +75,8 @@ class AsyncReply:
                 return
             value = parse_event(event.data)
             if event.event == "step":
-                yield {"type": "step", "step": value}
+                if self._is_new_step(value):
+                    yield {"type": "step", "step": value}
             elif event.event == "message":
                 for part in self._parts_of(value):
                     yield part
@@ -101,7 +107,15 @@ class AsyncReply:
             return self._call
         headers = {} if self._last_id is None else {"last-event-id": self._last_id}
         path = f"{self._path}/{segment(self.message_id or '')}/stream"
-        return Call("GET", path, headers=headers, options=self._options)
+        query = None if self._include is None else {"include": self._include}
+        return Call("GET", path, headers=headers, query=query, options=self._options)
+
+    def _is_new_step(self, step: Any) -> bool:
+        known = self._steps.get(step["stepId"])
+        if known == "ended" or known == step["status"]:
+            return False
+        self._steps[step["stepId"]] = step["status"]
+        return True
 
     def _parts_of(self, chunk: Any) -> list[ReplyPart]:
         parts: list[ReplyPart] = []

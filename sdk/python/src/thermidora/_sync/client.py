@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -124,16 +124,18 @@ class Messages(MessagesResource):
         message_id: str,
         *,
         after: str | None = None,
+        include: Literal["steps"] | None = None,
         options: CallOptions | None = None,
     ) -> Reply:
         """Answers a reply as it is written, or the whole of one that has ended: from its beginning, or after a frame of it.
 
-        For a message that another program has sent. `after` is the id of the frame.
+        For a message that another program has sent. `after` is the id of the frame; with `include` there are steps among the
+        parts.
 
         `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}/stream`
         """
         path = messages_path(instance_id, agent_id)
-        return Reply(self._http, path, options, message_id=message_id, after=after)
+        return Reply(self._http, path, options, message_id=message_id, after=after, include=include)
 
 
 class Events(EventsResource):

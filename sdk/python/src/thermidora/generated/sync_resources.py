@@ -415,7 +415,7 @@ class MessagesResource:
 
         return Pages(read, items="messages", cursor="cursor", next="nextCursor")
 
-    def get(self, instance_id: str, agent_id: str, message_id: str, options: CallOptions | None = None) -> types.Message:
+    def get(self, instance_id: str, agent_id: str, message_id: str, query: types.MessagesGetParametersQuery | None = None, options: CallOptions | None = None) -> types.Message:
         """Get a message.
 
         Use this call after a 504: a reply shows its status, and its content once the status is `completed`. The call
@@ -423,7 +423,7 @@ class MessagesResource:
         agent sent without a request. An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/agents/{agentId}/messages/{messageId}`"""
-        answer: types.Message = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}", options=options)
+        answer: types.Message = self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/messages/{segment(message_id)}", query=query, options=options)
         return answer
 
     def cancel(self, instance_id: str, agent_id: str, message_id: str, options: CallOptions | None = None) -> types.Message:

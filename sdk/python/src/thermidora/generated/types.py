@@ -334,54 +334,24 @@ class MessageUsage(TypedDict):
     """
 
 
-class Message(TypedDict):
-    messageId: str
-    role: Literal['user', 'agent']
-    content: str
+class Step(TypedDict):
+    stepId: str
+    kind: Literal['tool']
+    name: str
     """
-    The text of the message; empty while the turn has not ended. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance.
+    The tool that the agent called.
     """
-    sender: MessageSender
-    timestamp: str
-    sessionId: str | None
+    status: Literal['started', 'ended']
+    startedAt: str
+    endedAt: str | None
+    isError: bool
+    input: str | None
     """
-    The conversation of the message; `null` for the default conversation of the agent and for results of cron jobs, which belong to no conversation.
+    The arguments of the call, as JSON; at most 4 KiB. Values of secrets and tokens are masked. `null` when it is not known.
     """
-    status: NotRequired[Literal['pending', 'completed', 'failed', 'cancelled']]
+    output: str | None
     """
-    The status of the turn. Present on messages of the agent.
-    """
-    finishReason: NotRequired[Literal['stop', 'length'] | None]
-    """
-    Why the model stopped, on messages of the agent: `length` when it reached its token limit, so that the end of the content may be missing. `null` unless the status is `completed`, for results of cron jobs, and for messages recorded by earlier versions.
-    """
-    source: NotRequired[Literal['cron', 'agent']]
-    """
-    Present on messages of the agent: `cron` for the result of a cron job, otherwise `agent`.
-    """
-    jobName: NotRequired[str | None]
-    """
-    The name of the cron job whose result this is; `null` for other messages of the agent.
-    """
-    contentTruncated: NotRequired[Literal[True]]
-    """
-    Present when `content` is only a part of the message: the message was longer than 1 MiB, or the gateway had kept only a part of it.
-    """
-    error: NotRequired[MessageError | None]
-    """
-    Why the turn failed or was cancelled; `null` otherwise.
-    """
-    requestMessageId: NotRequired[str]
-    """
-    The id of the message that this reply answers. Absent when the agent sent the message without a request.
-    """
-    usage: NotRequired[MessageUsage]
-    """
-    The tokens used for the reply. Absent for messages that the agent sent without a request: their tokens count in the usage of the agent only.
-    """
-    latencyMs: NotRequired[int | None]
-    """
-    The time from the message to the end of its reply, in milliseconds; `null` when the agent sent the message without a request.
+    What the tool answered; at most 4 KiB. Values of secrets and tokens are masked. `null` until the step has ended.
     """
 
 
@@ -1302,6 +1272,7 @@ MessagesSendRequest = TypedDict(
         'stream': NotRequired[bool],
         'async': NotRequired[bool],
         'sessionId': NotRequired[str],
+        'include': NotRequired[list[Literal['steps']]],
         'timeoutMs': NotRequired[int],
     },
 )
@@ -1334,11 +1305,10 @@ class MessagesListParametersQuery(TypedDict):
     """
 
 
-class MessagesListResponse(TypedDict):
-    messages: list[Message]
-    nextCursor: str | None
+class MessagesGetParametersQuery(TypedDict):
+    include: NotRequired[Literal['steps']]
     """
-    The `cursor` of the next page; `null` on the last page.
+    `steps`: the answer also has what the agent did during the turn.
     """
 
 
@@ -1346,6 +1316,10 @@ class MessagesStreamParametersQuery(TypedDict):
     after: NotRequired[str]
     """
     The `id` of the last frame that you received: the stream goes on after it.
+    """
+    include: NotRequired[Literal['steps']]
+    """
+    `steps`: the stream also has events with the name `step`, one when the agent begins a step and one when the step has ended. They have no `id`; a stream that goes on begins with the steps so far.
     """
 
 
@@ -2172,3 +2146,66 @@ class QuarantineDeleteResponse(TypedDict):
 
 class MetaOpenapiResponse(TypedDict):
     openapi: str
+
+
+class Message(TypedDict):
+    messageId: str
+    role: Literal['user', 'agent']
+    content: str
+    """
+    The text of the message; empty while the turn has not ended. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance.
+    """
+    sender: MessageSender
+    timestamp: str
+    sessionId: str | None
+    """
+    The conversation of the message; `null` for the default conversation of the agent and for results of cron jobs, which belong to no conversation.
+    """
+    status: NotRequired[Literal['pending', 'completed', 'failed', 'cancelled']]
+    """
+    The status of the turn. Present on messages of the agent.
+    """
+    finishReason: NotRequired[Literal['stop', 'length'] | None]
+    """
+    Why the model stopped, on messages of the agent: `length` when it reached its token limit, so that the end of the content may be missing. `null` unless the status is `completed`, for results of cron jobs, and for messages recorded by earlier versions.
+    """
+    source: NotRequired[Literal['cron', 'agent']]
+    """
+    Present on messages of the agent: `cron` for the result of a cron job, otherwise `agent`.
+    """
+    jobName: NotRequired[str | None]
+    """
+    The name of the cron job whose result this is; `null` for other messages of the agent.
+    """
+    contentTruncated: NotRequired[Literal[True]]
+    """
+    Present when `content` is only a part of the message: the message was longer than 1 MiB, or the gateway had kept only a part of it.
+    """
+    error: NotRequired[MessageError | None]
+    """
+    Why the turn failed or was cancelled; `null` otherwise.
+    """
+    requestMessageId: NotRequired[str]
+    """
+    The id of the message that this reply answers. Absent when the agent sent the message without a request.
+    """
+    usage: NotRequired[MessageUsage]
+    """
+    The tokens used for the reply. Absent for messages that the agent sent without a request: their tokens count in the usage of the agent only.
+    """
+    steps: NotRequired[list[Step]]
+    """
+    What the agent did during the turn, the first 200 steps, kept for 30 days. Present on messages of the agent when `include` asks for it.
+    """
+    latencyMs: NotRequired[int | None]
+    """
+    The time from the message to the end of its reply, in milliseconds; `null` when the agent sent the message without a request.
+    """
+
+
+class MessagesListResponse(TypedDict):
+    messages: list[Message]
+    nextCursor: str | None
+    """
+    The `cursor` of the next page; `null` on the last page.
+    """
