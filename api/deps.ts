@@ -7,6 +7,7 @@ import type { ConfigOf } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Mail } from '../lib/net/mail.ts';
 import type { SkillCatalogue } from '../runtime/engine.ts';
+import type { RuntimeFiles } from '../runtime/driver-files.ts';
 import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import type { TurnSender } from '../turns/turn-sender.ts';
 import type { ReadLog } from './read-log.ts';
@@ -27,6 +28,7 @@ export interface Deps {
   background: Background;
   notifications: Notifications;
   readLog: ReadLog;
+  files: RuntimeFiles;
   connections: GatewayConnections;
   skillCatalogue: SkillCatalogue;
   turnSender: Pick<TurnSender, 'owner' | 'send' | 'follow'>;

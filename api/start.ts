@@ -29,6 +29,7 @@ import { createReadLog } from './read-log.ts';
 import { operations } from './operations/index.ts';
 import { createTemporalProbe } from './observe/probe-temporal.ts';
 import { createTokens } from './security/tokens.ts';
+import { createWorkerFiles } from './worker-files.ts';
 
 /** How long requests that are under way may take to end when the process is told to stop. */
 const GRACE_MS = 10_000;
@@ -75,6 +76,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     background,
     notifications,
     readLog: createReadLog({ masterKeys: config.MASTER_KEYS, log }),
+    files: createWorkerFiles({ orm, masterKeys: config.MASTER_KEYS, log }),
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(env), node: process.execPath })),
     turnSender,

@@ -13,7 +13,7 @@ const ALL = 'select, insert, update, delete';
 export const GRANTS = {
   api: {
     accounts: CHANGE,
-    agent_files: CHANGE,
+    agent_files: ALL,
     agents: CHANGE,
     api_keys: CHANGE,
     audit_entries: ADD,

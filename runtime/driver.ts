@@ -1,3 +1,5 @@
+import type { RuntimeFiles } from './driver-files.ts';
+
 /**
  * The seam between the control plane and whatever runs an OpenClaw gateway.
  *
@@ -8,6 +10,9 @@
  */
 export interface RuntimeDriver {
   readonly kind: 'process' | 'docker' | 'kubernetes';
+
+  /** What is in the workspaces of agents, for their customers. Needs no epoch: no attempt of ours changes anything there by it. */
+  readonly files: RuntimeFiles;
 
   /**
    * Makes the gateway of this runtime run with this configuration. A gateway that already runs is adopted, and the

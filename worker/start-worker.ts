@@ -25,8 +25,8 @@ import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';
 import { keepTemporalWorkers } from './keep-temporal-workers.ts';
+import { startInstanceServer } from './instance-server.ts';
 import { stopLocally } from './local-stop.ts';
-import { startLogServer } from './log-server.ts';
 import { startOutboxRelay } from './outbox-relay.ts';
 import { startShardLeases } from './shard-leases.ts';
 import { startStatusServer } from './status-server.ts';
@@ -68,8 +68,8 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const drain = new AbortController();
   await applyPrices({ config, orm, log });
   const connections = createGatewayConnections({ endpoints: driver, masterKeys: config.MASTER_KEYS, log });
-  const logs = await startLogServer({ driver, masterKeys: config.MASTER_KEYS, log });
-  const lease = createProcessLease({ orm: reserved, kind: 'worker', address: logs.address, makeId, log });
+  const served = await startInstanceServer({ driver, masterKeys: config.MASTER_KEYS, log });
+  const lease = createProcessLease({ orm: reserved, kind: 'worker', address: served.address, makeId, log });
   await lease.start();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const temporal = openTemporalLink(config, log);
@@ -125,7 +125,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
       connections.closeAll();
       load.stop();
       await safeFetch.close();
-      await Promise.all([notifications.close(), status.drain(0), logs.stop(), isOver ? temporal.close() : undefined]);
+      await Promise.all([notifications.close(), status.drain(0), served.stop(), isOver ? temporal.close() : undefined]);
       await Promise.all([orm.close(), reserved.close()]);
     },
   };

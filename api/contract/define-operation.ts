@@ -9,12 +9,15 @@ import type { Deps } from '../deps.ts';
 import type { AcceptedAnswer } from '../http/accepted-answer.ts';
 import type { CookieAnswer } from '../http/cookie-answer.ts';
 import type { EventStream } from '../http/event-stream.ts';
+import type { FileAnswer } from '../http/file-answer.ts';
+import type { Upload } from '../http/upload.ts';
 
-export type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Tag =
   | 'auth'
   | 'instances'
   | 'agents'
+  | 'files'
   | 'messages'
   | 'crons'
   | 'events'
@@ -61,6 +64,10 @@ export interface OperationFacts {
   /** Whether an `Idempotency-Key` is honoured: every authenticated call that changes something. */
   idempotent: boolean;
   bodyLimitBytes?: number;
+  /** Its body is bytes of any kind, which `before` reads as they come. */
+  upload?: true;
+  /** The last parameter of the path is the rest of it, slashes included. */
+  rest?: true;
   /** It makes what the account stores grow: refused with `payload_too_large` while that is all that it may store. */
   stores?: true;
   /** The codes it may answer beside the standing ones (`standing-errors.ts`). */
@@ -75,8 +82,10 @@ interface CallBase {
   address: string;
   /** The header `Last-Event-ID`, which a client of server-sent events sends when it connects again. */
   lastEventId: string | undefined;
-  /** For headers that only one door knows. */
+  /** For headers that few operations know. */
   headers: IncomingHttpHeaders;
+  /** The body of an operation that takes an upload. */
+  upload?: Upload | undefined;
 }
 
 /** The call as the mounting sees it; each operation sees its own types. */
@@ -108,6 +117,7 @@ export interface Operation extends OperationFacts {
     credential?: boolean;
     stream?: boolean | 'only';
     accepts?: true;
+    file?: true;
   };
   load?(call: CallBase & WithEm & { actor: Actor; params: unknown }): Promise<unknown>;
   before?(call: AnyCall & Waiting): Promise<unknown>;
@@ -145,13 +155,18 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
     stream?: boolean | 'only';
     /** `after` may answer with an AcceptedAnswer. */
     accepts?: true;
+    /** `after` always answers with a FileAnswer, and `schema` says nothing. */
+    file?: true;
   };
   /**
    * Finds what the path names, or throws `not_found`, which wins over `invalid_request`. It runs in the transaction
    * of `handle`; when the rest of the input is not valid it runs alone, for its error only.
    */
   load?(call: CallBase & WithEm & { actor: ActorOf<A>; params: Parsed<P> }): Promise<Loaded>;
-  /** What must be known or waited for first. Outside the transaction; it stores nothing. */
+  /**
+   * What must be known, waited for or done outside of the database first: outside the transaction, and again when the call is
+   * repeated.
+   */
   before?(call: Call<A, P, Q, B> & Waiting): Promise<Prepared>;
   /**
    * The work. A call that changes something runs in one transaction with its audit line, and may run again after a
@@ -175,7 +190,7 @@ interface Finished<A extends Auth, P, Q, B, S extends z.ZodType, Handled> {
   replay?(handled: Handled, call: Call<A, P, Q, B> & Waiting): Promise<Answered<S>>;
 }
 
-type Answered<S extends z.ZodType> = z.input<S> | EventStream | AcceptedAnswer | CookieAnswer;
+type Answered<S extends z.ZodType> = z.input<S> | EventStream | AcceptedAnswer | CookieAnswer | FileAnswer;
 
 /** Makes an endpoint out of its facts, schemas and functions: without `after`, what `handle` returns is the answer. */
 export function defineOperation<

@@ -64,6 +64,8 @@ const RATE_LIMIT = headers('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-
 /** The statuses that may say when to try again. */
 const WAITING = new Set([409, 429, 503]);
 
+const BYTES = { 'application/octet-stream': { schema: { type: 'string' as const, format: 'binary' } } };
+
 const REQUEST_ID = headers('X-Request-Id');
 
 /** The OpenAPI 3.1 document of these operations, which are served below the base path. */
@@ -97,7 +99,7 @@ export function createOpenapi(operations: readonly Operation[], basePath: string
 function addExamples(document: ReturnType<typeof createDocument>): void {
   const exampleOf = createExamples({ ...document.components?.schemas });
   for (const item of Object.values(document.paths ?? {}))
-    for (const operation of [item.get, item.post, item.patch, item.delete]) {
+    for (const operation of [item.get, item.post, item.put, item.patch, item.delete]) {
       if (!operation) continue;
       addExample(operation.requestBody, exampleOf);
       for (const response of Object.values<unknown>(operation.responses ?? {})) addExample(response, exampleOf);
@@ -134,6 +136,7 @@ function describeOperation(operation: Operation): ZodOpenApiOperationObject {
     tags: [tag],
     security: securityOf(operation),
     requestParams: { ...(params ? { path: params } : {}), ...(query ? { query } : {}), ...(header ? { header } : {}) },
+    ...(operation.upload ? { requestBody: { required: true, content: BYTES } } : {}),
     ...(body
       ? { requestBody: { required: !body.safeParse(undefined).success, content: { 'application/json': { schema: body } } } }
       : {}),
@@ -171,8 +174,14 @@ function successResponse(operation: Operation): Responses {
     [`${success.status}`]: {
       description: success.status === 201 ? 'The resource was created.' : 'The request succeeded.',
       headers: { ...standing, ...declared },
-      content: success.stream === 'only' ? stream : { ...json, ...stream },
+      content: success.file ? BYTES : success.stream === 'only' ? stream : { ...json, ...stream },
     },
+    ...(success.file
+      ? {
+          '206': { description: 'The part of the file that `Range` asks for.', headers: standing, content: BYTES },
+          '304': { description: 'The file is in one of the states that `If-None-Match` names.', headers: standing },
+        }
+      : {}),
     ...(success.accepts ? { '202': accepted } : {}),
   };
 }

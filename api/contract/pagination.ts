@@ -74,8 +74,11 @@ export function paginate<P extends z.ZodType>(list: string, position: P, limits:
     /** Makes a page of these rows. */
     pageOf<Row>(items: readonly Row[], hasMore: boolean, positionOf: (row: Row) => z.input<P>) {
       const last = items.at(-1);
-      const text = hasMore && last !== undefined ? JSON.stringify([list, positionOf(last)]) : null;
-      return { items, nextCursor: text === null ? null : Buffer.from(text).toString('base64url') };
+      return { items, nextCursor: hasMore && last !== undefined ? this.cursorOf(positionOf(last)) : null };
+    },
+    /** Of the page that begins after this position. */
+    cursorOf(after: z.input<P>): string {
+      return Buffer.from(JSON.stringify([list, after])).toString('base64url');
     },
   };
 }

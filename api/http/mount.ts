@@ -23,7 +23,8 @@ import type { Idempotency } from '../security/idempotency.ts';
 import type { LimitRequests } from '../security/limit-requests.ts';
 import { requireOwnInstance, requireScope } from '../security/require-scope.ts';
 import { parseInput, parseParams } from '../contract/parse-input.ts';
-import { receiveBody } from './receive-body.ts';
+import { FileAnswer, sendFile } from './file-answer.ts';
+import { receiveBody, receiveUpload } from './receive-body.ts';
 import { parseJsonBody } from './request-body.ts';
 import { sendEvents } from './send-events.ts';
 
@@ -43,7 +44,8 @@ export interface Mounting {
 
 /** Adds the operation's route; the router has the base path of the door. */
 export function mount(router: Router<ApiState>, operation: Operation, mounting: Mounting): void {
-  router.register(operation.path, [operation.method], (context) => serve(context, operation, mounting));
+  const path = operation.rest ? operation.path.replace(/:(\w+)$/, '*$1') : operation.path;
+  router.register(path, [operation.method], (context) => serve(context, operation, mounting));
 }
 
 /** One request, in the contract's order of checks. */
@@ -86,14 +88,20 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
     if (place && (await idempotency.knows(em, place))) return;
     await operation.load?.({ ...known, params: parseParams(operation, context.params), em });
   };
-  const bytes = await receiveBody({ request: context.req, operation, visit, requireResource });
+  const receiving = { request: context.req, operation, visit, requireResource };
+  const upload = await receiveUpload(receiving);
+  context.res.once('finish', () => upload?.discard());
+  const bytes = await receiveBody(receiving);
   const body = operation.body && bytes ? parseJsonBody(bytes, context.req.headers) : undefined;
   // A body that is not looked at makes no difference.
-  const keyed = place && { place, body: (operation.body && bytes) ?? Buffer.alloc(0) };
-  const recorded = keyed && (await idempotency.find(deps.orm.em.fork(), keyed));
+  const fingerprint = upload ? () => upload.digest() : () => (operation.body && bytes) ?? Buffer.alloc(0);
+  const keyed = place && { place, body: fingerprint };
+  if (upload && place && (await idempotency.knows(deps.orm.em.fork(), place))) await upload.skim();
+  const isRead = !upload || upload.isRead();
+  const recorded = keyed && isRead ? await idempotency.find(deps.orm.em.fork(), keyed) : null;
   if (recorded?.isFinal) return answer(context, operation, { answer: recorded.value, isReplay: true }, mounting);
 
-  const base = { ...known, params: parseParams(operation, context.params) };
+  const base = { ...known, upload, params: parseParams(operation, context.params) };
   const input = parseInput(operation, { query: context.querystring, body }, problem);
   if (!input.ok) {
     await operation.load?.({ ...base, em: deps.orm.em.fork() });
@@ -151,7 +159,10 @@ function stopSignal(context: ApiContext, deps: Deps): AbortSignal {
 
 async function answer(context: ApiContext, operation: Operation, outcome: Outcome, mounting: Mounting): Promise<void> {
   if (outcome.isReplay) context.set(REPLAYED_HEADER, 'true');
-  if (outcome.answer instanceof EventStream) await stream(context, operation, outcome.answer, mounting);
+  if (outcome.answer instanceof FileAnswer) {
+    context.respond = false;
+    await sendFile(context.res, outcome.answer, context.method === 'HEAD');
+  } else if (outcome.answer instanceof EventStream) await stream(context, operation, outcome.answer, mounting);
   else if (outcome.answer instanceof AcceptedAnswer) {
     respond(context, operation, outcome.answer.value);
     context.status = 202;

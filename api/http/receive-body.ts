@@ -1,7 +1,11 @@
 import type { IncomingMessage } from 'node:http';
 import type { Visit } from './admission.ts';
 import type { Operation } from '../contract/define-operation.ts';
-import { announcedBytes, DEFAULT_LIMIT_BYTES, readBody, requireJsonType } from './request-body.ts';
+import { announcedBytes, DEFAULT_LIMIT_BYTES, readBody, requireJsonType, requirePlain } from './request-body.ts';
+import { Upload } from './upload.ts';
+
+/** What of an upload is in memory at a time, on both of its sides. */
+const UPLOAD_ROOM_BYTES = 1024 * 1024;
 
 interface Receiving {
   request: IncomingMessage;
@@ -17,7 +21,7 @@ interface Receiving {
  */
 export async function receiveBody(receiving: Receiving): Promise<Buffer | undefined> {
   const { request, operation, visit, requireResource } = receiving;
-  if (operation.method === 'GET') return undefined;
+  if (operation.method === 'GET' || operation.upload) return undefined;
   const limitBytes = operation.bodyLimitBytes ?? DEFAULT_LIMIT_BYTES;
   const bytes = announcedBytes(request, limitBytes);
   const isLarge = bytes > DEFAULT_LIMIT_BYTES;
@@ -30,4 +34,15 @@ export async function receiveBody(receiving: Receiving): Promise<Buffer | undefi
   // One that did not say its length may be smaller than the limit.
   room.shrinkTo(body.length);
   return body;
+}
+
+/** The same of a body of bytes, which is read later. A body of JSON: undefined. */
+export async function receiveUpload({ request, operation, visit, requireResource }: Receiving): Promise<Upload | undefined> {
+  if (!operation.upload) return undefined;
+  const limitBytes = operation.bodyLimitBytes ?? DEFAULT_LIMIT_BYTES;
+  announcedBytes(request, limitBytes);
+  requirePlain(request.headers);
+  await requireResource();
+  visit.takeRoom('small', UPLOAD_ROOM_BYTES);
+  return new Upload(request, limitBytes);
 }

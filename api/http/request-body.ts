@@ -42,7 +42,8 @@ export async function readBody(request: IncomingMessage, limitBytes: number): Pr
   }
 }
 
-function tooLarge(limitBytes: number): AppError {
+/** `payload_too_large`, naming the limit. */
+export function tooLarge(limitBytes: number): AppError {
   return new AppError('payload_too_large', `The request body is larger than ${limitBytes} bytes. Send a smaller body.`);
 }
 
@@ -53,6 +54,11 @@ export function requireJsonType(headers: IncomingHttpHeaders): void {
   const isUtf8 = charset === undefined || /^charset="?utf-?8"?$/.test(charset);
   if (type.trim() !== 'application/json' || !isUtf8)
     throw new AppError('unsupported_media_type', 'Send the body as JSON in UTF-8, with Content-Type: application/json.');
+  requirePlain(headers);
+}
+
+/** Throws `unsupported_media_type` for a body that is encoded on its way. */
+export function requirePlain(headers: IncomingHttpHeaders): void {
   if (!['identity', ''].includes((headers['content-encoding'] ?? '').trim().toLowerCase()))
     throw new AppError('unsupported_media_type', 'Send the body without Content-Encoding.');
 }

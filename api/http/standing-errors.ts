@@ -9,7 +9,7 @@ export function standingErrors(operation: Operation): ErrorCode[] {
   if (operation.auth === 'account') codes.push('forbidden');
   if (operation.rateLimit !== 'none') codes.push('rate_limited');
   if (operation.method !== 'GET') codes.push('payload_too_large');
-  if (operation.body) codes.push('unsupported_media_type');
+  if (operation.body || operation.upload) codes.push('unsupported_media_type');
   if (operation.body || operation.query || operation.idempotent) codes.push('invalid_request');
   if (operation.idempotent) codes.push('conflict');
   return codes;

@@ -47,6 +47,10 @@ import { updateCron } from './crons/update-cron.ts';
 import { listEvents } from './events/list-events.ts';
 import { listInstanceEvents } from './events/list-instance-events.ts';
 import { streamEvents } from './events/stream-events.ts';
+import { deleteFile } from './files/delete-file.ts';
+import { getFile } from './files/get-file.ts';
+import { listFiles } from './files/list-files.ts';
+import { putFile } from './files/put-file.ts';
 import { createInstance } from './instances/create-instance.ts';
 import { deleteInstance } from './instances/delete-instance.ts';
 import { getInstance } from './instances/get-instance.ts';
@@ -110,6 +114,10 @@ export const operations: readonly Operation[] = [
   getAgent,
   updateAgent,
   deleteAgent,
+  listFiles,
+  getFile,
+  putFile,
+  deleteFile,
   listModels,
   listCatalogue,
   installSkill,

@@ -12,7 +12,8 @@ import { encryptionOf } from './encryption-of.ts';
 /** A call that carries an Idempotency-Key. */
 export interface KeyedCall {
   place: KeyPlace;
-  body: Buffer;
+  /** The bytes of its body, or what tells them from all others. */
+  body: () => Buffer;
 }
 
 /** What an earlier call with the same key and body has done. */
@@ -67,7 +68,7 @@ export function createIdempotency(deps: Pick<Deps, 'config' | 'randomBytes' | 'c
 
   function read({ place, body }: KeyedCall, stored: StoredCall): Recorded {
     // Whichever key was the active one then.
-    if (!keys.some((key) => timingSafeEqual(fingerprint(key, body), stored.fingerprint)))
+    if (!keys.some((key) => timingSafeEqual(fingerprint(key, body()), stored.fingerprint)))
       throw new AppError(
         'conflict',
         'This Idempotency-Key was used with a different request body. Use a new key for each new request.',
@@ -91,7 +92,7 @@ export function createIdempotency(deps: Pick<Deps, 'config' | 'randomBytes' | 'c
       const [active] = keys;
       if (!active) throw new Error('MASTER_KEYS names no key');
       const answer = encrypt(place, value);
-      await storeCall(em, place, { fingerprint: fingerprint(active, body), answer, isFinal, createdAt: clock() });
+      await storeCall(em, place, { fingerprint: fingerprint(active, body()), answer, isFinal, createdAt: clock() });
     },
     async finish(em, { place }, answer) {
       await storeFinalAnswer(em, place, encrypt(place, answer));

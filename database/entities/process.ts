@@ -10,7 +10,7 @@ const ProcessSchema = defineEntity({
     startedAt: moment(),
     /** Renewed every 3 s; after 10 s others take over what it owns. */
     seenAt: moment(),
-    /** Of a worker: the base URL of its log server. */
+    /** Of a worker: the base URL of its server of logs and files. */
     address: p.text().strictNullable().default(null),
   },
 });

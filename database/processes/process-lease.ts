@@ -10,7 +10,7 @@ export const IS_TRUSTED = sql`p.seen_at > clock_timestamp() - interval '8 second
 interface NewProcess {
   id: string;
   kind: 'api' | 'worker';
-  /** Where a worker serves logs; null: nowhere. */
+  /** Where a worker serves logs and files; null: nowhere. */
   address: string | null;
 }
 
@@ -22,8 +22,8 @@ export async function insertProcess(em: EntityManager, { id, kind, address }: Ne
   );
 }
 
-/** Where workers that live serve logs, those that were seen last first, at most so many. */
-export async function findLogServers(em: EntityManager, limit: number): Promise<string[]> {
+/** Where workers that live serve logs and files, those that were seen last first, at most so many. */
+export async function findInstanceServers(em: EntityManager, limit: number): Promise<string[]> {
   const rows = await query<{ address: string }>(
     em,
     sql`select address from processes

@@ -32,6 +32,8 @@ interface HttpServerOptions {
   port: number;
   /** How long a request may take to arrive, its body included; by default a minute. */
   arrivalMs?: number;
+  /** A client that waits for it is told to send its body by the listener, with `writeContinue`; by default at once. */
+  continues?: true;
   /**
    * Writes the answers that Node would give without a body. The listener then also decides about a request of HTTP/1.1
    * without a Host header.
@@ -49,7 +51,7 @@ const STATUS_OF_CODE: Record<string, UnparsedStatus> = {
 /** Listens on this address. Rejects when the port cannot be had. */
 export async function startHttpServer(
   listener: RequestListener,
-  { host, port, explainUnparsed, arrivalMs = ARRIVAL_MS }: HttpServerOptions,
+  { host, port, explainUnparsed, continues, arrivalMs = ARRIVAL_MS }: HttpServerOptions,
 ): Promise<HttpServer> {
   let isDraining = false;
   const open = new Set<ServerResponse>();
@@ -72,6 +74,7 @@ export async function startHttpServer(
   const server = createServer({ ...timing, requireHostHeader: !explainUnparsed }, serve);
   // Without it Node answers an Expect other than 100-continue itself.
   server.on('checkExpectation', serve);
+  if (continues) server.on('checkContinue', serve);
   if (explainUnparsed) {
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       // Half an answer is out already: more would only spoil it.

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { withLock } from '../../lib/async/file-lock.ts';
 import { InstanceDiskFullError } from '../driver.ts';
@@ -15,33 +15,37 @@ import type {
   RuntimeState,
   SkillFile,
 } from '../driver.ts';
+import type { RuntimeFiles } from '../driver-files.ts';
 import { highestEpoch, raiseEpoch } from '../host/epoch-fence.ts';
 import { logLinesOf } from '../host/gateway-output.ts';
-import { exists, textOf } from '../host/missing-files.ts';
+import { exists } from '../host/missing-files.ts';
 import { giveBack, isSetAside, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
-import { replaceFile } from '../host/replace-file.ts';
 import { gatewayPathsOf, layoutOf } from '../host/runtime-layout.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { replaceSkillTree } from '../host/skill-tree.ts';
 import { explainingStorage } from '../host/storage-error.ts';
 import { gatewayContainer } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
+import { createContainerFiles } from './container-files.ts';
 import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
 import { activityOfContainer, endpointOf, exitOfContainer, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
 import { Engine, orElse } from './engine.ts';
 import { explainingEngine } from './engine-storage.ts';
-import { GATEWAY_PORT, STATE_DIR } from './in-container.ts';
+import { STATE_DIR } from './in-container.ts';
 import { changeFiles } from './instance-files.ts';
 import type { FilesRequest } from './instance-files.ts';
 import { ensureNetwork, removeNetworks } from './instance-network.ts';
 import { releaseUid } from './instance-user.ts';
 import { accessTo, ensureStorage, hasStorage, releaseStorage, removeStorage } from './instance-storage.ts';
+import type { Access } from './instance-storage.ts';
 import { lastTraceOf } from './last-trace.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
+import { applyConfig, makeDirectories } from './our-files.ts';
 import { textOfFrames } from './output-frames.ts';
 import { listRuntimeIds } from './runtime-list.ts';
+import { forgetStopping, isStopping, markStopping } from './stopping-mark.ts';
 import { ensureWalls } from './walls.ts';
 import type { WallsOptions } from './walls.ts';
 
@@ -80,6 +84,7 @@ const LOG_LINES = 5_000;
  */
 export class DockerDriver implements RuntimeDriver {
   readonly kind = 'docker';
+  readonly files: RuntimeFiles;
   readonly #options: DockerDriverOptions;
   readonly #engine: Engine;
   readonly #names: Names;
@@ -88,6 +93,12 @@ export class DockerDriver implements RuntimeDriver {
     this.#options = options;
     this.#engine = new Engine(options.socketPath);
     this.#names = namesOf(options.dataDir, options.installationId);
+    this.files = createContainerFiles({
+      engine: this.#engine,
+      labelsOf: this.#names.labelsOf,
+      image: options.image,
+      accessTo: (runtimeId, signal) => this.#accessTo(runtimeId, signal),
+    });
   }
 
   async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {
@@ -112,7 +123,7 @@ export class DockerDriver implements RuntimeDriver {
     const told = await this.#mutate(runtimeId, call, async (layout) => {
       const container = await this.#find(runtimeId);
       if (!container?.State.Running) return null;
-      await writeFile(stoppingFile(layout), container.Id);
+      await markStopping(layout, container);
       await signalContainer(this.#engine, container, 'SIGTERM');
       return container;
     });
@@ -153,8 +164,7 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async inspect(runtimeId: string): Promise<RuntimeState> {
-    const layout = this.#layout(runtimeId);
-    const container = await this.#find(runtimeId);
+    const [layout, container] = [this.#layout(runtimeId), await this.#find(runtimeId)];
     if (container) return stateOf(runtimeId, container);
     const isThere = !(await isSetAside(layout)) && (await this.#hasAny(runtimeId, layout));
     return { runtimeId, status: isThere ? 'exited' : 'absent', startedAt: null };
@@ -164,14 +174,13 @@ export class DockerDriver implements RuntimeDriver {
     const container = await this.#find(runtimeId);
     if (!container?.State.Running) return null;
     // Without one-shot the engine takes a second to compare two readings.
-    const query = { stream: '0', 'one-shot': '1' };
-    const stats = await this.#engine.find(`/containers/${container.Id}/stats`, { query });
+    const stats = await this.#engine.find(`/containers/${container.Id}/stats`, { query: { stream: '0', 'one-shot': '1' } });
     return stats === null ? null : activityOfContainer(container, stats);
   }
 
   async list(): Promise<RuntimeState[]> {
-    const runtimeIds = await listRuntimeIds(this.#engine, this.#names, this.#options.dataDir);
-    return Promise.all(runtimeIds.map((runtimeId) => this.inspect(runtimeId)));
+    const ids = await listRuntimeIds(this.#engine, this.#names, this.#options.dataDir);
+    return Promise.all(ids.map((runtimeId) => this.inspect(runtimeId)));
   }
 
   async endpoint(runtimeId: string): Promise<Endpoint | null> {
@@ -244,15 +253,14 @@ export class DockerDriver implements RuntimeDriver {
     const wallsLock = join(dirname(layout.lockFile), '.walls.lock');
     await withLock(wallsLock, { signal, timeoutMs: LOCK_MS }, () => ensureWalls(this.#engine, this.#names, { image, ...walls }));
     await removeContainers(this.#engine, this.#names, runtimeId);
-    await rm(stoppingFile(layout), { force: true });
+    await forgetStopping(layout);
     await ensureNetwork(this.#engine, this.#names, runtimeId, subnets);
     const name = this.#names.of(runtimeId);
     const labels = this.#names.labelsOf(runtimeId);
     const storage = await ensureStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, signal));
     if (storage.isFull) throw new InstanceDiskFullError(`The disk of ${runtimeId} is full: its gateway cannot start on it.`);
-    const { resolvers } = walls;
     const { mount: state, user } = storage;
-    const body = gatewayContainer({ name, image, labels, limits, resolvers, state, layout, user, runtime });
+    const body = gatewayContainer({ name, image, labels, limits, resolvers: walls.resolvers, state, layout, user, runtime });
     signal.throwIfAborted();
     await this.#engine.call('POST', '/containers/create', { query: { name }, body });
     await this.#engine.call('POST', `/containers/${name}/start`);
@@ -260,10 +268,18 @@ export class DockerDriver implements RuntimeDriver {
 
   async #changeFiles(runtimeId: string, layout: RuntimeLayout, request: FilesRequest, { signal }: MutationCall): Promise<void> {
     const storage = this.#storageOf(runtimeId, layout, signal);
-    const container = await this.#find(runtimeId);
-    const { state, user } = await accessTo(this.#engine, this.#names, storage, container);
+    const { state, user } = await accessTo(this.#engine, this.#names, storage, await this.#find(runtimeId));
     const labels = this.#names.labelsOf(runtimeId);
     await changeFiles(this.#engine, request, { image: await this.#options.image(), state, user, labels, signal });
+  }
+
+  /** What a program needs that works on files of an instance; null when that has no storage, or none in its place. */
+  async #accessTo(runtimeId: string, signal: AbortSignal): Promise<Access | null> {
+    const layout = this.#layout(runtimeId);
+    if ((await isSetAside(layout)) || !(await hasStorage(this.#engine, this.#names, { runtimeId, layout }))) return null;
+    return this.#withLock(layout, signal, async () =>
+      accessTo(this.#engine, this.#names, this.#storageOf(runtimeId, layout, signal), await this.#find(runtimeId)),
+    );
   }
 
   async #hasAny(runtimeId: string, layout: RuntimeLayout): Promise<boolean> {
@@ -286,35 +302,19 @@ export class DockerDriver implements RuntimeDriver {
   /** One change of one runtime at a time on this machine, and none by an attempt that a newer one has replaced. */
   #locked<T>(runtimeId: string, call: MutationCall, work: (layout: RuntimeLayout) => Promise<T>): Promise<T> {
     const layout = this.#layout(runtimeId);
+    return this.#withLock(layout, call.signal, async () => {
+      await raiseEpoch(layout, runtimeId, call.epoch);
+      return work(layout);
+    });
+  }
+
+  #withLock<T>({ lockFile }: RuntimeLayout, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     return explainingStorage(this.#options.dataDir, () =>
       explainingEngine(async () => {
-        await this.#engine.awaitAnswer({ signal: call.signal, timeoutMs: AWAY_MS });
-        await mkdir(dirname(layout.lockFile), { recursive: true, mode: 0o700 });
-        return withLock(layout.lockFile, { signal: call.signal, timeoutMs: LOCK_MS }, async () => {
-          await raiseEpoch(layout, runtimeId, call.epoch);
-          return work(layout);
-        });
+        await this.#engine.awaitAnswer({ signal, timeoutMs: AWAY_MS });
+        await mkdir(dirname(lockFile), { recursive: true, mode: 0o700 });
+        return withLock(lockFile, { signal, timeoutMs: LOCK_MS }, work);
       }),
     );
   }
-}
-
-/** Closed above, open within: the user of the container reads what is mounted, and nobody else of this machine. */
-async function makeDirectories(layout: RuntimeLayout): Promise<void> {
-  await mkdir(layout.root, { recursive: true, mode: 0o700 });
-  for (const directory of [layout.configDir, layout.skillsDir]) await mkdir(directory, { recursive: true, mode: 0o755 });
-}
-
-/** Also when nothing has changed: a gateway that has missed a replacement of the file that it watches sees the next one. */
-async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec): Promise<void> {
-  await replaceFile(layout.configFile, spec.renderConfig({ port: GATEWAY_PORT, bind: 'lan' }), 0o444);
-}
-
-function stoppingFile({ root }: RuntimeLayout): string {
-  return join(root, 'stopping');
-}
-
-/** Whether an earlier stop has told exactly this container to end, so that nobody adopts it any more. */
-async function isStopping(layout: RuntimeLayout, { Id }: Container): Promise<boolean> {
-  return (await textOf(stoppingFile(layout))) === Id;
 }

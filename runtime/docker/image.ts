@@ -7,17 +7,25 @@ const ROOT = join(import.meta.dirname, '..', '..');
 
 /** What the image is made of, beside its base: files and whole folders of this project. */
 export const IMAGE_INPUTS = [
+  'domain/agent-file-path.ts',
+  'domain/file-path.ts',
   'domain/gateway-verdict.ts',
   'lib/errno.ts',
   'package.json',
   'runtime/docker/in-container.ts',
+  'runtime/driver-files.ts',
   'runtime/driver.ts',
   'runtime/image',
   'runtime/openclaw/package',
   'runtime/openclaw/content/persona-settings.ts',
   'runtime/openclaw/install/render-config.ts',
+  'runtime/host/file-facts.ts',
   'runtime/host/gateway-environment.ts',
+  'runtime/host/list-files.ts',
+  'runtime/host/open-directory.ts',
+  'runtime/host/read-file.ts',
   'runtime/host/safe-files.ts',
+  'runtime/host/write-file.ts',
 ];
 
 /** They change often, and what that changes in an image is nothing: how sources are read, what its first gateway was given. */

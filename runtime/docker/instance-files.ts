@@ -33,7 +33,7 @@ const answerLine = z.discriminatedUnion('kind', [
  */
 export async function changeFiles(engine: Engine, request: FilesRequest, options: FilesOptions): Promise<void> {
   const input = JSON.stringify(wordsOf(request));
-  const { stdout, stderr } = await runOnce(engine, filesContainer(options), { input, signal: options.signal });
+  const { stdout, stderr } = await runOnce(engine, filesContainer(options, SCRIPT), { input, signal: options.signal });
   report({ stdout, stderr }, options);
 }
 
@@ -53,11 +53,12 @@ function report({ stdout, stderr }: { stdout: string; stderr: string }, { state 
   if (answer.kind === 'failed') throw Object.assign(new Error(answer.message), { code: answer.code });
 }
 
-function filesContainer({ image, state, user, labels }: FilesOptions) {
+/** The body of the engine's create call for a program of ours that works on the files of an instance, as its user. */
+export function filesContainer({ image, state, user, labels }: Omit<FilesOptions, 'signal'>, script: string) {
   return {
     Image: image,
     User: user,
-    Entrypoint: [PROGRAM.node, '--disable-warning=ExperimentalWarning', SCRIPT],
+    Entrypoint: [PROGRAM.node, '--disable-warning=ExperimentalWarning', script],
     Cmd: [],
     Env: [],
     Labels: labels,

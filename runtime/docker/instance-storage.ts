@@ -103,13 +103,20 @@ async function handOver(
   if (exitCode !== 0) throw new Error(`The files of an instance could not be handed over to its user: ${stderr.slice(-500)}`);
 }
 
-/** What a program needs that changes files of an instance beside its gateway, which runs in this container or not at all. */
+/** What a program needs that works on files of an instance. */
+export interface Access {
+  state: StateMount;
+  /** As the engine's create call says it. */
+  user: string;
+}
+
+/** The access to the storage of an instance beside its gateway, which runs in this container or not at all. */
 export async function accessTo(
   engine: Engine,
   names: Names,
   options: Parameters<typeof ensureStorage>[2],
   container: Container | null,
-): Promise<{ state: StateMount; user: string }> {
+): Promise<Access> {
   const { runtimeId, layout } = options;
   if (container?.State.Running) {
     const state = (await hasDisk(layout)) ? diskMount(names, runtimeId) : volumeMount(names, runtimeId);

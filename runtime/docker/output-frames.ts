@@ -1,6 +1,8 @@
 import type { Readable } from 'node:stream';
 
 const HEADER_BYTES = 8;
+/** The kind of what a container prints on its standard output. */
+export const STDOUT = 1;
 const STDERR = 2;
 
 /**
@@ -23,7 +25,8 @@ export async function outputsOf(
   return { stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
-async function* framesIn(stream: Readable): AsyncGenerator<{ kind: number | undefined; bytes: Buffer }> {
+/** What a container prints, piece by piece. */
+export async function* framesIn(stream: Readable): AsyncGenerator<{ kind: number | undefined; bytes: Buffer }> {
   let pending = Buffer.alloc(0);
   for await (const chunk of stream as AsyncIterable<Buffer>) {
     pending = Buffer.concat([pending, chunk]);

@@ -1,18 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
-import { isAbsolute, join, relative } from 'node:path';
+import { open, readdir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { isErrno } from '../../lib/errno.ts';
-import { UnsafePathError } from '../driver.ts';
+import { contents, entry, openDirectory, partsOf, partsWithin, withParent } from './open-directory.ts';
+import type { Directory } from './open-directory.ts';
 
-/** An open directory. Its entries are reached through the handle, so a rename above it changes nothing. */
-interface Directory {
-  handle: FileHandle;
-  path: string;
-}
-
-const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_RDONLY, O_WRONLY } = constants;
+const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
 
 /**
  * Writes each file in one step below a directory that agents may write too. No link that they planted is followed:
@@ -69,69 +62,4 @@ async function removeEntry(parent: Directory, name: string): Promise<void> {
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
   }
-}
-
-/** Walks down to the parent of the last part, one component at a time. Without `create`, a missing one ends it. */
-async function withParent(
-  root: string,
-  parts: readonly string[],
-  { create }: { create: boolean },
-  work: (parent: Directory, last: string) => Promise<void>,
-): Promise<void> {
-  const last = parts.at(-1);
-  if (last === undefined) throw new UnsafePathError('The path names the whole directory of the instance.');
-  let current: Directory | null = null;
-  try {
-    current = { handle: await open(root, O_RDONLY | O_DIRECTORY), path: root };
-    for (const part of parts.slice(0, -1)) {
-      if (create) await makeDirectory(current, part);
-      const next = await openDirectory(current, part);
-      await current.handle.close();
-      current = next;
-    }
-    await work(current, last);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT') && !create) return;
-    if (isErrno(error, 'ENOTDIR', 'ELOOP', 'EISDIR'))
-      throw new UnsafePathError(`Something else stands where a directory or file belongs: ${parts.join('/')}.`, { cause: error });
-    throw error;
-  } finally {
-    await current?.handle.close();
-  }
-}
-
-async function makeDirectory(parent: Directory, name: string): Promise<void> {
-  try {
-    await mkdir(entry(parent, name), { mode: 0o700 });
-  } catch (error) {
-    if (!isErrno(error, 'EEXIST')) throw error;
-  }
-}
-
-async function openDirectory(parent: Directory, name: string): Promise<Directory> {
-  return {
-    handle: await open(entry(parent, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW),
-    path: join(parent.path, name),
-  };
-}
-
-function entry(parent: Directory, name: string): string {
-  return join(contents(parent), name);
-}
-
-/** Linux reaches an open directory by its descriptor; elsewhere each component was checked when it was opened. */
-function contents({ handle, path }: Directory): string {
-  return process.platform === 'linux' ? `/proc/self/fd/${handle.fd}` : path;
-}
-
-function partsWithin(root: string, path: string): string[] {
-  return partsOf(isAbsolute(path) ? relative(root, path) : path);
-}
-
-/** The names of a relative path. Throws UnsafePathError when it leaves its directory. */
-export function partsOf(path: string): string[] {
-  const parts = path.split('/').filter((part) => part !== '' && part !== '.');
-  if (isAbsolute(path) || path.includes('\0') || parts.includes('..'))
-    throw new UnsafePathError(`The path leaves the directory of the instance: ${JSON.stringify(path)}.`);
-  return parts;
 }

@@ -5,7 +5,7 @@ import { isErrno } from '../../lib/errno.ts';
 import type { SkillFile } from '../driver.ts';
 import { replaceFile } from './replace-file.ts';
 import type { RuntimeLayout } from './runtime-layout.ts';
-import { partsOf } from './safe-files.ts';
+import { partsOf } from './open-directory.ts';
 
 /** How the names of trees begin that are on their way in or out. They lie beside the state, out of sight of agents. */
 const BESIDE = '.skills-';

@@ -19,11 +19,13 @@ import { highestEpoch, raiseEpoch } from '../host/epoch-fence.ts';
 import { freePort } from '../host/free-port.ts';
 import { homeOf, tempDirOf } from '../host/gateway-environment.ts';
 import type { GatewayProgram } from '../host/gateway-environment.ts';
+import type { RuntimeFiles } from '../driver-files.ts';
 import { exitOfGateway } from './gateway-exit.ts';
 import { lastLinesOf, trimOutput } from '../host/gateway-output.ts';
 import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
 import { isStopping, markStopping, readRecord } from './gateway-record.ts';
 import { activityOfProcess } from './process-activity.ts';
+import { createProcessFiles } from './process-files.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
 import { exists, namesIn, textOf } from '../host/missing-files.ts';
 import { giveBack, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
@@ -55,10 +57,12 @@ const portNumber = z.coerce.number().int().min(1).max(65_535);
  */
 export class ProcessDriver implements RuntimeDriver {
   readonly kind = 'process';
+  readonly files: RuntimeFiles;
   readonly #options: ProcessDriverOptions;
 
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
+    this.files = createProcessFiles(options.dataDir, (runtimeId) => this.#layout(runtimeId));
   }
 
   async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {

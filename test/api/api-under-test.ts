@@ -119,6 +119,7 @@ export async function startApi(given: ApiOptions = {}): Promise<ApiUnderTest> {
     background: createBackground(),
     notifications,
     readLog: (_, runtimeId, limit) => usedDriver.logs(runtimeId, limit),
+    files: usedDriver.files,
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(process.env), node: process.execPath })),
     turnSender,

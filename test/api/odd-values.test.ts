@@ -34,6 +34,7 @@ const LISTS: Record<string, string> = {
   'keys.list': 'keys',
   'instances.list': 'instances',
   'agents.list': 'agents',
+  'files.list': 'files',
   'messages.list': 'messages',
   'conversations.list': 'conversations',
   'secrets.list': 'secrets',
@@ -76,7 +77,10 @@ describe('a cursor that somebody made', () => {
 
   const LONG = 'x'.repeat(200);
   /** Ids and names that clients give are long. */
-  const hostileToo: Record<string, unknown[]> = { 'budgets.spend': ['x'.repeat(2_049)] };
+  const hostileToo: Record<string, unknown[]> = {
+    'budgets.spend': ['x'.repeat(2_049)],
+    'files.list': ['../x', '/x', 'x'.repeat(256)],
+  };
 
   test.each(named(paged))('of %s is refused where it names no place', async (operationId, operation) => {
     const list = LISTS[operationId];
@@ -93,6 +97,7 @@ describe('a cursor that somebody made', () => {
     const places: Record<string, unknown> = {
       'messages.list': [...last, Number.MAX_SAFE_INTEGER, 1],
       'budgets.spend': 'z'.repeat(2_048),
+      'files.list': `${'z'.repeat(255)}/${'z'.repeat(255)}/`,
       'secrets.list': 'Z',
       'skills.list': 'z',
       'events.listOfInstance': Number.MAX_SAFE_INTEGER,

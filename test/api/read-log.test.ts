@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { Client } from 'pg';
 import { createLog } from '../../lib/log.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
-import { startLogServer } from '../../worker/log-server.ts';
+import { startInstanceServer } from '../../worker/instance-server.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { registerAccount } from '../support/register-account.ts';
 import { startApiProcess } from './api-process.ts';
@@ -63,7 +63,7 @@ async function startWorker(text: string): Promise<string> {
   await mkdir(join(dataDir, 'runtimes', runtimeId), { recursive: true });
   await writeFile(join(dataDir, 'runtimes', runtimeId, 'output.log'), text);
   const driver = new ProcessDriver({ dataDir, relayUrl: 'http://127.0.0.1:9/v1', program: null });
-  const server = await startLogServer({ driver, masterKeys: [MASTER_KEY], log: createLog('test', 'silent') });
+  const server = await startInstanceServer({ driver, masterKeys: [MASTER_KEY], log: createLog('test', 'silent') });
   ending.push(() => server.stop());
   return server.address;
 }

@@ -7,7 +7,7 @@ import { findAgent } from '../../find-instance.ts';
 import { agentParams, agentWithFiles, presentAgent } from './agent.schema.ts';
 import { readFiles } from './read-files.ts';
 import { awaitApplied } from './await-applied.ts';
-import { changedFiles, FILES_BODY_LIMIT_BYTES, findGivenFiles, requireWorkspace, storeFiles } from './workspace.ts';
+import { changedFiles, changeFiles, FILES_BODY_LIMIT_BYTES } from './workspace.ts';
 
 /** A field that must not be sent: it is refused rather than ignored, so that nobody believes that it was changed. */
 const immutable = (name: string) =>
@@ -55,18 +55,9 @@ export const updateAgent = defineOperation({
     // The lock makes the files that are merged here the latest ones.
     const generation = await changeContent(em, owned);
     const agent = await findAgent(em, owned);
-    const files = await findGivenFiles(em, agent.id);
-    for (const [path, content] of changes) {
-      if (content === null) files.delete(path);
-      else files.set(path, content);
-    }
-    requireWorkspace(files, { given: changes, model: agent.model, config: deps.config });
     agent.name = body.name ?? agent.name;
     agent.displayName = body.displayName ?? agent.displayName;
-    agent.status = 'pending';
-    agent.generation = generation;
-    await em.flush();
-    await storeFiles(em, changes, { agentId: agent.id, generation, now: deps.clock() });
+    await changeFiles(em, agent, { changes, generation, deps });
     return { ...owned, generation };
   },
 

@@ -2,11 +2,13 @@ import { isPersonaFile, MAX_USER_FILE_CHARS, personaProblems } from '../../../ru
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { AgentFile } from '../../../database/entities/agent-file.ts';
+import type { Agent } from '../../../database/entities/agent.ts';
 import { filePathProblem } from '../../../domain/file-path.ts';
 import { workspaceProblems } from '../../../domain/workspace-files.ts';
 import type { Config } from '../../../lib/settings/config.ts';
 import { modelOffer } from '../../../lib/settings/model-offer.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
+import type { Deps } from '../../deps.ts';
 import { run, sql } from '../../../database/sql.ts';
 
 /** 1 MiB of files, every character of which may be escaped in JSON. */
@@ -50,8 +52,31 @@ export function requireWorkspace(
   if (details.length > 0) throw invalidRequest(details);
 }
 
+interface Changing {
+  changes: readonly (readonly [path: string, content: string | null])[];
+  generation: number;
+  deps: Pick<Deps, 'config' | 'clock'>;
+}
+
+/**
+ * Changes the files of an agent whose instance is held, null removing one, in this content generation: they go to its gateway at
+ * once, or at the next start. Throws `invalid_request`.
+ */
+export async function changeFiles(em: EntityManager, agent: Agent, { changes, generation, deps }: Changing): Promise<void> {
+  const files = await findGivenFiles(em, agent.id);
+  for (const [path, content] of changes) {
+    if (content === null) files.delete(path);
+    else files.set(path, content);
+  }
+  requireWorkspace(files, { given: changes, model: agent.model, config: deps.config });
+  agent.status = 'pending';
+  agent.generation = generation;
+  await em.flush();
+  await storeFiles(em, changes, { agentId: agent.id, generation, now: deps.clock() });
+}
+
 /** The files of an agent as the API was last told. What the agent made by itself counts for no limit and is not here. */
-export async function findGivenFiles(em: EntityManager, agentId: string): Promise<Map<string, string>> {
+async function findGivenFiles(em: EntityManager, agentId: string): Promise<Map<string, string>> {
   const rows = await em.find(AgentFile, { agent: agentId, content: { $ne: null }, seen: false }, { orderBy: { path: 'asc' } });
   return new Map(rows.map(({ path, content }) => [path, content ?? '']));
 }

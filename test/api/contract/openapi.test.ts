@@ -87,14 +87,14 @@ test.each(described.map((operation) => [operation.operationId, operation] as con
     const bodies = [...(requestBody ? [requestBody] : []), ...Object.values(responses)];
     for (const { content } of bodies) {
       // Of a stream there is no example: its events are those of a list.
-      if (!content['application/json']) continue;
+      if (!content?.['application/json']) continue;
       expect(content['application/json'].example).toBeDefined();
       expect(problemsOf(content['application/json'])).toEqual([]);
     }
     // What the schema of the document says less about than the code does.
     const { body, success } = operations.find((operation) => operation.operationId === operationId)!;
     expect(body?.safeParse(requestBody?.content['application/json'].example).error).toBeUndefined();
-    if (success.stream === 'only') return;
+    if (success.stream === 'only' || success.file) return;
     expect(success.schema.safeParse(responses[success.status]?.content['application/json'].example).error).toBeUndefined();
   },
 );

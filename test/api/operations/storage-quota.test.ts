@@ -66,6 +66,15 @@ describe('an account that stores all that it may', () => {
     expect(await said()).toEqual(before);
   });
 
+  test('PUT of a file is 413 before its body is read', async () => {
+    const response = await fetch(`${api.url}/v1${path}/agents/${of.agentId}/files/a`, {
+      method: 'PUT',
+      body: 'x',
+      headers: { authorization: `Bearer ${account.token}` },
+    });
+    expect([response.status, await response.json()]).toMatchObject([413, { error: { reason: 'storage_full' } }]);
+  });
+
   test('reads, stops and deletes, and others store as before', async () => {
     await account.ok('GET', `${path}/agents/${of.agentId}/messages`);
     await account.ok('POST', `/instances/${of.instanceId}/stop`);
@@ -108,7 +117,7 @@ test('every operation that adds rows with texts of its caller has a limit of wha
     'webhooks.update',
     'webhooks.rotateSecret',
   ]);
-  const writes = operations.filter(({ auth, method }) => auth === 'account' && (method === 'POST' || method === 'PATCH'));
+  const writes = operations.filter(({ auth, method }) => auth === 'account' && ['POST', 'PUT', 'PATCH'].includes(method));
   expect(
     writes.filter(({ stores, operationId }) => !stores && !exempt.has(operationId)).map(({ operationId }) => operationId),
   ).toEqual([]);

@@ -1,7 +1,7 @@
 // Written by `npm run sdk` from openapi.json. Do not change it by hand.
-import { Resource, segment } from '../resource.ts';
+import { Resource, segment, segments } from '../resource.ts';
 import { Pages } from '../pages.ts';
-import type { AnswerOf, BodyOf, CallOptions, QueryOf } from '../types.ts';
+import type { AnswerOf, BodyOf, CallOptions, QueryOf, RawBody } from '../types.ts';
 import type { components } from './schema.ts';
 
 export type ErrorBody = components['schemas']['Error'];
@@ -320,6 +320,56 @@ export class AgentsResource extends Resource {
    */
   delete(instanceId: string, agentId: string, options: CallOptions = {}): Promise<AnswerOf<'agents.delete'>> {
     return this.http.json<AnswerOf<'agents.delete'>>('DELETE', `/instances/${segment(instanceId)}/agents/${segment(agentId)}`, { takesKey: true, options });
+  }
+}
+
+export class FilesResource extends Resource {
+  /**
+   * List the files in the workspace of an agent, by path.
+   *
+   * All folders are listed. Links, and what the gateway keeps for itself, are left out. A page can have fewer files than
+   * `limit` although more follow: go on until `nextCursor` is `null`. An API key needs the scope `read`.
+   *
+   * `GET /instances/{instanceId}/agents/{agentId}/files`
+   */
+  list(instanceId: string, agentId: string, query: QueryOf<'files.list'> = {}, options: CallOptions = {}): Pages<AnswerOf<'files.list'>, 'files'> {
+    return new Pages<AnswerOf<'files.list'>, 'files'>((more) => this.http.json<AnswerOf<'files.list'>>('GET', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/files`, { query: { ...query, ...more }, options }), { items: 'files', cursor: 'cursor', next: 'nextCursor' });
+  }
+
+  /**
+   * Get a file of an agent.
+   *
+   * Answers the bytes of the file. `Range` with one range of bytes, `If-Range` and `If-None-Match` are honoured. When the
+   * agent changes the file before its last byte was sent, the connection is cut. An API key needs the scope `read`.
+   *
+   * `GET /instances/{instanceId}/agents/{agentId}/files/{path}`
+   */
+  get(instanceId: string, agentId: string, path: string, options: CallOptions = {}): Promise<Response> {
+    return this.http.raw('GET', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/files/${segments(path)}`, { options });
+  }
+
+  /**
+   * Create or replace a file of an agent.
+   *
+   * The body is the bytes of the file, at most 25 MiB. It takes its place in one step once all of it has arrived. With
+   * `If-Match`, only a file in that state is replaced. A file of the prompt, such as SOUL.md, is text with the limits of
+   * `files` of an agent, and is given to a stopped instance at its next start. An API key needs the scope `write`.
+   *
+   * `PUT /instances/{instanceId}/agents/{agentId}/files/{path}`
+   */
+  put(instanceId: string, agentId: string, path: string, body: RawBody, options: CallOptions = {}): Promise<AnswerOf<'files.put'>> {
+    return this.http.json<AnswerOf<'files.put'>>('PUT', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/files/${segments(path)}`, { body, takesKey: true, options });
+  }
+
+  /**
+   * Delete a file of an agent.
+   *
+   * An API key needs the scope `write`.
+   *
+   * `DELETE /instances/{instanceId}/agents/{agentId}/files/{path}`
+   */
+  delete(instanceId: string, agentId: string, path: string, options: CallOptions = {}): Promise<AnswerOf<'files.delete'>> {
+    return this.http.json<AnswerOf<'files.delete'>>('DELETE', `/instances/${segment(instanceId)}/agents/${segment(agentId)}/files/${segments(path)}`, { takesKey: true, options });
   }
 }
 
@@ -962,6 +1012,8 @@ export class AllResources extends Resource {
   readonly instances = new InstancesResource(this.http);
 
   readonly agents = new AgentsResource(this.http);
+
+  readonly files = new FilesResource(this.http);
 
   readonly models = new ModelsResource(this.http);
 

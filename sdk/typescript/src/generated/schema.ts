@@ -406,6 +406,54 @@ export interface paths {
         patch: operations["agents.update"];
         trace?: never;
     };
+    "/instances/{instanceId}/agents/{agentId}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the files in the workspace of an agent, by path
+         * @description All folders are listed. Links, and what the gateway keeps for itself, are left out. A page can have fewer files than `limit` although more follow: go on until `nextCursor` is `null`. An API key needs the scope `read`.
+         */
+        get: operations["files.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/instances/{instanceId}/agents/{agentId}/files/{path}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a file of an agent
+         * @description Answers the bytes of the file. `Range` with one range of bytes, `If-Range` and `If-None-Match` are honoured. When the agent changes the file before its last byte was sent, the connection is cut. An API key needs the scope `read`.
+         */
+        get: operations["files.get"];
+        /**
+         * Create or replace a file of an agent
+         * @description The body is the bytes of the file, at most 25 MiB. It takes its place in one step once all of it has arrived. With `If-Match`, only a file in that state is replaced. A file of the prompt, such as SOUL.md, is text with the limits of `files` of an agent, and is given to a stopped instance at its next start. An API key needs the scope `write`.
+         */
+        put: operations["files.put"];
+        post?: never;
+        /**
+         * Delete a file of an agent
+         * @description An API key needs the scope `write`.
+         */
+        delete: operations["files.delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/models": {
         parameters: {
             query?: never;
@@ -1275,7 +1323,7 @@ export interface components {
                  * @description The error code, for programs.
                  * @enum {string}
                  */
-                code: "invalid_request" | "unauthorized" | "payment_required" | "forbidden" | "invite_required" | "not_found" | "method_not_allowed" | "request_timeout" | "conflict" | "payload_too_large" | "unsupported_media_type" | "expectation_failed" | "rate_limited" | "headers_too_large" | "internal_error" | "agent_error" | "instance_not_ready" | "unavailable" | "timeout";
+                code: "invalid_request" | "unauthorized" | "payment_required" | "forbidden" | "invite_required" | "not_found" | "method_not_allowed" | "request_timeout" | "conflict" | "precondition_failed" | "payload_too_large" | "unsupported_media_type" | "range_not_satisfiable" | "expectation_failed" | "rate_limited" | "headers_too_large" | "internal_error" | "agent_error" | "instance_not_ready" | "unavailable" | "timeout";
                 /** @description What happened and what to do about it, for people. */
                 message: string;
                 /** @description The HTTP status of the response. */
@@ -2631,6 +2679,149 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AgentWithFiles"];
+                };
+            };
+        };
+    };
+    "files.list": {
+        parameters: {
+            query?: {
+                /** @description Only paths that begin with it, such as `notes/`. */
+                prefix?: string;
+                /** @description The maximum number of items to return. Values over 1000 are treated as 1000. */
+                limit?: number;
+                /** @description The `nextCursor` of the previous page. */
+                cursor?: string;
+            };
+            header?: never;
+            path: {
+                instanceId: string;
+                agentId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        files: {
+                            /** @description The path of the file in the workspace, relative and without "..". Slashes can be sent as they are. */
+                            path: string;
+                            /** @description In bytes. */
+                            size: number;
+                            /** Format: date-time */
+                            modifiedAt: string;
+                            /** @description By the end of its name. */
+                            mediaType: string;
+                        }[];
+                        /** @description The `cursor` of the next page; `null` on the last page. */
+                        nextCursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    "files.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                instanceId: string;
+                agentId: string;
+                /** @description The path of the file in the workspace, relative and without "..". Slashes can be sent as they are. */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The part of the file that `Range` asks for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+        };
+    };
+    "files.put": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                instanceId: string;
+                agentId: string;
+                /** @description The path of the file in the workspace, relative and without "..". Slashes can be sent as they are. */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The path of the file in the workspace, relative and without "..". Slashes can be sent as they are. */
+                        path: string;
+                        /** @description In bytes. */
+                        size: number;
+                        /** Format: date-time */
+                        modifiedAt: string;
+                    };
+                };
+            };
+        };
+    };
+    "files.delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                instanceId: string;
+                agentId: string;
+                /** @description The path of the file in the workspace, relative and without "..". Slashes can be sent as they are. */
+                path: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The path of the file in the workspace, relative and without "..". Slashes can be sent as they are. */
+                        path: string;
+                        /** @constant */
+                        deleted: true;
+                    };
                 };
             };
         };

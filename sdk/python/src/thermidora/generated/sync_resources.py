@@ -286,6 +286,56 @@ class AgentsResource:
         return answer
 
 
+class FilesResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, instance_id: str, agent_id: str, query: types.FilesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.FilesListResponse, types.FilesListResponseFilesItem]:
+        """List the files in the workspace of an agent, by path.
+
+        All folders are listed. Links, and what the gateway keeps for itself, are left out. A page can have fewer
+        files than `limit` although more follow: go on until `nextCursor` is `null`. An API key needs the scope
+        `read`.
+
+        `GET /instances/{instanceId}/agents/{agentId}/files`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/files", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="files", cursor="cursor", next="nextCursor")
+
+    def get(self, instance_id: str, agent_id: str, path: str, options: CallOptions | None = None) -> httpx.Response:
+        """Get a file of an agent.
+
+        Answers the bytes of the file. `Range` with one range of bytes, `If-Range` and `If-None-Match` are honoured.
+        When the agent changes the file before its last byte was sent, the connection is cut. An API key needs the
+        scope `read`.
+
+        `GET /instances/{instanceId}/agents/{agentId}/files/{path}`"""
+        return self._http.raw("GET", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/files/{segments(path)}", options=options)
+
+    def put(self, instance_id: str, agent_id: str, path: str, body: RawContent, options: CallOptions | None = None) -> types.FilesPutResponse:
+        """Create or replace a file of an agent.
+
+        The body is the bytes of the file, at most 25 MiB. It takes its place in one step once all of it has arrived.
+        With `If-Match`, only a file in that state is replaced. A file of the prompt, such as SOUL.md, is text with
+        the limits of `files` of an agent, and is given to a stopped instance at its next start. An API key needs the
+        scope `write`.
+
+        `PUT /instances/{instanceId}/agents/{agentId}/files/{path}`"""
+        answer: types.FilesPutResponse = self._http.json("PUT", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/files/{segments(path)}", body=body, takes_key=True, options=options)
+        return answer
+
+    def delete(self, instance_id: str, agent_id: str, path: str, options: CallOptions | None = None) -> types.FilesDeleteResponse:
+        """Delete a file of an agent.
+
+        An API key needs the scope `write`.
+
+        `DELETE /instances/{instanceId}/agents/{agentId}/files/{path}`"""
+        answer: types.FilesDeleteResponse = self._http.json("DELETE", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}/files/{segments(path)}", takes_key=True, options=options)
+        return answer
+
+
 class ModelsResource:
     def __init__(self, http: Transport) -> None:
         self._http = http
@@ -928,6 +978,7 @@ class AllResources:
         self.account = AccountResource(http)
         self.instances = InstancesResource(http)
         self.agents = AgentsResource(http)
+        self.files = FilesResource(http)
         self.models = ModelsResource(http)
         self.skills = SkillsResource(http)
         self.secrets = SecretsResource(http)

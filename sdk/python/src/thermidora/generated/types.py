@@ -14,7 +14,7 @@ class ErrorErrorDetailsItem(TypedDict):
 
 
 class ErrorError(TypedDict):
-    code: Literal['invalid_request', 'unauthorized', 'payment_required', 'forbidden', 'invite_required', 'not_found', 'method_not_allowed', 'request_timeout', 'conflict', 'payload_too_large', 'unsupported_media_type', 'expectation_failed', 'rate_limited', 'headers_too_large', 'internal_error', 'agent_error', 'instance_not_ready', 'unavailable', 'timeout']
+    code: Literal['invalid_request', 'unauthorized', 'payment_required', 'forbidden', 'invite_required', 'not_found', 'method_not_allowed', 'request_timeout', 'conflict', 'precondition_failed', 'payload_too_large', 'unsupported_media_type', 'range_not_satisfiable', 'expectation_failed', 'rate_limited', 'headers_too_large', 'internal_error', 'agent_error', 'instance_not_ready', 'unavailable', 'timeout']
     """
     The error code, for programs.
     """
@@ -1110,6 +1110,65 @@ class AgentsUpdateRequest(TypedDict):
 
 class AgentsDeleteResponse(TypedDict):
     agentId: str
+    deleted: Literal[True]
+
+
+class FilesListParametersQuery(TypedDict):
+    prefix: NotRequired[str]
+    """
+    Only paths that begin with it, such as `notes/`.
+    """
+    limit: NotRequired[int]
+    """
+    The maximum number of items to return. Values over 1000 are treated as 1000.
+    """
+    cursor: NotRequired[str]
+    """
+    The `nextCursor` of the previous page.
+    """
+
+
+class FilesListResponseFilesItem(TypedDict):
+    path: str
+    """
+    The path of the file in the workspace, relative and without "..". Slashes can be sent as they are.
+    """
+    size: int
+    """
+    In bytes.
+    """
+    modifiedAt: str
+    mediaType: str
+    """
+    By the end of its name.
+    """
+
+
+class FilesListResponse(TypedDict):
+    files: list[FilesListResponseFilesItem]
+    nextCursor: str | None
+    """
+    The `cursor` of the next page; `null` on the last page.
+    """
+
+
+class FilesPutResponse(TypedDict):
+    path: str
+    """
+    The path of the file in the workspace, relative and without "..". Slashes can be sent as they are.
+    """
+    size: int
+    """
+    In bytes.
+    """
+    modifiedAt: str
+
+
+class FilesDeleteResponse(TypedDict):
+    path: str
+    """
+    The path of the file in the workspace, relative and without "..". Slashes can be sent as they are.
+    """
     deleted: Literal[True]
 
 

@@ -7,10 +7,10 @@ import jwt from 'jsonwebtoken';
 import { deriveKey } from '../../lib/crypto/derive-key.ts';
 import { createLog } from '../../lib/log.ts';
 import type { LogLine, RuntimeDriver } from '../../runtime/driver.ts';
-import { logTicket } from '../../runtime/log-ticket.ts';
+import { workerTicket } from '../../runtime/worker-ticket.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
-import { startLogServer } from '../../worker/log-server.ts';
-import type { LogServer } from '../../worker/log-server.ts';
+import { startInstanceServer } from '../../worker/instance-server.ts';
+import type { InstanceServer } from '../../worker/instance-server.ts';
 
 const KEYS = [
   { id: 'new', key: randomBytes(32) },
@@ -19,25 +19,29 @@ const KEYS = [
 const RUNTIME = 'run_of_this_test';
 
 let dataDir: string;
-let server: LogServer;
+let server: InstanceServer;
+let driver: RuntimeDriver;
 
 beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'log-server-'));
+  dataDir = await mkdtemp(join(tmpdir(), 'instance-server-'));
   await mkdir(join(dataDir, 'runtimes', RUNTIME), { recursive: true });
   await writeFile(join(dataDir, 'runtimes', RUNTIME, 'output.log'), 'one\ntwo\nthree\n');
-  await serve(new ProcessDriver({ dataDir, relayUrl: 'http://127.0.0.1:9/v1', program: null }));
+  driver = new ProcessDriver({ dataDir, relayUrl: 'http://127.0.0.1:9/v1', program: null });
+  await serve(driver);
 });
 afterEach(async () => {
   await server.stop();
   await rm(dataDir, { recursive: true });
 });
 
-async function serve(driver: Pick<RuntimeDriver, 'logs'>): Promise<void> {
+async function serve(logs: Pick<RuntimeDriver, 'logs'>): Promise<void> {
   await server?.stop();
-  server = await startLogServer({ driver, masterKeys: KEYS, log: createLog('test', 'silent') });
+  const served: Pick<RuntimeDriver, 'logs' | 'files'> = { logs: (...given) => logs.logs(...given), files: driver.files };
+  server = await startInstanceServer({ driver: served, masterKeys: KEYS, log: createLog('test', 'silent') });
 }
 
-const ticketOf = (runtimeId = RUNTIME, keys = KEYS) => logTicket(keys, { address: server.address, runtimeId });
+const ticketOf = (runtimeId = RUNTIME, keys = KEYS) =>
+  workerTicket(keys, { kind: 'log', address: server.address, subject: runtimeId });
 
 function ask(path: string, authorization: string | null = `Bearer ${ticketOf()}`, method = 'GET'): Promise<Response> {
   return fetch(`${server.address}${path}`, { method, headers: authorization === null ? {} : { authorization } });
@@ -45,7 +49,7 @@ function ask(path: string, authorization: string | null = `Bearer ${ticketOf()}`
 
 const LOG = `/runtimes/${RUNTIME}/logs?limit=2`;
 
-describe('the log server of a worker', () => {
+describe('the server of logs of a worker', () => {
   test('shows the last lines to the holder of a ticket, also of one that was made with an older key', async () => {
     const lines = [
       { at: null, text: 'two' },
@@ -62,7 +66,11 @@ describe('the log server of a worker', () => {
     ['something else', () => `Basic ${ticketOf()}`],
     ['a master key', () => `Bearer ${KEYS[0]?.key.toString('base64')}`],
     ['a ticket for another runtime', () => `Bearer ${ticketOf('run_of_another')}`],
-    ['a ticket for another server', () => `Bearer ${logTicket(KEYS, { address: 'http://127.0.0.1:1', runtimeId: RUNTIME })}`],
+    [
+      'a ticket for another server',
+      () => `Bearer ${workerTicket(KEYS, { kind: 'log', address: 'http://127.0.0.1:1', subject: RUNTIME })}`,
+    ],
+    ['a ticket for files', () => `Bearer ${workerTicket(KEYS, { kind: 'files', address: server.address, subject: RUNTIME })}`],
     ['a ticket of another key with the same name', () => `Bearer ${ticketOf(RUNTIME, [{ id: 'new', key: randomBytes(32) }])}`],
     ['a ticket of an unknown key', () => `Bearer ${ticketOf(RUNTIME, [{ id: 'other', key: randomBytes(32) }])}`],
     ['a ticket that has expired', () => `Bearer ${signed({ expiresIn: -1 })}`],
