@@ -27,6 +27,7 @@ import { MessageSteps } from './entities/message-steps.ts';
 import { ModelCall } from './entities/model-call.ts';
 import { ModelPrice } from './entities/model-price.ts';
 import { ModelTrouble } from './entities/model-trouble.ts';
+import { Node } from './entities/node.ts';
 import { OpenCallBudget } from './entities/open-call-budget.ts';
 import { OpenModelCall } from './entities/open-model-call.ts';
 import { OutboxEntry } from './entities/outbox-entry.ts';
@@ -34,6 +35,7 @@ import { Price } from './entities/price.ts';
 import { Process } from './entities/process.ts';
 import { RateWindow } from './entities/rate-window.ts';
 import { Response } from './entities/response.ts';
+import { Runtime } from './entities/runtime.ts';
 import { RuntimeInterval } from './entities/runtime-interval.ts';
 import { SkillFile } from './entities/skill-file.ts';
 import { StoredBytesChange } from './entities/stored-bytes-change.ts';
@@ -75,6 +77,7 @@ export const ENTITIES = [
   ModelCall,
   ModelPrice,
   ModelTrouble,
+  Node,
   OpenCallBudget,
   OpenModelCall,
   OutboxEntry,
@@ -82,6 +85,7 @@ export const ENTITIES = [
   Process,
   RateWindow,
   Response,
+  Runtime,
   RuntimeInterval,
   SkillFile,
   StoredBytes,

@@ -17,6 +17,8 @@ interface Deps {
   kind: 'api' | 'worker';
   /** Where a worker serves logs. */
   address?: string;
+  /** The node whose gateways a worker runs. */
+  nodeId?: number | null;
   makeId: MakeId;
   log: Log;
 }
@@ -26,7 +28,7 @@ const RENEW_MS = 3_000;
 const TRUSTED_MS = 8_000;
 
 /** Shows the others that this process lives, for as long as it can. After a silence it comes back under a new id. */
-export function createProcessLease({ orm, kind, address, makeId, log }: Deps): ProcessLease {
+export function createProcessLease({ orm, kind, address, nodeId, makeId, log }: Deps): ProcessLease {
   let held: { id: string; since: number } | null = null;
   let timer: NodeJS.Timeout | undefined;
   let renewal: Promise<void> = Promise.resolve();
@@ -43,7 +45,7 @@ export function createProcessLease({ orm, kind, address, makeId, log }: Deps): P
     const lost = held?.id ?? null;
     held = null;
     const id = makeId('proc');
-    await insertProcess(em, { id, kind, address: address ?? null });
+    await insertProcess(em, { id, kind, address: address ?? null, nodeId: nodeId ?? null });
     held = { id, since };
     if (lost !== null) log.warn({ lost, id }, 'the lease of this process expired; other processes take over its turns');
     await deleteProcess(em, lost);

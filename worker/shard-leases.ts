@@ -21,6 +21,8 @@ export interface ShardLeases {
 
 interface Deps {
   orm: MikroORM;
+  /** The node whose gateways this process watches; by default those that are on none. */
+  nodeId?: number | null;
   /** As whom this process owns things; null while it may own nothing. */
   processId: () => string | null;
   /** Of a clock that never jumps. */
@@ -35,15 +37,15 @@ const RENEW_MS = 3_000;
 /** From when the last renewal was begun; the others wait two seconds longer. */
 const TRUSTED_MS = 8_000;
 
-/** How many shards this worker may hold: all are shared out evenly, in the order of the workers' ids. */
+/** How many shards this worker may hold: those of a node are shared out evenly, in the order of its workers' ids. */
 export function shareOf(workers: readonly string[], me: string): number {
   const rank = workers.indexOf(me);
   if (rank < 0) return 0;
   return Math.floor(SHARDS / workers.length) + (rank < SHARDS % workers.length ? 1 : 0);
 }
 
-/** Holds this worker's share of the watch shards for as long as it can renew them. */
-export function startShardLeases({ orm, processId, monotonicMs, onChange, log }: Deps): ShardLeases {
+/** Holds this worker's share of the watch shards of its node for as long as it can renew them. */
+export function startShardLeases({ orm, nodeId = null, processId, monotonicMs, onChange, log }: Deps): ShardLeases {
   let owner: string | null = null;
   let leases: ShardLease[] = [];
   let renewedAt = 0;
@@ -73,9 +75,9 @@ export function startShardLeases({ orm, processId, monotonicMs, onChange, log }:
       hold(await renewShards(em, me, leases));
       renewedAt = begunAt;
     }
-    const share = shareOf(await liveWorkers(em), me);
+    const share = shareOf(await liveWorkers(em, nodeId), me);
     if (leases.length < share) {
-      const taken = await takeShards(em, { owner: me, limit: share - leases.length, held: leases.map(({ shard }) => shard) });
+      const taken = await takeShards(em, { owner: me, nodeId, limit: share - leases.length, held: shardsOf(leases) });
       if (leases.length === 0) renewedAt = begunAt;
       hold([...leases, ...taken]);
       if (taken.length > 0) log.info({ taken: taken.length, held: leases.length }, 'acquired leases of watch shards');
@@ -83,11 +85,7 @@ export function startShardLeases({ orm, processId, monotonicMs, onChange, log }:
       const surplus = leases.slice(share);
       // We stop acting for them before anybody else may begin.
       hold(leases.slice(0, share));
-      await giveBackShards(
-        em,
-        me,
-        surplus.map(({ shard }) => shard),
-      );
+      await giveBackShards(em, me, shardsOf(surplus));
     }
   }
 
@@ -104,10 +102,10 @@ export function startShardLeases({ orm, processId, monotonicMs, onChange, log }:
     },
     async stop() {
       isStopped = true;
-      const mine = leases.map(({ shard }) => shard);
+      const mine = shardsOf(leases);
       hold([]);
       await poller.stop();
-      const late = leases.map(({ shard }) => shard);
+      const late = shardsOf(leases);
       if (owner !== null) await giveBackShards(orm.em.fork(), owner, [...new Set([...mine, ...late])]);
       leases = [];
     },
@@ -116,4 +114,8 @@ export function startShardLeases({ orm, processId, monotonicMs, onChange, log }:
 
 function isEqual(one: ShardLease, other: ShardLease): boolean {
   return one.shard === other.shard && one.epoch === other.epoch;
+}
+
+function shardsOf(leases: readonly ShardLease[]): number[] {
+  return leases.map(({ shard }) => shard);
 }

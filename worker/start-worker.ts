@@ -24,6 +24,7 @@ import { createGatewayConnections } from '../runtime/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';
+import { beOnNode } from './be-on-node.ts';
 import { keepTemporalWorkers } from './keep-temporal-workers.ts';
 import { startInstanceServer } from './instance-server.ts';
 import { stopLocally } from './local-stop.ts';
@@ -69,17 +70,16 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   await applyPrices({ config, orm, log });
   const connections = createGatewayConnections({ endpoints: driver, masterKeys: config.MASTER_KEYS, log });
   const served = await startInstanceServer({ driver, masterKeys: config.MASTER_KEYS, log });
-  const lease = createProcessLease({ orm: reserved, kind: 'worker', address: served.address, makeId, log });
+  const nodeId = await beOnNode({ config, orm, driver, log });
+  const lease = createProcessLease({ orm: reserved, kind: 'worker', address: served.address, nodeId, makeId, log });
   await lease.start();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const temporal = openTemporalLink(config, log);
   const turnWatches = createTurnWatches({ orm, makeId, clock, log, ...turnSettings(config), notifications });
   const leases = startShardLeases({
-    orm: reserved,
+    ...{ orm: reserved, nodeId, monotonicMs, log },
     processId: () => lease.id(),
-    monotonicMs,
     onChange: () => watches.wake(),
-    log,
   });
   const watches = startWatchingGateways({
     ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },

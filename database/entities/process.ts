@@ -1,9 +1,11 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { moment } from './columns.ts';
+import { Node } from './node.ts';
 
 const ProcessSchema = defineEntity({
   name: 'Process',
   tableName: 'processes',
+  indexes: [{ name: 'processes_node_index', properties: ['node'] }],
   properties: {
     id: p.text().primary(),
     kind: p.text().$type<'api' | 'worker'>(),
@@ -12,6 +14,17 @@ const ProcessSchema = defineEntity({
     seenAt: moment(),
     /** Of a worker: the base URL of its server of logs and files. */
     address: p.text().strictNullable().default(null),
+    /** Of a worker: the node whose gateways it runs. Null: it is of the version before. */
+    node: () =>
+      p
+        .manyToOne(Node)
+        .mapToPk()
+        .foreignKeyName('processes_node_fk')
+        .index(false)
+        .strictNullable()
+        .default(null)
+        .deleteRule('no action')
+        .updateRule('no action'),
   },
 });
 

@@ -1,9 +1,11 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { moment } from './columns.ts';
+import { Node } from './node.ts';
 
 const UnownedRuntimeSchema = defineEntity({
   name: 'UnownedRuntime',
   tableName: 'unowned_runtimes',
+  indexes: [{ name: 'unowned_runtimes_node_index', properties: ['node'] }],
   properties: {
     runtimeId: p.text().primary(),
     foundAt: moment(),
@@ -11,6 +13,17 @@ const UnownedRuntimeSchema = defineEntity({
     quarantinedAt: moment().strictNullable(),
     /** An operator, or its age, has decided that it is deleted. */
     deleteAskedAt: moment().strictNullable().default(null),
+    /** The node that has it. */
+    node: () =>
+      p
+        .manyToOne(Node)
+        .mapToPk()
+        .foreignKeyName('unowned_runtimes_node_fk')
+        .index(false)
+        .strictNullable()
+        .default(null)
+        .deleteRule('no action')
+        .updateRule('no action'),
   },
 });
 

@@ -29,6 +29,7 @@ import { Doors } from './20261210-doors.ts';
 import { AccountDeletion } from './20261211-account-deletion.ts';
 import { ConsoleLinks } from './20261212-console-links.ts';
 import { Steps } from './20261211-steps.ts';
+import { Runtimes } from './20261211-runtimes.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 import { KeptBudgetPlans } from './20261211-kept-budget-plans.ts';
 
@@ -67,4 +68,5 @@ export const migrationsList = [
   { name: '20261212-console-links', class: ConsoleLinks },
   { name: '20261211-kept-budget-plans', class: KeptBudgetPlans },
   { name: '20261211-steps', class: Steps },
+  { name: '20261211-runtimes', class: Runtimes },
 ];

@@ -12,13 +12,15 @@ interface NewProcess {
   kind: 'api' | 'worker';
   /** Where a worker serves logs and files; null: nowhere. */
   address: string | null;
+  /** Of a worker: the node whose gateways it runs. */
+  nodeId?: number | null;
 }
 
 /** Registers a process before it owns turns or shards. */
-export async function insertProcess(em: EntityManager, { id, kind, address }: NewProcess): Promise<void> {
+export async function insertProcess(em: EntityManager, { id, kind, address, nodeId = null }: NewProcess): Promise<void> {
   await run(
     em,
-    sql`insert into processes (id, kind, address, started_at, seen_at) values (${id}, ${kind}, ${address}, now(), now())`,
+    sql`insert into processes (id, kind, address, node_id, started_at, seen_at) values (${id}, ${kind}, ${address}, ${nodeId}, now(), now())`,
   );
 }
 

@@ -11,11 +11,11 @@ export interface ShardLease {
   epoch: number;
 }
 
-/** The workers that live, in the order of their ids. */
-export async function liveWorkers(em: EntityManager): Promise<string[]> {
+/** The workers of this node that live, in the order of their ids; those of the version before are of any node. */
+export async function liveWorkers(em: EntityManager, nodeId: number | null): Promise<string[]> {
   const rows = await query<{ id: string }>(
     em,
-    sql`select id from processes where kind = 'worker' and seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000}) order by id`,
+    sql`select id from processes where kind = 'worker' and (node_id is null or node_id = ${nodeId}) and seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000}) order by id`,
   );
   return rows.map(({ id }) => id);
 }
@@ -31,16 +31,16 @@ export async function renewShards(em: EntityManager, owner: string, leases: read
   return rows.filter(({ shard, epoch }) => leases.some((lease) => lease.shard === shard && lease.epoch === epoch));
 }
 
-/** Takes at most this many shards that have no owner or an expired lease, or that this owner held and failed to renew. */
+/** Takes at most this many shards of this node that have no owner or an expired lease, or that this owner held and failed to renew. */
 export async function takeShards(
   em: EntityManager,
-  { owner, limit, held }: { owner: string; limit: number; held: readonly number[] },
+  { owner, nodeId = null, limit, held }: { owner: string; nodeId?: number | null; limit: number; held: readonly number[] },
 ): Promise<ShardLease[]> {
   return query<ShardLease>(
     em,
     sql`with free as (
        select shard from watch_shards
-        where (owner is null or owner = ${owner} or expires_at < now()) and shard <> all(${[-1, ...held]})
+        where (owner is null or owner = ${owner} or expires_at < now()) and shard <> all(${[-1, ...held]}) and node_id is not distinct from ${nodeId}
         order by shard limit ${limit} for update skip locked
      )
      update watch_shards set owner = ${owner}, epoch = epoch + 1, expires_at = now() + ${SHARD_LEASE}

@@ -2,6 +2,7 @@ import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { defaultMaxRunning } from './max-running.ts';
 import { DEFAULT_MODELS, DEFAULT_PROVIDER, modelProblems, modelsSetting } from './models.ts';
+import { nodeName } from './node-name.ts';
 import { OF_RUNTIME } from './of-runtime.ts';
 import { providerKindsSetting, providersSetting } from './providers.ts';
 import { readSettingFiles } from './setting-files.ts';
@@ -91,6 +92,7 @@ export const settingsSchema = z.object({
     .describe(
       'gateways that run at once on this machine; by default as many as its memory holds, with `docker` of `INSTANCE_MEMORY_MB` each beside 3 GiB for the rest, else of 1 GiB each beside 2 GiB',
     ),
+  NODE_NAME: nodeName.describe('the name of this machine, another one on each of several whose workers share the database'),
   DATABASE_URL: postgresUrl.describe('`postgres://...`; `npm start` brings its own PostgreSQL'),
   API_DATABASE_URL: roleUrl('API'),
   WORKER_DATABASE_URL: roleUrl('worker'),

@@ -9,8 +9,9 @@ const LOCAL: Readonly<Record<string, string>> = {
   SMTP_URL: '`npm start`: `print:`',
   WEBHOOK_ALLOW_PRIVATE: '`false`; `npm start`: `true`',
   MODELS: 'the two of the API reference',
-  // Its default is a number that differs from machine to machine.
+  // Their defaults differ from machine to machine.
   MAX_RUNNING: 'from the memory',
+  NODE_NAME: 'the host name',
 };
 
 interface Setting {

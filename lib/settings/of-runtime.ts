@@ -1,6 +1,7 @@
 /** The settings of what runs instances. The API is apart from it, and reads none of them. */
 export const OF_RUNTIME = {
   DATA_DIR: true,
+  NODE_NAME: true,
   DOCKER_SOCKET: true,
   EGRESS: true,
   EGRESS_MAIL: true,

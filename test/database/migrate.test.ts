@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { migrate } from '../../database/migrate.ts';
 import { query, run, sql } from '../../database/sql.ts';
+import { newInstance } from '../factories.ts';
 import { openTestOrm } from '../support/test-database.ts';
 import type { TestOrm } from '../support/test-database.ts';
 
@@ -38,6 +39,19 @@ async function rival(work: (em: EntityManager) => Promise<unknown>) {
 async function hasResponses(): Promise<unknown> {
   return query(database.orm.em.fork(), sql`select to_regclass('responses') is not null as "isThere"`);
 }
+
+test('instances that were there before runtimes were have theirs after the migration', async () => {
+  const em = database.orm.em.fork();
+  const { instanceId, runtimeId } = await newInstance(database.orm);
+  await run(em, sql`drop function keep_runtime cascade`);
+  for (const table of ['processes', 'watch_shards', 'unowned_runtimes'])
+    await run(em, sql`alter table ${sql.id(table)} drop column node_id`);
+  await run(em, sql`drop table runtimes, nodes`);
+  await run(em, sql`delete from mikro_orm_migrations where name like '20261211-runtimes%'`);
+  await migrate(database.url);
+  const found = await query(em, sql`select id, instance_id as "instanceId", node_id as "nodeId" from runtimes`);
+  expect(found).toEqual([{ id: runtimeId, instanceId, nodeId: null }]);
+});
 
 test('a migration that deadlocks with a running process is run again, and the process loses nothing', async () => {
   const process = await rival((em) => query(em, sql`select from messages`));

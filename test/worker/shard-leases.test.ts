@@ -1,7 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import fc from 'fast-check';
+import { enterNode } from '../../database/nodes/enter-node.ts';
 import { createOrm } from '../../database/orm.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
 import { createLog } from '../../lib/log.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
 import type { ProcessLease } from '../../turns/process-lease.ts';
@@ -39,11 +41,18 @@ afterEach(async () => {
   }
 });
 
-async function startHolder({ url = database.url, monotonicMs = () => performance.now() } = {}): Promise<LeaseHolder> {
+interface HolderOptions {
+  url?: string;
+  monotonicMs?: () => number;
+  nodeId?: number;
+}
+
+async function startHolder(options: HolderOptions = {}): Promise<LeaseHolder> {
+  const { url = database.url, monotonicMs = () => performance.now(), nodeId = null } = options;
   const orm = await createOrm(url);
-  const process = createProcessLease({ orm, kind: 'worker', makeId, log });
+  const process = createProcessLease({ orm, kind: 'worker', nodeId, makeId, log });
   await process.start();
-  const leases = startShardLeases({ orm, processId: () => process.id(), monotonicMs, log });
+  const leases = startShardLeases({ orm, nodeId, processId: () => process.id(), monotonicMs, log });
   const holder = { orm, process, leases };
   holders.push(holder);
   return holder;
@@ -105,4 +114,21 @@ test('a worker that was paused for longer than its leases can be trusted holds n
   pausedMs = 9_000;
   expect(paused.leases.held()).toBeNull();
   await eventually(() => expect(paused.leases.held()?.epochs.get(0)).toBeGreaterThan(before));
+});
+
+test('the workers of a node share its shards, and take none of another node', async () => {
+  const admin = await createOrm(database.url);
+  const enter = (name: string) => runTransaction(admin.em, (em) => enterNode(em, { name, maxRunning: 1 }));
+  const [here, there] = [await enter('here'), await enter('there')];
+  await admin.close();
+  const [one, other, far] = [
+    await startHolder({ nodeId: here }),
+    await startHolder({ nodeId: here }),
+    await startHolder({ nodeId: there }),
+  ];
+  await eventually(() => {
+    expect([heldBy(one).length, heldBy(other).length]).toEqual([8, 8]);
+    expect([...heldBy(one), ...heldBy(other)].toSorted((a, b) => a - b)).toEqual(ALL);
+    expect(heldBy(far)).toEqual(ALL.map((shard) => shard + 16));
+  });
 });
