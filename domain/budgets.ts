@@ -26,7 +26,7 @@ export interface NamedBudget {
   period: BudgetPeriod;
 }
 
-/** What is said to a caller whom this budget leaves no room, and what to change. */
+/** The error message for a call that this budget has no room for. It says what to change. */
 export function reachedMessage({ budgetId, name, period }: NamedBudget, now: Date): string {
   const reset = resetsAt(period, now);
   const wait = reset ? `, or wait until it resets at ${reset.toISOString()}` : '';

@@ -70,7 +70,7 @@ export interface AppErrorOptions {
   cause?: unknown;
 }
 
-/** An expected failure. Its message is written for the caller; what is only for us goes into `cause`. */
+/** An expected failure. Its message is written for the caller; what only operators may see goes into `cause`. */
 export class AppError extends Error {
   readonly code: ErrorCode;
   readonly reason: string | undefined;

@@ -1,7 +1,7 @@
 /**
  * What a gateway process did that no turn is to blame for.
  * - `cleanup_failed`: it says itself that it is broken until it is restarted.
- * - `unsettled`: a lock or a worker of it is stuck, which may pass by itself.
+ * - `unsettled`: one of its locks or workers is stuck, which may pass without a restart.
  * - `unknown`: it refused a turn with a text that is not known.
  * - `draining`, `preparing`, `start_changed`: it takes no turns for a reason that should pass soon.
  * - `not_begun`: it accepted a turn and has not begun it, though it has room to run it.

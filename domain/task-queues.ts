@@ -1,6 +1,6 @@
 /**
- * What each kind of work waits in. Starts may wait for minutes, so they have slots of their own; and so has the
- * sending to webhooks, whose endpoints may hang.
+ * The task queue of each kind of work. Starts have separate slots because they may wait for minutes, and deliveries to
+ * webhooks because their endpoints may hang.
  */
 export const TASK_QUEUES = {
   lifecycle: 'lifecycle',

@@ -21,7 +21,7 @@ export const ALL_AGENT_EVENTS = '*';
 /** What a subscription may name. */
 export const SUBSCRIBABLE = [...AGENT_EVENTS, ...NOTICE_EVENTS, ALL_AGENT_EVENTS] as const;
 
-/** The event of a test. Nobody subscribes to it. */
+/** The event of a test. No subscription can name it. */
 export const TEST_EVENT = 'webhook.test';
 
 /** The entries of a subscription that this event matches. */
@@ -29,5 +29,5 @@ export function matchingEntries(type: EventType): string[] {
   return AGENT_EVENTS.some((known) => known === type) ? [type, ALL_AGENT_EVENTS] : [type];
 }
 
-/** Why a webhook was disabled by itself: its endpoint answered 410, or failed for days. */
+/** Why the platform disabled a webhook: its endpoint answered 410 (`gone`), or failed for days (`failing`). */
 export type DisabledReason = 'gone' | 'failing';

@@ -27,7 +27,7 @@ export interface AttemptOutcome {
 export interface HealthChange extends WebhookHealth {
   /** Nothing is sent for as long as this; null: no change, or no rest. */
   restMs: number | null;
-  /** The endpoint is back after failures: whatever waits may go. */
+  /** The endpoint is back after failures: everything that waits is due. */
   isRecovered: boolean;
   disable: DisabledReason | null;
 }

@@ -17,7 +17,7 @@ export const SWEEP_BILLING_ID = 'sweep/billing';
 export const SWEEP_WEBHOOKS_ID = 'sweep/webhooks';
 export const SWEEP_RETENTION_ID = 'sweep/retention';
 
-/** The one workflow of an instance: while it is open, nobody else works on the instance. */
+/** The only workflow of an instance: while a run is open, no other run works on the instance. */
 export function instanceWorkflowId(instanceId: string): string {
   return `instance/${instanceId}`;
 }
@@ -27,7 +27,7 @@ export function instanceWorkflowSummary(instanceId: string): string {
   return `reconcile ${instanceId}`;
 }
 
-/** The one workflow of a webhook: while it is open, nobody else delivers for it. */
+/** The only workflow of a webhook: while a run is open, no other run delivers for the webhook. */
 export function webhookWorkflowId(webhookId: string): string {
   return `webhook/${webhookId}`;
 }

@@ -62,7 +62,7 @@ export async function recoverEndedTurn(deps: AbortDeps, gateway: Gateway, turn: 
   } else if (recovery.kind === 'running' || rerun !== null) {
     await abortEndedTurn(deps, gateway, turn, signal);
   } else if (recovery.kind !== 'wait' && !isHeldOpen) {
-    // What its predecessor never had, or never began, nobody begins now.
+    // No gateway process can begin this turn any more: the one before never had it, or never began it.
     await clearAbortDue(deps.orm.em.fork(), turn.messageId);
   }
 }

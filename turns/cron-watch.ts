@@ -35,7 +35,7 @@ const RUNS_NO_MORE = 'The job is not scheduled to run again.';
 
 /**
  * Records what the jobs of one gateway come to, over one connection: hears every run that ends, and reads back at once
- * those that ended before it was connected. Each run becomes one event, whoever sees it, and however often.
+ * those that ended before it was connected. Each run becomes one event, however many watchers see it, and however often.
  */
 export class CronWatch {
   readonly #deps: Deps;
@@ -108,7 +108,7 @@ export class CronWatch {
 
   async #textOf(run: CronRun, heard: string | null): Promise<RunText> {
     const job = run.session === null ? await findSeenCron(this.#em(), this.#jobOf(run)) : null;
-    // Another job without a session has a result of its own.
+    // Only a reminder has its answer in the agent's conversation. Any other job without a session has its own result.
     const isReminder = job !== null && job.message.trim() === run.summary.trim();
     const reply = isReminder ? await this.#gateway.jobs.replyToReminder(run, job.gatewayAgentId) : null;
     return reply ?? this.#gateway.jobs.textOf(run, heard);

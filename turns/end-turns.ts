@@ -8,7 +8,7 @@ import type { TurnDeps } from './turn-deps.ts';
 
 type EndDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'maxStoredBytes'>;
 
-/** Ends a turn as its gateway says that it ended. False when it has ended already, whoever saw that, or is gone. */
+/** Ends a turn as its gateway says that it ended. False when any process has ended it already, or it is gone. */
 export async function endTurn(deps: EndDeps, messageId: string, end: TurnEnd): Promise<boolean> {
   const { orm, makeId, clock, maxStoredBytes } = deps;
   const options = { makeId, now: clock(), maxStoredBytes, abortDue: false };
@@ -17,7 +17,7 @@ export async function endTurn(deps: EndDeps, messageId: string, end: TurnEnd): P
 
 /**
  * Ends a turn that its gateway has not ended. If it was ever sent it is marked in the same transaction, so that
- * whoever has the gateway aborts it, and no re-run of it is ever reported.
+ * the holder of the instance's shard has the gateway abort it, and no re-run of it is ever reported.
  */
 export async function endTurnFirst(deps: EndDeps, messageId: string, end: TurnEnd): Promise<'ended' | 'was-ended' | 'gone'> {
   const { orm, makeId, clock, maxStoredBytes } = deps;
@@ -32,7 +32,7 @@ export async function endTurnFirst(deps: EndDeps, messageId: string, end: TurnEn
 
 /**
  * Ends every pending turn of an instance, an agent or a conversation, running or waiting, one per transaction, and says how many. The
- * caller has seen to it that no new one is accepted. What was sent is to be aborted afterwards: see abortDue.
+ * caller has made sure that no new one is accepted. What was sent is to be aborted afterwards: see abortDue.
  */
 export async function endTurns(deps: EndDeps, of: TurnsOf, end: TurnEnd): Promise<number> {
   let count = 0;

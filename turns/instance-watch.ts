@@ -133,7 +133,7 @@ export class InstanceWatch {
   }
 
   #onEvent(event: GatewayEvent): void {
-    // A run of a job is refused like a turn, but may end without an event of its own.
+    // A run of a job is refused like a turn, but may end without an `ended` event: its refusal comes with `cron-run`.
     if (event.kind === 'cron-run') {
       const { session, jobId } = event.run;
       if (event.refusal) this.#reportRefusedRun(session ?? { key: jobId, source: jobId }, event.refusal);
@@ -186,7 +186,7 @@ export class InstanceWatch {
     if (owner === SHARD_OWNER && (isClosedSession(why) || why === 'invalid')) this.#noteRefusal(messageId);
   }
 
-  /** Of a run that is none of our turns: the gateway's repetition of one, or a run of a job. */
+  /** The result of a run that is not a turn: the gateway's re-run of a turn, or a run of a job. */
   #onResultOfOther(session: GatewaySession, result: TurnResult): void {
     if (result.kind === 'refused') this.#reportRefusedRun(session, result.why);
     this.#settleRerun(session);
@@ -278,7 +278,7 @@ export class InstanceWatch {
     this.#run(messageId, () => abortDueTurn(this.#deps, this.#gateway, messageId, this.#ending.signal));
   }
 
-  /** Whatever runs of a turn that we ended is aborted at its first sign. */
+  /** Has the gateway abort a run of a turn that we ended, at the run's first sign. */
   #noticeRun({ runId, messageId, session }: OfRun): void {
     if (!this.#seenRuns.add(runId)) return;
     if (messageId !== null) {

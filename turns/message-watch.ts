@@ -14,8 +14,8 @@ type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log' | 'maxStoredBytes'
 const LATE_MS = 10 * 60_000;
 
 /**
- * Records what the agents of one gateway say by themselves, over one connection: hears it, and reads back at once what
- * was said before it was connected. Answers to messages are turns, and what jobs say is theirs: neither is recorded here.
+ * Records what the agents of one gateway say unprompted, over one connection: hears it, and reads back at once what was said
+ * before it was connected. Replies to messages are recorded as turns, and results of jobs by CronWatch: neither is recorded here.
  */
 export class MessageWatch {
   readonly #deps: Deps;
@@ -45,7 +45,7 @@ export class MessageWatch {
     return this.#deps.orm.em.fork();
   }
 
-  /** Whether nobody's message began it is in the history only. */
+  /** Reads the conversation of a run that no message of ours began. Only its history tells whether another message began the run. */
   #onEvent(event: GatewayEvent): void {
     if (event.kind !== 'ended' || event.messageId !== null || !saysSomething(event.result)) return;
     const { session } = event;

@@ -4,7 +4,7 @@ import type { MakeId } from '../domain/ids.ts';
 import type { Log } from '../lib/log.ts';
 
 export interface ProcessLease {
-  /** As whom this process owns things; null while it may own nothing: it could not renew for 8 s, or has not begun. */
+  /** The id under which this process owns things; null while it may own nothing: it could not renew for 8 s, or has not begun. */
   id(): string | null;
   /** Resolves when the first id is there; rejects when the database does not give one. */
   start(): Promise<void>;
@@ -24,7 +24,7 @@ interface Deps {
 }
 
 const RENEW_MS = 3_000;
-/** By our own monotonic clock, from when the renewal was begun; the others wait two seconds longer. */
+/** By this process's monotonic clock, from when the renewal was begun. Other processes wait two seconds longer. */
 const TRUSTED_MS = 8_000;
 
 /** Shows the others that this process lives, for as long as it can. After a silence it comes back under a new id. */

@@ -62,7 +62,7 @@ export async function reportRefusal(deps: ReportDeps, turn: RefusedTurn, bootId:
   if (verdict === 'end_turn') await endTurnFirst(deps, messageId, failedEnd('agent_failed', NOTES[why]));
 }
 
-/** The same for a run that is none of our turns: `conversationId` is what its refusals are counted for. */
+/** The same for a run that is not a turn, such as a run of a job: `conversationId` is what its refusals are counted for. */
 export async function reportRefusedRun(
   deps: ReportDeps,
   run: Omit<Refusal, 'sign'>,

@@ -57,7 +57,7 @@ export class SentTurn {
     this.#steps = new StepRecorder({ ...deps, stores: true, onStep: (step) => deps.feed.tellStep(step) });
   }
 
-  /** Resolves when the turn has ended, belongs to somebody else, or this process stops. */
+  /** Resolves when the turn has ended, has another owner, or this process stops. */
   async run(): Promise<void> {
     try {
       await this.#run();
@@ -129,7 +129,7 @@ export class SentTurn {
     }
   }
 
-  /** A gateway that accepts turns and does not begin them answers nobody: the longer, the surer. */
+  /** Reports for how long the gateway has accepted the turn without beginning it: the longer, the surer it is that it answers no turn. */
   async #reportUnbegun({ bootId }: Gateway, hasBegun: boolean): Promise<void> {
     this.#hasBegun ||= hasBegun;
     const now = performance.now();
@@ -219,7 +219,7 @@ export class SentTurn {
     return true;
   }
 
-  /** The turn as it stands; null when it has ended, or is somebody else's. */
+  /** The turn as it stands; null when it has ended, or has another owner. */
   async #reload(): Promise<PendingTurn | null> {
     const { orm, claimant } = this.#deps;
     const turn = await findPendingTurn(orm.em.fork(), this.#turn.messageId);

@@ -14,7 +14,7 @@ import type { TurnDeps } from './turn-deps.ts';
 import { budgetEnd, endOfOutcome, failedEnd } from './turn-end.ts';
 
 export type Settled =
-  /** Here or by somebody else. */
+  /** Its end is committed, by this call or by another process. */
   | { kind: 'ended' }
   /** At work in the gateway, or in its queue, under this run id. Its events tell the rest. */
   | { kind: 'running'; runKey: string; textSoFar: string; hasBegun: boolean }
@@ -22,11 +22,11 @@ export type Settled =
   | { kind: 'wait'; retryAfterMs: number }
   /** The gateway does not take this request: settle it again a few times, then give it up. */
   | { kind: 'refused'; retryAfterMs: number }
-  /** It must be sent, but whoever asks may not (any more). */
+  /** It must be sent, but this claimant may not send it, or not any more. */
   | { kind: 'not-ours' };
 
 export interface SettleOptions {
-  /** As whom it may be sent again; null: only find out. */
+  /** The claimant that may send it again; null: only find out what became of it. */
   claimant: Claimant | null;
   signal: AbortSignal;
   /** How the gateway said that the turn ended; the history is believed first. */
@@ -100,7 +100,7 @@ async function traceOf(
   }
 }
 
-/** What the history settles by itself; null: the turn has to be sent. */
+/** What follows from the history and the reported end alone; null: the turn has to be sent. */
 async function settleFrom(
   deps: TurnDeps,
   gateway: Gateway,

@@ -31,7 +31,7 @@ export interface FollowedTurn {
 }
 
 export interface TurnSender {
-  /** As whom turns are accepted here. Throws AppError `unavailable` while this process may own nothing. */
+  /** The owner under which this process accepts turns. Throws AppError `unavailable` while this process may own nothing. */
   owner(): string;
   /**
    * Sends the accepted turn now if it is the head of its conversation, else when it has become that. Call it after the
@@ -52,7 +52,7 @@ interface Deps extends TurnDeps {
 
 const LOOK_MS = 1_000;
 
-/** Sends the turns that this process has accepted, and tells those who wait how any turn goes. */
+/** Sends the turns that this process has accepted, and lets clients of this process follow any turn. */
 export function createTurnSender(deps: Deps): TurnSender {
   const sender = new Sender(deps);
   return {
@@ -72,7 +72,7 @@ class Sender {
   readonly #deps: Deps;
   readonly #entries = new Map<string, Entry>();
   readonly #sending = new Map<string, Promise<void>>();
-  /** Followed here, and sent by another process. */
+  /** Turns that are followed in this process and sent by another one. */
   readonly #heard = new Map<string, { done: Promise<void>; end: AbortController }>();
   /** Accepted here, not yet sent: the end of another turn may make them heads. */
   readonly #unsent = new Set<string>();
@@ -107,7 +107,7 @@ class Sender {
         this.#sending.delete(messageId);
         if (this.#askedAgain.delete(messageId) && this.#unsent.has(messageId)) this.send(messageId);
         this.#tidy(messageId);
-        // Whoever has it now tells those who follow it here.
+        // Another process may own the turn now: this look goes on feeding the clients that follow it here, or ends their feed.
         if (this.#entries.has(messageId)) this.#lookNow([messageId]);
       });
     this.#sending.set(messageId, done);
@@ -163,7 +163,7 @@ class Sender {
     if (ended?.status !== 'pending') entry.feed.end(ended);
   }
 
-  /** Hears a turn that another process has sent, while somebody here follows it. The next look does it again. */
+  /** Listens to a turn that another process has sent, while a client follows it in this process. The next look does it again. */
   #hear(messageId: string, entry: Entry): void {
     if (entry.followers === 0 || this.#sending.has(messageId) || this.#heard.has(messageId)) return;
     const { log } = this.#deps;
@@ -187,7 +187,7 @@ class Sender {
     return entry;
   }
 
-  /** Forgets what has ended, and what nobody sends or waits for. */
+  /** Forgets a turn that has ended, or that this process does not send and no client follows here. */
   #tidy(messageId: string): void {
     const entry = this.#entries.get(messageId);
     if (!entry) return;
@@ -230,7 +230,7 @@ class Sender {
     for (const messageId of heads) if (!this.#sending.has(messageId)) this.send(messageId);
   }
 
-  /** Tells those who wait for these turns, if they have ended, and listens to those that others have sent. */
+  /** Ends the feeds of these turns where they have ended, and listens to those that other processes have sent. */
   async #lookAt(messageIds: readonly string[]): Promise<void> {
     if (messageIds.length === 0) return;
     const em = this.#deps.orm.em.fork();

@@ -40,9 +40,9 @@ const LOOK_MS = 1_000;
 const SOON_MS = 20;
 
 /**
- * Sees to the turns of the watched instances: hears how they end, takes over those whose process died, sends what
- * waits for the watcher, ends what runs too long, aborts what was ended, removes conversations that were deleted. Looks by
- * itself each second, in a few statements however many instances there are.
+ * Watches the turns of the watched instances: hears how they end, takes over those whose process died, sends what
+ * waits for the watcher, ends what runs too long, aborts what was ended, removes conversations that were deleted. Polls the
+ * database each second, in a few statements however many instances there are.
  */
 export function createTurnWatches(deps: Deps): TurnWatches {
   const watches = new Watches(deps);

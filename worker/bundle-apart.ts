@@ -10,7 +10,7 @@ const PREPARED = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url)
 const LARGEST_BYTES = 64 * 1024 ** 2;
 
 /**
- * Answers the bundle of the workflows: the one that was prepared, else one made now in a process of its own. The bundler
+ * Answers the bundle of the workflows: the prepared one, else one that is made now in a separate process. The bundler
  * takes 150 MB, which a process that has used it never gives back.
  */
 export async function bundleApart(): Promise<{ code: string }> {

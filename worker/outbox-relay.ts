@@ -41,7 +41,7 @@ const SETUP_EVERY_MS = 60_000;
 const AWAY: readonly (number | null)[] = [GRPC.unavailable, GRPC.deadlineExceeded, GRPC.resourceExhausted];
 
 /**
- * Wakes workflows for the rows of the outbox, each at least once, and sees each minute to what they need in Temporal.
+ * Wakes workflows for the rows of the outbox, each at least once, and ensures each minute that what they need in Temporal exists.
  * While Temporal is away the rows wait. A workflow that cannot be woken holds up no other one.
  */
 export function startOutboxRelay(deps: Deps): OutboxRelay {
@@ -91,7 +91,7 @@ class Relay {
     }
   }
 
-  /** What a Temporal that lost its store no longer has, signals included: without it they are refused. */
+  /** Ensures what a Temporal that lost its store no longer has: namespace, search attributes, schedules. Without these it refuses signals. */
   async #setUp(client: Client): Promise<void> {
     const { temporal, monotonicMs, log } = this.#deps;
     const connection = temporal.connection();

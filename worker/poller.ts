@@ -13,7 +13,7 @@ interface PollerOptions {
   onError: (error: unknown) => void;
 }
 
-/** Looks for work by itself and when woken, one look at a time. */
+/** Looks for work every `everyMs` and when woken, one look at a time. */
 export function startPoller({ everyMs, restMs = 0, look, onError }: PollerOptions): Poller {
   let timer: NodeJS.Timeout | undefined;
   let current: Promise<void> | null = null;

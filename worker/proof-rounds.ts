@@ -99,7 +99,7 @@ async function probe(watch: GatewayWatch, { driver, monotonicMs, pace: { probeMs
   // Read in any case, so that the next reading begins here.
   const slowness = await watch.readSlowness();
   const explained = isLate ? 'starved' : slowness;
-  // No load explains that it has no address to be asked at.
+  // Load cannot explain that the gateway has no address.
   return { watch, answer: endpoint === null ? 'silent' : (explained ?? 'silent'), proves: false };
 }
 
@@ -108,7 +108,7 @@ function entryOf({ gateway }: GatewayWatch, answered: boolean): [string, Written
   return [`${instanceId} ${bootId}`, { instanceId, bootId, shard, epoch: shardEpoch, answered }];
 }
 
-/** Those of which this holder has not yet written down what the round has shown. */
+/** Gateways whose result in this round differs from what this holder wrote last. */
 function changedBy(round: Map<string, Written>, written: Map<string, Written>): LifeSign[] {
   const changed = [...round].filter(([key, { answered, epoch }]) => {
     const before = written.get(key);
@@ -117,7 +117,7 @@ function changedBy(round: Map<string, Written>, written: Map<string, Written>): 
   return changed.map(([, entry]) => entry);
 }
 
-/** Those that answered in the round before and are watched no more: nobody has heard of them since. */
+/** Gateways that answered in the round before and are not watched any more: nothing proves that they ran since. */
 function droppedFrom(round: Map<string, Written>, written: Map<string, Written>, { epochs }: HeldShards): LifeSign[] {
   const dropped = [...written].filter(
     ([key, { shard, epoch, answered }]) => answered && !round.has(key) && epochs.get(shard) === epoch,

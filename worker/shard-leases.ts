@@ -34,7 +34,7 @@ interface Deps {
 
 const TICK_MS = 1_000;
 const RENEW_MS = 3_000;
-/** From when the last renewal was begun; the others wait two seconds longer. */
+/** From when the last renewal was begun. Other workers wait two seconds longer. */
 const TRUSTED_MS = 8_000;
 
 /** How many shards this worker may hold: those of a node are shared out evenly, in the order of its workers' ids. */
@@ -83,7 +83,7 @@ export function startShardLeases({ orm, nodeId = null, processId, monotonicMs, o
       if (taken.length > 0) log.info({ taken: taken.length, held: leases.length }, 'acquired leases of watch shards');
     } else if (leases.length > share) {
       const surplus = leases.slice(share);
-      // We stop acting for them before anybody else may begin.
+      // First stop acting for these shards: once they are given back, another worker may begin.
       hold(leases.slice(0, share));
       await giveBackShards(em, me, shardsOf(surplus));
     }

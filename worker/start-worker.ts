@@ -105,7 +105,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const address = { host: config.METRICS_HOST, port: config.METRICS_PORT + METRICS_PORT_OFFSET };
   const status = await startStatusServer({ registry, temporal, leases, watches, log, ...address });
 
-  /** Whoever comes next may begin before we have tidied up. */
+  /** Stops watching and gives the shards back, so that another worker can take them while this one still closes its connections. */
   async function giveUpShards(): Promise<void> {
     await Promise.all([leases.stop(), watches.stop(), turnWatches.stop()]);
     await lease.stop();
@@ -139,7 +139,7 @@ async function applyPrices({ config, orm, log }: Pick<Deps, 'config' | 'orm' | '
   if (models.length > 0) log.info({ models }, 'new prices of tokens apply from now on');
 }
 
-/** What is left of the time without a worker. */
+/** Catches up after a time in which no worker ran: wakes instances that are not as desired, and notes the addresses of gateways. */
 async function catchUp({ orm, driver, log }: Pick<Deps, 'orm' | 'driver' | 'log'>): Promise<void> {
   log.info({ woken: await wakeUnconverged(orm.em.fork()) }, 'woke instances not in their desired state');
   await noteAddresses({ orm, driver }).catch((err: unknown) =>

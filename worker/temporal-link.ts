@@ -10,7 +10,7 @@ import type { Log } from '../lib/log.ts';
 /** The worker's way to Temporal, which may be away at any time. */
 export interface TemporalLink {
   readonly namespace: string;
-  /** Null until Temporal was there for the first time; from then on it mends itself. */
+  /** Null until Temporal was reached for the first time; from then on the connection reconnects on its own. */
   connection(): NativeConnection | null;
   client(): Client | null;
   /** Resolves with the first connection, however long Temporal is away. Rejects with the signal's reason. */
@@ -51,7 +51,7 @@ export function openTemporalLink(
   }
 
   const first = connect();
-  // Whoever waits hears of it; nobody need wait.
+  // Callers of connected() get the rejection. Without one it must not count as unhandled.
   first.catch(() => undefined);
   return {
     namespace,

@@ -17,7 +17,7 @@ export interface TemporalWorkersOptions {
   workflowBundle?: { codePath: string } | { code: string };
   /** Which build this is. With one, each run stays with the build that began it (PINNED), and that build has to be made current. */
   buildId?: string;
-  /** As which worker Temporal knows this process. */
+  /** The identity of this process in Temporal. */
   identity?: string;
   log: Log;
 }

@@ -23,7 +23,7 @@ export function workflowIdOf({ workflow, subjectId }: OutboxRow): string {
 
 /** Signals the workflow of a row, and starts it where it is not open. */
 export async function wakeWorkflow(client: Client, row: OutboxRow, timeoutMs: number): Promise<void> {
-  // What it is about does not exist any more, or somebody looks for it already.
+  // The instance or webhook does not exist any more, or a run that is delivering for the webhook will look again.
   if (row.accountId === null || row.isDrained) return;
   const { type, instanceId, ...start } = row.workflow === DELIVER_WEBHOOK ? deliver(row) : reconcile(row);
   const typedSearchAttributes = [

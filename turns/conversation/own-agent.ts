@@ -5,7 +5,7 @@ import { AppError } from '../../domain/errors.ts';
 import { seesInstance } from '../../domain/key-scopes.ts';
 import type { KeyLimits } from '../../domain/key-scopes.ts';
 
-/** For whom a conversation is held, as every door says it. */
+/** The account, and the key if there is one, on whose behalf a door acts. */
 export interface ConversationActor {
   accountId: string;
   /** The key that was used; null for a token. */
@@ -20,7 +20,7 @@ export interface AgentPlace {
   agentId: string;
 }
 
-/** An agent that was found to be the actor's: what is done in its conversations takes this, so that nobody else's is reached. */
+/** An agent that was found to be the actor's. Functions on its conversations take this, so that they cannot reach another account's. */
 export interface OwnAgent extends AgentGate, AgentPlace {}
 
 /** The actor's own agent as it is now. Throws AppError `not_found`, also for what is another account's. */
