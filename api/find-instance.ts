@@ -12,7 +12,7 @@ interface OwnedAgent extends OwnedInstance {
   agentId: string;
 }
 
-/** The account's instance as it is now. Throws `not_found`, also for somebody else's and for one that is gone. */
+/** The account's instance as it is now. Throws `not_found`, also for another account's instance and for a deleted one. */
 export async function findInstance(em: EntityManager, { accountId, instanceId }: OwnedInstance): Promise<Instance> {
   const instance = await em.findOne(Instance, { id: instanceId, account: accountId, deletedAt: null }, { refresh: true });
   if (!instance) throw new AppError('not_found', 'Instance not found');

@@ -4,5 +4,5 @@ import { keepSmall } from '../lib/small-process.ts';
 keepSmall('api', process.env);
 const { start } = await import('./start.ts');
 await start(process.env);
-// Now, and not at its end only: it may be killed.
+// Written now, because a process that is killed does not write it at its end.
 flushCompileCache();

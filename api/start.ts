@@ -106,7 +106,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     shutdown.abort();
     await server.drain(GRACE_MS);
     await background.idle();
-    // Nobody can ask for more. What was accepted is sent by others from here on.
+    // No request can come any more. Turns that were accepted and not sent are taken over by other processes.
     await turnSender.stop();
     await lease.stop();
     connections.closeAll();

@@ -160,7 +160,7 @@ function listOf(value: unknown): unknown[] {
   return value === undefined ? [] : [value];
 }
 
-/** Of several forms the one that says least. */
+/** Of several alternatives, the one with the smallest example. */
 function shortest(examples: readonly (Json | undefined)[]): Json | undefined {
   const known = examples.filter(isJson);
   const lengthOf = (value: Json) => (value === null ? Number.POSITIVE_INFINITY : JSON.stringify(value).length);

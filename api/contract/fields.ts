@@ -31,7 +31,7 @@ export const givenTimeText = z.iso
 /** The same as a date. */
 export const givenTime = givenTimeText.transform((text) => new Date(text)).meta({ example: '2030-01-01T00:00:00.000Z' });
 
-/** That of zod, but the last label may be one of another script, and no label is too long for a name server. */
+/** zod's pattern, but the last label may be of another script (`xn--`), and each label has at most the 63 characters of DNS. */
 const EMAIL = /^(?!\.)(?!.*\.\.)[a-z\d_'+.-]*[a-z\d_+-]@(?:[a-z\d][a-z\d-]{0,62}\.)+(?:[a-z]{2,63}|xn--[a-z\d-]{1,59})$/;
 
 /** Addresses are compared and stored trimmed, in lower case and with the ASCII form of their domain. */
@@ -44,11 +44,11 @@ export const emailField = z
   .pipe(z.email({ pattern: EMAIL }).max(254))
   .meta({ example: 'user@example.com', override: { format: 'email', maxLength: 254 } });
 
-/** `m\u00fcnchen.example` is `xn--mnchen-3ya.example`. What cannot be a domain stays as it is, for the check of the address. */
+/** `m\u00fcnchen.example` becomes `xn--mnchen-3ya.example`. What cannot be a domain is not changed: the pattern refuses it. */
 function withAsciiDomain(address: string): string {
   const at = address.lastIndexOf('@');
   const domain = address.slice(at + 1);
-  // An ASCII character that no domain has would end it early for the conversion.
+  // domainToASCII would stop at an ASCII character that no domain can have.
   if (!/[^\0-\x7f]/.test(domain) || /[\0-\x7f]/.test(domain.replaceAll(/[a-z\d.-]/g, ''))) return address;
   return `${address.slice(0, at + 1)}${domainToASCII(domain) || domain}`;
 }

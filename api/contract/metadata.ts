@@ -20,16 +20,18 @@ export const newMetadata = z
 
 /** The pairs to change: the others stay as they are. */
 export const changedMetadata = z.record(key, value.nullable()).meta({
-  description: 'The pairs to add or replace; `null` removes a pair. The others stay as they are.',
+  description: 'The pairs to add or replace; `null` removes a pair. The other pairs do not change.',
   example: { customer: 'cus_42', trial: null },
 });
 
 /** The pairs as they are answered. */
-export const metadataField = z.record(z.string(), z.string()).meta({ description: 'The pairs that you have stored with it.' });
+export const metadataField = z
+  .record(z.string(), z.string())
+  .meta({ description: 'The pairs that you stored with the resource.' });
 
 /** `metadata[customer]=cus_42` in a query: what has all of these pairs. */
 export const metadataFilter = z.record(key, value).meta({
-  description: 'Only what has all of these pairs, such as `metadata[customer]=cus_42`.',
+  description: 'Only return resources that have all of these pairs, such as `metadata[customer]=cus_42`.',
   example: { customer: 'cus_42' },
   param: { style: 'deepObject', explode: true },
 });

@@ -120,7 +120,7 @@ function isBodyWithJson(body: unknown): body is z.infer<typeof withJson> {
   return withJson.safeParse(body).success;
 }
 
-/** A field that an answer gains later must not break a strict client, and the pattern of a time says less than its format. */
+/** Lets answers gain fields without breaking strict clients, and leaves out patterns that say less than the format. */
 function simplify({ jsonSchema, io }: { jsonSchema: Record<string, unknown>; io: 'input' | 'output' }): void {
   if (io === 'output' && jsonSchema['additionalProperties'] === false) delete jsonSchema['additionalProperties'];
   if (jsonSchema['format'] === 'date-time' || jsonSchema['format'] === 'email') delete jsonSchema['pattern'];
@@ -166,7 +166,7 @@ function successResponse(operation: Operation): Responses {
   const standing = { ...REQUEST_ID, ...limitHeaders(operation), ...(idempotent ? headers('Idempotent-Replayed') : {}) };
   const json = { 'application/json': { schema: success.schema } };
   const accepted = {
-    description: 'The request was accepted. `Location` is the path of what will come of it.',
+    description: 'The request was accepted. `Location` is the path of its result.',
     headers: { ...standing, Location: { description: 'The path of the result.', schema: { type: 'string' as const } } },
     content: json,
   };

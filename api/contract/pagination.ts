@@ -9,7 +9,7 @@ interface Limits {
 /** A time of a row, in milliseconds. */
 export const rowTime = z.int().nonnegative().max(LAST_TIME_MS);
 
-/** An id of a row, or an invite code. A cursor is anybody's text until it is checked: PostgreSQL takes no NUL, for instance. */
+/** An id of a row, or an invite code. A client can send any text as a cursor, such as one with NUL, which PostgreSQL refuses. */
 export const rowId = z.string().regex(/^[\w-]{1,64}$/);
 
 /** The place of the last row of a page: when it was made, and its id, which decides among equals. */

@@ -10,7 +10,7 @@ const MEBIBYTE = 1024 * 1024;
 /** Bodies that are held until their calls end. What is made of one takes a few times as much. */
 const BODIES = {
   small: { total: 64 * MEBIBYTE, each: 16 * MEBIBYTE },
-  // Apart, so that uploads do not keep other calls waiting.
+  // A separate limit, so that uploads do not keep other calls waiting.
   large: { total: 128 * MEBIBYTE, each: 32 * MEBIBYTE },
 };
 /** A burst of calls waits for its turn; what comes on top is refused. */
@@ -18,7 +18,7 @@ const WAITING_CALLS = 100;
 const PATIENCE_MS = 10_000;
 const SOON_SECONDS = 1;
 
-/** What one call holds of what this process shares out. */
+/** What one call holds of the limited resources of this process. */
 export interface Visit {
   /** Takes one of the account's places for calls that wait or stream. Throws `rate_limited`. */
   takePlace(): void;

@@ -14,7 +14,7 @@ export interface Work {
   keyed: KeyedCall | null;
   idempotency: Idempotency;
   visit: Pick<Visit, 'work'>;
-  /** Aborts when nobody waits for the answer any longer. Made when it is needed. */
+  /** Makes a signal that aborts when the client does not wait for the answer any longer. */
   signal: () => AbortSignal;
 }
 
@@ -66,13 +66,13 @@ async function loadAndHandle(operation: Operation, call: AnyCall, prepared: unkn
   return { handled: await operation.handle({ ...call, em, loaded, prepared }) };
 }
 
-/** What follows the commit. An answer that was cut short because nobody waited is not the final one. */
+/** What follows the commit. An answer that was cut short because the client went away is not stored as the final one. */
 async function finish({ operation, call, keyed, idempotency, signal: makeSignal }: Work, handled: unknown): Promise<unknown> {
   const { em } = call.deps.orm;
   const signal = makeSignal();
   const answer = await operation.after?.(handled, { ...call, signal, em: em.fork() });
   if (!keyed || operation.replay || signal.aborted || answer instanceof EventStream) return answer;
-  // The work is done: that its answer could not be kept only costs a repeated call the way to it.
+  // The work is committed. When its answer cannot be stored, a repeated call only has to make the answer again.
   await idempotency
     .finish(em.fork(), keyed, answer)
     .catch((err: unknown) => call.log.warn({ err }, 'a response could not be stored for its Idempotency-Key'));

@@ -13,9 +13,9 @@ export type Credential = { kind: 'api-key'; key: string } | { kind: 'token'; tok
  */
 export interface Door {
   basePath: string;
-  /** Of the credentials of a call by an account, the one that counts. Null: there is none. */
+  /** The credential that authenticates a call by an account. Null: the headers have none. */
   credentialOf(headers: IncomingHttpHeaders): Credential | null;
-  /** Every answer that is no success; its body is also the data of the last event of a stream that fails. */
+  /** Every answer that is not a success; its body is also the data of the last event of a stream that fails. */
   answerError(error: AppError, requestId: string): ErrorAnswer;
   /** The headers that its clients in browsers send and read, beside those of every door. */
   browserHeaders?: { sent: readonly string[]; read: readonly string[] };

@@ -10,7 +10,7 @@ export type ReportUndeclared = (operationId: string, code: string) => void;
 
 const SORRY = 'An unexpected server error occurred. Try again. If the error persists, contact support with the request id.';
 
-/** What the caller is told of anything that was thrown. What only we should know goes to the log. */
+/** The error that the caller gets for anything that was thrown. Internal details go to the log only. */
 export function explainError(cause: unknown, state: ApiState, log: Log, reportUndeclared: ReportUndeclared): AppError {
   const error = toAppError(cause);
   const fields = { requestId: state.requestId, operationId: state.operation?.operationId };
@@ -33,7 +33,7 @@ function toAppError(cause: unknown): AppError {
       retryAfterSeconds: 1,
       cause,
     });
-  // The input was parsed before: a value that does not fit its schema is our own answer.
+  // The input was parsed before, so a value that does not fit its schema is an answer of ours.
   if (cause instanceof z.ZodError)
     return new AppError('internal_error', SORRY, { cause: new Error('an answer does not fit its schema', { cause }) });
   return new AppError('internal_error', SORRY, { cause });

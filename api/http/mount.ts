@@ -124,7 +124,7 @@ function markReplayed(context: ApiContext, error: unknown): never {
 
 interface ReadKey {
   place: KeyPlace | null;
-  /** A key that is none is a field that has to change. */
+  /** The problem with an invalid key, reported with those of the other fields; empty when the key is valid or not used. */
   problem: ErrorDetail[];
 }
 

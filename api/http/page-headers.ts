@@ -1,4 +1,4 @@
-/** Everything comes from our own origin, nothing is run from the page itself, and nobody may frame it. */
+/** Everything is loaded from our own origin, the page runs no inline script, and no page may frame it. */
 const POLICY = [
   "default-src 'none'",
   "script-src 'self'",

@@ -10,7 +10,7 @@ export const DEFAULT_LIMIT_BYTES = 1024 * 1024;
 /** Far more than any operation takes, and little to parse. */
 const JSON_LIMITS = { depth: 64, values: 20_000 };
 
-/** The client went away while it was sending: there is nobody to answer. */
+/** The client closed the connection while it was sending, so that no answer can reach it. */
 export class ClientGoneError extends Error {}
 
 function kindOf(error: unknown): string {

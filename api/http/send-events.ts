@@ -55,7 +55,7 @@ export async function sendEvents(response: ServerResponse, stream: EventStream, 
   } catch (error) {
     if (!response.headersSent) throw error;
     const data = options.errorEvent(error);
-    // A client that goes on after an error gets what came of the stream since its last event, which is this error or not.
+    // The error has the id of the last event, so that a client that connects again goes on from there.
     if (!gone.signal.aborted) write(textOf(lastId === null ? data : { id: lastId, data }));
   } finally {
     clearInterval(ping);

@@ -6,7 +6,7 @@ import type { ProbeTemporal } from './probe-temporal.ts';
 import { query, sql } from '../../database/sql.ts';
 
 const PATIENCE_MS = 2_000;
-/** Anybody may ask, as often as they like. */
+/** The endpoint is public and has no rate limit, so its answer is kept for this long. */
 const REMEMBERED_MS = 1_000;
 
 export interface HealthOptions {

@@ -14,7 +14,7 @@ export interface OperatorActor {
   kind: 'operator';
 }
 
-/** Who makes the call; null where nobody has to say who they are. */
+/** Who makes the call; null for a public operation. */
 export type Actor = AccountActor | OperatorActor | null;
 
 export type ActorOf<A extends Auth> = A extends 'account' ? AccountActor : A extends 'operator' ? OperatorActor : null;

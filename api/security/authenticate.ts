@@ -18,10 +18,10 @@ export interface Caller {
   address: string;
 }
 
-/** Who calls at this door, where the operation asks for it. Throws `unauthorized` and `rate_limited`. */
+/** Authenticates a call of this door, where the operation requires it. Throws `unauthorized` and `rate_limited`. */
 export type Authenticate = (door: Pick<Door, 'credentialOf'>, auth: Auth, caller: Caller) => Promise<Actor>;
 
-/** Of one address in a minute, for each login that it may try. */
+/** How many refused credentials an address may send in a minute, for each login that it may try. */
 const REFUSALS_PER_LOGIN = 10;
 const REFUSAL = 'Send a valid API key as X-API-Key or Authorization: Bearer, or a valid token as Authorization: Bearer.';
 
@@ -31,7 +31,7 @@ export function createAuthenticate(deps: Deps): Authenticate {
   const limit = REFUSALS_PER_LOGIN * deps.config.AUTH_RATE_LIMIT_PER_MINUTE;
   const refused = createRefusedCredentials({ limit, clock: deps.clock });
 
-  /** Off the request's path, and never twice at a time for one key. */
+  /** Runs beside the request, and never twice at the same time for one key. */
   function noteUse(keyId: string, now: Date): void {
     if (touching.has(keyId)) return;
     touching.add(keyId);
@@ -93,7 +93,7 @@ export function createAuthenticate(deps: Deps): Authenticate {
 function byOperatorToken(given: string | undefined, expected: string | undefined): Actor {
   if (expected === undefined) throw new AppError('not_found', NOTHING_HERE);
   const digest = (text: string) => createHash('sha256').update(text).digest();
-  // Digests have one length, so the comparison takes one time whatever was sent.
+  // Digests have equal length, so the comparison takes the same time for any input.
   if (!timingSafeEqual(digest(given ?? ''), digest(expected)))
     throw new AppError('unauthorized', 'Send the operator token as Authorization: Bearer.');
   return { kind: 'operator' };

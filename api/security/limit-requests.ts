@@ -14,7 +14,7 @@ export type LimitRequests = (
   caller: { actor: Actor; address: string },
 ) => Promise<void>;
 
-/** The two limits of the API: per account, and per address where nobody has said yet who they are. */
+/** The two limits of the API: per account, and per address for calls that are not authenticated yet. */
 export function createLimitRequests({ config, orm, clock, log }: Pick<Deps, 'config' | 'orm' | 'clock' | 'log'>): LimitRequests {
   const limiter = (limit: number): RateLimiter =>
     createRateLimiter({

@@ -16,7 +16,7 @@ export interface LoginCodes {
 }
 
 /**
- * Login codes. Six digits are guessed in a second by whoever reads their hash, so the hash is slow and takes a key that
+ * Login codes. An attacker who reads a fast hash finds six digits in a second, so the hash is slow and takes a key that
  * is not in the database; the id of that key stands before it (`keyId:hash`).
  */
 export function createLoginCodes(masterKeys: readonly { id: string; key: Buffer }[], randomBytes: RandomBytes): LoginCodes {

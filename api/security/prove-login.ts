@@ -7,7 +7,7 @@ import type { Deps } from '../deps.ts';
 import { addressBlock } from './rate-limit.ts';
 
 interface GivenCode {
-  /** Whose code it is said to be: by an email address, or by the credentials of the call. */
+  /** The account that the caller claims to own: by an email address, or by the credentials of the call. */
   account: { email: string } | { id: string };
   code: string;
   /** The network address of the caller. */
@@ -25,7 +25,7 @@ export interface CheckedCode {
 export async function checkLoginCode(em: EntityManager, deps: Deps, { account, code, address }: GivenCode): Promise<CheckedCode> {
   const requester = addressBlock(address);
   const { accountId, codeHashes = [] } = (await findLoginCodes(em, { account, requester, now: deps.clock() })) ?? {};
-  // As many comparisons for every account, so that the time tells nothing of it.
+  // The same number of comparisons for every account, so that the time does not tell whether the account has a code.
   const tried = await Promise.all([0, 1].map((place) => deps.loginCodes.matches(codeHashes[place] ?? null, code)));
   return { accountId, codeHashes, requester, matched: codeHashes.find((_, place) => tried[place]) ?? null };
 }

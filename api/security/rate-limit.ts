@@ -4,11 +4,11 @@ import type { Clock } from '../../lib/async/clock.ts';
 import type { Log } from '../../lib/log.ts';
 
 export const WINDOW_MS = 60_000;
-/** While the store is away, it is asked again so often. */
+/** How long to wait before the store is asked again, while it cannot be reached. */
 const AWAY_MS = 1_000;
-/** A process takes at most this share of what is left, so that it keeps little from the others. */
+/** A process claims at most this share of what is left, so that enough is left for other processes. */
 const LARGEST_SHARE = 0.1;
-/** Of so many subjects a process knows the window; the oldest one is forgotten, and asked for again when it is needed. */
+/** The most subjects whose window a process knows. The oldest one is forgotten, and claimed again when it is needed. */
 const KNOWN_SUBJECTS = 100_000;
 
 /** How a request stands against its limit. */
@@ -39,7 +39,7 @@ interface Lease {
   endsMs: number;
   /** Requests that it may let through without asking. */
   free: number;
-  /** Requests that nobody has taken yet, as far as it knows. */
+  /** Requests of the window that no process has taken yet, as far as this one knows. */
   left: number;
   /** How many it took at a time. */
   size: number;
@@ -60,7 +60,7 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
     return Math.max(1, Math.min(lease.size * 2, Math.floor(lease.left * LARGEST_SHARE)));
   }
 
-  /** The oldest ones come first: of those that have ended each is looked at once. */
+  /** Stores a lease as the newest, and removes the oldest ones that have ended or are too many. */
   function keep(subject: string, lease: Lease, nowMs: number): void {
     leases.delete(subject);
     leases.set(subject, lease);
@@ -84,7 +84,7 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
     }
   }
 
-  /** Everybody who needs more of one subject waits for one statement. */
+  /** Requests that need more of the same subject at the same time share one statement. */
   function claimOnce(subject: string): Promise<void> {
     const known = claims.get(subject);
     if (known) return known;

@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/async/clock.ts';
 import { WINDOW_MS } from './rate-limit.ts';
 
-/** Of addresses that were refused, and of credentials that were good. The oldest one makes room. */
+/** The most refused addresses, and the most good credentials, that a process remembers. The oldest one makes room. */
 const REMEMBERED = 10_000;
 
 interface Window {
@@ -13,7 +13,7 @@ interface Window {
 export interface RefusedCredentials {
   /**
    * Whole seconds after which this credential may be looked up; 0 when it may be now. An address whose credentials were
-   * refused too often has to wait, but for credentials that were good before: those of others behind the same address.
+   * refused too often has to wait. Credentials that were good before do not: other clients may share the address.
    */
   waitSeconds(address: string, credential: string): number;
   /** The database does not know the credential, or not any more. */
@@ -21,7 +21,7 @@ export interface RefusedCredentials {
   noteGood(credential: string): void;
 }
 
-/** Lets each address have so many credentials a minute looked up in vain. */
+/** Limits how many refused credentials a minute each address can have looked up. */
 export function createRefusedCredentials({ limit, clock }: { limit: number; clock: Clock }): RefusedCredentials {
   const windows = new Map<string, Window>();
   const good = new Map<string, true>();

@@ -21,9 +21,14 @@ export const listAllModels = defineOperation({
       models: z.array(
         z.object({
           id: z.string(),
-          wire: z.enum(['openai-completions', 'anthropic-messages']).meta({ description: 'How gateways call the model.' }),
+          wire: z
+            .enum(['openai-completions', 'anthropic-messages'])
+            .meta({ description: 'The protocol with which gateways call the model.' }),
           priceUsdPerMillion: pricesSchema.nullable(),
-          accounts: z.array(z.string()).nullable().meta({ description: 'The accounts that may use the model; `null`: all.' }),
+          accounts: z
+            .array(z.string())
+            .nullable()
+            .meta({ description: 'The accounts that may use the model; `null` for all accounts.' }),
           providers: z
             .array(
               z.object({

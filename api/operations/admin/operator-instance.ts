@@ -27,7 +27,7 @@ export async function presentForOperator(
   });
 }
 
-/** Anybody's instance. Throws `not_found` when it is gone. */
+/** An instance of any account. Throws `not_found` when it was deleted. */
 export async function findAnyInstance(em: EntityManager, instanceId: string): Promise<Instance> {
   const instance = await em.findOne(Instance, { id: instanceId, deletedAt: null }, { refresh: true });
   if (!instance) throw new AppError('not_found', 'Instance not found');

@@ -59,7 +59,7 @@ export const createAgent = defineOperation({
     const model = chooseModel(offersTo(deps.config.MODELS, accountId), body.model);
     const files = new Map([...(body.useDefaults ? defaultFiles(body.displayName) : []), ...Object.entries(body.files)]);
     requireWorkspace(files, { given: files, model, config: deps.config });
-    // It holds the instance, so that two calls at once are counted one after the other.
+    // Locks the instance, so that of two calls at the same time the second counts the agent of the first.
     const generation = await changeContent(em, { accountId, instanceId });
     const limit = deps.config.MAX_AGENTS_PER_INSTANCE;
     if ((await em.count(Agent, { instance: instanceId, deletedAt: null })) >= limit)
@@ -93,7 +93,7 @@ export const createAgent = defineOperation({
   },
 });
 
-/** Never used twice, so a slug that is taken up again finds nothing of the agent before. */
+/** An id that is never used twice, so that a new agent with the slug of a deleted one finds none of its data. */
 function makeGatewayAgentId(makeId: MakeId): string {
   return `a${makeId('agt').slice('agt_'.length)}`;
 }

@@ -7,14 +7,14 @@ import { orAborted } from '../../../lib/async/aborted.ts';
 import type { SeenWorkspace } from '../../../runtime/gateway/gateway.ts';
 import type { Deps } from '../../deps.ts';
 
-/** A gateway that takes longer has something better to do: the last known files are shown. */
+/** How long a gateway may take to answer. After that the last known files are shown. */
 const PATIENCE_MS = 3_000;
 
 type ReadDeps = Pick<Deps, 'connections' | 'log'>;
 
 /**
- * The files of an agent by path: as they are now where its gateway can be asked, else as they were last known. What the
- * API was told and the gateway does not have yet is there already.
+ * The files of an agent by path: the current ones when its gateway answers, else the last known ones. Changes that the API
+ * accepted and the gateway does not have yet are included.
  */
 export async function readFiles(deps: ReadDeps, em: EntityManager, agent: Agent): Promise<Map<string, string>> {
   const rows = await em.find(AgentFile, { agent: agent.id }, { orderBy: { path: 'asc' }, refresh: true });

@@ -9,7 +9,7 @@ import { readFiles } from './read-files.ts';
 import { awaitApplied } from './await-applied.ts';
 import { changedFiles, changeFiles, FILES_BODY_LIMIT_BYTES } from './workspace.ts';
 
-/** A field that must not be sent: it is refused rather than ignored, so that nobody believes that it was changed. */
+/** A field that must not be sent. It is refused rather than ignored, so that the client does not take it for changed. */
 const immutable = (name: string) =>
   z
     .never({ error: `The ${name} cannot be changed. Create a new agent instead.` })

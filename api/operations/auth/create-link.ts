@@ -35,7 +35,7 @@ export const createLink = defineOperation({
   async handle({ actor, em, deps }) {
     const { accountId, keyId } = actor;
     const key = keyId === null ? null : await em.findOneOrFail(ApiKey, keyId);
-    // A session lasts for a day, whatever made it.
+    // A session of the console lasts for a day, and so could outlast the key.
     if (key?.expiresAt)
       throw new AppError('forbidden', 'An API key that expires cannot create a link to the console. Use a key without limits.');
     const { code, hash } = makeLinkCode(deps.randomBytes);

@@ -12,7 +12,7 @@ export const login = defineOperation({
     'The response is the same for every email address, whether or not it has an account. A code is valid for ten minutes and for one login, and allows at most five attempts. Codes, attempts and emails are counted per IP address, so verify a code from the IP address that requested it: other IP addresses have at most two of the attempts.',
   tag: 'auth',
   auth: 'public',
-  // The line is written together with the code, where there is an account to send one to.
+  // sendLoginCode writes the audit line with the code, when the address has an account.
   audit: 'none',
   rateLimit: 'auth',
   idempotent: false,

@@ -48,7 +48,7 @@ export const register = defineOperation({
     }
     await countInviteUse(em, inviteCode);
     const amountNanoUsd = invite.creditNanoUsd ?? parseUsd(deps.config.SIGNUP_CREDIT_USD) ?? 0n;
-    // A ledger line moves something: an invite for no credit at all leaves none.
+    // A ledger line moves an amount above zero, so an invite without credit leaves no line.
     if (amountNanoUsd > 0n)
       await transfer(em, {
         id: deps.makeId('txn'),
@@ -66,7 +66,7 @@ export const register = defineOperation({
   },
   auditSubject: (account) => account && { accountId: account.accountId, target: account.accountId },
 
-  // The meeting of the two registrations had to be stored, so the refusal comes after the commit.
+  // That the address was registered twice had to be stored, so the refusal comes after the commit.
   async after(account) {
     if (!account) throw new AppError('conflict', 'An account with this email address already exists. Log in instead.');
     return account;

@@ -18,7 +18,7 @@ export const getUsage = defineOperation({
     groupBy: z
       .enum(['instance', 'agent', 'day', 'model'])
       .default('instance')
-      .meta({ description: 'What each row of the result is about.' }),
+      .meta({ description: 'How the usage is grouped: the result has one row for each instance, agent, day or model.' }),
   }),
   success: { status: 200, schema: usageSchema },
   errors: [],

@@ -9,7 +9,7 @@ export const deleteBudget = defineOperation({
   path: '/budgets/:budgetId',
   operationId: 'budgets.delete',
   summary: 'Delete a budget',
-  description: 'It caps nothing from then on.',
+  description: 'The budget no longer limits any spending.',
   tag: 'billing',
   auth: 'account',
   scope: 'write',

@@ -5,7 +5,7 @@ export const getBudget = defineOperation({
   method: 'GET',
   path: '/budgets/:budgetId',
   operationId: 'budgets.get',
-  summary: 'Get a budget and what is spent of it',
+  summary: 'Get a budget and its spending',
   tag: 'billing',
   auth: 'account',
   scope: 'read',

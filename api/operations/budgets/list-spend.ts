@@ -15,7 +15,7 @@ export const listSpend = defineOperation({
   method: 'GET',
   path: '/budgets/:budgetId/spend',
   operationId: 'budgets.spend',
-  summary: 'List what is spent of a budget by each end user, instance, or other key of its scope',
+  summary: 'List the spending of a budget for each end user, instance, or other key of its scope',
   description: 'For a budget with `*` in its scope, in the order of the keys. Other budgets have no keys.',
   tag: 'billing',
   auth: 'account',

@@ -16,7 +16,7 @@ export const updateBudget = defineOperation({
   path: '/budgets/:budgetId',
   operationId: 'budgets.update',
   summary: 'Rename a budget, or change its limit or warning',
-  description: 'What was spent stays spent. A limit below that refuses new messages at once.',
+  description: 'Spending so far still counts. When the new limit is below it, new messages are refused at once.',
   tag: 'billing',
   auth: 'account',
   scope: 'write',

@@ -6,7 +6,7 @@ import { watchChanges } from '../../../database/watch-changes.ts';
 import { presentInstances } from './instance.schema.ts';
 import type { InstanceView } from './instance.schema.ts';
 
-/** New instances are told of by nothing else. */
+/** No notification announces a new instance, so the list is read this often. */
 const POLL_MS = 1_000;
 
 interface Followed {

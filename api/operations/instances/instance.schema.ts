@@ -67,7 +67,7 @@ export async function presentInstances(em: EntityManager, instances: readonly Pi
   });
 }
 
-/** The account's instance as it sees it. Throws `not_found`, also for somebody else's and for one that is gone. */
+/** The account's instance as the API shows it. Throws `not_found`, also for another account's instance and for a deleted one. */
 export async function presentInstance(
   em: EntityManager,
   owned: { accountId: string; instanceId: string },

@@ -28,7 +28,7 @@ export const cancelMessage = defineOperation({
     return presentMessage(await cancel(em, conversationDeps(deps), agent, params.messageId));
   },
 
-  // Ended is ended; that the gateway hears of it at once only saves it the work.
+  // The turn has ended with the commit. Telling the gateway at once only saves it the rest of the work.
   async after(cancelled, { deps, log }) {
     deps.background.run('abort-turn', log, () => abortCancelled(conversationDeps(deps), cancelled.messageId));
     return cancelled;

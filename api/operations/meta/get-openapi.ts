@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { defineOperation } from '../../contract/define-operation.ts';
 
-/** The document describes all operations, itself among them, so it is handed in by whoever has the list. */
+/** The document describes all operations, this one included, so the caller, which has the list, passes it in. */
 export function defineGetOpenapi(document: () => { openapi: string }) {
   // It stays the same for as long as the process runs, and takes a while to make.
   let made: { openapi: string } | undefined;

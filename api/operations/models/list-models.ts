@@ -25,10 +25,10 @@ export const listModels = defineOperation({
           aliases: z.array(z.string()).meta({ description: 'Other names that a new agent may give for the model.' }),
           contextWindow: z.int().meta({ description: 'The size of the context window in tokens.' }),
           maxTokens: z.int().meta({ description: 'The maximum length of a reply in tokens.' }),
-          input: z.array(z.enum(['text', 'image'])).meta({ description: 'What the model reads.' }),
+          input: z.array(z.enum(['text', 'image'])).meta({ description: 'The types of input that the model accepts.' }),
           priceUsdPerMillion: pricesSchema
             .nullable()
-            .meta({ description: 'The prices in USD per million tokens; `null`: none.' }),
+            .meta({ description: 'The prices in USD per million tokens; `null` when the model has no prices.' }),
           state: modelState.meta({
             description: '`degraded` while the provider of the model fails: replies may be late, or come from another provider.',
           }),

@@ -13,7 +13,7 @@ import { instanceParams } from '../instances/instance.schema.ts';
 import { restarting, secretsField } from './secret.schema.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 
-/** A hundred values of 64 KiB, some of whose characters are escaped in JSON: what is too much is told in words. */
+/** Room for a hundred values of 64 KiB with escaped characters, so that too many secrets are refused with the limit of secrets, not of the body. */
 const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export const storeSecrets = defineOperation({
@@ -44,7 +44,7 @@ export const storeSecrets = defineOperation({
     const { accountId } = actor;
     const now = deps.clock();
     const secrets = Object.entries(body.secrets);
-    // Before thousands of them are stored, one after the other.
+    // Checked before storing, which takes one statement for each secret.
     if (secrets.length > MAX_SECRETS) throw tooMany();
     await changeContent(em, { accountId, instanceId });
     const encryption = encryptionOf(deps);

@@ -57,9 +57,9 @@ export const installSkill = defineOperation({
     await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
   },
   async before({ params, body, actor, em, deps }) {
-    // What is not there is told before what is wrong with the files.
+    // A missing instance is 404 before problems of the files are reported.
     await findInstance(em, { accountId: actor.accountId, instanceId: params.instanceId });
-    // Only now: a reader of YAML is three megabytes that few processes need.
+    // Imported when it is needed: the YAML parser takes three megabytes, and few processes need it.
     const [catalogue, { chooseBuiltIn, makeCustom }] = await Promise.all([bundledSkills(deps), import('./new-skill.ts')]);
     return body.files === undefined ? chooseBuiltIn(catalogue, body) : makeCustom(catalogue, { ...body, files: body.files });
   },

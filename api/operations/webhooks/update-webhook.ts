@@ -12,7 +12,7 @@ import {
   webhookSchema,
 } from './webhook.schema.ts';
 
-/** It is refused rather than ignored, so that nobody believes that it was changed. */
+/** It is refused rather than ignored, so that the client does not take it for changed. */
 const immutable = z
   .never({ error: 'The scope of a webhook cannot be changed. Create a new webhook instead.' })
   .optional()

@@ -808,7 +808,7 @@ export class BudgetsResource extends Resource {
   }
 
   /**
-   * Get a budget and what is spent of it.
+   * Get a budget and its spending.
    *
    * An API key needs the scope `read`.
    *
@@ -821,7 +821,8 @@ export class BudgetsResource extends Resource {
   /**
    * Rename a budget, or change its limit or warning.
    *
-   * What was spent stays spent. A limit below that refuses new messages at once. An API key needs the scope `write`.
+   * Spending so far still counts. When the new limit is below it, new messages are refused at once. An API key needs the
+   * scope `write`.
    *
    * `PATCH /budgets/{budgetId}`
    */
@@ -832,7 +833,7 @@ export class BudgetsResource extends Resource {
   /**
    * Delete a budget.
    *
-   * It caps nothing from then on. An API key needs the scope `write`.
+   * The budget no longer limits any spending. An API key needs the scope `write`.
    *
    * `DELETE /budgets/{budgetId}`
    */
@@ -841,7 +842,7 @@ export class BudgetsResource extends Resource {
   }
 
   /**
-   * List what is spent of a budget by each end user, instance, or other key of its scope.
+   * List the spending of a budget for each end user, instance, or other key of its scope.
    *
    * For a budget with `*` in its scope, in the order of the keys. Other budgets have no keys. An API key needs the scope
    * `read`.

@@ -1055,7 +1055,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Get a budget and what is spent of it
+         * Get a budget and its spending
          * @description An API key needs the scope `read`.
          */
         get: operations["budgets.get"];
@@ -1063,14 +1063,14 @@ export interface paths {
         post?: never;
         /**
          * Delete a budget
-         * @description It caps nothing from then on. An API key needs the scope `write`.
+         * @description The budget no longer limits any spending. An API key needs the scope `write`.
          */
         delete: operations["budgets.delete"];
         options?: never;
         head?: never;
         /**
          * Rename a budget, or change its limit or warning
-         * @description What was spent stays spent. A limit below that refuses new messages at once. An API key needs the scope `write`.
+         * @description Spending so far still counts. When the new limit is below it, new messages are refused at once. An API key needs the scope `write`.
          */
         patch: operations["budgets.update"];
         trace?: never;
@@ -1083,7 +1083,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List what is spent of a budget by each end user, instance, or other key of its scope
+         * List the spending of a budget for each end user, instance, or other key of its scope
          * @description For a budget with `*` in its scope, in the order of the keys. Other budgets have no keys. An API key needs the scope `read`.
          */
         get: operations["budgets.spend"];
@@ -1383,7 +1383,7 @@ export interface components {
                 /** @enum {string} */
                 status: "pending" | "active" | "error" | "deleting";
             }[];
-            /** @description The pairs that you have stored with it. */
+            /** @description The pairs that you stored with the resource. */
             metadata: {
                 [key: string]: string;
             };
@@ -1439,7 +1439,7 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "active" | "error" | "deleting";
-            /** @description The pairs that you have stored with it. */
+            /** @description The pairs that you stored with the resource. */
             metadata: {
                 [key: string]: string;
             };
@@ -1457,7 +1457,7 @@ export interface components {
              * @enum {string}
              */
             status: "pending" | "active" | "error" | "deleting";
-            /** @description The pairs that you have stored with it. */
+            /** @description The pairs that you stored with the resource. */
             metadata: {
                 [key: string]: string;
             };
@@ -1819,7 +1819,7 @@ export interface components {
                 /** @enum {string} */
                 status: "pending" | "active" | "error" | "deleting";
             }[];
-            /** @description The pairs that you have stored with it. */
+            /** @description The pairs that you stored with the resource. */
             metadata: {
                 [key: string]: string;
             };
@@ -2347,7 +2347,7 @@ export interface operations {
             content: {
                 "application/json": {
                     name?: string;
-                    /** @description The pairs to add or replace; `null` removes a pair. The others stay as they are. */
+                    /** @description The pairs to add or replace; `null` removes a pair. The other pairs do not change. */
                     metadata?: {
                         [key: string]: string | null;
                     };
@@ -2660,7 +2660,7 @@ export interface operations {
                     files?: {
                         [key: string]: string | null;
                     };
-                    /** @description The pairs to add or replace; `null` removes a pair. The others stay as they are. */
+                    /** @description The pairs to add or replace; `null` removes a pair. The other pairs do not change. */
                     metadata?: {
                         [key: string]: string | null;
                     };
@@ -2850,9 +2850,9 @@ export interface operations {
                             contextWindow: number;
                             /** @description The maximum length of a reply in tokens. */
                             maxTokens: number;
-                            /** @description What the model reads. */
+                            /** @description The types of input that the model accepts. */
                             input: ("text" | "image")[];
-                            /** @description The prices in USD per million tokens; `null`: none. */
+                            /** @description The prices in USD per million tokens; `null` when the model has no prices. */
                             priceUsdPerMillion: {
                                 input: string | null;
                                 output: string | null;
@@ -3180,7 +3180,7 @@ export interface operations {
                     "text/event-stream": string;
                 };
             };
-            /** @description The request was accepted. `Location` is the path of what will come of it. */
+            /** @description The request was accepted. `Location` is the path of its result. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -3969,7 +3969,7 @@ export interface operations {
                 from?: string;
                 /** @description The end of the range. Defaults to now. */
                 to?: string;
-                /** @description What each row of the result is about. */
+                /** @description How the usage is grouped: the result has one row for each instance, agent, day or model. */
                 groupBy?: "instance" | "agent" | "day" | "model";
             };
             header?: never;
@@ -4445,7 +4445,7 @@ export interface operations {
                         models: {
                             id: string;
                             /**
-                             * @description How gateways call the model.
+                             * @description The protocol with which gateways call the model.
                              * @enum {string}
                              */
                             wire: "openai-completions" | "anthropic-messages";
@@ -4455,7 +4455,7 @@ export interface operations {
                                 cacheRead: string | null;
                                 cacheWrite: string | null;
                             } | null;
-                            /** @description The accounts that may use the model; `null`: all. */
+                            /** @description The accounts that may use the model; `null` for all accounts. */
                             accounts: string[] | null;
                             /** @description The provider of the model, then its fall-backs, in the order in which they are asked. */
                             providers: {

@@ -771,7 +771,7 @@ class BudgetsResource:
         return Pages(read, items="budgets", cursor="cursor", next="nextCursor")
 
     def get(self, budget_id: str, options: CallOptions | None = None) -> types.Budget:
-        """Get a budget and what is spent of it.
+        """Get a budget and its spending.
 
         An API key needs the scope `read`.
 
@@ -782,8 +782,8 @@ class BudgetsResource:
     def update(self, budget_id: str, body: types.BudgetsUpdateRequest, options: CallOptions | None = None) -> types.Budget:
         """Rename a budget, or change its limit or warning.
 
-        What was spent stays spent. A limit below that refuses new messages at once. An API key needs the scope
-        `write`.
+        Spending so far still counts. When the new limit is below it, new messages are refused at once. An API key
+        needs the scope `write`.
 
         `PATCH /budgets/{budgetId}`"""
         answer: types.Budget = self._http.json("PATCH", f"/budgets/{segment(budget_id)}", body=body, takes_key=True, options=options)
@@ -792,14 +792,14 @@ class BudgetsResource:
     def delete(self, budget_id: str, options: CallOptions | None = None) -> types.BudgetsDeleteResponse:
         """Delete a budget.
 
-        It caps nothing from then on. An API key needs the scope `write`.
+        The budget no longer limits any spending. An API key needs the scope `write`.
 
         `DELETE /budgets/{budgetId}`"""
         answer: types.BudgetsDeleteResponse = self._http.json("DELETE", f"/budgets/{segment(budget_id)}", takes_key=True, options=options)
         return answer
 
     def spend(self, budget_id: str, query: types.BudgetsSpendParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.BudgetsSpendResponse, types.BudgetsSpendResponseKeysItem]:
-        """List what is spent of a budget by each end user, instance, or other key of its scope.
+        """List the spending of a budget for each end user, instance, or other key of its scope.
 
         For a budget with `*` in its scope, in the order of the keys. Other budgets have no keys. An API key needs the
         scope `read`.

@@ -113,7 +113,7 @@ class Instance(TypedDict):
     agents: list[InstanceAgentsItem]
     metadata: dict[str, str]
     """
-    The pairs that you have stored with it.
+    The pairs that you stored with the resource.
     """
     createdAt: str
     startedAt: str | None
@@ -200,7 +200,7 @@ class Agent(TypedDict):
     """
     metadata: dict[str, str]
     """
-    The pairs that you have stored with it.
+    The pairs that you stored with the resource.
     """
     createdAt: str
 
@@ -217,7 +217,7 @@ class AgentWithFiles(TypedDict):
     """
     metadata: dict[str, str]
     """
-    The pairs that you have stored with it.
+    The pairs that you stored with the resource.
     """
     createdAt: str
     files: dict[str, str]
@@ -699,7 +699,7 @@ class OperatorInstance(TypedDict):
     agents: list[OperatorInstanceAgentsItem]
     metadata: dict[str, str]
     """
-    The pairs that you have stored with it.
+    The pairs that you stored with the resource.
     """
     createdAt: str
     startedAt: str | None
@@ -945,7 +945,7 @@ class InstancesListParametersQuery(TypedDict):
     """
     metadata: NotRequired[dict[str, str]]
     """
-    Only what has all of these pairs, such as `metadata[customer]=cus_42`.
+    Only return resources that have all of these pairs, such as `metadata[customer]=cus_42`.
     """
 
 
@@ -968,7 +968,7 @@ class InstancesUpdateRequest(TypedDict):
     name: NotRequired[str]
     metadata: NotRequired[dict[str, str | None]]
     """
-    The pairs to add or replace; `null` removes a pair. The others stay as they are.
+    The pairs to add or replace; `null` removes a pair. The other pairs do not change.
     """
 
 
@@ -1096,7 +1096,7 @@ class AgentsUpdateRequest(TypedDict):
     """
     metadata: NotRequired[dict[str, str | None]]
     """
-    The pairs to add or replace; `null` removes a pair. The others stay as they are.
+    The pairs to add or replace; `null` removes a pair. The other pairs do not change.
     """
     model: NotRequired[Any]
     """
@@ -1174,7 +1174,7 @@ class FilesDeleteResponse(TypedDict):
 
 class ModelsListResponseModelsItemPriceUsdPerMillion(TypedDict):
     """
-    The prices in USD per million tokens; `null`: none.
+    The prices in USD per million tokens; `null` when the model has no prices.
     """
 
     input: str | None
@@ -1199,11 +1199,11 @@ class ModelsListResponseModelsItem(TypedDict):
     """
     input: list[Literal['text', 'image']]
     """
-    What the model reads.
+    The types of input that the model accepts.
     """
     priceUsdPerMillion: ModelsListResponseModelsItemPriceUsdPerMillion | None
     """
-    The prices in USD per million tokens; `null`: none.
+    The prices in USD per million tokens; `null` when the model has no prices.
     """
     state: Literal['available', 'degraded']
     """
@@ -2100,12 +2100,12 @@ class ModelsListAllResponseModelsItem(TypedDict):
     id: str
     wire: Literal['openai-completions', 'anthropic-messages']
     """
-    How gateways call the model.
+    The protocol with which gateways call the model.
     """
     priceUsdPerMillion: ModelsListAllResponseModelsItemPriceUsdPerMillion | None
     accounts: list[str] | None
     """
-    The accounts that may use the model; `null`: all.
+    The accounts that may use the model; `null` for all accounts.
     """
     providers: list[ModelsListAllResponseModelsItemProvidersItem]
     """
