@@ -6,7 +6,7 @@ import { isErrno } from './errno.ts';
 export interface MachineLoad {
   /** Processes of this machine wait long for CPU time: one that does not answer may only be waiting too. */
   isStarved(): boolean;
-  /** Observes no more. */
+  /** Ends the observation. */
   stop(): void;
 }
 
@@ -16,12 +16,12 @@ interface Options {
   readLoad?: () => number;
 }
 
-/** Each thread runs at a quarter of its speed then. Two gateways that start on two cores stay below. */
+/** From this load on each thread runs at a quarter of its speed. Two gateways that start on two cores stay below it. */
 const STARVED_LOAD = 4;
-/** The load counts as a mean over about as long. */
+/** The load counts as a mean over about this time. */
 const MEAN_MS = 10_000;
 const BEAT_MS = 500;
-/** A timer of ours that is this late: we get no CPU time ourselves, or were paused. */
+/** A timer that is this late shows that this process gets no CPU time, or was paused. */
 const LATE_MS = 1_000;
 /** For how long a late timer counts. */
 const LATE_COUNTS_MS = 10_000;
@@ -30,7 +30,7 @@ const LATE_COUNTS_MS = 10_000;
 export function observeMachineLoad({ monotonicMs, readLoad = loadPerCore }: Options): MachineLoad {
   let beatAt = monotonicMs();
   let lateAt = Number.NEGATIVE_INFINITY;
-  // What was before this process is known by the system's mean only.
+  // The load before this process started is known only from the system's load average.
   let mean = lastMinutePerCore();
 
   function noteLateness(now: number): void {

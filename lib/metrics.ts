@@ -10,7 +10,7 @@ export function createMetrics(processName: string): Registry {
   return registry;
 }
 
-/** Serves GET /metrics in the Prometheus text format on an address of its own, away from the public one. */
+/** Serves GET /metrics in the Prometheus text format on a separate address, so that it is not public. */
 export async function startMetricsServer(registry: Registry, address: { host: string; port: number }): Promise<HttpServer> {
   return startHttpServer((request, response) => {
     if (request.method !== 'GET' || request.url !== '/metrics') {

@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts';
 
-/** Work that nobody waits for, but that a drain lets finish. */
+/** Work that no request waits for, but that a drain lets finish. */
 export interface Background {
   /** Starts the task. A failure is logged under this name and goes nowhere else. */
   run(name: string, log: Log, task: () => Promise<void>): void;

@@ -19,7 +19,7 @@ interface Owner {
   waiting: Set<() => void>;
 }
 
-/** So many calls of each owner run at once; some more wait for a moment, so that a short burst is not refused. */
+/** Limits how many calls of each owner run at once. Some more wait for a moment, so that a short burst is not refused. */
 export function createCallSlots({ atOnce, waiting, patienceMs }: CallSlotLimits): CallSlots {
   const owners = new Map<string, Owner>();
 

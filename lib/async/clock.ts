@@ -1,4 +1,4 @@
-/** What time it is. Passed in, so that a test decides. */
+/** The current time. Passed in, so that a test can set it. */
 export type Clock = () => Date;
 
 export const systemClock: Clock = () => new Date();

@@ -7,18 +7,18 @@ export interface ShareLimits {
 
 /** What one owner has taken. */
 export interface Share {
-  /** Keeps so much of it, and gives the rest back. */
+  /** Keeps this amount of it, and gives the rest back. */
   shrinkTo(amount: number): void;
   /** Gives all of it back. A second time changes nothing. */
   giveBack(): void;
 }
 
 export interface Shares {
-  /** Takes so much for this owner; null when too little is left. */
+  /** Takes this amount for the owner; null when too little is left. */
   take(owner: string, amount: number): Share | null;
 }
 
-/** Something of which this process has so much, and each owner at most a share: bytes, places. */
+/** Shares out a limited amount in this process, such as bytes or places, with a limit for each owner. */
 export function createShares({ total, each }: ShareLimits): Shares {
   const taken = new Map<string, number>();
   let takenInAll = 0;

@@ -3,7 +3,7 @@ import type { EncryptionOptions } from './encryption.ts';
 
 type MasterKeys = EncryptionOptions['masterKeys'];
 
-/** A known text, sealed with each master key, by the id of the key. Who opens it has the same key. */
+/** A known text, sealed with each master key, by the id of the key. A process that can open it has the same key. */
 export type Canaries = Readonly<Record<string, string>>;
 
 const TEXT = 'thermidora';

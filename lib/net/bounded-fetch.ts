@@ -38,7 +38,7 @@ async function beginningOf({ body }: Response, maxBytes: number): Promise<string
     kept.push(chunk.subarray(0, maxBytes - size));
     size += chunk.length;
   }
-  // Ends the connection of a body that goes on. One that breaks off now was long enough.
+  // Ends the connection of a body that goes on. An error that this causes does not matter, because enough was read.
   await reader?.cancel().catch(() => undefined);
   return Buffer.concat(kept).toString('utf8');
 }

@@ -37,7 +37,7 @@ export function post(
       ...(maxHeaderBytes === undefined ? {} : { maxHeaderSize: maxHeaderBytes }),
     });
     request.once('response', (response) => {
-      // Whoever reads the body sees the error there.
+      // The reader of the body gets the error. This listener keeps an error without a reader from ending the process.
       response.on('error', () => undefined);
       const endIfSilent = (): void => {
         if (response.readableLength > 0) return;

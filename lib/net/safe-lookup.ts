@@ -13,8 +13,8 @@ const DNS_TIMEOUT_MS = 2_000;
 const DNS_TRIES = 2;
 
 /**
- * Asks the name servers. Unlike the system's own function it takes no thread while a name server of the customer's
- * keeps it waiting, of which there are four for the whole process.
+ * Asks the name servers. The system's own function would hold one of the four threads of the process for as long as a name
+ * server of the customer does not answer; this one holds none.
  */
 export function createDnsLookup(): Lookup {
   const resolver = new Resolver({ timeout: DNS_TIMEOUT_MS, tries: DNS_TRIES });
@@ -29,12 +29,12 @@ export function createDnsLookup(): Lookup {
   };
 }
 
-/** Also knows what stands in the machine's own files, `localhost` for instance. */
+/** Also resolves names of the machine's own files, such as `localhost`. */
 export const lookupLocally: Lookup = (hostname) => systemLookup(hostname, { all: true });
 
 /**
- * The lookup of one connection: what it answers is what is connected to, so a name cannot answer one thing to a check
- * and another to the connection. Addresses that are not public are left out; none left is an UnsafeTargetError.
+ * The lookup of one connection. The connection uses the address that was checked here, so a name cannot resolve to one address
+ * for the check and to another for the connection. Leaves out addresses that are not public; UnsafeTargetError when none is left.
  */
 export function filterLookup(lookup: Lookup, { allowPrivate }: { allowPrivate: boolean }): LookupFunction {
   return (hostname, options, callback) => {

@@ -28,8 +28,8 @@ export function usedUrl(text: string): string {
 }
 
 /**
- * Also asks what the name resolves to now, for an early word to whoever enters it; what counts is asked again at every
- * connect. A name that resolves to nothing yet is no problem.
+ * As targetProblem, and also resolves the name now, so that the client that sets the URL learns of a problem early. Only the
+ * check at each connect protects. A name that resolves to nothing yet is not a problem.
  */
 export async function resolvedTargetProblem(
   text: string,

@@ -80,8 +80,8 @@ export const settingsSchema = z.object({
   MAX_WAITS_PER_ACCOUNT: count
     .default(100)
     .describe('calls of one account that wait for a reply or an instance, or stream, in one API process'),
-  MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account that are not gone'),
-  MAX_AGENTS_PER_INSTANCE: count.default(100).describe('agents of one instance that are not deleted'),
+  MAX_INSTANCES_PER_ACCOUNT: count.default(20).describe('instances of one account, without deleted ones'),
+  MAX_AGENTS_PER_INSTANCE: count.default(100).describe('agents of one instance, without deleted ones'),
   MAX_STORED_MB_PER_ACCOUNT: count
     .default(10_240)
     .describe(
@@ -106,7 +106,7 @@ export const settingsSchema = z.object({
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be a version or commit: letters, digits, `.`, `_` and `-`, at most 64')
     .optional()
-    .describe('which build this worker is: runs stay with the build that began them (docs/OPERATIONS.md); unset: no versions'),
+    .describe('the build of this worker: runs stay with the build that began them (docs/OPERATIONS.md); unset: no versions'),
   MASTER_KEYS: keyList.describe(
     '`id:base64` of 32 bytes, comma separated, first one active; encrypts secrets, derives the signing keys',
   ),
@@ -126,7 +126,7 @@ export const settingsSchema = z.object({
     .string()
     .min(1)
     .optional()
-    .describe('with `docker`: another image than the one that `npm run image:build` makes'),
+    .describe('with `docker`: the image of instances; unset: the image that `npm run image:build` makes'),
   INSTANCE_RUNTIME: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/, 'must be the name of a runtime that the engine knows, such as runsc')
@@ -140,9 +140,7 @@ export const settingsSchema = z.object({
     .min(10_000)
     .max(2 ** 31 - 50_001)
     .default(1_900_000_000)
-    .describe(
-      'with `docker`: from which number on instances have users of their own, 50,000 of them; no other program may use these',
-    ),
+    .describe('with `docker`: the first of 50,000 user ids, of which each instance gets one; no other program may use these ids'),
   INSTANCE_MEMORY_MB: z.coerce.number().int().min(1024).default(1536).describe('with `docker`: memory of one instance'),
   INSTANCE_CPUS: z.coerce.number().min(0.1).default(2).describe('with `docker`: processors of one instance'),
   INSTANCE_PIDS: z.coerce.number().int().min(64).default(512).describe('with `docker`: processes and threads of one instance'),
@@ -156,7 +154,7 @@ export const settingsSchema = z.object({
     .cidrv4()
     .refine((pool) => Number(pool.split('/')[1]) <= 30, 'must have room for at least one network of four addresses')
     .default('10.203.0.0/16')
-    .describe('with `docker`: where the networks of instances lie, four addresses each'),
+    .describe('with `docker`: the address range of the networks of instances, four addresses each'),
   INSTANCE_DNS: list
     .pipe(z.array(z.ipv4()))
     .describe('with `docker` and open egress: comma separated name servers of instances; unset: `1.1.1.1,8.8.8.8`'),
@@ -193,7 +191,7 @@ export const settingsSchema = z.object({
   SIGNUP_CREDIT_USD: decimalUsd.default('50').describe('credit of a new account'),
   WEBHOOK_ALLOW_PRIVATE: z.stringbool().default(false).describe('allow http and private webhook targets'),
   TURN_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(1_800_000).describe('how long a turn may run'),
-  DATA_DIR: z.string().min(1).default('.thermidora').describe('what one machine keeps'),
+  DATA_DIR: z.string().min(1).default('.thermidora').describe('the folder of what this machine stores'),
   QUARANTINE_DAYS: days.default(7).describe('how long storage that no instance owns is kept in quarantine before it is deleted'),
   AUDIT_DAYS: days.default(365).describe('how long lines of the audit are kept'),
   MODEL_CALL_DAYS: days.default(400).describe('how long model calls are kept, from which usage is counted in tokens'),

@@ -1,8 +1,8 @@
 export const MASK = '[masked]';
 
-/** A shorter value is a word like any other, and would take whole lines with it. */
+/** Shorter values are not masked: they occur in ordinary text, so that masking them would hide whole lines. */
 const LEAST_VALUE = 4;
-/** The same for a line of a value, of which there may be thousands. */
+/** The shortest line of a value that is masked by itself. A value may have thousands of lines. */
 const LEAST_LINE = 8;
 const MAX_TEXTS = 20_000;
 const MAX_CHARACTERS = 4 * 1024 * 1024;
