@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes what docker-compose.yml needs and nobody else can know: secrets/, .env, and the folder of instances. Safe to
+# Makes what docker-compose.yml needs and only this server has: secrets/, .env, and the folder of instances. Safe to
 # repeat: what is there stays. Run it as root in the folder of docker-compose.yml.
 #
 #   deploy/prepare.sh [<version>]

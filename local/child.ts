@@ -10,7 +10,7 @@ export interface Program {
   cwd: string;
 }
 
-/** A part of the stack that runs, in a session of its own. */
+/** A running part of the stack, in its own session. */
 export interface Child {
   /** How it ended, as the rest of a sentence. Never rejects. */
   ended: Promise<string>;
@@ -21,16 +21,16 @@ export interface Child {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Writes down who the process is, then becomes the program: no kill can leave one without its pid file. */
+/** Writes the pid and start time of this process to its pid file, then becomes the program: no kill can leave one without its pid file. */
 const WRAPPER = `
   start=$(cut -d ' ' -f 22 "/proc/$$/stat" 2>/dev/null || LC_ALL=C TZ=UTC0 ps -o lstart= -p "$$" | tr -s ' ')
   printf '%s\\n%s\\n' "$$" "$start" >"$0.new" && mv "$0.new" "$0" || exit 75
   exec "$@"`;
 
 /**
- * Starts the program with its output appended to the log file and its pid file written. It has a session of its own:
- * Ctrl-C in the terminal does not reach it, and it outlives this process when that is killed. Never throws: what could
- * not be started is a child that has ended.
+ * Starts the program with its output appended to the log file and its pid file written. It has its own session: Ctrl-C in the
+ * terminal does not reach it, and it outlives this process when that is killed. Never throws: a program that could not be
+ * started is a child that has ended.
  */
 export function startChild(program: Program, files: { logFile: string; pidFile: string }): Child {
   try {

@@ -8,7 +8,7 @@ const chosen = z.object({
   agentId: z.string(),
 });
 
-/** Whom a drill of a restore asks. */
+/** The agent that the restore drill asks, and its account. */
 export type DrillAgent = z.infer<typeof chosen>;
 
 const CHOOSE = `

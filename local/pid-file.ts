@@ -7,7 +7,7 @@ import type { ProcessIdentity } from '../runtime/host/process-identity.ts';
 const POLL_MS = 50;
 const KILL_MS = 10_000;
 
-/** Who the pid file of startChild names; null when there is none, or only half of one. */
+/** The process that the pid file of startChild names; null when there is no file, or an incomplete one. */
 export async function readPidFile(file: string): Promise<ProcessIdentity | null> {
   try {
     const [pid, startTime] = (await readFile(file, 'utf8')).split('\n');
@@ -21,7 +21,7 @@ export async function readPidFile(file: string): Promise<ProcessIdentity | null>
 export interface Leftover {
   title: string;
   pidFile: string;
-  /** How long it may take to end by itself; then it is killed. */
+  /** How long it may take to end after SIGTERM; then it is killed. */
   withinMs: number;
 }
 
@@ -32,7 +32,7 @@ export async function endLeftover({ title, pidFile, withinMs }: Leftover, say: (
     say(`An earlier npm start was killed and left ${title} running (process ${process.pid}); stopping it first.`);
     await signalProcess(process, 'SIGTERM');
     if (!(await isGoneWithin(process, withinMs))) {
-      // With what it started in its session; gateways have sessions of their own.
+      // Also kills what it started in its session. Gateways have other sessions.
       if (await isAlive(process)) killPid(-process.pid, 'SIGKILL');
       await isGoneWithin(process, KILL_MS);
     }

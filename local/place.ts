@@ -12,7 +12,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface Place {
   projectDir: string;
   dataDir: string;
-  /** Who runs: pid files. */
+  /** The folder of pid files. */
   runDir: string;
   logDir: string;
   /** The environment over `.env`, without empty values. */
@@ -28,7 +28,7 @@ export async function openPlace({ projectDir, env }: { projectDir: string; env: 
   const given = await readGiven({ projectDir, env });
   const dataDir = resolve(projectDir, given['DATA_DIR'] ?? DEFAULT_DATA_DIR);
   const place = { projectDir, dataDir, runDir: join(dataDir, 'run'), logDir: join(dataDir, 'logs'), given };
-  // PostgreSQL may have to run as another user, who must get through to its own folder inside.
+  // PostgreSQL may have to run as another user, which must be able to enter its folder inside.
   await mkdir(dataDir, { recursive: true, mode: 0o755 });
   for (const dir of [place.runDir, place.logDir]) await mkdir(dir, { recursive: true, mode: 0o700 });
   return place;

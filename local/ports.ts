@@ -70,7 +70,7 @@ function tryListen(host: string, port: number): Promise<void> {
 const keptPorts = z.object({ temporal: z.int(), temporalUi: z.int() }).partial();
 export type PortName = keyof z.infer<typeof keptPorts>;
 
-/** The ports of Temporal and its Web UI: the same at every start, as long as nobody else takes them. */
+/** The ports of Temporal and its Web UI: the same at every start, unless another program has taken them. */
 export class KeptPorts {
   readonly #file: string;
 
@@ -83,8 +83,8 @@ export class KeptPorts {
     const kept = await this.#read();
     const candidates = [kept[name] ?? from, ...Array.from({ length: HIGHEST_PORT - from }, (_, index) => from + index)];
     for (const port of candidates) {
-      const isSomebodyElses = Object.entries(kept).some(([other, value]) => other !== name && value === port);
-      if (isSomebodyElses || !(await isFree(LOOPBACK, port, 'another port'))) continue;
+      const isKeptForOther = Object.entries(kept).some(([other, value]) => other !== name && value === port);
+      if (isKeptForOther || !(await isFree(LOOPBACK, port, 'another port'))) continue;
       if (kept[name] !== port) await replaceFile(this.#file, `${JSON.stringify({ ...kept, [name]: port })}\n`, 0o600);
       return port;
     }

@@ -10,7 +10,7 @@ export interface PostgresService {
   stop(): Promise<void>;
 }
 
-/** The PostgreSQL of one machine, which comes back by itself, on the same port, when it dies. */
+/** The PostgreSQL of one machine, which is restarted on the same port when it dies. */
 export function createPostgresService(dataDir: string, { say, now }: ServiceDeps): PostgresService {
   const over = new AbortController();
   let server: RunningPostgres | null = null;

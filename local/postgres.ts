@@ -36,14 +36,14 @@ export interface RunningPostgres {
   /** As a superuser, to the database `thermidora`. */
   url: string;
   port: number;
-  /** Settles when the server has ended, whoever ended it. */
+  /** Settles when the server has ended, whether this process or another one ended it. */
   exited: Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
  * Starts the PostgreSQL of this data directory, which is made when it is missing, on the loopback address. The server
- * is in a session of its own: it outlives this process, and a later start takes its place. Throws PostgresError.
+ * has its own session, so it outlives this process, and a later start replaces it. Throws PostgresError.
  */
 export async function startPostgres(options: PostgresOptions): Promise<RunningPostgres> {
   const { durable, log = () => undefined } = options;
@@ -71,12 +71,12 @@ export async function startPostgres(options: PostgresOptions): Promise<RunningPo
   return { url: url(DATABASE), port, exited, stop: async () => void (await stopPostgres(dataDir)) };
 }
 
-/** Stops the server of this data directory, whoever started it, and answers whether one ran. */
+/** Stops the server of this data directory, also one that another process started, and answers whether one ran. */
 export async function stopPostgres(dataDir: string): Promise<boolean> {
   const pidFile = join(dataDir, 'cluster', 'postmaster.pid');
   const pid = await runningServer(pidFile);
   if (pid === null) return false;
-  // Fast, immediate, and what no process can ignore.
+  // A fast shutdown, an immediate one, and the signal that no process can ignore.
   for (const signal of ['SIGINT', 'SIGQUIT', 'SIGKILL'] as const) {
     signalTo(pid, signal);
     if (await ends(pid, STOP_MS)) return true;
@@ -138,7 +138,7 @@ function settings({ directory }: Cluster, port: number, durable: boolean): strin
   const values: Record<string, string> = {
     port: String(port),
     listen_addresses: HOST,
-    // The loopback address is enough, and a socket in /tmp would be one more thing to leave behind.
+    // The loopback address is enough, and a killed start would leave a socket in /tmp behind.
     unix_socket_directories: '',
     max_connections: '300',
     // The sweeps of the bills write much at once: more memory, and fewer checkpoints, which write whole pages again.

@@ -11,7 +11,7 @@ export class Refusal extends Error {}
 /** Errors whose message is written for the person at the terminal. */
 const SENTENCES = [Refusal, ConfigError, LockError, InstallationError, PostgresError, ProgramsError];
 
-/** What to print for an error that ended the start: a sentence, and for what nobody foresaw its stack too. */
+/** What to print for an error that ended the start: a sentence, and for an unexpected error its stack too. */
 export function explain(error: unknown): string {
   if (isErrno(error, 'ENOSPC')) return 'The disk is full. Free some space, then start again.';
   if (!(error instanceof Error)) return String(error);

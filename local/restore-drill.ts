@@ -59,7 +59,7 @@ export async function drillRestore(options: DrillOptions): Promise<string> {
 async function unpack(folder: string, { archive, given, projectDir, progress }: DrillOptions): Promise<Place> {
   const dataDir = join(folder, 'data');
   await mkdir(dataDir, { mode: 0o755 });
-  // PostgreSQL may run as another user, who must get through.
+  // PostgreSQL may run as another user, which must be able to enter the folder.
   await chmod(folder, 0o755);
   const work = () => promisify(execFile)('tar', ['-C', dataDir, '-xzf', archive]);
   await progress.step('Unpacking the backup', work, () => 'The backup is unpacked');
@@ -72,7 +72,7 @@ async function unpack(folder: string, { archive, given, projectDir, progress }: 
     throw new Refusal(
       `${archive} has a link in place of postgres/cluster. Make the backup with "tar -h", so that it holds the files.`,
     );
-  // Who runs, and what Temporal knew, is of the machine that the backup is from.
+  // Pid files and Temporal's store belong to the machine that the backup is from.
   for (const name of ['run', 'temporal', 'ports.json']) await rm(join(dataDir, name), { recursive: true, force: true });
   const place = {
     projectDir,
@@ -98,7 +98,7 @@ async function settingsOf(given: Place['given'], dataDir: string): Promise<Place
   };
 }
 
-/** Chooses whom to ask, and keeps the copy from reaching customers, before anything of it runs. */
+/** Chooses the agent to ask, and keeps the copy from reaching customers, before anything of it runs. */
 async function prepare({ dataDir }: Place, { step }: Progress): Promise<DrillAgent> {
   const work = async (): Promise<DrillAgent | null> => {
     const postgres = await startPostgres({ dataDir: join(dataDir, 'postgres'), durable: true });

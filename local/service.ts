@@ -9,7 +9,7 @@ import { Refusal } from './refusal.ts';
 const PROBE_MS = 100;
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 10_000;
-/** Whoever ran this long was well: the next death is a new one. */
+/** A part that ran this long was healthy: the next restart waits for the first delay again. */
 const WELL_MS = 60_000;
 
 export interface ServiceSpec {
@@ -44,7 +44,7 @@ export function restartDelay(lastDelayMs: number | null, ranForMs: number): numb
   return Math.min(lastDelayMs * 2, LONGEST_DELAY_MS);
 }
 
-/** A child process of the stack that comes back by itself when it dies. */
+/** A child process of the stack that is restarted when it dies. */
 export function createService(spec: ServiceSpec, deps: ServiceDeps): Service {
   const over = new AbortController();
   let current: Child | null = null;
@@ -73,7 +73,7 @@ async function untilReady(spec: ServiceSpec, child: Child, signal: AbortSignal, 
     if (giveUp?.aborted) throw await failure(spec, child, `was not ready within ${spec.readyWithinMs / 1000} s`);
     await sleep(PROBE_MS, undefined, { signal });
   }
-  // Somebody else may have answered in its place.
+  // Another process on the same port may have answered in the child's place.
   if (child.hasEnded()) throw await failure(spec, child, await child.ended);
 }
 

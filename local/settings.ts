@@ -19,7 +19,7 @@ export interface LocalSettings {
   databaseUrl: string | undefined;
   temporalAddress: string | undefined;
   operatorToken: string;
-  /** The token was made by this start, so that nobody has seen it yet. */
+  /** This start made the token, so it has not been shown before. */
   isOperatorTokenNew: boolean;
 }
 
@@ -55,7 +55,7 @@ export async function completeSettings(place: Pick<Place, 'dataDir' | 'given'>):
   };
 }
 
-/** The given value, else the kept one, else a new one, which is then on disk before anybody uses it. */
+/** The given value, else the kept one, else a new one, which is on disk before this returns. */
 async function keep(given: string | undefined, file: string, make: () => string): Promise<{ value: string; isNew: boolean }> {
   if (given !== undefined) return { value: given, isNew: false };
   try {

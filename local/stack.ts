@@ -44,7 +44,7 @@ export interface StackDeps {
 interface Stack extends StackDeps {
   place: Place;
   settings: LocalSettings;
-  /** What to stop at the end, by stage. Each is there before what it stops can run. */
+  /** What to stop at the end, by stage. Each entry is added before what it stops can run. */
   stops: { stage: Stage; stop: () => Promise<void> }[];
 }
 
@@ -66,7 +66,7 @@ export async function runStack(place: Place, deps: StackDeps): Promise<void> {
     deps.progress.say(await goLive(stack, env, temporal.ui));
     await aborted(deps.request.stop);
   } catch (error) {
-    // What is interrupted fails in its own way; whoever asked for the stop needs no explanation.
+    // A start that is interrupted fails with some error, which is of no interest to the person who asked for the stop.
     if (!deps.request.stop.aborted) throw error;
   } finally {
     await stopAll(stack);
@@ -200,7 +200,7 @@ async function reachTemporal({ config }: LocalSettings): Promise<void> {
     );
 }
 
-/** What else writes a log is looked after from here on, too. */
+/** Starts API and relay, and from here on keeps the logs of all parts small and shows login codes. */
 async function startParts(stack: Stack, env: Env, signal: AbortSignal): Promise<void> {
   const { place, progress, stops } = stack;
   const stopWatching = await watchLogs([
@@ -244,7 +244,7 @@ async function startServices(
   );
 }
 
-/** Without a mail server the login codes stand in the API's log; whoever sits at the terminal should see them there. */
+/** Without a mail server login codes are written to the API's log. This shows them to the person at the terminal. */
 function showMail(line: string, { say }: Progress): void {
   const text = messageOf(line)?.msg;
   if (text?.startsWith('Mail to ')) say(text);

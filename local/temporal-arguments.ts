@@ -20,7 +20,7 @@ export function devServerArguments({
   port: number;
   uiPort?: number;
   databaseFile: string;
-  /** Of the default namespace, so that nobody has to wait for them. */
+  /** Made in the default namespace at the start, so that no client has to wait for them. */
   searchAttributes?: readonly string[];
 }): string[] {
   return [

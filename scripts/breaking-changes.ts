@@ -166,7 +166,7 @@ function resolve(document: unknown, schema: Node): Node {
   return typeof $ref === 'string' ? nodeAt(document, ...$ref.replace('#/', '').split('/')) : schema;
 }
 
-/** Without it an operation is open to everybody. */
+/** The `security` of an operation. An operation without it needs no credentials. */
 const securitySchema = z.array(z.record(z.string(), z.array(z.string()))).default([]);
 
 /** Keys that were made before operations had scopes have all of them, so a first scope takes nothing away. */

@@ -33,11 +33,11 @@ install_engine() {
   command -v iptables >/dev/null || missing+=(iptables)
   command -v ip >/dev/null || missing+=(iproute2)
   [ "${#missing[@]}" -eq 0 ] && return 0
-  # A package must not start a service of its own accord.
+  # Keeps packages from starting services when they are installed.
   printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d && chmod +x /usr/sbin/policy-rc.d
   apt-get update -qq
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-  # A package of its own in later releases.
+  # In later releases the command line is a separate package.
   command -v docker >/dev/null || apt-get install -y -qq --no-install-recommends docker-cli >/dev/null
   rm -f /usr/sbin/policy-rc.d
 }
@@ -48,10 +48,10 @@ start() {
   mkdir -p "$data"
   # As a service manager has it: what a container of ours mounts for instances is seen by the engine.
   mount --make-rshared /
-  # A dead engine leaves its file, and the number may be somebody else's by now.
+  # A dead engine leaves its pid file, and another process may have the pid by now.
   rm -f /var/run/docker.pid
   (
-    # It outlives whoever called, and must keep none of its files or locks open.
+    # The engine outlives the caller, and must keep none of the caller's files or locks open.
     for fd in /proc/self/fd/*; do
       fd=${fd##*/}
       [ "$fd" -gt 2 ] && eval "exec $fd>&-"

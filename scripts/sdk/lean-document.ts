@@ -7,7 +7,7 @@ type Node = z.infer<typeof node>;
 const isNode = (value: unknown): value is Node => node.safeParse(value).success;
 const nodeOf = (value: unknown): Node => (isNode(value) ? value : {});
 
-/** What says nothing of a type, or is not a type of its own in a client library. */
+/** Keywords that say nothing about a type, or that client libraries have no separate type for. */
 const DROPPED = new Set(['example', 'examples', 'headers', 'pattern', 'propertyNames']);
 
 /** The document with what types are made of: no examples, no errors but their schema, no headers. */

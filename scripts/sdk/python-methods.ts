@@ -98,7 +98,7 @@ function pathTemplate(path: string): string {
   return `f"${path.replaceAll(/\{(\w+)\}/g, (_, name: string) => `{${encoderOf(name)}(${snakeCase(name)})}`)}"`;
 }
 
-/** In this order; each stands for a word of its own. */
+/** Asynchronous words and their synchronous counterparts, replaced in this order. */
 const SYNC_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\basync def\b/g, 'def'],
   [/\basync for\b/g, 'for'],
@@ -121,7 +121,7 @@ const SYNC_WORDS: readonly (readonly [RegExp, string])[] = [
   [/\basynchronous\b/g, 'synchronous'],
 ];
 
-/** The synchronous Python of an asynchronous module: the same code with the words of the other kind. */
+/** The synchronous Python of an asynchronous module: the same code with SYNC_WORDS replaced. */
 export function syncOf(code: string): string {
   const text = SYNC_WORDS.reduce((so_far, [word, other]) => so_far.replaceAll(word, other), code);
   return text.replace(
