@@ -41,7 +41,7 @@ interface ReceiverOptions {
   show(delivery: Delivery): void;
 }
 
-/** Starts it. Anyone may call it: what is not signed is refused, and bodies and requests at once have a limit. */
+/** Starts the receiver. It has no access control: it refuses what is not signed, and limits bodies and requests at once. */
 export async function startReceiver({ port, forwardTo, show }: ReceiverOptions): Promise<Receiver> {
   let secret: string | null = null;
   let atWork = 0;

@@ -40,7 +40,7 @@ export async function removeLogin(io: Io): Promise<void> {
   await rm(loginFile(io), { force: true });
 }
 
-/** The address of the API for a command that needs nobody to be signed in. */
+/** The address of the API, for commands that work without signing in. */
 export async function findUrl(io: Io): Promise<string> {
   const { THERMIDORA_URL } = io.env;
   return THERMIDORA_URL ?? (await readLogin(io))?.baseUrl ?? ((await localKey()) === null ? DEFAULT_URL : LOCAL_URL);
@@ -48,7 +48,7 @@ export async function findUrl(io: Io): Promise<string> {
 
 /**
  * THERMIDORA_API_KEY wins, then what `login` has kept, then the key of an installation that `npm start` runs from the current
- * folder. Null when nobody is signed in.
+ * folder. Null when none of them exists.
  */
 export async function findAccess(io: Io): Promise<Access | null> {
   const { THERMIDORA_API_KEY, THERMIDORA_URL } = io.env;
@@ -62,7 +62,7 @@ export async function findAccess(io: Io): Promise<Access | null> {
   return { baseUrl: LOCAL_URL, credentials: { apiKey }, source: '.thermidora/api-key' };
 }
 
-/** A client for whoever is signed in. Throws UserError when nobody is. */
+/** A client with the credentials of findAccess. Throws UserError when there are none. */
 export async function connect(io: Io): Promise<Thermidora> {
   const access = await findAccess(io);
   if (!access) throw new UserError('Sign in with `thermidora login`, or set THERMIDORA_API_KEY to an API key.', EXIT.credentials);

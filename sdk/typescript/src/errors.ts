@@ -6,7 +6,7 @@ type ApiErrorFields = Partial<Omit<ErrorFields, 'code'>> & { message: string; st
 /** The codes of the API's errors. A later version of the API may have others. */
 export type ErrorCode = ErrorFields['code'];
 
-/** Everything that this library throws by itself is one of these. */
+/** The base class of the errors of this library. */
 export class ThermidoraError extends Error {
   override name = 'ThermidoraError';
 }

@@ -26,7 +26,7 @@ export interface VerifyOptions {
   toleranceMs?: number;
   /**
    * Which signature counts. `standard` (default) is `webhook-signature`, which covers the id and the time of the delivery.
-   * `body` is `X-Thermidora-Signature`, which covers the body alone: whoever has seen a delivery can repeat it.
+   * `body` is `X-Thermidora-Signature`, which covers the body alone: an attacker who has seen a delivery can replay it.
    */
   signature?: 'standard' | 'body';
 }

@@ -6,7 +6,7 @@ from typing import Any
 
 
 class ThermidoraError(Exception):
-    """Everything that this library raises by itself is one of these."""
+    """The base class of the errors of this library."""
 
 
 class ApiConnectionError(ThermidoraError):

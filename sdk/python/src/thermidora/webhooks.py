@@ -43,7 +43,7 @@ def verify_webhook(
 
     `tolerance` is how far the time of the delivery may be from now, in seconds. `signature` says which one counts: `standard`
     is `webhook-signature`, which covers the id and the time of the delivery; `body` is `X-Thermidora-Signature`, which covers
-    the body alone: whoever has seen a delivery can repeat it. Raises WebhookVerificationError.
+    the body alone: an attacker who has seen a delivery can replay it. Raises WebhookVerificationError.
     """
     content = body.encode() if isinstance(body, str) else bytes(body)
     secrets = [secret] if isinstance(secret, str) else list(secret)

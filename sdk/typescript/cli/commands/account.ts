@@ -54,7 +54,7 @@ export function addEvents(program: Command, context: Context): void {
     .command('events')
     .description('List the events of the account, or follow them')
     .option('--after <number>', 'only those after this number')
-    .option('--follow', 'go on with each event as it happens')
+    .option('--follow', 'print each event as it happens')
     .action(async ({ after, follow }: { after?: string; follow?: true }) => {
       const client = await context.client();
       const latest = async (): Promise<number> => (await client.events.list({ limit: 1 }).page()).latestSeq ?? 0;

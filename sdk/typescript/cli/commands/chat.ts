@@ -22,11 +22,13 @@ interface Conversation {
 export function addChat(program: Command, context: Context): void {
   program
     .command('chat')
-    .description('Talk with an agent. Without a message: line by line, a line that ends with \\ goes on; Ctrl-C ends a reply')
+    .description(
+      'Talk with an agent. Without a message, each line is one; end a line with \\ to continue it. Ctrl-C ends a reply',
+    )
     .argument('<instance>', 'its id or name')
     .argument('<agent>', 'its id or slug')
-    .argument('[message]', 'one message; the input where that is no terminal')
-    .option('--session <id>', 'a conversation of its own')
+    .argument('[message]', 'one message (default: the standard input, unless it is a terminal)')
+    .option('--session <id>', 'the conversation with this id instead of the default one')
     .action(async (instance: string, agent: string, message: string | undefined, { session }: { session?: string }) => {
       const client = await context.client();
       const instanceId = await instanceIdOf(client, instance);
@@ -39,7 +41,7 @@ export function addChat(program: Command, context: Context): void {
     .description('Show the latest lines of the log of an instance')
     .argument('<instance>', 'its id or name')
     .option('--lines <number>', 'how many', '200')
-    .option('--follow', 'go on with new lines')
+    .option('--follow', 'print new lines as they are written')
     .action(async (given: string, { lines, follow }: { lines: string; follow?: true }) => {
       const client = await context.client();
       const instanceId = await instanceIdOf(client, given);

@@ -11,7 +11,7 @@ const MOST_FILES = 64;
 
 /** `skills ...` */
 export function addSkills(program: Command, context: Context): void {
-  const group = program.command('skills').description('What agents of an instance can do beside talking');
+  const group = program.command('skills').description('Skills that the agents of an instance can use');
   group
     .command('catalogue')
     .description('List the built-in skills')
@@ -142,7 +142,7 @@ export function addCrons(program: Command, context: Context): void {
     });
   group
     .command('create')
-    .description('Create a job: the agent is sent the message at each run')
+    .description('Create a job: the agent receives the message at each run')
     .argument('<instance>', 'its id or name')
     .argument('<agent>', 'its id or slug')
     .argument('<name>')

@@ -22,7 +22,7 @@ interface Finding {
 export function addDoctor(program: Command, context: Context): void {
   program
     .command('doctor')
-    .description('Say what is wrong with this machine, the API and your account')
+    .description('Check this machine, the API and your account for problems')
     .action(async () => {
       const found: Finding[] = [];
       for await (const finding of examine(context)) {
@@ -86,7 +86,7 @@ async function* examineApi(baseUrl: string): AsyncGenerator<Finding, boolean, un
 async function* examineAccount(context: Context): AsyncGenerator<Finding, void, undefined> {
   const access = await findAccess(context.io);
   if (!access) {
-    yield { ok: false, text: 'Nobody is signed in: run `thermidora login`, or set THERMIDORA_API_KEY.' };
+    yield { ok: false, text: 'You are not signed in: run `thermidora login`, or set THERMIDORA_API_KEY.' };
     return;
   }
   const client = new Thermidora({ baseUrl: access.baseUrl, ...access.credentials });
@@ -120,7 +120,8 @@ async function* examineInstances(client: Thermidora): AsyncGenerator<Finding, vo
     const which = `${name} (${instanceId})`;
     if (statusReason) yield { ok: status !== 'error', text: `${which} is ${status}: ${statusReason.message}` };
     else if (status === 'error') yield { ok: false, text: `${which} is in error. Start it again or delete it.` };
-    if (statusStale) yield { ok: false, text: `Nobody watches the gateway of ${which} at the moment: is a worker running?` };
+    if (statusStale)
+      yield { ok: false, text: `No worker watches the gateway of ${which} at the moment. Check that a worker is running.` };
   }
   yield { ok: true, text: `${Math.min(count, MOST_LOOKED_AT)} instances were looked at.` };
 }

@@ -7,7 +7,7 @@ import { UserError } from '../io.ts';
 
 /** `instances ...` */
 export function addInstances(program: Command, context: Context): void {
-  const group = program.command('instances').description('Gateways of your own, in which agents live');
+  const group = program.command('instances').description('Your OpenClaw gateways, in which agents run');
   group
     .command('list')
     .description('List instances')

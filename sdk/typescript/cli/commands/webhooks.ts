@@ -8,7 +8,7 @@ import type { Delivery } from '../receiver.ts';
 
 /** `webhooks ...` */
 export function addWebhooks(program: Command, context: Context): void {
-  const group = program.command('webhooks').description('Where events are delivered');
+  const group = program.command('webhooks').description('Subscriptions that deliver events to a URL');
   group
     .command('list')
     .description('List webhooks')
@@ -49,7 +49,7 @@ export function addWebhooks(program: Command, context: Context): void {
       .action(async (webhookId: string) => context.show(await (await context.client()).webhooks[name](webhookId)));
   group
     .command('deliveries')
-    .description('List what was delivered to a webhook')
+    .description('List the deliveries of a webhook')
     .argument('<webhookId>')
     .action(async (webhookId: string) => {
       const client = await context.client();
@@ -69,7 +69,7 @@ export function addWebhooks(program: Command, context: Context): void {
     });
   group
     .command('redeliver')
-    .description('Deliver something again')
+    .description('Send a delivery again')
     .argument('<webhookId>')
     .argument('<deliveryId>')
     .action(async (webhookId: string, deliveryId: string) =>
