@@ -8,8 +8,8 @@ import type { MasterKey } from '../runtime/engine.ts';
 import { askWorkers, NotServedError } from './ask-workers.ts';
 
 /**
- * The last lines of the log of a runtime, oldest first, at most so many. A worker reads them, because this process holds
- * nothing that runs instances. Throws AppError `unavailable` when no worker answers. Not for use in a transaction.
+ * The last lines of the log of a runtime, oldest first, up to the limit. A worker reads them, because the API has no access to
+ * what runs instances. Throws AppError `unavailable` when no worker answers. Not for use in a transaction.
  */
 export type ReadLog = (em: EntityManager, runtimeId: string, limit: number) => Promise<LogLine[]>;
 

@@ -27,7 +27,7 @@ export function listenToNotifications(databaseUrl: string, log: Log): Notificati
   let retry: NodeJS.Timeout | undefined;
   let pauseMs = FIRST_PAUSE_MS;
 
-  /** Once per connection, however many ways it tells of its end. */
+  /** Acts once per connection, which may report its end by several events. */
   const lost = (which: Client) => {
     if (closed || client !== which) return;
     client = null;

@@ -2,7 +2,7 @@ export const BUDGET_PERIODS = ['day', 'month', 'total'] as const;
 /** For how long what is spent adds up; days and months are those of UTC. */
 export type BudgetPeriod = (typeof BUDGET_PERIODS)[number];
 
-/** In the scope of a budget: each one of its kind apart. */
+/** In the scope of a budget: each id of this kind separately. */
 export const EACH = '*';
 
 /** What a budget may be limited to. */

@@ -14,10 +14,10 @@ export type StepFailure =
   | 'step_timed_out'
   | 'unexpected';
 
-/** What ends an attempt without anything being wrong with the instance: the workflow reads the target again. */
+/** Reasons that end an attempt although the instance has no fault: the workflow reads the target again. */
 export type StepInterruption = 'stale_attempt' | 'worker_draining' | 'database_away' | 'gateway_slow';
 
-/** Why an instance is not as it is wanted, or what is to be said of it. */
+/** Why an instance is not in its desired state, or a note about one that is. */
 export interface StatusReason {
   /** `statusReason.code`. */
   code: string;
@@ -29,7 +29,7 @@ export interface StatusReason {
 
 const TRIED_AGAIN = 'The platform tries again automatically.';
 
-/** What a failed step says of the instance as its `statusReason`. */
+/** The `statusReason` of an instance after each failure of a step. */
 export const STEP_FAILURES = {
   gateway_died: { code: 'gateway_died', message: `The gateway process exited unexpectedly. ${TRIED_AGAIN}`, retryable: true },
   gateway_config_refused: {
@@ -97,13 +97,13 @@ export function isStepInterruption(type: string | null | undefined): type is Ste
   return typeof type === 'string' && INTERRUPTIONS.includes(type);
 }
 
-/** What the customer is told once no further try is made. */
+/** The message for the customer once no further attempt is made. */
 export function gaveUpMessage(failure: StepFailure): string {
   const { message } = STEP_FAILURES[failure];
   return message.replace(TRIED_AGAIN, 'All attempts failed. Start the instance again, or delete it.');
 }
 
-/** What there is to say of an instance whose gateway runs but does not answer, as its `statusReason`. */
+/** The `statusReason` of an instance whose gateway runs but does not answer. */
 export const GATEWAY_SLOW = {
   code: 'gateway_slow',
   message:
@@ -111,7 +111,7 @@ export const GATEWAY_SLOW = {
   retryable: true,
 } as const satisfies StatusReason;
 
-/** What there is to say of an instance whose start waits because too many before it failed, as its `statusReason`. */
+/** The `statusReason` of an instance whose start waits because too many before it failed. */
 export const START_PAUSED = {
   code: 'start_paused',
   message:
@@ -119,7 +119,7 @@ export const START_PAUSED = {
   retryable: true,
 } as const satisfies StatusReason;
 
-/** What there is to say of an instance that waits for room on the machine, as its `statusReason`. */
+/** The `statusReason` of an instance that waits for a slot. */
 export const NO_CAPACITY = {
   code: 'no_capacity',
   message: 'The maximum number of instances is running. This instance starts automatically when another instance stops.',
@@ -133,7 +133,7 @@ export const GIVEN_UP_AT_ONCE = {
   gateway_flood: false,
 } as const satisfies Partial<Record<StepFailure, boolean>>;
 
-/** What there is to say of an instance that runs, as its `statusReason`. */
+/** Notes about a running instance, as its `statusReason`. */
 export const INSTANCE_NOTES = {
   file_refused: {
     code: 'file_refused',

@@ -1,5 +1,5 @@
 /**
- * What a gateway process did that no turn is to blame for.
+ * Signs that a gateway process, and not one of its turns, has a fault.
  * - `cleanup_failed`: it says itself that it is broken until it is restarted.
  * - `unsettled`: one of its locks or workers is stuck, which may pass without a restart.
  * - `unknown`: it refused a turn with a text that is not known.
@@ -22,7 +22,7 @@ export type RefusalSign =
   | 'flooding';
 
 interface Patience {
-  /** So many refusals at least. */
+  /** The least number of refusals. */
   times: number;
   /** From the first to the last of them. */
   spanMs: number;
@@ -74,7 +74,7 @@ export type GatewayVerdict = 'restart' | 'end_turn' | 'wait';
 
 /**
  * Judges a gateway process by its refusals: broken when it refuses long enough in several conversations, or in the only
- * one that there is; a conversation that it refuses while it answers others is to blame itself.
+ * one that there is. When it refuses one conversation and answers others, that conversation has the fault.
  */
 export function judgeGateway(evidence: RefusalEvidence): GatewayVerdict {
   const { sign, times, spanMs, timesHere, conversations, othersAnswered, othersInFlight } = evidence;
@@ -86,7 +86,7 @@ export function judgeGateway(evidence: RefusalEvidence): GatewayVerdict {
   if (sign === 'start_changed') return 'end_turn';
   if (!othersAnswered && othersInFlight === 0) return 'restart';
   if (othersAnswered && timesHere >= REFUSALS_OF_ONE_CONVERSATION) return 'end_turn';
-  // Whether those turns come to their end tells which of the two it is; they may run for long.
+  // Whether the turns of other conversations complete tells if this conversation or the process is at fault. They may run for long.
   return spanMs < LATER.spanMs ? 'wait' : 'end_turn';
 }
 

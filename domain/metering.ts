@@ -64,10 +64,10 @@ export function hoursLeft(availableNanoUsd: bigint, burnNanoUsdPerHour: bigint):
   return Number((available * UNITS_PER_NANO) / burnNanoUsdPerHour) / MS_PER_HOUR;
 }
 
-/** So many hours before the money is gone the customer is told. */
+/** How many hours before the money is used up the customer is warned. */
 export const LOW_HOURS = [72, 24, 1] as const;
 
-/** The nearest warning that is due with so many hours left; null when none is. */
+/** The nearest warning that is due when the money lasts for this many hours; null when none is due. */
 export function lowThreshold(hours: number): (typeof LOW_HOURS)[number] | null {
   return LOW_HOURS.findLast((threshold) => hours <= threshold) ?? null;
 }

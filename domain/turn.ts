@@ -23,7 +23,7 @@ export type TurnEnd =
   | { status: 'failed'; reason: Exclude<TurnFailure, 'cancelled'>; message: string }
   | { status: 'cancelled'; message: string };
 
-/** So much of what an agent says is kept and shown, in bytes of UTF-8. What was longer is marked `contentTruncated`. */
+/** The most bytes of UTF-8 of an agent's text that are kept and shown. Longer texts are cut and marked `contentTruncated`. */
 export const MAX_CONTENT_BYTES = 1024 ** 2;
 
 /** The same, while the account stores all that it may. */

@@ -2,7 +2,7 @@ import { probePauseMs } from './retry-schedule.ts';
 import type { Random } from './retry-schedule.ts';
 import type { DisabledReason } from './webhook-events.ts';
 
-/** After so many failures in a row an endpoint gets one delivery at a time, to see whether it is back. */
+/** After this many failures in a row an endpoint gets one delivery at a time, as a probe. */
 export const FAILURES_UNTIL_PROBING = 10;
 const DISABLE_AFTER_MS = 5 * 24 * 60 * 60_000;
 

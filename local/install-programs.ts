@@ -29,9 +29,9 @@ export interface Programs {
 }
 
 /**
- * Answers the folder of these programs in the cache, where `make` puts them when they are not there yet. They are made
- * beside their place and put there in one step, so half an install never counts; of two at once one waits for the
- * other. Throws ProgramsError.
+ * Answers the folder of these programs in the cache; when it is missing, `make` makes it. They are made in a temporary folder and
+ * moved to their place in one step, so a half-made install is never used. Of two calls at once one waits for the other. Throws
+ * ProgramsError.
  */
 export async function installPrograms(
   programs: Programs,

@@ -21,8 +21,8 @@ export interface Cluster {
 }
 
 /**
- * Makes the cluster of this data directory (an absolute path) present. It is made beside its place and put there in one step, so a half
- * one never counts. Where PostgreSQL's user cannot enter the data directory, a link stands in for it.
+ * Makes the cluster of this data directory (an absolute path) where it is missing. It is made in a temporary folder and moved to its
+ * place in one step, so a half-made cluster is never used. Where PostgreSQL's user cannot enter the data directory, a link takes its place.
  */
 export async function ensureCluster(
   dataDir: string,

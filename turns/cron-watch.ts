@@ -25,7 +25,7 @@ type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log' | 'maxStoredBytes'
 
 /** Answers are kept until the gateway says that their run is over. */
 const REMEMBERED = { texts: 50, characters: 8 * 1024 ** 2 };
-/** The gateway writes a run down when it is over; so much later at most. */
+/** How long after the end of a run its gateway may take to record it. */
 const LATE_MS = 10 * 60_000;
 
 const RUN_FAILED = 'A run of the cron job failed.';

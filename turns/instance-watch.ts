@@ -27,7 +27,7 @@ const ABORT_AGAIN_MS = 2_000;
 const REMOVE_AGAIN_MS = 5_000;
 const MAX_REFUSALS = 6;
 const RUNS_REMEMBERED = 1_000;
-/** Some wait for the gateway's answer. It runs eight turns, and some of jobs beside them. */
+/** Pieces of work at once. Some wait for the gateway's answer: it runs eight turns, and runs of jobs beside them. */
 const TURNS_AT_ONCE = 16;
 /** For so long a turn that used tools is left to the process that has sent it and ends. */
 const OWNER_ENDS_MS = 500;

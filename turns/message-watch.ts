@@ -10,7 +10,7 @@ import type { TurnDeps } from './turn-deps.ts';
 
 type Deps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'log' | 'maxStoredBytes'>;
 
-/** A run may have begun so long before its conversation was last read. */
+/** How long before the last reading of its conversation a run may have begun. */
 const LATE_MS = 10 * 60_000;
 
 /**

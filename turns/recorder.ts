@@ -11,7 +11,7 @@ interface Recording {
   onEvent(event: GatewayEvent): void;
   /** Writes down what was missed. Harmless to repeat. */
   readBack(): Promise<void>;
-  /** Told of what could not be written down. It is found by reading back again, five seconds later, as what was too much is. */
+  /** Called with what could not be recorded. Reading back five seconds later finds it again, and what was dropped because it was too much. */
   onFailure(err: unknown, name: string): void;
 }
 
@@ -44,7 +44,7 @@ export class Recorder {
     return this.#ending.signal.aborted || !this.#recording.gateway.isOpen();
   }
 
-  /** Does this after what was begun under the same name, unless it is over by then. */
+  /** Runs this once the work that was begun under the same name is done, unless the recorder has ended by then. */
   run(name: string, work: () => Promise<void>): void {
     this.#tasks.run(name, () => this.#unlessOver(work));
   }

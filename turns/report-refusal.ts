@@ -100,7 +100,7 @@ export async function reportNotReady(deps: ReportDeps, { instanceId, bootId, fai
   await replaceGateway(deps, { instanceId, bootId, failure });
 }
 
-/** Reports that a turn that this gateway process accepted so long ago, in milliseconds, is not begun. See reportRefusal. */
+/** Reports that this gateway process accepted a turn `forMs` ago and has not begun it. See reportRefusal. */
 export async function reportUnbegun(deps: ReportDeps, turn: RefusedTurn, bootId: string, forMs: number): Promise<void> {
   const { instanceId, conversationId, messageId } = turn;
   const verdict = await reportSign(deps, { instanceId, bootId, conversationId, sign: 'not_begun', forMs });

@@ -72,7 +72,7 @@ export async function settleTurn(deps: TurnDeps, gateway: Gateway, turn: Pending
     const { messageId, attempt } = current;
     const claimed = await claimAttempt(deps.orm.em.fork(), { messageId, attempt, next, claimant });
     if (!claimed) return { kind: 'not-ours' };
-    // After the history was read: a conversation that begins anew has forgotten which keys are spent.
+    // Only after the history was read: a conversation that was opened again does not know any more which keys were used.
     if (options.reopen) await gateway.turns.reopen(claimed, options.reopen, signal);
     const sent = await send(deps, gateway, claimed, options);
     if (sent.kind !== 'look') return sent;

@@ -5,7 +5,7 @@ import { AppError } from '../domain/errors.ts';
 import type { TurnView } from '../database/messages/find-turn.ts';
 import type { TurnOutcome } from '../runtime/gateway/turn-results.ts';
 
-/** What a customer is told. The gateway's own words may name what is internal, or repeat what was said. */
+/** The messages for the customer. The gateway's own error texts may contain internal names or parts of messages. */
 const SENTENCES = {
   model_error:
     'The model did not answer. Send the message again. If that fails too, use a shorter conversation or an agent with another model.',

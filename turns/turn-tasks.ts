@@ -3,7 +3,7 @@ interface TurnTasksOptions {
   atOnce: number;
   /** A failure ends nothing else. */
   onFailure: (err: unknown, name: string) => void;
-  /** Told of work that was not taken because too much waits. It must be found again by reading back. */
+  /** Called with work that was not taken because too much waits. It must be found again by reading back. */
   onOverflow: () => void;
 }
 

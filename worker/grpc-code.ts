@@ -1,4 +1,4 @@
-/** The status codes of gRPC that we tell apart. */
+/** The gRPC status codes that the worker handles differently. */
 export const GRPC = {
   deadlineExceeded: 4,
   notFound: 5,

@@ -63,7 +63,7 @@ async function stopOne(deps: Deps, { instanceId, runtimeId, epoch, isWanted }: L
   await driver.stop(runtimeId, { graceMs: GATEWAY_MS }, { epoch, signal: giveUp });
 }
 
-/** Resolves when no turn runs, when none can any more, or when they have had their time. */
+/** Resolves when no turn runs, when none can run any more, or when their time to end is over. */
 async function turnsToEnd(
   { orm, driver, turnsMs = TURNS_MS }: Deps,
   { instanceId, runtimeId }: Pick<LocalStop, 'instanceId' | 'runtimeId'>,

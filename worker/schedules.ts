@@ -51,7 +51,7 @@ interface Temporal {
 
 /**
  * Makes the namespace, the search attributes and the schedules that we need, where they are missing: a Temporal that lost
- * its store is as before after this. Throws what Temporal says when it is away; nothing is half done for good.
+ * its store is as before after this. Throws Temporal's error when it cannot be reached; the next call does the rest.
  */
 export async function ensureTemporalSetup({ connection, client, namespace }: Temporal): Promise<void> {
   await connection.withDeadline(Date.now() + RPC_MS, async () => {

@@ -1,5 +1,5 @@
 /**
- * An answer with status 202, through the schema of its operation: the work goes on, and what comes of it is found at
+ * An answer with status 202, through the schema of its operation: the work goes on, and its result will be at
  * `location`. `after` and `replay` return it.
  */
 export class AcceptedAnswer {

@@ -22,7 +22,7 @@ const SOON_SECONDS = 1;
 export interface Visit {
   /** Takes one of the account's places for calls that wait or stream. Throws `rate_limited`. */
   takePlace(): void;
-  /** Takes room for a body of at most so many bytes. Throws `unavailable`. */
+  /** Takes room for a body of at most this many bytes. Throws `unavailable`. */
   takeRoom(size: keyof typeof BODIES, bytes: number): Share;
   /** Does the work as soon as few enough other calls of the account are at theirs. Throws `rate_limited`. */
   work<T>(work: () => Promise<T>): Promise<T>;

@@ -30,7 +30,7 @@ export const errorEnvelope = z
 
 export type ErrorEnvelope = z.infer<typeof errorEnvelope>;
 
-/** What the caller is told of an error. Never contains its cause. */
+/** The error body for the caller. It never contains the cause. */
 export function toEnvelope(error: AppError, requestId: string): ErrorEnvelope {
   const { code, message, status, reason, details, messageId, retryable } = error;
   return {

@@ -5,7 +5,7 @@ import type { Log } from '../../lib/log.ts';
 import type { ApiState } from '../api-context.ts';
 import { declaredErrors } from './standing-errors.ts';
 
-/** Told of each error that an operation answered without declaring it. */
+/** Called with each error that an operation answered without declaring it. */
 export type ReportUndeclared = (operationId: string, code: string) => void;
 
 const SORRY = 'An unexpected server error occurred. Try again. If the error persists, contact support with the request id.';

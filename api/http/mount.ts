@@ -116,7 +116,7 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
   await answer(context, operation, outcome, mounting);
 }
 
-/** A turn that has failed answers the same error for good; any other error is one of this call. */
+/** A replay of a failed turn always answers the same error. Any other error belongs to this call alone. */
 function markReplayed(context: ApiContext, error: unknown): never {
   if (error instanceof AppError && error.code === 'agent_error') context.set(REPLAYED_HEADER, 'true');
   throw error;

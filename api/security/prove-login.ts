@@ -39,8 +39,8 @@ export interface ProvenLogin {
 }
 
 /**
- * Spends the try, in the caller's transaction: the account that the code proves; null when it was not good, which has to be
- * stored before it is told.
+ * Spends the try, in the caller's transaction. Answers the account that the code proves; null when the code was wrong, which must
+ * be committed before the client gets the error.
  */
 export async function spendLoginCode(em: EntityManager, checked: CheckedCode, now: Date): Promise<string | null> {
   const { accountId, codeHashes, requester, matched } = checked;

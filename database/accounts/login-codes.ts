@@ -55,7 +55,7 @@ export async function storeLoginCode(em: EntityManager, { accountId, requester, 
   return rows.length > 0;
 }
 
-/** Removes requesters that count for nothing any more, so that an account has few of them. */
+/** Removes requesters that no limit depends on any more, so that an account has few of them. */
 async function forgetRequesters(em: EntityManager, { accountId, now }: Pick<NewCode, 'accountId' | 'now'>): Promise<void> {
   await run(
     em,
@@ -69,7 +69,7 @@ async function forgetRequesters(em: EntityManager, { accountId, now }: Pick<NewC
 }
 
 /**
- * Removes one batch of requesters that count for nothing any more: they were sent no code for over an hour, and have not
+ * Removes one batch of requesters that no limit depends on any more: they were sent no code for over an hour, and have not
  * logged in for 90 days. Says how many.
  */
 export async function removeOldRequesters(em: EntityManager, { now, limit }: { now: Date; limit: number }): Promise<number> {

@@ -10,7 +10,7 @@ type HourRow = Omit<TokenHour, 'costNanoUsd' | 'debitedNanoUsd' | 'waitingNanoUs
 };
 type PartRow = Omit<TokenPart, 'costNanoUsd'> & { accountId: string; cost: string };
 
-/** A call that began so shortly after the moment of new prices may not have seen them. */
+/** A call that began within this time after new prices took effect may still have the earlier ones. */
 const UNSEEN = sql`interval '1 minute'`;
 
 /** What these accounts' model calls cost, recomputed, beside what was written down of it. `accountIds` is a JSON array. */

@@ -3,8 +3,8 @@ import { query, sql } from '../sql.ts';
 import { reckonExhaustion } from './reckon-exhaustion.ts';
 
 /**
- * Reckons anew when the money of accounts is used up whose agents have called priced models since that was done last, in the
- * caller's transaction: of at most so many. Answers how many. Locks their charges, then the accounts.
+ * Computes again when the money is used up, for up to a limit of accounts whose agents have called priced models since the last
+ * computation, in the caller's transaction. Answers for how many. Locks their charges, then the accounts.
  */
 export async function reckonCharged(em: EntityManager, now: Date, limit: number): Promise<number> {
   const rows = await query<{ id: string }>(

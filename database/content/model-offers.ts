@@ -18,8 +18,8 @@ export async function noteOffers(
 }
 
 /**
- * Has the content of running gateways that know other offers of models applied once more, which gives them these: at most
- * so many, those with something to do excepted. Answers how many.
+ * Has the content of running gateways that know other offers of models applied once more, which gives them these offers. Leaves
+ * out gateways with a change under way, and takes at most `limit`. Answers how many.
  */
 export async function renewOffers(em: EntityManager, { offers, limit }: Offers & { limit: number }): Promise<number> {
   const outdated = sql`${IS_SETTLED} and model_offers is distinct from ${offers}`;

@@ -18,7 +18,7 @@ interface Sealed {
 /** One column of encrypted values. */
 interface Column {
   name: string;
-  /** Rows of other keys than this one, at most so many, locked. */
+  /** Rows that are encrypted under other keys than this one, locked, up to a limit. */
   find(em: EntityManager, activeKeyId: string, limit: number): Promise<Sealed[]>;
   count(em: EntityManager, activeKeyId: string): Promise<number>;
   update(em: EntityManager, row: readonly string[], value: string): Promise<void>;

@@ -45,7 +45,7 @@ const AccountSchema = defineEntity({
     exhaustsAt: moment().strictNullable().default(null),
     /** When it is to be warned next, at the earliest. */
     noticeAt: moment().strictNullable().default(null),
-    /** The last warning that it was given: so many hours before the end. */
+    /** The last low-balance warning that it got: how many hours the money lasted then at most. */
     lowToldHours: p.smallint().strictNullable().default(null),
     /** When its owner deleted it. Its address is kept for a while longer, its ledger for good. */
     deletedAt: moment().strictNullable().default(null),

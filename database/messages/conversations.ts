@@ -21,7 +21,7 @@ export type ConversationPosition = readonly [lastAtMs: number, conversationId: s
 
 const BEGINNING_CHARACTERS = 200;
 
-/** Up to so many conversations of an agent behind this position. */
+/** A page of the conversations of an agent behind this position. */
 export async function listConversations(
   em: EntityManager,
   agentId: string,
@@ -76,7 +76,7 @@ const REMOVALS_AT_ONCE = 20;
 export async function listRemovals(em: EntityManager, instances: readonly WatchedInstance[]): Promise<ConversationRemoval[]> {
   return query<ConversationRemoval>(
     em,
-    // Of each instance apart: one whose gateway refuses keeps no other one waiting.
+    // A limit for each instance, so that one whose gateway refuses does not keep the others waiting.
     sql`select removal.* from (
           select c.id as "conversationId", a.instance_id as "instanceId", a.gateway_agent_id as "gatewayAgentId",
                  a.deleted_at is not null as "agentIsDeleted",

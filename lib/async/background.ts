@@ -8,7 +8,7 @@ export interface Background {
   idle(): Promise<void>;
 }
 
-/** Keeps account of tasks that run beside the requests. */
+/** Tracks the tasks that run beside requests. */
 export function createBackground(): Background {
   const running = new Set<Promise<void>>();
   return {

@@ -4,7 +4,7 @@ export interface BoundedRequest {
   body?: string;
   /** For the whole answer, in milliseconds. */
   timeoutMs: number;
-  /** So much of the body is read; the rest is cut. */
+  /** The most bytes of the body that are read; the rest is cut. */
   maxBytes: number;
   signal?: AbortSignal | undefined;
 }

@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os';
 
-/** What runs on the machine beside the instances, as its memory goes. */
+/** The memory that is kept for what runs on the machine beside the instances. */
 const RESERVED_MB = { process: 2_048, docker: 3_072 };
-/** Where nothing limits it a gateway takes less. */
+/** What a gateway takes as a plain process, which has no memory limit. */
 const PROCESS_MB = 1_024;
 const MEBIBYTE = 1024 ** 2;
 

@@ -1,4 +1,4 @@
-/** The settings of what runs instances. The API is apart from it, and reads none of them. */
+/** The settings of what runs instances. The API has no access to it, and reads none of them. */
 export const OF_RUNTIME = {
   DATA_DIR: true,
   NODE_NAME: true,

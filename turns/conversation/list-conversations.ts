@@ -10,7 +10,7 @@ export interface ConversationView extends ListedConversation {
 
 const TITLE_CHARACTERS = 80;
 
-/** Up to so many conversations of the agent behind this position, those with the newest messages first. */
+/** A page of the conversations of the agent behind this position, those with the newest messages first. */
 export async function listConversations(
   em: EntityManager,
   { agentId }: OwnAgent,

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
 
 /**
- * How far a caller has received a reply: so many UTF-16 units of its text, and what they were. A gateway that dies makes
+ * How far a caller has received a reply: the number of UTF-16 units of its text, and a digest of them. A gateway that dies makes
  * another try, which may say something else: the digest tells whether a text is the one that the caller has.
  */
 export interface ReplyPlace {

@@ -20,7 +20,7 @@ const SENTENCES: Record<NoReplyReason, string> = {
     'The instance failed during this reply and generated a different one. Get the complete reply with GET .../messages/:messageId.',
 };
 
-/** What a client is told of an error: a NoReplyError in the words of its door, any other one as it is. */
+/** Makes the error for a client: a door words a NoReplyError, any other error stays as it is. */
 export type Tell = (error: unknown) => unknown;
 
 /** Tells of a NoReplyError in these words. */
@@ -36,7 +36,7 @@ export function tellBy(sentences: Readonly<Record<NoReplyReason, string>>): Tell
   };
 }
 
-/** What a client of these endpoints is told of anything that a function of turns/conversation/ has thrown. */
+/** Makes the error for a client of these endpoints of anything that a function of turns/conversation/ has thrown. */
 export const toldHere = tellBy(SENTENCES);
 
 /** The same for a promise of it, or as another door tells it. */

@@ -10,7 +10,7 @@ import type { Io } from './io.ts';
 const LOCAL_URL = 'http://127.0.0.1:3000/v1';
 const DEFAULT_URL = 'https://core.thermidora.com/v1';
 
-/** Where commands go, and as whom. `source` says where that is from. */
+/** The API that commands call, and their credentials. `source` names where these come from. */
 export interface Access {
   baseUrl: string;
   credentials: Pick<ClientOptions, 'apiKey' | 'token'>;

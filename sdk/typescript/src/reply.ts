@@ -6,7 +6,7 @@ import { segment } from './resource.ts';
 import type { Call, Transport } from './transport.ts';
 import type { BodyOf, CallOptions } from './types.ts';
 
-/** A turn may take half an hour: for so long the answer of a message is asked for again. */
+/** How long the client keeps asking for the answer of a message: a turn may take half an hour. */
 const LONGEST_TURN_MS = 35 * 60_000;
 
 /** A part of a streamed reply: a step when it begins and when it has ended, where the call asks to `include` steps. */

@@ -9,10 +9,10 @@ import type { BodyOf, CallOptions, QueryOf } from './types.ts';
 const LONGEST_WAIT_S = 60;
 const START_LIMIT_MS = 10 * 60_000;
 const BETWEEN_WAITS_MS = 500;
-/** What the API may need beside the time that it waits. */
+/** How long a call may take beyond the time that the API waits. */
 const MARGIN_MS = 30_000;
 
-/** What the stream of instances tells of one: its state, or that it is gone. */
+/** An event of the stream of instances: the state of an instance, or that it was deleted. */
 export type InstanceChange = Instance | { instanceId: string; deleted: true };
 
 export class Instances extends InstancesResource {

@@ -32,7 +32,7 @@ export interface CallOptions {
   headers?: Record<string, string>;
 }
 
-/** How a client reaches the API, and as whom. */
+/** How a client reaches the API, and its credentials. */
 export interface ClientOptions {
   /** An API key, `tc_live_...`. */
   apiKey?: string | undefined;
