@@ -150,7 +150,7 @@ export class InstanceWatch {
     else this.#onResultOfOther(event.session, event.result);
   }
 
-  /** A reply is stored as it is; everything else is looked up first. */
+  /** Stores a completed reply as it was reported. For every other result the history is read first. */
   #onResult(messageId: string, result: TurnResult): void {
     if (result.kind === 'refused') {
       this.#lookAt.set(messageId, performance.now() + pauseAfter(result.why, this.#deps));
@@ -182,7 +182,7 @@ export class InstanceWatch {
     const { messageId, owner } = turn;
     await reportRefusal(this.#deps, turn, this.#gateway.bootId, why);
     if (isClosedSession(why)) this.#reopen.set(messageId, why);
-    // A turn of another owner is given up by that one.
+    // A turn of another owner is given up by its owner.
     if (owner === SHARD_OWNER && (isClosedSession(why) || why === 'invalid')) this.#noteRefusal(messageId);
   }
 
@@ -198,14 +198,14 @@ export class InstanceWatch {
     this.#run(key, async () => void (await reportRefusedRun(this.#deps, run, why)));
   }
 
-  /** The turn goes on without its tool, so it is not its conversation that is refused. */
+  /** Reports the sign for the whole process: the turn goes on without its tool, so no conversation is refused. */
   #reportToolsClosed({ session }: OfRun): void {
     const { instanceId } = this.instance;
     const refusal = { instanceId, bootId: this.#gateway.bootId, conversationId: null, sign: 'tools_closed' } as const;
     this.#run(session.key, async () => void (await reportSign(this.#deps, refusal)));
   }
 
-  /** A turn of another owner is only ended here, never sent. */
+  /** Settles a turn by the history. A turn of another owner may be ended here, but is never sent. */
   #settle(messageId: string, reported?: TurnOutcome): void {
     this.#run(messageId, async () => {
       const turn = await findPendingTurn(this.#em(), messageId);

@@ -56,7 +56,7 @@ export async function recoverTurns(deps: TurnDeps, recovery: RecoverOptions): Pr
   await Promise.all(heads.map((id) => unlessUnclear(deps, recovery, id, () => sendHead(deps, gateway, id, options))));
 }
 
-/** One turn that its gateway cannot tell about must not keep the instance from starting: the watcher goes on with it. */
+/** Logs a failure: a turn of which the gateway gives no clear answer must not keep the instance from starting. The watcher goes on with it. */
 async function unlessUnclear(
   { log }: TurnDeps,
   { gateway, signal, instanceId }: RecoverOptions,
@@ -83,7 +83,7 @@ async function sendHead(deps: TurnDeps, gateway: Gateway, messageId: string, opt
 async function recoverTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: Options): Promise<void> {
   const end = await endDue(deps, gateway, turn, options.signal);
   if (!end) {
-    // What stays unclear is settled by the watcher, once the instance is published.
+    // What stays unclear the watcher settles, once the instance is published.
     await settleTurn(deps, gateway, turn, options);
     return;
   }

@@ -78,7 +78,7 @@ export class SentTurn {
         if (signal.aborted) return;
         const isRefused = isDatabaseRefusal(err);
         log[isRefused ? 'warn' : 'debug']({ err, messageId: this.#turn.messageId }, 'could not bring a turn further yet');
-        // An end that the database refuses would be refused for ever.
+        // When the database refuses the values of an end, every retry would be refused as well.
         if (isRefused && (await this.#giveUp().catch(() => false))) return;
         await this.#pause(RETRY_MS);
       }
@@ -91,7 +91,7 @@ export class SentTurn {
     const { connections, signal } = this.#deps;
     const gateway = await connections.get(this.#turn.runtimeId, signal);
     if (gateway.bootId !== this.#turn.bootId) {
-      // Another process of this gateway: its start step decides about the turn.
+      // This is another process of the gateway: the step that starts it decides about the turn.
       await this.#pause(RETRY_MS);
       return false;
     }
@@ -154,7 +154,7 @@ export class SentTurn {
     return settleTurn(this.#deps, gateway, turn, options);
   }
 
-  /** Until something is heard of its end, the connection is gone, or all was silent for too long. */
+  /** Waits until the end of the turn is reported, the connection is gone, or no event has come for too long. */
   async #listen(gateway: Gateway, { runKey, textSoFar }: { runKey: string; textSoFar: string }): Promise<void> {
     this.#runKey = runKey;
     if (textSoFar !== '') this.#deps.feed.update(textSoFar);
@@ -176,7 +176,7 @@ export class SentTurn {
     if (event.kind === 'ended') this.#hear(event.result);
   }
 
-  /** The first that is heard of a reply stays. */
+  /** Keeps the first completed result; any other result is replaced by a later one. */
   #hear(result: TurnResult): void {
     if (this.#heard?.kind === 'done' && this.#heard.outcome.kind === 'completed') return;
     this.#heard = result;
@@ -184,7 +184,7 @@ export class SentTurn {
     this.#wake = Promise.withResolvers();
   }
 
-  /** A reply is stored as it is; of everything else the history is asked. */
+  /** Stores a completed reply as it was reported, and reports a refusal. For any other end the history is read. */
   async #takeHeard(gateway: Gateway): Promise<TurnOutcome | 'ended' | undefined> {
     const heard = this.#heard;
     if (heard?.kind !== 'done') {
@@ -207,7 +207,7 @@ export class SentTurn {
     return 'ended';
   }
 
-  /** The gateway says it twice: by an event and by its second answer. */
+  /** Forgets the repetition of a refusal: the gateway reports one twice, by an event and by its second answer. */
   #forgetRefusal(): void {
     if (this.#heard?.kind === 'refused') this.#heard = null;
   }

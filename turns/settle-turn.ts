@@ -40,7 +40,7 @@ export interface SettleOptions {
 const ROUNDS = 5;
 const LOOKS = 5;
 const PAUSE_MS = 500;
-/** Ours shall decide, not the gateway's. */
+/** The gateway's own time limit is this much longer, so that ours ends the turn first. */
 const TIMEOUT_MARGIN_SECONDS = 60;
 
 /**
@@ -109,7 +109,7 @@ async function settleFrom(
 ): Promise<Settled | null> {
   const outcome = outcomeOf(recovery) ?? (isRerun(gateway, turn, recovery) ? undefined : reported);
   if (outcome) {
-    // The gateway's words do not say so.
+    // The error text of the gateway does not tell that a budget or a content filter ended the turn; the last model call does.
     const refusal = outcome.kind === 'failed' ? await findRefusal(deps.orm.em.fork(), turn.messageId) : null;
     await endTurn(deps, turn.messageId, refusal ? endOfRefusal(refusal, deps.clock()) : endOfOutcome(outcome));
     return { kind: 'ended' };
@@ -127,12 +127,12 @@ function outcomeOf(recovery: Recovery): TurnOutcome | undefined {
   return recovery.kind === 'failed' || recovery.kind === 'cancelled' ? recovery : undefined;
 }
 
-/** A re-run of the turn that is at work outlives the failure that a resend under its own key met. */
+/** Whether the gateway runs the turn again under another key. Then a failure that was reported for our key is not the turn's end. */
 function isRerun({ turns }: Gateway, turn: PendingTurn, recovery: Recovery): boolean {
   return recovery.kind === 'running' && recovery.runKey !== turns.runIdOf(turn);
 }
 
-/** Look into the history for what to do; a report counts where that says nothing. */
+/** The history must be read to decide what to do. `reported` counts when the history has no answer. */
 type Look = { kind: 'look'; reported?: TurnOutcome };
 
 /** Sends the attempt that was committed before. */

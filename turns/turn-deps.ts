@@ -5,7 +5,7 @@ import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { MasterKey } from '../runtime/engine.ts';
 
-/** What everything that moves turns needs. */
+/** The dependencies of all functions that change turns. */
 export interface TurnDeps {
   orm: MikroORM;
   makeId: MakeId;
@@ -20,7 +20,7 @@ export interface TurnDeps {
   masterKeys: readonly MasterKey[];
 }
 
-/** How long is waited before a gateway is asked about a turn again. */
+/** How long to wait before a gateway is asked about a turn again. */
 export interface TurnPauses {
   /** Without an event of a turn that has begun, and of one that has not. */
   begunMs: number;

@@ -7,7 +7,7 @@ import { createTemporalWorkers } from './temporal-workers.ts';
 import type { TemporalWorkers } from './temporal-workers.ts';
 
 export interface KeptWorkers {
-  /** Takes no more tasks. False when what ran has not ended within this time. */
+  /** Takes no more tasks. False when running activities have not ended within this time. */
   stop(withinMs: number): Promise<boolean>;
 }
 
@@ -15,7 +15,7 @@ interface Deps {
   temporal: Pick<TemporalLink, 'connected' | 'namespace'>;
   activities: Activities;
   webhookActivities?: WebhookActivities;
-  /** Answers where the workflows are that were bundled for this process. */
+  /** The bundle of the workflows. */
   bundle: () => Promise<{ code: string }>;
   buildId?: string | undefined;
   log: Log;
@@ -23,7 +23,7 @@ interface Deps {
 
 const PAUSE_MS = 2_000;
 
-/** Works for Temporal from the moment on at which it is there, and again whenever that breaks off. */
+/** Runs the Temporal workers once Temporal can be reached, and starts them again whenever they fail. */
 export function keepTemporalWorkers({ temporal, activities, webhookActivities, bundle, buildId, log }: Deps): KeptWorkers {
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -37,7 +37,7 @@ export function keepTemporalWorkers({ temporal, activities, webhookActivities, b
     current = await createTemporalWorkers({ connection, namespace: temporal.namespace, ...all, workflowBundle, log });
     log.info('the Temporal workers are running');
     const running = current.run();
-    // Told to stop while they were made.
+    // stop() may have been called while the workers were made.
     if (signal.aborted) current.shutdown();
     await running;
   }

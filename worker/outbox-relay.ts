@@ -139,7 +139,7 @@ class Relay {
       this.#quietUntil = monotonicMs() + this.#away.nextMs();
       return 0;
     }
-    // It may miss what a lost store took away.
+    // Temporal may have lost its store: set it up again before the next wake-up.
     this.#setupDueAt = 0;
     const backoff = this.#failing.get(workflowId) ?? new Backoff({ firstMs: 1_000, longestMs: 60_000 });
     this.#failing.set(workflowId, backoff);

@@ -27,10 +27,10 @@ interface Deps {
 }
 
 const CONCURRENCY = 256;
-/** A probe that took that much longer is not the gateway's fault: this process was paused, or is starved. */
+/** A probe that took this much longer than its limit shows that this process was paused or starved, not that the gateway is silent. */
 const LATE_MS = 1_000;
 
-/** What is written down of a gateway process: its interval is marked as lost, or is not. */
+/** What the last round wrote of a gateway process: whether its interval is marked as lost. */
 interface Written {
   instanceId: string;
   bootId: string;
@@ -47,7 +47,7 @@ export function createProofRounds(deps: Deps) {
   const { orm, leases, watches } = deps;
   /** By instance and process, so that a round writes only what has changed. */
   let written = new Map<string, Written>();
-  /** The epochs of the shards of which a round was written down. */
+  /** The epochs of the shards for which this holder has written a round. */
   let begun = new Map<number, number>();
 
   async function run(): Promise<void> {
@@ -56,7 +56,7 @@ export function createProofRounds(deps: Deps) {
     const sentAt = await databaseNow(orm.em.fork());
     const probed = watches().filter((watch) => held.epochs.get(watch.gateway.shard) === watch.gateway.shardEpoch);
     const answers = await probeAll(probed, deps);
-    // What was heard under a lease that has changed meanwhile counts for nothing.
+    // Answers count only while the leases are the same as when the probes were sent.
     if (!isSameLease(held, leases.held())) return;
     const round = new Map(answers.map(({ watch, proves }) => entryOf(watch, proves)));
     const changes = [...changedBy(round, written), ...droppedFrom(round, written, held)];
@@ -72,9 +72,9 @@ export function createProofRounds(deps: Deps) {
 
 interface Answer {
   watch: GatewayWatch;
-  /** How the probe went; null when none was sent, because the driver could not say where to. */
+  /** The result of the probe; null when none was sent, because the driver did not know the address. */
   answer: ProbeAnswer | null;
-  /** It was for certain the process that is watched. */
+  /** The answer certainly came from the watched process. */
   proves: boolean;
 }
 

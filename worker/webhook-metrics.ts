@@ -16,7 +16,7 @@ export function registerWebhookMetrics(
     labelNames: ['result'],
     registers: [registry],
   });
-  // Gauges are read side by side: one that another one sets would be a reading behind.
+  // The registry reads gauges concurrently, so each asks for the lag: a gauge that another one set would show the reading before.
   const lag = askedOnce(() => deliveryLag(orm.em.fork()));
   new Gauge({
     name: 'thermidora_webhook_deliveries_waiting',

@@ -18,9 +18,9 @@ export interface Observed {
 
 const TEMPORAL_MS = 1_000;
 
-/** What an operator watches of a worker. Each is read when it is asked for. */
+/** Registers the metrics of a worker. Each value is read when the metrics are requested. */
 export function registerWorkerMetrics(registry: Registry, { orm, temporal, leases, watches }: Observed): void {
-  // Gauges are read side by side: one that another one sets would be a reading behind.
+  // The registry reads gauges concurrently, so both ask for the lag: a gauge that the other one set would show the reading before.
   const lag = askedOnce(() => outboxLag(orm.em.fork()));
   registry.registerMetric(gauge('thermidora_outbox_rows', 'Wake-ups of workflows that wait', async () => (await lag()).rows));
   registry.registerMetric(

@@ -12,7 +12,7 @@ export interface NewMessage {
   text: string;
   /** What the agent is told before the text. It is a part of the conversation, and history does not show it. */
   context?: string | undefined;
-  /** By this a conversation is found again whose client does not name it. Without it, it is not found any more. */
+  /** A hash by which a conversation is found again when its client does not name it. Without it, an earlier mark is cleared. */
   mark?: ConversationMark | undefined;
   /** How the actor names the conversation; without it, the agent's default one. */
   sessionId?: string | undefined;

@@ -6,7 +6,7 @@ import type { Io } from './io.ts';
 
 const LARGEST_INPUT = 1024 * 1024;
 
-/** Asks one question after the other; where no one sits at a terminal, the answers are lines of the input. */
+/** Asks one question after the other. Without a terminal the answers are lines of the standard input. */
 export interface Questions {
   ask(question: string): Promise<string>;
   close(): void;

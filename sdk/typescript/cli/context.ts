@@ -5,7 +5,7 @@ import { writeFields, writeJson, writeTable } from './output.ts';
 import type { Column } from './output.ts';
 import { connect, connectOperator } from './settings.ts';
 
-/** What commands share: streams, who is signed in, and how results are written. */
+/** What commands share: streams, credentials, and how results are written. */
 export interface Context {
   io: Io;
   /** Aborts at an interrupt. */
@@ -13,9 +13,9 @@ export interface Context {
   client(): Promise<Thermidora>;
   operator(): Promise<Thermidora>;
   isJson(): boolean;
-  /** One thing. */
+  /** Writes one object. */
   show(thing: object): void;
-  /** A list, read to its end or to `most`. */
+  /** Writes a list, read to its end or to `most`. */
   list<Row extends object>(
     rows: AsyncIterable<Row> | readonly Row[],
     columns: readonly Column<Row>[],

@@ -24,12 +24,12 @@ function asJson(value: unknown, indent?: number): string {
   );
 }
 
-/** Writes a line of text of whatever origin. */
+/** Writes a line of text from any source, without control characters. */
 export function writeLine(io: Io, text: string): void {
   io.stdout.write(`${printable(text)}\n`);
 }
 
-/** Writes rows as a table, or what there is instead of them. */
+/** Writes rows as a table, or `none` when there are no rows. */
 export function writeTable<Row>(io: Io, rows: readonly Row[], columns: readonly Column<Row>[], none: string): void {
   if (rows.length === 0) return writeLine(io, none);
   const cells = [

@@ -36,7 +36,7 @@ export async function runCommand(args: readonly string[], io: Io, signal: AbortS
   }
 }
 
-/** Commands that were added do not take over what the program throws and where it writes. */
+/** Gives subcommands the error handling and output of the program, which Commander does not inherit to commands that were added. */
 function inheritOutput(command: Command): void {
   for (const child of command.commands) {
     child.copyInheritedSettings(command);
@@ -45,7 +45,7 @@ function inheritOutput(command: Command): void {
 }
 
 function explain(error: unknown, io: Io): number {
-  // It has said it already.
+  // Commander has printed its message already.
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
   if (error instanceof UserError) return say(io, error.message, error.exitCode);
   if (error instanceof ApiConnectionError) return say(io, error.message, EXIT.notNow);

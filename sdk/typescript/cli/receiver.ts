@@ -36,7 +36,7 @@ export interface Receiver {
 
 interface ReceiverOptions {
   port: number;
-  /** Where to verified deliveries are passed on, with their headers and bytes. */
+  /** The URL to which verified deliveries are passed on, with their headers and bytes. */
   forwardTo: string | null;
   show(delivery: Delivery): void;
 }

@@ -40,7 +40,7 @@ export function addCompletion(program: Command, context: Context): void {
     });
 }
 
-/** What may stand in the place of the last of these words. */
+/** The candidates for the last of these words. */
 export function candidates(program: Command, words: readonly string[]): string[] {
   let command = program;
   for (const word of words.slice(0, -1)) command = command.commands.find((one) => one.name() === word) ?? command;
