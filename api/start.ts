@@ -9,6 +9,7 @@ import { systemClock } from '../lib/async/clock.ts';
 import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/settings/config.ts';
 import type { ConfigOf } from '../lib/settings/config.ts';
 import { startHttpServer } from '../lib/net/http-server.ts';
+import type { HttpServer } from '../lib/net/http-server.ts';
 import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createMail } from '../lib/net/mail.ts';
@@ -21,6 +22,7 @@ import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnSender } from '../turns/turn-sender.ts';
 import { readBuiltConsole } from './console/console-files.ts';
+import type { Deps } from './deps.ts';
 import { createRequestMetrics } from './observe/api-metrics.ts';
 import { createApp } from './http/app.ts';
 import { createExplainUnparsed } from './http/explain-unparsed.ts';
@@ -92,12 +94,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     healthEm: reserved.em,
     consoleFiles: await readBuiltConsole(log),
   });
-  const listener = app.callback();
-  const server = await startHttpServer((request, response) => void listener(request, response), {
-    host: config.HOST,
-    port: config.PORT,
-    explainUnparsed: createExplainUnparsed(deps),
-  });
+  const server = await listen(app, deps);
   const metricsServer = await startMetricsServer(registry, { host: config.METRICS_HOST, port: config.METRICS_PORT });
   log.info({ host: config.HOST, port: server.port }, 'the API is listening');
 
@@ -117,4 +114,14 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
   };
   let draining: Promise<void> | undefined;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void (draining ??= drain()));
+}
+
+/** Answers requests from here on, those that are not valid HTTP too. */
+async function listen(app: ReturnType<typeof createApp>, deps: Deps): Promise<HttpServer> {
+  const listener = app.callback();
+  return startHttpServer((request, response) => void listener(request, response), {
+    host: deps.config.HOST,
+    port: deps.config.PORT,
+    explainUnparsed: createExplainUnparsed(deps),
+  });
 }
