@@ -5,7 +5,7 @@ ARG BASE=node:24-slim
 # The catalogue of skills is read from the pinned package; the rest of it is in the image of instances alone.
 FROM ${BASE} AS skills
 WORKDIR /opt/openclaw
-# build-ca.pem: of the machine that builds, for a registry behind a proxy with a certificate of its own; mostly missing.
+# build-ca.pem: the CA certificate of the building machine, for a registry behind a proxy that has its own certificate; optional.
 COPY runtime/openclaw/package/ build-ca.pem* ./
 RUN NODE_EXTRA_CA_CERTS=/opt/openclaw/build-ca.pem npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
   && version=$(node -p "require('./package.json').dependencies.openclaw") \
