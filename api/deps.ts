@@ -3,6 +3,7 @@ import type { Notifications } from '../database/notifications.ts';
 import type { MakeId, RandomBytes } from '../domain/ids.ts';
 import type { Background } from '../lib/async/background.ts';
 import type { Clock } from '../lib/async/clock.ts';
+import type { Shares } from '../lib/async/shares.ts';
 import type { ConfigOf } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import type { Mail } from '../lib/net/mail.ts';
@@ -29,6 +30,8 @@ export interface Deps {
   notifications: Notifications;
   readLog: ReadLog;
   files: RuntimeFiles;
+  /** Exports of accounts that run here. */
+  exports: Shares;
   connections: GatewayConnections;
   skillCatalogue: SkillCatalogue;
   turnSender: Pick<TurnSender, 'owner' | 'send' | 'follow'>;

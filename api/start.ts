@@ -3,6 +3,8 @@ import { findGatewayAddress } from '../database/instances/gateway-address.ts';
 import { listenToNotifications } from '../database/notifications.ts';
 import { createOrm, createReservedOrm } from '../database/orm.ts';
 import { createIdMaker } from '../domain/ids.ts';
+import { EXPORTS } from './operations/account/export-account.ts';
+import { createShares } from '../lib/async/shares.ts';
 import { createBackground } from '../lib/async/background.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
 import { systemClock } from '../lib/async/clock.ts';
@@ -78,6 +80,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     background,
     notifications,
     readLog: createReadLog({ masterKeys: config.MASTER_KEYS, log }),
+    exports: createShares(EXPORTS),
     files: createWorkerFiles({ orm, masterKeys: config.MASTER_KEYS, log }),
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(env), node: process.execPath })),

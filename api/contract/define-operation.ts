@@ -117,7 +117,7 @@ export interface Operation extends OperationFacts {
     credential?: boolean;
     stream?: boolean | 'only';
     accepts?: true;
-    file?: true;
+    file?: true | 'whole';
   };
   load?(call: CallBase & WithEm & { actor: Actor; params: unknown }): Promise<unknown>;
   before?(call: AnyCall & Waiting): Promise<unknown>;
@@ -155,8 +155,8 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
     stream?: boolean | 'only';
     /** `after` may answer with an AcceptedAnswer. */
     accepts?: true;
-    /** `after` always answers with a FileAnswer, and `schema` says nothing. */
-    file?: true;
+    /** `after` always answers with a FileAnswer, and `schema` says nothing. `whole`: parts of it cannot be asked for. */
+    file?: true | 'whole';
   };
   /**
    * Finds what the path names, or throws `not_found`, which wins over `invalid_request`. It runs in the transaction

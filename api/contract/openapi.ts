@@ -176,7 +176,7 @@ function successResponse(operation: Operation): Responses {
       headers: { ...standing, ...declared },
       content: success.file ? BYTES : success.stream === 'only' ? stream : { ...json, ...stream },
     },
-    ...(success.file
+    ...(success.file === true
       ? {
           '206': { description: 'The part of the file that `Range` asks for.', headers: standing, content: BYTES },
           '304': { description: 'The file is in one of the states that `If-None-Match` names.', headers: standing },

@@ -5,6 +5,7 @@ import { createInvite } from './admin/create-invite.ts';
 import { createGrant } from './admin/create-grant.ts';
 import { deleteQuarantined } from './admin/delete-quarantined.ts';
 import { deleteAccount } from './account/delete-account.ts';
+import { exportAccount } from './account/export-account.ts';
 import { listAccounts } from './admin/list-accounts.ts';
 import { listAllInstances } from './admin/list-all-instances.ts';
 import { listAllModels } from './admin/list-all-models.ts';
@@ -97,6 +98,7 @@ export const operations: readonly Operation[] = [
   createKey,
   listKeys,
   revokeKey,
+  exportAccount,
   deleteAccount,
   createInstance,
   listInstances,

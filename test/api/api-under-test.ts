@@ -15,6 +15,8 @@ import { createTokens } from '../../api/security/tokens.ts';
 import { listenToNotifications } from '../../database/notifications.ts';
 import { createOrm, createReservedOrm } from '../../database/orm.ts';
 import { createIdMaker } from '../../domain/ids.ts';
+import { EXPORTS } from '../../api/operations/account/export-account.ts';
+import { createShares } from '../../lib/async/shares.ts';
 import { createBackground } from '../../lib/async/background.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { loadConfig } from '../../lib/settings/config.ts';
@@ -119,6 +121,7 @@ export async function startApi(given: ApiOptions = {}): Promise<ApiUnderTest> {
     background: createBackground(),
     notifications,
     readLog: (_, runtimeId, limit) => usedDriver.logs(runtimeId, limit),
+    exports: createShares(EXPORTS),
     files: usedDriver.files,
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(process.env), node: process.execPath })),

@@ -92,7 +92,7 @@ describe('every operation', () => {
   test.each(named(all))('%s names exactly the methods of its path in Allow', async (_id, operation) => {
     const methods = operations.filter(({ path }) => path === operation.path).map(({ method }) => method);
     const expected = [...methods, ...(methods.includes('GET') ? ['HEAD'] : [])].toSorted();
-    for (const method of ['PUT', 'OPTIONS']) {
+    for (const method of ['PUT', 'OPTIONS'].filter((one) => !expected.includes(one))) {
       const { status, headers } = await send(operation, undefined, { method });
       expect([method, status, headers.get('allow')]).toEqual([method, 405, expected.join(', ')]);
     }

@@ -131,6 +131,21 @@ export class KeysResource extends Resource {
 
 export class AccountResource extends Resource {
   /**
+   * Export everything of your account as one tar.gz archive.
+   *
+   * The archive holds what the list operations return, as JSON lines (a list of more than 200 items is in several files),
+   * and the files of every agent. It has the names of secrets but no values, and no API keys. If a file changes while it is
+   * being sent, the connection is cut and the archive is incomplete: stop the instance, then repeat the call. If the files
+   * of an agent cannot be read, the archive says so in `files-missing.txt`. One export of an account runs at a time. An API
+   * key needs the scope `read`.
+   *
+   * `GET /account/export`
+   */
+  export(options: CallOptions = {}): Promise<Response> {
+    return this.http.raw('GET', '/account/export', { options });
+  }
+
+  /**
    * Delete your account and all its data.
    *
    * Request a code with `POST /auth/login`, then send it here. The instances of the account with everything in them, its

@@ -162,6 +162,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/account/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export everything of your account as one tar.gz archive
+         * @description The archive holds what the list operations return, as JSON lines (a list of more than 200 items is in several files), and the files of every agent. It has the names of secrets but no values, and no API keys. If a file changes while it is being sent, the connection is cut and the archive is incomplete: stop the instance, then repeat the call. If the files of an agent cannot be read, the archive says so in `files-missing.txt`. One export of an account runs at a time. An API key needs the scope `read`.
+         */
+        get: operations["account.export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/account": {
         parameters: {
             query?: never;
@@ -2162,6 +2182,26 @@ export interface operations {
                         /** @constant */
                         deleted: true;
                     };
+                };
+            };
+        };
+    };
+    "account.export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
                 };
             };
         };

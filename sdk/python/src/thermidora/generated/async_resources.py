@@ -113,6 +113,18 @@ class AsyncAccountResource:
     def __init__(self, http: AsyncTransport) -> None:
         self._http = http
 
+    async def export(self, options: CallOptions | None = None) -> httpx.Response:
+        """Export everything of your account as one tar.gz archive.
+
+        The archive holds what the list operations return, as JSON lines (a list of more than 200 items is in several
+        files), and the files of every agent. It has the names of secrets but no values, and no API keys. If a file
+        changes while it is being sent, the connection is cut and the archive is incomplete: stop the instance, then
+        repeat the call. If the files of an agent cannot be read, the archive says so in `files-missing.txt`. One
+        export of an account runs at a time. An API key needs the scope `read`.
+
+        `GET /account/export`"""
+        return await self._http.raw("GET", "/account/export", options=options)
+
     async def delete(self, body: types.AccountDeleteRequest, options: CallOptions | None = None) -> types.AccountDeleteResponse:
         """Delete your account and all its data.
 
