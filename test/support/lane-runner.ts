@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { totalmem } from 'node:os';
 import { relative } from 'node:path';
 import type JestRunner from 'jest-runner';
 import type {
@@ -55,7 +56,7 @@ export default class LaneRunner implements EmittingTestRunnerInterface {
   async runTests(tests: Test[], watcher: TestWatcher): Promise<void> {
     const { files, leftOut } = await prepareTests(planned(tests));
     const workers = this.#config.maxWorkers;
-    const pools = poolsOf(files, workers);
+    const pools = poolsOf(files, workers, totalmem());
     const without = leftOut.map(({ files: of, reason }) => `Left out: ${count(of.length, 'test file')}. ${reason}`);
     process.stdout.write(['', ...describePlan(pools, workers), ...without, '', ''].join('\n'));
     if (files.length === 0) throw new Error('None of the chosen tests can run on this machine.');

@@ -13,25 +13,32 @@ const container = fileOf('container', 60, 'engine');
 const faults = fileOf('faults', 50, 'engine', 'rounds');
 const all = [pure, rows, gateway, kills, container, faults];
 
+const MEMORY = 24 * 1024 ** 3;
+const pools = (files: readonly PlannedFile[], workers: number) => poolsOf(files, workers, MEMORY);
 const shapes = (files: readonly PlannedFile[], workers: number) =>
-  poolsOf(files, workers).map((pool) => [pool.workers, ...pool.files.map(({ path }) => path)]);
+  pools(files, workers).map((pool) => [pool.workers, ...pool.files.map(({ path }) => path)]);
 const sharedOf = (files: readonly PlannedFile[], workers: number) =>
-  poolsOf(files, workers).map(({ shared }) => shared.map(({ path }) => path));
+  pools(files, workers).map(({ shared }) => shared.map(({ path }) => path));
 
 describe('the pools of a run', () => {
   test('let unit and database tests compute beside those that wait, and one file at a time have the engine', () => {
     expect(shapes(all, 2)).toEqual([[1, 'rows', 'pure'], [1, 'container', 'faults'], [3]]);
-    expect(poolsOf(all, 2).at(-1)?.shared).toEqual([kills, gateway]);
+    expect(pools(all, 2).at(-1)?.shared).toEqual([kills, gateway]);
   });
 
   test('let the workers that are done with unit tests or the engine help those that wait', () => {
     const more = [160, 150, 140, 130].map((seconds) => fileOf(`waiting ${seconds}`, seconds, 'openclaw'));
     const waiting = ['kills', 'waiting 160', 'waiting 150', 'waiting 140', 'waiting 130', 'gateway'];
     expect(sharedOf([...all, ...more], 2)).toEqual([waiting, waiting, waiting]);
-    const [first, ...others] = poolsOf([...all, ...more], 2);
+    const [first, ...others] = pools([...all, ...more], 2);
     for (const other of others) expect(other.shared).toBe(first?.shared);
     // 200 s; 160 and 100 s; 150 s; 21 and 140 s; 110 and 130 s.
-    expect(describePlan(poolsOf([...all, ...more], 2), 2)[0]).toBe('10 test files with 2 workers, usually 4 minutes:');
+    expect(describePlan(pools([...all, ...more], 2), 2)[0]).toBe('10 test files with 2 workers, usually 4 minutes:');
+  });
+
+  test('have no more files wait at a time than there is memory for, and no fewer than there are workers', () => {
+    const waiting = (gibibytes: number) => poolsOf([gateway, kills], 4, gibibytes * 1024 ** 3).map(({ workers }) => workers);
+    expect([32, 24, 23, 16, 8].map(waiting)).toEqual([[6], [6], [5], [4], [4]]);
   });
 
   test('give all workers to unit and database tests that are alone', () => {
@@ -45,19 +52,19 @@ describe('the pools of a run', () => {
   test('leave the whole machine to a file that needs it, once the others are done', () => {
     const starving = fileOf('starving', 300, 'openclaw', 'wholeMachine');
     expect(shapes([...all, starving], 2)).toEqual([...shapes(all, 2), [1, 'starving']]);
-    expect(poolsOf([...all, starving], 2).map(({ runsLast }) => runsLast)).toEqual([false, false, false, true]);
-    expect(describePlan(poolsOf([pure, starving], 2), 2)[0]).toBe('2 test files with 2 workers, usually 5 minutes:');
+    expect(pools([...all, starving], 2).map(({ runsLast }) => runsLast)).toEqual([false, false, false, true]);
+    expect(describePlan(pools([pure, starving], 2), 2)[0]).toBe('2 test files with 2 workers, usually 5 minutes:');
   });
 
   test('let no process run two files that load what never ends', () => {
-    const reusing = poolsOf([...all, fileOf('bundle', 9, 'temporalLibrary')], 2).filter((pool) => pool.reusesProcesses);
+    const reusing = pools([...all, fileOf('bundle', 9, 'temporalLibrary')], 2).filter((pool) => pool.reusesProcesses);
     expect(reusing.flatMap((pool) => pool.files)).toEqual([rows, pure]);
   });
 });
 
 describe('what is said of a run', () => {
   test('names each lane that runs, and the time of the slowest pool', () => {
-    expect(describePlan(poolsOf(all, 2), 2)).toEqual([
+    expect(describePlan(pools(all, 2), 2)).toEqual([
       '6 test files with 2 workers, usually 3 minutes:',
       '  unit       1  starts no server',
       '  database   1  PostgreSQL',
@@ -65,7 +72,7 @@ describe('what is said of a run', () => {
       '  campaign   1  random kills and inputs, in rounds',
       '  docker     2  containers on the Docker engine',
     ]);
-    expect(describePlan(poolsOf([pure], 2), 2)[0]).toBe('1 test file with 2 workers, usually 1 second:');
+    expect(describePlan(pools([pure], 2), 2)[0]).toBe('1 test file with 2 workers, usually 1 second:');
   });
 
   test('takes for a file that was never measured what is usual in its lane', () => {
