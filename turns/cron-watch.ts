@@ -10,9 +10,11 @@ import {
   noteCronRunsRead,
   noteCronsGone,
 } from '../database/crons/crons.ts';
+import { findRunRefusal } from '../database/crons/find-run-refusal.ts';
 import { cronOccurrence, recordCronRun } from '../database/crons/record-cron-run.ts';
 import type { CronResult } from '../database/crons/record-cron-run.ts';
 import { runTransaction } from '../database/run-transaction.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
 import { RecentTexts } from '../lib/text/recent-texts.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import type { GatewayEvent } from '../runtime/gateway/gateway-events.ts';
@@ -97,9 +99,18 @@ export class CronWatch {
     if (run.status === 'skipped') return;
     const text = run.status === 'ok' ? await this.#textOf(run, heard) : null;
     const { makeId, clock, maxStoredBytes } = this.#deps;
-    const error = text ? null : errorOf(run, await hasNextRun(this.#em(), this.#jobOf(run)));
-    const result = resultOf(this.#instanceId, run, { text, error });
+    const result = { ...resultOf(this.#instanceId, run, text), error: text ? null : await this.#errorOf(run) };
     await runTransaction(this.#deps.orm.em, (em) => recordCronRun(em, result, { makeId, now: clock(), maxStoredBytes }));
+  }
+
+  async #errorOf(run: CronRun): Promise<CronResult['error']> {
+    const runsAgain = await hasNextRun(this.#em(), this.#jobOf(run));
+    const next = runsAgain ? RUNS_AGAIN : RUNS_NO_MORE;
+    // The gateway's words do not say so.
+    const budget = await findRunRefusal(this.#em(), resultOf(this.#instanceId, run, null));
+    if (budget) return { code: BUDGET_REACHED, message: `${reachedMessage(budget, this.#deps.clock())} ${next}` };
+    if (run.errorReason !== null) return { code: 'model_error', message: `${MODEL_FAILED} ${next}` };
+    return { code: 'agent_failed', message: `${RUN_FAILED} ${next}` };
   }
 
   #jobOf({ jobId: gatewayJobId }: CronRun) {
@@ -162,17 +173,7 @@ export class CronWatch {
   }
 }
 
-function errorOf({ errorReason }: CronRun, runsAgain: boolean): CronResult['error'] {
-  const next = runsAgain ? RUNS_AGAIN : RUNS_NO_MORE;
-  if (errorReason !== null) return { code: 'model_error', message: `${MODEL_FAILED} ${next}` };
-  return { code: 'agent_failed', message: `${RUN_FAILED} ${next}` };
-}
-
-function resultOf(
-  instanceId: string,
-  run: CronRun,
-  { text, error }: { text: RunText | null; error: CronResult['error'] },
-): CronResult {
+function resultOf(instanceId: string, run: CronRun, text: RunText | null): Omit<CronResult, 'error'> {
   return {
     instanceId,
     gatewayJobId: run.jobId,
@@ -184,6 +185,5 @@ function resultOf(
     isDelivered: run.isDelivered,
     content: text?.text ?? null,
     contentTruncated: text?.isTruncated ?? false,
-    error,
   };
 }

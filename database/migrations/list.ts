@@ -32,6 +32,7 @@ import { Steps } from './20261211-steps.ts';
 import { Runtimes } from './20261211-runtimes.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 import { KeptBudgetPlans } from './20261211-kept-budget-plans.ts';
+import { RefusedRuns } from './20261211-refused-runs.ts';
 
 /** In the order in which they are applied. One that has been released is never changed. */
 export const migrationsList = [
@@ -69,4 +70,5 @@ export const migrationsList = [
   { name: '20261211-kept-budget-plans', class: KeptBudgetPlans },
   { name: '20261211-steps', class: Steps },
   { name: '20261211-runtimes', class: Runtimes },
+  { name: '20261211-refused-runs', class: RefusedRuns },
 ];

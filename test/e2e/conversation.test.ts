@@ -179,6 +179,27 @@ test('a turn whose next model call a budget has no room for ends as budget_reach
   });
 });
 
+test('a run of a scheduled job that a budget has no room for ends as budget_reached, by its name', async () => {
+  const agent = `/instances/${instanceId}/agents/${agentId}`;
+  const { model } = await account.ok('GET', agent);
+  const schedule = { kind: 'every', everyMs: 3_600_000 };
+  const { cronId } = await account.ok('POST', `${agent}/crons`, { name: 'Capped job', schedule, message: '[[SAY Too dear.]]' });
+  const budget = { name: 'jobs', scope: { agentId }, period: 'total', limitUsd: '0.000001' };
+  await withInputPrice(model, async () => {
+    const { budgetId } = await account.ok('POST', '/budgets', budget);
+    await say(account, `${agent}/messages`, { message: 'one '.repeat(100), sessionId: 'spends' });
+    await account.ok('POST', `${agent}/crons/${cronId}/run`);
+    await eventually(async () => {
+      const { events } = await account.ok('GET', `/instances/${instanceId}/events?limit=1`);
+      const message = expect.stringMatching(new RegExp(`"jobs" \\(${budgetId}\\) is used up.* The job runs again`));
+      expect(events).toMatchObject([{ eventType: 'agent.error', source: 'cron', error: { code: 'budget_reached', message } }]);
+    });
+    expect(stack.model.calls.filter(({ lastUserText }) => lastUserText.includes('Too dear'))).toEqual([]);
+    await account.ok('DELETE', `/budgets/${budgetId}`);
+  });
+  await account.ok('DELETE', `${agent}/crons/${cronId}`);
+});
+
 /** Meanwhile each million tokens that this model reads costs a dollar. */
 async function withInputPrice(model: string, work: () => Promise<void>): Promise<void> {
   const client = new Client({ connectionString: stack.databaseUrl });
