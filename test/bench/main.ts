@@ -3,6 +3,7 @@ import { startStack } from '../support/stack-under-test.ts';
 import { closeTestRun, openTestRun } from '../support/test-run.ts';
 import { benchApi } from './api.ts';
 import { benchBilling } from './billing.ts';
+import { benchBudgets } from './budgets.ts';
 import { benchColdStart } from './cold-start.ts';
 import { benchContainers } from './containers.ts';
 import { benchContent } from './content.ts';
@@ -41,6 +42,7 @@ try {
       streams: benchStreams,
       'worker kill': benchWorkerKill,
       billing: benchBilling,
+      budgets: benchBudgets,
       webhooks: benchWebhooks,
       content: benchContent,
       isolation: benchIsolation,
