@@ -107,7 +107,9 @@ async function entriesOf(walk: Walk, directory: Directory, folder: string): Prom
     if ((count += 1) > MAX_ENTRIES)
       throw new FolderTooLargeError(`The folder ${folder || '/'} has more than ${MAX_ENTRIES} entries.`);
     const entryFound = foundOf(one, folder);
-    if (entryFound && isWanted(walk, entryFound)) found.push(entryFound);
+    // Last, because it costs most.
+    if (entryFound && isWanted(walk, entryFound) && agentFilePathProblem(folder + entryFound.name) === null)
+      found.push(entryFound);
   }
   walk.cost += FOLDER_COST + count;
   return found.toSorted((a, b) => (a.key < b.key ? -1 : 1));
@@ -119,7 +121,6 @@ function foundOf(one: Dirent, folder: string): Found | null {
   if ((!isFolder && !one.isFile()) || !isUtf8(bytes)) return null;
   const name = bytes.toString('utf8');
   const path = folder + name;
-  if (agentFilePathProblem(path) !== null) return null;
   return { key: isFolder ? `${path}/` : path, name, isFolder };
 }
 

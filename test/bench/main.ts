@@ -7,6 +7,7 @@ import { benchBudgets } from './budgets.ts';
 import { benchColdStart } from './cold-start.ts';
 import { benchContainers } from './containers.ts';
 import { benchContent } from './content.ts';
+import { benchFiles } from './files.ts';
 import { benchIsolation } from './isolation.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
@@ -45,6 +46,7 @@ try {
       budgets: benchBudgets,
       webhooks: benchWebhooks,
       content: benchContent,
+      files: benchFiles,
       isolation: benchIsolation,
       containers: benchContainers,
     };

@@ -7,7 +7,7 @@ export interface Row {
   values: readonly number[];
   /** Where only percentiles are known: `values` is the median alone then. */
   p99?: number;
-  unit: 'ms' | 'MB' | 'requests/s' | 'actions' | 'instances';
+  unit: 'ms' | 'MB' | 'MiB/s' | 'requests/s' | 'actions' | 'instances';
   /** What it is to reach, in words, and whether it did. */
   goal: string;
   reached: boolean | null;

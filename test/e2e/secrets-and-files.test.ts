@@ -103,6 +103,30 @@ test('an agent shows its files as they are while it runs, and as they were while
   expect(files).not.toHaveProperty(['notes/plan.md']);
 });
 
+test('files go both ways between a customer and a running agent, and nothing of the gateway itself is among them', async () => {
+  const files = path(`agents/${agentId}/files`);
+  const credentials = { 'x-api-key': (await account.ok('POST', '/auth/keys', { name: 'files' })).apiKey };
+  const send = (method: string, name: string, body?: string) =>
+    fetch(`${stack.url}/v1${files}/${name}`, { method, headers: credentials, ...(body === undefined ? {} : { body }) });
+  await runs();
+  await run('mkdir -p out && printf made > out/made.txt && ln -s ../../../openclaw.json out/link && ln -s / out/root');
+  expect(await (await send('GET', 'out/made.txt')).text()).toBe('made');
+  expect([(await send('GET', 'out/link')).status, (await send('GET', 'out/root/etc/passwd')).status]).toEqual([404, 404]);
+  expect((await send('PUT', 'in/given.txt', 'given')).status).toBe(200);
+  expect((await send('PUT', 'SOUL.md', 'Be brief.')).status).toBe(200);
+  expect(await run('cat in/given.txt SOUL.md')).toContain('givenBe brief.');
+  const paths = async () => (await account.ok('GET', files)).files.map(({ path: name }: { path: string }) => name);
+  const expected = ['AGENTS.md', 'IDENTITY.md', 'MEMORY.md', 'SOUL.md', 'USER.md'];
+  expect(await paths()).toEqual([...expected, 'in/given.txt', 'memory/2026-01-31.md', 'out/made.txt']);
+  await account.ok('POST', path('stop'));
+  await untilStatus(account, instanceId, 'stopped');
+  expect((await send('DELETE', 'in/given.txt')).status).toBe(200);
+  expect((await send('PUT', 'out/made.txt', 'while stopped')).status).toBe(200);
+  await account.ok('POST', path('start'));
+  await runs();
+  expect(await run('ls in; cat out/made.txt')).toContain('while stopped');
+});
+
 /** What a dump of the database holds. */
 async function everyRow(): Promise<string> {
   const em = orm.em.fork();

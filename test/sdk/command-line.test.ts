@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -111,6 +111,21 @@ test('things are listed as a table, or as JSON, and found by their names as well
   const created = JSON.parse(await ok(['instances', 'create', 'other', '--json']));
   expect(await ok(['instances', 'delete', created.instanceId])).toContain('destroying');
   expect(await ok(['usage', '--by', 'agent'])).toMatch(/AGENT|Nothing was used/);
+});
+
+test('files of an agent are put, listed, got and removed, byte for byte', async () => {
+  const bytes = Buffer.from(Array.from({ length: 300_000 }, (_, n) => n % 251));
+  await writeFile(join(home, 'plan v1.bin'), bytes);
+  const put = await ok(['files', 'put', 'mine', 'support-bot', 'plan v1.bin', 'out/Plan Ü.bin', '--json']);
+  expect(JSON.parse(put)).toMatchObject({ path: 'out/Plan Ü.bin', size: bytes.length });
+  expect(await ok(['files', 'list', 'mine', 'support-bot', 'out/'])).toMatch(/^PATH +SIZE +CHANGED\nout\/Plan Ü.bin +300000 /);
+  expect(await ok(['files', 'get', 'mine', 'support-bot', 'out/Plan Ü.bin'])).toMatch(/size +300000/);
+  expect((await readFile(join(home, 'Plan Ü.bin'))).equals(bytes)).toBe(true);
+  expect(await ok(['files', 'rm', 'mine', 'support-bot', 'out/Plan Ü.bin'])).toMatch(/deleted +true/);
+  expect(await run(['files', 'get', 'mine', 'support-bot', 'out/Plan Ü.bin'])).toMatchObject({ code: 4, output: '' });
+  expect(await run(['files', 'put', 'mine', 'support-bot', 'none.bin'])).toMatchObject({
+    problems: 'none.bin is not a file that can be read.\n',
+  });
 });
 
 test('a secret is read from the input and never shown', async () => {

@@ -5,6 +5,7 @@ import { addChat } from './commands/chat.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addCrons, addSecrets, addSkills } from './commands/content.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addFiles } from './commands/files.ts';
 import { addAgents, addInstances } from './commands/instances.ts';
 import { addOperator } from './commands/operator.ts';
 import { addSignIn } from './commands/sign-in.ts';
@@ -22,7 +23,7 @@ export async function runCommand(args: readonly string[], io: Io, signal: AbortS
     .configureOutput({ writeOut: (text) => io.stdout.write(text), writeErr: (text) => io.stderr.write(text) });
   const context = createContext(program, io, signal);
   for (const add of [
-    ...[addSignIn, addInstances, addAgents, addChat, addSkills, addSecrets, addCrons],
+    ...[addSignIn, addInstances, addAgents, addChat, addFiles, addSkills, addSecrets, addCrons],
     ...[addWebhooks, addEvents, addKeys, addDoctor, addOperator, addCompletion],
   ])
     add(program, context);
