@@ -5,6 +5,7 @@ import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/messa
 import type { AgentGate, ConversationMark } from '../database/messages/accept-turn.ts';
 import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
 import { AppError } from '../domain/errors.ts';
+import type { Attachment } from '../domain/attachments.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { MAX_WAITING_TURNS } from '../domain/turn.ts';
 import { requireAccepting } from './require-accepting.ts';
@@ -21,12 +22,20 @@ export interface NewTurn {
   promised: { inputTokens: number; outputTokens: number };
   /** What the agent is told before the text and history does not show. */
   context?: string | undefined;
+  /** The files that lie in the workspace for it already, in the folder of this id. */
+  attached?: Attached | null | undefined;
   mark?: ConversationMark | undefined;
   sender: { type: string; id: string; name: string };
   /** The process that will send it: what TurnSender.owner() says. */
   owner: string;
   makeId: MakeId;
   now: Date;
+}
+
+/** Files of a message that is to be accepted under this id. */
+export interface Attached {
+  requestMessageId: string;
+  attachments: readonly Attachment[];
 }
 
 export interface AcceptedTurn {
@@ -59,10 +68,11 @@ export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTu
   // One more than may wait: the first of them is not waiting, it is the one that runs.
   if (pending > MAX_WAITING_TURNS) throw tooManyWaiting();
   const messageId = makeId('msg');
-  const requestMessageId = makeId('msg');
+  const { requestMessageId, attachments } = turn.attached ?? { requestMessageId: makeId('msg'), attachments: [] };
   const isClaimed = await insertTurn(em, {
     ...turn,
     context,
+    attachments,
     replySender: { type: 'agent', id: gate.slug, name: gate.displayName },
     requestMessageId,
     replyMessageId: messageId,

@@ -121,6 +121,7 @@ export interface Operation extends OperationFacts {
   };
   load?(call: CallBase & WithEm & { actor: Actor; params: unknown }): Promise<unknown>;
   before?(call: AnyCall & Waiting): Promise<unknown>;
+  undo?(prepared: unknown, call: AnyCall): Promise<void>;
   handle(call: AnyCall & WithEm & { loaded: unknown; prepared: unknown }): Promise<unknown>;
   auditSubject?(handled: unknown, params: unknown): AuditSubject | null;
   answerHeaders?(call: AnyCall): Record<string, string>;
@@ -168,6 +169,8 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
    * repeated.
    */
   before?(call: Call<A, P, Q, B> & Waiting): Promise<Prepared>;
+  /** Takes back what `before` has done, when the call is refused or turns out to have been carried out by another one. */
+  undo?(prepared: Prepared, call: Call<A, P, Q, B>): Promise<void>;
   /**
    * The work. A call that changes something runs in one transaction with its audit line, and may run again after a
    * deadlock, so nothing here reaches outside the database. A GET has no transaction.

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { AppError } from '../../domain/errors.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import type { Visit } from './admission.ts';
 import { auditCall } from '../observe/audit.ts';
@@ -29,8 +30,17 @@ export async function carryOut(work: Work): Promise<Outcome> {
   const { operation, call } = work;
   const { em } = call.deps.orm;
   const prepared = await operation.before?.({ ...call, signal: work.signal(), em: em.fork() });
-  const performed = await work.visit.work(() => perform(work, prepared));
-  if ('recorded' in performed) return replay(work, performed.recorded);
+  const performed = await work.visit
+    .work(() => perform(work, prepared))
+    .catch(async (error: unknown) => {
+      // After any other error the transaction may have been committed all the same.
+      if (error instanceof AppError) await operation.undo?.(prepared, call);
+      throw error;
+    });
+  if ('recorded' in performed) {
+    await operation.undo?.(prepared, call);
+    return replay(work, performed.recorded);
+  }
   if (!operation.after) return { answer: performed.handled, isReplay: false };
   return { answer: await finish(work, performed.handled), isReplay: false };
 }

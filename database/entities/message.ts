@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import type { Attachment } from '../../domain/attachments.ts';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 import { Account } from './account.ts';
 import { Agent } from './agent.ts';
@@ -76,6 +77,8 @@ const MessageSchema = defineEntity({
     content: p.text(),
     /** What is sent to the agent before the content and not shown in the history. Only of messages to an agent. */
     context: p.text().strictNullable().default(null),
+    /** The files that came with it. Null: none. */
+    attachments: p.json().$type<Attachment[]>().strictNullable().default(null),
     senderType: p.text(),
     senderId: p.text(),
     senderName: p.text(),

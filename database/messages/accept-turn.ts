@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Attachment } from '../../domain/attachments.ts';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
 import { IS_TRUSTED } from '../processes/process-lease.ts';
 import { query, sql } from '../sql.ts';
@@ -101,6 +102,8 @@ export interface TurnRows {
   text: string;
   /** What the agent is told before the text; null: nothing. */
   context: string | null;
+  /** The files that came with it. */
+  attachments: readonly Attachment[];
   sender: { type: string; id: string; name: string };
   replySender: { type: string; id: string; name: string };
   traceId: string;
@@ -118,6 +121,7 @@ export interface TurnRows {
  */
 export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boolean> {
   const { sender, replySender, now } = turn;
+  const attachments = turn.attachments.length === 0 ? null : JSON.stringify(turn.attachments);
   const place = sql`${turn.accountId}, ${turn.instanceId}, ${turn.agentId}, ${turn.conversationId}, ${turn.number}`;
   const rows = await query<{ attempt: number }>(
     em,
@@ -125,11 +129,11 @@ export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boo
        select ${turn.isHead}::boolean
               and exists (select from processes p where p.id = ${turn.owner} and ${IS_TRUSTED}) as "isMade"
      )
-     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, context, sender_type,
+     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, context, attachments, sender_type,
                            sender_id, sender_name, created_at, status, trace_id, key_id, owner, boot_id, attempt, sent_at)
-     values (${turn.requestMessageId}, ${place}, 'user', ${turn.text}, ${turn.context}, ${sender.type}, ${sender.id}, ${sender.name}, ${now},
+     values (${turn.requestMessageId}, ${place}, 'user', ${turn.text}, ${turn.context}, ${attachments}::jsonb, ${sender.type}, ${sender.id}, ${sender.name}, ${now},
              null, null, null, null, null, 0, null),
-            (${turn.replyMessageId}, ${place}, 'agent', '', null, ${replySender.type}, ${replySender.id}, ${replySender.name}, ${now},
+            (${turn.replyMessageId}, ${place}, 'agent', '', null, null, ${replySender.type}, ${replySender.id}, ${replySender.name}, ${now},
              'pending', ${turn.traceId}, ${turn.keyId}, ${turn.owner}, ${turn.bootId},
              (select "isMade"::int from claim), (select now() from claim where "isMade"))
      returning attempt`,

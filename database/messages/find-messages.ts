@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { Attachment } from '../../domain/attachments.ts';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
 import type { Sized } from '../page-bytes.ts';
@@ -13,6 +14,8 @@ export interface MessageView extends TurnUsage {
   id: string;
   role: 'user' | 'agent';
   content: string;
+  /** The files that came with it. Null: none. */
+  attachments: Attachment[] | null;
   senderType: string;
   senderId: string;
   senderName: string;
@@ -43,7 +46,7 @@ type Row<View extends MessageView> = Omit<View, 'createdAt' | 'endedAt'> & {
 };
 
 const COLUMNS = sql`
-  message.id, message.role, message.content, message.sender_type as "senderType", message.sender_id as "senderId",
+  message.id, message.role, message.content, message.attachments, message.sender_type as "senderType", message.sender_id as "senderId",
   message.sender_name as "senderName", conversation.session_id as "sessionId", message.created_at as "createdAt",
   message.source, message.job_name as "jobName", message.content_truncated as "contentTruncated",
   message.status, message.finish_reason as "finishReason", message.error_reason as "errorReason", message.error_message as "errorMessage",

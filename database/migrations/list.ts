@@ -1,3 +1,4 @@
+import { Attachments } from './20261212-attachments.ts';
 import { Initial } from './20261124-initial.ts';
 import { Billing } from './20261125-billing.ts';
 import { Webhooks } from './20261126-webhooks.ts';
@@ -71,4 +72,5 @@ export const migrationsList = [
   { name: '20261211-steps', class: Steps },
   { name: '20261211-runtimes', class: Runtimes },
   { name: '20261211-refused-runs', class: RefusedRuns },
+  { name: '20261212-attachments', class: Attachments },
 ];

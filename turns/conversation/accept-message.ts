@@ -1,9 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { attachmentsNote } from '../../domain/attachments.ts';
 import { AppError } from '../../domain/errors.ts';
 import { offersTo } from '../../lib/settings/models.ts';
 import type { Models, ModelSettings } from '../../lib/settings/models.ts';
 import { estimatedTokens } from '../../lib/text/estimated-tokens.ts';
 import { acceptTurn } from '../accept-turn.ts';
+import type { Attached } from '../accept-turn.ts';
 import type { ConversationMark } from '../../database/messages/accept-turn.ts';
 import type { ConversationDeps } from './conversation-deps.ts';
 import type { AgentPlace, ConversationActor, OwnAgent } from './own-agent.ts';
@@ -12,6 +14,8 @@ export interface NewMessage {
   text: string;
   /** What the agent is told before the text. It is a part of the conversation, and history does not show it. */
   context?: string | undefined;
+  /** Files that lie in the workspace for it already. The agent is told of them before the text, too. */
+  attached?: Attached | null | undefined;
   /** A hash by which a conversation is found again when its client does not name it. Without it, an earlier mark is cleared. */
   mark?: ConversationMark | undefined;
   /** How the actor names the conversation; without it, the agent's default one. */
@@ -40,11 +44,13 @@ export async function acceptMessage(
   { turnSender, makeId, clock, models }: Pick<ConversationDeps, 'turnSender' | 'makeId' | 'clock' | 'models'>,
   { accountId, keyId }: ConversationActor,
   agent: OwnAgent,
-  { text, context, mark, sessionId = '', sender: given }: NewMessage,
+  { text, context: given, attached, mark, sessionId = '', sender: speaker }: NewMessage,
 ): Promise<AcceptedMessage> {
   const { maxTokens } = requireOffered(offersTo(models, accountId), agent.model);
   const { instanceId, agentId, model } = agent;
-  const { type, id, name = id } = given ?? { type: 'human', id: accountId, name: agent.accountName };
+  const { type, id, name = id } = speaker ?? { type: 'human', id: accountId, name: agent.accountName };
+  const parts = [given, attached ? attachmentsNote(attached.attachments) : undefined].filter((part) => part !== undefined);
+  const context = parts.length === 0 ? undefined : parts.join('\n\n');
   const owner = turnSender.owner();
   const now = clock();
   const said = Buffer.byteLength(text) + Buffer.byteLength(context ?? '');
@@ -55,6 +61,7 @@ export async function acceptMessage(
     sessionId,
     text,
     context,
+    attached,
     mark,
     keyId,
     promised,

@@ -3,6 +3,7 @@ import type { MessageView } from '../../../database/messages/find-messages.ts';
 import type { Step } from '../../../domain/steps.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 import { agentParams } from '../agents/agent.schema.ts';
+import { attachmentSchema } from './attachment.schema.ts';
 
 export const messageParams = agentParams.extend({ messageId: idField('msg') });
 
@@ -56,6 +57,10 @@ export const messageSchema = z
       description:
         'The text of the message; empty while the turn has not ended. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance.',
     }),
+    attachments: z
+      .array(attachmentSchema)
+      .optional()
+      .meta({ description: 'The files that came with the message. Present on messages to the agent that have some.' }),
     sender,
     timestamp,
     sessionId: z.string().nullable().meta({
@@ -117,6 +122,7 @@ export function presentMessage(message: MessageView, steps?: Step[]): z.input<ty
     messageId: message.id,
     role: message.role,
     content: message.content,
+    ...(message.attachments === null ? {} : { attachments: message.attachments }),
     sender: { type: message.senderType, id: message.senderId, name: message.senderName },
     timestamp: saidAt(message).toISOString(),
     sessionId: message.sessionId === '' ? null : message.sessionId,

@@ -16,9 +16,11 @@ import { AcceptedAnswer } from '../../http/accepted-answer.ts';
 import { BASE_PATH } from '../../http/base-path.ts';
 import { EventStream } from '../../http/event-stream.ts';
 import { agentParams } from '../agents/agent.schema.ts';
+import { attachmentsField, MESSAGE_BODY_LIMIT_BYTES } from './attachment.schema.ts';
 import { chatChunks } from './chat-chunks.ts';
 import { conversationDeps, orTold } from './conversation.ts';
 import { includeField, messageSchema, presentMessage, sessionIdField, STEPS_IN_STREAM } from './message.schema.ts';
+import { putAttachments, removeAttachments } from './put-attachments.ts';
 
 const MAX_MESSAGE_BYTES = 256 * 1024;
 const DEFAULT_TIMEOUT_MS = 120_000;
@@ -55,10 +57,12 @@ export const sendMessage = defineOperation({
   rateLimit: 'account',
   idempotent: true,
   stores: true,
+  bodyLimitBytes: MESSAGE_BODY_LIMIT_BYTES,
   params: agentParams,
   body: z
     .object({
       message: messageField,
+      attachments: attachmentsField,
       sender: senderField
         .optional()
         .meta({ description: 'The author of the message. Defaults to the account. Different senders share the conversation.' }),
@@ -94,12 +98,14 @@ export const sendMessage = defineOperation({
   async load({ params, actor, em }) {
     return holdOwnAgent(em, actor, params);
   },
-  async before({ params, actor, deps, signal }) {
+  async before({ params, body, actor, em, deps, signal }) {
     await awaitActiveAgent(deps, actor, params, signal);
+    return putAttachments(em, deps, { accountId: actor.accountId, ...params }, body.attachments, signal);
   },
-  async handle({ body, actor, loaded: agent, em, deps }) {
+  undo: (attached, { deps }) => removeAttachments(deps, attached),
+  async handle({ body, actor, loaded: agent, prepared: attached, em, deps }) {
     const { message: text, sessionId, sender } = body;
-    const accepted = await acceptMessage(em, conversationDeps(deps), actor, agent, { text, sessionId, sender });
+    const accepted = await acceptMessage(em, conversationDeps(deps), actor, agent, { text, attached, sessionId, sender });
     const pending = body.async ? presentMessage(await readMessage(em, agent, accepted.messageId)) : null;
     return { ...accepted, pending };
   },

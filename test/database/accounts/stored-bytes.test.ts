@@ -77,12 +77,15 @@ test('every row that a customer or its gateways can add counts with its texts, u
   expect(await stored(accountId)).toBe(tombstones + bytes + 3 * ROW);
   await run(`update messages set content = ?, status = 'completed' where id = ?`, ['x'.repeat(5_000), messageId]);
   expect(await stored(accountId)).toBe(tombstones + bytes + 3 * ROW + 5_000);
-  await run(`update messages set context = ? where agent_id = ? and role = 'user'`, ['ü'.repeat(500), agent.agentId]);
+  const attachments = '["a.txt"]';
+  await run(`update messages set context = ?, attachments = ?::jsonb where agent_id = ? and role = 'user'`, [
+    ...['ü'.repeat(500), attachments, agent.agentId],
+  ]);
   const request = JSON.stringify({ instructions: 'x'.repeat(1_000) });
   await run(`insert into responses (message_id, account_id, request, created_at) values (?, ?, ?::jsonb, now())`, [
     ...[messageId, accountId, request],
   ]);
-  const byDoors = 1_000 + ROW + '{"instructions": ""}'.length + 1_000;
+  const byDoors = 1_000 + attachments.length + ROW + '{"instructions": ""}'.length + 1_000;
   expect(await stored(accountId)).toBe(tombstones + bytes + 3 * ROW + 5_000 + byDoors);
   await addUp();
   expect(await stored(accountId)).toBe(tombstones + bytes + 3 * ROW + 5_000 + byDoors);
