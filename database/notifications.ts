@@ -1,7 +1,7 @@
 import { Client } from 'pg';
 import type { Log } from '../lib/log.ts';
 
-const CHANNELS = ['outbox', 'instance', 'turn', 'webhook', 'event'] as const;
+const CHANNELS = ['outbox', 'instance', 'turn', 'webhook', 'event', 'session'] as const;
 export type Channel = (typeof CHANNELS)[number];
 
 export interface Notifications {

@@ -8,6 +8,10 @@ import { AuditEntry } from './entities/audit-entry.ts';
 import { BudgetHold } from './entities/budget-hold.ts';
 import { BudgetSpend } from './entities/budget-spend.ts';
 import { Budget } from './entities/budget.ts';
+import { ClaudeAgent } from './entities/claude-agent.ts';
+import { ClaudeAgentPlace } from './entities/claude-agent-place.ts';
+import { ClaudeEnvironment } from './entities/claude-environment.ts';
+import { ClaudeSession } from './entities/claude-session.ts';
 import { Conversation } from './entities/conversation.ts';
 import { CronJob } from './entities/cron-job.ts';
 import { EventCounter } from './entities/event-counter.ts';
@@ -58,6 +62,10 @@ export const ENTITIES = [
   Budget,
   BudgetHold,
   BudgetSpend,
+  ClaudeAgent,
+  ClaudeAgentPlace,
+  ClaudeEnvironment,
+  ClaudeSession,
   Conversation,
   CronJob,
   Event,

@@ -21,6 +21,8 @@ export const ID_PREFIXES = [
   'tok',
   'skl',
   'step',
+  'agent',
+  'sesn',
 ] as const;
 
 export type IdPrefix = (typeof ID_PREFIXES)[number];

@@ -1,5 +1,7 @@
 import type { Operation } from '../contract/define-operation.ts';
 import type { Door } from '../http/door.ts';
+import { ANTHROPIC_DOOR } from './anthropic/door.ts';
+import { anthropicOperations } from './anthropic/operations.ts';
 import { OPENAI_DOOR } from './openai/door.ts';
 import { openaiOperations } from './openai/operations.ts';
 
@@ -10,4 +12,7 @@ export interface OpenDoor {
 }
 
 /** The doors for clients of other services. Our own document describes none of them: those services do. */
-export const OTHER_DOORS: readonly OpenDoor[] = [{ door: OPENAI_DOOR, operations: openaiOperations }];
+export const OTHER_DOORS: readonly OpenDoor[] = [
+  { door: OPENAI_DOOR, operations: openaiOperations },
+  { door: ANTHROPIC_DOOR, operations: anthropicOperations },
+];

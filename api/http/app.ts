@@ -91,6 +91,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
 function chooseDoor(doors: readonly OpenDoor[]): Koa.Middleware<ApiState> {
   return (context, next) => {
     context.state.door = doors.find(({ door }) => `${context.path}/`.startsWith(`${door.basePath}/`))?.door ?? REST_DOOR;
+    context.set(context.state.door.answerHeaders?.(context.state.requestId) ?? {});
     return next();
   };
 }

@@ -17,6 +17,10 @@ export interface Door {
   credentialOf(headers: IncomingHttpHeaders): Credential | null;
   /** Every answer that is not a success; its body is also the data of the last event of a stream that fails. */
   answerError(error: AppError, requestId: string): ErrorAnswer;
+  /** The name of the last event of a stream that fails; without it, that event has none. */
+  errorEventName?: string;
+  /** On every answer. */
+  answerHeaders?(requestId: string): Readonly<Record<string, string>>;
   /** The headers that its clients in browsers send and read, beside those of every door. */
   browserHeaders?: { sent: readonly string[]; read: readonly string[] };
 }

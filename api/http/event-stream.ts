@@ -1,5 +1,5 @@
 /** One event: its data, or also an id from which a client goes on after a lost connection, or the name of its kind. */
-export type StreamFrame = string | { id: string; data: string } | { event: string; data: string } | { comment: string };
+export type StreamFrame = string | { id?: string; event?: string; data: string } | { comment: string };
 
 /**
  * An answer that is sent as server-sent events instead of one JSON document. `after` returns it.

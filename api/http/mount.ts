@@ -206,7 +206,7 @@ async function stream(context: ApiContext, operation: Operation, events: EventSt
   }
   context.respond = false;
   try {
-    await sendEvents(context.res, events, { errorEvent, requireAllowed });
+    await sendEvents(context.res, events, { errorEvent, errorEventName: mounting.door.errorEventName, requireAllowed });
   } catch (error) {
     context.respond = true;
     throw error;

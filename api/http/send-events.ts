@@ -13,6 +13,8 @@ const HEADERS = {
 interface SendOptions {
   /** The data of the last event when the stream fails half way. */
   errorEvent: (error: unknown) => string;
+  /** The name of that event, where it has one. */
+  errorEventName?: string | undefined;
   /** Asked with each ping: ends the stream with this error when it throws. */
   requireAllowed: () => Promise<void>;
 }
@@ -20,8 +22,8 @@ interface SendOptions {
 function textOf(frame: StreamFrame): string {
   if (typeof frame === 'string') return `data: ${frame.replaceAll('\n', '\ndata: ')}\n\n`;
   if ('comment' in frame) return `: ${frame.comment}\n\n`;
-  if ('event' in frame) return `event: ${frame.event}\n${textOf(frame.data)}`;
-  return `id: ${frame.id}\n${textOf(frame.data)}`;
+  const { id, event, data } = frame;
+  return [id === undefined ? '' : `id: ${id}\n`, event === undefined ? '' : `event: ${event}\n`, textOf(data)].join('');
 }
 
 /**
@@ -49,14 +51,16 @@ export async function sendEvents(response: ServerResponse, stream: EventStream, 
     for (;;) {
       const next = await Promise.race([iterator.next(), over]);
       if (next === 'left' || next.done) break;
-      if (typeof next.value === 'object' && 'id' in next.value) lastId = next.value.id;
+      if (typeof next.value === 'object' && 'data' in next.value) lastId = next.value.id ?? lastId;
       if (!write(textOf(next.value))) await Promise.race([once(response, 'drain', { signal: gone.signal }), over]);
     }
   } catch (error) {
     if (!response.headersSent) throw error;
     const data = options.errorEvent(error);
     // The error has the id of the last event, so that a client that connects again goes on from there.
-    if (!gone.signal.aborted) write(textOf(lastId === null ? data : { id: lastId, data }));
+    const event = options.errorEventName;
+    if (!gone.signal.aborted)
+      write(textOf({ ...(lastId !== null && { id: lastId }), ...(event !== undefined && { event }), data }));
   } finally {
     clearInterval(ping);
     // Not awaited: a source that still waits for its next event ends when it gets there.

@@ -28,6 +28,10 @@ const removalsOf = (instanceId: string): Sql[] => [
   sql`delete from instance_skills
     where id in (select id from instance_skills where instance_id = ${instanceId} limit 10)`,
   sql`delete from cron_jobs where id in (select id from cron_jobs where instance_id = ${instanceId} limit ${BATCH})`,
+  sql`delete from claude_agent_places where instance_id = ${instanceId}`,
+  sql`delete from claude_environments where instance_id = ${instanceId}`,
+  sql`delete from claude_sessions
+    where id in (select id from claude_sessions where instance_id = ${instanceId} limit ${BATCH})`,
   sql`delete from gateway_refusals where instance_id = ${instanceId}`,
   sql`delete from event_occurrences
     where (instance_id, key) in (select instance_id, key from event_occurrences where instance_id = ${instanceId} limit ${BATCH})`,

@@ -29,6 +29,7 @@ import { Budgets } from './20261210-budgets.ts';
 import { Doors } from './20261210-doors.ts';
 import { AccountDeletion } from './20261211-account-deletion.ts';
 import { ConsoleLinks } from './20261212-console-links.ts';
+import { ClaudeDoor } from './20261212-claude-door.ts';
 import { Steps } from './20261211-steps.ts';
 import { Runtimes } from './20261211-runtimes.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
@@ -73,4 +74,5 @@ export const migrationsList = [
   { name: '20261211-runtimes', class: Runtimes },
   { name: '20261211-refused-runs', class: RefusedRuns },
   { name: '20261212-attachments', class: Attachments },
+  { name: '20261212-claude-door', class: ClaudeDoor },
 ];

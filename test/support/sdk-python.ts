@@ -8,7 +8,7 @@ const REQUIREMENTS = join(import.meta.dirname, '../../sdk/python/requirements-de
 
 /**
  * Answers the folder of programs of a Python that has what the Python client needs, what tests and packs it, and OpenAI's
- * client for the test of its door.
+ * and Anthropic's clients for the tests of their doors.
  */
 export async function ensureSdkPython(): Promise<string> {
   const pinned = createHash('sha256')

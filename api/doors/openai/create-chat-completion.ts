@@ -23,7 +23,7 @@ import { SESSION_HEADER } from './door.ts';
 import { ignoredHeader } from './ignored-parameters.ts';
 import { findModelAgent } from './model-agent.ts';
 import { BODY_LIMIT_BYTES, isRetry, TIMEOUT_MS } from './official-client.ts';
-import { say } from './say.ts';
+import { say } from '../say.ts';
 import { isSideRequest } from './side-request.ts';
 import { toldContext } from './told-context.ts';
 import { toldHere } from './told.ts';

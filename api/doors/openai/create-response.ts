@@ -21,7 +21,7 @@ import { hashOfInput, placeOfInput } from './response-conversation.ts';
 import { HONOURED_IN_RESPONSE, responseRequest } from './response-request.ts';
 import type { ResponseRequestBody } from './response-request.ts';
 import { responseSchema } from './response.schema.ts';
-import { say } from './say.ts';
+import { say } from '../say.ts';
 import { streamResponse } from './stream-response.ts';
 import { toldContext } from './told-context.ts';
 import { toldHere } from './told.ts';

@@ -6,7 +6,7 @@ import { takeUnowned } from '../../../database/stores/unowned-runtimes.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField, nameField } from '../../contract/fields.ts';
-import { newShard } from '../instances/create-instance.ts';
+import { newShard } from '../instances/add-instance.ts';
 import { operatorInstance, presentForOperator } from './operator-instance.ts';
 import { noSuchRuntime, runtimeParams } from './quarantine.schema.ts';
 

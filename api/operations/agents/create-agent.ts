@@ -1,19 +1,16 @@
 import { z } from 'zod';
-import { Agent } from '../../../database/entities/agent.ts';
-import { AppError } from '../../../domain/errors.ts';
-import type { MakeId } from '../../../domain/ids.ts';
 import { defaultFiles } from '../../../runtime/engine.ts';
 import { modelNamed, offersTo } from '../../../lib/settings/models.ts';
 import type { ModelSettings } from '../../../lib/settings/models.ts';
-import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
 import { newMetadata } from '../../contract/metadata.ts';
 import { findAgent, findInstance } from '../../find-instance.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 import { agentSchema, presentAgent, slugField } from './agent.schema.ts';
+import { addAgent } from './add-agent.ts';
 import { awaitApplied } from './await-applied.ts';
-import { FILES_BODY_LIMIT_BYTES, newFiles, requireWorkspace, storeFiles } from './workspace.ts';
+import { FILES_BODY_LIMIT_BYTES, newFiles, requireWorkspace } from './workspace.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 
 export const createAgent = defineOperation({
@@ -59,31 +56,8 @@ export const createAgent = defineOperation({
     const model = chooseModel(offersTo(deps.config.MODELS, accountId), body.model);
     const files = new Map([...(body.useDefaults ? defaultFiles(body.displayName) : []), ...Object.entries(body.files)]);
     requireWorkspace(files, { given: files, model, config: deps.config });
-    // Locks the instance, so that of two calls at the same time the second counts the agent of the first.
-    const generation = await changeContent(em, { accountId, instanceId });
-    const limit = deps.config.MAX_AGENTS_PER_INSTANCE;
-    if ((await em.count(Agent, { instance: instanceId, deletedAt: null })) >= limit)
-      throw new AppError('conflict', `An instance can have at most ${limit} agents. Delete an agent first.`);
-    if ((await em.count(Agent, { instance: instanceId, slug: body.slug, deletedAt: null })) > 0)
-      throw new AppError('conflict', `This instance already has an agent with the slug ${body.slug}. Choose another slug.`);
-    const now = deps.clock();
-    const agent = em.create(Agent, {
-      id: deps.makeId('agt'),
-      instance: instanceId,
-      account: accountId,
-      slug: body.slug,
-      name: body.name,
-      displayName: body.displayName,
-      model,
-      metadata: body.metadata,
-      gatewayAgentId: makeGatewayAgentId(deps.makeId),
-      status: 'pending',
-      generation,
-      createdAt: now,
-    });
-    await em.flush();
-    await storeFiles(em, files, { agentId: agent.id, generation, now });
-    return { accountId, instanceId, agentId: agent.id, generation };
+    const { name, slug, displayName, metadata } = body;
+    return addAgent(em, deps, { accountId, instanceId, name, slug, displayName, metadata, model, files });
   },
   auditSubject: ({ agentId, instanceId }) => ({ target: agentId, instanceId }),
 
@@ -92,11 +66,6 @@ export const createAgent = defineOperation({
     return presentAgent(await findAgent(em, created));
   },
 });
-
-/** An id that is never used twice, so that a new agent with the slug of a deleted one finds none of its data. */
-function makeGatewayAgentId(makeId: MakeId): string {
-  return `a${makeId('agt').slice('agt_'.length)}`;
-}
 
 function chooseModel(offered: Readonly<Record<string, ModelSettings>>, given: string | undefined): string {
   const allowed = Object.keys(offered);

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { hasMoney } from '../../../database/billing/find-balance.ts';
-import { AppError } from '../../../domain/errors.ts';
-import { acceptMessage } from '../../../turns/conversation/accept-message.ts';
-import type { AcceptedMessage, NewMessage } from '../../../turns/conversation/accept-message.ts';
-import type { ConversationActor, OwnAgent } from '../../../turns/conversation/own-agent.ts';
-import type { Deps } from '../../deps.ts';
-import { conversationDeps } from '../../operations/messages/conversation.ts';
+import { hasMoney } from '../../database/billing/find-balance.ts';
+import { AppError } from '../../domain/errors.ts';
+import { acceptMessage } from '../../turns/conversation/accept-message.ts';
+import type { AcceptedMessage, NewMessage } from '../../turns/conversation/accept-message.ts';
+import type { ConversationActor, OwnAgent } from '../../turns/conversation/own-agent.ts';
+import type { Deps } from '../deps.ts';
+import { conversationDeps } from '../operations/messages/conversation.ts';
 
 /** Accepts a message as acceptMessage does. Where an account without money gets no reply, it says so: `payment_required`. */
 export async function say(

@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { ClaudeSession } from '../../../database/entities/claude-session.ts';
+import { findSessionStates } from '../../../database/messages/session-usage.ts';
+import { defineOperation } from '../../contract/define-operation.ts';
+import { byCreation, olderThan, paginate } from '../../contract/pagination.ts';
+import { presentSession, sessionSchema } from './session.schema.ts';
+
+const pages = paginate('claudeSessions', byCreation, { defaultLimit: 20, maxLimit: 100 });
+
+export const listSessions = defineOperation({
+  method: 'GET',
+  path: '/v1/sessions',
+  operationId: 'anthropic.sessions.list',
+  summary: 'List the sessions, newest first',
+  tag: 'messages',
+  auth: 'account',
+  scope: 'messages',
+  keyOfInstance: true,
+  audit: 'none',
+  rateLimit: 'account',
+  idempotent: false,
+  query: z.object({ limit: pages.fields.limit, page: pages.fields.cursor }),
+  success: {
+    status: 200,
+    schema: z.object({ data: z.array(sessionSchema), next_page: z.string().nullable(), prev_page: z.null() }),
+  },
+  errors: [],
+
+  async handle({ query, actor, em }) {
+    const { accountId, limits } = actor;
+    const ofKey = limits.instanceId === null ? {} : { instance: limits.instanceId };
+    const where = { account: accountId, $and: [ofKey, olderThan(query.page, 'id')] };
+    const rows = await em.find(ClaudeSession, where, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: query.limit + 1 });
+    const page = pages.page(rows, query.limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
+    const states = await findSessionStates(
+      em,
+      page.items.map(({ id }) => id),
+    );
+    const data = page.items.map((session) => presentSession(session, states.get(session.id)));
+    return { data, next_page: page.nextCursor, prev_page: null };
+  },
+});
