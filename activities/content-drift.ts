@@ -14,14 +14,14 @@ const LOOK_MS = 20_000;
 const LIMIT = 200;
 
 /**
- * Compares what running gateways hold with what they should, and has what is missing or too much mended by their
+ * Compares what running gateways of this node hold with what they should, and has what is missing or too much mended by their
  * reconcilers. Answers how many were not as they should be.
  */
 export async function mendContent(deps: StepDeps, signal: AbortSignal): Promise<number> {
-  const { orm, clock, log } = deps;
+  const { orm, nodeId, clock, log } = deps;
   const end = clock().getTime() + LOOK_MS;
   let count = 0;
-  for (const instance of await findSettled(orm.em.fork(), LIMIT)) {
+  for (const instance of await findSettled(orm.em.fork(), { nodeId, limit: LIMIT })) {
     if (signal.aborted || clock().getTime() > end) break;
     const { instanceId, contentGeneration } = instance;
     if (!(await hasDrifted(deps, instance, signal))) continue;
@@ -35,7 +35,6 @@ async function hasDrifted(deps: StepDeps, { instanceId, runtimeId }: SettledInst
   const { orm, driver, connections, log } = deps;
   const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
   try {
-    // Gateways on other machines are theirs to look at.
     if ((await driver.inspect(runtimeId)).status !== 'running') return false;
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     return !(await holds(await connections.get(runtimeId, patience), content, patience));

@@ -1,6 +1,6 @@
 import { applyContent } from './apply-content.ts';
 import { destroyInstance } from './destroy-instance.ts';
-import { readPowerGeneration, readTarget } from './read-target.ts';
+import { readNodes, readPowerGeneration, readTarget } from './read-target.ts';
 import { recordStepFailure } from './record-step-failure.ts';
 import type { FailedStep } from './record-step-failure.ts';
 import { restartInstance } from './restart-instance.ts';
@@ -16,6 +16,7 @@ export function createActivities(deps: StepDeps) {
   return {
     readTarget: (input: { instanceId: string }) => readTarget(deps, input),
     readPowerGeneration: (input: { instanceId: string }) => readPowerGeneration(deps, input),
+    readNodes: () => readNodes(deps),
     startInstance: (input: StepInput) => startInstance(deps, input),
     stopInstance: (input: StepInput) => stopInstance(deps, input),
     destroyInstance: (input: StepInput) => destroyInstance(deps, input),

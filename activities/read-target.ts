@@ -1,3 +1,4 @@
+import { findLiveNodes, findNode } from '../database/nodes/find-node.ts';
 import { findLifecycle, findPowerGeneration } from '../database/instances/find-lifecycle.ts';
 import { takeSlot } from '../database/instances/slots.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -14,28 +15,27 @@ export interface Target {
   powerGeneration: number;
   contentGeneration: number;
   waitMs: number;
+  /** The node whose workers do it; null: any. */
+  nodeId: number | null;
 }
 
 const LONGEST_WAIT_MS = 10 * 60_000;
 
 /**
- * Reads what brings an instance nearer to what is wanted. A start takes one of the machine's slots first; without one
+ * Reads what brings an instance nearer to what is wanted. A start takes one of the slots of its node first; without one
  * the instance is marked as waiting and there is nothing to do: whoever frees a slot wakes it.
  */
 export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string }): Promise<Target> {
-  const { orm, clock, config } = deps;
+  const { orm, clock, config, nodeId } = deps;
   return runRetryable(deps, 'readTarget', () =>
     runTransaction(orm.em, async (em) => {
       const row = await findLifecycle(em, instanceId, { lock: true });
-      if (!row) return { step: 'none', accountId: '', powerGeneration: 0, contentGeneration: 0, waitMs: 0 };
+      if (!row) return { step: 'none', accountId: '', powerGeneration: 0, contentGeneration: 0, waitMs: 0, nodeId: null };
       const { accountId, powerGeneration, contentGeneration } = row;
-      const answer = (step: Target['step'], waitMs = 0): Target => ({
-        step,
-        accountId,
-        powerGeneration,
-        contentGeneration,
-        waitMs,
-      });
+      const answer = async (step: Target['step'], waitMs = 0): Promise<Target> => {
+        const node = step === 'none' || step === 'wait' ? null : await findNode(em, instanceId);
+        return { step, accountId, powerGeneration, contentGeneration, waitMs, nodeId: node };
+      };
       const step = nextStep(row);
       if (step !== 'start' && step !== 'restart') return answer(step);
       const now = clock();
@@ -43,10 +43,15 @@ export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string 
       const pauseMs = notBefore ? notBefore.getTime() - now.getTime() : 0;
       if (pauseMs > 0) return answer('wait', Math.min(pauseMs, LONGEST_WAIT_MS));
       if (step === 'restart') return answer(step);
-      if (await takeSlot(em, { instanceId, maxRunning: config.MAX_RUNNING, now })) return answer(step);
+      if (await takeSlot(em, { instanceId, nodeId, maxRunning: config.MAX_RUNNING, now })) return answer(step);
       return answer('none');
     }),
   );
+}
+
+/** The nodes that have a worker. */
+export function readNodes(deps: StepDeps): Promise<number[]> {
+  return runRetryable(deps, 'readNodes', () => findLiveNodes(deps.orm.em.fork()));
 }
 
 /** The present power generation; 0 when there is no such instance. */

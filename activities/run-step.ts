@@ -1,6 +1,7 @@
 import { beginStep, markStep } from '../database/instances/begin-step.ts';
 import type { BegunStep, WorkingStep } from '../database/instances/begin-step.ts';
 import { findLifecycle, findRuntimeId } from '../database/instances/find-lifecycle.ts';
+import { claimRuntime } from '../database/nodes/place-runtime.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure, StepInterruption } from '../domain/failures.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
@@ -72,8 +73,10 @@ async function attemptStep(
 }
 
 async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal: AbortSignal): Promise<Attempt | null> {
-  const { orm, clock } = deps;
+  const { orm, clock, nodeId } = deps;
   const { instanceId } = input;
+  if (nodeId !== null && !(await runTransaction(orm.em, (em) => claimRuntime(em, { instanceId, nodeId }))))
+    throw new SupersededError('The runtime is on another node');
   const fence = await fenceOf(deps, instanceId);
   const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, fence, now: clock() }));
   if (step.kind === 'done') return null;

@@ -14,6 +14,8 @@ import type { StartPace } from './start-pace.ts';
 export interface StepDeps {
   orm: MikroORM;
   driver: RuntimeDriver;
+  /** The node of the driver; null: instances are on none. */
+  nodeId: number | null;
   connections: GatewayConnections;
   config: Pick<
     Config,

@@ -3,6 +3,7 @@ import { findDrift, findRunning, noteLostGateway, tidyUp } from '../database/ins
 import { addUpStoredBytes } from '../database/accounts/stored-bytes.ts';
 import { wakeQueued } from '../database/instances/slots.ts';
 import { wakeInstance } from '../database/instances/wake-instance.ts';
+import { adoptRuntimes } from '../database/nodes/adopt-runtimes.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
 import { offersDigest } from '../lib/settings/model-offer.ts';
@@ -27,8 +28,8 @@ export interface Sweep extends RuntimeSweep {
 }
 
 /**
- * Looks for what no workflow works on: instances that are not as they are wanted are woken, and runtimes whose instance is
- * gone are tidied up. It finds what a lost outbox row, a lost worker or a restored database leaves behind.
+ * Looks for what no workflow works on: instances that are not as they are wanted are woken, and runtimes of this node whose
+ * instance is gone are tidied up. It finds what a lost outbox row, a lost worker or a restored database leaves behind.
  */
 export function sweepDrift(deps: StepDeps): Promise<Sweep> {
   return withHeartbeat((cancellation) =>
@@ -37,9 +38,10 @@ export function sweepDrift(deps: StepDeps): Promise<Sweep> {
 }
 
 async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
-  const { orm, driver, config, log } = deps;
+  const { orm, driver, nodeId, config, log } = deps;
   await tidyUp(orm.em.fork());
   const runtimes = await driver.list();
+  if (nodeId !== null) await adopt(deps, nodeId, runtimes);
   const lost = await noteLost(deps, runtimes);
   await noteAddresses(deps);
   const woken = lost + (await wake(deps, await findDrift(orm.em.fork())));
@@ -55,6 +57,13 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   return result;
 }
 
+async function adopt({ orm, log }: StepDeps, nodeId: number, runtimes: readonly RuntimeState[]): Promise<void> {
+  const found = runtimes.map(({ runtimeId }) => runtimeId);
+  const adopted = await runTransaction(orm.em, (em) => adoptRuntimes(em, nodeId, found));
+  if (adopted > 0)
+    log.warn({ adopted }, 'runtimes are on this node now, because it has their storage and their node has no worker');
+}
+
 async function wake({ orm }: StepDeps, instanceIds: readonly string[]): Promise<number> {
   await runTransaction(orm.em, async (em) => {
     for (const instanceId of instanceIds) await wakeInstance(em, instanceId);
@@ -62,11 +71,11 @@ async function wake({ orm }: StepDeps, instanceIds: readonly string[]): Promise<
   return instanceIds.length;
 }
 
-/** Deaths are noted by whoever watches; this finds those that nobody has watched. */
-async function noteLost({ orm, driver, clock, log }: StepDeps, runtimes: readonly RuntimeState[]): Promise<number> {
+/** Of gateways of this node: the driver knows no other. Deaths are noted by whoever watches; this finds those that nobody has watched. */
+async function noteLost({ orm, driver, nodeId, clock, log }: StepDeps, runtimes: readonly RuntimeState[]): Promise<number> {
   const alive = new Set(runtimes.filter(({ status }) => status === 'running').map(({ runtimeId }) => runtimeId));
   let count = 0;
-  for (const row of await findRunning(orm.em.fork())) {
+  for (const row of await findRunning(orm.em.fork(), nodeId)) {
     if (alive.has(row.runtimeId)) continue;
     const { status } = await driver.inspect(row.runtimeId);
     const exit = await driver.exitOf(row.runtimeId);

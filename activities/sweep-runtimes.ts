@@ -45,13 +45,14 @@ export async function sweepRuntimes(
   runtimes: readonly RuntimeState[],
   signal: AbortSignal,
 ): Promise<RuntimeSweep> {
-  const { orm, config, clock, log } = deps;
+  const { orm, nodeId, config, clock, log } = deps;
   const { gone, ownedAgain, unowned, quarantined } = await sort(deps, runtimes);
-  const asked = await findAskedToDelete(orm.em.fork());
+  const asked = await findAskedToDelete(orm.em.fork(), nodeId);
   for (const runtimeId of asked) await destroyAsked(deps, runtimeId, signal);
   const kept = unowned.filter((runtimeId) => !asked.includes(runtimeId));
   const aside = quarantined.filter(({ runtimeId }) => !asked.includes(runtimeId));
-  const note = (found: readonly FoundUnowned[]) => noteUnowned(orm.em.fork(), [...found, ...aside], clock());
+  const note = (found: readonly FoundUnowned[]) =>
+    noteUnowned(orm.em.fork(), { nodeId, found: [...found, ...aside], now: clock() });
   if (unowned.length > Math.max(MOST_UNOWNED, runtimes.length * MOST_UNOWNED_SHARE)) {
     log.error(
       { unowned: unowned.length, runtimes: runtimes.length },

@@ -26,12 +26,12 @@ interface Asking {
 }
 
 /**
- * Asks the workers that live at their address, one after the other, until one has answered. Throws AppError `unavailable` when
+ * Asks the workers of its node that live, one after the other, until one has answered. Throws AppError `unavailable` when
  * none does, and what is thrown other than NotServedError. Not for use in a transaction.
  */
 export async function askWorkers<T>({ em, log, runtimeId, what }: Asking, ask: (address: string) => Promise<T>): Promise<T> {
   let cause: unknown;
-  for (const address of await findInstanceServers(em, WORKERS_ASKED)) {
+  for (const address of await findInstanceServers(em, runtimeId, WORKERS_ASKED)) {
     try {
       return await ask(address);
     } catch (error) {

@@ -9,4 +9,9 @@ export const TASK_QUEUES = {
   maintenance: 'maintenance',
 } as const;
 
+/** Work on what a node has waits for a worker of that node. */
+export function nodeQueue(queue: 'lifecycle' | 'starts' | 'maintenance', nodeId: number): string {
+  return `${queue}/${nodeId}`;
+}
+
 export type TaskQueue = (typeof TASK_QUEUES)[keyof typeof TASK_QUEUES];

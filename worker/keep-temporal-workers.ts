@@ -17,6 +17,7 @@ interface Deps {
   webhookActivities?: WebhookActivities;
   /** The bundle of the workflows. */
   bundle: () => Promise<{ code: string }>;
+  nodeId: number;
   buildId?: string | undefined;
   log: Log;
 }
@@ -24,7 +25,15 @@ interface Deps {
 const PAUSE_MS = 2_000;
 
 /** Runs the Temporal workers once Temporal can be reached, and starts them again whenever they fail. */
-export function keepTemporalWorkers({ temporal, activities, webhookActivities, bundle, buildId, log }: Deps): KeptWorkers {
+export function keepTemporalWorkers({
+  temporal,
+  activities,
+  webhookActivities,
+  bundle,
+  nodeId,
+  buildId,
+  log,
+}: Deps): KeptWorkers {
   const stopping = new AbortController();
   const { signal } = stopping;
   let current: TemporalWorkers | null = null;
@@ -33,7 +42,7 @@ export function keepTemporalWorkers({ temporal, activities, webhookActivities, b
     const connection = await temporal.connected(signal);
     const workflowBundle = await bundle();
     signal.throwIfAborted();
-    const all = { activities, ...(webhookActivities ? { webhookActivities } : {}), ...(buildId ? { buildId } : {}) };
+    const all = { activities, nodeId, ...(webhookActivities ? { webhookActivities } : {}), ...(buildId ? { buildId } : {}) };
     current = await createTemporalWorkers({ connection, namespace: temporal.namespace, ...all, workflowBundle, log });
     log.info('the Temporal workers are running');
     const running = current.run();

@@ -87,7 +87,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   await catchUp({ orm, driver, log });
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const activities = createActivities({
-    ...{ orm, driver, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
+    ...{ orm, driver, nodeId, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
     startPace: createStartPace({ load, monotonicMs }),
   });
   const registry = createMetrics('worker');
@@ -98,7 +98,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
     onAttempt: registerWebhookMetrics(registry, { orm }),
   });
   const workers = keepTemporalWorkers({
-    ...{ temporal, activities, webhookActivities, bundle, log },
+    ...{ temporal, activities, webhookActivities, nodeId, bundle, log },
     buildId: config.WORKER_BUILD_ID,
   });
   registerWorkerMetrics(registry, { orm, temporal, leases, watches });

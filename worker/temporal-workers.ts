@@ -3,7 +3,7 @@ import { bundleWorkflowCode, Worker } from '@temporalio/worker';
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import type { Activities } from '../activities/create-activities.ts';
 import type { WebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
-import { TASK_QUEUES } from '../domain/task-queues.ts';
+import { nodeQueue, TASK_QUEUES } from '../domain/task-queues.ts';
 import type { Log } from '../lib/log.ts';
 import { temporalLogger } from './temporal-logging.ts';
 
@@ -15,6 +15,8 @@ export interface TemporalWorkersOptions {
   webhookActivities?: WebhookActivities;
   /** A bundle that was made before; without one it is made now, in about a second. */
   workflowBundle?: { codePath: string } | { code: string };
+  /** The node of the driver: its work is done here. */
+  nodeId?: number | null;
   /** Which build this is. With one, each run stays with the build that began it (PINNED), and that build has to be made current. */
   buildId?: string;
   /** The identity of this process in Temporal. */
@@ -22,7 +24,7 @@ export interface TemporalWorkersOptions {
   log: Log;
 }
 
-/** The workers of one process, one per task queue. */
+/** The workers of one process, one per task queue. Those of no node have what was begun before there were nodes, and all workflows. */
 export interface TemporalWorkers {
   /** Works until shutdown; rejects when a worker fails, after the others have ended. */
   run(): Promise<void>;
@@ -48,9 +50,11 @@ export async function createTemporalWorkers(options: TemporalWorkersOptions): Pr
   const { log } = options;
   const workflowBundle = options.workflowBundle ?? (await bundleWorkflows(log));
   const shared = sharedOptions(options);
+  const { nodeId = null } = options;
   const workers = await Promise.all([
     Worker.create({ ...shared, taskQueue: TASK_QUEUES.lifecycle, workflowBundle, maxCachedWorkflows: 200 }),
     Worker.create({ ...shared, taskQueue: TASK_QUEUES.starts, maxConcurrentActivityTaskExecutions: STARTS }),
+    ...(nodeId === null ? [] : workersOfNode(shared, nodeId)),
     Worker.create({
       ...shared,
       taskQueue: TASK_QUEUES.maintenance,
@@ -74,6 +78,14 @@ export async function createTemporalWorkers(options: TemporalWorkersOptions): Pr
     for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
   };
   return { run: () => runAll(workers, shutdown), shutdown };
+}
+
+function workersOfNode(shared: ReturnType<typeof sharedOptions>, nodeId: number): Promise<Worker>[] {
+  return [
+    Worker.create({ ...shared, taskQueue: nodeQueue('lifecycle', nodeId) }),
+    Worker.create({ ...shared, taskQueue: nodeQueue('starts', nodeId), maxConcurrentActivityTaskExecutions: STARTS }),
+    Worker.create({ ...shared, taskQueue: nodeQueue('maintenance', nodeId), maxConcurrentActivityTaskExecutions: 4 }),
+  ];
 }
 
 function sharedOptions({ connection, namespace, activities, webhookActivities, identity, buildId }: TemporalWorkersOptions) {

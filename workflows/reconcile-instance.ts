@@ -13,7 +13,7 @@ import {
 import type { Target } from '../activities/read-target.ts';
 import type { Step } from '../domain/lifecycle.ts';
 import { WAKE_SIGNAL } from '../domain/workflow-ids.ts';
-import { bookkeeping, reads, steps } from './proxy-activities.ts';
+import { bookkeepingOn, reads, stepsOn } from './proxy-activities.ts';
 import { outcomeOf } from './step-outcome.ts';
 import type { StepOutcome } from './step-outcome.ts';
 
@@ -80,10 +80,10 @@ export async function reconcileInstance({ instanceId }: { instanceId: string }):
 const beginAnew = makeContinueAsNewFunc<typeof reconcileInstance>({ initialVersioningBehavior: 'AUTO_UPGRADE' });
 
 /** Runs one step, and cancels it as soon as a start, stop or destroy was accepted that is newer. */
-async function takeStep(instanceId: string, { step, powerGeneration }: Work, bell: Bell): Promise<StepOutcome> {
+async function takeStep(instanceId: string, { step, powerGeneration, nodeId }: Work, bell: Bell): Promise<StepOutcome> {
   const scope = new CancellationScope();
   let isOver = false;
-  const work = scope.run(() => steps[step]({ instanceId, powerGeneration }));
+  const work = scope.run(() => stepsOn(nodeId)[step]({ instanceId, powerGeneration }));
   const watch = async () => {
     for (;;) {
       await condition(() => bell.rang || isOver);
@@ -108,12 +108,13 @@ async function takeStep(instanceId: string, { step, powerGeneration }: Work, bel
 
 async function recordFailure(
   instanceId: string,
-  { step, powerGeneration, contentGeneration }: Work,
+  { step, powerGeneration, contentGeneration, nodeId }: Work,
   { failure, epoch }: Extract<StepOutcome, { kind: 'failed' }>,
   failures: number,
 ): Promise<void> {
   const isLast = failures >= LAST_FAILURE;
-  await bookkeeping.recordStepFailure({ instanceId, powerGeneration, contentGeneration, step, failure, epoch, isLast });
+  const failed = { instanceId, powerGeneration, contentGeneration, step, failure, epoch, isLast };
+  await bookkeepingOn(nodeId).recordStepFailure(failed);
 }
 
 /** How often steps went wrong in a row, for one wish of the customer. */

@@ -17,6 +17,8 @@ export function outcomeOf(error: unknown): StepOutcome {
   const { cause } = error;
   // A worker that died takes its heartbeats with it; another one does the step again.
   if (cause instanceof TimeoutFailure && cause.timeoutType === 'HEARTBEAT') return { kind: 'interrupted' };
+  // No worker of its node has taken it: by now it may be another one's.
+  if (cause instanceof TimeoutFailure && cause.timeoutType === 'SCHEDULE_TO_START') return { kind: 'interrupted' };
   if (cause instanceof TimeoutFailure) return { kind: 'failed', failure: 'step_timed_out', epoch: null };
   if (!(cause instanceof ApplicationFailure)) return { kind: 'failed', failure: 'unexpected', epoch: null };
   const { type, details } = cause;

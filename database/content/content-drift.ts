@@ -18,12 +18,16 @@ export const IS_SETTLED = sql`
   and content_generation = applied_content_generation and restart_generation = applied_restart_generation
   and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;
 
-/** Running instances with no change under way, in random order. */
-export async function findSettled(em: EntityManager, limit: number): Promise<SettledInstance[]> {
+/** Running instances of this node (null: of none) with no change under way, in random order. */
+export async function findSettled(
+  em: EntityManager,
+  { nodeId, limit }: { nodeId: number | null; limit: number },
+): Promise<SettledInstance[]> {
   return query<SettledInstance>(
     em,
-    sql`select id as "instanceId", runtime_id as "runtimeId", content_generation::float8 as "contentGeneration"
-       from instances where ${IS_SETTLED} order by random() limit ${limit}`,
+    sql`select instances.id as "instanceId", runtime_id as "runtimeId", content_generation::float8 as "contentGeneration"
+       from instances join runtimes on runtimes.id = runtime_id
+      where ${IS_SETTLED} and node_id is not distinct from ${nodeId} order by random() limit ${limit}`,
   );
 }
 

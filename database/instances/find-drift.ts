@@ -68,12 +68,13 @@ export interface RunningRow {
   bootId: string;
 }
 
-/** Every instance that takes messages, as its row says. */
-export async function findRunning(em: EntityManager): Promise<RunningRow[]> {
+/** Every instance of this node (null: of none) that takes messages, as its row says. */
+export async function findRunning(em: EntityManager, nodeId: number | null): Promise<RunningRow[]> {
   return query<RunningRow>(
     em,
-    sql`select id as "instanceId", runtime_id as "runtimeId", boot_id as "bootId"
-       from instances where boot_id is not null and status = 'running'`,
+    sql`select instances.id as "instanceId", runtime_id as "runtimeId", boot_id as "bootId"
+       from instances join runtimes on runtimes.id = runtime_id
+      where boot_id is not null and status = 'running' and node_id is not distinct from ${nodeId}`,
   );
 }
 

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { query, sql } from '../sql.ts';
 import { hasWorker } from './has-worker.ts';
-import { shardOf } from './shard-of.ts';
+import { moveRuntime } from './place-runtime.ts';
 
 /**
  * Writes down that these runtimes are on this node, because it has their storage: those that no node has, as after an
@@ -9,16 +9,13 @@ import { shardOf } from './shard-of.ts';
  * another one. In the caller's transaction. Answers how many. Locks the instances in the order of their ids.
  */
 export async function adoptRuntimes(em: EntityManager, nodeId: number, runtimeIds: readonly string[]): Promise<number> {
-  const found = await query<{ runtimeId: string; instanceId: string }>(
+  const found = await query<{ instanceId: string }>(
     em,
-    sql`select instances.runtime_id as "runtimeId", instances.id as "instanceId" from instances join runtimes on runtimes.id = instances.runtime_id
+    sql`select instances.id as "instanceId" from instances join runtimes on runtimes.id = instances.runtime_id
       where runtimes.id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))
         and runtimes.node_id is distinct from ${nodeId} and (runtimes.node_id is null or not ${hasWorker(sql`runtimes.node_id`)})
       order by instances.id for no key update of instances`,
   );
-  for (const { runtimeId, instanceId } of found) {
-    await run(em, sql`update runtimes set node_id = ${nodeId} where id = ${runtimeId}`);
-    await run(em, sql`update instances set shard = ${shardOf(nodeId)} where id = ${instanceId}`);
-  }
+  for (const { instanceId } of found) await moveRuntime(em, { instanceId, nodeId });
   return found.length;
 }

@@ -24,12 +24,13 @@ export async function insertProcess(em: EntityManager, { id, kind, address, node
   );
 }
 
-/** Where workers that live serve logs and files, those that were seen last first, at most so many. */
-export async function findInstanceServers(em: EntityManager, limit: number): Promise<string[]> {
+/** Where workers of the node of this runtime that live serve logs and files, those that were seen last first, at most so many. */
+export async function findInstanceServers(em: EntityManager, runtimeId: string, limit: number): Promise<string[]> {
   const rows = await query<{ address: string }>(
     em,
     sql`select address from processes
-      where kind = 'worker' and address is not null and seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000})
+      where kind = 'worker' and address is not null
+        and coalesce(node_id = (select node_id from runtimes where id = ${runtimeId}), true) and seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000})
       order by seen_at desc limit ${limit}`,
   );
   return rows.map(({ address }) => address);

@@ -9,19 +9,27 @@ export interface FoundUnowned {
   quarantinedAt: Date | null;
 }
 
-/** Makes the list of unowned runtimes what a sweep has found; what was asked about each of them stays. */
-export async function noteUnowned(em: EntityManager, found: readonly FoundUnowned[], now: Date): Promise<void> {
+interface FoundOnNode {
+  /** The node that was swept; null: a sweep of the version before. */
+  nodeId: number | null;
+  found: readonly FoundUnowned[];
+  now: Date;
+}
+
+/** Makes the list of unowned runtimes of a node what a sweep has found there; what was asked about each of them stays. */
+export async function noteUnowned(em: EntityManager, { nodeId, found, now }: FoundOnNode): Promise<void> {
   await run(
     em,
     sql`with found as (
        select runtime_id, quarantined_at from jsonb_to_recordset(${JSON.stringify(found.map(({ runtimeId, quarantinedAt }) => ({ runtime_id: runtimeId, quarantined_at: quarantinedAt })))}::jsonb) as f (runtime_id text, quarantined_at timestamptz)
         where not exists (select from instances where instances.runtime_id = f.runtime_id)
      ), forgotten as (
-       delete from unowned_runtimes where runtime_id not in (select runtime_id from found)
+       delete from unowned_runtimes
+        where (node_id is null or node_id = ${nodeId}) and runtime_id not in (select runtime_id from found)
      )
-     insert into unowned_runtimes (runtime_id, found_at, quarantined_at)
-     select runtime_id, ${now}::timestamptz, quarantined_at from found
-     on conflict (runtime_id) do update set quarantined_at = excluded.quarantined_at`,
+     insert into unowned_runtimes (runtime_id, found_at, quarantined_at, node_id)
+     select runtime_id, ${now}::timestamptz, quarantined_at, ${nodeId}::int from found
+     on conflict (runtime_id) do update set quarantined_at = excluded.quarantined_at, node_id = excluded.node_id`,
   );
 }
 
@@ -45,12 +53,12 @@ export async function askToDelete(em: EntityManager, runtimeId: string, now: Dat
   return rows.length > 0;
 }
 
-/** The runtimes whose deletion was asked for and that no instance owns. */
-export async function findAskedToDelete(em: EntityManager): Promise<string[]> {
+/** The runtimes of this node whose deletion was asked for and that no instance owns. */
+export async function findAskedToDelete(em: EntityManager, nodeId: number | null): Promise<string[]> {
   const rows = await query<{ runtimeId: string }>(
     em,
     sql`select runtime_id as "runtimeId" from unowned_runtimes
-      where delete_asked_at is not null
+      where delete_asked_at is not null and (node_id is null or node_id = ${nodeId})
         and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)`,
   );
   return rows.map(({ runtimeId }) => runtimeId);
@@ -83,16 +91,17 @@ export async function raiseTombstone(
   return raised?.after.epoch ?? null;
 }
 
-/** Takes a runtime out of the list, in the transaction that makes its instance. */
+/** Takes a runtime out of the list, in the transaction that makes its instance, which is then on the node that has it. */
 export async function takeUnowned(em: EntityManager, runtimeId: string): Promise<'taken' | 'unknown' | 'deleting'> {
-  const [row] = await query<{ isAsked: boolean }>(
+  const [row] = await query<{ isAsked: boolean; nodeId: number | null }>(
     em,
-    sql`select delete_asked_at is not null as "isAsked" from unowned_runtimes
+    sql`select delete_asked_at is not null as "isAsked", node_id as "nodeId" from unowned_runtimes
       where runtime_id = ${runtimeId} and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)
         for update`,
   );
   if (!row) return 'unknown';
   if (row.isAsked) return 'deleting';
   await run(em, sql`delete from unowned_runtimes where runtime_id = ${runtimeId}`);
+  await run(em, sql`insert into runtimes (id, node_id) values (${runtimeId}, ${row.nodeId}) on conflict (id) do nothing`);
   return 'taken';
 }

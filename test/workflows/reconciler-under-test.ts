@@ -16,6 +16,9 @@ import { createOrm } from '../../database/orm.ts';
 import { changePower } from '../../database/instances/change-power.ts';
 import { findLifecycle } from '../../database/instances/find-lifecycle.ts';
 import type { InstanceLifecycle } from '../../database/instances/find-lifecycle.ts';
+import { enterNode } from '../../database/nodes/enter-node.ts';
+import { insertProcess } from '../../database/processes/process-lease.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
 import { createIdMaker } from '../../domain/ids.ts';
 import type { PowerAction } from '../../domain/lifecycle.ts';
 import { TASK_QUEUES } from '../../domain/task-queues.ts';
@@ -27,7 +30,7 @@ import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { quietTemporal } from './quiet-temporal.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
-import { newAgent, newInstance } from '../factories.ts';
+import { makeId as newId, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { offeredModel } from '../support/offered-model.ts';
@@ -52,6 +55,7 @@ export interface ReconcilerUnderTest {
   /** As the owner of the database; the activities run as the worker. */
   orm: MikroORM;
   databaseUrl: string;
+  temporal: { address: string; namespace: string };
   deps: StepDeps;
   /** What the activities take it for, whatever it is. */
   machine: { isStarved: boolean };
@@ -101,18 +105,24 @@ interface Options {
   program: GatewayProgram;
   maxRunning?: number;
   workflowBundle?: WorkflowBundle;
+  /** The name of the node whose worker it is; by default instances are on none. */
+  node?: string;
+  /** Shares the database and the namespace of this one, which is closed after it. */
+  beside?: ReconcilerUnderTest;
   withWorkers?: boolean;
 }
 
 /** Brings it up on a database, a namespace and a data directory of its own. */
 export async function startReconciler(options: Options): Promise<ReconcilerUnderTest> {
   const cacheDir = cacheDirOf(process.env);
-  const [database, { address, namespace }, model, dataDir] = await Promise.all([
-    createTestDatabase(),
-    createTestNamespace(),
+  const { beside, node, maxRunning = 4 } = options;
+  const [database, temporal, model, dataDir] = await Promise.all([
+    beside ? { url: beside.databaseUrl, drop: async () => undefined } : createTestDatabase(),
+    beside?.temporal ?? createTestNamespace(),
     startFakeModel(),
     mkdtemp(join(tmpdir(), 'reconciler-under-test-')),
   ]);
+  const { address, namespace } = temporal;
   const entry = await options.program(dataDir);
   const orm = await createOrm(database.url);
   const own = await createOrm(asRole(database.url, 'worker'));
@@ -127,12 +137,13 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   const deps: StepDeps = {
     orm: own,
     driver,
+    nodeId: node === undefined ? null : await enterAlive(own, { name: node, maxRunning }),
     connections,
     config: {
       MASTER_KEYS: masterKeys,
       MODELS: { [MODEL]: offeredModel({ upstream: MODEL }) },
       PROVIDERS: {},
-      MAX_RUNNING: options.maxRunning ?? 4,
+      MAX_RUNNING: maxRunning,
       TURN_TIMEOUT_MS: 600_000,
       MAX_STORED_MB_PER_ACCOUNT: 1_024,
       QUARANTINE_DAYS: 7,
@@ -149,7 +160,8 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   const connection = await NativeConnection.connect({ address });
   const client = new Client({ connection, namespace });
   const bundle = options.workflowBundle;
-  const workerOptions = { connection, namespace, activities, identity: 'worker-under-test', log };
+  const { nodeId } = deps;
+  const workerOptions = { connection, namespace, activities, nodeId, identity: 'worker-under-test', log };
   const workers =
     options.withWorkers === false
       ? null
@@ -173,6 +185,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   return {
     orm,
     databaseUrl: database.url,
+    temporal,
     deps,
     machine,
     driver,
@@ -220,6 +233,15 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A node with a worker that lives for as long as the test does. */
+async function enterAlive(orm: MikroORM, node: { name: string; maxRunning: number }): Promise<number> {
+  const nodeId = await runTransaction(orm.em, (em) => enterNode(em, node));
+  const id = newId('proc');
+  await insertProcess(orm.em.fork(), { id, kind: 'worker', address: null, nodeId });
+  await orm.em.fork().execute(`update processes set seen_at = 'infinity' where id = ?`, [id]);
+  return nodeId;
 }
 
 /** A program that ends at once with this code, in the place of OpenClaw. */

@@ -55,7 +55,7 @@ async function work(instanceId: string, isHalf = false): Promise<void> {
   if (step === 'none') return;
   const { powerGeneration, contentGeneration, restartGeneration } = row;
   const now = new Date();
-  if (step === 'start') await transact((em) => takeSlot(em, { instanceId, maxRunning, now }));
+  if (step === 'start') await transact((em) => takeSlot(em, { instanceId, nodeId: null, maxRunning, now }));
   const begun = await transact((em) => beginStep(em, { instanceId, powerGeneration, step, fence: 0, now }));
   if (begun.kind !== 'begun') throw new Error(`the step was ${begun.kind}`);
   const of = { instanceId, epoch: begun.epoch };

@@ -27,7 +27,9 @@ async function instancesOf(count: number): Promise<string[]> {
 /** Asks for a slot, each a second after the one before. */
 function start(instanceId: string): Promise<boolean> {
   clock += 1_000;
-  return runTransaction(database.orm.em, (em) => takeSlot(em, { instanceId, maxRunning: MAX_RUNNING, now: new Date(clock) }));
+  return runTransaction(database.orm.em, (em) =>
+    takeSlot(em, { instanceId, nodeId: null, maxRunning: MAX_RUNNING, now: new Date(clock) }),
+  );
 }
 
 async function startAll(instanceIds: readonly string[]): Promise<boolean[]> {
