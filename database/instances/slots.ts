@@ -79,8 +79,8 @@ export async function wakeQueued(em: EntityManager, maxRunning: number): Promise
     sql`${queueWith(null)}, ${CAPACITY}, room as (
        select node_id, max_running - taken as room from capacity
        union all
-       select null, coalesce((select sum(max_running - taken) from capacity where taken < max_running and ${hasWorker(sql`capacity.node_id`)}),
-                             ${maxRunning}::int - (${TAKEN_ON_NONE}))
+       select null, case when count(*) = 0 then ${maxRunning}::int - (${TAKEN_ON_NONE}) else sum(greatest(0, max_running - taken)) end
+         from capacity where ${hasWorker(sql`capacity.node_id`)}
      ), placed as (
        select id, node_id, turn, since, row_number() over (partition by node_id order by turn, since, id) as place from queue
      )

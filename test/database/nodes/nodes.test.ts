@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { adoptRuntimes } from '../../../database/nodes/adopt-runtimes.ts';
 import { enterNode } from '../../../database/nodes/enter-node.ts';
+import { claimRuntime } from '../../../database/nodes/place-runtime.ts';
+import { takeSlot, wakeQueued } from '../../../database/instances/slots.ts';
 import { insertProcess } from '../../../database/processes/process-lease.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { query, run, sql } from '../../../database/sql.ts';
@@ -14,7 +16,13 @@ beforeAll(async () => {
   database = await openTestOrm();
 });
 afterAll(() => database.close());
-beforeEach(() => change(sql`delete from processes`));
+beforeEach(async () => {
+  await change(sql`delete from processes`);
+  await change(sql`delete from outbox`);
+  await change(sql`update instances set has_slot = false, queued_at = null`);
+  // Those of an earlier test have no room.
+  await change(sql`update nodes set max_running = 0`);
+});
 
 const change = (statement: Sql) => run(database.orm.em.fork(), statement);
 const enter = (name: string, maxRunning = 4) => runTransaction(database.orm.em, (em) => enterNode(em, { name, maxRunning }));
@@ -86,4 +94,71 @@ test('a node takes over what it has of a node without a worker, and nothing of a
   await change(sql`update processes set seen_at = now() - interval '11 seconds'`);
   expect(await adopt(renamed, runtimeId)).toBe(1);
   expect(await placeOf(runtimeId)).toMatchObject({ nodeId: renamed });
+});
+
+/** Asks for a slot, as a worker of this node. */
+const takes = (nodeId: number, instanceId: string) =>
+  runTransaction(database.orm.em, (em) => takeSlot(em, { instanceId, nodeId, maxRunning: 100, now: new Date() }));
+
+async function woken(): Promise<string[]> {
+  await runTransaction(database.orm.em, (em) => wakeQueued(em, 100));
+  const rows = await query<{ id: string }>(
+    database.orm.em.fork(),
+    sql`with woken as (delete from outbox returning id, subject_id) select subject_id as id from woken order by woken.id`,
+  );
+  return rows.map(({ id }) => id);
+}
+
+test('instances are placed where there is most room, up to what each node may run, and never on a node without a worker', async () => {
+  const [small, large, dead] = [await enter('small', 1), await enter('large', 2), await enter('dead', 9)];
+  await live(large);
+  const made = [];
+  for (let count = 0; count < 4; count += 1) made.push(await newInstance(database.orm));
+  const answers = [];
+  for (const { instanceId } of made) answers.push(await takes(small, instanceId));
+  expect(answers).toEqual([true, true, true, false]);
+  const places = await Promise.all(made.map(async ({ runtimeId }) => (await placeOf(runtimeId))?.nodeId));
+  expect(places.slice(0, 3).toSorted()).toEqual([small, large, large].toSorted());
+  expect(places).not.toContain(dead);
+  expect(places[3]).toBeNull();
+});
+
+test('a slot that is free wakes who waits for its node, and who waits for any', async () => {
+  const [full, free] = [await enter('full', 1), await enter('free', 1)];
+  await live(full);
+  const [running, waits, anywhere, fills] = [
+    await newInstance(database.orm),
+    await newInstance(database.orm, { epoch: 1 }),
+    await newInstance(database.orm),
+    await newInstance(database.orm, { epoch: 1 }),
+  ];
+  await adopt(full, running.runtimeId, waits.runtimeId);
+  await adopt(free, fills.runtimeId);
+  expect(await takes(full, running.instanceId)).toBe(true);
+  expect(await takes(full, waits.instanceId)).toBe(false);
+  await live(free);
+  expect(await takes(free, fills.instanceId)).toBe(true);
+  expect(await takes(free, anywhere.instanceId)).toBe(false);
+  await woken();
+  expect(await woken()).toEqual([]);
+  await change(sql`update instances set has_slot = false where id = ${fills.instanceId}`);
+  expect(await woken()).toEqual([anywhere.instanceId]);
+  await change(sql`update instances set has_slot = false where id = ${running.instanceId}`);
+  expect((await woken()).toSorted()).toEqual([waits.instanceId, anywhere.instanceId].toSorted());
+});
+
+test('one that has never begun leaves a node whose worker is gone, and one that has begun stays', async () => {
+  const [gone, left] = [await enter('gone', 9), await enter('left', 9)];
+  const [fresh, begun] = [await newInstance(database.orm), await newInstance(database.orm, { epoch: 1 })];
+  for (const { runtimeId } of [fresh, begun]) await adopt(gone, runtimeId);
+  for (const { instanceId } of [fresh, begun]) expect(await takes(left, instanceId)).toBe(true);
+  expect([await placeOf(fresh.runtimeId), await placeOf(begun.runtimeId)]).toMatchObject([{ nodeId: left }, { nodeId: gone }]);
+});
+
+test('a step claims the runtime that no node has, and is refused one of another node', async () => {
+  const [mine, other] = [await enter('mine'), await enter('other')];
+  const { instanceId, runtimeId } = await newInstance(database.orm, { epoch: 1 });
+  const claim = (nodeId: number) => runTransaction(database.orm.em, (em) => claimRuntime(em, { instanceId, nodeId }));
+  expect([await claim(mine), await claim(other), await claim(mine)]).toEqual([true, false, true]);
+  expect(await placeOf(runtimeId)).toMatchObject({ nodeId: mine });
 });
