@@ -28,6 +28,8 @@ COPY --from=skills /opt/cache /opt/cache
 WORKDIR /opt/thermidora
 COPY --from=packages /opt/thermidora/node_modules node_modules
 COPY . .
+# Built before by npm run build:console. Better no image than one without the console.
+RUN test -f console/dist/index.html
 # Once, so that no worker has to, nor needs what the bundler needs.
 RUN node worker/bundle-workflows.ts >workflow-bundle.js
 # The command line: `docker compose exec api thermidora doctor`.

@@ -12,6 +12,7 @@ import { Refusal } from './refusal.ts';
 
 const account = z.object({ token: z.string() });
 const key = z.object({ apiKey: z.string() });
+const link = z.object({ path: z.string() });
 
 export interface LocalKey {
   /** The file of DATA_DIR that holds the key. */
@@ -38,6 +39,18 @@ export async function ensureLocalKey(dataDir: string, apiOrigin: string, operato
   const apiKey = await createKey(apiOrigin, operatorToken);
   await replaceFile(file, `${apiKey}\n`, 0o600);
   return { file, apiKey, isNew: true };
+}
+
+/** The address that opens the console signed in to the local account, once and within an hour. Throws Refusal. */
+export async function createConsoleLink(apiOrigin: string, apiKey: string): Promise<string> {
+  const { path } = await postToApi({
+    purpose: 'make a link to the console',
+    url: `${apiOrigin}/v1/auth/links`,
+    token: apiKey,
+    body: {},
+    schema: link,
+  });
+  return `${apiOrigin}${path}`;
 }
 
 async function readKey(file: string): Promise<string | null> {

@@ -9,9 +9,10 @@ import { driverWarnings } from '../runtime/create-driver.ts';
 import { ensureOpenClaw } from '../runtime/engine.ts';
 import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { allOrAbort } from './all-or-abort.ts';
+import { buildConsole } from './console-build.ts';
 import { checkDisk } from './disk.ts';
 import { createInvite } from './invite.ts';
-import { ensureLocalKey, mayHaveLocalAccount } from './local-account.ts';
+import { createConsoleLink, ensureLocalKey, mayHaveLocalAccount } from './local-account.ts';
 import { messageOf } from './log-end.ts';
 import { refuseLostDataDir } from './lost-data-dir.ts';
 import { endLeftover } from './pid-file.ts';
@@ -111,7 +112,7 @@ async function prepare(stack: Stack, temporal: PlacedTemporal): Promise<Env> {
       else await startTemporal(stack, temporal.ports, { binary: await ensureTemporal({ ...common, signal }), signal });
     },
     async (signal) => {
-      const databaseUrl = settings.databaseUrl ?? (await startDatabase(stack));
+      const [databaseUrl] = await Promise.all([settings.databaseUrl ?? startDatabase(stack), preparePages(stack)]);
       const work = () => migrateDatabase(databaseUrl, settings);
       await progress.step('Bringing the database up to date', work, () => 'The database is up to date');
       env = { ...settings.env, DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: temporal.address };
@@ -131,6 +132,12 @@ async function goLive(stack: Stack, env: Env, temporalUi: string | null): Promis
     },
   ]);
   return box;
+}
+
+/** The API reads the pages of the console at its start. */
+async function preparePages({ place, progress }: Stack): Promise<void> {
+  const work = () => buildConsole(place.projectDir);
+  await progress.step('Preparing the console', work, (wasBuilt) => (wasBuilt ? 'The console is built' : 'The console is there'));
 }
 
 async function startDatabase({ place, progress, now, stops }: Stack): Promise<string> {
@@ -258,6 +265,7 @@ async function welcomeOf({ place, settings }: Stack, temporalUi: string | null):
     createInvite(apiOrigin, operatorToken),
     mayHaveLocalAccount(config) ? ensureLocalKey(place.dataDir, apiOrigin, operatorToken) : null,
   ]);
+  const consoleUrl = localKey ? await createConsoleLink(apiOrigin, localKey.apiKey) : `${apiOrigin}/console`;
   return welcome({
     apiOrigin,
     temporalUi,
@@ -266,6 +274,7 @@ async function welcomeOf({ place, settings }: Stack, temporalUi: string | null):
     operatorToken: isOperatorTokenNew ? operatorToken : shown(join(place.dataDir, 'operator-token')),
     modelUpstream: config.MODEL_UPSTREAM_URL ?? null,
     logDir: shown(place.logDir),
+    consoleUrl,
     warnings: driverWarnings(config),
   });
 }

@@ -10,6 +10,8 @@ export interface Welcome {
   /** The upstream that answers, or null for the echo model. */
   modelUpstream: string | null;
   logDir: string;
+  /** Opens the console: signed in where there is an account of this machine. */
+  consoleUrl: string;
   warnings: readonly string[];
 }
 
@@ -25,6 +27,7 @@ export function welcome(facts: Welcome): string {
     ['Models', facts.modelUpstream ?? 'the built-in echo model (MODEL_UPSTREAM_URL is not set)'],
     ['Logs', facts.logDir],
     ['Stop', 'Ctrl-C; the next npm start goes on where it was'],
+    ['Console', facts.consoleUrl],
   ];
   return [
     '',

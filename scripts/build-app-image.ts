@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { buildConsole } from '../local/console-build.ts';
 import { availableBase, buildImage } from './docker-build.ts';
 
 /**
@@ -7,13 +8,14 @@ import { availableBase, buildImage } from './docker-build.ts';
  *
  *   npm run image:app <version>
  *
- * `docker compose build` does the same where image registries can be reached.
+ * `npm run build:console && docker compose build` does the same where image registries can be reached.
  */
 const version = process.argv[2] ?? process.env['VERSION'];
 if (version === undefined) throw new Error('Give the version: npm run image:app <version>');
 
 const say = (sentence: string): void => void process.stdout.write(`${sentence}\n`);
 const image = `thermidora:${version}`;
+await buildConsole(join(import.meta.dirname, '..'));
 const base = process.env['BASE'] ?? (await availableBase(say));
 say(`Building ${image} on ${base}.`);
 await buildImage({ image, dockerfile: 'Dockerfile', inputs: ['Dockerfile', ...(await sources())], base });

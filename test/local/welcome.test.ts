@@ -9,6 +9,7 @@ const facts = {
   operatorToken: '.thermidora/operator-token',
   modelUpstream: null,
   logDir: '.thermidora/logs',
+  consoleUrl: 'http://127.0.0.1:3000/console/#link=abc',
   warnings: ['Mind the gap.'],
 };
 
@@ -29,6 +30,13 @@ test('the box is straight, says where everything is, and the call below it can b
   expect(text).toContain(
     `curl -s 'http://127.0.0.1:3000/v1/instances?wait=60' -H "x-api-key: $(cat '.thermidora/api-key')" -H 'content-type: application/json' \\\n  -d '{`,
   );
+});
+
+test('the box ends with the link that opens the console', () => {
+  const box = welcome(facts)
+    .split('\n')
+    .filter((line) => line.startsWith('│'));
+  expect(box.at(-1)).toContain('http://127.0.0.1:3000/console/#link=abc');
 });
 
 test('a real model provider and a Temporal of somebody else are named', () => {

@@ -56,6 +56,18 @@ async function ok(args: string[], options: { input?: string; env?: Record<string
 }
 
 describe('signing in', () => {
+  test('console shows a link to the console of this API that signs in once', async () => {
+    const { link } = JSON.parse(await ok(['--json', 'console']));
+    const { origin, pathname, hash } = new URL(link);
+    expect([origin, pathname]).toEqual([new URL(sdk.baseUrl).origin, '/console/']);
+    const enter = async () => {
+      const headers = { 'content-type': 'application/json', 'x-thermidora-console': '1', origin };
+      const body = JSON.stringify({ link: hash.replace('#link=', '') });
+      return (await fetch(`${origin}/console/session`, { method: 'POST', headers, body })).status;
+    };
+    expect([await enter(), await enter()]).toEqual([200, 401]);
+  });
+
   test('login asks for the address and the code of the mail, and keeps the token for this user alone until logout', async () => {
     const login = { THERMIDORA_URL: sdk.baseUrl };
     const person = await sdk.api.newAccount();

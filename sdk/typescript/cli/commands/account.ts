@@ -3,6 +3,7 @@ import type { BodyOf, QueryOf } from '../../src/index.ts';
 import type { Context } from '../context.ts';
 import { instanceIdOf } from '../find.ts';
 import { writeJsonLine, writeLine } from '../output.ts';
+import { findUrl } from '../settings.ts';
 
 /** `keys ...` */
 export function addKeys(program: Command, context: Context): void {
@@ -46,6 +47,18 @@ export function addKeys(program: Command, context: Context): void {
     .description('Revoke an API key at once')
     .argument('<keyId>')
     .action(async (keyId: string) => context.show(await (await context.client()).keys.revoke(keyId)));
+}
+
+/** `console`. */
+export function addConsole(program: Command, context: Context): void {
+  program
+    .command('console')
+    .description('Show a link that opens the console signed in, once and within an hour')
+    .action(async () => {
+      const client = await context.client();
+      const { path, expiresAt } = await client.auth.createLink();
+      context.show({ link: new URL(path, await findUrl(context.io)).href, expiresAt });
+    });
 }
 
 /** `events`, `usage`, `ledger`. */

@@ -1,0 +1,103 @@
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { useQueryClient } from '@tanstack/react-query';
+import type { Reply, ReplyPart, Step } from '../../../../sdk/typescript/src/reply.ts';
+import { client } from '../../client/client.ts';
+import type { AgentPlace } from './agent-page.tsx';
+
+/** A turn that this page follows. */
+export interface Turn {
+  /** What was said; null for a turn that was under way when the page opened. */
+  message: string | null;
+  messageId: string | null;
+  text: string;
+  steps: Step[];
+}
+
+interface Turns {
+  turn: Turn | null;
+  error: unknown;
+  send: (message: string, sessionId: string | null) => void;
+  /** Goes on with a reply that another page, or an earlier visit, has asked for. */
+  follow: (messageId: string) => void;
+  cancel: () => void;
+}
+
+/** Sends a message and shows its reply as it is written, frame by frame of the screen. */
+export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
+  const cache = useQueryClient();
+  const [turn, setTurn] = useState<Turn | null>(null);
+  const [error, setError] = useState<unknown>(null);
+  const left = useRef(new AbortController());
+  useEffect(() => {
+    left.current = new AbortController();
+    return () => left.current.abort();
+  }, []);
+
+  const show = useCallback(
+    async (reply: Reply, begun: Turn) => {
+      const { signal } = left.current;
+      setError(null);
+      setTurn(begun);
+      const drawn = drawer(begun, setTurn);
+      try {
+        for await (const part of reply) drawn.add(part, reply.messageId ?? null);
+      } catch (cause) {
+        if (!signal.aborted) setError(cause);
+      } finally {
+        drawn.stop();
+      }
+      if (signal.aborted) return;
+      await cache.invalidateQueries({ queryKey: ['said', instanceId] });
+      setTurn(null);
+    },
+    [cache, instanceId],
+  );
+
+  return {
+    turn,
+    error,
+    send: (message, sessionId) => {
+      const body = { message, ...(sessionId === null ? {} : { sessionId }) };
+      const reply = client.messages.sendAndStream(instanceId, agentId, body, { signal: left.current.signal });
+      void show(reply, { message, messageId: null, text: '', steps: [] });
+    },
+    follow: useCallback(
+      (messageId) => {
+        const reply = client.messages.stream(instanceId, agentId, messageId, {}, { signal: left.current.signal });
+        void show(reply, { message: null, messageId, text: '', steps: [] });
+      },
+      [agentId, instanceId, show],
+    ),
+    cancel: () => {
+      const cancelled = turn?.messageId ? client.messages.cancel(instanceId, agentId, turn.messageId) : cancelNewest();
+      cancelled.catch(setError);
+    },
+  };
+
+  /** Before its first word the reply has no id here: it is the newest one that is pending. */
+  async function cancelNewest(): Promise<void> {
+    const { messages } = await client.messages.list(instanceId, agentId, { limit: 10 }).page();
+    const pending = messages.findLast(({ status }) => status === 'pending');
+    if (pending) await client.messages.cancel(instanceId, agentId, pending.messageId);
+  }
+}
+
+/** Gathers the parts of a reply and shows them at most once a frame, however fast they come. */
+function drawer(begun: Turn, setTurn: (turn: Turn) => void) {
+  let now = begun;
+  let frame: number | null = null;
+  return {
+    add(part: ReplyPart, messageId: string | null) {
+      if (part.type === 'text') now = { ...now, messageId, text: now.text + part.text };
+      if (part.type === 'step')
+        now = { ...now, messageId, steps: [...now.steps.filter(({ stepId }) => stepId !== part.step.stepId), part.step] };
+      frame ??= requestAnimationFrame(() => {
+        frame = null;
+        setTurn(now);
+      });
+    },
+    stop() {
+      if (frame !== null) cancelAnimationFrame(frame);
+    },
+  };
+}
