@@ -16,4 +16,4 @@ export const SESSION_DOOR: Door = {
 };
 
 /** The operations of the REST API for pages of the console. */
-export const CONSOLE_DOOR: Door = { ...SESSION_DOOR, basePath: `${CONSOLE_PATH}/api/v1` };
+export const CONSOLE_DOOR: Door = { ...SESSION_DOOR, basePath: `${CONSOLE_PATH}/api/v1`, takesOperators: true };

@@ -21,6 +21,8 @@ export interface Door {
   errorEventName?: string;
   /** On every answer. */
   answerHeaders?(requestId: string): Readonly<Record<string, string>>;
+  /** Accounts that are operators call the operations of operators here; the operator token counts for nothing. */
+  takesOperators?: true;
   /** The headers that its clients in browsers send and read, beside those of every door. */
   browserHeaders?: { sent: readonly string[]; read: readonly string[] };
 }

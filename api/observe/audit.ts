@@ -23,7 +23,7 @@ export async function auditCall(em: EntityManager, operation: Operation, call: A
 }
 
 function actorName(actor: Actor, accountId: string | null): string {
-  if (actor?.kind === 'operator') return 'operator';
+  if (actor?.kind === 'operator') return actor.accountId === null ? 'operator' : `account:${actor.accountId}`;
   if (actor?.keyId) return `key:${actor.keyId}`;
   return accountId === null ? 'system' : `account:${accountId}`;
 }

@@ -14,6 +14,7 @@ import { listInvites } from './admin/list-invites.ts';
 import { listQuarantine } from './admin/list-quarantine.ts';
 import { reconcileInstance } from './admin/reconcile-instance.ts';
 import { restoreQuarantined } from './admin/restore-quarantined.ts';
+import { updateAccount } from './admin/update-account.ts';
 import { stopAnyInstance } from './admin/stop-any-instance.ts';
 import { createAgent } from './agents/create-agent.ts';
 import { deleteAgent } from './agents/delete-agent.ts';
@@ -164,6 +165,7 @@ export const operations: readonly Operation[] = [
   createInvite,
   listInvites,
   listAccounts,
+  updateAccount,
   createGrant,
   listAllInstances,
   listAllModels,

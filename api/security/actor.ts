@@ -12,6 +12,8 @@ export interface AccountActor {
 
 export interface OperatorActor {
   kind: 'operator';
+  /** The account that acts as operator in the console; null for the operator token. */
+  accountId: string | null;
 }
 
 /** Who makes the call; null for a public operation. */

@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { findAccountOfKey, touchApiKey } from '../../database/accounts/api-keys.ts';
+import { isOperator } from '../../database/accounts/operators.ts';
 import { findTokenVersion } from '../../database/accounts/token-version.ts';
 import { AppError } from '../../domain/errors.ts';
 import { NO_LIMITS } from '../../domain/key-scopes.ts';
@@ -18,8 +19,11 @@ export interface Caller {
   address: string;
 }
 
-/** Authenticates a call of this door, where the operation requires it. Throws `unauthorized` and `rate_limited`. */
-export type Authenticate = (door: Pick<Door, 'credentialOf'>, auth: Auth, caller: Caller) => Promise<Actor>;
+/**
+ * Authenticates a call of this door, where the operation requires it. Throws `unauthorized`, `rate_limited`, and `not_found` for
+ * operations of operators.
+ */
+export type Authenticate = (door: Pick<Door, 'credentialOf' | 'takesOperators'>, auth: Auth, caller: Caller) => Promise<Actor>;
 
 /** How many refused credentials an address may send in a minute, for each login that it may try. */
 const REFUSALS_PER_LOGIN = 10;
@@ -81,12 +85,18 @@ export function createAuthenticate(deps: Deps): Authenticate {
     return { kind: 'account', accountId, keyId: null, limits: NO_LIMITS };
   }
 
+  async function asOperator({ accountId }: AccountActor): Promise<Actor> {
+    if (await isOperator(deps.orm.em.fork(), accountId)) return { kind: 'operator', accountId };
+    throw new AppError('not_found', NOTHING_HERE);
+  }
+
   return async (door, auth, { headers, address }) => {
     if (auth === 'public') return null;
-    if (auth === 'operator') return byOperatorToken(bearerToken(headers), deps.config.OPERATOR_TOKEN);
+    if (auth === 'operator' && !door.takesOperators) return byOperatorToken(bearerToken(headers), deps.config.OPERATOR_TOKEN);
     const credential = door.credentialOf(headers);
     if (credential === null) throw new AppError('unauthorized', REFUSAL);
-    return credential.kind === 'api-key' ? byKey(credential.key, address) : byToken(credential.token, address);
+    const actor = await (credential.kind === 'api-key' ? byKey(credential.key, address) : byToken(credential.token, address));
+    return auth === 'operator' ? asOperator(actor) : actor;
   };
 }
 
@@ -96,5 +106,5 @@ function byOperatorToken(given: string | undefined, expected: string | undefined
   // Digests have equal length, so the comparison takes the same time for any input.
   if (!timingSafeEqual(digest(given ?? ''), digest(expected)))
     throw new AppError('unauthorized', 'Send the operator token as Authorization: Bearer.');
-  return { kind: 'operator' };
+  return { kind: 'operator', accountId: null };
 }

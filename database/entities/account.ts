@@ -49,6 +49,8 @@ const AccountSchema = defineEntity({
     lowToldHours: p.smallint().strictNullable().default(null),
     /** When its owner deleted it. Its address is kept for a while longer, its ledger for good. */
     deletedAt: moment().strictNullable().default(null),
+    /** It may do in the console what the operator token allows. */
+    isOperator: p.boolean().default(false),
     /** SHA-256 of the one live link that signs in to the console; null when there is none, or it was used. */
     consoleLinkHash: p.blob().strictNullable().default(null),
     consoleLinkExpiresAt: moment().strictNullable().default(null),

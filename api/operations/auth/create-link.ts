@@ -30,7 +30,7 @@ export const createLink = defineOperation({
     }),
     credential: true,
   },
-  errors: ['forbidden'],
+  errors: [],
 
   async handle({ actor, em, deps }) {
     const { accountId, keyId } = actor;

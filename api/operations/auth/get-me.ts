@@ -26,6 +26,7 @@ export const getMe = defineOperation({
       email: z.string(),
       name: z.string(),
       emailVerified: z.boolean(),
+      operator: z.boolean().meta({ description: 'Whether the account is an operator in the console.' }),
       balanceUsd: z.number().meta({ description: 'The balance in USD, rounded down to cents and never negative.' }),
       balanceNanoUsd: z.string().meta({ description: 'The exact balance in 10^-9 USD.' }),
       storedBytes: z.int().min(0).meta({
@@ -48,6 +49,7 @@ export const getMe = defineOperation({
       email: account.email,
       name: account.name,
       emailVerified: account.emailVerifiedAt !== null,
+      operator: account.isOperator,
       balanceUsd: balanceUsd(balance),
       balanceNanoUsd: balance.toString(),
       storedBytes: Math.max(0, await findStoredBytes(em, actor.accountId)),

@@ -1,7 +1,7 @@
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { startApi } from '../api-under-test.ts';
+import { OPERATOR_TOKEN, startApi } from '../api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../api-under-test.ts';
 import type { Json } from '../../support/api-client.ts';
 
@@ -162,6 +162,38 @@ describe('a session', () => {
     const [first, second] = [await make(), await make()];
     expect([first.status, second.body.instanceId]).toEqual([201, first.body.instanceId]);
     expect((await account.ok('GET', '/instances')).instances).toHaveLength(1);
+  });
+});
+
+describe('an operator', () => {
+  const all = (cookie: string) => send('GET', '/console/api/v1/admin/instances', { cookie });
+  const make = (operator: boolean) => api.operator.ok('PATCH', `/admin/accounts/${account.accountId}`, { operator });
+
+  test('is an account that an operator made one, for as long as that holds; to others those paths do not exist', async () => {
+    const cookie = await signIn();
+    expect((await all(cookie)).status).toBe(404);
+    await make(true);
+    expect((await all(cookie)).status).toBe(200);
+    await make(false);
+    expect((await all(cookie)).status).toBe(404);
+  });
+
+  test('leaves its account in the audit', async () => {
+    await make(true);
+    const other = await api.newAccount();
+    const path = `/console/api/v1/admin/accounts/${other.accountId}/grants`;
+    await send('POST', path, { cookie: await signIn(), body: { amountUsd: '1', reason: 'Thanks' } });
+    const { entries } = await api.operator.ok('GET', `/admin/audit?accountId=${other.accountId}`);
+    expect(entries[0]).toMatchObject({ actor: `account:${account.accountId}`, action: 'grants.create' });
+  });
+
+  test('is one in the console alone: neither its keys and tokens nor the operator token work at the other door', async () => {
+    await make(true);
+    const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'whole' });
+    for (const credential of [{ 'x-api-key': apiKey }, { authorization: `Bearer ${account.token}` }])
+      expect((await send('GET', '/v1/admin/instances', { headers: credential })).status).toBe(401);
+    const headers = { ...PAGE, authorization: `Bearer ${OPERATOR_TOKEN}` };
+    expect((await send('GET', '/console/api/v1/admin/instances', { headers })).status).toBe(401);
   });
 });
 

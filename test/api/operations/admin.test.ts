@@ -76,6 +76,18 @@ describe('accounts.list', () => {
   });
 });
 
+describe('accounts.update', () => {
+  test('makes an account an operator, which it shows, and takes that away', async () => {
+    const path = `/admin/accounts/${account.accountId}`;
+    for (const operator of [true, false]) {
+      expect(await api.operator.ok('PATCH', path, { operator })).toEqual({ accountId: account.accountId, operator });
+      expect(await account.ok('GET', '/auth/me')).toMatchObject({ operator });
+    }
+    const [line] = (await api.operator.ok('GET', `/admin/audit?accountId=${account.accountId}`)).entries;
+    expect(line).toMatchObject({ actor: 'operator', action: 'accounts.update', target: account.accountId });
+  });
+});
+
 describe('grants.create', () => {
   test('books a credit line and moves the balance with it', async () => {
     const path = `/admin/accounts/${account.accountId}/grants`;

@@ -44,6 +44,7 @@ describe('auth.register', () => {
       email: 'new@example.com',
       name: 'Jeff',
       emailVerified: false,
+      operator: false,
       balanceUsd: 50,
       balanceNanoUsd: '50000000000',
       storedBytes: 0,

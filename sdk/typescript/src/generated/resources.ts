@@ -898,6 +898,18 @@ export class OperatorAccountsResource extends Resource {
   list(query: QueryOf<'accounts.list'> = {}, options: CallOptions = {}): Pages<AnswerOf<'accounts.list'>, 'accounts'> {
     return new Pages<AnswerOf<'accounts.list'>, 'accounts'>((more) => this.http.json<AnswerOf<'accounts.list'>>('GET', '/admin/accounts', { query: { ...query, ...more }, options }), { items: 'accounts', cursor: 'cursor', next: 'nextCursor' });
   }
+
+  /**
+   * Make an account an operator, or take that away.
+   *
+   * In the console, an operator sees and does what the operator token allows. In the API, its keys and tokens remain those
+   * of a customer. It takes effect at once.
+   *
+   * `PATCH /admin/accounts/{accountId}`
+   */
+  update(accountId: string, body: BodyOf<'accounts.update'>, options: CallOptions = {}): Promise<AnswerOf<'accounts.update'>> {
+    return this.http.json<AnswerOf<'accounts.update'>>('PATCH', `/admin/accounts/${segment(accountId)}`, { body, takesKey: true, options });
+  }
 }
 
 export class OperatorGrantsResource extends Resource {

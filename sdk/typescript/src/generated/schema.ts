@@ -1150,6 +1150,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/accounts/{accountId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Make an account an operator, or take that away
+         * @description In the console, an operator sees and does what the operator token allows. In the API, its keys and tokens remain those of a customer. It takes effect at once.
+         */
+        patch: operations["accounts.update"];
+        trace?: never;
+    };
     "/admin/accounts/{accountId}/grants": {
         parameters: {
             query?: never;
@@ -2007,6 +2027,8 @@ export interface operations {
                         email: string;
                         name: string;
                         emailVerified: boolean;
+                        /** @description Whether the account is an operator in the console. */
+                        operator: boolean;
                         /** @description The balance in USD, rounded down to cents and never negative. */
                         balanceUsd: number;
                         /** @description The exact balance in 10^-9 USD. */
@@ -4390,6 +4412,37 @@ export interface operations {
                         }[];
                         /** @description The `cursor` of the next page; `null` on the last page. */
                         nextCursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    "accounts.update": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                accountId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    operator: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        accountId: string;
+                        operator: boolean;
                     };
                 };
             };

@@ -860,6 +860,16 @@ class AsyncOperatorAccountsResource:
 
         return AsyncPages(read, items="accounts", cursor="cursor", next="nextCursor")
 
+    async def update(self, account_id: str, body: types.AccountsUpdateRequest, options: CallOptions | None = None) -> types.AccountsUpdateResponse:
+        """Make an account an operator, or take that away.
+
+        In the console, an operator sees and does what the operator token allows. In the API, its keys and tokens
+        remain those of a customer. It takes effect at once.
+
+        `PATCH /admin/accounts/{accountId}`"""
+        answer: types.AccountsUpdateResponse = await self._http.json("PATCH", f"/admin/accounts/{segment(account_id)}", body=body, takes_key=True, options=options)
+        return answer
+
 
 class AsyncOperatorGrantsResource:
     def __init__(self, http: AsyncTransport) -> None:

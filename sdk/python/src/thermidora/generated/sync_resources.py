@@ -860,6 +860,16 @@ class OperatorAccountsResource:
 
         return Pages(read, items="accounts", cursor="cursor", next="nextCursor")
 
+    def update(self, account_id: str, body: types.AccountsUpdateRequest, options: CallOptions | None = None) -> types.AccountsUpdateResponse:
+        """Make an account an operator, or take that away.
+
+        In the console, an operator sees and does what the operator token allows. In the API, its keys and tokens
+        remain those of a customer. It takes effect at once.
+
+        `PATCH /admin/accounts/{accountId}`"""
+        answer: types.AccountsUpdateResponse = self._http.json("PATCH", f"/admin/accounts/{segment(account_id)}", body=body, takes_key=True, options=options)
+        return answer
+
 
 class OperatorGrantsResource:
     def __init__(self, http: Transport) -> None:

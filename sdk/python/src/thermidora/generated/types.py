@@ -794,6 +794,10 @@ class AuthMeResponse(TypedDict):
     email: str
     name: str
     emailVerified: bool
+    operator: bool
+    """
+    Whether the account is an operator in the console.
+    """
     balanceUsd: float
     """
     The balance in USD, rounded down to cents and never negative.
@@ -2021,6 +2025,15 @@ class AccountsListResponse(TypedDict):
     """
     The `cursor` of the next page; `null` on the last page.
     """
+
+
+class AccountsUpdateRequest(TypedDict):
+    operator: bool
+
+
+class AccountsUpdateResponse(TypedDict):
+    accountId: str
+    operator: bool
 
 
 class GrantsCreateRequest(TypedDict):
