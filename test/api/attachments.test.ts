@@ -1,42 +1,146 @@
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import type { ApiClient } from '../support/api-client.ts';
-import { newAgent, say } from '../support/patient-client.ts';
-import { startStack } from '../support/stack-under-test.ts';
-import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { layoutOf } from '../../runtime/host/runtime-layout.ts';
+import { startApi } from './api-under-test.ts';
+import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
+import { newRunningAgent } from './rows.ts';
 
-/** One red pixel. */
-const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==';
-const SEEING = { upstream: 'seeing', contextWindow: 128_000, maxTokens: 4_096, input: ['text', 'image'] };
+const MEBIBYTE = 1024 ** 2;
 
-let stack: StackUnderTest;
-let account: ApiClient;
-let instanceId: string;
+let api: ApiUnderTest;
+let account: AccountClient;
+let of: { instanceId: string; agentId: string };
 let path: string;
+let workspace: string;
 
 beforeAll(async () => {
-  stack = await startStack({ env: { MODELS: JSON.stringify({ seeing: SEEING }) } });
-  account = await stack.newAccount();
-  ({ instanceId } = await account.ok('POST', '/instances', { name: 'attachments' }));
-  const { agentId } = await newAgent(account, instanceId);
-  path = `/instances/${instanceId}/agents/${agentId}`;
+  api = await startApi({ env: { MAX_INSTANCES_PER_ACCOUNT: '1000' } });
+  account = await api.newAccount();
 });
-afterAll(() => stack?.close());
+afterAll(() => api.close());
+beforeEach(async () => {
+  of = await newRunningAgent(api, account);
+  path = `/instances/${of.instanceId}/agents/${of.agentId}`;
+  const [row] = await api.sql<{ runtime: string; name: string }>(
+    'select runtime_id as runtime, gateway_agent_id as name from agents join instances i on i.id = instance_id where agents.id = ?',
+    [of.agentId],
+  );
+  workspace = join(layoutOf(api.dataDir, row?.runtime ?? '').stateDir, 'workspaces', row?.name ?? '');
+  await mkdir(workspace, { recursive: true });
+});
 
-test('a model that takes images is shown those that came with a message, and the agent reads the other files', async () => {
-  const attachments = [
-    { name: 'My photo (1).png', mediaType: 'image/png', data: PNG },
-    { name: 'numbers.csv', mediaType: 'text/csv', data: Buffer.from('4711,42').toString('base64') },
-  ];
-  const message = { message: 'What is [[TOOL exec {"command":"cat inbox/*/numbers.csv"}]] in these?', attachments };
-  const { content } = await say(account, `${path}/messages`, message);
-  expect(content).toContain('4711,42');
-  const call = stack.model.calls.find(({ lastUserText }) => lastUserText.includes('in these?'));
-  expect(JSON.stringify(call?.messages)).toContain('./inbox/');
-  const parts = call?.messages.flatMap((one) => (Array.isArray(one.content) ? one.content : [])) ?? [];
-  const images = parts.filter(({ type }) => type === 'image_url');
-  expect(images).toMatchObject([{ image_url: { url: expect.stringMatching(/^data:image\/(png|jpeg);base64,/) } }]);
-  const [asked] = (await account.ok('GET', `${path}/messages`)).messages;
-  expect(asked).toMatchObject({ content: message.message, attachments: [{ size: 70 }, { size: 7 }] });
-  const got = await account.raw('GET', `${path}/files/${asked.attachments[0].path}`);
-  expect(Buffer.from(await got.arrayBuffer()).toString('base64')).toBe(PNG);
+const base64 = (bytes: Buffer | string) => Buffer.from(bytes).toString('base64');
+const attachment = (name: string, mediaType = 'text/plain', bytes: Buffer | string = 'hello') => {
+  return { name, mediaType, data: base64(bytes) };
+};
+const send = (attachments: unknown, fields: object = {}, headers: Record<string, string> = {}) =>
+  account.call('POST', `${path}/messages`, { message: 'Look', async: true, attachments, ...fields }, { headers });
+const inbox = () => readdir(join(workspace, 'inbox')).catch(() => []);
+const filesInInbox = async () => (await promisify(execFile)('find', [join(workspace, 'inbox'), '-type', 'f'])).stdout;
+const history = async () => (await account.ok('GET', `${path}/messages`)).messages;
+/** What the agent is sent of its newest message. */
+async function told(): Promise<string> {
+  const [row] = await api.sql<{ text: string }>(
+    `select coalesce(context || E'\\n\\n', '') || content as text from messages where agent_id = ? and role = 'user' order by number desc`,
+    [of.agentId],
+  );
+  return row?.text ?? '';
+}
+
+describe('attachments of a message', () => {
+  test('lie in the workspace before it is accepted, the agent is told where, and history names them', async () => {
+    const image = Buffer.from([0x89, 0x50, 0x4e, 0x47]);
+    const given = [
+      attachment('report.txt'),
+      attachment('pics/My photo (1)', 'image/png', image),
+      attachment('a.JPG', 'IMAGE/JPEG'),
+    ];
+    expect((await send(given)).status).toBe(202);
+    const [{ messageId, attachments, content }] = await history();
+    const folder = `inbox/${messageId}`;
+    expect(content).toBe('Look');
+    expect(attachments).toEqual([
+      { name: 'report.txt', mediaType: 'text/plain', size: 5, path: `${folder}/report.txt` },
+      { name: 'pics/My photo (1)', mediaType: 'image/png', size: 4, path: `${folder}/pics/My_photo__1_.png` },
+      { name: 'a.JPG', mediaType: 'image/jpeg', size: 5, path: `${folder}/a.JPG` },
+    ]);
+    expect(await readFile(join(workspace, folder, 'pics/My_photo__1_.png'))).toEqual(image);
+    const got = await account.raw('GET', `${path}/files/${attachments[0].path}`);
+    expect(await got.text()).toBe('hello');
+    expect(await told()).toBe(
+      `Attached files, in your workspace:\n- ./${folder}/report.txt (text/plain, 5 bytes)\n` +
+        `- ./${folder}/pics/My_photo__1_.png (image/png, 4 bytes)\n- ./${folder}/a.JPG (image/jpeg, 5 bytes)\n\nLook`,
+    );
+    expect(await account.ok('GET', `${path}/messages/${messageId}`)).toMatchObject({ attachments });
+  });
+
+  test('a message without any says nothing of them', async () => {
+    expect((await send([])).status).toBe(202);
+    expect((await history())[0]).not.toHaveProperty('attachments');
+    expect(await told()).toBe('Look');
+    expect(await inbox()).toEqual([]);
+  });
+
+  test('can be ten, and 10 MiB in all, and not more', async () => {
+    const of10 = (size: number) => Array.from({ length: 10 }, (_, n) => attachment(`${n}`, 'a/b', Buffer.alloc(size)));
+    expect((await send(of10(MEBIBYTE))).status).toBe(202);
+    const eleven = await send([...of10(1), attachment('11')]);
+    expect([eleven.status, eleven.body.error.details[0].path]).toEqual([400, 'attachments']);
+    const large = await send([...of10(MEBIBYTE).slice(1), attachment('0', 'a/b', Buffer.alloc(MEBIBYTE + 1))]);
+    expect([large.status, large.body.error.details]).toEqual([
+      400,
+      [{ path: 'attachments', message: 'The attachments of a message can have at most 10485760 bytes in total.' }],
+    ]);
+    expect((await inbox()).length).toBe(1);
+  });
+
+  test.each<[what: string, attachments: unknown, at: string]>([
+    ['a name that leaves the workspace', [attachment('../x')], 'attachments.0.name'],
+    ['an absolute name', [attachment('/etc/x')], 'attachments.0.name'],
+    ['a name with a line end', [attachment('a\nb')], 'attachments.0.name'],
+    ['no name', [attachment('')], 'attachments.0.name'],
+    ['a name that is too long in its folder', [attachment('x/'.repeat(249))], 'attachments.0.name'],
+    ['the same name twice', [attachment('a b'), attachment('a_b')], 'attachments.1.name'],
+    ['no media type', [attachment('a', 'text')], 'attachments.0.mediaType'],
+    ['a media type with a line end', [attachment('a', 'text/plain\nx')], 'attachments.0.mediaType'],
+    ['no base64', [{ ...attachment('a'), data: 'a' }], 'attachments.0.data'],
+    ['base64 of URLs', [{ ...attachment('a'), data: '__-_' }], 'attachments.0.data'],
+  ])('%s is 400 and stores nothing', async (_, attachments, at) => {
+    const { status, body } = await send(attachments);
+    expect([status, body.error.details?.[0].path]).toEqual([400, at]);
+    expect([await inbox(), await history()]).toEqual([[], []]);
+  });
+
+  test('of a message that is refused go again', async () => {
+    await mkdir(join(workspace, 'inbox'));
+    expect((await send([attachment('a'), attachment('a/b')])).status).toBe(409);
+    expect(await filesInInbox()).toBe('');
+    await api.sql(`update instances set desired_status = 'stopped' where id = ? returning id`, [of.instanceId]);
+    expect((await send([attachment('a.txt')])).body.error.code).toBe('instance_not_ready');
+    expect(await filesInInbox()).toBe('');
+  });
+
+  test('of a message that is sent again under its Idempotency-Key are there once', async () => {
+    const key = { 'idempotency-key': 'once' };
+    const first = await send([attachment('a.txt')], {}, key);
+    const again = await send([attachment('a.txt')], {}, key);
+    expect([first.status, again.status, again.headers.get('idempotent-replayed')]).toEqual([202, 202, 'true']);
+    expect((await send([attachment('a.txt', 'text/plain', 'other')], {}, key)).status).toBe(409);
+    expect([(await inbox()).length, (await history()).length]).toEqual([1, 2]);
+  });
+
+  test('need a workspace like all files, and a message without any does not', async () => {
+    await rm(join(workspace, '../..'), { recursive: true });
+    expect((await send([attachment('a.txt')])).body.error).toMatchObject({ code: 'instance_not_ready' });
+    expect((await send([])).status).toBe(202);
+  });
+
+  test('stay as files when their conversation is deleted', async () => {
+    await send([attachment('a.txt')], { sessionId: 's' });
+    await account.ok('DELETE', `${path}/conversations/s`);
+    expect(await inbox()).toHaveLength(1);
+  });
 });
