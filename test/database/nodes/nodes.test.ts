@@ -118,7 +118,8 @@ test('instances are placed where there is most room, up to what each node may ru
   for (const { instanceId } of made) answers.push(await takes(small, instanceId));
   expect(answers).toEqual([true, true, true, false]);
   const places = await Promise.all(made.map(async ({ runtimeId }) => (await placeOf(runtimeId))?.nodeId));
-  expect(places.slice(0, 3).toSorted()).toEqual([small, large, large].toSorted());
+  const counts = [small, large].map((nodeId) => places.filter((place) => place === nodeId).length);
+  expect(counts).toEqual([1, 2]);
   expect(places).not.toContain(dead);
   expect(places[3]).toBeNull();
 });

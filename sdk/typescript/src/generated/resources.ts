@@ -12,6 +12,7 @@ export type AgentWithFiles = components['schemas']['AgentWithFiles'];
 export type BuiltInSkill = components['schemas']['BuiltInSkill'];
 export type InstalledSkill = components['schemas']['InstalledSkill'];
 export type Message = components['schemas']['Message'];
+export type Attachment = components['schemas']['Attachment'];
 export type Step = components['schemas']['Step'];
 export type Cron = components['schemas']['Cron'];
 export type Webhook = components['schemas']['Webhook'];

@@ -1551,6 +1551,8 @@ export interface components {
             role: "user" | "agent";
             /** @description The text of the message; empty while the turn has not ended. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance. */
             content: string;
+            /** @description The files that came with the message. Present on messages to the agent that have some. */
+            attachments?: components["schemas"]["Attachment"][];
             sender: {
                 type: string;
                 id: string;
@@ -1607,6 +1609,14 @@ export interface components {
             steps?: components["schemas"]["Step"][];
             /** @description The time from the message to the end of its reply, in milliseconds; `null` when the agent sent the message without a request. */
             latencyMs?: number | null;
+        };
+        Attachment: {
+            name: string;
+            mediaType: string;
+            /** @description In bytes. */
+            size: number;
+            /** @description The path of the file in the workspace: `GET .../files/<path>` answers it. */
+            path: string;
         };
         Step: {
             stepId: string;
@@ -3205,6 +3215,14 @@ export interface operations {
             content: {
                 "application/json": {
                     message: string;
+                    /** @description Files for the agent, at most 10 and 10 MiB in total. They are put into its workspace under `inbox/`, and the agent is told where. Images are shown to a model that takes images. */
+                    attachments?: {
+                        /** @description A relative path without "..", such as `report.pdf`. */
+                        name: string;
+                        mediaType: string;
+                        /** @description The bytes of the file in base64. */
+                        data: string;
+                    }[];
                     /** @description The author of the message. Defaults to the account. Different senders share the conversation. */
                     sender?: {
                         /** @default human */

@@ -334,6 +334,19 @@ class MessageUsage(TypedDict):
     """
 
 
+class Attachment(TypedDict):
+    name: str
+    mediaType: str
+    size: int
+    """
+    In bytes.
+    """
+    path: str
+    """
+    The path of the file in the workspace: `GET .../files/<path>` answers it.
+    """
+
+
 class Step(TypedDict):
     stepId: str
     kind: Literal['tool']
@@ -1317,6 +1330,18 @@ class SecretsDeleteResponse(TypedDict):
     """
 
 
+class MessagesSendRequestAttachmentsItem(TypedDict):
+    name: str
+    """
+    A relative path without "..", such as `report.pdf`.
+    """
+    mediaType: str
+    data: str
+    """
+    The bytes of the file in base64.
+    """
+
+
 class MessagesSendRequestSender(TypedDict):
     """
     The author of the message. Defaults to the account. Different senders share the conversation.
@@ -1331,6 +1356,7 @@ MessagesSendRequest = TypedDict(
     'MessagesSendRequest',
     {
         'message': str,
+        'attachments': NotRequired[list[MessagesSendRequestAttachmentsItem]],
         'sender': NotRequired[MessagesSendRequestSender],
         'stream': NotRequired[bool],
         'async': NotRequired[bool],
@@ -2226,6 +2252,10 @@ class Message(TypedDict):
     content: str
     """
     The text of the message; empty while the turn has not ended. An attachment of the agent is a line that begins with `MEDIA:`, followed by a URL or a path inside the instance.
+    """
+    attachments: NotRequired[list[Attachment]]
+    """
+    The files that came with the message. Present on messages to the agent that have some.
     """
     sender: MessageSender
     timestamp: str
