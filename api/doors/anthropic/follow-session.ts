@@ -61,6 +61,9 @@ export async function* followSession(deps: FollowDeps, following: Following): As
       }
       await watch.changed();
     }
+  } catch (error) {
+    // This process stops, or the client has left: the stream ends, and goes on at another process.
+    if (!signal.aborted) throw error;
   } finally {
     watch.close();
   }

@@ -3,6 +3,7 @@ import { ClaudeSession } from '../../../database/entities/claude-session.ts';
 import { findSessionStates } from '../../../database/messages/session-usage.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { byCreation, olderThan, paginate } from '../../contract/pagination.ts';
+import { keptSessions } from './own-session.ts';
 import { presentSession, sessionSchema } from './session.schema.ts';
 
 const pages = paginate('claudeSessions', byCreation, { defaultLimit: 20, maxLimit: 100 });
@@ -32,11 +33,12 @@ export const listSessions = defineOperation({
     const where = { account: accountId, $and: [ofKey, olderThan(query.page, 'id')] };
     const rows = await em.find(ClaudeSession, where, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: query.limit + 1 });
     const page = pages.page(rows, query.limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
+    const kept = await keptSessions(em, page.items);
     const states = await findSessionStates(
       em,
-      page.items.map(({ id }) => id),
+      kept.map(({ id }) => id),
     );
-    const data = page.items.map((session) => presentSession(session, states.get(session.id)));
+    const data = kept.map((session) => presentSession(session, states.get(session.id)));
     return { data, next_page: page.nextCursor, prev_page: null };
   },
 });

@@ -8,6 +8,7 @@ import {
 } from '@anthropic-ai/sdk';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { anthropicOperations } from '../../../api/doors/anthropic/operations.ts';
+import { removeInstanceData } from '../../../database/instances/remove-instance.ts';
 import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { newInstance } from '../rows.ts';
 import { said, startAnthropicDoor } from './anthropic-agent.ts';
@@ -151,7 +152,7 @@ describe('a session', () => {
     await expect(refused).rejects.toThrow(field);
   });
 
-  test('is listed, the newest first, and gone with its environment', async () => {
+  test('is listed, the newest first', async () => {
     const { id } = await beta().agents.create({ name: 'a', model: 'first' });
     const opened = [];
     for (const title of ['One', 'Two'])
@@ -159,6 +160,35 @@ describe('a session', () => {
     const { data } = await beta().sessions.list({ limit: 2 });
     expect(data.map((one) => one.title)).toEqual(['Two', 'One']);
     expect(data[1]).toEqual(opened[0]);
+  });
+});
+
+describe('a session of another environment', () => {
+  test('is gone with it, and removed with its instance', async () => {
+    const environment = await beta().environments.create({ name: 'Short' });
+    const { id: agent } = await beta().agents.create({ name: 'a', model: 'first' });
+    const { id } = await beta().sessions.create({ agent, environment_id: environment.id });
+    await beta().environments.delete(environment.id);
+    await expect(beta().sessions.retrieve(id)).rejects.toBeInstanceOf(NotFoundError);
+    expect((await beta().sessions.list({ limit: 1 })).data).toEqual([]);
+    await removeInstanceData(door.api.orm.em.fork(), environment.id.replace('env_', 'inst_'), new AbortController().signal);
+    expect(await door.api.sql('select id from claude_sessions where id = ?', [id])).toEqual([]);
+    expect(await door.api.sql('select version from claude_agent_places where claude_agent_id = ?', [agent])).toEqual([]);
+  });
+
+  test('that starts has its first message waiting, and idle until then', async () => {
+    const sessionId = await door.openSession();
+    const set = (status: string) =>
+      door.api.sql(`update instances set status = ? where id = ? returning id`, [status, door.instanceId]);
+    await set('provisioning');
+    let isSent = false;
+    const sending = beta()
+      .sessions.events.send(sessionId, { events: [said('[[SAY Hello]]')] })
+      .then(() => (isSent = true));
+    expect((await beta().sessions.retrieve(sessionId)).status).toBe('idle');
+    expect(isSent).toBe(false);
+    await set('running');
+    expect(await sending).toBe(true);
   });
 });
 

@@ -161,6 +161,21 @@ describe('a stream', () => {
     expect(pieces.length).toBeGreaterThan(1);
   });
 
+  test('ends without an error when its process stops, in the middle of a turn', async () => {
+    const stopping = await startAnthropicDoor((await startScripted()).gateway);
+    const id = await stopping.openSession();
+    const stream = await stopping.anthropic.beta.sessions.events.stream(id);
+    await stopping.anthropic.beta.sessions.events.send(id, { events: [said('[[WORDS 4]] [[HOLD stopped 2]]')] });
+    const received: string[] = [];
+    let closing: Promise<void> | undefined;
+    for await (const { type } of stream) {
+      received.push(type);
+      if (type === 'session.status_running') closing = stopping.close();
+    }
+    await closing;
+    expect(received).toEqual(TURN.slice(0, 2));
+  });
+
   test('of a session that is deleted says so and ends', async () => {
     const id = await door.openSession();
     const stream = await events().stream(id);
