@@ -14,6 +14,7 @@ const AgentPage = lazy(() => import('./pages/agent/agent-page.tsx').then((page) 
 const Usage = lazy(() => import('./pages/usage.tsx').then((page) => ({ default: page.Usage })));
 const Keys = lazy(() => import('./pages/keys.tsx').then((page) => ({ default: page.Keys })));
 const Events = lazy(() => import('./pages/events.tsx').then((page) => ({ default: page.Events })));
+const OperatorPage = lazy(() => import('./pages/operator/operator-page.tsx').then((page) => ({ default: page.OperatorPage })));
 const Webhooks = lazy(() => import('./pages/webhooks.tsx').then((page) => ({ default: page.Webhooks })));
 
 type Me = AnswerOf<'auth.me'>;
@@ -42,7 +43,7 @@ export function Shell({ me }: { me: Me }) {
           </span>
           Thermidora
         </Link>
-        <Navigation />
+        <Navigation isOperator={me.operator} />
         <Account me={me} />
       </header>
       <main id="main" tabIndex={-1} aria-busy={isLoading}>
@@ -56,7 +57,7 @@ export function Shell({ me }: { me: Me }) {
   );
 }
 
-function Navigation() {
+function Navigation({ isOperator }: { isOperator: boolean }) {
   const [at] = useLocation();
   const isHere = (path: string) => (path === '/' ? at === '/' || at.startsWith('/instances') : at.startsWith(path));
   return (
@@ -66,6 +67,11 @@ function Navigation() {
           {title}
         </Link>
       ))}
+      {isOperator && (
+        <Link href="/operator" aria-current={isHere('/operator') ? 'page' : undefined}>
+          Operator
+        </Link>
+      )}
       <a href="/docs">Reference</a>
     </nav>
   );
@@ -112,6 +118,7 @@ function Pages() {
       <Route path="/webhooks/:webhookId?">{({ webhookId }) => <Webhooks webhookId={webhookId ?? null} />}</Route>
       <Route path="/keys" component={Keys} />
       <Route path="/usage" component={Usage} />
+      <Route path="/operator/:tab?">{({ tab }) => <OperatorPage tab={tab ?? 'instances'} />}</Route>
       <Route>
         <Page title="There is no page at this address">
           <p>

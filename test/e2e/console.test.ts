@@ -186,6 +186,19 @@ test('a secret is stored and never shown', async () => {
   await page.getByText(/The gateway restarts/).waitFor({ state: 'detached' });
 });
 
+test('an operator sees all instances, and adds credit to an account', async () => {
+  await stack.operator.ok('PATCH', `/admin/accounts/${account.accountId}`, { operator: true });
+  await goTo('/');
+  await page.getByRole('navigation', { name: 'Console' }).getByRole('link', { name: 'Operator' }).click();
+  await page.getByText(`workflow instance/${agentPath.split('/')[2]}`).waitFor();
+  await page.getByRole('link', { name: 'Accounts' }).click();
+  await page.getByLabel('Credit for Test in USD').fill('12.50');
+  await page.getByRole('button', { name: 'Add credit' }).click();
+  await eventually(async () => expect((await account.ok('GET', '/auth/me')).balanceUsd).toBeGreaterThan(62));
+  await page.getByRole('link', { name: 'Audit' }).click();
+  await page.getByText('grants.create').waitFor();
+});
+
 describe('every page', () => {
   const pages: [string, () => string][] = [
     ['instances', () => '/'],
@@ -197,6 +210,10 @@ describe('every page', () => {
     ['chat', () => agentPath],
     ...['persona', 'crons'].map((tab): [string, () => string] => [tab, () => `${agentPath}/${tab}`]),
     ...['events', 'webhooks', 'keys', 'usage'].map((name): [string, () => string] => [name, () => `/${name}`]),
+    ...['instances', 'accounts', 'models', 'audit'].map((tab): [string, () => string] => [
+      `operator-${tab}`,
+      () => `/operator/${tab}`,
+    ]),
     ['not-found', () => '/nothing-here'],
   ];
 

@@ -1,0 +1,84 @@
+import { useState } from 'react';
+import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
+import type { OperatorInstance } from '../../../../sdk/typescript/src/generated/resources.ts';
+import { client } from '../../client/client.ts';
+import { CopyButton } from '../../ui/copy-button.tsx';
+import { EmptyState } from '../../ui/empty-state.tsx';
+import { Problem } from '../../ui/problem.tsx';
+import { progressOf, Status } from '../../ui/status.tsx';
+
+const FILTERS = ['all', 'stuck', 'running', 'provisioning', 'stopped', 'error', 'destroying'] as const;
+type Filter = (typeof FILTERS)[number];
+
+function queryOf(filter: Filter) {
+  if (filter === 'all') return {};
+  return filter === 'stuck' ? { stuck: 'true' as const } : { status: filter };
+}
+
+/** The instances of all accounts, and why they are stuck. */
+export function AllInstances() {
+  const [filter, setFilter] = useState<Filter>('all');
+  const list = useInfiniteQuery({
+    queryKey: ['operator', 'instances', filter],
+    queryFn: ({ pageParam }) =>
+      client.operator.instances.list({ ...queryOf(filter), limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
+    initialPageParam: '',
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+  });
+  const instances = list.data?.pages.flatMap((page) => page.instances);
+  return (
+    <section>
+      <div className="chips" role="group" aria-label="Filter">
+        {FILTERS.map((one) => (
+          <button key={one} type="button" aria-pressed={one === filter} onClick={() => setFilter(one)}>
+            {one}
+          </button>
+        ))}
+      </div>
+      <Problem error={list.error} />
+      {instances?.length === 0 && <EmptyState title={filter === 'stuck' ? 'No instance is stuck' : 'No such instances'} />}
+      <ul className="rows long">
+        {instances?.map((instance) => (
+          <Row key={instance.instanceId} instance={instance} />
+        ))}
+      </ul>
+      {list.hasNextPage && (
+        <button type="button" onClick={() => void list.fetchNextPage()}>
+          Show more
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Row({ instance }: { instance: OperatorInstance }) {
+  const { instanceId, accountId, name, workflowId } = instance;
+  const cache = useQueryClient();
+  const act = useMutation({
+    mutationFn: async (what: 'stop' | 'reconcile') => {
+      if (what === 'stop') await client.operator.instances.stop(instanceId);
+      else await client.operator.instances.reconcile(instanceId);
+    },
+    onSuccess: () => cache.invalidateQueries({ queryKey: ['operator', 'instances'] }),
+  });
+  return (
+    <li>
+      <span>
+        <strong>{name}</strong> <Status instance={instance} />
+        <span className="muted small block">{progressOf(instance)}</span>
+        <span className="muted small block id">
+          {accountId}, workflow {workflowId} <CopyButton text={workflowId} what="the id of the workflow" />
+        </span>
+        <Problem error={act.error} />
+      </span>
+      <span className="actions">
+        <button type="button" disabled={act.isPending} onClick={() => act.mutate('reconcile')}>
+          Reconcile
+        </button>
+        <button type="button" disabled={act.isPending} onClick={() => act.mutate('stop')}>
+          Stop
+        </button>
+      </span>
+    </li>
+  );
+}
