@@ -34,6 +34,8 @@ export function AgentPage({ instanceId, agentId, tab }: AgentPlace & { tab: stri
   if (!agent.data || !instance)
     return agent.error ? <Problem error={agent.error} /> : <p className="loading">Loading the agent</p>;
   const progress = progressOf(instance);
+  // While it restarts, its status stays `running` and it takes no messages.
+  const isReady = instance.status === 'running' && instance.transition === null;
   return (
     <Page
       title={agent.data.displayName}
@@ -46,9 +48,9 @@ export function AgentPage({ instanceId, agentId, tab }: AgentPlace & { tab: stri
       </p>
       <div role="status">{progress !== null && <p className="notice">{progress}</p>}</div>
       <Tabs base={`/instances/${instanceId}/agents/${agentId}`} tabs={TABS} at={tab} />
-      {tab === 'chat' && <Chat {...place} name={agent.data.displayName} isReady={instance.status === 'running'} />}
+      {tab === 'chat' && <Chat {...place} name={agent.data.displayName} isReady={isReady} />}
       {tab === 'persona' && <Persona {...place} files={agent.data.files} />}
-      {tab === 'crons' && <Crons {...place} isReady={instance.status === 'running'} />}
+      {tab === 'crons' && <Crons {...place} isReady={isReady} />}
     </Page>
   );
 }
