@@ -134,5 +134,6 @@ test('at a limit with room for three calls, three of thirty that come at once to
   const cost = BigInt(usage?.promptTokens ?? 0) * IN + BigInt(usage?.completionTokens ?? 0) * OUT;
   expect(await spendOf(budgetId)).toEqual(spent(3n * cost));
   const calls = await Promise.all(agents.map((one) => callsOf(database.orm, one)));
-  expect(calls.flat()).toHaveLength(3);
+  // The others are refusals, of which some are stored.
+  expect(calls.flat().filter((call) => call.input_tokens > 0)).toHaveLength(3);
 });

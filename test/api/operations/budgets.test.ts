@@ -57,6 +57,7 @@ describe('budgets.create', () => {
     ['another period', { period: 'week' }],
     ['no limit', { limitUsd: '0' }],
     ['a warning at the limit', { warnAt: 100 }],
+    ['a warning at nothing', { warnAt: 0 }],
     ['a part of a per cent', { warnAt: 1.5 }],
   ])('refuses %s', async (_, fields) => {
     const { status, body } = await account.call('POST', '/budgets', { ...DAILY, ...fields });
