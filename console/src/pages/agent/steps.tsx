@@ -1,4 +1,4 @@
-import type { Step } from '../../../../sdk/typescript/src/reply.ts';
+import type { Step } from '../../../../sdk/typescript/src/generated/resources.ts';
 import { duration } from '../../format.ts';
 
 /** What the agent does during a turn, each step with what went in and came out. */

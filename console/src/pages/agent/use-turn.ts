@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
-import type { Reply, ReplyPart, Step } from '../../../../sdk/typescript/src/reply.ts';
+import type { Step } from '../../../../sdk/typescript/src/generated/resources.ts';
+import type { Reply, ReplyPart } from '../../../../sdk/typescript/src/reply.ts';
 import { client } from '../../client/client.ts';
 import type { AgentPlace } from './agent-page.tsx';
 
