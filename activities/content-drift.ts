@@ -53,7 +53,7 @@ export async function holds(gateway: Gateway, content: GatewayContentRows, signa
     await gateway.secrets.names(),
     content.secrets.map(({ key }) => key),
   );
-  // Without any agent the gateway has an idle one of its own.
+  // Without any agent of ours the gateway has an idle one that it made itself.
   if (first === undefined || !hasSecrets) return hasSecrets;
   const hasAgents = isSame(agents, wantedAgents);
   return hasAgents && (await gateway.content.hasSkills(wantedSkills(content), first));

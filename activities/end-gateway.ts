@@ -5,7 +5,7 @@ import { throwIfSuperseded } from './run-step.ts';
 import type { Attempt } from './run-step.ts';
 import type { StepDeps } from './step-deps.ts';
 
-/** What a gateway gets to end by itself. It is idle then, and takes about a second. */
+/** How long a gateway may take to end after SIGTERM. It is idle then, and takes about a second. */
 const GRACE_MS = 15_000;
 
 /**

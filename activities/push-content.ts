@@ -102,7 +102,7 @@ async function waitForContent(
   const deadlineMs = deps.load.isStarved() ? STARVED_LIVE_MS : LIVE_MS;
   await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs });
   const [first] = present;
-  // Without an agent there is nobody to have skills.
+  // Skills can only be asked for by agent.
   if (first !== undefined) await gateway.content.awaitSkills(wantedSkills(content), { agentId: first, signal, deadlineMs });
 }
 
@@ -114,8 +114,8 @@ interface FilesOfAgent {
 
 /**
  * The gateway writes the files of the prompt itself; all others, and every removal, go by the driver. Answers those in
- * whose place an agent has put a link or a folder, or for which it has left no room: they are no reason to keep the rest
- * from anybody.
+ * whose place an agent has put a link or a folder, or for which it has left no room: these do not keep other files from being
+ * written.
  */
 async function pushFiles(
   deps: StepDeps,

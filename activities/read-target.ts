@@ -9,7 +9,7 @@ import type { StepDeps } from './step-deps.ts';
 
 /** What the reconciler does next. */
 export interface Target {
-  /** `wait`: nothing before waitMs are over. `none`: nothing at all until somebody wakes it. */
+  /** `wait`: nothing before waitMs are over. `none`: nothing until the workflow is woken. */
   step: Step | 'wait';
   accountId: string;
   powerGeneration: number;
@@ -23,7 +23,7 @@ const LONGEST_WAIT_MS = 10 * 60_000;
 
 /**
  * Reads what brings an instance nearer to what is wanted. A start takes one of the slots of its node first; without one
- * the instance is marked as waiting and there is nothing to do: whoever frees a slot wakes it.
+ * the instance is marked as waiting and there is nothing to do: the transaction that frees a slot wakes it.
  */
 export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string }): Promise<Target> {
   const { orm, clock, config, nodeId } = deps;

@@ -44,7 +44,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     const secrets = openSecrets(deps, content);
     const isNew = await spawnInTurn(deps, attempt, { rows: content, secrets });
-    // At once: three seconds after it is ready the gateway would run interrupted turns again by itself.
+    // Without delay: three seconds after it is ready the gateway begins to run interrupted turns again on its own.
     const gateway = await connections.get(runtimeId, signal);
     // Before any turn runs; what is not new to it takes no time.
     await gateway.secrets.sync(secrets, signal);

@@ -15,7 +15,7 @@ import { sweepRuntimes } from './sweep-runtimes.ts';
 import type { RuntimeSweep } from './sweep-runtimes.ts';
 import { withHeartbeat } from './with-heartbeat.ts';
 
-/** Whoever watches a gateway has noted its death long before. */
+/** A worker that watches a gateway notes its death long before this. */
 const LEAST_DEAD_MS = 60_000;
 /** Gateways that learn of changed offers of models at one sweep. */
 const RENEWED_AT_ONCE = 200;

@@ -59,9 +59,9 @@ export type Happening =
   | { kind: 'gateway-gone'; restartGeneration: number }
   | { kind: 'stopped' }
   | { kind: 'destroyed' }
-  /** Its gateway ended by itself. `killFirst`: it may still be there. */
+  /** Its gateway ended without being told to. `killFirst`: it may still run. */
   | { kind: 'died'; endedAt: Date | null; killFirst: boolean }
-  /** Its gateway had ended without anybody noting it. */
+  /** Its gateway had ended, and no worker had noted the death. */
   | { kind: 'found-lost' }
   | { kind: 'broke-down'; failure: BreakdownFailure }
   | { kind: 'start-failed'; failure: StepFailure; fence: number }

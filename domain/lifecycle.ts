@@ -61,7 +61,7 @@ export function decidePower(
     : { kind: 'changed', desiredStatus: 'stopped', status, transitionKind: 'stopping' };
 }
 
-/** What brings this row nearer to what is wanted; `none` when it is there, or has failed and nobody asked again. */
+/** The next step toward the desired state; `none` when the instance has reached it, or has failed and no newer request came. */
 export function nextStep(row: LifecycleRow): Step {
   if (row.isGone) return 'none';
   if (row.desiredStatus === 'destroyed') return 'destroy';

@@ -83,7 +83,7 @@ const reservedRow = z.union([
   z.object({ id: z.null(), refused_by: z.string(), budget_name: z.string(), budget_period: z.enum(BUDGET_PERIODS) }),
 ]);
 
-/** The relay's few statements, on connections of their own. Every call rejects after a few seconds without an answer. */
+/** The relay's few statements, on a separate pool of connections. Every call rejects after a few seconds without an answer. */
 export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
   const pool = new Pool({
     connectionString: databaseUrl,

@@ -106,8 +106,8 @@ export function driverWarnings(config: WarningSettings, totalBytes?: number): st
       return [
         ...(INSTANCE_DISK_MB === undefined
           ? [
-              'INSTANCE_DISK_MB is not set: one instance can fill the disk that all of them share. Set it to give each new one a ' +
-                'disk of its own.',
+              'INSTANCE_DISK_MB is not set: one instance can fill the disk that all of them share. Set it to give each new instance ' +
+                'its own disk.',
             ]
           : []),
         ...(MAX_RUNNING > room

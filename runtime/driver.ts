@@ -20,7 +20,7 @@ export interface RuntimeDriver {
    */
   ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void>;
 
-  /** Writes the configuration of a runtime that may be running (which applies it by itself in about a second). */
+  /** Writes the configuration of a runtime. A running gateway watches the file and applies it in about a second. */
   writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void>;
 
   /** SIGTERM, then SIGKILL after graceMs. Returns when the compute is gone; storage stays. */
@@ -160,7 +160,7 @@ export interface RuntimePaths {
 /** The path leaves the directory, or a link or file stands where a directory should be. */
 export class UnsafePathError extends Error {}
 
-/** The instance has filled its own disk; nobody else's is touched by that. */
+/** The instance has filled its own disk. Other instances are not affected. */
 export class InstanceDiskFullError extends Error {}
 
 /** A newer attempt has touched this runtime; the one that gets this must stop. */

@@ -86,7 +86,7 @@ export function startWatchingGateways(deps: WatchDeps): GatewayWatches {
   const onError = (err: unknown): void => log.warn({ err }, 'the list of gateways to watch could not be read; trying again');
   const looks = startPoller({ everyMs: LOOK_MS, restMs: REST_MS, look, onError });
   const pings = startPoller({ everyMs, look: () => rounds.run(), onError });
-  // By itself, so that a look that hangs at the database holds nothing that is not ours any more.
+  // On a separate timer, so that gateways of lost shards are dropped even while a look hangs at the database.
   const check = setInterval(dropLost, CHECK_MS);
   const forget = notifications.on('instance', () => looks.wake());
 

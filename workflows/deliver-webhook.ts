@@ -23,8 +23,8 @@ const LONGEST_RUN_MS = 10 * 60_000;
 
 /**
  * Delivers for one webhook for as long as it has something to send within the next ten minutes. What is due stands in
- * the database only: a signal says nothing but that it is worth a look. Only one run of a webhook is open at a time, so
- * nobody else sends for it. However much waits for an endpoint that is away, it is one open run with a short history.
+ * the database only: a signal has no payload and only causes another look. Only one run of a webhook is open at a time, so
+ * no other run sends for it. However much waits for an endpoint that is away, it is one open run with a short history.
  */
 export async function deliverWebhook({ webhookId }: { webhookId: string }): Promise<void> {
   const bell = { rang: true, atMs: 0 };
@@ -39,7 +39,7 @@ export async function deliverWebhook({ webhookId }: { webhookId: string }): Prom
     bell.rang = false;
     setCurrentDetails(`Sending to ${webhookId} since ${new Date().toISOString()}.`);
     const result = await send(webhookId);
-    // Whoever rang before is seen to by the next run too. Else the first signals of a busy endpoint would keep its run open.
+    // What the signals so far announced is left to the next run too. Otherwise the first signals of a busy endpoint would keep this run open.
     if (result?.isHandedOver && bell.atMs < Date.now()) bell.rang = false;
     const sleepMs = result ? sleepOf(result) : null;
     setCurrentDetails(detailsOf(webhookId, result));
@@ -64,7 +64,7 @@ function sleepOf({ nextInMs, isHandedOver }: SendingResult): number | null {
   return nextInMs === null || isHandedOver || nextInMs > LONGEST_SLEEP_MS ? null : Math.max(1, nextInMs);
 }
 
-/** What operators read in the Temporal Web UI. While the endpoint rests nobody counts anew, so it says when that was. */
+/** What operators read in the Temporal Web UI. While the endpoint rests nothing is counted again, so the text says when it was counted. */
 function detailsOf(webhookId: string, result: SendingResult | null): string {
   if (!result) return `The deliveries for ${webhookId} could not be worked on. A sweep begins anew within a minute.`;
   const { waiting, failures, nextInMs, isHandedOver } = result;

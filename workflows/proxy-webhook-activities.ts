@@ -2,7 +2,7 @@ import { proxyActivities } from '@temporalio/workflow';
 import type { WebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
 import { TASK_QUEUES } from '../domain/task-queues.ts';
 
-/** Ends by itself after five minutes and the time that its last requests take. */
+/** The activity ends after five minutes plus the time that its last requests take. */
 export const { sendDeliveries } = proxyActivities<Pick<WebhookActivities, 'sendDeliveries'>>({
   taskQueue: TASK_QUEUES.webhooks,
   heartbeatTimeout: '10 seconds',

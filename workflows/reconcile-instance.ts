@@ -38,15 +38,15 @@ interface Work extends Target {
   step: Exclude<Step, 'none'>;
 }
 
-/** Whether somebody asked to look again since the last look. */
+/** Whether a signal came since the last look. */
 interface Bell {
   rang: boolean;
 }
 
 /**
  * Brings one instance from what is to what is wanted, one step after the other, and ends when nothing is left to do.
- * What is wanted stands in the database only: a signal says nothing but that it is worth a look. Only one run of an
- * instance is open at a time, so nobody else works on it. However much there is to do, no run grows without end.
+ * What is wanted stands in the database only: a signal has no payload and only causes another look. Only one run of an
+ * instance is open at a time, so no other run works on it. However much there is to do, no run grows without end.
  */
 export async function reconcileInstance({ instanceId }: { instanceId: string }): Promise<void> {
   const bell: Bell = { rang: true };

@@ -6,7 +6,7 @@ const activities = proxyActivities<Pick<Activities, 'sweepBilling'>>({
   taskQueue: TASK_QUEUES.maintenance,
   startToCloseTimeout: '10 minutes',
   heartbeatTimeout: '10 seconds',
-  // A worker that died is replaced within the same minute: somebody has to watch for money that runs out.
+  // After the death of a worker another one goes on within the same minute, so that instances of an account without money are stopped in time.
   retry: { initialInterval: '1 second', maximumAttempts: 5 },
   summary: 'sweep billing',
 });

@@ -1,6 +1,6 @@
 import * as activities from './proxy-webhook-activities.ts';
 
-/** Wakes webhooks that have something to send and that nobody works on. */
+/** Wakes webhooks that have something to send and no run that delivers for them. */
 export async function sweepWebhooks(): Promise<void> {
   await activities.sweepWebhooks();
 }

@@ -19,7 +19,7 @@ const GONE = 410;
 
 type Answer = Pick<EndedAttempt, 'statusCode' | 'error' | 'response'> & { retryAfter: string | null };
 
-/** Sends a delivery once. Rejects only when the signal aborts: then nobody knows whether it arrived, and it is sent again. */
+/** Sends a delivery once. Rejects only when the signal aborts: then it is not known whether it arrived, and it is sent again. */
 export async function attemptDelivery(
   deps: DeliveryDeps,
   endpoint: Endpoint,

@@ -5,7 +5,7 @@ import { Sending } from './sending.ts';
 import type { SendingResult } from './sending-result.ts';
 
 /**
- * Sends what is due for one webhook, and listens for more for some seconds when that is done. Nobody else sends for it
+ * Sends what is due for one webhook, and listens for more for some seconds when that is done. No other run sends for it
  * meanwhile. Ends after five minutes at the latest, or when this worker does, and has handed over what is left then.
  */
 export function sendDeliveries(deps: DeliveryDeps, { webhookId }: { webhookId: string }): Promise<SendingResult> {

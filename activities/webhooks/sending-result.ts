@@ -7,6 +7,6 @@ export interface SendingResult {
   failures: number;
   /** When the next one may be sent, from now; null: none may before something changes. */
   nextInMs: number | null;
-  /** Somebody else is woken in a moment for what is left. */
+  /** A new run will be woken in a moment for what is left. */
   isHandedOver: boolean;
 }

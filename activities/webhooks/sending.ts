@@ -206,7 +206,7 @@ export class Sending {
     return left ? resultOf(left, false) : NOTHING_LEFT;
   }
 
-  /** Ends although more may be due: somebody else goes on with it. */
+  /** Ends although more may be due: a new run goes on with it. */
   async #handOver(): Promise<SendingResult> {
     const { orm, drain } = this.#deps;
     this.#renewDueAt = 0;

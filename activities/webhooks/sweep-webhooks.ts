@@ -3,7 +3,7 @@ import { runRetryable } from '../run-retryable.ts';
 import { withHeartbeat } from '../with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 
-/** Wakes every webhook that has something to send and that nobody delivers for. Says how many. */
+/** Wakes every webhook that has something to send and no run that delivers for it. Says how many. */
 export function sweepWebhooks(deps: DeliveryDeps): Promise<{ woken: number }> {
   return withHeartbeat(() =>
     runRetryable(deps, 'sweepWebhooks', async () => ({ woken: await wakeDueWebhooks(deps.orm.em.fork()) })),

@@ -5,7 +5,7 @@ import { readSession } from './session-cookie.ts';
 /** Below it are the pages of the console and its sessions. */
 export const CONSOLE_PATH = '/console';
 
-/** Signs in and out. The cookie of the session is the only credential, so that no page can use a key or token of its own. */
+/** Signs in and out. The cookie of the session is the only credential: keys and tokens that a page sends are ignored. */
 export const SESSION_DOOR: Door = {
   basePath: CONSOLE_PATH,
   credentialOf(headers) {

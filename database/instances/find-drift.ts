@@ -13,8 +13,8 @@ interface DriftRow extends LifecycleRow {
 const LIMIT = 500;
 
 /**
- * Instances that are not as they are wanted, that nobody was told of, and that nobody has begun to work on within the
- * last minute. One that waits for a slot or for its pause is none of them.
+ * Instances that are not in their desired state, have no wake-up in the outbox, and on which no attempt has begun within the
+ * last minute. Leaves out those that wait for a slot or for their pause.
  */
 export async function findDrift(em: EntityManager): Promise<string[]> {
   const rows = await query<DriftRow>(
@@ -79,7 +79,7 @@ export async function findRunning(em: EntityManager, nodeId: number | null): Pro
 }
 
 /**
- * Takes a gateway out of use that has provably ended a while ago without anybody noting it, in the caller's
+ * Takes a gateway out of use that has provably ended a while ago and whose death no worker has noted, in the caller's
  * transaction. False, and nothing changed, when it was noted meanwhile.
  */
 export async function noteLostGateway(

@@ -11,7 +11,7 @@ const MIN_THINKING_TOKENS = 1_024;
 
 /**
  * Tools that the agent carries out itself. The others of Anthropic's run at the provider: they fetch addresses or run code
- * there, at prices of their own.
+ * there, and the provider charges for them separately.
  */
 const ownTool = z.looseObject({ type: z.literal('custom').optional(), name: z.string() });
 const budget = z.looseObject({ type: z.literal('enabled'), budget_tokens: z.number().int() });

@@ -28,7 +28,7 @@ const MEBIBYTE = 1024 ** 2;
 const NANO_CPUS = 1e9;
 /** In memory, and small: TMPDIR lies on the volume. Some programs insist on /tmp. */
 const TMP_OPTIONS = 'rw,nosuid,nodev,noexec,size=64m,mode=1777';
-/** An address that answers nobody: with none at all the engine would ask its own machine's resolvers. */
+/** An address at which no name server answers: without any, the engine would use the resolvers of its machine. */
 const NO_RESOLVER = '192.0.2.53';
 /** More than the grace of any stop: the engine's own patience is not what decides. */
 const STOP_TIMEOUT_S = 120;

@@ -59,7 +59,7 @@ export interface DockerDriverOptions {
   limits: ContainerLimits;
   /** One of the engine's; undefined: its default. */
   runtime: string | undefined;
-  /** From it on instances have users of their own. */
+  /** The first user id of instances; each instance has its own. */
   firstUid: number;
   /** What one instance may store: the size of its disk. Undefined: no disk, and no limit. */
   diskMb: number | undefined;
@@ -79,7 +79,7 @@ const LOG_BYTES = 256 * 1024;
 const LOG_LINES = 5_000;
 
 /**
- * Runs each gateway in a hardened container of its own, with storage and a network of its own, behind walls in the
+ * Runs each gateway in its own hardened container, with its own storage and network, behind walls in the
  * host's firewall. What is ours (configuration, skills, epochs) lies under `<dataDir>/runtimes` and is mounted read-only.
  */
 export class DockerDriver implements RuntimeDriver {
@@ -249,7 +249,7 @@ export class DockerDriver implements RuntimeDriver {
   async #create(layout: RuntimeLayout, runtimeId: string, signal: AbortSignal): Promise<void> {
     const { limits, walls, subnets, runtime } = this.#options;
     const image = await this.#options.image();
-    // They are everybody's, and this start has only its own runtime's lock.
+    // All runtimes share the walls, and this start holds only the lock of its own runtime.
     const wallsLock = join(dirname(layout.lockFile), '.walls.lock');
     await withLock(wallsLock, { signal, timeoutMs: LOCK_MS }, () => ensureWalls(this.#engine, this.#names, { image, ...walls }));
     await removeContainers(this.#engine, this.#names, runtimeId);

@@ -23,7 +23,7 @@ export const PROGRAM: GatewayProgram = {
 /** Of the memory: what V8 maps beside its heap is as much again, and agents' commands need some too. */
 const HEAP_SHARE = 1 / 3;
 
-/** The whole environment of a gateway in a container with this much memory. Everybody who may inspect it can read it. */
+/** The whole environment of a gateway in a container with this much memory. It holds no secret: every user of the engine can read it. */
 export function containerEnvironment(memoryMb: number): Record<string, string> {
   const environment = gatewayEnvironment({ stateDir: STATE_DIR, configFile: `${CONFIG_DIR}/openclaw.json` }, PROGRAM);
   return { ...environment, NODE_OPTIONS: `--max-old-space-size=${Math.floor(memoryMb * HEAP_SHARE)} --max-semi-space-size=8` };

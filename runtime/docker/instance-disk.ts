@@ -71,7 +71,7 @@ function diskContainer({ file, directory }: Disk, words: string[], { image, labe
     HostConfig: {
       ...hardening(LIMITS),
       NetworkMode: 'none',
-      // The folder of the file is closed to everybody but the worker's user.
+      // Only the worker's user can enter the folder of the file.
       CapAdd: ['SYS_ADMIN', 'DAC_OVERRIDE', 'FOWNER', 'CHOWN'],
       SecurityOpt: ['no-new-privileges:true', 'apparmor=unconfined', 'label=disable'],
       DeviceCgroupRules: LOOP_DEVICES,

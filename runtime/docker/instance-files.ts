@@ -28,7 +28,7 @@ const answerLine = z.discriminatedUnion('kind', [
 ]);
 
 /**
- * Changes files of an instance from a container of their own, which has the instance's volume and user and nothing
+ * Changes files of an instance from a separate container, which has the instance's volume and user and nothing
  * else: so it works whether a gateway runs or not, and whatever the instance has done to its own processes or memory.
  */
 export async function changeFiles(engine: Engine, request: FilesRequest, options: FilesOptions): Promise<void> {

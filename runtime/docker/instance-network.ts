@@ -30,7 +30,7 @@ export async function listNetworks(engine: Engine, labels: readonly string[]): P
 }
 
 /**
- * Makes the one network of a runtime: a bridge of its own with room for one container, on an interface that the walls
+ * Makes the one network of a runtime: a separate bridge with room for one container, on an interface that the walls
  * know. What has its name and is not as it should be (the engine allows several of one name) is replaced.
  */
 export async function ensureNetwork(engine: Engine, names: Names, runtimeId: string, pool: string): Promise<void> {
@@ -60,7 +60,7 @@ const endpoints = z.looseObject({ Containers: z.record(z.string(), z.unknown()).
 
 async function removeNetworkById(engine: Engine, id: string): Promise<void> {
   const found = await engine.find(`/networks/${id}`);
-  // Something of an old run, or somebody's own container, may still hang on it.
+  // A container of an earlier run, or one that a user of the engine connected, may still be attached.
   for (const container of Object.keys(endpoints.parse(found ?? {}).Containers ?? {})) {
     const body = { Container: container, Force: true };
     await orElse(404, null, () => engine.call('POST', `/networks/${id}/disconnect`, { body }));

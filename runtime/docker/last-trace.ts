@@ -9,8 +9,8 @@ const statHeader = z.object({ mtime: z.string().transform((text) => new Date(tex
 const TRACES = ['state/openclaw.sqlite', 'state/openclaw.sqlite-wal', 'logs/gateway.log'];
 
 /**
- * When a container that has ended last left a trace on its volume. It stands for the time of a death that nobody has
- * seen: never too late, and about half a minute early at most.
+ * When a container that has ended last left a trace on its volume. It counts as the time of a death that no worker saw:
+ * never too late, and about half a minute early at most.
  */
 export async function lastTraceOf(engine: Engine, container: string, startedAt: Date): Promise<Date> {
   const times = await Promise.all(TRACES.map((file) => modifiedAt(engine, container, `${STATE_DIR}/${file}`)));

@@ -11,7 +11,7 @@ export const INSTALLATION_ID_LABEL = 'thermidora.installation-id';
 /** How one installation calls what it has on an engine, so that several on one engine keep out of each other's way. */
 export interface Names {
   installation: string;
-  /** Container, volume and network of one runtime. Throws when the id could name something of its own. */
+  /** The name of the container, volume and network of one runtime. Throws when the id has not the form of a runtime id. */
   of(runtimeId: string): string;
   /**
    * The network's interface on the host, that no other network has taken. The walls know it by its beginning; the rest is

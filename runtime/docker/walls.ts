@@ -45,7 +45,7 @@ const LIMITS = { memoryMb: 64, cpus: 0.5, pids: 32 };
 
 /**
  * Makes the walls around all instances stand, and returns when they do. A container of ours in the host's network puts
- * the rules up and keeps them up, also after a restart of the machine and after somebody has reloaded the firewall. One
+ * the rules up and keeps them up, also after a restart of the machine and after the firewall was reloaded. One
  * call at a time on this machine.
  */
 export async function ensureWalls(engine: Engine, names: Names, options: WallsOptions): Promise<void> {

@@ -17,12 +17,12 @@ export interface GatewaySession {
 
 export interface OfRun {
   runId: string;
-  /** Our message whose turn the run is; null for a run that the gateway began by itself. */
+  /** Our message whose turn the run is; null for a run that the gateway began unprompted. */
   messageId: string | null;
   session: GatewaySession;
 }
 
-/** What a gateway says by itself. */
+/** What a gateway reports without being asked. */
 export type GatewayEvent =
   /** It works on the run; comes several times. */
   | (OfRun & { kind: 'begun' })

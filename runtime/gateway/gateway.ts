@@ -65,7 +65,7 @@ export interface TurnTrace {
   willRerun: boolean;
 }
 
-/** What an agent said by itself: in a run that no message began. */
+/** What an agent said unprompted: in a run that no message began. */
 export interface UnpromptedRun {
   runId: string;
   text: string;

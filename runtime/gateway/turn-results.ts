@@ -16,7 +16,7 @@ export type RefusalReason =
   | 'start-changed'
   /** The gateway process is broken until it is restarted. */
   | 'cleanup-failed'
-  /** A lock, a worker or a queue of the process is stuck, which may pass by itself. */
+  /** A lock, a worker or a queue of the process is stuck, which may pass without a restart. */
   | 'unsettled'
   /** The gateway still inspects the agent's data. */
   | 'preparing'

@@ -14,7 +14,7 @@ const TRIES = 200;
 const RESERVED_MS = 120_000;
 
 /**
- * The wanted loopback port when nobody listens on it, else any free one. No other call answers that one for two minutes, in
+ * The wanted loopback port when no process listens on it, else any free one. No other call answers that one for two minutes, in
  * this process or another, for as long as this process lives.
  */
 export async function freePort(wanted: number | null): Promise<number> {
@@ -29,7 +29,7 @@ export async function freePort(wanted: number | null): Promise<number> {
   throw new Error(`No free port on ${LOOPBACK} among ${TRIES} tried from ${PORTS.from} to ${PORTS.to}.`);
 }
 
-/** Reserves a port as `freePort` does, unless somebody listens on it or has reserved it. */
+/** Reserves a port as `freePort` does, unless a process listens on it or has reserved it. */
 export async function takePort(port: number): Promise<boolean> {
   return (await isFree(port)) && (await reserve(port));
 }
@@ -44,7 +44,7 @@ export async function freePorts(count: number): Promise<number> {
   }
 }
 
-/** Held by a UDP socket of the same number, which is in the way of nobody and goes with its process. */
+/** Reserves a port by a UDP socket of the same number, which blocks no TCP listener and is closed with its process. */
 function reserve(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4');

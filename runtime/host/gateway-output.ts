@@ -23,7 +23,7 @@ export async function lastLinesOf(file: string, limit: number): Promise<LogLine[
   return logLinesOf(await lastBytesOf(file), limit);
 }
 
-/** The same of a text that somebody else has kept. Reads no more of it than it needs. */
+/** The same of a text that was kept elsewhere. Reads no more of it than it needs. */
 export function logLinesOf(text: string, limit: number): LogLine[] {
   const kept: LogLine[] = [];
   for (const line of text.split('\n').toReversed()) {

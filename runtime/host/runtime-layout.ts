@@ -30,7 +30,7 @@ export function quarantineDirOf(dataDir: string): string {
   return join(runtimesDirOf(dataDir), '.quarantine');
 }
 
-/** The layout of one runtime. Throws when the id could name a path of its own. */
+/** The layout of one runtime. Throws when the id has not the form of a runtime id, so that it can name no other path. */
 export function layoutOf(dataDir: string, runtimeId: string): RuntimeLayout {
   if (!isRuntimeId(runtimeId)) throw new Error(`Not a runtime id: ${JSON.stringify(runtimeId)}`);
   const runtimes = runtimesDirOf(dataDir);

@@ -43,7 +43,7 @@ take() (
   fi
   [ ! -e "$file" ] || has=$(stat --format %s "$file")
   [ "$has" -lt "$bytes" ] || return 0
-  # Asked before, because trying would leave nobody any room for a moment.
+  # Checked before, because an attempt that fails would leave other programs no room for a moment.
   free=$(df --block-size=1 --output=avail "$(dirname "$file")" | tail -n 1)
   if [ $((bytes - has + LEFT_FREE)) -gt "$free" ]; then return 1; fi
   if ! fallocate --posix --length "$bytes" "$file"; then
@@ -68,7 +68,7 @@ make() {
   sync "$(dirname "$file")"
 }
 
-# After a machine that lost its power, and after it has grown. Nobody may have it mounted.
+# Repairs and grows the file system, after a power failure and after the file has grown. It must not be mounted anywhere.
 mend() {
   local code=0
   e2fsck -f -p "$1" >/dev/null || code=$?
@@ -77,7 +77,7 @@ mend() {
     code=0
     e2fsck -f -y "$1" >&2 || code=$?
   fi
-  [ "$code" -lt 4 ] || fail "e2fsck cannot mend $1 by itself; it ended with $code"
+  [ "$code" -lt 4 ] || fail "e2fsck cannot repair $1 without help; it ended with $code"
   resize2fs "$1" >/dev/null
   reserve "$1"
   # What these tools zero they give back.
@@ -100,7 +100,7 @@ reserve() {
   [ "$wanted" -eq "$blocks" ] || tune2fs -r "$wanted" "$1" >/dev/null
 }
 
-# A device that stays is in use: by a container, or by whoever has taken a copy of this machine's mounts.
+# A device that stays is in use: by a container, or by a process with a copy of this machine's mounts.
 device_of() {
   local tries=0 device
   while true; do
@@ -128,7 +128,7 @@ mount_new() {
   mkdir -p "$directory"
   device=$(device_of "$file")
   if [ -n "$device" ]; then
-    # In use, so it is in order, and not to be mended beneath whoever uses it.
+    # In use, so it is in order, and must not be repaired while it is mounted.
     mount -t ext4 -o "$OPTIONS" "$device" "$directory"
     return
   fi

@@ -3,7 +3,7 @@
 # network, in a container that the driver starts (runtime/docker/walls.ts). The rules know instances by the interfaces of
 # their networks, so they stand before the first instance does and need no change for another one.
 #
-#   walls.sh keep    puts the rules up, and again whenever somebody has taken them down
+#   walls.sh keep    puts the rules up, and again whenever another program has removed them
 #   walls.sh check   whether they stand
 #   walls.sh remove  takes them down
 #

@@ -21,7 +21,7 @@ const EXIT_MS = 2_000;
 const KILL_MS = 10_000;
 
 /**
- * Starts the gateway in a session of its own, with its output in a file, and returns when its record is there.
+ * Starts the gateway in a new session, with its output in a file, and returns when its record is there.
  * From then on it outlives this process. The last run must be over.
  */
 export async function startGateway(layout: RuntimeLayout, program: GatewayProgram): Promise<void> {

@@ -37,7 +37,7 @@ export async function readExit(layout: RuntimeLayout, { run }: GatewayRecord): P
   return found && { shellCode: exitLine.parse(found.text.trim()), at: found.at };
 }
 
-/** Remembers that this run was told to end, so that nobody adopts it any more. */
+/** Records that this run was told to end, so that no worker adopts it any more. */
 export async function markStopping(layout: RuntimeLayout, { run }: GatewayRecord): Promise<void> {
   await writeFile(join(layout.root, `stopping.${run}`), '');
 }

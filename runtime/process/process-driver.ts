@@ -51,7 +51,7 @@ const STOPPING_MS = 5_000;
 const portNumber = z.coerce.number().int().min(1).max(65_535);
 
 /**
- * Runs each gateway as a process of this machine, with a directory of its own under `<dataDir>/runtimes`.
+ * Runs each gateway as a process of this machine, with its own directory under `<dataDir>/runtimes`.
  * Gateways outlive the process that started them; any driver on the same directory takes them up.
  * Its tenants are not isolated from each other: they run as one user.
  */

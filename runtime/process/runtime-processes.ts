@@ -6,7 +6,7 @@ import type { RuntimeLayout } from '../host/runtime-layout.ts';
 
 /**
  * The pids of everything that runs for this runtime: the wrapper, the gateway, its helpers and what agents started,
- * also in sessions of their own and after their parent died. They are known by a variable that they inherited, so a
+ * also when they began new sessions or their parent died. They are known by a variable that they inherited, so a
  * process that cleared its environment is missed.
  */
 export async function processesOf({ stateDir }: RuntimeLayout): Promise<number[]> {

@@ -105,12 +105,12 @@ const cronEvent = z.looseObject({ action: z.string(), jobId: gatewayId, job: cro
 /** Where the event of a run says why it failed; a listed run says it itself. */
 const failedJob = z.looseObject({ job: z.looseObject({ state: z.looseObject({ lastErrorReason: note }) }) });
 
-/** What a gateway says about its jobs by itself. */
+/** What a gateway reports about its jobs without being asked. */
 export type CronEvent =
   | { kind: 'cron-job'; jobId: string; job: CronJob | null; isRemoved: boolean }
   | { kind: 'cron-run'; run: CronRun; job: CronJob | null };
 
-/** A `cron` event, or null for what is none. */
+/** The payload of a `cron` event; null when it is not one. */
 export function parseCronEvent(payload: unknown): CronEvent | null {
   const event = cronEvent.safeParse(payload).data;
   if (!event) return null;

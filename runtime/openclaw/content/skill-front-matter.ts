@@ -2,7 +2,7 @@ import { Document, isMap, isScalar, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { utf8Length } from '../../../domain/file-path.ts';
 
-/** The front matter of a SKILL.md cannot be read. The message is for whoever wrote it. */
+/** The front matter of a SKILL.md cannot be read. The message is for the author of the skill. */
 export class FrontMatterError extends Error {}
 
 export interface SkillRequirements {
@@ -55,7 +55,7 @@ export interface CompleteSkill {
 }
 
 /**
- * The same SKILL.md with this name in its front matter, and with a description where it has none of its own: the given
+ * The same SKILL.md with this name in its front matter, and with a description where it has none: the given
  * one, or its first sentence, or the name. OpenClaw does not see a skill without them. Throws FrontMatterError.
  */
 export function completeSkill(text: string, given: { name: string; description?: string | undefined }): CompleteSkill {

@@ -41,7 +41,7 @@ const searchAnswer = z.looseObject({
 });
 
 /**
- * All that a run of a job said. `heard` is what its `final` event said, where somebody listened; otherwise it is read
+ * All that a run of a job said. `heard` is what its `final` event said, where the watcher heard it; otherwise it is read
  * in the gateway's histories, which may have forgotten it. Throws GatewayRequestError when the gateway cannot be asked now.
  */
 export async function fullTextOfRun(client: GatewayClient, run: CronRun, heard: string | null): Promise<RunText> {
@@ -57,7 +57,7 @@ export async function fullTextOfRun(client: GatewayClient, run: CronRun, heard: 
 }
 
 /**
- * What an agent said to a reminder of its own. That has no session: it comes up in the agent's main conversation, its
+ * What an agent replied to a reminder that it set itself. A reminder has no session: it comes up in the agent's main conversation, its
  * summary only repeats it, and its run ends as soon as the agent has answered. Null when the agent did not, or the
  * gateway does not have it any more. Throws GatewayRequestError when the gateway cannot be asked now.
  */

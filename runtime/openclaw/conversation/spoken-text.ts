@@ -1,17 +1,17 @@
-/** A gateway adds context of its own as a user message in these brackets; it is nobody's words. */
+/** A gateway adds its own context as a user message in these brackets; no user said it. */
 const GATEWAY_CONTEXT = '<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>';
 /** What a gateway writes in a user's place to have a turn go on: after its own restart, and after a call that failed half way. */
 const GO_ON =
   /(?:^|\n\n)(?:\[System\] Your previous turn was interrupted|Continue the current task from the existing transcript)/;
 /** Before every message: `[Tue 2026-11-24 16:50 UTC] `. */
 const TIME_STAMP = /^\[[A-Z][a-z]{2} \d{4}-\d{2}-\d{2} \d{2}:\d{2}[^\]\n]*\] /;
-/** After what a scheduled job says: a paragraph that tells the agent that nobody is there. */
+/** After the prompt of a scheduled job: a paragraph that tells the agent that the run is unattended. */
 const UNATTENDED = /\n\nThis is an unattended scheduled run\.[^\n]*/;
 /** Before a message that follows one which was never answered, also one of the gateway itself: a line that says so, and then that one. */
 const PRESERVED_MARK = /^\[Queued user message from a previous active turn;[^\]\n]*\]\n/;
 /** Where one ends and the other begins is not marked: the first paragraph is taken for the one. */
 const FIRST_PARAGRAPH = /^(?:[^\n]+\n)+\n/;
-/** After the first message of a conversation: `Runtime: agent=... | session=...` in a paragraph of its own. */
+/** After the first message of a conversation: `Runtime: agent=... | session=...` in a separate paragraph. */
 const RUNTIME_LINE = '\n\nRuntime: agent=';
 
 /**
@@ -30,7 +30,7 @@ function timeStampOf(at: Date): string {
   return `[${WEEKDAYS[at.getUTCDay()]} ${date} ${time} UTC] `;
 }
 
-/** What was said in a user message as a gateway sends it to a model, without what it adds. Null: nobody said it. */
+/** What the user said in a user message as a gateway sends it to a model, without what the gateway adds. Null: the gateway made all of it. */
 export function spokenText(userMessage: string): string | null {
   if (userMessage.includes(GATEWAY_CONTEXT)) return null;
   const message = withoutRuntimeLine(userMessage.replace(TIME_STAMP, '')).replace(UNATTENDED, '');

@@ -12,7 +12,7 @@ export function messageIdOfKey(key: string): string {
   return key.replace(/~\d+$/, '');
 }
 
-/** The message whose turn this run is; null for a run that the gateway began by itself. */
+/** The message whose turn this run is; null for a run that the gateway began unprompted. */
 export function messageIdOfRun(runId: string): string | null {
   return runId.startsWith('msg_') ? messageIdOfKey(runId) : null;
 }

@@ -8,7 +8,7 @@ import type { RefusalReason } from '../../gateway/turn-results.ts';
 const GROUPS = ['proof-a', 'proof-b'] as const;
 const BROKEN: readonly (RefusalReason | null)[] = ['cleanup-failed', 'state-damaged'];
 const PROOF_MS = 20_000;
-/** What is stuck may pass by itself: so often it is tried, with a pause between two tries. */
+/** How often the proof is tried, with a pause between two tries: a stuck lock or worker may recover. */
 const TRIES = 5;
 const PAUSE_MS = 5_000;
 

@@ -92,7 +92,7 @@ export async function pinnedVersion(): Promise<string> {
   return manifest.dependencies.openclaw;
 }
 
-/** npm writes its hidden lockfile as its last step, so an install that has one is whole, whoever made it. */
+/** npm writes its hidden lockfile as its last step, so an install that has one is complete, whichever process made it. */
 async function isComplete(directory: string, version: string): Promise<boolean> {
   const modules = join(directory, 'node_modules');
   try {

@@ -182,7 +182,7 @@ function agentsSection({ agents, paths, turnTimeoutSeconds }: GatewayContent) {
     heartbeat: { every: '0m' },
   };
   const [first] = agents;
-  // Entries may not be empty: without them the gateway has an idle agent of its own, "main", which nobody can reach.
+  // Entries may not be empty: without them the gateway adds an idle agent, "main", which no client can reach.
   if (!first) return { defaults };
   return {
     ownership: 'explicit',
@@ -226,7 +226,7 @@ function provider({ model, relayToken }: GatewayAgent, { relayUrl, turnTimeoutSe
   };
 }
 
-/** One provider per agent, so that each agent has a token of its own. */
+/** One provider per agent, so that each agent has its own token. */
 function providerOf({ gatewayAgentId }: GatewayAgent): string {
   return `relay-${gatewayAgentId}`;
 }

@@ -49,7 +49,7 @@ export function verifyRelayToken(keys: readonly MasterKey[], token: string): Tok
   return { agentId, epoch: epoch === undefined ? null : Number(epoch) };
 }
 
-/** The bearer token of the gateway of one runtime, known to its configuration and to whoever holds the master key. */
+/** The bearer token of the gateway of one runtime. It is in the gateway's configuration, and every process with the master key can compute it. */
 export function gatewayToken(masterKey: MasterKey, runtimeId: string): string {
   return signature(deriveKey(masterKey.key, GATEWAY_PURPOSE), runtimeId);
 }

@@ -7,7 +7,7 @@ import { GatewayConnectError } from '../../gateway/gateway-errors.ts';
 import { gatewayFetch } from './gateway-fetch.ts';
 import type { MasterKey } from '../install/tokens.ts';
 
-/** Who we are to a gateway that does not take us for a process of its own machine. */
+/** The identity that we prove to a gateway that does not take us for a process of its machine. */
 export interface DeviceIdentity {
   id: string;
   publicKey: string;

@@ -52,7 +52,7 @@ const STARTING_RETRY_MS = 250;
 const SOCKET_OPTIONS: ClientOptions = {
   perMessageDeflate: false,
   maxPayload: MAX_FRAME_BYTES,
-  // One message per turn of the event loop: whoever awaits an answer can subscribe before the next event is out.
+  // One message per turn of the event loop, so that a caller that awaits an answer can subscribe before the next event is emitted.
   allowSynchronousEvents: false,
 };
 

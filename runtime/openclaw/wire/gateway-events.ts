@@ -7,7 +7,7 @@ import { messageContent, textOfContent } from '../conversation/message-text.ts';
 import { toolData, toolEvent } from './tool-events.ts';
 import type { ToolEvent } from './tool-events.ts';
 
-/** What a gateway says about runs by itself. A run's id is the key of a turn that we sent, or one that the gateway chose. */
+/** What a gateway reports about runs without being asked. A run's id is the key of a turn that we sent, or one that the gateway chose. */
 export type GatewayEvent =
   | CronEvent
   /** Comes several times per run. */
@@ -29,7 +29,7 @@ export type GatewayEvent =
   /** Anything else about a run, such as a phase. */
   | (OfRun & { kind: 'other'; stream: string; phase: string | null })
   | { kind: 'session-message'; sessionKey: string; message: SessionMessage }
-  /** The gateway ends. `restartExpectedMs` is null when it will not come back by itself. */
+  /** The gateway ends. `restartExpectedMs` is null when it will not restart itself. */
   | { kind: 'shutdown'; reason: string; restartExpectedMs: number | null };
 
 export interface OfRun {

@@ -23,7 +23,7 @@ export async function withinWriteLimit<T>(write: () => Promise<T>, signal: Abort
   }
 }
 
-/** Opens a connection beside the first one, which has a limit of its own: the first of them, the second, the third. */
+/** Opens a further connection, which has its own limit: the first of them, the second, the third. */
 export type ConnectFurther = (number: number) => Promise<GatewayClient>;
 
 /**
