@@ -20,6 +20,8 @@ test('the first page takes at most 250 KiB of compressed JavaScript', async () =
   const files = await Promise.all(scripts.map((path) => readFile(join(DIST, path))));
   const bytes = files.reduce((sum, file) => sum + gzipSync(file).length, 0);
   expect(bytes).toBeLessThanOrEqual(LARGEST_BYTES);
+  // That of React for development is twice as large and says so.
+  for (const file of files) expect(file.toString()).not.toContain('React DevTools');
 });
 
 test('the page holds no script and no style of its own, and loads everything from below /console', () => {
