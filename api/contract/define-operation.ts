@@ -74,6 +74,14 @@ export interface OperationFacts {
   errors: readonly ErrorCode[];
 }
 
+/** What the document says of an answer of bytes. */
+interface AnsweredFile {
+  /** A media range where it depends on the file. */
+  mediaType: string;
+  /** `Range` and `If-None-Match` are honoured. */
+  hasParts: boolean;
+}
+
 /** What every function of an operation gets. */
 interface CallBase {
   deps: Deps;
@@ -117,7 +125,7 @@ export interface Operation extends OperationFacts {
     credential?: boolean;
     stream?: boolean | 'only';
     accepts?: true;
-    file?: true | 'whole';
+    file?: AnsweredFile;
   };
   load?(call: CallBase & WithEm & { actor: Actor; params: unknown }): Promise<unknown>;
   before?(call: AnyCall & Waiting): Promise<unknown>;
@@ -156,8 +164,8 @@ interface Spec<A extends Auth, P, Q, B, S extends z.ZodType, Loaded, Prepared, H
     stream?: boolean | 'only';
     /** `after` may answer with an AcceptedAnswer. */
     accepts?: true;
-    /** `after` always answers with a FileAnswer, and `schema` says nothing. `whole`: parts of it cannot be asked for. */
-    file?: true | 'whole';
+    /** `after` always answers with a FileAnswer, and `schema` says nothing. */
+    file?: AnsweredFile;
   };
   /**
    * Finds what the path names, or throws `not_found`, which wins over `invalid_request`. It runs in the transaction

@@ -64,7 +64,7 @@ const RATE_LIMIT = headers('RateLimit-Limit', 'RateLimit-Remaining', 'RateLimit-
 /** The statuses that may say when to try again. */
 const WAITING = new Set([409, 429, 503]);
 
-const BYTES = { 'application/octet-stream': { schema: { type: 'string' as const, format: 'binary' } } };
+const bytesOf = (mediaType: string) => ({ [mediaType]: { schema: { type: 'string' as const, format: 'binary' } } });
 
 const REQUEST_ID = headers('X-Request-Id');
 
@@ -136,7 +136,7 @@ function describeOperation(operation: Operation): ZodOpenApiOperationObject {
     tags: [tag],
     security: securityOf(operation),
     requestParams: { ...(params ? { path: params } : {}), ...(query ? { query } : {}), ...(header ? { header } : {}) },
-    ...(operation.upload ? { requestBody: { required: true, content: BYTES } } : {}),
+    ...(operation.upload ? { requestBody: { required: false, content: bytesOf('application/octet-stream') } } : {}),
     ...(body
       ? { requestBody: { required: !body.safeParse(undefined).success, content: { 'application/json': { schema: body } } } }
       : {}),
@@ -174,11 +174,15 @@ function successResponse(operation: Operation): Responses {
     [`${success.status}`]: {
       description: success.status === 201 ? 'The resource was created.' : 'The request succeeded.',
       headers: { ...standing, ...declared },
-      content: success.file ? BYTES : success.stream === 'only' ? stream : { ...json, ...stream },
+      content: success.file ? bytesOf(success.file.mediaType) : success.stream === 'only' ? stream : { ...json, ...stream },
     },
-    ...(success.file === true
+    ...(success.file?.hasParts
       ? {
-          '206': { description: 'The part of the file that `Range` asks for.', headers: standing, content: BYTES },
+          '206': {
+            description: 'The part of the file that `Range` asks for.',
+            headers: standing,
+            content: bytesOf(success.file.mediaType),
+          },
           '304': { description: 'The file is in one of the states that `If-None-Match` names.', headers: standing },
         }
       : {}),

@@ -25,7 +25,7 @@ export const exportAccount = defineOperation({
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
-  success: { status: 200, schema: z.unknown(), file: 'whole' },
+  success: { status: 200, schema: z.unknown(), file: { mediaType: 'application/gzip', hasParts: false } },
   errors: [],
 
   async handle() {

@@ -26,7 +26,7 @@ export const getFile = defineOperation({
   rateLimit: 'account',
   idempotent: false,
   params: fileParams,
-  success: { status: 200, schema: z.unknown(), file: true },
+  success: { status: 200, schema: z.unknown(), file: { mediaType: '*/*', hasParts: true } },
   errors: ['invalid_request', 'range_not_satisfiable'],
 
   async handle({ params, actor, em }) {

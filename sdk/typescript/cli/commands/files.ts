@@ -39,7 +39,7 @@ export function addFiles(program: Command, context: Context): void {
       const to = given ?? basename(path);
       const { client, instanceId, agentId } = await find(instance, agent);
       const { body } = await client.files.get(instanceId, agentId, path);
-      const content = body ? Readable.fromWeb(body) : Readable.from([]);
+      const content = Readable.from(body ?? []);
       await pipeline(content, createWriteStream(to)).catch((error: unknown) => {
         throw new UserError(`${to} could not be written whole: ${error instanceof Error ? error.message : String(error)}`);
       });
