@@ -25,10 +25,29 @@ const ENDING_OF: ReadonlyMap<string, string> = new Map([
 /** A gateway sees the end of a path in each of these. */
 const NOT_IN_PATHS = /[\s"'`()[\]<>]/g;
 
-/** Where an attachment of this message lies in the workspace: named so that the gateway of a model that takes images shows it one. */
-export function attachmentPath(messageId: string, { name, mediaType }: Pick<Attachment, 'name' | 'mediaType'>): string {
+/**
+ * Where the attachments of this message lie in the workspace, in their order: named so that the gateway of a model that takes images
+ * shows it one. Of several with the same name, the later ones get a number.
+ */
+export function attachmentPaths(messageId: string, attachments: readonly Pick<Attachment, 'name' | 'mediaType'>[]): string[] {
+  const taken = new Set<string>();
+  return attachments.map((attachment) => {
+    const name = fileNameOf(attachment);
+    let free = name;
+    for (let number = 2; taken.has(free); number += 1) free = withNumber(name, number);
+    taken.add(free);
+    return `inbox/${messageId}/${free}`;
+  });
+}
+
+function fileNameOf({ name, mediaType }: Pick<Attachment, 'name' | 'mediaType'>): string {
   const ending = IMAGE.test(name) ? '' : (ENDING_OF.get(mediaType) ?? '');
-  return `inbox/${messageId}/${name.replaceAll(NOT_IN_PATHS, '_')}${ending}`;
+  return `${name.replaceAll(NOT_IN_PATHS, '_')}${ending}`;
+}
+
+/** `notes/report.pdf` and 2 make `notes/report-2.pdf`. */
+function withNumber(path: string, number: number): string {
+  return path.replace(/(?:\.[^./]*)?$/, (ending) => `-${number}${ending}`);
 }
 
 /** What the agent is told of the attachments before the text of the message. */
@@ -41,13 +60,10 @@ export function attachmentsNote(attachments: readonly Attachment[]): string {
 export function attachmentsProblem(
   attachments: readonly Pick<Attachment, 'name' | 'mediaType'>[],
 ): { index: number; message: string } | null {
-  const seen = new Set<string>();
-  for (const [index, attachment] of attachments.entries()) {
-    const path = attachmentPath('msg_00000000000000000000', attachment);
-    const problem = agentFilePathProblem(attachment.name) ?? agentFilePathProblem(path);
+  const paths = attachmentPaths('msg_00000000000000000000', attachments);
+  for (const [index, { name }] of attachments.entries()) {
+    const problem = agentFilePathProblem(name) ?? agentFilePathProblem(paths[index] ?? '');
     if (problem !== null) return { index, message: problem };
-    if (seen.has(path)) return { index, message: 'Give each attachment a name of its own.' };
-    seen.add(path);
   }
   return null;
 }

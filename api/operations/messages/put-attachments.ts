@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { attachmentPath, MAX_ATTACHMENTS_BYTES } from '../../../domain/attachments.ts';
+import { attachmentPaths, MAX_ATTACHMENTS_BYTES } from '../../../domain/attachments.ts';
 import type { Attachment } from '../../../domain/attachments.ts';
 import type { WorkspacePlace } from '../../../runtime/driver-files.ts';
 import type { Deps } from '../../deps.ts';
@@ -42,8 +42,9 @@ export async function putAttachments(
   const { gatewayAgentId } = await findAgent(em, owned);
   const put: PutAttachments = { requestMessageId: makeId('msg'), place: { runtimeId, gatewayAgentId }, attachments: [] };
   try {
-    for (const { name, mediaType, content } of given) {
-      const path = attachmentPath(put.requestMessageId, { name, mediaType });
+    const paths = attachmentPaths(put.requestMessageId, given);
+    for (const [index, { name, mediaType, content }] of given.entries()) {
+      const path = paths[index] ?? '';
       put.attachments.push({ name, mediaType, size: content.length, path });
       const options = { onlyIf: null, maxBytes: MAX_ATTACHMENTS_BYTES, signal };
       await explainingFiles(() => files.write(put.place, path, inPieces(content), options));
