@@ -26,7 +26,9 @@ beforeAll(async () => {
   account = await stack.newAccount();
   const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'packages' });
   directory = await mkdtemp(join(tmpdir(), 'sdk-packages-'));
-  env = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '', API_URL: `${stack.url}/v1`, API_KEY: apiKey };
+  env = { API_URL: `${stack.url}/v1`, API_KEY: apiKey };
+  // Beside what any program needs: a registry may have a certificate that this machine alone knows.
+  for (const name of ['PATH', 'HOME', 'NODE_EXTRA_CA_CERTS', 'PIP_CERT']) env[name] = process.env[name] ?? '';
 });
 afterAll(async () => {
   await stack?.close();
