@@ -3,7 +3,7 @@ import { setTokenPrices } from '../../../database/billing/set-token-prices.ts';
 import { findRunRefusal } from '../../../database/crons/find-run-refusal.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import type { NamedBudget } from '../../../domain/budgets.ts';
-import { makeId, newAgent, newBudget } from '../../factories.ts';
+import { makeId, newAgent, newBudget, newTurn } from '../../factories.ts';
 import type { NewAgent } from '../../factories.ts';
 import { openTestOrm } from '../../support/test-database.ts';
 import type { TestOrm } from '../../support/test-database.ts';
@@ -31,12 +31,12 @@ beforeEach(async () => {
 });
 afterAll(() => database.close());
 
-/** A call of the agent without a turn. */
-async function callAt(ms: number, inputTokens = 0): Promise<void> {
+/** A call of the agent, without a turn or with that of this trace. */
+async function callAt(ms: number, inputTokens = 0, traceId: string | null = null): Promise<void> {
   const em = database.orm.em.fork();
   const [call] = await em.execute<{ id: string | null }[]>(
-    `select call_id as id from reserve_model_call(?, ?, ?, null, 'm', 1, 1, 60000, ?)`,
-    [agent.accountId, agent.instanceId, agent.agentId, at(ms)],
+    `select call_id as id from reserve_model_call(?, ?, ?, ?, 'm', 1, 1, 60000, ?)`,
+    [agent.accountId, agent.instanceId, agent.agentId, traceId, at(ms)],
   );
   if (call?.id)
     await em.execute('select settle_model_call(?, ?, 0, 0, 0, 0, null, null, null, ?)', [call.id, inputTokens, at(ms)]);
@@ -58,13 +58,34 @@ test('a run is refused by the budget that had no room for a call of its agent me
   expect(await refusalOf(50 * SECOND, 70 * SECOND, 'another-agent')).toBeNull();
 });
 
+/** The refused calls that are stored: when, and of which reply. */
+function stored(): Promise<{ at: string; messageId: string | null }[]> {
+  return database.orm.em.fork().execute(
+    `select to_char(at at time zone 'UTC', 'SS.MS') as at, message_id as "messageId" from model_calls
+      where agent_id = ? and refused_by = ? order by id`,
+    [agent.agentId, budget.budgetId],
+  );
+}
+
 test('of calls without a turn that are refused one in a second is stored', async () => {
   for (const ms of [0, 1, 500, 999, 1_000, 1_999]) await callAt(10 * SECOND + ms);
-  const stored = await database.orm.em
-    .fork()
-    .execute<{ at: string }[]>(
-      `select to_char(at at time zone 'UTC', 'SS.MS') as at from model_calls where agent_id = ? and refused_by = ? order by id`,
-      [agent.agentId, budget.budgetId],
-    );
-  expect(stored).toEqual([{ at: '10.000' }, { at: '11.000' }]);
+  expect(await stored()).toEqual([
+    { at: '10.000', messageId: null },
+    { at: '11.000', messageId: null },
+  ]);
+});
+
+test('of calls of a turn that are refused one in a second is stored, and once it has ended they are like those without a turn', async () => {
+  const traceId = makeId('msg').slice(4).padEnd(32, '0');
+  const { messageId } = await newTurn(database.orm, agent, { traceId });
+  for (const ms of [0, 999, 1_000]) await callAt(10 * SECOND + ms, 0, traceId);
+  await callAt(11 * SECOND);
+  await database.orm.em.fork().execute(`update messages set status = 'failed', ended_at = now() where id = ?`, [messageId]);
+  for (const ms of [500, 1_000, 1_999]) await callAt(11 * SECOND + ms, 0, traceId);
+  expect(await stored()).toEqual([
+    { at: '10.000', messageId },
+    { at: '11.000', messageId },
+    { at: '11.000', messageId: null },
+    { at: '12.000', messageId: null },
+  ]);
 });
