@@ -58,13 +58,19 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
     turn,
     error,
     send: (message, sessionId) => {
-      const body = { message, ...(sessionId === null ? {} : { sessionId }) };
+      const body = { message, include: ['steps' as const], ...(sessionId === null ? {} : { sessionId }) };
       const reply = client.messages.sendAndStream(instanceId, agentId, body, { signal: left.current.signal });
       void show(reply, { message, messageId: null, text: '', steps: [] });
     },
     follow: useCallback(
       (messageId) => {
-        const reply = client.messages.stream(instanceId, agentId, messageId, {}, { signal: left.current.signal });
+        const reply = client.messages.stream(
+          instanceId,
+          agentId,
+          messageId,
+          { include: 'steps' },
+          { signal: left.current.signal },
+        );
         void show(reply, { message: null, messageId, text: '', steps: [] });
       },
       [agentId, instanceId, show],
