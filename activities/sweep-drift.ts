@@ -71,7 +71,7 @@ async function wake({ orm }: StepDeps, instanceIds: readonly string[]): Promise<
   return instanceIds.length;
 }
 
-/** Of gateways of this node: the driver knows no other. Deaths are noted by whoever watches; this finds those that nobody has watched. */
+/** Of gateways of this node: the driver knows no other. The worker that watches a gateway notes its death; this finds deaths that no worker saw. */
 async function noteLost({ orm, driver, nodeId, clock, log }: StepDeps, runtimes: readonly RuntimeState[]): Promise<number> {
   const alive = new Set(runtimes.filter(({ status }) => status === 'running').map(({ runtimeId }) => runtimeId));
   let count = 0;

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Readable } from 'node:stream';
 
-/** An answer of bytes with headers of its own instead of one JSON document. `after` returns it. */
+/** An answer of bytes with the headers of its file instead of one JSON document. `after` returns it. */
 export class FileAnswer {
   readonly status: 200 | 206 | 304;
   readonly headers: Record<string, string | number>;

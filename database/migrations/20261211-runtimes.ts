@@ -42,7 +42,7 @@ end $$;
 create trigger instances_keep_runtime after insert or update of runtime_id on instances for each row execute function keep_runtime();
 `;
 
-/** On which node the gateway and the storage of an instance are, and which workers watch there. Nobody knows it yet: workers say it. */
+/** On which node the gateway and the storage of an instance are, and which workers watch there. Empty at first: workers enter it at their start. */
 export class Runtimes extends Migration {
   override up(): void {
     this.addSql(`set local lock_timeout = '10s'`);

@@ -12,7 +12,7 @@ interface NodeFacts {
 }
 
 /**
- * Enters the node of a worker, or what has changed of it, and answers its id. It has watch shards of its own: those that no
+ * Enters the node of a worker, or what has changed of it, and answers its id. It gets its own watch shards: those that no
  * node has, which are all of an installation that had no nodes, or new ones. In the caller's transaction.
  */
 export async function enterNode(em: EntityManager, { name, maxRunning }: NodeFacts): Promise<number> {

@@ -28,7 +28,7 @@ interface Owned {
 
 /**
  * Puts the attachments of a message into the workspace of its agent before it is accepted: so an accepted message never lacks
- * them, whatever dies. Each message has a folder of its own. Null when there are none. Not for use in a transaction.
+ * them, whatever dies. Each message has its own folder. Null when there are none. Not for use in a transaction.
  */
 export async function putAttachments(
   em: EntityManager,
