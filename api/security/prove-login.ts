@@ -58,7 +58,7 @@ export async function proveLogin(em: EntityManager, deps: Deps, checked: Checked
   return { accountId, ...deps.tokens.issue({ accountId, tokenVersion }), revoked };
 }
 
-/** One refusal for every code that is not good. */
-export function refusedCode(): AppError {
-  return new AppError('unauthorized', 'This code is wrong, expired or already used. Request a new code with POST /auth/login.');
+/** One refusal for every code that is not good: `forbidden` where the call has other credentials, which are good. */
+export function refusedCode(code: 'unauthorized' | 'forbidden' = 'unauthorized'): AppError {
+  return new AppError(code, 'This code is wrong, expired or already used. Request a new code with POST /auth/login.');
 }

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, run, sql } from '../sql.ts';
+import { revokeAllKeys } from './api-keys.ts';
 
 interface DeletedAccount {
   accountId: string;
@@ -18,7 +19,7 @@ export async function deleteAccountRows(em: EntityManager, { accountId, now }: D
              console_link_hash = null, console_link_expires_at = null
          where id = ${accountId} and deleted_at is null`,
   );
-  await run(em, sql`update api_keys set revoked_at = ${now} where account_id = ${accountId} and revoked_at is null`);
+  await revokeAllKeys(em, accountId, now);
   await run(
     em,
     sql`update webhooks set deleted_at = ${now}, enabled = false, secret = '', previous_secret = null

@@ -8,9 +8,9 @@ import { createOrm } from '../../database/orm.ts';
 import { debitDue } from '../../database/billing/debit-due.ts';
 import { startPostgres } from '../../local/postgres.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
-import { eventually } from '../support/eventually.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';
+import { unpaidMs } from './stop-time.ts';
 import type { Row } from './table.ts';
 
 const HOUR_MS = 3_600_000;
@@ -151,18 +151,7 @@ async function measureStop({ databaseUrl, newAccount }: StackUnderTest, rounds: 
   for (let round = 0; round < rounds; round += 1) {
     const account = await newAccount('0.0001');
     const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'bench' });
-    values.push(
-      await eventually(async () => {
-        const [row] = await orm.em.fork().execute<{ ms: number }[]>(
-          `select (extract(epoch from i.ended_at - i.started_at) * 1000 - ${PAID_MS})::float8 as ms
-             from runtime_intervals i join instances on instances.id = i.instance_id
-            where i.instance_id = ? and desired_status = 'stopped' and i.ended_at is not null`,
-          [instanceId],
-        );
-        if (!row) throw new Error('it still runs');
-        return row.ms;
-      }, 60_000),
-    );
+    values.push(await unpaidMs(orm, { instanceId, paidMs: PAID_MS }));
     await account.ok('DELETE', `/instances/${instanceId}`);
   }
   await orm.close();

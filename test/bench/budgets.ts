@@ -1,5 +1,5 @@
 import { createOrm } from '../../database/orm.ts';
-import { eventually } from '../support/eventually.ts';
+import { unpaidMs } from './stop-time.ts';
 import type { Bench } from './bench.ts';
 
 const STOP_MS = 5_000;
@@ -15,18 +15,7 @@ export const benchBudgets: Bench = async ({ stack: { databaseUrl, newAccount }, 
     const account = await newAccount();
     await account.ok('POST', '/budgets', { name: 'bench', scope: {}, period: 'total', limitUsd: LIMIT_USD });
     const { instanceId } = await account.ok('POST', '/instances', { name: 'bench' });
-    values.push(
-      await eventually(async () => {
-        const [row] = await orm.em.fork().execute<{ ms: number }[]>(
-          `select (extract(epoch from i.ended_at - i.started_at) * 1000 - ${PAID_MS})::float8 as ms
-             from runtime_intervals i join instances on instances.id = i.instance_id
-            where i.instance_id = ? and desired_status = 'stopped' and i.ended_at is not null`,
-          [instanceId],
-        );
-        if (!row) throw new Error('it still runs');
-        return row.ms;
-      }),
-    );
+    values.push(await unpaidMs(orm, { instanceId, paidMs: PAID_MS }));
     await account.ok('DELETE', `/instances/${instanceId}`);
   }
   await orm.close();

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { deleteAccountRows } from '../../../database/accounts/delete-account.ts';
-import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField, loginCodeField } from '../../contract/fields.ts';
-import { checkLoginCode, spendLoginCode } from '../../security/prove-login.ts';
+import { checkLoginCode, refusedCode, spendLoginCode } from '../../security/prove-login.ts';
 import { acceptPower } from '../instances/power.ts';
 
 export const deleteAccount = defineOperation({
@@ -38,8 +37,7 @@ export const deleteAccount = defineOperation({
 
   // A wrong code has cost a try, which had to be stored, so the refusal comes after the commit.
   async after(deleted) {
-    if (!deleted)
-      throw new AppError('forbidden', 'This code is wrong, expired or already used. Request a new code with POST /auth/login.');
+    if (!deleted) throw refusedCode('forbidden');
     return deleted;
   },
 });
