@@ -13,6 +13,7 @@ import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { runRetryable } from './run-retryable.ts';
 import type { StepDeps } from './step-deps.ts';
+import { stepFailure } from './step-failure.ts';
 import { withHeartbeat } from './with-heartbeat.ts';
 
 const MINUTE_MS = 60_000;
@@ -37,18 +38,23 @@ export interface BillingSweep {
 
 /**
  * Debits what is due, counts model calls that a relay left behind, and looks every two seconds, between batches of debits too, for accounts whose money has run out
- * or is about to, and for budgets. Goes on until one second before the next full minute; at a drain it ends at once, having finished what
- * it was about. A sweep that is missed, repeated or late changes nothing but the time.
+ * or is about to, and for budgets. Goes on until one second before the next full minute. When this worker shuts down first, it finishes
+ * what it is doing and fails with `worker_draining`, so that Temporal has another worker go on within the minute. A sweep that is missed, repeated
+ * or late changes nothing but the time.
  */
 export function sweepBilling(deps: StepDeps): Promise<BillingSweep> {
-  return withHeartbeat((cancellation) =>
-    runRetryable(deps, 'sweepBilling', () => sweep(deps, AbortSignal.any([cancellation, deps.drain]))),
-  );
+  const { clock, drain } = deps;
+  return withHeartbeat(async (cancellation) => {
+    const end = (Math.floor(clock().getTime() / MINUTE_MS) + 1) * MINUTE_MS - BEFORE_NEXT_MS;
+    const signal = AbortSignal.any([cancellation, drain]);
+    const done = await runRetryable(deps, 'sweepBilling', () => sweep(deps, signal, end));
+    if (drain.aborted && clock().getTime() < end) throw stepFailure('worker_draining', { epoch: null, isRetryable: true });
+    return done;
+  });
 }
 
-async function sweep(deps: StepDeps, signal: AbortSignal): Promise<BillingSweep> {
+async function sweep(deps: StepDeps, signal: AbortSignal, end: number): Promise<BillingSweep> {
   const { orm, clock, log } = deps;
-  const end = (Math.floor(clock().getTime() / MINUTE_MS) + 1) * MINUTE_MS - BEFORE_NEXT_MS;
   const done: BillingSweep = { lines: 0, stopped: 0, warned: 0 };
   let lookedAt = Number.NEGATIVE_INFINITY;
   const look = async (): Promise<void> => {

@@ -69,7 +69,8 @@ export async function updateSchedules({ client, connection }: Pick<Temporal, 'cl
 
 async function ensureSweep(client: Client, sweep: ScheduleOptions): Promise<void> {
   try {
-    await client.schedule.create(sweep);
+    // At once: until the next full minute a new installation, or one whose Temporal lost its store, would stop no instance whose money is used up.
+    await client.schedule.create({ ...sweep, state: { triggerImmediately: true } });
   } catch (error) {
     if (!(error instanceof ScheduleAlreadyRunning)) throw error;
   }

@@ -7,7 +7,7 @@ import type { Notifications } from '../../database/notifications.ts';
 import { createOrm } from '../../database/orm.ts';
 import { outboxLag } from '../../database/processes/claim-outbox.ts';
 import { wakeInstance } from '../../database/instances/wake-instance.ts';
-import { instanceWorkflowId, SWEEP_DRIFT_ID, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
+import { instanceWorkflowId, SWEEP_BILLING_ID, SWEEP_DRIFT_ID, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { openTemporalLink } from '../../worker/temporal-link.ts';
 import { eventually } from '../support/eventually.ts';
@@ -181,4 +181,11 @@ test('a Temporal that lost its store gets its search attributes and schedules ag
   await eventually(async () => expect(await countOutbox(orm)).toBe(0));
   await expectWoken(instanceId, { batches: 1 });
   await eventually(() => withClient((client) => client.schedule.getHandle(SWEEP_DRIFT_ID).describe()));
+});
+
+test('a schedule that was made runs at once, not first at the next full minute', async () => {
+  await eventually(async () => {
+    const { info } = await withClient((client) => client.schedule.getHandle(SWEEP_BILLING_ID).describe());
+    expect(info.recentActions.filter(({ scheduledAt }) => scheduledAt.getTime() % 60_000 !== 0)).not.toEqual([]);
+  });
 });
