@@ -38,7 +38,16 @@ async function run(config: ConfigOf<'worker'>, log: Log): Promise<void> {
   installTemporalLogging(log);
   const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);
-  const worker = await startWorker({ config, orm, reserved, driver, makeId, random: Math.random, bundle: bundleApart, log });
+  const worker = await startWorker({
+    config,
+    orm,
+    reserved,
+    driver,
+    makeId,
+    random: Math.random,
+    bundle: () => bundleApart(cacheDir),
+    log,
+  });
   log.info('the worker is running');
 
   let isEnding = false;

@@ -13,8 +13,8 @@ export interface TemporalWorkersOptions {
   activities: Activities;
   /** Without them nothing is delivered by this process. */
   webhookActivities?: WebhookActivities;
-  /** A bundle that was made before; without one it is made now, in about a second. */
-  workflowBundle?: { codePath: string } | { code: string };
+  /** The workflows as one file (bundle-apart.ts). */
+  workflowBundle: { code: string };
   /** The node of the driver: its work is done here. */
   nodeId?: number | null;
   /** Which build this is. With one, each run stays with the build that began it (PINNED), and that build has to be made current. */
@@ -47,8 +47,7 @@ export function bundleWorkflows(log: Log) {
 
 /** Makes the workers, which begin with run(). Rejects when Temporal refuses them. */
 export async function createTemporalWorkers(options: TemporalWorkersOptions): Promise<TemporalWorkers> {
-  const { log } = options;
-  const workflowBundle = options.workflowBundle ?? (await bundleWorkflows(log));
+  const { workflowBundle } = options;
   const shared = sharedOptions(options);
   const { nodeId = null } = options;
   const workers = await Promise.all([

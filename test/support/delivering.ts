@@ -6,9 +6,11 @@ import { listenToNotifications } from '../../database/notifications.ts';
 import { createOrm } from '../../database/orm.ts';
 import { createIdMaker } from '../../domain/ids.ts';
 import { createEncryption } from '../../lib/crypto/encryption.ts';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { createSafeFetch } from '../../lib/net/safe-fetch.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
 import { openTemporalLink } from '../../worker/temporal-link.ts';
+import { bundleApart } from '../../worker/bundle-apart.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { quietTemporal } from '../workflows/quiet-temporal.ts';
 
@@ -19,7 +21,6 @@ export interface DeliveringOptions {
   busyMs?: number;
   /** How long an endpoint may take to answer. */
   answerMs?: number;
-  workflowBundle?: { code: string };
 }
 
 export interface Delivering {
@@ -29,7 +30,7 @@ export interface Delivering {
 
 /** The part of a worker process that delivers to webhooks: the outbox relay and the workers of Temporal. */
 export async function startDelivering(options: DeliveringOptions): Promise<Delivering> {
-  const { databaseUrl, temporal, masterKey, workflowBundle, answerMs } = options;
+  const { databaseUrl, temporal, masterKey, answerMs } = options;
   const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
   quietTemporal(log);
   const orm = await createOrm(databaseUrl);
@@ -55,7 +56,7 @@ export async function startDelivering(options: DeliveringOptions): Promise<Deliv
     // Nothing of an instance's life is done here.
     activities: {} as Activities,
     webhookActivities,
-    ...(workflowBundle ? { workflowBundle } : {}),
+    workflowBundle: await bundleApart(cacheDirOf(process.env)),
     log,
   });
   const running = workers.run();

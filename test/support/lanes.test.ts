@@ -57,6 +57,7 @@ test.each([
   ['test/api/operations/instances.test.ts', ['postgres']],
   ['test/local/postgres.test.ts', ['postgres']],
   ['test/workflows/workflow-bundle.test.ts', ['temporalLibrary']],
+  ['test/workflows/recorded-histories.test.ts', ['temporalLibrary']],
   ['test/workflows/deliver-webhook.test.ts', ['postgres', 'temporal', 'temporalLibrary']],
   ['test/turns/lost-gateway.test.ts', ['openclaw', 'postgres']],
   ['test/turns/recover-turns.test.ts', ['postgres']],

@@ -60,6 +60,7 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'test/support/sdk-python.ts': { '*': ['sdkPython'] },
   'test/support/starve-machine.ts': { '*': ['wholeMachine'] },
   'test/support/temporal-programs.ts': { newTemporal: ['temporal'], productionTemporal: ['temporalServer'] },
+  'worker/temporal-logging.ts': { '*': ['temporalLibrary'] },
   'worker/temporal-workers.ts': { '*': ['temporalLibrary'] },
 };
 

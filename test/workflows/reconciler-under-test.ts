@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
-import type { WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
 import { createActivities } from '../../activities/create-activities.ts';
 import type { Activities } from '../../activities/create-activities.ts';
@@ -29,6 +28,7 @@ import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { quietTemporal } from './quiet-temporal.ts';
+import { bundleApart } from '../../worker/bundle-apart.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { makeId as newId, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
@@ -104,7 +104,6 @@ interface Options {
   /** `openClaw` or `dyingGateway(exitCode)`. */
   program: GatewayProgram;
   maxRunning?: number;
-  workflowBundle?: WorkflowBundle;
   /** The name of the node whose worker it is; by default instances are on none. */
   node?: string;
   /** Shares the database and the namespace of this one, which is closed after it. */
@@ -159,13 +158,12 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   const activities = createActivities(deps);
   const connection = await NativeConnection.connect({ address });
   const client = new Client({ connection, namespace });
-  const bundle = options.workflowBundle;
   const { nodeId } = deps;
   const workerOptions = { connection, namespace, activities, nodeId, identity: 'worker-under-test', log };
   const workers =
     options.withWorkers === false
       ? null
-      : await createTemporalWorkers({ ...workerOptions, ...(bundle ? { workflowBundle: bundle } : {}) });
+      : await createTemporalWorkers({ ...workerOptions, workflowBundle: await bundleApart(cacheDir) });
   const running = workers?.run();
 
   const wake = async (instanceId: string): Promise<Run> => {

@@ -5,7 +5,8 @@ import proto from '@temporalio/proto';
 import { Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { quietTemporal } from './quiet-temporal.ts';
-import { bundleWorkflows } from '../../worker/temporal-workers.ts';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { bundleApart } from '../../worker/bundle-apart.ts';
 import { customerDataIn } from './customer-data.ts';
 import { HISTORIES_DIR, SHAPES } from './recorded-shapes.ts';
 
@@ -39,7 +40,7 @@ test('the histories are of the flows that they are named after', async () => {
 describe('the present workflows', () => {
   let workflowBundle: { code: string };
   beforeAll(async () => {
-    workflowBundle = await bundleWorkflows(log);
+    workflowBundle = await bundleApart(cacheDirOf(process.env));
   });
 
   test.each(SHAPES)('replay the history of %s', async (shape) => {

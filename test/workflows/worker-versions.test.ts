@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import type { WorkflowBundle } from '@temporalio/worker';
 import { pino } from 'pino';
 import { WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
-import { bundleWorkflows, createTemporalWorkers } from '../../worker/temporal-workers.ts';
+import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { bundleApart } from '../../worker/bundle-apart.ts';
+import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { handOver, listWorkerVersions, makeCurrent } from '../../worker/worker-versions.ts';
 import { eventually, PATIENCE_MS, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
@@ -11,12 +12,12 @@ import type { ReconcilerUnderTest, Run } from './reconciler-under-test.ts';
 const log = pino({ level: 'silent' });
 
 let reconciler: ReconcilerUnderTest;
-let workflowBundle: WorkflowBundle;
+let workflowBundle: { code: string };
 
 beforeAll(async () => {
-  workflowBundle = await bundleWorkflows(log);
+  workflowBundle = await bundleApart(cacheDirOf(process.env));
   // Its gateways end with what no later start would mend, so that a step is short.
-  reconciler = await startReconciler({ program: dyingGateway(78), withWorkers: false, workflowBundle });
+  reconciler = await startReconciler({ program: dyingGateway(78), withWorkers: false });
 });
 afterAll(() => reconciler.close());
 

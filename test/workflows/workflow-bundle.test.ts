@@ -1,8 +1,9 @@
 import { expect, test } from '@jest/globals';
 import { pino } from 'pino';
+import { BUNDLED_FOLDERS } from '../../worker/kept-bundles.ts';
 import { bundleWorkflows } from '../../worker/temporal-workers.ts';
 
-const OURS = /^\.\/(workflows|domain)\//;
+const OURS = new RegExp(`^\\./(${BUNDLED_FOLDERS.join('|')})/`);
 const PACKAGES = new Set(['@temporalio/common', '@temporalio/workflow', 'nexus-rpc', 'ms', 'long']);
 
 // A module of Node makes the bundling itself fail.
