@@ -3,6 +3,7 @@ import { loadGatewayContent } from '../database/content/gateway-content.ts';
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
 import { noteOffers } from '../database/content/model-offers.ts';
 import { noteGatewayAddress } from '../database/instances/gateway-address.ts';
+import { noteMake } from '../database/nodes/note-make.ts';
 import { noteInstance } from '../database/instances/note-instance.ts';
 import { publishRunning } from '../database/instances/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -99,6 +100,7 @@ async function spawn(
     const { restartGeneration } = step.row;
     const gone = { instanceId, epoch: call.epoch, restartGeneration };
     throwIfSuperseded(await runTransaction(orm.em, (em) => noteGatewayGone(em, gone)));
+    await noteMake(orm.em.fork(), runtimeId, { driver: driver.kind, pin: await driver.pin() });
   }
   await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
   const rows = isNew ? { ...content.rows, gatewayEpoch: call.epoch } : content.rows;

@@ -35,6 +35,7 @@ import { Node } from './entities/node.ts';
 import { OpenCallBudget } from './entities/open-call-budget.ts';
 import { OpenModelCall } from './entities/open-model-call.ts';
 import { OutboxEntry } from './entities/outbox-entry.ts';
+import { PoolMember } from './entities/pool-member.ts';
 import { Price } from './entities/price.ts';
 import { Process } from './entities/process.ts';
 import { RateWindow } from './entities/rate-window.ts';
@@ -42,6 +43,7 @@ import { Response } from './entities/response.ts';
 import { Runtime } from './entities/runtime.ts';
 import { RuntimeInterval } from './entities/runtime-interval.ts';
 import { SkillFile } from './entities/skill-file.ts';
+import { SpareAgent } from './entities/spare-agent.ts';
 import { StoredBytesChange } from './entities/stored-bytes-change.ts';
 import { StoredBytes } from './entities/stored-bytes.ts';
 import { TokenCharge } from './entities/token-charge.ts';
@@ -89,6 +91,7 @@ export const ENTITIES = [
   OpenCallBudget,
   OpenModelCall,
   OutboxEntry,
+  PoolMember,
   Price,
   Process,
   RateWindow,
@@ -96,6 +99,7 @@ export const ENTITIES = [
   Runtime,
   RuntimeInterval,
   SkillFile,
+  SpareAgent,
   StoredBytes,
   StoredBytesChange,
   TokenCharge,

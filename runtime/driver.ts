@@ -11,6 +11,9 @@ import type { RuntimeFiles } from './driver-files.ts';
 export interface RuntimeDriver {
   readonly kind: 'process' | 'docker' | 'kubernetes';
 
+  /** What a gateway that is started now is made of: the version of OpenClaw, or the image with it. */
+  pin(): Promise<string>;
+
   /** What is in the workspaces of agents, for their customers. Needs no epoch: no attempt of ours changes anything there by it. */
   readonly files: RuntimeFiles;
 

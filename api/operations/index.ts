@@ -12,6 +12,7 @@ import { listAllModels } from './admin/list-all-models.ts';
 import { listAudit } from './admin/list-audit.ts';
 import { listInvites } from './admin/list-invites.ts';
 import { listQuarantine } from './admin/list-quarantine.ts';
+import { listRuntimes } from './admin/list-runtimes.ts';
 import { reconcileInstance } from './admin/reconcile-instance.ts';
 import { restoreQuarantined } from './admin/restore-quarantined.ts';
 import { updateAccount } from './admin/update-account.ts';
@@ -172,6 +173,7 @@ export const operations: readonly Operation[] = [
   stopAnyInstance,
   reconcileInstance,
   listAudit,
+  listRuntimes,
   listQuarantine,
   restoreQuarantined,
   deleteQuarantined,

@@ -1,4 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
+import { moment } from './columns.ts';
 import { Instance } from './instance.ts';
 import { Node } from './node.ts';
 
@@ -6,7 +7,14 @@ const RuntimeSchema = defineEntity({
   name: 'Runtime',
   tableName: 'runtimes',
   uniques: [{ name: 'runtimes_instance_unique', properties: ['instance'] }],
-  indexes: [{ name: 'runtimes_node_index', properties: ['node'] }],
+  indexes: [
+    { name: 'runtimes_node_index', properties: ['node'] },
+    { name: 'runtimes_created_index', properties: ['createdAt', 'id'] },
+    {
+      name: 'runtimes_claimed_index',
+      expression: 'create index "runtimes_claimed_index" on "runtimes" ("claimed_at") where claimed_at is not null',
+    },
+  ],
   properties: {
     /** Names its directory, container and tokens. */
     id: p.text().primary(),
@@ -33,6 +41,14 @@ const RuntimeSchema = defineEntity({
         .default(null)
         .deleteRule('no action')
         .updateRule('no action'),
+    /** The kind of driver that started its last gateway; null: it was never started, or by a version that did not say. */
+    driver: p.text().strictNullable().default(null),
+    /** What its last gateway was made of: the version of OpenClaw, or the image of containers. Null as above. */
+    pin: p.text().strictNullable().default(null),
+    /** Of runtimes that were made by a version that did not say: when this column came. */
+    createdAt: moment().defaultRaw('now()'),
+    /** When an instance took it from the pool; null: it never was there, or still is. */
+    claimedAt: moment().strictNullable().default(null),
   },
 });
 

@@ -32,6 +32,7 @@ import { ConsoleLinks } from './20261212-console-links.ts';
 import { ClaudeDoor } from './20261212-claude-door.ts';
 import { Steps } from './20261211-steps.ts';
 import { Runtimes } from './20261211-runtimes.ts';
+import { Pool } from './20261214-pool.ts';
 import { AccountOperators } from './20261213-account-operators.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 import { KeptBudgetPlans } from './20261211-kept-budget-plans.ts';
@@ -77,4 +78,5 @@ export const migrationsList = [
   { name: '20261212-attachments', class: Attachments },
   { name: '20261212-claude-door', class: ClaudeDoor },
   { name: '20261213-account-operators', class: AccountOperators },
+  { name: '20261214-pool', class: Pool },
 ];

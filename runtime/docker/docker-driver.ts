@@ -85,12 +85,14 @@ const LOG_LINES = 5_000;
 export class DockerDriver implements RuntimeDriver {
   readonly kind = 'docker';
   readonly files: RuntimeFiles;
+  readonly pin: () => Promise<string>;
   readonly #options: DockerDriverOptions;
   readonly #engine: Engine;
   readonly #names: Names;
 
   constructor(options: DockerDriverOptions) {
     this.#options = options;
+    this.pin = options.image;
     this.#engine = new Engine(options.socketPath);
     this.#names = namesOf(options.dataDir, options.installationId);
     this.files = createContainerFiles({
@@ -222,8 +224,7 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   relayUrl(): string {
-    const { host, port } = this.#options.walls.relay;
-    return `http://${host}:${port}/v1`;
+    return `http://${this.#options.walls.relay.host}:${this.#options.walls.relay.port}/v1`;
   }
 
   paths(_runtimeId: string): RuntimePaths {
@@ -255,8 +256,7 @@ export class DockerDriver implements RuntimeDriver {
     await removeContainers(this.#engine, this.#names, runtimeId);
     await forgetStopping(layout);
     await ensureNetwork(this.#engine, this.#names, runtimeId, subnets);
-    const name = this.#names.of(runtimeId);
-    const labels = this.#names.labelsOf(runtimeId);
+    const [name, labels] = [this.#names.of(runtimeId), this.#names.labelsOf(runtimeId)];
     const storage = await ensureStorage(this.#engine, this.#names, this.#storageOf(runtimeId, layout, signal));
     if (storage.isFull) throw new InstanceDiskFullError(`The disk of ${runtimeId} is full: its gateway cannot start on it.`);
     const { mount: state, user } = storage;
@@ -269,8 +269,8 @@ export class DockerDriver implements RuntimeDriver {
   async #changeFiles(runtimeId: string, layout: RuntimeLayout, request: FilesRequest, { signal }: MutationCall): Promise<void> {
     const storage = this.#storageOf(runtimeId, layout, signal);
     const { state, user } = await accessTo(this.#engine, this.#names, storage, await this.#find(runtimeId));
-    const labels = this.#names.labelsOf(runtimeId);
-    await changeFiles(this.#engine, request, { image: await this.#options.image(), state, user, labels, signal });
+    const [image, labels] = [await this.#options.image(), this.#names.labelsOf(runtimeId)];
+    await changeFiles(this.#engine, request, { image, state, user, labels, signal });
   }
 
   /** What a program needs that works on files of an instance; null when that has no storage, or none in its place. */

@@ -34,6 +34,7 @@ import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from '../host/ru
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { putFilesBelow, removePathsBelow } from '../host/safe-files.ts';
 import { replaceSkillTree } from '../host/skill-tree.ts';
+import { pinnedVersion } from '../openclaw/install/installation.ts';
 import { explainingStorage } from '../host/storage-error.ts';
 
 export interface ProcessDriverOptions {
@@ -63,6 +64,10 @@ export class ProcessDriver implements RuntimeDriver {
   constructor(options: ProcessDriverOptions) {
     this.#options = options;
     this.files = createProcessFiles(options.dataDir, (runtimeId) => this.#layout(runtimeId));
+  }
+
+  pin(): Promise<string> {
+    return pinnedVersion();
   }
 
   async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {

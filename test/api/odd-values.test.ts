@@ -51,6 +51,7 @@ const LISTS: Record<string, string> = {
   'audit.list': 'audit',
   'invites.list': 'invites',
   'quarantine.list': 'quarantine',
+  'runtimes.list': 'runtimes',
 };
 
 describe('a cursor that somebody made', () => {

@@ -46,8 +46,8 @@ test('instances that were there before runtimes were have theirs after the migra
   await run(em, sql`drop function keep_runtime cascade`);
   for (const table of ['processes', 'watch_shards', 'unowned_runtimes'])
     await run(em, sql`alter table ${sql.id(table)} drop column node_id`);
-  await run(em, sql`drop table runtimes, nodes`);
-  await run(em, sql`delete from mikro_orm_migrations where name like '20261211-runtimes%'`);
+  await run(em, sql`drop table spare_agents, pool_members, runtimes, nodes`);
+  await run(em, sql`delete from mikro_orm_migrations where name like '20261211-runtimes%' or name like '20261214-pool%'`);
   await migrate(database.url);
   const found = await query(em, sql`select id, instance_id as "instanceId", node_id as "nodeId" from runtimes`);
   expect(found).toEqual([{ id: runtimeId, instanceId, nodeId: null }]);

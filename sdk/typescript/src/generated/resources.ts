@@ -22,6 +22,7 @@ export type DeletedEvent = components['schemas']['DeletedEvent'];
 export type AccountEvent = components['schemas']['AccountEvent'];
 export type Budget = components['schemas']['Budget'];
 export type OperatorInstance = components['schemas']['OperatorInstance'];
+export type Runtime = components['schemas']['Runtime'];
 export type UnownedRuntime = components['schemas']['UnownedRuntime'];
 
 export class AuthResource extends Resource {
@@ -977,6 +978,19 @@ export class OperatorAuditResource extends Resource {
   }
 }
 
+export class OperatorRuntimesResource extends Resource {
+  /**
+   * List the runtimes of all nodes, newest first.
+   *
+   * A runtime is a gateway with its storage. Runtimes of deleted instances are not listed.
+   *
+   * `GET /admin/runtimes`
+   */
+  list(query: QueryOf<'runtimes.list'> = {}, options: CallOptions = {}): Pages<AnswerOf<'runtimes.list'>, 'runtimes'> {
+    return new Pages<AnswerOf<'runtimes.list'>, 'runtimes'>((more) => this.http.json<AnswerOf<'runtimes.list'>>('GET', '/admin/runtimes', { query: { ...query, ...more }, options }), { items: 'runtimes', cursor: 'cursor', next: 'nextCursor' });
+  }
+}
+
 export class OperatorQuarantineResource extends Resource {
   /**
    * List the runtimes that no instance owns, newest first.
@@ -1027,6 +1041,8 @@ export class OperatorResource extends Resource {
   readonly models = new OperatorModelsResource(this.http);
 
   readonly audit = new OperatorAuditResource(this.http);
+
+  readonly runtimes = new OperatorRuntimesResource(this.http);
 
   readonly quarantine = new OperatorQuarantineResource(this.http);
 }

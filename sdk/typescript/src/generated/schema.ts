@@ -1275,6 +1275,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/runtimes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the runtimes of all nodes, newest first
+         * @description A runtime is a gateway with its storage. Runtimes of deleted instances are not listed.
+         */
+        get: operations["runtimes.list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/quarantine": {
         parameters: {
             query?: never;
@@ -1888,6 +1908,30 @@ export interface components {
             runtimeId: string;
             /** @description The id of the workflow of this instance, as in the Temporal Web UI. */
             workflowId: string;
+        };
+        Runtime: {
+            /** @description The id of the runtime, which is also the name of its directory or container. */
+            runtimeId: string;
+            /**
+             * @description `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
+             * @enum {string}
+             */
+            state: "warming" | "ready" | "ending" | "claimed" | "awake" | "stopped" | "unowned";
+            /** @description The instance that has the runtime; `null` when no instance has it. */
+            instanceId: string | null;
+            accountId: string | null;
+            /** @description The node that has the runtime; `null` until it is placed on one. */
+            node: string | null;
+            /** @description How its last gateway was started, such as `process` or `docker`; `null` when none was started yet. */
+            driver: string | null;
+            /** @description The version of OpenClaw or the image of its last gateway; `null` when none was started yet. */
+            pin: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            /** @description When a gateway of the pool was ready for the first time; `null` for all other runtimes. */
+            readyAt: string | null;
+            /** @description When an instance claimed the runtime from the pool; `null` when it was started for its instance. */
+            claimedAt: string | null;
         };
         UnownedRuntime: {
             /** @description The id of the runtime, which is also the name of its directory or volume. */
@@ -4682,6 +4726,38 @@ export interface operations {
                             /** @description The IP address of the caller; `null` when there was no request. */
                             address: string | null;
                         }[];
+                        /** @description The `cursor` of the next page; `null` on the last page. */
+                        nextCursor: string | null;
+                    };
+                };
+            };
+        };
+    };
+    "runtimes.list": {
+        parameters: {
+            query?: {
+                /** @description The maximum number of items to return. Values over 200 are treated as 200. */
+                limit?: number;
+                /** @description The `nextCursor` of the previous page. */
+                cursor?: string;
+                state?: "warming" | "ready" | "ending" | "claimed" | "awake" | "stopped" | "unowned";
+                /** @description List only the runtimes of this node. */
+                node?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        runtimes: components["schemas"]["Runtime"][];
                         /** @description The `cursor` of the next page; `null` on the last page. */
                         nextCursor: string | null;
                     };

@@ -941,6 +941,23 @@ class AsyncOperatorAuditResource:
         return AsyncPages(read, items="entries", cursor="cursor", next="nextCursor")
 
 
+class AsyncOperatorRuntimesResource:
+    def __init__(self, http: AsyncTransport) -> None:
+        self._http = http
+
+    def list(self, query: types.RuntimesListParametersQuery | None = None, options: CallOptions | None = None) -> AsyncPages[types.RuntimesListResponse, types.Runtime]:
+        """List the runtimes of all nodes, newest first.
+
+        A runtime is a gateway with its storage. Runtimes of deleted instances are not listed.
+
+        `GET /admin/runtimes`"""
+
+        async def read(more: dict[str, Any]) -> Any:
+            return await self._http.json("GET", "/admin/runtimes", query={**(query or {}), **more}, options=options)
+
+        return AsyncPages(read, items="runtimes", cursor="cursor", next="nextCursor")
+
+
 class AsyncOperatorQuarantineResource:
     def __init__(self, http: AsyncTransport) -> None:
         self._http = http
@@ -989,6 +1006,7 @@ class AsyncOperatorResource:
         self.instances = AsyncOperatorInstancesResource(http)
         self.models = AsyncOperatorModelsResource(http)
         self.audit = AsyncOperatorAuditResource(http)
+        self.runtimes = AsyncOperatorRuntimesResource(http)
         self.quarantine = AsyncOperatorQuarantineResource(http)
 
 

@@ -941,6 +941,23 @@ class OperatorAuditResource:
         return Pages(read, items="entries", cursor="cursor", next="nextCursor")
 
 
+class OperatorRuntimesResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def list(self, query: types.RuntimesListParametersQuery | None = None, options: CallOptions | None = None) -> Pages[types.RuntimesListResponse, types.Runtime]:
+        """List the runtimes of all nodes, newest first.
+
+        A runtime is a gateway with its storage. Runtimes of deleted instances are not listed.
+
+        `GET /admin/runtimes`"""
+
+        def read(more: dict[str, Any]) -> Any:
+            return self._http.json("GET", "/admin/runtimes", query={**(query or {}), **more}, options=options)
+
+        return Pages(read, items="runtimes", cursor="cursor", next="nextCursor")
+
+
 class OperatorQuarantineResource:
     def __init__(self, http: Transport) -> None:
         self._http = http
@@ -989,6 +1006,7 @@ class OperatorResource:
         self.instances = OperatorInstancesResource(http)
         self.models = OperatorModelsResource(http)
         self.audit = OperatorAuditResource(http)
+        self.runtimes = OperatorRuntimesResource(http)
         self.quarantine = OperatorQuarantineResource(http)
 
 

@@ -742,6 +742,43 @@ class OperatorInstance(TypedDict):
     """
 
 
+class Runtime(TypedDict):
+    runtimeId: str
+    """
+    The id of the runtime, which is also the name of its directory or container.
+    """
+    state: Literal['warming', 'ready', 'ending', 'claimed', 'awake', 'stopped', 'unowned']
+    """
+    `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
+    """
+    instanceId: str | None
+    """
+    The instance that has the runtime; `null` when no instance has it.
+    """
+    accountId: str | None
+    node: str | None
+    """
+    The node that has the runtime; `null` until it is placed on one.
+    """
+    driver: str | None
+    """
+    How its last gateway was started, such as `process` or `docker`; `null` when none was started yet.
+    """
+    pin: str | None
+    """
+    The version of OpenClaw or the image of its last gateway; `null` when none was started yet.
+    """
+    createdAt: str
+    readyAt: str | None
+    """
+    When a gateway of the pool was ready for the first time; `null` for all other runtimes.
+    """
+    claimedAt: str | None
+    """
+    When an instance claimed the runtime from the pool; `null` when it was started for its instance.
+    """
+
+
 class UnownedRuntime(TypedDict):
     runtimeId: str
     """
@@ -2207,6 +2244,33 @@ class AuditListResponseEntriesItem(TypedDict):
 
 class AuditListResponse(TypedDict):
     entries: list[AuditListResponseEntriesItem]
+    nextCursor: str | None
+    """
+    The `cursor` of the next page; `null` on the last page.
+    """
+
+
+class RuntimesListParametersQuery(TypedDict):
+    limit: NotRequired[int]
+    """
+    The maximum number of items to return. Values over 200 are treated as 200.
+    """
+    cursor: NotRequired[str]
+    """
+    The `nextCursor` of the previous page.
+    """
+    state: NotRequired[Literal['warming', 'ready', 'ending', 'claimed', 'awake', 'stopped', 'unowned']]
+    """
+    `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
+    """
+    node: NotRequired[str]
+    """
+    List only the runtimes of this node.
+    """
+
+
+class RuntimesListResponse(TypedDict):
+    runtimes: list[Runtime]
     nextCursor: str | None
     """
     The `cursor` of the next page; `null` on the last page.
