@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { oneLine } from '../../contract/fields.ts';
 import { sessionIdField } from '../../operations/messages/message.schema.ts';
+import { contentField } from './content.ts';
 
 const MAX_MESSAGES = 5_000;
 
@@ -9,34 +10,18 @@ export const metadataField = z
   .record(z.string().min(1).max(64), z.string().max(512))
   .refine((pairs) => Object.keys(pairs).length <= 16, 'Give at most 16 pairs.');
 
-const NOT_TEXT = 'Only text can be sent to an agent here. Leave out images, audio and files.';
-
-const part = z.union(
-  [
-    z.object({ type: z.enum(['text', 'input_text', 'output_text']), text: z.string() }).transform(({ text }) => text),
-    z.object({ type: z.literal('refusal'), refusal: z.string() }).transform(({ refusal }) => refusal),
-  ],
-  NOT_TEXT,
-);
-
-/** The text of a message, given as such or as parts. */
-export const contentField = z
-  .union([z.string(), z.array(part).transform((parts) => parts.join('\n'))], {
-    error: ({ input }) => (Array.isArray(input) ? NOT_TEXT : 'Must be a string or a list of parts of the type "text".'),
-  })
-  .nullish()
-  .transform((content) => content ?? '');
-
 const toolCall = z.object({ function: z.object({ name: z.string(), arguments: z.string().default('') }) });
 
-const message = z.object({
-  role: z
-    .enum(['system', 'developer', 'user', 'assistant', 'tool', 'function'])
-    .transform((role) => (role === 'developer' ? 'system' : role === 'function' ? 'tool' : role)),
-  content: contentField,
-  name: oneLine(z.string().min(1).max(128)).nullish(),
-  tool_calls: z.array(toolCall).nullish(),
-});
+const message = z
+  .object({
+    role: z
+      .enum(['system', 'developer', 'user', 'assistant', 'tool', 'function'])
+      .transform((role) => (role === 'developer' ? 'system' : role === 'function' ? 'tool' : role)),
+    content: contentField,
+    name: oneLine(z.string().min(1).max(128)).nullish(),
+    tool_calls: z.array(toolCall).nullish(),
+  })
+  .transform(({ content: { text, files }, ...rest }) => ({ ...rest, content: text, files }));
 
 /** Who speaks, where that is not the account: as long as the id of a sender may be. */
 export const userField = z.string().min(1).max(128).nullish();

@@ -5,11 +5,14 @@ import { utf8Length } from '../../../domain/file-path.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 import { MAX_TOLD_BYTES } from './chat-request.ts';
 import type { ChatMessage } from './chat-request.ts';
+import type { ContentFile } from './content.ts';
 
 /** What a client has sent of a conversation, and what of it is new to the agent. */
 export interface ReadTranscript extends Transcript {
   /** What follows the last reply: it is said to the agent. */
   text: string;
+  /** The files of what follows the last reply. */
+  files: readonly ContentFile[];
   /** The name of who says it, if it has one. */
   name: string | undefined;
   /** What came before, without instructions. */
@@ -18,6 +21,9 @@ export interface ReadTranscript extends Transcript {
   instructions: string;
   instructionsHash: Buffer | null;
 }
+
+/** The text of a message that has files alone. */
+const FILES_ALONE = '(attached files)';
 
 /** Reads the messages of a chat. `user` is whose conversation it is: that of another user is another one. */
 export function readTranscript(messages: readonly ChatMessage[], user: string): ReadTranscript {
@@ -30,11 +36,14 @@ export function readTranscript(messages: readonly ChatMessage[], user: string): 
   const instructions = joined((isOnlyInstructions ? before : messages).filter(({ role }) => role === 'system'));
   const [promptHash, beforeReply] = [hashes.at(-1), hashes[lastReply]];
   const reply = messages[lastReply];
+  const files = rest.flatMap((message) => message.files);
+  const text = isOnlyInstructions ? joined(rest) : wordsOf(said);
   if (!promptHash) throw new Error('a transcript has at least one message');
   return {
     promptHash,
     received: reply && beforeReply ? { promptHash: beforeReply, replyHash: hashOfReply(reply.content) } : null,
-    text: isOnlyInstructions ? joined(rest) : wordsOf(said),
+    text: text === '' && files.length > 0 ? FILES_ALONE : text,
+    files,
     name: said.findLast(({ role }) => role === 'user')?.name ?? undefined,
     before: before.filter(isNoInstruction),
     instructions,
@@ -52,9 +61,10 @@ export function requireSaid(path: string, { text }: ReadTranscript): void {
 /** The hash of what came before each message, and at last that of all of them. Blanks at the ends of a text do not count. */
 function runningHashes(messages: readonly ChatMessage[], user: string): Buffer[] {
   const hashes = [sha256(JSON.stringify(['chat', user]))];
-  for (const { role, name, content, tool_calls: calls } of messages) {
+  for (const { role, name, content, files, tool_calls: calls } of messages) {
     const called = calls?.map(({ function: { name: tool, arguments: input } }) => [tool, input]) ?? [];
-    const entry = JSON.stringify([role, name ?? '', trimBlanks(content), called]);
+    const attached = files.map((file) => sha256(JSON.stringify(file)).toString('hex'));
+    const entry = JSON.stringify([role, name ?? '', trimBlanks(content), called, ...attached]);
     hashes.push(sha256(Buffer.concat([hashes.at(-1) ?? Buffer.alloc(0), Buffer.from(entry)])));
   }
   return hashes;

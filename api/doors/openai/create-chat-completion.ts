@@ -14,11 +14,13 @@ import { invalidRequest } from '../../contract/invalid-request.ts';
 import { EventStream } from '../../http/event-stream.ts';
 import { orTold } from '../../operations/messages/conversation.ts';
 import { sessionIdField } from '../../operations/messages/message.schema.ts';
+import { putAttachments, removeAttachments } from '../../operations/messages/put-attachments.ts';
 import { chatCompletionSchema, completionChunks, presentCompletion } from './chat-completion.ts';
 import { chatRequest, HONOURED_IN_CHAT, speakerOf, userOf } from './chat-request.ts';
 import type { ChatRequest } from './chat-request.ts';
 import { readTranscript, requireSaid } from './chat-transcript.ts';
 import type { ReadTranscript } from './chat-transcript.ts';
+import { attachmentsOf } from './content-attachments.ts';
 import { SESSION_HEADER } from './door.ts';
 import { ignoredHeader } from './ignored-parameters.ts';
 import { findModelAgent } from './model-agent.ts';
@@ -51,18 +53,21 @@ export const createChatCompletion = defineOperation({
     const transcript = readTranscript(body.messages, userOf(body));
     requireSaid('messages', transcript);
     const sessionId = sessionOf(body, headers);
+    const files = attachmentsOf('messages', transcript.files);
     await awaitActiveAgent(deps, actor, place, signal);
-    return { place, transcript, sessionId };
+    const attached = await putAttachments(em, deps, { accountId: actor.accountId, ...place }, files, signal);
+    return { place, transcript, sessionId, attached };
   },
+  undo: ({ attached }, { deps }) => removeAttachments(deps, attached),
   async handle({ body, headers, actor, em, deps, prepared }) {
-    const { place, transcript, sessionId } = prepared;
+    const { place, transcript, sessionId, attached } = prepared;
     const { instanceId, agentId } = place;
     const agent = await holdOwnAgent(em, actor, place);
     const { promptHash, text, name } = transcript;
     const sent = isRetry(headers) && (await findSentBefore(em, agent, { promptHash, sessionId, now: deps.clock() }));
     if (sent) return { instanceId, agentId, ...sent, isClaimed: false, model: body.model };
     const conversation = await conversationOf(em, agent, transcript, { sessionId, makeName: () => deps.makeId('conv') });
-    const accepted = await say(em, deps, actor, agent, { ...conversation, text, sender: speakerOf(body, name) });
+    const accepted = await say(em, deps, actor, agent, { ...conversation, text, attached, sender: speakerOf(body, name) });
     return { ...accepted, model: body.model, sessionId: conversation.sessionId };
   },
   auditSubject: ({ messageId, instanceId }) => ({ target: messageId, instanceId }),

@@ -11,8 +11,10 @@ import { streamReply } from '../../../turns/conversation/stream-reply.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { EventStream } from '../../http/event-stream.ts';
 import { orTold } from '../../operations/messages/conversation.ts';
+import { putAttachments, removeAttachments } from '../../operations/messages/put-attachments.ts';
 import { readTranscript, requireSaid } from './chat-transcript.ts';
 import { speakerOf, userOf } from './chat-request.ts';
+import { attachmentsOf } from './content-attachments.ts';
 import { ignoredHeader } from './ignored-parameters.ts';
 import { findModelAgent } from './model-agent.ts';
 import { BODY_LIMIT_BYTES, isRetry, TIMEOUT_MS } from './official-client.ts';
@@ -48,11 +50,14 @@ export const createResponse = defineOperation({
     const agent = await findModelAgent(em, actor, body.model);
     const transcript = readTranscript(body.input, userOf(body));
     requireSaid('input', transcript);
+    const files = attachmentsOf('input', transcript.files);
     await awaitActiveAgent(deps, actor, agent, signal);
-    return { agent, transcript };
+    const attached = await putAttachments(em, deps, { accountId: actor.accountId, ...agent }, files, signal);
+    return { agent, transcript, attached };
   },
+  undo: ({ attached }, { deps }) => removeAttachments(deps, attached),
   async handle({ body, headers, actor, em, deps, prepared }) {
-    const { transcript } = prepared;
+    const { transcript, attached } = prepared;
     const { agentId, instanceId } = prepared.agent;
     const agent = await holdOwnAgent(em, actor, prepared.agent);
     const promptHash = hashOfInput(transcript, body);
@@ -68,7 +73,8 @@ export const createResponse = defineOperation({
     const context = toldContext({ path: 'instructions', instructions, messages: place.before, text });
     const sessionId = place.sessionId ?? deps.makeId('conv');
     const sender = speakerOf(body);
-    const sent = await say(em, deps, actor, agent, { text, context, mark: { promptHash, instructionsHash }, sessionId, sender });
+    const mark = { promptHash, instructionsHash };
+    const sent = await say(em, deps, actor, agent, { text, context, attached, mark, sessionId, sender });
     await storeResponse(em, { messageId: sent.messageId, accountId: actor.accountId, request: requestOf(body), now });
     return sent;
   },

@@ -10,7 +10,12 @@ const itemSchema = z.object({
   type: z.literal('message'),
   status: z.literal('completed'),
   role: z.literal('user'),
-  content: z.array(z.object({ type: z.literal('input_text'), text: z.string() })),
+  content: z.array(
+    z.union([
+      z.object({ type: z.literal('input_text'), text: z.string() }),
+      z.object({ type: z.literal('input_file'), filename: z.string() }),
+    ]),
+  ),
 });
 
 export const listInputItems = defineOperation({
@@ -47,7 +52,8 @@ export const listInputItems = defineOperation({
     const said = turn?.requestMessageId ? await findMessage(em, place.agentId, turn.requestMessageId) : null;
     if (!said) throw noResponse();
     const isPast = query.after === said.id;
-    const content = [{ type: 'input_text' as const, text: said.content }];
+    const files = (said.attachments ?? []).map(({ name }) => ({ type: 'input_file' as const, filename: name }));
+    const content = [{ type: 'input_text' as const, text: said.content }, ...files];
     const item = { id: said.id, type: 'message' as const, status: 'completed' as const, role: 'user' as const, content };
     const [first] = isPast ? [] : [item];
     const id = first?.id ?? null;

@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { RETRY_HEADER } from './door.ts';
 
-/** Clients send a whole conversation with each message; a chat page may have grown it for months. */
-export const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
+/** Clients send a whole conversation with each message, its images included; a chat page may have grown it for months. */
+export const BODY_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /** As long as OpenAI's clients wait for an answer. */
 export const TIMEOUT_MS = 600_000;

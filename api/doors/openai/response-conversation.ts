@@ -6,18 +6,18 @@ import { AppError } from '../../../domain/errors.ts';
 import type { ConversationActor, OwnAgent } from '../../../turns/conversation/own-agent.ts';
 import { readHistory } from '../../../turns/conversation/read-history.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
-import type { ChatMessage } from './chat-request.ts';
 import type { ReadTranscript } from './chat-transcript.ts';
 import { findOwnResponse } from './own-response.ts';
 import { messageOfResponse } from './response.schema.ts';
 import type { ResponseRequestBody } from './response-request.ts';
+import type { ToldMessage } from './told-context.ts';
 
 /** The conversation that an input is sent in. */
 export interface ResponsePlace {
   /** Undefined: in a new conversation. */
   sessionId: string | undefined;
   /** What the agent must know first, because it was not sent in this conversation. */
-  before: readonly ChatMessage[];
+  before: readonly ToldMessage[];
 }
 
 /** How many earlier messages are sent along when a client continues from the middle of a conversation. */
@@ -57,7 +57,7 @@ function orNotFound(error: unknown): null {
 }
 
 /** The last messages of a conversation up to this turn, in order. Those of turns that failed are not among them. */
-async function saidUpTo(em: EntityManager, agent: OwnAgent, place: TurnPlace): Promise<ChatMessage[]> {
+async function saidUpTo(em: EntityManager, agent: OwnAgent, place: TurnPlace): Promise<ToldMessage[]> {
   const { sessionId, conversationId, number, createdAtMs } = place;
   // Behind both sides of the turn.
   const before = [createdAtMs, conversationId, number, 2] as const;
@@ -65,7 +65,11 @@ async function saidUpTo(em: EntityManager, agent: OwnAgent, place: TurnPlace): P
   return entries
     .toReversed()
     .filter(({ role, status }) => role === 'user' || status === 'completed')
-    .map(({ role, content }) => ({ role: role === 'user' ? ('user' as const) : ('assistant' as const), content }));
+    .map(({ role, content, attachments }) => ({
+      role: role === 'user' ? ('user' as const) : ('assistant' as const),
+      content,
+      files: attachments ?? [],
+    }));
 }
 
 /** Identifies a request that its client sends again because it got no answer. */

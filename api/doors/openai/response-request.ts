@@ -1,27 +1,34 @@
 import { z } from 'zod';
-import { contentField, metadataField, userField } from './chat-request.ts';
+import { metadataField, userField } from './chat-request.ts';
 import type { ChatMessage } from './chat-request.ts';
+import { contentField } from './content.ts';
 
 const MAX_ITEMS = 5_000;
 
-const item = z.union(
-  [
-    z
-      .object({
-        type: z.literal('message').optional(),
-        role: z.enum(['system', 'developer', 'user', 'assistant']),
-        content: contentField,
-      })
-      .transform(({ role, content }): ChatMessage[] => [{ role: role === 'developer' ? 'system' : role, content }]),
-    z
-      .object({ type: z.literal('function_call'), name: z.string(), arguments: z.string() })
-      .transform((call): ChatMessage[] => [{ role: 'assistant', content: '', tool_calls: [{ function: call }] }]),
-    z
-      .object({ type: z.literal('function_call_output'), output: contentField })
-      .transform(({ output }): ChatMessage[] => [{ role: 'tool', content: output }]),
-    z.object({ type: z.literal('reasoning') }).transform((): ChatMessage[] => []),
-  ],
-  'Must be a message of text, a function call, its output, or reasoning.',
+const message = z
+  .object({
+    type: z.literal('message').optional(),
+    role: z.enum(['system', 'developer', 'user', 'assistant']),
+    content: contentField,
+  })
+  .transform(({ role, content: { text, files } }): ChatMessage[] => [
+    { role: role === 'developer' ? 'system' : role, content: text, files },
+  ]);
+
+const functionCall = z
+  .object({ type: z.literal('function_call'), name: z.string(), arguments: z.string() })
+  .transform((call): ChatMessage[] => [{ role: 'assistant', content: '', files: [], tool_calls: [{ function: call }] }]);
+
+const functionCallOutput = z
+  .object({ type: z.literal('function_call_output'), output: contentField })
+  .transform(({ output: { text, files } }): ChatMessage[] => [{ role: 'tool', content: text, files }]);
+
+const reasoning = z.object({ type: z.literal('reasoning') }).transform((): ChatMessage[] => []);
+
+const item = z.discriminatedUnion(
+  'type',
+  [message, functionCall, functionCallOutput, reasoning],
+  'Must be a message, a function call, its output, or reasoning.',
 );
 
 const conversationField = z

@@ -2,12 +2,18 @@ import { utf8Length } from '../../../domain/file-path.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 import { MAX_TOLD_BYTES } from './chat-request.ts';
 import type { ChatMessage } from './chat-request.ts';
+import type { ContentFile } from './content.ts';
+
+/** A message as an agent is told of it later: its files are named only. */
+export interface ToldMessage extends Omit<ChatMessage, 'files'> {
+  files: readonly Pick<ContentFile, 'name'>[];
+}
 
 interface Before {
   /** Where they stand in the request, for the error. */
   path: string;
   instructions: string;
-  messages: readonly ChatMessage[];
+  messages: readonly ToldMessage[];
   /** What follows. */
   text: string;
 }
@@ -35,7 +41,7 @@ export function toldContext({ path, instructions, messages, text }: Before): str
   return parts.length === 0 ? undefined : [...parts, 'The new message:'].join('\n\n');
 }
 
-function linesWithin(messages: readonly ChatMessage[], bytes: number): string {
+function linesWithin(messages: readonly ToldMessage[], bytes: number): string {
   const lines: string[] = [];
   let room = bytes;
   for (const message of messages.toReversed()) {
@@ -47,9 +53,10 @@ function linesWithin(messages: readonly ChatMessage[], bytes: number): string {
   return lines.toReversed().join('\n');
 }
 
-function lineOf({ role, name, content, tool_calls: calls }: ChatMessage): string {
+function lineOf({ role, name, content, files, tool_calls: calls }: ToldMessage): string {
+  const attached = files.map((file) => `(attached ${file.name})`);
   const called = calls?.map(({ function: { name: tool, arguments: input } }) => `(calls ${tool} with ${input})`) ?? [];
-  const words = [content, ...called].filter((text) => text !== '').join(' ');
+  const words = [content, ...attached, ...called].filter((text) => text !== '').join(' ');
   if (role === 'assistant') return `You: ${words}`;
   return role === 'tool' ? `Result of ${name ?? 'a tool'}: ${words}` : `${name ?? 'User'}: ${words}`;
 }
