@@ -2,6 +2,7 @@ const NANO = 1_000_000_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
+const NOW_MS = 5_000;
 
 /** Nano-dollars as money: to the cent, and finer where a cent says nothing. */
 export function money(nanoUsd: string | bigint): string {
@@ -39,6 +40,8 @@ export function duration(ms: number): string {
 /** How long until then, or since then. */
 export function fromNow(iso: string): string {
   const ms = new Date(iso).getTime() - Date.now();
+  // The clock of the reader's machine is not exactly ours.
+  if (Math.abs(ms) < NOW_MS) return 'now';
   return ms >= 0 ? `in ${duration(ms)}` : `${duration(-ms)} ago`;
 }
 

@@ -1,19 +1,18 @@
 import { useEffect, useLayoutEffect, useRef, useState } from 'react';
-import type { KeyboardEvent, UIEvent } from 'react';
+import type { UIEvent } from 'react';
 import { useInfiniteQuery } from '@tanstack/react-query';
-import type { Message } from '../../../../sdk/typescript/src/generated/resources.ts';
 import { client } from '../../client/client.ts';
-import { money, time } from '../../format.ts';
+import { DropZone } from '../../ui/drop-zone.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
-import { Markdown } from '../../ui/markdown.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Sample } from '../../ui/sample.tsx';
-import { submitted } from '../../ui/submitted.ts';
 import type { AgentPlace } from './agent-page.tsx';
+import { Composer } from './composer.tsx';
 import { Conversations } from './conversations.tsx';
-import { Steps } from './steps.tsx';
+import { Files } from './files.tsx';
+import { Running, Said } from './said.tsx';
+import { useAttachments } from './use-attachments.ts';
 import { useTurn } from './use-turn.ts';
-import type { Turn } from './use-turn.ts';
 
 const PAGE = 50;
 /** A reader this near to the end has not gone back. */
@@ -25,7 +24,7 @@ interface ChatProps extends AgentPlace {
   isReady: boolean;
 }
 
-/** The conversations of an agent, and one of them to talk in. */
+/** The conversations of an agent, one of them to talk in, and the agent's files. */
 export function Chat({ instanceId, agentId, name, isReady }: ChatProps) {
   const place = { instanceId, agentId };
   const [sessionId, setSessionId] = useState<string | null>(null);
@@ -35,6 +34,7 @@ export function Chat({ instanceId, agentId, name, isReady }: ChatProps) {
       <div className="chat">
         <Conversations {...place} sessionId={sessionId} onChosen={setSessionId} />
         <Conversation key={sessionId} {...place} sessionId={sessionId} name={name} isReady={isReady} />
+        <Files {...place} />
       </div>
       <Sample
         method="POST"
@@ -47,8 +47,10 @@ export function Chat({ instanceId, agentId, name, isReady }: ChatProps) {
 }
 
 function Conversation({ instanceId, agentId, sessionId, name, isReady }: ChatProps & { sessionId: string | null }) {
-  const { turn, error, send, follow, cancel } = useTurn({ instanceId, agentId });
-  const history = useHistory({ instanceId, agentId }, sessionId);
+  const place = { instanceId, agentId };
+  const { turn, error, send, follow, cancel } = useTurn(place);
+  const attachments = useAttachments();
+  const history = useHistory(place, sessionId);
   const messages = history.data ?? [];
   const pending = messages.findLast(({ status }) => status === 'pending')?.messageId;
   useEffect(() => {
@@ -58,7 +60,7 @@ function Conversation({ instanceId, agentId, sessionId, name, isReady }: ChatPro
   // What this page is sending is in the history already once it was accepted.
   const isStored = turn !== null && pending !== undefined;
   return (
-    <section className="conversation" aria-label="Conversation">
+    <DropZone className="conversation" label="Conversation" onFiles={attachments.add}>
       <div className="messages" role="log" tabIndex={0} aria-label="Messages" ref={list} onScroll={onScroll}>
         {history.hasNextPage && (
           <button type="button" className="quiet" onClick={() => void history.fetchNextPage()}>
@@ -70,12 +72,18 @@ function Conversation({ instanceId, agentId, sessionId, name, isReady }: ChatPro
             <p>{isReady ? 'The reply appears here as it is written.' : 'You can as soon as the instance runs.'}</p>
           </EmptyState>
         )}
-        {messages.map((said) => said.status === 'pending' || <Said key={said.messageId} message={said} name={name} />)}
+        {messages.map((said) => said.status === 'pending' || <Said key={said.messageId} {...place} message={said} name={name} />)}
         {turn && <Running turn={turn} name={name} isStored={isStored} />}
       </div>
       <Problem error={error ?? history.error} />
-      <Composer isReady={isReady} isBusy={turn !== null} onSend={(text) => send(text, sessionId)} onCancel={cancel} />
-    </section>
+      <Composer
+        isReady={isReady}
+        isBusy={turn !== null}
+        attachments={attachments}
+        onSend={(text, files) => send(text, files, sessionId)}
+        onCancel={cancel}
+      />
+    </DropZone>
   );
 }
 
@@ -104,89 +112,4 @@ function useHistory({ instanceId, agentId }: AgentPlace, sessionId: string | nul
     getNextPageParam: ({ nextCursor }) => nextCursor,
     select: ({ pages }) => pages.toReversed().flatMap((page) => page.messages.filter((said) => said.sessionId === sessionId)),
   });
-}
-
-function Said({ message, name }: { message: Message; name: string }) {
-  const { role, content, sender, timestamp, status, error, usage } = message;
-  return (
-    <article className={`said said-${role}`}>
-      <header>
-        <strong>{role === 'agent' ? name : sender.name}</strong> <time className="muted small">{time(timestamp)}</time>
-      </header>
-      {role === 'agent' ? <Markdown text={content} /> : <p className="plain">{content}</p>}
-      {status === 'cancelled' && <p className="muted small">You cancelled this reply.</p>}
-      {status === 'failed' && <Problem error={new Error(error?.message ?? 'The reply failed. Send the message again.')} />}
-      {usage !== undefined && usage.outputTokens > 0 && (
-        <footer className="muted small">
-          {usage.inputTokens} tokens read, {usage.outputTokens} written
-          {usage.costNanoUsd !== '0' && `, ${money(usage.costNanoUsd)}`}
-        </footer>
-      )}
-    </article>
-  );
-}
-
-function Running({ turn, name, isStored }: { turn: Turn; name: string; isStored: boolean }) {
-  return (
-    <>
-      {turn.message !== null && !isStored && (
-        <article className="said said-user">
-          <p className="plain">{turn.message}</p>
-        </article>
-      )}
-      <article className="said said-agent" aria-busy="true">
-        <header>
-          <strong>{name}</strong>
-        </header>
-        <Steps steps={turn.steps} />
-        {turn.text === '' ? <p className="muted thinking">Thinking</p> : <Markdown text={turn.text} />}
-      </article>
-    </>
-  );
-}
-
-interface ComposerProps {
-  isReady: boolean;
-  isBusy: boolean;
-  onSend: (text: string) => void;
-  onCancel: () => void;
-}
-
-function Composer({ isReady, isBusy, onSend, onCancel }: ComposerProps) {
-  const [text, setText] = useState('');
-  const canSend = isReady && !isBusy && text.trim() !== '';
-  const send = () => {
-    if (!canSend) return;
-    onSend(text);
-    setText('');
-  };
-  const onKeyDown = (event: KeyboardEvent) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
-    event.preventDefault();
-    send();
-  };
-  return (
-    <form className="composer" onSubmit={submitted(send)}>
-      <label className="hidden" htmlFor="message">
-        Message
-      </label>
-      <textarea
-        id="message"
-        rows={2}
-        placeholder={isReady ? 'Write a message' : 'The instance is not running'}
-        value={text}
-        onChange={(event) => setText(event.target.value)}
-        onKeyDown={onKeyDown}
-      />
-      {isBusy ? (
-        <button type="button" onClick={onCancel}>
-          Cancel
-        </button>
-      ) : (
-        <button type="submit" className="primary" disabled={!canSend}>
-          Send
-        </button>
-      )}
-    </form>
-  );
 }

@@ -4,11 +4,14 @@ import type { Step } from '../../../../sdk/typescript/src/generated/resources.ts
 import type { Reply, ReplyPart } from '../../../../sdk/typescript/src/reply.ts';
 import { client } from '../../client/client.ts';
 import type { AgentPlace } from './agent-page.tsx';
+import { encoded } from './use-attachments.ts';
 
 /** A turn that this page follows. */
 export interface Turn {
   /** What was said; null for a turn that was under way when the page opened. */
   message: string | null;
+  /** The names of the files that go with the message. */
+  files: readonly string[];
   messageId: string | null;
   text: string;
   steps: Step[];
@@ -17,7 +20,8 @@ export interface Turn {
 interface Turns {
   turn: Turn | null;
   error: unknown;
-  send: (message: string, sessionId: string | null) => void;
+  /** Resolves when the reply has ended. False: the message was not taken. */
+  send: (message: string, files: readonly File[], sessionId: string | null) => Promise<boolean>;
   /** Goes on with a reply that another page, or an earlier visit, has asked for. */
   follow: (messageId: string) => void;
   cancel: () => void;
@@ -42,14 +46,17 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
       const drawn = drawer(begun, setTurn);
       try {
         for await (const part of reply) drawn.add(part, reply.messageId ?? null);
+        if (reply.messageId !== undefined) cache.setQueryData(['steps', reply.messageId], drawn.steps());
       } catch (cause) {
         if (!signal.aborted) setError(cause);
       } finally {
         drawn.stop();
       }
-      if (signal.aborted) return;
+      const isTaken = reply.messageId !== undefined;
+      if (signal.aborted) return isTaken;
       await cache.invalidateQueries({ queryKey: ['said', instanceId] });
       setTurn(null);
+      return isTaken;
     },
     [cache, instanceId],
   );
@@ -57,10 +64,13 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
   return {
     turn,
     error,
-    send: (message, sessionId) => {
-      const body = { message, include: ['steps' as const], ...(sessionId === null ? {} : { sessionId }) };
+    send: async (message, files, sessionId) => {
+      const begun = { message, files: files.map(({ name }) => name), messageId: null, text: '', steps: [] };
+      setTurn(begun);
+      const attachments = await encoded(files);
+      const body = { message, attachments, include: ['steps' as const], ...(sessionId === null ? {} : { sessionId }) };
       const reply = client.messages.sendAndStream(instanceId, agentId, body, { signal: left.current.signal });
-      void show(reply, { message, messageId: null, text: '', steps: [] });
+      return show(reply, begun);
     },
     follow: useCallback(
       (messageId) => {
@@ -71,7 +81,7 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
           { include: 'steps' },
           { signal: left.current.signal },
         );
-        void show(reply, { message: null, messageId, text: '', steps: [] });
+        void show(reply, { message: null, files: [], messageId, text: '', steps: [] });
       },
       [agentId, instanceId, show],
     ),
@@ -103,6 +113,7 @@ function drawer(begun: Turn, setTurn: (turn: Turn) => void) {
         setTurn(now);
       });
     },
+    steps: () => now.steps,
     stop() {
       if (frame !== null) cancelAnimationFrame(frame);
     },
