@@ -4,7 +4,10 @@ import { controlScripted } from '../scripted-gateway/scripted-control.ts';
 import type { TenantPlace } from './tenant.ts';
 
 const MEBIBYTE = 1024 ** 2;
-const PAUSE_MS = 20;
+/** Of most floods: ten times what an account may call in a minute, from its first second on. */
+const CALLS_PER_SECOND = 100;
+/** Bodies of 14 MiB: half of a gigabit each second. */
+const LARGE_BODIES_PER_SECOND = 4;
 
 /** How often each status was answered; `none` where no answer came. */
 export type Answers = Record<string, number>;
@@ -17,12 +20,15 @@ interface Flooding {
   signal: AbortSignal;
   /** Makes one call as the customer and counts its answer; what it was. */
   send(method: string, path: string, body?: object): Promise<{ status: number | null; body: unknown }>;
-  /** The same with a body that is text already, to any address. */
-  post(url: string, headers: Record<string, string>, body: string | ReadableStream<Uint8Array>): Promise<void>;
-  /** So many callers at once, each again and again until it is stopped. */
-  repeat(callers: number, call: (round: number, caller: number) => Promise<unknown>): Promise<void>;
+  /** The same with a body that is made already, to any address. */
+  post(url: string, headers: Record<string, string>, body: Bytes | ReadableStream<Bytes>): Promise<void>;
+  /** So many callers at once, each again and again until it is stopped; together they call at most so often. */
+  repeat(callers: number, call: (round: number, caller: number) => Promise<unknown>, perSecond?: number): Promise<void>;
 }
 
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const bytesOf = (body: object): Bytes => new TextEncoder().encode(JSON.stringify(body));
 const text = (bytes: number) => 'lorem ipsum '.repeat(bytes / 12);
 const lines = (count: number, line: (index: number) => string) =>
   Array.from({ length: count }, (_none, index) => line(index)).join('\n');
@@ -46,19 +52,20 @@ export const FLOODS = {
   async bodies({ post, repeat, place }) {
     const url = `${place.url}/v1/instances/${place.instanceId}/skills`;
     const headers = { 'x-api-key': place.apiKey, 'content-type': 'application/json' };
-    const body = JSON.stringify({ name: 'large', files: { 'SKILL.md': '# Large', 'a.md': text(14 * MEBIBYTE) } });
-    const half = new TextEncoder().encode(body.slice(0, body.length / 2));
+    const body = bytesOf({ name: 'large', files: { 'SKILL.md': '# Large', 'a.md': text(14 * MEBIBYTE) } });
+    const half = body.slice(0, body.length / 2);
     /** Its second half never comes. */
-    const slow = () => new ReadableStream<Uint8Array>({ start: (controller) => controller.enqueue(half) });
-    await repeat(16, (_round, caller) => post(url, headers, caller % 2 === 0 ? body : slow()));
+    const slow = () => new ReadableStream<Bytes>({ start: (controller) => controller.enqueue(half) });
+    const isSlow = (caller: number) => caller >= 8;
+    await repeat(9, (_round, caller) => post(url, headers, isSlow(caller) ? slow() : body), LARGE_BODIES_PER_SECOND);
   },
   async 'relay calls'({ post, repeat, place }) {
     const headers = { authorization: `Bearer ${place.relayToken}`, 'content-type': 'application/json' };
     const url = `${place.relayUrl}/chat/completions`;
     const [long, short] = [4 * MEBIBYTE, 1_000].map((bytes) =>
-      JSON.stringify({ model: place.model, messages: [{ role: 'user', content: text(bytes) }] }),
+      bytesOf({ model: place.model, messages: [{ role: 'user', content: text(bytes) }] }),
     );
-    await repeat(64, (round, caller) => post(url, headers, ((round + caller) % 16 === 0 ? long : short) ?? ''));
+    await repeat(64, (round, caller) => post(url, headers, ((round + caller) % 16 === 0 ? long : short) ?? new Uint8Array()));
   },
   async logs({ send, repeat, place }) {
     const path = `/instances/${place.instanceId}`;
@@ -104,7 +111,7 @@ export const FLOODS = {
       post(
         `${place.url}/v1/auth/keys`,
         { 'x-api-key': `tc_live_${caller}_${round}`, 'content-type': 'application/json' },
-        '{"name":"k"}',
+        bytesOf({ name: 'k' }),
       ),
     );
   },
@@ -113,7 +120,7 @@ export const FLOODS = {
 export type FloodName = keyof typeof FLOODS;
 export const FLOOD_NAMES = Object.keys(FLOODS) as FloodName[]; // Object.keys forgets the key type.
 
-/** Floods until the signal aborts, and says what was answered. Whoever is refused pauses for a moment only. */
+/** Floods until the signal aborts, and says what was answered. A refusal slows no caller down. */
 export async function flood(name: FloodName, place: TenantPlace, signal: AbortSignal): Promise<Answers> {
   const answers: Answers = {};
   const headers = { 'x-api-key': place.apiKey };
@@ -144,11 +151,14 @@ export async function flood(name: FloodName, place: TenantPlace, signal: AbortSi
       ),
     post: async (url, given, body) =>
       void (await count(fetch(url, { method: 'POST', headers: given, body, signal, duplex: 'half' }))),
-    async repeat(callers, call) {
+    async repeat(callers, call, perSecond = CALLS_PER_SECOND) {
+      const everyMs = 1_000 / perSecond;
+      let nextMs = performance.now();
       const caller = async (number: number): Promise<void> => {
         for (let round = 0; !signal.aborted; round += 1) {
-          await call(round, number);
-          await sleep(PAUSE_MS);
+          nextMs = Math.max(performance.now(), nextMs + everyMs);
+          await sleep(nextMs - performance.now(), undefined, { signal }).catch(() => undefined);
+          if (!signal.aborted) await call(round, number);
         }
       };
       await Promise.all(Array.from({ length: callers }, (_none, number) => caller(number)));
