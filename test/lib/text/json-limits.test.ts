@@ -34,15 +34,24 @@ function measure(value: unknown): { depth: number; values: number } {
   };
 }
 
+/** Long texts in which there may be quotes, backslashes and what looks like structure. */
+const longText = fc
+  .array(fc.tuple(fc.constantFrom('"', '\\', ',', '[{', 'x'), fc.nat({ max: 200 })), { maxLength: 8 })
+  .map((parts) => parts.map(([part, length]) => part + 'y'.repeat(length)).join(''));
+
 test('any JSON is measured as its value is, however it is written', () => {
   fc.assert(
-    fc.property(fc.array(fc.jsonValue()), fc.constantFrom(undefined, 2, '\t'), (value, space) => {
-      const text = JSON.stringify(value, null, space);
-      const { depth, values } = measure(value);
-      expect(problemOf(text, { depth, values })).toBeNull();
-      expect(problemOf(text, { depth: depth - 1 })).not.toBeNull();
-      expect(problemOf(text, { values: values - 1 })).not.toBeNull();
-    }),
+    fc.property(
+      fc.array(fc.oneof(fc.jsonValue(), longText, fc.array(longText))),
+      fc.constantFrom(undefined, 2, '\t'),
+      (value, space) => {
+        const text = JSON.stringify(value, null, space);
+        const { depth, values } = measure(value);
+        expect(problemOf(text, { depth, values })).toBeNull();
+        expect(problemOf(text, { depth: depth - 1 })).not.toBeNull();
+        expect(problemOf(text, { values: values - 1 })).not.toBeNull();
+      },
+    ),
   );
 });
 
