@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
-import { createMask, MaskBudgetError } from '../../../lib/text/mask.ts';
+import { inSlices } from '../../../lib/async/in-slices.ts';
+import { MaskBudgetError, maskTexts } from '../../../lib/text/mask.ts';
 import type { LogLine } from '../../../runtime/driver.ts';
 import { findHiddenValues, hideTokens } from '../../../turns/steps/hidden-values.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
@@ -41,18 +42,20 @@ export const getLogs = defineOperation({
   async handle({ query, loaded, em, deps }) {
     const lines = await deps.readLog(em, loaded.runtimeId, query.limit);
     const { id: instanceId, runtimeId } = loaded;
-    return { lines: masked(lines, await findHiddenValues(em, deps.config.MASTER_KEYS, { instanceId, runtimeId })) };
+    return { lines: await masked(lines, await findHiddenValues(em, deps.config.MASTER_KEYS, { instanceId, runtimeId })) };
   },
 });
 
 /** The lines without these values and without any token. Throws `unavailable` when that would take too long. */
-function masked(lines: readonly LogLine[], hidden: readonly string[]): LogLine[] {
+async function masked(lines: readonly LogLine[], hidden: readonly string[]): Promise<LogLine[]> {
   try {
-    const mask = createMask(hidden);
-    return lines.map(({ at, text }) => ({
-      at,
-      text: hideTokens(mask(text)),
-    }));
+    const texts = await inSlices(
+      maskTexts(
+        hidden,
+        lines.map(({ text }) => text),
+      ),
+    );
+    return lines.map(({ at }, index) => ({ at, text: hideTokens(texts[index] ?? '') }));
   } catch (cause) {
     if (!(cause instanceof MaskBudgetError)) throw cause;
     throw new AppError(

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { createMask, MaskBudgetError } from '../../../lib/text/mask.ts';
+import { createMask, MaskBudgetError, maskTexts } from '../../../lib/text/mask.ts';
 
 const KEY = '-----BEGIN KEY-----\n  MIIEvQIBADANBgkq\nab==\n-----END KEY-----\n';
 
@@ -50,10 +50,22 @@ describe('a mask that would take too long is refused', () => {
     expect(mask(line)).toBe(line);
     expect(() => Array.from({ length: 1_000 }, () => mask(line))).toThrow(MaskBudgetError);
     // Also within a single text.
-    expect(() => createMask(values)('a'.repeat(20_000))).toThrow(MaskBudgetError);
+    expect(() => createMask(values)('a'.repeat(100_000))).toThrow(MaskBudgetError);
   });
 
   test('by the length of the texts', () => {
     expect(() => createMask([])('x'.repeat(3_000_000))).toThrow(MaskBudgetError);
   });
+});
+
+test('is done in parts, each of which is a small part of the work', () => {
+  const values = Array.from({ length: 1_000 }, (_, index) => `${'a'.repeat(200)}${index}`);
+  const texts = ['a'.repeat(10_000), 'b'.repeat(100_000), 'is aaaa'];
+  const work = maskTexts(values, texts);
+  let parts = 0;
+  let part = work.next();
+  for (; !part.done; part = work.next()) parts += 1;
+  expect(part.value).toEqual(texts);
+  // A comparison at each of ten thousand places takes ten of them; a hundred thousand other places are looked at.
+  expect(parts).toBeGreaterThan(100);
 });
