@@ -81,6 +81,7 @@ import { listCatalogue } from './skills/list-catalogue.ts';
 import { listSkills } from './skills/list-skills.ts';
 import { createWebhook } from './webhooks/create-webhook.ts';
 import { deleteWebhook } from './webhooks/delete-webhook.ts';
+import { getDelivery } from './webhooks/get-delivery.ts';
 import { getWebhook } from './webhooks/get-webhook.ts';
 import { listDeliveries } from './webhooks/list-deliveries.ts';
 import { listWebhooks } from './webhooks/list-webhooks.ts';
@@ -150,6 +151,7 @@ export const operations: readonly Operation[] = [
   testWebhook,
   rotateSecret,
   listDeliveries,
+  getDelivery,
   redeliver,
   listInstanceEvents,
   listEvents,

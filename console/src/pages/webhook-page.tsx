@@ -93,13 +93,14 @@ const STATES = { pending: 'on its way', succeeded: 'taken', failed: 'given up' }
 
 function OneDelivery({ webhookId, delivery }: { webhookId: string; delivery: Delivery }) {
   const { deliveryId, eventType, status, attempts, nextAttemptAt, createdAt } = delivery;
+  const [isOpen, setIsOpen] = useState(false);
   const cache = useQueryClient();
   const again = useMutation({
     mutationFn: () => client.webhooks.deliveries.redeliver(webhookId, deliveryId),
     onSuccess: () => cache.invalidateQueries({ queryKey: ['webhooks', webhookId] }),
   });
   return (
-    <details className="event">
+    <details className="event" onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
       <summary>
         <span className={`tag ${status === 'failed' ? 'tag-bad' : ''}`}>{STATES[status]}</span> <strong>{eventType}</strong>{' '}
         <span className="muted small">
@@ -116,10 +117,32 @@ function OneDelivery({ webhookId, delivery }: { webhookId: string; delivery: Del
           </li>
         ))}
       </ol>
+      {isOpen && <Body webhookId={webhookId} deliveryId={deliveryId} />}
       <button type="button" disabled={again.isPending} onClick={() => again.mutate()}>
         Send it again
       </button>
       <Problem error={again.error} />
     </details>
+  );
+}
+
+/** The text that is sent, as it is signed: not made prettier, because a receiver verifies these bytes. */
+function Body({ webhookId, deliveryId }: { webhookId: string; deliveryId: string }) {
+  const { data, error } = useQuery({
+    queryKey: ['delivery', deliveryId],
+    queryFn: () => client.webhooks.deliveries.get(webhookId, deliveryId),
+    staleTime: Infinity,
+  });
+  if (!data) return <Problem error={error} />;
+  return (
+    <div className="snippet">
+      <div className="snippet-head">
+        <span className="muted small">Body</span>
+        <CopyButton text={data.body} what="the body" />
+      </div>
+      <pre className="body" tabIndex={0} aria-label="Body">
+        {data.body}
+      </pre>
+    </div>
   );
 }

@@ -260,6 +260,20 @@ describe('webhooks.deliveries.list', () => {
   });
 });
 
+describe('webhooks.deliveries.get', () => {
+  test('shows the very text that is sent, to its account alone', async () => {
+    const { webhookId } = await newWebhook();
+    const { deliveryId } = await account.ok('POST', `/webhooks/${webhookId}/test`);
+    const path = `/webhooks/${webhookId}/deliveries/${deliveryId}`;
+    const [row] = await api.sql<{ body: string }>('select body from webhook_deliveries where id = ?', [deliveryId]);
+    expect(await account.ok('GET', path)).toMatchObject({ deliveryId, eventType: 'webhook.test', body: row!.body });
+    const another = await api.newAccount();
+    expect(await another.call('GET', path)).toMatchObject({ status: 404 });
+    const { webhookId: other } = await newWebhook();
+    expect(await account.call('GET', `/webhooks/${other}/deliveries/${deliveryId}`)).toMatchObject({ status: 404 });
+  });
+});
+
 describe('webhooks.deliveries.redeliver', () => {
   test('queues the same body once more, but not for a disabled webhook', async () => {
     const owner = await api.newAccount();

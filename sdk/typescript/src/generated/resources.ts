@@ -17,6 +17,7 @@ export type Step = components['schemas']['Step'];
 export type Cron = components['schemas']['Cron'];
 export type Webhook = components['schemas']['Webhook'];
 export type Delivery = components['schemas']['Delivery'];
+export type DeliveryWithBody = components['schemas']['DeliveryWithBody'];
 export type InstanceEvent = components['schemas']['Event'];
 export type DeletedEvent = components['schemas']['DeletedEvent'];
 export type AccountEvent = components['schemas']['AccountEvent'];
@@ -638,6 +639,17 @@ export class WebhooksDeliveriesResource extends Resource {
    */
   list(webhookId: string, query: QueryOf<'webhooks.deliveries.list'> = {}, options: CallOptions = {}): Pages<AnswerOf<'webhooks.deliveries.list'>, 'deliveries'> {
     return new Pages<AnswerOf<'webhooks.deliveries.list'>, 'deliveries'>((more) => this.http.json<AnswerOf<'webhooks.deliveries.list'>>('GET', `/webhooks/${segment(webhookId)}/deliveries`, { query: { ...query, ...more }, options }), { items: 'deliveries', cursor: 'cursor', next: 'nextCursor' });
+  }
+
+  /**
+   * Get a delivery with its body.
+   *
+   * An API key needs the scope `read`.
+   *
+   * `GET /webhooks/{webhookId}/deliveries/{deliveryId}`
+   */
+  get(webhookId: string, deliveryId: string, options: CallOptions = {}): Promise<AnswerOf<'webhooks.deliveries.get'>> {
+    return this.http.json<AnswerOf<'webhooks.deliveries.get'>>('GET', `/webhooks/${segment(webhookId)}/deliveries/${segment(deliveryId)}`, { options });
   }
 
   /**

@@ -903,6 +903,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/webhooks/{webhookId}/deliveries/{deliveryId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a delivery with its body
+         * @description An API key needs the scope `read`.
+         */
+        get: operations["webhooks.deliveries.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/webhooks/{webhookId}/deliveries/{deliveryId}/redeliver": {
         parameters: {
             query?: never;
@@ -1735,6 +1755,31 @@ export interface components {
             nextAttemptAt: string | null;
             /** Format: date-time */
             createdAt: string;
+        };
+        DeliveryWithBody: {
+            deliveryId: string;
+            eventId: string;
+            eventType: string;
+            /** @enum {string} */
+            status: "pending" | "succeeded" | "failed";
+            attempts: {
+                /** Format: date-time */
+                at: string;
+                /** @description The HTTP status of the response; `null` when there was no response. */
+                statusCode: number | null;
+                /** @description The duration of the attempt in milliseconds. */
+                durationMs: number;
+                /** @description Why the attempt failed; `null` when it succeeded. */
+                error: string | null;
+                /** @description The first 4 KiB of the response; `null` when there was no response. */
+                response: string | null;
+            }[];
+            /** @description When the next attempt is due; `null` when the delivery has ended. While the endpoint fails or the webhook is disabled, the attempt may be made later. */
+            nextAttemptAt: string | null;
+            /** Format: date-time */
+            createdAt: string;
+            /** @description The text that is signed and sent with each attempt. */
+            body: string;
         };
         Event: {
             eventId: string;
@@ -3906,6 +3951,29 @@ export interface operations {
                         /** @description The `cursor` of the next page; `null` on the last page. */
                         nextCursor: string | null;
                     };
+                };
+            };
+        };
+    };
+    "webhooks.deliveries.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhookId: string;
+                deliveryId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryWithBody"];
                 };
             };
         };

@@ -601,6 +601,15 @@ class AsyncWebhooksDeliveriesResource:
 
         return AsyncPages(read, items="deliveries", cursor="cursor", next="nextCursor")
 
+    async def get(self, webhook_id: str, delivery_id: str, options: CallOptions | None = None) -> types.DeliveryWithBody:
+        """Get a delivery with its body.
+
+        An API key needs the scope `read`.
+
+        `GET /webhooks/{webhookId}/deliveries/{deliveryId}`"""
+        answer: types.DeliveryWithBody = await self._http.json("GET", f"/webhooks/{segment(webhook_id)}/deliveries/{segment(delivery_id)}", options=options)
+        return answer
+
     async def redeliver(self, webhook_id: str, delivery_id: str, options: CallOptions | None = None) -> types.Delivery:
         """Send a delivery again.
 

@@ -487,6 +487,43 @@ class Delivery(TypedDict):
     createdAt: str
 
 
+class DeliveryWithBodyAttemptsItem(TypedDict):
+    at: str
+    statusCode: int | None
+    """
+    The HTTP status of the response; `null` when there was no response.
+    """
+    durationMs: int
+    """
+    The duration of the attempt in milliseconds.
+    """
+    error: str | None
+    """
+    Why the attempt failed; `null` when it succeeded.
+    """
+    response: str | None
+    """
+    The first 4 KiB of the response; `null` when there was no response.
+    """
+
+
+class DeliveryWithBody(TypedDict):
+    deliveryId: str
+    eventId: str
+    eventType: str
+    status: Literal['pending', 'succeeded', 'failed']
+    attempts: list[DeliveryWithBodyAttemptsItem]
+    nextAttemptAt: str | None
+    """
+    When the next attempt is due; `null` when the delivery has ended. While the endpoint fails or the webhook is disabled, the attempt may be made later.
+    """
+    createdAt: str
+    body: str
+    """
+    The text that is signed and sent with each attempt.
+    """
+
+
 class EventSender(TypedDict):
     type: Literal['agent']
     id: str
