@@ -12,7 +12,9 @@ import { Page } from './ui/page.tsx';
 const InstancePage = lazy(() => import('./pages/instance/instance-page.tsx').then((page) => ({ default: page.InstancePage })));
 const AgentPage = lazy(() => import('./pages/agent/agent-page.tsx').then((page) => ({ default: page.AgentPage })));
 const Usage = lazy(() => import('./pages/usage.tsx').then((page) => ({ default: page.Usage })));
-const Keys = lazy(() => import('./pages/keys.tsx').then((page) => ({ default: page.Keys })));
+const Keys = lazy(() => import('./pages/keys/keys.tsx').then((page) => ({ default: page.Keys })));
+const Budgets = lazy(() => import('./pages/budgets/budgets.tsx').then((page) => ({ default: page.Budgets })));
+const AccountPage = lazy(() => import('./pages/account.tsx').then((page) => ({ default: page.AccountPage })));
 const Events = lazy(() => import('./pages/events.tsx').then((page) => ({ default: page.Events })));
 const OperatorPage = lazy(() => import('./pages/operator/operator-page.tsx').then((page) => ({ default: page.OperatorPage })));
 const Webhooks = lazy(() => import('./pages/webhooks.tsx').then((page) => ({ default: page.Webhooks })));
@@ -25,6 +27,7 @@ const PLACES = [
   ['/webhooks', 'Webhooks'],
   ['/keys', 'API keys'],
   ['/usage', 'Usage'],
+  ['/budgets', 'Budgets'],
 ] as const;
 
 /** Navigation, the account, and the page of the address. */
@@ -88,9 +91,9 @@ function Account({ me }: { me: Me }) {
   });
   return (
     <div className="account">
-      <span className="account-name" title={me.email}>
+      <Link href="/account" className="account-name" title={me.email}>
         {me.name}
-      </span>
+      </Link>
       <span className="muted">{money(me.balanceNanoUsd)} left</span>
       <button type="button" className="quiet" onClick={() => out.mutate()} title="Ends your sessions on all devices">
         Sign out everywhere
@@ -118,6 +121,8 @@ function Pages() {
       <Route path="/webhooks/:webhookId?">{({ webhookId }) => <Webhooks webhookId={webhookId ?? null} />}</Route>
       <Route path="/keys" component={Keys} />
       <Route path="/usage" component={Usage} />
+      <Route path="/budgets" component={Budgets} />
+      <Route path="/account" component={AccountPage} />
       <Route path="/operator/:tab?">{({ tab }) => <OperatorPage tab={tab ?? 'instances'} />}</Route>
       <Route>
         <Page title="There is no page at this address">

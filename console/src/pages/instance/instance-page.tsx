@@ -11,6 +11,7 @@ import { Tabs } from '../../ui/tabs.tsx';
 import { Agents } from './agents.tsx';
 import { Logs } from './logs.tsx';
 import { Secrets } from './secrets.tsx';
+import { Settings } from './settings.tsx';
 import { Skills } from './skills.tsx';
 
 const TABS = [
@@ -18,6 +19,7 @@ const TABS = [
   ['skills', 'Skills'],
   ['secrets', 'Secrets'],
   ['logs', 'Log'],
+  ['settings', 'Settings'],
 ] as const;
 
 /** The instance as the stream tells it, or as it is asked for until then. */
@@ -51,6 +53,7 @@ export function InstancePage({ instanceId, tab }: { instanceId: string; tab: str
       {tab === 'skills' && <Skills instanceId={instanceId} />}
       {tab === 'secrets' && <Secrets instanceId={instanceId} />}
       {tab === 'logs' && <Logs instanceId={instanceId} />}
+      {tab === 'settings' && <Settings instance={instance} />}
     </Page>
   );
 }

@@ -1,0 +1,49 @@
+import { useState } from 'react';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import type { Budget } from '../../../../sdk/typescript/src/generated/resources.ts';
+import { client } from '../../client/client.ts';
+import { money } from '../../format.ts';
+import { Problem } from '../../ui/problem.tsx';
+import { useScopeNames } from './scope.ts';
+
+/** What each end user, instance or other key of a budget has spent. */
+export function Spend({ budget: { budgetId, name, limitNanoUsd } }: { budget: Budget }) {
+  const [isOpen, setIsOpen] = useState(false);
+  const names = useScopeNames();
+  const spend = useInfiniteQuery({
+    queryKey: ['budgets', budgetId, 'spend'],
+    queryFn: ({ pageParam }) => client.budgets.spend(budgetId, { limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
+    initialPageParam: '',
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+    enabled: isOpen,
+  });
+  const keys = spend.data?.pages.flatMap((page) => page.keys);
+  return (
+    <details onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
+      <summary className="small">Spending by key</summary>
+      <Problem error={spend.error} />
+      {keys?.length === 0 && <p className="muted small">Nothing was spent in this period.</p>}
+      <ul className="spend">
+        {keys?.map(({ key, spentNanoUsd }) => (
+          <li key={key}>
+            <span className="clip" title={key}>
+              {names.get(key) ?? key}
+            </span>
+            <meter
+              min={0}
+              max={1}
+              value={Number(spentNanoUsd) / Number(limitNanoUsd)}
+              aria-label={`Spent of ${name} by ${key}`}
+            />
+            <span className="number">{money(spentNanoUsd)}</span>
+          </li>
+        ))}
+      </ul>
+      {spend.hasNextPage && (
+        <button type="button" className="quiet small" onClick={() => void spend.fetchNextPage()}>
+          Show more
+        </button>
+      )}
+    </details>
+  );
+}
