@@ -11,6 +11,7 @@ import type { SkillCatalogue } from '../runtime/engine.ts';
 import type { RuntimeFiles } from '../runtime/driver-files.ts';
 import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import type { TurnSender } from '../turns/turn-sender.ts';
+import type { ProbeTemporal } from './observe/probe-temporal.ts';
 import type { ReadLog } from './read-log.ts';
 import type { LoginCodes } from './security/login-code.ts';
 import type { Tokens } from './security/tokens.ts';
@@ -35,6 +36,7 @@ export interface Deps {
   connections: GatewayConnections;
   skillCatalogue: SkillCatalogue;
   turnSender: Pick<TurnSender, 'owner' | 'send' | 'follow'>;
+  probeTemporal: ProbeTemporal;
   /** Aborts when the process begins to drain: what waits or streams ends early. */
   shutdown: AbortSignal;
 }

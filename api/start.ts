@@ -85,15 +85,14 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(env), node: process.execPath })),
     turnSender,
+    probeTemporal: createTemporalProbe(config.TEMPORAL_ADDRESS, config.temporalEnv),
     shutdown: shutdown.signal,
   };
 
-  const probeTemporal = createTemporalProbe(config.TEMPORAL_ADDRESS, config.temporalEnv);
   const registry = createMetrics('api');
   const app = createApp(deps, {
     operations,
-    metrics: createRequestMetrics(registry, probeTemporal),
-    probeTemporal,
+    metrics: createRequestMetrics(registry, deps.probeTemporal),
     healthEm: reserved.em,
     consoleFiles: await readBuiltConsole(log),
   });

@@ -115,7 +115,8 @@ async function prepare(stack: Stack, temporal: PlacedTemporal): Promise<Env> {
       const [databaseUrl] = await Promise.all([settings.databaseUrl ?? startDatabase(stack), preparePages(stack)]);
       const work = () => migrateDatabase(databaseUrl, settings);
       await progress.step('Bringing the database up to date', work, () => 'The database is up to date');
-      env = { ...settings.env, DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: temporal.address };
+      const ui = temporal.ui === null ? {} : { TEMPORAL_UI_URL: temporal.ui };
+      env = { ...ui, ...settings.env, DATABASE_URL: databaseUrl, TEMPORAL_ADDRESS: temporal.address };
       await startParts(stack, env, signal);
     },
   ]);

@@ -29,13 +29,11 @@ import type { OpenDoor } from '../doors/index.ts';
 import { NOTHING_HERE } from './nothing-here.ts';
 import { observeRequests } from '../observe/observe-requests.ts';
 import type { RequestMetrics } from '../observe/observe-requests.ts';
-import type { ProbeTemporal } from '../observe/probe-temporal.ts';
 import { requireHttp } from './require-http.ts';
 
 export interface AppOptions {
   operations: readonly Operation[];
   metrics: RequestMetrics;
-  probeTemporal: ProbeTemporal;
   /** With which readiness asks for the database. */
   healthEm: EntityManager;
   /** The built console; null: there is none to serve. */
@@ -78,7 +76,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
       doors.map(({ door }) => door),
     ),
   );
-  app.use(healthRoutes({ em: options.healthEm, probeTemporal: options.probeTemporal, draining: deps.shutdown }).routes());
+  app.use(healthRoutes({ em: options.healthEm, probeTemporal: deps.probeTemporal, draining: deps.shutdown }).routes());
   app.use(docsRoutes(`${REST_DOOR.basePath}/openapi.json`).routes());
   app.use(consolePages(options.consoleFiles));
   app.use(requireConsole);

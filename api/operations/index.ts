@@ -8,6 +8,7 @@ import { deleteAccount } from './account/delete-account.ts';
 import { exportAccount } from './account/export-account.ts';
 import { listAccounts } from './admin/list-accounts.ts';
 import { listAllInstances } from './admin/list-all-instances.ts';
+import { getHealth } from './admin/get-health.ts';
 import { listAllModels } from './admin/list-all-models.ts';
 import { listAudit } from './admin/list-audit.ts';
 import { listInvites } from './admin/list-invites.ts';
@@ -172,6 +173,7 @@ export const operations: readonly Operation[] = [
   createGrant,
   listAllInstances,
   listAllModels,
+  getHealth,
   stopAnyInstance,
   reconcileInstance,
   listAudit,

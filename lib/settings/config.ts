@@ -102,6 +102,10 @@ export const settingsSchema = z.object({
     .regex(/^[^\s:]+:\d+$/, 'must be host:port')
     .describe('the Temporal frontend; `npm start` brings its own'),
   TEMPORAL_NAMESPACE: z.string().min(1).default('default').describe('the Temporal namespace'),
+  TEMPORAL_UI_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe('where operators find the Temporal Web UI, which the console links to'),
   WORKER_BUILD_ID: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,64}$/, 'must be a version or commit: letters, digits, `.`, `_` and `-`, at most 64')
@@ -223,7 +227,7 @@ const WITHOUT_KEYS = { PROVIDERS: providerKindsSetting.prefault({}).describe(PRO
 export const SETTINGS_OF = {
   api: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, ...OF_RUNTIME, RELAY_MAX_BODY_MB: true }).extend(WITHOUT_KEYS),
   worker: settingsSchema
-    .omit({ ...OF_SET_UP, ...OF_PROVIDER, OPERATOR_TOKEN: true, SMTP_URL: true, MAIL_FROM: true })
+    .omit({ ...OF_SET_UP, ...OF_PROVIDER, OPERATOR_TOKEN: true, SMTP_URL: true, MAIL_FROM: true, TEMPORAL_UI_URL: true })
     .extend(WITHOUT_KEYS),
   relay: settingsSchema
     .pick({ ...OF_PROVIDER, DATABASE_URL: true, RELAY_HOST: true, RELAY_PORT: true, RELAY_MAX_BODY_MB: true })

@@ -126,13 +126,13 @@ export async function startApi(given: ApiOptions = {}): Promise<ApiUnderTest> {
     connections,
     skillCatalogue: createSkillCatalogue(await skillHost(config, { cacheDir: cacheDirOf(process.env), node: process.execPath })),
     turnSender,
+    probeTemporal: async () => 'unknown',
     shutdown: shutdown.signal,
   };
   const undeclared: string[] = [];
   const app = createApp(deps, {
     operations,
-    metrics: createRequestMetrics(createMetrics('api'), async () => 'unknown'),
-    probeTemporal: async () => 'unknown',
+    metrics: createRequestMetrics(createMetrics('api'), deps.probeTemporal),
     healthEm: reserved.em,
     consoleFiles,
     reportUndeclared: (operationId, code) => undeclared.push(`${operationId} answered ${code}`),

@@ -48,6 +48,6 @@ export const listAllInstances = defineOperation({
       { orderBy: { createdAt: 'desc', id: 'desc' }, limit: limit + 1 },
     );
     const page = pages.page(rows, limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
-    return { instances: await presentForOperator(em, page.items), nextCursor: page.nextCursor };
+    return { instances: await presentForOperator(em, page.items, deps.config), nextCursor: page.nextCursor };
   },
 });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Instance } from '../../../database/entities/instance.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { instanceWorkflowId } from '../../../domain/workflow-ids.ts';
+import type { ConfigOf } from '../../../lib/settings/config.ts';
 import { idField } from '../../contract/fields.ts';
 import { instanceSchema, presentInstances } from '../instances/instance.schema.ts';
 
@@ -11,6 +12,9 @@ export const operatorInstance = instanceSchema
     accountId: idField('acc'),
     runtimeId: z.string().meta({ description: 'The id of the runtime, which is also the name of its directory or container.' }),
     workflowId: z.string().meta({ description: 'The id of the workflow of this instance, as in the Temporal Web UI.' }),
+    workflowUrl: z.string().nullable().meta({
+      description: 'The runs of this workflow in the Temporal Web UI; `null` when `TEMPORAL_UI_URL` is not set.',
+    }),
   })
   .meta({ id: 'OperatorInstance' });
 
@@ -18,13 +22,22 @@ export const operatorInstance = instanceSchema
 export async function presentForOperator(
   em: EntityManager,
   rows: readonly Instance[],
+  config: TemporalUi,
 ): Promise<z.input<typeof operatorInstance>[]> {
   const views = await presentInstances(em, rows);
   const byId = new Map(views.map((view) => [view.instanceId, view]));
   return rows.flatMap(({ id, account, runtimeId }) => {
     const view = byId.get(id);
-    return view ? [{ ...view, accountId: account, runtimeId, workflowId: instanceWorkflowId(id) }] : [];
+    const workflowId = instanceWorkflowId(id);
+    return view ? [{ ...view, accountId: account, runtimeId, workflowId, workflowUrl: workflowUrl(workflowId, config) }] : [];
   });
+}
+
+type TemporalUi = Pick<ConfigOf<'api'>, 'TEMPORAL_UI_URL' | 'TEMPORAL_NAMESPACE'>;
+
+function workflowUrl(workflowId: string, { TEMPORAL_UI_URL: ui, TEMPORAL_NAMESPACE: namespace }: TemporalUi): string | null {
+  if (ui === undefined) return null;
+  return `${ui.replace(/\/+$/, '')}/namespaces/${encodeURIComponent(namespace)}/workflows/${encodeURIComponent(workflowId)}`;
 }
 
 /** An instance of any account. Throws `not_found` when it was deleted. */

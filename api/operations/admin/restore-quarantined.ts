@@ -53,7 +53,7 @@ export const restoreQuarantined = defineOperation({
       shard: newShard(deps.randomBytes),
     });
     await em.flush();
-    const [view] = await presentForOperator(em, [instance]);
+    const [view] = await presentForOperator(em, [instance], deps.config);
     if (!view) throw new AppError('not_found', 'Instance not found');
     return view;
   },

@@ -8,7 +8,8 @@ export function Problem({ error }: { error: unknown }) {
   return (
     <div className="problem" role="alert">
       <p>{error instanceof Error ? error.message : 'Something went wrong. Try again.'}</p>
-      {details.length > 0 && (
+      {/* The message has the first one in it. */}
+      {details.length > 1 && (
         <ul>
           {details.map(({ path, message }) => (
             <li key={path}>

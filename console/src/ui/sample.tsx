@@ -7,13 +7,16 @@ interface SampleProps {
   body?: object;
   /** The line of the TypeScript client. */
   sdk: string;
+  /** The call takes the operator token, which the console never has. */
+  isOfOperator?: boolean;
 }
 
 /** How a program does what this page does. */
-export function Sample({ method = 'GET', path, body, sdk }: SampleProps) {
+export function Sample({ method = 'GET', path, body, sdk, isOfOperator = false }: SampleProps) {
   const json = body ? ` -H 'content-type: application/json' \\\n  -d '${JSON.stringify(body)}'` : '';
   const verb = method === 'GET' || (method === 'POST' && body) ? '' : ` -X ${method}`;
-  const curl = `curl -s${verb} '${globalThis.location.origin}/v1${path}' -H "x-api-key: $API_KEY"${json}`;
+  const credential = isOfOperator ? 'authorization: Bearer $OPERATOR_TOKEN' : 'x-api-key: $API_KEY';
+  const curl = `curl -s${verb} '${globalThis.location.origin}/v1${path}' -H "${credential}"${json}`;
   return (
     <details className="sample">
       <summary>Do this from a program</summary>

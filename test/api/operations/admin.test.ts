@@ -8,7 +8,7 @@ let api: ApiUnderTest;
 let account: AccountClient;
 
 beforeAll(async () => {
-  api = await startApi();
+  api = await startApi({ env: { TEMPORAL_UI_URL: 'https://temporal.example/ui/' } });
   account = await api.newAccount({ email: 'customer@example.com' });
 });
 
@@ -66,6 +66,7 @@ describe('accounts.list', () => {
         email: 'customer@example.com',
         name: 'Test',
         emailVerified: false,
+        operator: false,
         balanceUsd: '50.00',
         balanceNanoUsd: '50000000000',
         createdAt: expect.any(String),
@@ -109,13 +110,40 @@ describe('operator.instances.list', () => {
     const instanceId = await newInstance(account);
     const { instances } = await api.operator.ok('GET', '/admin/instances?status=provisioning');
     expect(instances).toEqual([
-      expect.objectContaining({ instanceId, accountId: account.accountId, workflowId: `instance/${instanceId}` }),
+      expect.objectContaining({
+        ...{ instanceId, accountId: account.accountId, workflowId: `instance/${instanceId}` },
+        workflowUrl: `https://temporal.example/ui/namespaces/default/workflows/instance%2F${instanceId}`,
+      }),
     ]);
     expect((await api.operator.ok('GET', '/admin/instances?stuck=true')).instances).toEqual([]);
     api.advance(11 * 60_000);
     expect((await api.operator.ok('GET', '/admin/instances?stuck=true')).instances).toHaveLength(1);
     await makeRunning(api, instanceId);
     expect((await api.operator.ok('GET', '/admin/instances?stuck=true')).instances).toEqual([]);
+  });
+});
+
+describe('health.get', () => {
+  const health = () => api.operator.ok('GET', '/admin/health');
+
+  test('counts what is alive, what waits and for how long', async () => {
+    const before = await health();
+    expect(before).toMatchObject({
+      temporal: 'unknown',
+      processes: { api: 1, worker: 0 },
+      turns: { count: 0, oldestSeconds: 0 },
+    });
+    const instanceId = await newInstance(account);
+    const after = await health();
+    expect(after.instances.starting).toBe(before.instances.starting + 1);
+    expect(after.wakeUps.count).toBeGreaterThan(before.wakeUps.count);
+    expect(after.wakeUps.oldestSeconds).toBeGreaterThan(0);
+    await makeRunning(api, instanceId);
+    expect((await health()).instances.running).toBe(before.instances.running + 1);
+  });
+
+  test('is not for customers', async () => {
+    expect(await account.call('GET', '/admin/health')).toMatchObject({ status: 401 });
   });
 });
 

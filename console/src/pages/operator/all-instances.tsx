@@ -5,6 +5,7 @@ import { client } from '../../client/client.ts';
 import { CopyButton } from '../../ui/copy-button.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { Problem } from '../../ui/problem.tsx';
+import { Sample } from '../../ui/sample.tsx';
 import { progressOf, Status } from '../../ui/status.tsx';
 
 const FILTERS = ['all', 'stuck', 'running', 'provisioning', 'stopped', 'error', 'destroying'] as const;
@@ -47,12 +48,17 @@ export function AllInstances() {
           Show more
         </button>
       )}
+      <Sample
+        isOfOperator
+        path="/admin/instances?stuck=true"
+        sdk="for await (const { instanceId } of client.operator.instances.list({ stuck: 'true' })) await client.operator.instances.reconcile(instanceId);"
+      />
     </section>
   );
 }
 
 function Row({ instance }: { instance: OperatorInstance }) {
-  const { instanceId, accountId, name, workflowId } = instance;
+  const { instanceId, accountId, name, workflowId, workflowUrl } = instance;
   const cache = useQueryClient();
   const act = useMutation({
     mutationFn: async (what: 'stop' | 'reconcile') => {
@@ -67,7 +73,14 @@ function Row({ instance }: { instance: OperatorInstance }) {
         <strong>{name}</strong> <Status instance={instance} />
         <span className="muted small block">{progressOf(instance)}</span>
         <span className="muted small block id">
-          {accountId}, workflow {workflowId} <CopyButton text={workflowId} what="the id of the workflow" />
+          {accountId}, workflow {workflowId}{' '}
+          {workflowUrl === null ? (
+            <CopyButton text={workflowId} what="the id of the workflow" />
+          ) : (
+            <a href={workflowUrl} target="_blank" rel="noreferrer">
+              Its runs in Temporal
+            </a>
+          )}
         </span>
         <Problem error={act.error} />
       </span>

@@ -1,18 +1,36 @@
+import { useState } from 'react';
 import { useInfiniteQuery } from '@tanstack/react-query';
 import { client } from '../../client/client.ts';
 import { time } from '../../format.ts';
+import { Field } from '../../ui/field.tsx';
 import { Problem } from '../../ui/problem.tsx';
+import { Sample } from '../../ui/sample.tsx';
+import { submitted } from '../../ui/submitted.ts';
+
+function queryOf(id: string) {
+  if (id === '') return {};
+  return id.startsWith('inst_') ? { instanceId: id } : { accountId: id };
+}
 
 /** Who changed what, newest first. */
 export function Audit() {
+  const [typed, setTyped] = useState('');
+  const [wanted, setWanted] = useState('');
   const audit = useInfiniteQuery({
-    queryKey: ['operator', 'audit'],
-    queryFn: ({ pageParam }) => client.operator.audit.list({ limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
+    queryKey: ['operator', 'audit', wanted],
+    queryFn: ({ pageParam }) =>
+      client.operator.audit.list({ ...queryOf(wanted), limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
     initialPageParam: '',
     getNextPageParam: ({ nextCursor }) => nextCursor,
   });
   return (
     <section>
+      <form className="inline-form" onSubmit={submitted(() => setWanted(typed.trim()))}>
+        <Field label="Of" hint="The id of an account or an instance; empty for all.">
+          {(ids) => <input {...ids} value={typed} onChange={(event) => setTyped(event.target.value)} />}
+        </Field>
+        <button type="submit">Find</button>
+      </form>
       <Problem error={audit.error} />
       <div className="table-scroll" tabIndex={0} role="region" aria-label="Audit">
         <table>
@@ -49,6 +67,11 @@ export function Audit() {
           Show earlier lines
         </button>
       )}
+      <Sample
+        isOfOperator
+        path="/admin/audit?limit=50"
+        sdk="for await (const line of client.operator.audit.list()) console.log(line);"
+      />
     </section>
   );
 }

@@ -3,12 +3,16 @@ import { Tabs } from '../../ui/tabs.tsx';
 import { Accounts } from './accounts.tsx';
 import { AllInstances } from './all-instances.tsx';
 import { Audit } from './audit.tsx';
+import { Health } from './health.tsx';
 import { Models } from './models.tsx';
+import { Quarantine } from './quarantine.tsx';
 
 const TABS = [
   ['instances', 'Instances'],
+  ['health', 'Health'],
   ['accounts', 'Accounts'],
   ['models', 'Models'],
+  ['quarantine', 'Quarantine'],
   ['audit', 'Audit'],
 ] as const;
 
@@ -18,8 +22,10 @@ export function OperatorPage({ tab }: { tab: string }) {
     <Page title="Operator">
       <Tabs base="/operator" tabs={TABS} at={tab} />
       {tab === 'instances' && <AllInstances />}
+      {tab === 'health' && <Health />}
       {tab === 'accounts' && <Accounts />}
       {tab === 'models' && <Models />}
+      {tab === 'quarantine' && <Quarantine />}
       {tab === 'audit' && <Audit />}
     </Page>
   );

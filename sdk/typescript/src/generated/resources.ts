@@ -979,6 +979,20 @@ export class OperatorModelsResource extends Resource {
   }
 }
 
+export class OperatorHealthResource extends Resource {
+  /**
+   * Get the state of the parts of the installation and of what waits.
+   *
+   * What the Prometheus metrics of the parts say, as one answer. The model relay is judged by its calls: it shares no table
+   * of processes with the other parts.
+   *
+   * `GET /admin/health`
+   */
+  get(options: CallOptions = {}): Promise<AnswerOf<'health.get'>> {
+    return this.http.json<AnswerOf<'health.get'>>('GET', '/admin/health', { options });
+  }
+}
+
 export class OperatorAuditResource extends Resource {
   /**
    * List the audit entries, newest first.
@@ -1051,6 +1065,8 @@ export class OperatorResource extends Resource {
   readonly instances = new OperatorInstancesResource(this.http);
 
   readonly models = new OperatorModelsResource(this.http);
+
+  readonly health = new OperatorHealthResource(this.http);
 
   readonly audit = new OperatorAuditResource(this.http);
 

@@ -1241,6 +1241,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/admin/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the state of the parts of the installation and of what waits
+         * @description What the Prometheus metrics of the parts say, as one answer. The model relay is judged by its calls: it shares no table of processes with the other parts.
+         */
+        get: operations["health.get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/admin/instances/{instanceId}/stop": {
         parameters: {
             query?: never;
@@ -1953,6 +1973,8 @@ export interface components {
             runtimeId: string;
             /** @description The id of the workflow of this instance, as in the Temporal Web UI. */
             workflowId: string;
+            /** @description The runs of this workflow in the Temporal Web UI; `null` when `TEMPORAL_UI_URL` is not set. */
+            workflowUrl: string | null;
         };
         Runtime: {
             /** @description The id of the runtime, which is also the name of its directory or container. */
@@ -4534,6 +4556,8 @@ export interface operations {
                             email: string;
                             name: string;
                             emailVerified: boolean;
+                            /** @description Whether the account is an operator in the console. */
+                            operator: boolean;
                             balanceUsd: string;
                             balanceNanoUsd: string;
                             /** Format: date-time */
@@ -4696,6 +4720,78 @@ export interface operations {
                                 retryAt: string | null;
                             }[];
                         }[];
+                    };
+                };
+            };
+        };
+    };
+    "health.get": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The request succeeded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: date-time */
+                        at: string;
+                        /**
+                         * @description `unknown` when the API has no permission to ask: the connection needs TLS or a key.
+                         * @enum {string}
+                         */
+                        temporal: "up" | "down" | "unknown";
+                        /** @description The address of the Temporal Web UI; `null` when it is not set. */
+                        temporalUiUrl: string | null;
+                        /** @description The processes that were seen in the last ten seconds. Without a worker nothing starts or stops. */
+                        processes: {
+                            api: number;
+                            worker: number;
+                        };
+                        instances: {
+                            running: number;
+                            starting: number;
+                            error: number;
+                            /** @description In one transition for more than ten minutes. */
+                            stuck: number;
+                        };
+                        turns: {
+                            /** @description The number of turns that have not ended. */
+                            count: number;
+                            /** @description For how long the oldest of them has waited; 0 when there is none. */
+                            oldestSeconds: number;
+                        };
+                        wakeUps: {
+                            /** @description The number of wake-ups of workflows that wait. */
+                            count: number;
+                            /** @description For how long the oldest of them has waited; 0 when there is none. */
+                            oldestSeconds: number;
+                        };
+                        deliveries: {
+                            /** @description The number of deliveries to enabled webhooks that have not ended. */
+                            count: number;
+                            /** @description For how long the oldest of them has waited; 0 when there is none. */
+                            oldestSeconds: number;
+                        };
+                        modelCalls: {
+                            /** @description In the last minute, at most 10,000. */
+                            perMinute: number;
+                            lastAt: string | null;
+                            /** @description The models at providers that are asked last, because they failed. */
+                            troubled: number;
+                        };
+                        /** @description The runtimes that no instance owns. */
+                        unowned: {
+                            quarantined: number;
+                            left: number;
+                        };
                     };
                 };
             };

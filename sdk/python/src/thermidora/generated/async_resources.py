@@ -935,6 +935,21 @@ class AsyncOperatorModelsResource:
         return answer
 
 
+class AsyncOperatorHealthResource:
+    def __init__(self, http: AsyncTransport) -> None:
+        self._http = http
+
+    async def get(self, options: CallOptions | None = None) -> types.HealthGetResponse:
+        """Get the state of the parts of the installation and of what waits.
+
+        What the Prometheus metrics of the parts say, as one answer. The model relay is judged by its calls: it shares
+        no table of processes with the other parts.
+
+        `GET /admin/health`"""
+        answer: types.HealthGetResponse = await self._http.json("GET", "/admin/health", options=options)
+        return answer
+
+
 class AsyncOperatorAuditResource:
     def __init__(self, http: AsyncTransport) -> None:
         self._http = http
@@ -1014,6 +1029,7 @@ class AsyncOperatorResource:
         self.grants = AsyncOperatorGrantsResource(http)
         self.instances = AsyncOperatorInstancesResource(http)
         self.models = AsyncOperatorModelsResource(http)
+        self.health = AsyncOperatorHealthResource(http)
         self.audit = AsyncOperatorAuditResource(http)
         self.runtimes = AsyncOperatorRuntimesResource(http)
         self.quarantine = AsyncOperatorQuarantineResource(http)

@@ -935,6 +935,21 @@ class OperatorModelsResource:
         return answer
 
 
+class OperatorHealthResource:
+    def __init__(self, http: Transport) -> None:
+        self._http = http
+
+    def get(self, options: CallOptions | None = None) -> types.HealthGetResponse:
+        """Get the state of the parts of the installation and of what waits.
+
+        What the Prometheus metrics of the parts say, as one answer. The model relay is judged by its calls: it shares
+        no table of processes with the other parts.
+
+        `GET /admin/health`"""
+        answer: types.HealthGetResponse = self._http.json("GET", "/admin/health", options=options)
+        return answer
+
+
 class OperatorAuditResource:
     def __init__(self, http: Transport) -> None:
         self._http = http
@@ -1014,6 +1029,7 @@ class OperatorResource:
         self.grants = OperatorGrantsResource(http)
         self.instances = OperatorInstancesResource(http)
         self.models = OperatorModelsResource(http)
+        self.health = OperatorHealthResource(http)
         self.audit = OperatorAuditResource(http)
         self.runtimes = OperatorRuntimesResource(http)
         self.quarantine = OperatorQuarantineResource(http)

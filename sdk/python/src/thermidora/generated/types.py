@@ -777,6 +777,10 @@ class OperatorInstance(TypedDict):
     """
     The id of the workflow of this instance, as in the Temporal Web UI.
     """
+    workflowUrl: str | None
+    """
+    The runs of this workflow in the Temporal Web UI; `null` when `TEMPORAL_UI_URL` is not set.
+    """
 
 
 class Runtime(TypedDict):
@@ -2113,6 +2117,10 @@ class AccountsListResponseAccountsItem(TypedDict):
     email: str
     name: str
     emailVerified: bool
+    operator: bool
+    """
+    Whether the account is an operator in the console.
+    """
     balanceUsd: str
     balanceNanoUsd: str
     createdAt: str
@@ -2228,6 +2236,104 @@ class ModelsListAllResponseModelsItem(TypedDict):
 
 class ModelsListAllResponse(TypedDict):
     models: list[ModelsListAllResponseModelsItem]
+
+
+class HealthGetResponseProcesses(TypedDict):
+    """
+    The processes that were seen in the last ten seconds. Without a worker nothing starts or stops.
+    """
+
+    api: int
+    worker: int
+
+
+class HealthGetResponseInstances(TypedDict):
+    running: int
+    starting: int
+    error: int
+    stuck: int
+    """
+    In one transition for more than ten minutes.
+    """
+
+
+class HealthGetResponseTurns(TypedDict):
+    count: int
+    """
+    The number of turns that have not ended.
+    """
+    oldestSeconds: float
+    """
+    For how long the oldest of them has waited; 0 when there is none.
+    """
+
+
+class HealthGetResponseWakeUps(TypedDict):
+    count: int
+    """
+    The number of wake-ups of workflows that wait.
+    """
+    oldestSeconds: float
+    """
+    For how long the oldest of them has waited; 0 when there is none.
+    """
+
+
+class HealthGetResponseDeliveries(TypedDict):
+    count: int
+    """
+    The number of deliveries to enabled webhooks that have not ended.
+    """
+    oldestSeconds: float
+    """
+    For how long the oldest of them has waited; 0 when there is none.
+    """
+
+
+class HealthGetResponseModelCalls(TypedDict):
+    perMinute: int
+    """
+    In the last minute, at most 10,000.
+    """
+    lastAt: str | None
+    troubled: int
+    """
+    The models at providers that are asked last, because they failed.
+    """
+
+
+class HealthGetResponseUnowned(TypedDict):
+    """
+    The runtimes that no instance owns.
+    """
+
+    quarantined: int
+    left: int
+
+
+class HealthGetResponse(TypedDict):
+    at: str
+    temporal: Literal['up', 'down', 'unknown']
+    """
+    `unknown` when the API has no permission to ask: the connection needs TLS or a key.
+    """
+    temporalUiUrl: str | None
+    """
+    The address of the Temporal Web UI; `null` when it is not set.
+    """
+    processes: HealthGetResponseProcesses
+    """
+    The processes that were seen in the last ten seconds. Without a worker nothing starts or stops.
+    """
+    instances: HealthGetResponseInstances
+    turns: HealthGetResponseTurns
+    wakeUps: HealthGetResponseWakeUps
+    deliveries: HealthGetResponseDeliveries
+    modelCalls: HealthGetResponseModelCalls
+    unowned: HealthGetResponseUnowned
+    """
+    The runtimes that no instance owns.
+    """
 
 
 class OperatorInstancesStopResponse(TypedDict):
