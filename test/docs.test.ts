@@ -9,8 +9,8 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 
 /** Tests that a document names: `test/file.test.ts`: "name", "name". */
 function namedTests(text: string): [file: string, name: string][] {
-  return [...text.matchAll(/`(test\/[\w/.-]+\.test\.ts)`: ((?:"[^"\n]+"(?:, )?)+)/g)].flatMap(([, file = '', names = '']) =>
-    [...names.matchAll(/"([^"]+)"/g)].map(([, name = '']): [string, string] => [file, name]),
+  return [...text.matchAll(/`(test\/[\w/.-]+(?:\.test|-tests)\.ts)`: ((?:"[^"\n]+"(?:, )?)+)/g)].flatMap(
+    ([, file = '', names = '']) => [...names.matchAll(/"([^"]+)"/g)].map(([, name = '']): [string, string] => [file, name]),
   );
 }
 
@@ -32,7 +32,7 @@ describe.each([
         { rows: [], isOfTests: false },
       );
     expect(tables.rows.length).toBeGreaterThan(15);
-    for (const row of tables.rows) expect(row).toMatch(/`test\/[\w/.-]+\.test\.ts`: "/);
+    for (const row of tables.rows) expect(row).toMatch(/`test\/[\w/.-]+(?:\.test|-tests)\.ts`: "/);
   });
 
   test.each(named)('%s has a test named %j', (file, name) => {
