@@ -61,7 +61,10 @@ export function chatTests(console: () => ConsoleUnderTest): void {
     await page.setInputFiles('.composer input[type=file]', file('.openclaw', 'text/plain', 'not taken'));
     await box.fill('Not lost');
     await page.getByRole('button', { name: 'Send', exact: true }).click();
-    await page.getByText(/belongs to the gateway/).waitFor();
+    await page
+      .getByRole('alert')
+      .getByText(/belongs to the gateway/)
+      .waitFor();
     expect(await box.inputValue()).toBe('Not lost');
     await page.getByRole('button', { name: 'Remove .openclaw' }).click();
     await box.fill('');

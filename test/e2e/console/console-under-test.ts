@@ -25,7 +25,7 @@ export interface ConsoleUnderTest {
   openByLink(): Promise<void>;
   /** Loads the page at this path below `/console`. */
   goTo(path: string): Promise<void>;
-  /** Goes to a page by its link in the navigation, without loading the console again. */
+  /** Goes to a page by its link in a navigation, without loading the console again. */
   follow(name: string): Promise<void>;
   /** Sends a message in the chat that is open. */
   say(text: string): Promise<void>;
@@ -38,7 +38,10 @@ export interface ConsoleUnderTest {
 /** Starts a stack with the real gateway, and a browser. */
 export async function startConsole(): Promise<ConsoleUnderTest> {
   await ensureConsole();
-  const [stack, browser] = await Promise.all([startStack({ env: { WEBHOOK_ALLOW_PRIVATE: 'true' } }), startBrowser()]);
+  const [stack, browser] = await Promise.all([
+    startStack({ env: { WEBHOOK_ALLOW_PRIVATE: 'true', TEMPORAL_UI_URL: 'http://temporal.example' } }),
+    startBrowser(),
+  ]);
   const account = await stack.newAccount();
   await mkdir(SHOTS, { recursive: true });
   const page = await browser.context.newPage();
@@ -67,7 +70,7 @@ export async function startConsole(): Promise<ConsoleUnderTest> {
       await page.goto(`${stack.url}/console${path}`);
     },
     async follow(name) {
-      await page.getByRole('navigation').getByRole('link', { name, exact: true }).click();
+      await page.getByRole('navigation').getByRole('link', { name, exact: true }).first().click();
     },
     async say(text) {
       await page.getByLabel('Message', { exact: true }).fill(text);

@@ -12,11 +12,14 @@ export function pageTests(console: () => ConsoleUnderTest): void {
   const pages: [string, () => string][] = [
     ['instances', () => '/'],
     ['instance', () => ofInstance('')],
-    ...['skills', 'secrets', 'logs'].map((tab): [string, () => string] => [tab, () => ofInstance(`/${tab}`)]),
+    ...['skills', 'secrets', 'logs', 'settings'].map((tab): [string, () => string] => [tab, () => ofInstance(`/${tab}`)]),
     ['chat', () => ofAgent('')],
     ...['persona', 'crons'].map((tab): [string, () => string] => [tab, () => ofAgent(`/${tab}`)]),
-    ...['events', 'webhooks', 'keys', 'usage'].map((name): [string, () => string] => [name, () => `/${name}`]),
-    ...['instances', 'accounts', 'models', 'audit'].map((tab): [string, () => string] => [
+    ...['events', 'webhooks', 'keys', 'usage', 'budgets', 'account'].map((name): [string, () => string] => [
+      name,
+      () => `/${name}`,
+    ]),
+    ...['instances', 'health', 'accounts', 'models', 'quarantine', 'audit'].map((tab): [string, () => string] => [
       `operator-${tab}`,
       () => `/operator/${tab}`,
     ]),

@@ -32,7 +32,8 @@ export function useScopeNames(): ReadonlyMap<string, string> {
 export function scopeText(scope: Budget['scope'], names: ReadonlyMap<string, string>): string {
   const parts = Object.entries(scope).flatMap(([kind, id]) => {
     if (id === undefined || !isScopeKind(kind)) return [];
-    return [id === '*' ? `each ${SCOPES[kind]} separately` : `the ${SCOPES[kind]} ${names.get(id) ?? id}`];
+    return [id === '*' ? `each ${SCOPES[kind]} separately` : `only the ${SCOPES[kind]} ${names.get(id) ?? id}`];
   });
-  return parts.length === 0 ? 'The whole account' : `Only ${parts.join(', ')}`;
+  const text = parts.length === 0 ? 'the whole account' : parts.join(', ');
+  return `${text[0]?.toUpperCase() ?? ''}${text.slice(1)}`;
 }
