@@ -20,4 +20,8 @@ export interface ClaudeSessionFields {
   metadata: Record<string, string>;
   /** The agent as it was when the session was opened. */
   agent: ClaudeDefinition & { id: string; version: number };
+  /** The messages that it was created with, for as long as they wait for its environment, and the key that gave them. */
+  initial?: { texts: string[]; keyId: string | null };
+  /** The budget that it was created with. */
+  budgetId?: string;
 }

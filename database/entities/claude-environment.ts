@@ -19,6 +19,8 @@ const ClaudeEnvironmentSchema = defineEntity({
     account: () => p.manyToOne(Account).mapToPk().foreignKeyName('claude_environments_account_fk').index(false),
     fields: p.json<ClaudeEnvironmentFields>(),
     updatedAt: moment(),
+    /** Since then no session is opened in it. */
+    archivedAt: moment().strictNullable().default(null),
   },
 });
 

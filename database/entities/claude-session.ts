@@ -11,6 +11,11 @@ const ClaudeSessionSchema = defineEntity({
   indexes: [
     { name: 'claude_sessions_account_index', properties: ['account', 'createdAt', 'id'] },
     { name: 'claude_sessions_instance_index', properties: ['instance'] },
+    {
+      name: 'claude_sessions_initial_index',
+      expression:
+        'create index "claude_sessions_initial_index" on "claude_sessions" ("initial_due_at") where initial_due_at is not null',
+    },
   ],
   properties: {
     /** The session id of its conversation too. */
@@ -35,6 +40,10 @@ const ClaudeSessionSchema = defineEntity({
     fields: p.json<ClaudeSessionFields>(),
     createdAt: moment(),
     updatedAt: moment(),
+    /** Since then it takes no events. */
+    archivedAt: moment().strictNullable().default(null),
+    /** When its initial events are tried next; null when it has none that wait. */
+    initialDueAt: moment().strictNullable().default(null),
   },
 });
 

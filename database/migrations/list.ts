@@ -34,6 +34,7 @@ import { Steps } from './20261211-steps.ts';
 import { Runtimes } from './20261211-runtimes.ts';
 import { Pool } from './20261214-pool.ts';
 import { AccountOperators } from './20261213-account-operators.ts';
+import { SessionBeginnings } from './20261214-session-beginnings.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 import { KeptBudgetPlans } from './20261211-kept-budget-plans.ts';
 import { RefusedRuns } from './20261211-refused-runs.ts';
@@ -79,4 +80,5 @@ export const migrationsList = [
   { name: '20261212-claude-door', class: ClaudeDoor },
   { name: '20261213-account-operators', class: AccountOperators },
   { name: '20261214-pool', class: Pool },
+  { name: '20261214-session-beginnings', class: SessionBeginnings },
 ];

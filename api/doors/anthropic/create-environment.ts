@@ -6,26 +6,7 @@ import { nameField } from '../../contract/fields.ts';
 import { newMetadata } from '../../contract/metadata.ts';
 import { findInstance } from '../../find-instance.ts';
 import { addInstance } from '../../operations/instances/add-instance.ts';
-import { environmentSchema, PLAIN_FIELDS, presentEnvironment } from './environment.schema.ts';
-
-const NOT_LIMITED = 'Must be unrestricted: an environment here has no list of allowed hosts.';
-const NO_PACKAGES = 'Packages are not installed for an environment here. Have the agent install them.';
-
-const configField = z
-  .looseObject({
-    type: z.literal('cloud', 'Must be "cloud": environments here are run for you.'),
-    networking: z.looseObject({ type: z.literal('unrestricted', NOT_LIMITED) }).nullish(),
-    packages: z
-      .record(z.string(), z.unknown())
-      .refine((lists) => Object.values(lists).every((list) => !Array.isArray(list) || list.length === 0), NO_PACKAGES)
-      .nullish(),
-  })
-  .transform(({ networking, packages, ...rest }) => ({
-    ...PLAIN_FIELDS.config,
-    ...rest,
-    ...(networking && { networking }),
-    ...(packages && { packages }),
-  }));
+import { configField, descriptionField, environmentSchema, PLAIN_FIELDS, presentEnvironment } from './environment.schema.ts';
 
 export const createEnvironment = defineOperation({
   method: 'POST',
@@ -42,7 +23,7 @@ export const createEnvironment = defineOperation({
   body: z.object({
     name: nameField,
     config: configField.nullish(),
-    description: z.string().max(2_048).nullish(),
+    description: descriptionField,
     metadata: newMetadata.nullish(),
   }),
   success: { status: 200, schema: environmentSchema },
@@ -57,7 +38,7 @@ export const createEnvironment = defineOperation({
     const updatedAt = deps.clock();
     em.create(ClaudeEnvironment, { instance: instanceId, account: accountId, fields, updatedAt });
     await em.flush();
-    return presentEnvironment(await findInstance(em, { accountId, instanceId }), { fields, updatedAt });
+    return presentEnvironment(await findInstance(em, { accountId, instanceId }), { fields, updatedAt, archivedAt: null });
   },
   auditSubject: ({ id }) => ({ target: id, instanceId: id.replace(/^env_/, 'inst_') }),
 });

@@ -5,7 +5,9 @@ import type { DeletedConversation } from '../../../turns/conversation/delete-con
 import { holdOwnAgent } from '../../../turns/conversation/own-agent.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { conversationDeps } from '../../operations/messages/conversation.ts';
+import { removeBudgets } from '../../operations/budgets/change-budget.ts';
 import { sessionParams } from './ids.ts';
+import { lockSession } from './initial-events.ts';
 import { findOwnSession } from './own-session.ts';
 
 export const deleteSession = defineOperation({
@@ -32,11 +34,13 @@ export const deleteSession = defineOperation({
     let conversation: DeletedConversation | null = null;
     try {
       const agent = await holdOwnAgent(em, actor, { instanceId, agentId });
+      await lockSession(em, id);
       conversation = await deleteConversation(em, conversationDeps(deps), agent, id);
     } catch (error) {
       // Nothing was said in it yet, or its agent is gone with all conversations.
       if (!(error instanceof AppError && error.code === 'not_found')) throw error;
     }
+    if (session.fields.budgetId) await removeBudgets(em, [session.fields.budgetId], deps.clock());
     await em.remove(session).flush();
     return { id, instanceId, conversation };
   },

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { utf8Length } from '../../../domain/file-path.ts';
 
+/** Of a body with events. */
+export const EVENTS_BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 const MAX_EVENTS = 20;
 /** As much as an agent is told at once. */
 const MAX_MESSAGE_BYTES = 256 * 1024;
@@ -29,6 +31,17 @@ export const eventsField = z
   )
   .min(1)
   .max(MAX_EVENTS);
+
+/** What a session can be created with: messages, read as their texts. */
+export const initialEventsField = z
+  .array(
+    z.discriminatedUnion('type', [userMessage], {
+      error: ({ code }) => (code === 'invalid_union' ? 'Must be "user.message".' : undefined),
+    }),
+  )
+  .max(MAX_EVENTS)
+  .nullish()
+  .transform((events) => (events ?? []).map(({ content }) => saidIn(content)));
 
 /** The text of a message. */
 export function saidIn(blocks: readonly { text: string }[]): string {

@@ -1,4 +1,3 @@
-import { findSessionStates } from '../../../database/messages/session-usage.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { sessionParams } from './ids.ts';
 import { findOwnSession } from './own-session.ts';
@@ -21,7 +20,6 @@ export const getSession = defineOperation({
   errors: [],
 
   async handle({ params, actor, em }) {
-    const session = await findOwnSession(em, actor, params.sessionId);
-    return presentSession(session, (await findSessionStates(em, [session.id])).get(session.id));
+    return presentSession(em, await findOwnSession(em, actor, params.sessionId));
   },
 });

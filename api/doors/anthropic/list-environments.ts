@@ -4,6 +4,7 @@ import { Instance } from '../../../database/entities/instance.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { byCreation, olderThan, paginate } from '../../contract/pagination.ts';
 import { environmentSchema, presentEnvironment } from './environment.schema.ts';
+import { includeArchivedField } from './request-fields.ts';
 
 const pages = paginate('environments', byCreation, { defaultLimit: 20, maxLimit: 100 });
 
@@ -19,7 +20,7 @@ export const listEnvironments = defineOperation({
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
-  query: z.object({ limit: pages.fields.limit, page: pages.fields.cursor }),
+  query: z.object({ limit: pages.fields.limit, page: pages.fields.cursor, include_archived: includeArchivedField }),
   success: { status: 200, schema: z.object({ data: z.array(environmentSchema), next_page: z.string().nullable() }) },
   errors: [],
 
@@ -27,7 +28,9 @@ export const listEnvironments = defineOperation({
     const { accountId: account, limits } = actor;
     const own = { account, deletedAt: null, desiredStatus: { $ne: 'destroyed' as const } };
     const ofKey = limits.instanceId === null ? {} : { id: limits.instanceId };
-    const where = { ...own, $and: [ofKey, olderThan(query.page, 'id')] };
+    const archived = query.include_archived ? [] : await em.find(ClaudeEnvironment, { account, archivedAt: { $ne: null } });
+    const shown = archived.length === 0 ? {} : { id: { $nin: archived.map(({ instance }) => instance) } };
+    const where = { ...own, $and: [ofKey, shown, olderThan(query.page, 'id')] };
     const rows = await em.find(Instance, where, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: query.limit + 1 });
     const found = pages.page(rows, query.limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
     const kept = await em.find(ClaudeEnvironment, { instance: { $in: found.items.map(({ id }) => id) } });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { ClaudeSession } from '../../../database/entities/claude-session.ts';
-import { findSessionStates } from '../../../database/messages/session-usage.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { byCreation, olderThan, paginate } from '../../contract/pagination.ts';
 import { keptSessions } from './own-session.ts';
-import { presentSession, sessionSchema } from './session.schema.ts';
+import { includeArchivedField } from './request-fields.ts';
+import { presentSessions, sessionSchema } from './session.schema.ts';
 
 const pages = paginate('claudeSessions', byCreation, { defaultLimit: 20, maxLimit: 100 });
 
@@ -20,7 +20,7 @@ export const listSessions = defineOperation({
   audit: 'none',
   rateLimit: 'account',
   idempotent: false,
-  query: z.object({ limit: pages.fields.limit, page: pages.fields.cursor }),
+  query: z.object({ limit: pages.fields.limit, page: pages.fields.cursor, include_archived: includeArchivedField }),
   success: {
     status: 200,
     schema: z.object({ data: z.array(sessionSchema), next_page: z.string().nullable(), prev_page: z.null() }),
@@ -30,15 +30,11 @@ export const listSessions = defineOperation({
   async handle({ query, actor, em }) {
     const { accountId, limits } = actor;
     const ofKey = limits.instanceId === null ? {} : { instance: limits.instanceId };
-    const where = { account: accountId, $and: [ofKey, olderThan(query.page, 'id')] };
+    const shown = query.include_archived ? {} : { archivedAt: null };
+    const where = { account: accountId, $and: [ofKey, shown, olderThan(query.page, 'id')] };
     const rows = await em.find(ClaudeSession, where, { orderBy: { createdAt: 'desc', id: 'desc' }, limit: query.limit + 1 });
     const page = pages.page(rows, query.limit, ({ createdAt, id }) => [createdAt.getTime(), id]);
     const kept = await keptSessions(em, page.items);
-    const states = await findSessionStates(
-      em,
-      kept.map(({ id }) => id),
-    );
-    const data = kept.map((session) => presentSession(session, states.get(session.id)));
-    return { data, next_page: page.nextCursor, prev_page: null };
+    return { data: await presentSessions(em, kept), next_page: page.nextCursor, prev_page: null };
   },
 });

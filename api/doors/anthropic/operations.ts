@@ -1,5 +1,7 @@
 import type { Operation } from '../../contract/define-operation.ts';
 import { archiveClaudeAgent } from './archive-claude-agent.ts';
+import { archiveEnvironment } from './archive-environment.ts';
+import { archiveSession } from './archive-session.ts';
 import { createClaudeAgent } from './create-claude-agent.ts';
 import { createEnvironment } from './create-environment.ts';
 import { createSession } from './create-session.ts';
@@ -15,12 +17,16 @@ import { listSessions } from './list-sessions.ts';
 import { sendSessionEvents } from './send-session-events.ts';
 import { streamSessionEvents } from './stream-session-events.ts';
 import { updateClaudeAgent } from './update-claude-agent.ts';
+import { updateEnvironment } from './update-environment.ts';
+import { updateSession } from './update-session.ts';
 
 /** Every operation behind the door for clients of Claude Managed Agents. */
 export const anthropicOperations: readonly Operation[] = [
   createEnvironment,
   listEnvironments,
   getEnvironment,
+  updateEnvironment,
+  archiveEnvironment,
   deleteEnvironment,
   createClaudeAgent,
   listClaudeAgents,
@@ -30,6 +36,8 @@ export const anthropicOperations: readonly Operation[] = [
   createSession,
   listSessions,
   getSession,
+  updateSession,
+  archiveSession,
   deleteSession,
   sendSessionEvents,
   listSessionEvents,

@@ -9,6 +9,15 @@ export function unsupported(what: string) {
     .refine((value) => value == null || (Array.isArray(value) && value.length === 0), message);
 }
 
+/** The title of a session. */
+export const titleField = z.string().max(512).nullish();
+
+/** Whether a list has what was archived, too. */
+export const includeArchivedField = z
+  .enum(['true', 'false'])
+  .default('false')
+  .transform((given) => given === 'true');
+
 /** Sixteen pairs of texts. */
 const MAX_PAIRS = 16;
 

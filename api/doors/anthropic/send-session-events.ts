@@ -1,20 +1,19 @@
 import { z } from 'zod';
 import { listPendingReplies, notifySession } from '../../../database/messages/session-turns.ts';
 import { abortCancelled } from '../../../turns/conversation/cancel-message.ts';
-import type { AcceptedMessage } from '../../../turns/conversation/accept-message.ts';
 import { holdOwnAgent } from '../../../turns/conversation/own-agent.ts';
 import { sendAccepted } from '../../../turns/conversation/send-accepted.ts';
 import { endTurnFirst } from '../../../turns/end-turns.ts';
 import { cancelledEnd } from '../../../turns/turn-end.ts';
+import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { conversationDeps } from '../../operations/messages/conversation.ts';
 import { say } from '../say.ts';
 import { awaitSession } from './await-session.ts';
-import { eventsField, saidIn } from './event-request.ts';
+import { EVENTS_BODY_LIMIT_BYTES, eventsField, saidIn } from './event-request.ts';
 import { eventId, sessionParams } from './ids.ts';
+import { dropInitial, lockSession, sayInitial } from './initial-events.ts';
 import { findOwnSession, placeOf } from './own-session.ts';
-
-const BODY_LIMIT_BYTES = 8 * 1024 * 1024;
 
 export const sendSessionEvents = defineOperation({
   method: 'POST',
@@ -29,11 +28,11 @@ export const sendSessionEvents = defineOperation({
   rateLimit: 'account',
   idempotent: true,
   stores: true,
-  bodyLimitBytes: BODY_LIMIT_BYTES,
+  bodyLimitBytes: EVENTS_BODY_LIMIT_BYTES,
   params: sessionParams,
   body: z.object({ events: eventsField }),
   success: { status: 200, schema: z.object({ data: z.array(z.looseObject({ id: z.string(), type: z.string() })) }) },
-  errors: ['agent_error', 'instance_not_ready', 'rate_limited', 'payment_required', 'not_found'],
+  errors: ['agent_error', 'conflict', 'instance_not_ready', 'rate_limited', 'payment_required', 'not_found'],
 
   async load({ params, actor, em }) {
     return findOwnSession(em, actor, params.sessionId);
@@ -42,10 +41,16 @@ export const sendSessionEvents = defineOperation({
     const { instance: instanceId, agent: agentId } = await findOwnSession(em, actor, params.sessionId);
     if (body.events.some(({ type }) => type === 'user.message')) await awaitSession(deps, actor, { instanceId, agentId }, signal);
   },
-  async handle({ body, actor, em, deps, loaded: session }) {
-    const { id: sessionId, instance: instanceId, agent: agentId } = session;
+  async handle({ body, actor, em, deps, loaded }) {
+    const { id: sessionId, instance: instanceId, agent: agentId } = loaded;
     const agent = await holdOwnAgent(em, actor, { instanceId, agentId });
-    const accepted: AcceptedMessage[] = [];
+    const session = loaded.fields.initial ? await lockSession(em, sessionId) : loaded;
+    if (!session) throw new AppError('not_found', `There is no session with the id '${sessionId}'.`);
+    if (session.archivedAt) throw new AppError('conflict', 'This session is archived and takes no events.');
+    // What it was created with comes first, and an interrupt ends that too.
+    const saysSomething = body.events.some(({ type }) => type === 'user.message');
+    const accepted = saysSomething ? await sayInitial(em, deps, agent, session) : [];
+    await dropInitial(em, session);
     let interrupted: string[] = [];
     const data: { id: string; type: string; [field: string]: unknown }[] = [];
     for (const event of body.events) {

@@ -1,16 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { readDatabaseClock } from '../../../database/billing/account-money.ts';
-import { countBudgetsLocked } from '../../../database/budgets/change-budget.ts';
-import { noteBudget } from '../../../database/budgets/note-running.ts';
 import { Agent } from '../../../database/entities/agent.ts';
 import { ApiKey } from '../../../database/entities/api-key.ts';
-import { Budget } from '../../../database/entities/budget.ts';
 import { EACH } from '../../../domain/budgets.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { findInstance } from '../../find-instance.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
+import { addBudget } from './add-budget.ts';
 import {
   budgetSchema,
   limitField,
@@ -20,8 +17,6 @@ import {
   scopeField,
   warnAtField,
 } from './budget.schema.ts';
-
-const MAX_BUDGETS = 100;
 
 export const createBudget = defineOperation({
   method: 'POST',
@@ -47,15 +42,7 @@ export const createBudget = defineOperation({
     const { accountId } = actor;
     const { name, scope, period, limitUsd: limitNanoUsd, warnAt } = body;
     await requireOwn(em, accountId, scope);
-    if ((await countBudgetsLocked(em, accountId)) >= MAX_BUDGETS)
-      throw new AppError('conflict', `An account can have at most ${MAX_BUDGETS} budgets. Delete a budget first.`);
-    const createdAt = await readDatabaseClock(em);
-    const { instanceId = null, agentId = null, keyId = null, senderId = null, sessionId = null } = scope;
-    const budgetId = deps.makeId('bud');
-    const counted = { instanceId, agentId, keyId, senderId, sessionId };
-    em.create(Budget, { id: budgetId, account: accountId, name, ...counted, period, limitNanoUsd, warnAt, createdAt });
-    await em.flush();
-    await noteBudget(em, { accountId, budgetId, now: createdAt });
+    const { budgetId, createdAt } = await addBudget(em, deps, { accountId, name, scope, period, limitNanoUsd, warnAt });
     return presentBudget(await requireOwnBudget(em, accountId, budgetId), createdAt);
   },
   auditSubject: ({ budgetId }) => ({ target: budgetId, instanceId: null }),

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { Budget } from '../../../database/entities/budget.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField } from '../../contract/fields.ts';
 import { budgetParams, requireOwnBudget } from './budget.schema.ts';
+import { removeBudgets } from './change-budget.ts';
 
 export const deleteBudget = defineOperation({
   method: 'DELETE',
@@ -25,7 +25,7 @@ export const deleteBudget = defineOperation({
   },
   async handle({ params, em, deps }) {
     const { budgetId } = params;
-    await em.nativeUpdate(Budget, { id: budgetId, deletedAt: null }, { deletedAt: deps.clock() });
+    await removeBudgets(em, [budgetId], deps.clock());
     return { budgetId, deleted: true as const };
   },
 });

@@ -1,9 +1,8 @@
 import { z } from 'zod';
-import { applyLimit, lockBudget } from '../../../database/budgets/change-budget.ts';
-import { Budget } from '../../../database/entities/budget.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
 import { budgetParams, budgetSchema, limitField, presentBudget, requireOwnBudget, warnAtField } from './budget.schema.ts';
+import { changeBudget } from './change-budget.ts';
 
 /** Refused rather than ignored: a client would believe that the field had changed. */
 const immutable = z
@@ -40,13 +39,7 @@ export const updateBudget = defineOperation({
   async handle({ params, body, actor, em, deps }) {
     const { budgetId } = params;
     const { name, limitUsd, warnAt } = body;
-    await lockBudget(em, budgetId);
-    const budget = await em.findOneOrFail(Budget, budgetId);
-    if (name !== undefined) budget.name = name;
-    if (limitUsd !== undefined) budget.limitNanoUsd = limitUsd;
-    if (warnAt !== undefined) budget.warnAt = warnAt;
-    await em.flush();
-    if (limitUsd !== undefined || warnAt !== undefined) await applyLimit(em, budgetId);
+    await changeBudget(em, budgetId, { name, limitNanoUsd: limitUsd, warnAt });
     return presentBudget(await requireOwnBudget(em, actor.accountId, budgetId), deps.clock());
   },
 });

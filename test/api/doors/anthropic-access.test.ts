@@ -142,8 +142,6 @@ describe('a session', () => {
   test.each([
     [{ vault_ids: ['vlt_a'] }, 'vault_ids'],
     [{ resources: [{ type: 'file', file_id: 'a' }] }, 'resources'],
-    [{ initial_events: [said('Hello')] }, 'initial_events'],
-    [{ budget: { type: 'limit' } }, 'budget'],
     [{ agent: { type: 'agent_with_overrides', id: 'agent_a' } }, 'agent'],
   ])('that cannot be had is 400, naming the field: %j', async (given, field) => {
     const { id } = await beta().agents.create({ name: 'a', model: 'first' });
