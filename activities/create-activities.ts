@@ -5,6 +5,7 @@ import { recordStepFailure } from './record-step-failure.ts';
 import type { FailedStep } from './record-step-failure.ts';
 import { restartInstance } from './restart-instance.ts';
 import type { StepInput } from './run-step.ts';
+import { sleepInstance } from './sleep-instance.ts';
 import { startInstance } from './start-instance.ts';
 import type { StepDeps } from './step-deps.ts';
 import { stopInstance } from './stop-instance.ts';
@@ -21,6 +22,7 @@ export function createActivities(deps: StepDeps) {
     stopInstance: (input: StepInput) => stopInstance(deps, input),
     destroyInstance: (input: StepInput) => destroyInstance(deps, input),
     restartInstance: (input: StepInput) => restartInstance(deps, input),
+    sleepInstance: (input: StepInput) => sleepInstance(deps, input),
     applyContent: (input: StepInput) => applyContent(deps, input),
     recordStepFailure: (input: FailedStep) => recordStepFailure(deps, input),
     sweepDrift: () => sweepDrift(deps),

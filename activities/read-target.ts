@@ -1,16 +1,17 @@
 import { findLiveNodes, findNode } from '../database/nodes/find-node.ts';
 import { findLifecycle, findPowerGeneration } from '../database/instances/find-lifecycle.ts';
 import { takeSlot } from '../database/instances/slots.ts';
+import { wakeForTurns } from '../database/instances/wake-sleeper.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { nextStep } from '../domain/lifecycle.ts';
-import type { Step } from '../domain/lifecycle.ts';
+import type { WorkingStep } from '../domain/lifecycle.ts';
 import { runRetryable } from './run-retryable.ts';
 import type { StepDeps } from './step-deps.ts';
 
 /** What the reconciler does next. */
 export interface Target {
   /** `wait`: nothing before waitMs are over. `none`: nothing until the workflow is woken. */
-  step: Step | 'wait';
+  step: WorkingStep | 'none' | 'wait';
   accountId: string;
   powerGeneration: number;
   contentGeneration: number;
@@ -29,6 +30,7 @@ export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string 
   const { orm, clock, config, nodeId } = deps;
   return runRetryable(deps, 'readTarget', () =>
     runTransaction(orm.em, async (em) => {
+      await wakeForTurns(em, instanceId);
       const row = await findLifecycle(em, instanceId, { lock: true });
       if (!row) return { step: 'none', accountId: '', powerGeneration: 0, contentGeneration: 0, waitMs: 0, nodeId: null };
       const { accountId, powerGeneration, contentGeneration } = row;
@@ -37,6 +39,8 @@ export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string 
         return { step, accountId, powerGeneration, contentGeneration, waitMs, nodeId: node };
       };
       const step = nextStep(row);
+      // The row is locked and was woken above.
+      if (step === 'wake') throw new Error('a sleeper with a waiting message was not woken');
       if (step !== 'start' && step !== 'restart') return answer(step);
       const now = clock();
       const notBefore = step === 'start' ? row.startNotBefore : row.restartNotBefore;
@@ -54,7 +58,12 @@ export function readNodes(deps: StepDeps): Promise<number[]> {
   return runRetryable(deps, 'readNodes', () => findLiveNodes(deps.orm.em.fork()));
 }
 
-/** The present power generation; 0 when there is no such instance. */
+/** The present power generation; 0 when there is no such instance. A sleeper that a message waits for is woken first. */
 export function readPowerGeneration(deps: StepDeps, { instanceId }: { instanceId: string }): Promise<number> {
-  return runRetryable(deps, 'readPowerGeneration', async () => (await findPowerGeneration(deps.orm.em.fork(), instanceId)) ?? 0);
+  return runRetryable(deps, 'readPowerGeneration', () =>
+    runTransaction(deps.orm.em, async (em) => {
+      await wakeForTurns(em, instanceId);
+      return (await findPowerGeneration(em, instanceId)) ?? 0;
+    }),
+  );
 }

@@ -1,7 +1,7 @@
 import { enterError, giveUpContent, recordFailedChange, recordFailedStart } from '../database/instances/record-step-failure.ts';
-import type { WorkingStep } from '../database/instances/begin-step.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure } from '../domain/failures.ts';
+import type { WorkingStep } from '../domain/lifecycle.ts';
 import { Context } from '@temporalio/activity';
 import { endLeftovers } from './end-leftovers.ts';
 import { runRetryable } from './run-retryable.ts';

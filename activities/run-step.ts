@@ -1,9 +1,10 @@
 import { beginStep, markStep } from '../database/instances/begin-step.ts';
-import type { BegunStep, WorkingStep } from '../database/instances/begin-step.ts';
+import type { BegunStep } from '../database/instances/begin-step.ts';
 import { findLifecycle, findRuntimeId } from '../database/instances/find-lifecycle.ts';
 import { claimRuntime } from '../database/nodes/place-runtime.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure, StepInterruption } from '../domain/failures.ts';
+import type { WorkingStep } from '../domain/lifecycle.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
 import type { MutationCall } from '../runtime/driver.ts';
 import { failedForSlowness } from './slow-gateway.ts';

@@ -13,6 +13,8 @@ export interface EventFacts {
   contentTruncated: boolean;
   finishReason: FinishReason | null;
   jobName: string | null;
+  /** How late the run of its job began, because the instance was asleep. */
+  lateMs: number | null;
   error: { code: string; message: string } | null;
   /** Of a notice. */
   data: Record<string, unknown> | null;
@@ -43,15 +45,16 @@ export function testBody({ eventType, eventId, at }: { eventType: string; eventI
 }
 
 function dataOf(event: EventFacts): Record<string, unknown> {
-  const { type, messageId, content, contentTruncated, finishReason, jobName, error, agentSlug, agentName, data } = event;
+  const { type, messageId, content, contentTruncated, finishReason, jobName, lateMs, error, agentSlug, agentName, data } = event;
   const truncated = contentTruncated ? { contentTruncated } : {};
+  const late = lateMs === null ? {} : { lateMs };
   switch (type) {
     case 'agent.message':
       return { content, messageId, sender: { type: 'agent', id: agentSlug, name: agentName }, finishReason, ...truncated };
     case 'cron.completed':
-      return { content, jobName, ...(messageId === null ? {} : { messageId }), ...truncated };
+      return { content, jobName, ...(messageId === null ? {} : { messageId }), ...truncated, ...late };
     case 'agent.error':
-      return { ...error, ...(messageId === null ? {} : { messageId }), ...(jobName === null ? {} : { jobName }) };
+      return { ...error, ...(messageId === null ? {} : { messageId }), ...(jobName === null ? {} : { jobName }), ...late };
     default:
       return data ?? {};
   }

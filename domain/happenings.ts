@@ -1,9 +1,8 @@
 import type { GIVEN_UP_AT_ONCE, InstanceNote, StepFailure } from './failures.ts';
-import type { LifecycleRow, PowerAction, Step, TransitionKind } from './lifecycle.ts';
+import type { LifecycleRow, PowerAction, WorkingStep } from './lifecycle.ts';
 
 /** What is wanted of an instance and how it stands: the columns of its row that only `next` changes. */
-export interface Lifecycle extends Omit<LifecycleRow, 'hasOpenInterval' | 'isGone'> {
-  transitionKind: TransitionKind | null;
+export interface Lifecycle extends Omit<LifecycleRow, 'hasOpenInterval' | 'hasWaitingTurn' | 'isGone'> {
   transitionStartedAt: Date | null;
   transitionAttempt: number;
   transitionStep: string | null;
@@ -12,7 +11,6 @@ export interface Lifecycle extends Omit<LifecycleRow, 'hasOpenInterval' | 'isGon
   reasonAt: Date | null;
   reasonRetryable: boolean | null;
   epoch: number;
-  gatewayEpoch: number | null;
   killFirst: boolean;
   startNotBefore: Date | null;
   restartNotBefore: Date | null;
@@ -24,6 +22,12 @@ export interface Lifecycle extends Omit<LifecycleRow, 'hasOpenInterval' | 'isGon
   deletedAt: Date | null;
   startedAt: Date | null;
   stoppedAt: Date | null;
+  /** Since when `sleepState` is what it is; null: always. */
+  sleepSince: Date | null;
+  /** When a sleeper wakes for its next job. */
+  wakesAt: Date | null;
+  /** What its next wake is expected to take; null: it was never measured. */
+  wakeMs: number | null;
 }
 
 /** Why a gateway that runs is taken out of use. */
@@ -45,7 +49,7 @@ export type Happening =
   | { kind: 'queued' }
   | { kind: 'slot-taken' }
   /** An attempt of a step begins. `fence`: the highest epoch that has changed its runtime. */
-  | { kind: 'step-begun'; step: Exclude<Step, 'none'>; fence: number }
+  | { kind: 'step-begun'; step: WorkingStep; fence: number }
   /** The attempt does something else now, for `transition.step`. */
   | { kind: 'step-moved'; doing: string }
   /** A gateway takes messages from now on, and holds the content of this generation. */
@@ -57,6 +61,14 @@ export type Happening =
   | { kind: 'released'; killFirst: boolean }
   /** No gateway runs, and this attempt starts one: restarts up to this generation are fulfilled by it. */
   | { kind: 'gateway-gone'; restartGeneration: number }
+  /** It is idle. Its gateway takes no messages any more and is to be ended. */
+  | { kind: 'fell-asleep'; wakesAt: Date | null }
+  /** The gateway of a sleeper has ended. */
+  | { kind: 'gateway-asleep' }
+  /** A sleeper is used again. */
+  | { kind: 'woken' }
+  /** A sleeper cannot be woken for its job yet. */
+  | { kind: 'wake-postponed'; wakesAt: Date }
   | { kind: 'stopped' }
   | { kind: 'destroyed' }
   /** Its gateway ended without being told to. `killFirst`: it may still run. */

@@ -1,3 +1,5 @@
+import type { SleepState } from './sleep.ts';
+
 /** What the customer wants of an instance. `destroyed` is final. */
 export type DesiredStatus = 'running' | 'stopped' | 'destroyed';
 export type InstanceStatus = 'provisioning' | 'running' | 'stopped' | 'destroying' | 'error';
@@ -8,7 +10,10 @@ export type PowerAction = 'start' | 'stop' | 'destroy';
 export const STUCK_AFTER_MS = 10 * 60_000;
 
 /** One thing that the reconciler does next. */
-export type Step = 'none' | 'start' | 'stop' | 'destroy' | 'restart' | 'apply';
+export type Step = 'none' | 'wake' | 'start' | 'stop' | 'destroy' | 'restart' | 'apply' | 'sleep';
+
+/** A step that an activity does. */
+export type WorkingStep = Exclude<Step, 'none' | 'wake'>;
 
 /** The part of an instance's row that decides what is to be done. */
 export interface LifecycleRow {
@@ -23,6 +28,12 @@ export interface LifecycleRow {
   appliedRestartGeneration: number;
   /** The gateway process that takes messages. */
   bootId: string | null;
+  /** The attempt that started its gateway process; 0 while there is none. */
+  gatewayEpoch: number | null;
+  transitionKind: TransitionKind | null;
+  sleepState: SleepState;
+  /** A message waits for it to wake. */
+  hasWaitingTurn: boolean;
   hasOpenInterval: boolean;
   /** Destroyed to the end. */
   isGone: boolean;
@@ -38,12 +49,17 @@ function hasFailed(row: Pick<LifecycleRow, 'status' | 'powerGeneration' | 'error
   return row.status === 'error' && row.errorGeneration === row.powerGeneration;
 }
 
+/** Whether it sleeps: it is wanted to run, and starts when it is used again. */
+export function isAsleep(row: Pick<LifecycleRow, 'desiredStatus' | 'status' | 'sleepState'>): boolean {
+  return row.desiredStatus === 'running' && row.status === 'stopped' && row.sleepState === 'asleep';
+}
+
 /**
  * What a call that starts, stops or destroys an instance changes. Destroy wins over everything, the later of start and
- * stop wins over the earlier; a start that failed is tried again by a start. Every change makes a new power generation.
+ * stop wins over the earlier; a start that failed is tried again by a start, and a sleeper wakes by it. Every change makes a new power generation.
  */
 export function decidePower(
-  row: Pick<LifecycleRow, 'desiredStatus' | 'status' | 'powerGeneration' | 'errorGeneration'>,
+  row: Pick<LifecycleRow, 'desiredStatus' | 'status' | 'powerGeneration' | 'errorGeneration' | 'sleepState'>,
   action: PowerAction,
 ): PowerDecision {
   const { desiredStatus, status } = row;
@@ -53,7 +69,7 @@ export function decidePower(
       : { kind: 'changed', desiredStatus: 'destroyed', status: 'destroying', transitionKind: 'destroying' };
   if (desiredStatus === 'destroyed') return { kind: 'refused' };
   if (action === 'start')
-    return desiredStatus === 'running' && !hasFailed(row)
+    return desiredStatus === 'running' && !hasFailed(row) && !isAsleep(row)
       ? { kind: 'unchanged' }
       : { kind: 'changed', desiredStatus: 'running', status: 'provisioning', transitionKind: 'starting' };
   return desiredStatus === 'stopped'
@@ -67,7 +83,10 @@ export function nextStep(row: LifecycleRow): Step {
   if (row.desiredStatus === 'destroyed') return 'destroy';
   if (hasFailed(row)) return 'none';
   if (row.desiredStatus === 'stopped')
-    return row.status === 'stopped' && row.bootId === null && !row.hasOpenInterval ? 'none' : 'stop';
+    return row.status === 'stopped' && row.transitionKind === null && row.bootId === null && !row.hasOpenInterval
+      ? 'none'
+      : 'stop';
+  if (isAsleep(row)) return row.hasWaitingTurn ? 'wake' : row.gatewayEpoch === 0 ? 'none' : 'sleep';
   if (row.status !== 'running' || row.bootId === null || !row.hasOpenInterval) return 'start';
   if (row.restartGeneration > row.appliedRestartGeneration) return 'restart';
   return row.contentGeneration > row.appliedContentGeneration ? 'apply' : 'none';
@@ -83,6 +102,12 @@ export function takesMessages(
   row: Pick<LifecycleRow, 'status' | 'desiredStatus' | 'bootId'> & { transitionKind: TransitionKind | null },
 ): boolean {
   return row.status === 'running' && row.desiredStatus === 'running' && row.transitionKind === null && row.bootId !== null;
+}
+
+/** Whether a message to it is held until its gateway runs: it sleeps, or is waking. */
+export function holdsMessages(row: Pick<LifecycleRow, 'desiredStatus' | 'status' | 'sleepState'>): boolean {
+  const isWaking = row.desiredStatus === 'running' && row.status === 'provisioning' && row.sleepState === 'waking';
+  return isWaking || isAsleep(row);
 }
 
 const DEATH_WINDOW_MS = 10 * 60_000;

@@ -2,8 +2,9 @@ import { gaveUpMessage, GIVEN_UP_AT_ONCE, INSTANCE_NOTES, NO_CAPACITY, START_PAU
 import type { StatusReason, StepFailure } from './failures.ts';
 import { afterBreakdown } from './gateway-verdict.ts';
 import type { BreakdownFailure, Happening, Lifecycle } from './happenings.ts';
-import { afterDeath, decidePower, rememberFailedStart, startAfterFailures } from './lifecycle.ts';
-import type { PowerAction, Step, TransitionKind } from './lifecycle.ts';
+import { afterDeath, decidePower, isAsleep, rememberFailedStart, startAfterFailures } from './lifecycle.ts';
+import type { PowerAction, TransitionKind, WorkingStep } from './lifecycle.ts';
+import { asleepSince, awakeSince, NO_SLEEP, wakingSince } from './next-sleep.ts';
 
 /** Changes within this time share one restart. */
 const GATHER_MS = 2_000;
@@ -87,10 +88,19 @@ function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Life
         gatewayEpoch: row.epoch,
         appliedRestartGeneration: Math.max(row.appliedRestartGeneration, happening.restartGeneration),
       };
+    case 'fell-asleep':
+      if (row.desiredStatus !== 'running' || row.status !== 'running') return {};
+      return { ...NO_TRANSITION, ...NO_REASON, ...asleepSince(now, happening.wakesAt) };
+    case 'gateway-asleep':
+      return isAsleep(row) ? { ...NO_GATEWAY, transitionStep: null } : {};
+    case 'woken':
+      return isAsleep(row) ? powerAsked(row, 'start', now) : {};
+    case 'wake-postponed':
+      return isAsleep(row) ? { wakesAt: happening.wakesAt } : {};
     case 'stopped':
-      return { ...NO_GATEWAY, ...FORGIVEN, ...NO_TRANSITION, ...NO_REASON, status: 'stopped', stoppedAt: now };
+      return { ...NO_GATEWAY, ...FORGIVEN, ...NO_TRANSITION, ...NO_REASON, ...NO_SLEEP, status: 'stopped', stoppedAt: now };
     case 'destroyed':
-      return { ...NO_GATEWAY, ...FORGIVEN, ...NO_TRANSITION, ...NO_REASON, status: 'destroying', deletedAt: now };
+      return { ...NO_GATEWAY, ...FORGIVEN, ...NO_TRANSITION, ...NO_REASON, ...NO_SLEEP, status: 'destroying', deletedAt: now };
     case 'died':
       return died(row, happening, now);
     case 'found-lost':
@@ -121,6 +131,7 @@ function powerAsked(row: Lifecycle, action: PowerAction, now: Date): Partial<Lif
   return {
     ...FORGIVEN,
     ...begun(decision.transitionKind, now),
+    ...(action === 'start' && isAsleep(row) ? wakingSince(now) : NO_SLEEP),
     ...(startNotBefore ? because(START_PAUSED, now) : NO_REASON),
     desiredStatus: decision.desiredStatus,
     status: decision.status,
@@ -169,9 +180,10 @@ function stepBegun(row: Lifecycle, { step, fence }: Extract<Happening, { kind: '
 }
 
 /** A start goes on with the transition that it belongs to; one that was not asked for is a recovery. */
-function transitionOf({ transitionKind }: Lifecycle, step: Exclude<Step, 'none'>): TransitionKind | null {
+function transitionOf({ transitionKind }: Lifecycle, step: WorkingStep): TransitionKind | null {
   switch (step) {
     case 'apply':
+    case 'sleep':
       return null;
     case 'stop':
       return 'stopping';
@@ -193,6 +205,7 @@ function published(
   return {
     ...(isToRestart ? begun('restarting', now) : NO_TRANSITION),
     ...NO_REASON,
+    ...awakeSince(now, row),
     status: 'running',
     bootId,
     startedAt: now,
@@ -274,6 +287,7 @@ function givenUp(row: Lifecycle, failure: StepFailure, now: Date): Partial<Lifec
   return {
     ...NO_GATEWAY,
     ...NO_TRANSITION,
+    ...NO_SLEEP,
     ...because({ code, message: gaveUpMessage(failure), retryable }, now),
     status: 'error',
     errorGeneration: row.powerGeneration,
@@ -282,7 +296,7 @@ function givenUp(row: Lifecycle, failure: StepFailure, now: Date): Partial<Lifec
 }
 
 function localStop(row: Lifecycle, now: Date): Partial<Lifecycle> {
-  const isWanted = row.desiredStatus === 'running';
+  const isWanted = row.desiredStatus === 'running' && !isAsleep(row);
   return {
     epoch: row.epoch + 1,
     ...(isWanted && { transitionKind: 'restarting', transitionStartedAt: now, transitionStep: 'draining' }),

@@ -9,7 +9,8 @@ export type TurnFailure =
   | 'instance_stopped'
   | 'gateway_crashed'
   | 'agent_failed'
-  | 'budget_reached';
+  | 'budget_reached'
+  | 'no_capacity';
 
 /** Why the model ended a reply. `length`: it had reached its limit of tokens, so the reply may lack its end. */
 export type FinishReason = 'stop' | 'length';

@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { wakeInstance } from '../database/instances/wake-instance.ts';
 import { holdTurn } from '../database/budgets/hold-turn.ts';
 import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/messages/accept-turn.ts';
 import type { AgentGate, ConversationMark } from '../database/messages/accept-turn.ts';
 import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Attachment } from '../domain/attachments.ts';
+import { NO_CAPACITY } from '../domain/failures.ts';
+import { holdsMessages, isAsleep } from '../domain/lifecycle.ts';
 import type { MakeId } from '../domain/ids.ts';
 import { MAX_WAITING_TURNS } from '../domain/turn.ts';
 import { requireAccepting } from './require-accepting.ts';
+import { requireWakeable } from './require-wakeable.ts';
+import { NO_ROOM } from './turn-end.ts';
 
 export interface NewTurn {
   instanceId: string;
@@ -48,20 +53,19 @@ export interface AcceptedTurn {
 }
 
 const SOON_SECONDS = 5;
+const LATER_SECONDS = 30;
 
 /**
  * Stores a message and its pending reply in the caller's transaction, which holds this gate, at the end of its
- * conversation, and reserves what it may cost. Once that is committed the turn will end, whatever dies. Throws AppError: not_found,
- * instance_not_ready, rate_limited, payment_required when a budget has no room for it.
+ * conversation, and reserves what it may cost. A sleeping instance is woken by it, and holds it until it runs. Once that is committed the turn will end, whatever dies. Throws AppError: not_found,
+ * instance_not_ready, rate_limited, payment_required when a budget has no room for it, or the
+ * instance sleeps and may not run.
  */
 export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTurn): Promise<AcceptedTurn> {
   const { instanceId, agentId, sessionId, context = null, mark = null, makeId, now, keyId, promised } = turn;
-  const bootId = requireAccepting(
-    gate,
-    (reason) =>
-      `The instance does not accept messages at the moment (${reason}). Send the message again when the instance is running.`,
-  );
+  const bootId = holdsMessages(gate) ? null : requireAccepting(gate, notAccepting);
   requireActiveAgent(gate);
+  if (bootId === null) await requireRoomAndMoney(em, gate, turn);
   const conversation = { newId: makeId('conv'), agentId, sessionId, mark, now };
   const { conversationId, number } = await takeTurnNumber(em, conversation);
   const pending = await countPendingTurns(em, instanceId, conversationId);
@@ -80,14 +84,27 @@ export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTu
     conversationId,
     number,
     bootId,
-    isHead: pending === 0,
+    isHead: pending === 0 && bootId !== null,
     traceId: traceIdOf(messageId),
   });
   const { accountId, model } = gate;
   const place = { messageId, accountId, instanceId, agentId, model, keyId, senderId: turn.sender.id, sessionId };
   const refusal = await holdTurn(em, { ...place, ...promised });
   if (refusal) throw new AppError('payment_required', reachedMessage(refusal, now), { reason: BUDGET_REACHED });
+  if (isAsleep(gate)) await wakeInstance(em, instanceId);
   return { messageId, requestMessageId, conversationId, isClaimed };
+}
+
+function notAccepting(reason: string): string {
+  return `The instance does not accept messages at the moment (${reason}). Send the message again when the instance is running.`;
+}
+
+async function requireRoomAndMoney(em: EntityManager, gate: AgentGate, { instanceId, now }: NewTurn): Promise<void> {
+  if (gate.isRoomless) {
+    const retryAfterSeconds = LATER_SECONDS;
+    throw new AppError('instance_not_ready', NO_ROOM, { reason: NO_CAPACITY.code, retryAfterSeconds });
+  }
+  await requireWakeable(em, { accountId: gate.accountId, instanceId }, now);
 }
 
 /** Names a turn in every model call: 32 hex digits, made of its random id. */

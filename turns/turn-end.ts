@@ -5,6 +5,9 @@ import { AppError } from '../domain/errors.ts';
 import type { TurnView } from '../database/messages/find-turn.ts';
 import type { TurnOutcome } from '../runtime/gateway/turn-results.ts';
 
+/** A sleeping instance that is used again finds no free slot. */
+export const NO_ROOM = 'The instance is waking, and the maximum number of instances is running. Send the message again later.';
+
 /** The messages for the customer. The gateway's own error texts may contain internal names or parts of messages. */
 const SENTENCES = {
   model_error:
@@ -15,6 +18,7 @@ const SENTENCES = {
     'The instance failed twice while it processed this message, so the message is not retried. Send the message again.',
   instance_stopped: 'The instance was stopped before the turn ended. Start the instance and send the message again.',
   budget_reached: 'A budget is used up. Raise its limit, then send the message again.',
+  no_capacity: NO_ROOM,
   cancelled: 'The turn was cancelled.',
 } as const satisfies Record<TurnFailure, string>;
 
@@ -26,6 +30,8 @@ const DETAILS = {
     'The gateway cannot read the data of this agent, so the agent could not reply. Delete the agent and create it again, or ask the operator to restore a backup.',
   answer_filtered: 'The model provider filtered the reply. Change the message before you send it again.',
 } as const;
+
+const LATER_SECONDS = 30;
 
 const STOPPED_INSIDE = 'The turn was stopped inside the instance. Send the message again.';
 
@@ -70,5 +76,7 @@ export function errorOfTurn(turn: TurnView | null, messageId: string): AppError 
   if (turn.status === 'completed') return null;
   if (turn.status === 'pending') throw new Error('the turn has not ended');
   const reason = turn.errorReason ?? 'agent_failed';
+  if (reason === 'no_capacity')
+    return new AppError('instance_not_ready', NO_ROOM, { reason, messageId, retryAfterSeconds: LATER_SECONDS });
   return new AppError('agent_error', turn.errorMessage ?? SENTENCES[reason], { reason, messageId });
 }

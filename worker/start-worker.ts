@@ -32,6 +32,7 @@ import { startOutboxRelay } from './outbox-relay.ts';
 import { startShardLeases } from './shard-leases.ts';
 import { startStatusServer } from './status-server.ts';
 import { openTemporalLink } from './temporal-link.ts';
+import { startWatchingSleep } from './watch-sleep.ts';
 import { startWatchingGateways } from './watch-gateways.ts';
 import { registerWebhookMetrics } from './webhook-metrics.ts';
 import { registerWorkerMetrics } from './worker-metrics.ts';
@@ -75,7 +76,8 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   await lease.start();
   const notifications = listenToNotifications(config.DATABASE_URL, log);
   const temporal = openTemporalLink(config, log);
-  const turnWatches = createTurnWatches({ orm, makeId, clock, log, ...turnSettings(config), notifications });
+  const turnDeps = { orm, makeId, clock, log, ...turnSettings(config) };
+  const turnWatches = createTurnWatches({ ...turnDeps, notifications });
   const leases = startShardLeases({
     ...{ orm: reserved, nodeId, monotonicMs, log },
     processId: () => lease.id(),
@@ -84,6 +86,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const watches = startWatchingGateways({
     ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },
   });
+  const sleep = startWatchingSleep({ ...turnDeps, connections, leases });
   await catchUp({ orm, driver, log });
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const activities = createActivities({
@@ -114,7 +117,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   return {
     async end({ gateways }) {
       drain.abort();
-      const work = Promise.all([relay.stop(), workers.stop(TEMPORAL_MS)]);
+      const work = Promise.all([relay.stop(), workers.stop(TEMPORAL_MS), sleep.stop()]);
       if (gateways === 'stop') {
         // The watch goes on meanwhile: turns that end before their gateway does are stored.
         await work;

@@ -1,7 +1,7 @@
 import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
-import type { Step } from '../domain/lifecycle.ts';
+import type { WorkingStep } from '../domain/lifecycle.ts';
 import { nodeQueue, TASK_QUEUES } from '../domain/task-queues.ts';
 
 /**
@@ -37,6 +37,7 @@ export function stepsOn(nodeId: number | null | undefined) {
   const { stopInstance } = proxyActivities<Pick<Activities, 'stopInstance'>>({ ...step, summary: 'stop' });
   const { restartInstance } = proxyActivities<Pick<Activities, 'restartInstance'>>({ ...step, summary: 'restart' });
   const { applyContent } = proxyActivities<Pick<Activities, 'applyContent'>>({ ...step, summary: 'apply' });
+  const { sleepInstance } = proxyActivities<Pick<Activities, 'sleepInstance'>>({ ...step, summary: 'sleep' });
   const { destroyInstance } = proxyActivities<Pick<Activities, 'destroyInstance'>>({
     ...step,
     // A large instance takes a while to delete.
@@ -48,8 +49,9 @@ export function stepsOn(nodeId: number | null | undefined) {
     stop: stopInstance,
     restart: restartInstance,
     apply: applyContent,
+    sleep: sleepInstance,
     destroy: destroyInstance,
-  } satisfies Record<Exclude<Step, 'none'>, unknown>;
+  } satisfies Record<WorkingStep, unknown>;
 }
 
 /** One look at the database each. While it is away there is nothing better to do than to ask again. */

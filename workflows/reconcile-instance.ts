@@ -11,7 +11,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import type { Target } from '../activities/read-target.ts';
-import type { Step } from '../domain/lifecycle.ts';
+import type { WorkingStep } from '../domain/lifecycle.ts';
 import { WAKE_SIGNAL } from '../domain/workflow-ids.ts';
 import { bookkeepingOn, reads, stepsOn } from './proxy-activities.ts';
 import { outcomeOf } from './step-outcome.ts';
@@ -35,7 +35,7 @@ const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 60_000;
 
 interface Work extends Target {
-  step: Exclude<Step, 'none'>;
+  step: WorkingStep;
 }
 
 /** Whether a signal came since the last look. */

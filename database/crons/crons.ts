@@ -23,6 +23,10 @@ const DEFINITION = ['name', 'message', 'enabled', 'schedule', 'next_run_at', 'co
 const DEFINITION_COLUMNS = sql.raw(DEFINITION.join(', '));
 const TAKE_DEFINITION = sql.raw(DEFINITION.map((column) => `${column} = excluded.${column}`).join(', '));
 
+/** The newest moment of a job that has passed when its gateway shows the next one. */
+const DUE_AT = sql`case when cron_jobs.next_run_at <= clock_timestamp() and excluded.next_run_at is distinct from cron_jobs.next_run_at
+  then cron_jobs.next_run_at else cron_jobs.due_at end`;
+
 /**
  * Writes down how a job is now, in the caller's transaction: under `newId` when it was not known. What the gateway
  * showed earlier never overwrites what it showed later, and a job that is gone stays so.
@@ -44,7 +48,7 @@ export async function noteCron(em: EntityManager, instanceId: string, cron: Seen
      select ${newId}, instance_id, id, ${gatewayJobId}, 'agent', ${definition}, clock_timestamp(), clock_timestamp()
        from agents where instance_id = ${instanceId} and gateway_agent_id = ${gatewayAgentId}
      on conflict on constraint cron_jobs_gateway_job_unique do update
-        set seen_at = excluded.seen_at, ${TAKE_DEFINITION}
+        set seen_at = excluded.seen_at, due_at = ${DUE_AT}, ${TAKE_DEFINITION}
       where cron_jobs.removed_at is null
         and coalesce(cron_jobs.gateway_updated_at <= excluded.gateway_updated_at, true)`,
   );

@@ -50,6 +50,7 @@ export async function recordCronRun(em: EntityManager, result: CronResult, optio
   if (!owner || (await isStorageFull(em, owner.accountId, options.maxStoredBytes))) return false;
   if (!(await claimOccurrence(em, instanceId, cronOccurrence(gatewayJobId, runAt.getTime())))) return false;
   const eventId = options.makeId('evt');
+  const lateMs = await takeLateness(em, result);
   await run(
     em,
     sql`update cron_jobs set last_run_at = ${runAt}, last_run_status = ${error === null ? 'ok' : 'error'}, last_event_id = ${eventId}
@@ -57,8 +58,30 @@ export async function recordCronRun(em: EntityManager, result: CronResult, optio
   );
   const jobName = result.jobName ?? owner.jobName ?? UNNAMED;
   const conversationId = result.conversationId ?? (result.isDelivered ? owner.conversationId : null);
-  await recordSpoken(em, { ...result, eventId, speaker: owner, jobName, conversationId, finishReason: null }, options);
+  await recordSpoken(em, { ...result, eventId, speaker: owner, jobName, lateMs, conversationId, finishReason: null }, options);
   return true;
+}
+
+/** Less is not worth saying. */
+const LEAST_LATE_MS = 1_000;
+
+/**
+ * How late a run began, where its moment passed before its instance was awake again; null where it did not. The moment is
+ * forgotten with that: another run has its own.
+ */
+async function takeLateness(em: EntityManager, { instanceId, gatewayJobId, runAt }: CronResult): Promise<number | null> {
+  const [job] = await query<{ lateMs: number | null }>(
+    em,
+    sql`with job as (
+       select job.id, case when job.next_run_at <= ${runAt} then job.next_run_at else job.due_at end as due, i.sleep_since, i.wake_ms
+         from cron_jobs job join instances i on i.id = job.instance_id
+        where job.instance_id = ${instanceId} and job.gateway_job_id = ${gatewayJobId}
+     ), taken as (update cron_jobs set due_at = null from job where cron_jobs.id = job.id)
+     select case when due < sleep_since and ${runAt}::timestamptz >= sleep_since - make_interval(secs => coalesce(wake_ms, 0) / 1000.0)
+                 then (extract(epoch from ${runAt}::timestamptz - due) * 1000)::int end as "lateMs" from job`,
+  );
+  const lateMs = job?.lateMs ?? null;
+  return lateMs !== null && lateMs >= LEAST_LATE_MS ? lateMs : null;
 }
 
 /** Keeps the instance from being deleted until the transaction ends. */

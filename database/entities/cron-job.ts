@@ -25,6 +25,8 @@ const CronJobSchema = defineEntity({
     message: p.text(),
     enabled: p.boolean(),
     nextRunAt: moment().strictNullable().default(null),
+    /** The newest moment for which it was scheduled and that has passed. Null: its run is recorded. */
+    dueAt: moment().strictNullable().default(null),
     lastRunAt: moment().strictNullable().default(null),
     lastRunStatus: p.text().$type<'ok' | 'error'>().strictNullable().default(null),
     lastEventId: p.text().strictNullable().default(null),

@@ -28,6 +28,8 @@ const EventSchema = defineEntity({
     contentTruncated: p.boolean().default(false),
     finishReason: p.text().$type<FinishReason>().strictNullable().default(null),
     jobName: p.text().strictNullable(),
+    /** How late the run of its job began, because the instance was asleep. */
+    lateMs: p.integer().strictNullable().default(null),
     errorCode: p.text().strictNullable(),
     errorMessage: p.text().strictNullable(),
     /** What a notice says, as JSON. */

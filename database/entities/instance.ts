@@ -1,6 +1,7 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import type { StepFailure } from '../../domain/failures.ts';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
+import type { SleepState } from '../../domain/sleep.ts';
 import { Account } from './account.ts';
 import { counter, moment } from './columns.ts';
 
@@ -35,10 +36,15 @@ const InstanceSchema = defineEntity({
       name: 'instances_queued_index',
       expression: 'create index "instances_queued_index" on "instances" ("queued_at") where queued_at is not null',
     },
+    {
+      name: 'instances_wakes_index',
+      expression: 'create index "instances_wakes_index" on "instances" ("wakes_at") where wakes_at is not null',
+    },
   ],
   checks: [
     { name: 'instances_status_known', expression: "status in ('provisioning', 'running', 'stopped', 'destroying', 'error')" },
     { name: 'instances_desired_known', expression: "desired_status in ('running', 'stopped', 'destroyed')" },
+    { name: 'instances_sleep_known', expression: "sleep_state in ('awake', 'asleep', 'waking')" },
   ],
   properties: {
     id: p.text().primary(),
@@ -110,6 +116,18 @@ const InstanceSchema = defineEntity({
     cronRunsReadTo: moment().strictNullable().default(null),
     /** Everything that its agents said unprompted until then is recorded. */
     messagesReadTo: moment().strictNullable().default(null),
+
+    /** How long it may be idle before it falls asleep; null: it never does. */
+    sleepAfterMs: p.integer().strictNullable().default(null),
+    sleepState: p.text().$type<SleepState>().default('awake'),
+    /** Since when it is asleep, waking or awake again. */
+    sleepSince: moment().strictNullable().default(null),
+    /** When it wakes for its next job. */
+    wakesAt: moment().strictNullable().default(null),
+    /** How long its next wake is expected to take. */
+    wakeMs: p.integer().strictNullable().default(null),
+    /** When a call last used it without a trace elsewhere, so that it does not fall asleep meanwhile. */
+    usedAt: moment().strictNullable().default(null),
 
     startedAt: moment().strictNullable().default(null),
     stoppedAt: moment().strictNullable().default(null),

@@ -19,6 +19,8 @@ export interface EventView {
   contentTruncated: boolean;
   finishReason: FinishReason | null;
   jobName: string | null;
+  /** How late the run of its job began, because the instance was asleep; null: it did not. */
+  lateMs: number | null;
   errorCode: string | null;
   errorMessage: string | null;
   /** JSON. */
@@ -32,7 +34,7 @@ type Row = Omit<EventView, 'createdAt'> & { createdAt: Date | string };
 const COLUMNS = sql`
   id, seq::float8 as seq, type, instance_id as "instanceId", agent_slug as "agentSlug", agent_name as "agentName", source,
   message_id as "messageId", content, content_truncated as "contentTruncated", finish_reason as "finishReason", job_name as "jobName",
-  error_code as "errorCode", error_message as "errorMessage", data, deleted, created_at as "createdAt"`;
+  late_ms as "lateMs", error_code as "errorCode", error_message as "errorMessage", data, deleted, created_at as "createdAt"`;
 
 interface InstanceFilter {
   instanceId: string;

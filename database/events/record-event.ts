@@ -24,6 +24,8 @@ export interface NewEvent {
   /** Of an agent's message. */
   finishReason?: FinishReason | null;
   jobName: string | null;
+  /** How late the run of its job began, because the instance was asleep. */
+  lateMs?: number | null;
   error: { code: string; message: string } | null;
   /** What a notice says. */
   data?: Record<string, unknown> | null;
@@ -76,10 +78,10 @@ function insertEvent(event: NewEvent, seq: number): Sql {
   const data = event.data ? JSON.stringify(event.data) : null;
   return sql`
   insert into events (id, account_id, seq, type, instance_id, agent_slug, agent_name, source, message_id, content,
-                      content_truncated, finish_reason, job_name, error_code, error_message, data, created_at)
+                      content_truncated, finish_reason, job_name, late_ms, error_code, error_message, data, created_at)
   values (${event.id}, ${event.accountId}, ${seq}, ${event.type}, ${event.instanceId}, ${event.agentSlug}, ${event.agentName},
           ${event.source}, ${event.messageId}, ${event.content}, ${event.contentTruncated ?? false}, ${event.finishReason ?? null},
-          ${event.jobName}, ${event.error?.code ?? null}, ${event.error?.message ?? null}, ${data}, ${event.createdAt})`;
+          ${event.jobName}, ${event.lateMs ?? null}, ${event.error?.code ?? null}, ${event.error?.message ?? null}, ${data}, ${event.createdAt})`;
 }
 
 /**
@@ -89,8 +91,8 @@ function insertEvent(event: NewEvent, seq: number): Sql {
  * each delivery is either seen by that look or wakes a new run.
  */
 async function insertAndFanOut(em: EntityManager, event: NewEvent, seq: number): Promise<void> {
-  const { contentTruncated = false, finishReason = null, data = null } = event;
-  const body = eventBody({ ...event, contentTruncated, finishReason, data }, seq);
+  const { contentTruncated = false, finishReason = null, lateMs = null, data = null } = event;
+  const body = eventBody({ ...event, contentTruncated, finishReason, lateMs, data }, seq);
   const entries = JSON.stringify(matchingEntries(event.type));
   await run(
     em,

@@ -1,13 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { nextStep } from '../../domain/lifecycle.ts';
-import type { Step } from '../../domain/lifecycle.ts';
+import type { WorkingStep } from '../../domain/lifecycle.ts';
 import { findLifecycle } from './find-lifecycle.ts';
 import type { InstanceLifecycle } from './find-lifecycle.ts';
 import { closeInterval } from '../billing/intervals.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
-
-/** A step that changes something. */
-export type WorkingStep = Exclude<Step, 'none'>;
 
 export type BegunStep =
   | { kind: 'begun'; row: InstanceLifecycle; epoch: number; transitionStartedAt: Date }

@@ -43,6 +43,8 @@ const WAKES: ReadonlySet<Happening['kind']> = new Set<Happening['kind']>([
   'died',
   'found-lost',
   'broke-down',
+  'fell-asleep',
+  'woken',
 ]);
 
 async function save(em: EntityManager, instanceId: string, before: Lifecycle, after: Lifecycle): Promise<void> {

@@ -4,6 +4,7 @@ import type { LifecycleRow } from '../../domain/lifecycle.ts';
 import { closeInterval } from '../billing/intervals.ts';
 import { query, run, sql } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
+import { IS_ASLEEP, IS_RESTLESS } from './lifecycle-sql.ts';
 
 interface DriftRow extends LifecycleRow {
   id: string;
@@ -23,7 +24,8 @@ export async function findDrift(em: EntityManager): Promise<string[]> {
             power_generation::float8 as "powerGeneration", error_generation::float8 as "errorGeneration",
             content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
             restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
-            boot_id as "bootId", false as "isGone",
+            boot_id as "bootId", gateway_epoch::float8 as "gatewayEpoch", transition_kind as "transitionKind", sleep_state as "sleepState", false as "isGone",
+            exists (select from messages where instance_id = instances.id and messages.status = 'pending') as "hasWaitingTurn",
             exists (select from runtime_intervals where instance_id = instances.id and ended_at is null) as "hasOpenInterval"
        from instances
       where deleted_at is null and queued_at is null
@@ -33,7 +35,8 @@ export async function findDrift(em: EntityManager): Promise<string[]> {
              or status <> 'running' or content_generation > applied_content_generation
              or restart_generation > applied_restart_generation
              or not exists (select from runtime_intervals where instance_id = instances.id and ended_at is null))
-        and not (desired_status = 'stopped' and status = 'stopped' and boot_id is null)
+        and not (desired_status = 'stopped' and status = 'stopped' and boot_id is null and transition_kind is null)
+        and (not ${IS_ASLEEP} or ${IS_RESTLESS})
         and not (desired_status = 'running' and status = 'error' and error_generation = power_generation)
         and not exists (select from outbox where workflow = 'reconcileInstance' and subject_id = instances.id)
       order by transition_started_at nulls first, id limit ${LIMIT}`,

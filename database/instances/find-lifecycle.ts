@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Lifecycle } from '../../domain/happenings.ts';
+import { isAsleep } from '../../domain/lifecycle.ts';
 import type { LifecycleRow } from '../../domain/lifecycle.ts';
 import { db } from '../db.ts';
 import { query, sql } from '../sql.ts';
@@ -35,6 +36,10 @@ export const LIFECYCLE_COLUMNS = [
   'deletedAt',
   'startedAt',
   'stoppedAt',
+  'sleepState',
+  'sleepSince',
+  'wakesAt',
+  'wakeMs',
 ] as const satisfies readonly (keyof Lifecycle)[];
 
 /** What the row of an instance says of its lifecycle. */
@@ -97,7 +102,13 @@ export async function findLifecycle(
     em,
     sql`select exists (select from runtime_intervals where instance_id = ${instanceId} and ended_at is null) as "isOpen"`,
   );
-  return { ...row, hasOpenInterval: interval?.isOpen ?? false, isGone: row.deletedAt !== null };
+  const hasWaitingTurn = isAsleep(row) && (await hasPendingTurn(em, instanceId));
+  return { ...row, hasWaitingTurn, hasOpenInterval: interval?.isOpen ?? false, isGone: row.deletedAt !== null };
+}
+
+async function hasPendingTurn(em: EntityManager, instanceId: string): Promise<boolean> {
+  const pending = await query(em, sql`select from messages where instance_id = ${instanceId} and status = 'pending' limit 1`);
+  return pending.length > 0;
 }
 
 /** Null when there never was such an instance. */

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
+import type { SleepState } from '../../domain/sleep.ts';
 import { BILLED, msBetween, provenUntil } from '../billing/meter-sql.ts';
 import type { Metadata } from '../merge-metadata.ts';
 import { plannedQuery, query, sql } from '../sql.ts';
@@ -27,6 +28,11 @@ export interface InstanceRow {
   silentSinceMs: number | null;
   agents: { agentId: string; slug: string; status: 'pending' | 'active' | 'error' | 'deleting' }[];
   metadata: Metadata;
+  /** Null: it never falls asleep. */
+  sleepAfterMs: number | null;
+  sleepState: SleepState;
+  sleepSinceMs: number | null;
+  wakesAtMs: number | null;
   /** When its current or last interval began. */
   startedMs: number | null;
   /** All the time that it was ready, the open interval included. */
@@ -65,6 +71,8 @@ const COLUMNS = sql`
   ${epochMs(sql`instances.created_at`)} as "createdMs", ${epochMs(sql`instances.stopped_at`)} as "stoppedMs",
   (instances.boot_id is not null and (shard.owner is null or coalesce(shard.expires_at < now(), true))) as "isStale",
   case when totals.lost_at < now() - interval '40 seconds' then ${epochMs(sql`totals.lost_at`)} end as "silentSinceMs",
+  instances.sleep_after_ms as "sleepAfterMs", instances.sleep_state as "sleepState",
+  ${epochMs(sql`instances.sleep_since`)} as "sleepSinceMs", ${epochMs(sql`instances.wakes_at`)} as "wakesAtMs",
   coalesce((${AGENTS}), '[]') as agents, instances.metadata, ${epochMs(sql`totals.started_at`)} as "startedMs",
   coalesce(totals.ran, 0)::float8 as "totalRuntimeMs", coalesce(totals.billed, 0)::float8 as "billedMs"`;
 

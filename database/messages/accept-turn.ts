@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Attachment } from '../../domain/attachments.ts';
 import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
+import type { SleepState } from '../../domain/sleep.ts';
+import { IS_ROOMLESS } from './find-roomless.ts';
 import { IS_TRUSTED } from '../processes/process-lease.ts';
 import { query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
@@ -12,15 +14,19 @@ export interface InstanceGate {
   desiredStatus: DesiredStatus;
   transitionKind: TransitionKind | null;
   bootId: string | null;
+  sleepState: SleepState;
+  /** It is waking, and the machine has had no room for it for too long. */
+  isRoomless: boolean;
 }
+
+const GATE = sql`i.account_id as "accountId", i.status, i.desired_status as "desiredStatus", i.transition_kind as "transitionKind",
+  i.boot_id as "bootId", i.sleep_state as "sleepState", ${IS_ROOMLESS} as "isRoomless"`;
 
 /** Keeps an instance from starting, stopping and restarting until the transaction ends, and says how it stands. */
 export async function holdInstance(em: EntityManager, instanceId: string): Promise<InstanceGate | null> {
   const [row] = await query<InstanceGate>(
     em,
-    sql`select account_id as "accountId", status, desired_status as "desiredStatus", transition_kind as "transitionKind",
-            boot_id as "bootId"
-       from instances where id = ${instanceId} and deleted_at is null for share`,
+    sql`select ${GATE} from instances i where i.id = ${instanceId} and i.deleted_at is null for share`,
   );
   return row ?? null;
 }
@@ -36,8 +42,7 @@ export interface AgentGate extends InstanceGate {
 }
 
 const agentGate = (instanceId: string, agentId: string): Sql => sql`
-  select i.account_id as "accountId", i.status, i.desired_status as "desiredStatus", i.transition_kind as "transitionKind",
-         i.boot_id as "bootId", c.name as "accountName", a.status as "agentStatus", a.slug, a.display_name as "displayName", a.model
+  select ${GATE}, c.name as "accountName", a.status as "agentStatus", a.slug, a.display_name as "displayName", a.model
     from instances i
     join accounts c on c.id = i.account_id
     left join agents a on a.id = ${agentId} and a.instance_id = i.id and a.deleted_at is null
@@ -109,7 +114,8 @@ export interface TurnRows {
   traceId: string;
   keyId: string | null;
   owner: string;
-  bootId: string;
+  /** Null: it is held until the instance wakes. */
+  bootId: string | null;
   /** It is the head of its conversation, so its owner may send it as soon as this is committed. */
   isHead: boolean;
   now: Date;

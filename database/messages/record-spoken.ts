@@ -29,6 +29,8 @@ export interface SpokenMessage {
   conversationId: string | null;
   /** Of the job that it is the result of; null when it is none. */
   jobName: string | null;
+  /** How late its run began, because the instance was asleep. */
+  lateMs?: number | null;
   /** By the gateway's clock. */
   saidAt: Date;
   /** Null where a run of a job failed. */
@@ -48,7 +50,7 @@ export async function recordSpoken(
   spoken: SpokenMessage,
   { makeId, now }: Pick<RecordOptions, 'makeId' | 'now'>,
 ): Promise<void> {
-  const { eventId, speaker, jobName, finishReason, error } = spoken;
+  const { eventId, speaker, jobName, lateMs = null, finishReason, error } = spoken;
   const cut = spoken.content === null ? null : cutText(spoken.content, MAX_CONTENT_BYTES);
   const content = cut?.text ?? null;
   const contentTruncated = spoken.contentTruncated || (cut?.isCut ?? false);
@@ -70,6 +72,7 @@ export async function recordSpoken(
     contentTruncated,
     finishReason,
     jobName,
+    lateMs,
     error,
     createdAt: now,
     occurrenceKey: null,

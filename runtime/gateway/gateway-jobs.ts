@@ -16,6 +16,8 @@ export interface CronJob {
   enabled: boolean;
   schedule: CronSchedule | null;
   nextRunAt: Date | null;
+  /** When the run began that is under way; null: none is. */
+  runningSince: Date | null;
   /** The conversation that the gateway adds its results to; null for all but jobs that an agent made in one. */
   conversationId: string | null;
   /** Of its definition and of what it did, by the gateway's clock. */

@@ -1,6 +1,15 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { afterDeath, decidePower, MAX_FAILED_STARTS, nextStep, startAfterFailures } from '../../domain/lifecycle.ts';
+import {
+  afterDeath,
+  decidePower,
+  holdsMessages,
+  isAsleep,
+  MAX_FAILED_STARTS,
+  nextStep,
+  startAfterFailures,
+  takesMessages,
+} from '../../domain/lifecycle.ts';
 import type { PowerAction } from '../../domain/lifecycle.ts';
 import type { Happening, Lifecycle } from '../../domain/happenings.ts';
 import { next } from '../../domain/next-lifecycle.ts';
@@ -38,6 +47,10 @@ const NEW: Lifecycle = {
   deletedAt: null,
   startedAt: null,
   stoppedAt: null,
+  sleepState: 'awake',
+  sleepSince: null,
+  wakesAt: null,
+  wakeMs: null,
 };
 
 const actions = fc.constantFrom<PowerAction>('start', 'stop', 'destroy');
@@ -52,6 +65,11 @@ const anyHappening = fc.oneof<fc.Arbitrary<Happening>[]>(
     { kind: 'queued' },
     { kind: 'slot-taken' },
     { kind: 'stopped' },
+    { kind: 'fell-asleep', wakesAt: null },
+    { kind: 'fell-asleep', wakesAt: NOW },
+    { kind: 'gateway-asleep' },
+    { kind: 'woken' },
+    { kind: 'wake-postponed', wakesAt: NOW },
     { kind: 'destroyed' },
     { kind: 'found-lost' },
     { kind: 'calmed' },
@@ -65,7 +83,7 @@ const anyHappening = fc.oneof<fc.Arbitrary<Happening>[]>(
   ),
   fc.record({
     kind: fc.constant('step-begun'),
-    step: fc.constantFrom('start', 'stop', 'destroy', 'restart', 'apply'),
+    step: fc.constantFrom('start', 'stop', 'destroy', 'restart', 'apply', 'sleep'),
     fence: generations,
   }),
   fc.record({ kind: fc.constant('published'), bootId: fc.constantFrom('b1', 'b2'), contentGeneration: generations }),
@@ -81,13 +99,16 @@ const rows = fc
   .map((happenings) => happenings.reduce((row, happening) => next(row, happening, NOW), NEW));
 
 const call = (row: Lifecycle, action: PowerAction): Lifecycle => next(row, { kind: 'power-asked', action }, NOW);
-const stepOf = (row: Lifecycle, hasOpenInterval = false) => nextStep({ ...row, hasOpenInterval, isGone: row.deletedAt !== null });
+const stepOf = (row: Lifecycle, hasOpenInterval = false, hasWaitingTurn = false) =>
+  nextStep({ ...row, hasOpenInterval, hasWaitingTurn, isGone: row.deletedAt !== null });
 
 /** The row once the next step is done. */
 function work(row: Lifecycle): Lifecycle {
   const step = stepOf(row, row.bootId !== null);
   const done: Record<typeof step, readonly Happening[]> = {
     none: [],
+    wake: [{ kind: 'woken' }],
+    sleep: [{ kind: 'gateway-asleep' }],
     destroy: [{ kind: 'destroyed' }],
     stop: [{ kind: 'stopped' }],
     restart: [
@@ -97,7 +118,7 @@ function work(row: Lifecycle): Lifecycle {
     apply: [{ kind: 'content-applied', contentGeneration: row.contentGeneration }],
     start: [{ kind: 'published', bootId: 'b1', contentGeneration: row.contentGeneration }],
   };
-  const begun = step === 'none' ? row : next(row, { kind: 'step-begun', step, fence: 0 }, NOW);
+  const begun = step === 'none' || step === 'wake' ? row : next(row, { kind: 'step-begun', step, fence: 0 }, NOW);
   return done[step].reduce((last, happening) => next(last, happening, NOW), begun);
 }
 
@@ -119,6 +140,10 @@ test('whatever happens, no counter goes back, and what a row says fits together'
       ]);
       expect(after.transitionKind !== null && after.transitionStartedAt === null).toBe(false);
       expect(after.failedStarts.length).toBeLessThanOrEqual(MAX_FAILED_STARTS);
+      // A sleeper holds no gateway that takes messages, and only a sleeper has a time to wake at.
+      expect(isAsleep(after) && after.bootId !== null && !isAsleep(row)).toBe(false);
+      expect(after.wakesAt !== null && after.sleepState !== 'asleep').toBe(false);
+      expect(holdsMessages(after) && takesMessages(after)).toBe(false);
       // What is wanted is changed by a call only.
       expect(after.desiredStatus === row.desiredStatus || happening.kind === 'power-asked').toBe(true);
     }),
@@ -202,4 +227,45 @@ test('a start after five that failed within six hours is given a pause, which ea
   expect(pauseOf([...failed(4, 3_600), ...failed(1, 7)])).toBe(3);
   expect(pauseOf(failed(5, 10))).toBeNull();
   expect(pauseOf([...failed(4, 6 * 3_600), ...failed(4)])).toBeNull();
+});
+
+const RUNNING = next(NEW, { kind: 'published', bootId: 'b1', contentGeneration: 0 }, NOW);
+const ASLEEP = next(RUNNING, { kind: 'fell-asleep', wakesAt: null }, NOW);
+const later = (ms: number): Date => new Date(NOW.getTime() + ms);
+
+test('a sleeper is stopped and wanted, its gateway ends, and then nothing is left to do', () => {
+  expect(ASLEEP).toMatchObject({ status: 'stopped', desiredStatus: 'running', bootId: null, transitionKind: null });
+  expect(stepOf(ASLEEP)).toBe('sleep');
+  expect(stepOf(work(ASLEEP))).toBe('none');
+  expect(stepOf(next(work(ASLEEP), { kind: 'content-asked' }, NOW))).toBe('none');
+});
+
+test('a sleeper wakes once, by a message that waits for it or by a start, and says how long that took', () => {
+  for (const sleeper of [ASLEEP, work(ASLEEP)]) {
+    expect(stepOf(sleeper, false, true)).toBe('wake');
+    const woken = next(sleeper, { kind: 'woken' }, NOW);
+    expect(woken).toMatchObject({ status: 'provisioning', transitionKind: 'starting', sleepState: 'waking' });
+    expect(call(sleeper, 'start')).toEqual(woken);
+    expect(next(woken, { kind: 'woken' }, NOW)).toEqual(woken);
+    expect(call(woken, 'start')).toEqual(woken);
+    expect(stepOf(woken)).toBe('start');
+    const awake = next(woken, { kind: 'published', bootId: 'b2', contentGeneration: 0 }, later(7_000));
+    expect(awake).toMatchObject({ status: 'running', sleepState: 'awake', sleepSince: later(7_000), wakeMs: 7_000 });
+  }
+});
+
+test('a stop ends a sleep, also while it begins and while the instance wakes, and leaves no gateway', () => {
+  for (const row of [ASLEEP, work(ASLEEP), next(ASLEEP, { kind: 'woken' }, NOW)]) {
+    const stopping = call(row, 'stop');
+    expect(stepOf(stopping)).toBe('stop');
+    expect(work(stopping)).toMatchObject({ status: 'stopped', sleepState: 'awake', wakesAt: null });
+    expect(stepOf(work(stopping))).toBe('none');
+    expect(stepOf(next(stopping, { kind: 'woken' }, NOW))).toBe('stop');
+    expect(stepOf(call(row, 'destroy'))).toBe('destroy');
+  }
+});
+
+test('a stop of the machine leaves a sleeper asleep', () => {
+  const before = work(ASLEEP);
+  expect(next(before, { kind: 'local-stop' }, NOW)).toEqual({ ...before, epoch: before.epoch + 1 });
 });

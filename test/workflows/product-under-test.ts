@@ -15,8 +15,10 @@ import { createTurnSender } from '../../turns/turn-sender.ts';
 import type { TurnPauses } from '../../turns/turn-deps.ts';
 import { createTurnWatches } from '../../turns/watch-turns.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
+import type { SleepPace } from '../../domain/sleep.ts';
 import type { ProbePace } from '../../worker/proof-rounds.ts';
 import { startShardLeases } from '../../worker/shard-leases.ts';
+import { startWatchingSleep } from '../../worker/watch-sleep.ts';
 import { startWatchingGateways } from '../../worker/watch-gateways.ts';
 import { turnDepsOf } from '../../activities/step-deps.ts';
 import { eventually } from '../support/eventually.ts';
@@ -76,6 +78,8 @@ interface ProductOptions {
   /** By default those of a worker. */
   pauses?: TurnPauses;
   pace?: ProbePace;
+  /** Instances fall asleep and wake at this pace; by default none does. */
+  sleep?: SleepPace;
 }
 
 /** Pauses of a worker that tests of broken gateways need not wait out. */
@@ -84,7 +88,7 @@ export const SHORT_PAUSES = {
   pace: { everyMs: 1_000, probeMs: 900 },
 } as const;
 
-export async function startProduct({ inflow, pauses, pace }: ProductOptions = {}): Promise<ProductUnderTest> {
+export async function startProduct({ inflow, pauses, pace, sleep }: ProductOptions = {}): Promise<ProductUnderTest> {
   const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64 });
   const { orm, driver, deps, client, connection, makeId } = reconciler;
   const { log } = deps;
@@ -104,6 +108,8 @@ export async function startProduct({ inflow, pauses, pace }: ProductOptions = {}
     ...{ orm, driver, connections: ofWorker, leases, notifications, turnWatches, monotonicMs, log },
     ...{ load: { isStarved: () => false }, clock: systemClock, random: Math.random, ...(pace && { pace }) },
   });
+
+  const sleeping = sleep && startWatchingSleep({ ...turnDeps, connections: ofWorker, leases, pace: sleep });
 
   const endpoints = { endpoint: (runtimeId: string) => findGatewayAddress(orm.em.fork(), runtimeId) };
   const ofApi = createGatewayConnections({ endpoints, masterKeys, log, ...(inflow && { inflow }) });
@@ -183,7 +189,7 @@ export async function startProduct({ inflow, pauses, pace }: ProductOptions = {}
       return started;
     },
     async close() {
-      await sender.stop();
+      await Promise.all([sender.stop(), sleeping?.stop()]);
       await Promise.all([leases.stop(), watches.stop(), turnWatches.stop(), relay.stop()]);
       await Promise.all([worker.stop(), api.stop()]);
       for (const connections of [ofWorker, ofApi]) connections.closeAll();

@@ -38,18 +38,20 @@ const cronJob = z
     sessionKey: anyId,
     schedule: schedule.nullish().catch(null),
     payload: z.looseObject({ message, text: message }).nullish().catch(null),
-    state: z.looseObject({ nextRunAtMs: millis }).nullish().catch(null),
+    state: z.looseObject({ nextRunAtMs: millis, runningAtMs: millis }).nullish().catch(null),
   })
   .transform((raw): CronJob => {
     const { id, name, enabled, declarationKey } = raw;
     const isOurs = declarationKey?.startsWith(DECLARED_BY_US) ?? false;
     const next = raw.state?.nextRunAtMs ?? null;
+    const running = raw.state?.runningAtMs ?? null;
     return {
       ...{ id, name, enabled },
       agentId: raw.agentId ?? raw.effectiveAgentId ?? null,
       message: raw.payload?.message ?? raw.payload?.text ?? '',
       schedule: raw.schedule ? scheduleOf(raw.schedule) : null,
       nextRunAt: next === null ? null : new Date(next),
+      runningSince: running === null ? null : new Date(running),
       conversationId: raw.sessionTarget === 'current' ? conversationIdOf(raw.sessionKey ?? '') : null,
       updatedAt: new Date(raw.updatedAtMs),
       cronId: isOurs ? (declarationKey?.slice(DECLARED_BY_US.length) ?? null) : null,

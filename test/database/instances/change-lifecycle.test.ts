@@ -2,7 +2,11 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { beginBreakdown } from '../../../database/instances/begin-breakdown.ts';
 import { beginStep } from '../../../database/instances/begin-step.ts';
-import type { WorkingStep } from '../../../database/instances/begin-step.ts';
+import { fallAsleep } from '../../../database/instances/fall-asleep.ts';
+import { finishSleep } from '../../../database/instances/finish-sleep.ts';
+import { wakeForTurns, wakeSleeper } from '../../../database/instances/wake-sleeper.ts';
+import type { WorkingStep } from '../../../domain/lifecycle.ts';
+import { SLEEP_PACE } from '../../../domain/sleep.ts';
 import { changeLifecycle } from '../../../database/instances/change-lifecycle.ts';
 import { changePower } from '../../../database/instances/change-power.ts';
 import { findLifecycle } from '../../../database/instances/find-lifecycle.ts';
@@ -53,6 +57,10 @@ async function work(instanceId: string, isHalf = false): Promise<void> {
   const row = await rowOf(instanceId);
   const step = nextStep(row);
   if (step === 'none') return;
+  if (step === 'wake') {
+    await transact((em) => wakeForTurns(em, instanceId));
+    return;
+  }
   const { powerGeneration, contentGeneration, restartGeneration } = row;
   const now = new Date();
   if (step === 'start') await transact((em) => takeSlot(em, { instanceId, nodeId: null, maxRunning, now }));
@@ -78,6 +86,9 @@ async function end(step: WorkingStep, attempt: Attempt): Promise<void> {
       return;
     case 'stop':
       expect(await transact((em) => finishStop(em, { ...attempt, maxRunning }))).toBe(true);
+      return;
+    case 'sleep':
+      expect(await transact((em) => finishSleep(em, { ...attempt, maxRunning }))).toBe(true);
       return;
     case 'restart':
       expect(await transact((em) => noteGatewayGone(em, attempt))).toBe(true);
@@ -115,6 +126,12 @@ async function breakDown(instanceId: string): Promise<void> {
   await transact((em) => beginBreakdown(em, { instanceId, bootId, failure: 'gateway_broken', now: new Date(), makeId }));
 }
 
+/** Its last use counts for nothing. */
+async function doze(instanceId: string): Promise<void> {
+  await run(database.orm.em.fork(), sql`update instances set sleep_after_ms = 0 where id = ${instanceId}`);
+  await transact((em) => fallAsleep(em, { instanceId, pace: SLEEP_PACE }));
+}
+
 const HAPPENINGS = {
   start: (instanceId: string) => transact((em) => changePower(em, { instanceId, action: 'start', now: new Date() })),
   stop: (instanceId: string) => transact((em) => changePower(em, { instanceId, action: 'stop', now: new Date() })),
@@ -122,6 +139,8 @@ const HAPPENINGS = {
   content: (instanceId: string) => transact((em) => changeLifecycle(em, { instanceId, happening: { kind: 'content-asked' } })),
   restart: (instanceId: string) => transact((em) => requestRestart(em, { instanceId, now: new Date() })),
   look: (instanceId: string) => transact((em) => lookAgain(em, instanceId)),
+  idleness: doze,
+  use: (instanceId: string) => transact((em) => wakeSleeper(em, instanceId)),
   death: die,
   breakdown: breakDown,
   'failed start': failStart,
@@ -139,7 +158,7 @@ const names = fc.array(
 );
 
 /** How an instance must look that nothing is left to do for. */
-function restOf({ desiredStatus, status, contentGeneration, restartGeneration }: InstanceLifecycle): object {
+function restOf({ desiredStatus, status, sleepState, contentGeneration, restartGeneration }: InstanceLifecycle): object {
   const still = {
     transitionKind: null,
     transitionStep: null,
@@ -150,8 +169,10 @@ function restOf({ desiredStatus, status, contentGeneration, restartGeneration }:
   };
   if (desiredStatus === 'destroyed') return { ...still, isGone: true };
   if (status === 'error' || desiredStatus === 'stopped') return { ...still, status: status === 'error' ? 'error' : 'stopped' };
+  if (sleepState === 'asleep') return { ...still, status: 'stopped', gatewayEpoch: 0 };
   return {
     status: 'running',
+    sleepState: 'awake',
     bootId: expect.any(String),
     hasOpenInterval: true,
     hasSlot: true,

@@ -1,0 +1,38 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import type { ObservedGateway } from '../../domain/observed-gateway.ts';
+import { proveEnd } from '../billing/intervals.ts';
+import { query, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+import { freeSlot } from './slots.ts';
+
+/** Settles the last interval of an instance whose gateway was observed after it had ended, in the caller's transaction. */
+export async function proveLastEnd(em: EntityManager, instanceId: string, observed: ObservedGateway | null): Promise<void> {
+  if (!observed) return;
+  const [last] = await query<{ bootId: string }>(
+    em,
+    sql`select boot_id as "bootId" from runtime_intervals where instance_id = ${instanceId} order by started_at desc limit 1`,
+  );
+  if (last) await proveEnd(em, { instanceId, bootId: last.bootId, diedAt: observed.isAlive ? null : observed.diedAt });
+}
+
+interface Asleep {
+  instanceId: string;
+  epoch: number;
+  powerGeneration: number;
+  maxRunning: number;
+}
+
+/** The gateway of a sleeper has ended: its slot is free, in the caller's transaction. False when it was superseded. */
+export async function finishSleep(
+  em: EntityManager,
+  { instanceId, epoch, powerGeneration, maxRunning }: Asleep,
+): Promise<boolean> {
+  const asleep = await changeLifecycle(em, {
+    instanceId,
+    happening: { kind: 'gateway-asleep' },
+    allows: (row) => row.epoch === epoch && row.powerGeneration === powerGeneration,
+  });
+  if (!asleep) return false;
+  await freeSlot(em, instanceId, maxRunning);
+  return true;
+}

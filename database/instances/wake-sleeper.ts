@@ -1,0 +1,55 @@
+import type { EntityManager } from '@mikro-orm/postgresql';
+import { isAsleep, nextStep } from '../../domain/lifecycle.ts';
+import { hasMoney } from '../billing/find-balance.ts';
+import { findUsedUp } from '../budgets/find-used-up.ts';
+import { query, run, sql } from '../sql.ts';
+import { changeLifecycle } from './change-lifecycle.ts';
+import { findLifecycle } from './find-lifecycle.ts';
+import { IS_ASLEEP } from './lifecycle-sql.ts';
+
+/** Has a sleeper start, in the caller's transaction. False, and nothing changed, when it does not sleep. Locks its row. */
+export async function wakeSleeper(em: EntityManager, instanceId: string): Promise<boolean> {
+  const woken = await changeLifecycle(em, { instanceId, happening: { kind: 'woken' }, allows: isAsleep });
+  return woken !== null;
+}
+
+/** The same where a message waits for it. */
+export async function wakeForTurns(em: EntityManager, instanceId: string): Promise<boolean> {
+  const row = await findLifecycle(em, instanceId, { lock: true });
+  return row !== null && nextStep(row) === 'wake' && wakeSleeper(em, instanceId);
+}
+
+/** Keeps an instance from falling asleep for the time after which it would have. */
+export async function noteUse(em: EntityManager, instanceId: string): Promise<void> {
+  await run(em, sql`update instances set used_at = now() where id = ${instanceId} and sleep_after_ms is not null`);
+}
+
+/** Sleepers whose next job is near, those that wait longest first. */
+export async function findDueSleepers(em: EntityManager, limit: number): Promise<string[]> {
+  const rows = await query<{ id: string }>(
+    em,
+    sql`select id from instances where wakes_at <= now() and ${IS_ASLEEP} order by wakes_at, id limit ${limit}`,
+  );
+  return rows.map(({ id }) => id);
+}
+
+const WITHOUT_MONEY_MS = 60_000;
+
+/**
+ * Wakes a sleeper for its job, in the caller's transaction. Without money or budget it sleeps on and is looked at again a
+ * minute later. True when it was woken.
+ */
+export async function wakeForJob(em: EntityManager, instanceId: string): Promise<boolean> {
+  const [sleeper] = await query<{ accountId: string; nowMs: number }>(
+    em,
+    sql`select account_id as "accountId", (extract(epoch from now()) * 1000)::float8 as "nowMs"
+       from instances where id = ${instanceId} and wakes_at <= now() and ${IS_ASLEEP} for no key update`,
+  );
+  if (!sleeper) return false;
+  const { accountId, nowMs } = sleeper;
+  const isPaid = (await hasMoney(em, accountId)) && (await findUsedUp(em, { accountId, instanceId, now: null })) === null;
+  if (isPaid) return wakeSleeper(em, instanceId);
+  const wakesAt = new Date(nowMs + WITHOUT_MONEY_MS);
+  await changeLifecycle(em, { instanceId, happening: { kind: 'wake-postponed', wakesAt } });
+  return false;
+}
