@@ -87,6 +87,11 @@ export const settingsSchema = z.object({
     .describe(
       'what one account may store in the database: messages, events, files, skills, secrets, jobs, deliveries; more is 413',
     ),
+  SLEEP_AFTER_MS: count
+    .min(60_000)
+    .max(2_147_483_647)
+    .optional()
+    .describe('what a new instance gets as `sleepAfterMs`: it falls asleep when it has had no turn for so long; unset: never'),
   MAX_RUNNING: count
     .optional()
     .describe(

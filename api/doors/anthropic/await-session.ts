@@ -1,4 +1,6 @@
 import { waitForInstance } from '../../../database/instances/wait-for-instance.ts';
+import { holdsMessages, isAsleep } from '../../../domain/lifecycle.ts';
+import { wakeForCall } from '../../../turns/conversation/await-awake.ts';
 import { findOwnAgent } from '../../../turns/conversation/own-agent.ts';
 import type { AgentPlace, ConversationActor } from '../../../turns/conversation/own-agent.ts';
 import type { Deps } from '../../deps.ts';
@@ -7,8 +9,9 @@ import type { Deps } from '../../deps.ts';
 const PATIENCE_MS = 300_000;
 
 /**
- * Waits until the environment of this agent runs and has the agent, or will not. Whether a message can be taken then is for
- * acceptMessage to say. Throws AppError `not_found`.
+ * Waits until the environment of this agent runs and has the agent, or will not; one that sleeps holds the message
+ * itself, and is woken for an agent that it does not have. Whether a message can be taken then is for
+ * acceptMessage to say. Throws AppError `not_found` and `payment_required`.
  */
 export async function awaitSession(
   { orm, notifications }: Pick<Deps, 'orm' | 'notifications'>,
@@ -17,9 +20,12 @@ export async function awaitSession(
   signal: AbortSignal,
 ): Promise<void> {
   const { instanceId } = place;
+  const first = await findOwnAgent(orm.em.fork(), actor, place);
+  if (first.agentStatus === 'pending' && isAsleep(first)) await wakeForCall(orm, { accountId: actor.accountId, instanceId });
   await waitForInstance(notifications, { instanceId, timeoutMs: PATIENCE_MS, signal }, async () => {
-    const { agentStatus, status, desiredStatus } = await findOwnAgent(orm.em.fork(), actor, place);
-    const isReady = status === 'running' && agentStatus !== 'pending';
+    const gate = await findOwnAgent(orm.em.fork(), actor, place);
+    const { agentStatus, status, desiredStatus } = gate;
+    const isReady = (status === 'running' || holdsMessages(gate)) && agentStatus !== 'pending';
     return isReady || desiredStatus !== 'running' || status === 'error' ? true : undefined;
   });
 }

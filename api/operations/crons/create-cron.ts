@@ -5,6 +5,7 @@ import { countCronsLocked, dropUnsentCron } from '../../../database/crons/crons.
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { NewCron } from '../../../runtime/gateway/gateway-jobs.ts';
+import { awaitAwake } from '../../../turns/conversation/await-awake.ts';
 import { awaitActiveAgent } from '../../../turns/conversation/await-active-agent.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import type { Deps } from '../../deps.ts';
@@ -34,13 +35,14 @@ export const createCron = defineOperation({
   params: agentParams,
   body: z.object({ name: nameField, schedule: scheduleField, message: cronMessageField, enabled: z.boolean().default(true) }),
   success: { status: 201, schema: cronSchema },
-  errors: ['conflict', 'instance_not_ready'],
+  errors: ['conflict', 'instance_not_ready', 'payment_required'],
 
   async load({ params, actor, em }) {
     return findAgent(em, { accountId: actor.accountId, ...params });
   },
   async before({ params, actor, deps, signal }) {
     await awaitActiveAgent(deps, actor, params, signal);
+    await awaitAwake(deps, { accountId: actor.accountId, ...params }, signal);
   },
   async handle({ params, body, actor, em, deps }) {
     const { name, message, enabled } = body;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { awaitAwake } from '../../../turns/conversation/await-awake.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
@@ -19,11 +20,15 @@ export const deleteCron = defineOperation({
   idempotent: true,
   params: cronParams,
   success: { status: 200, schema: z.object({ cronId: idField('cron'), deleted: z.literal(true) }) },
-  errors: ['instance_not_ready'],
+  errors: ['instance_not_ready', 'payment_required'],
 
   async load({ params, actor, em }) {
     await findAgent(em, { accountId: actor.accountId, ...params });
     return findCron(em, params);
+  },
+  async before({ params, actor, em, deps, signal }) {
+    await findAgent(em, { accountId: actor.accountId, ...params });
+    await awaitAwake(deps, { accountId: actor.accountId, ...params }, signal);
   },
   async handle({ params, actor, em, loaded: { gatewayJobId } }) {
     (await holdForCrons(em, params.instanceId))();

@@ -1,4 +1,5 @@
 import { AppError } from '../../../domain/errors.ts';
+import { awaitAwake } from '../../../turns/conversation/await-awake.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { findAgent } from '../../find-instance.ts';
 import { atGateway, holdForCrons, keepGone } from './cron-gateway.ts';
@@ -19,11 +20,15 @@ export const runCron = defineOperation({
   stores: true,
   params: cronParams,
   success: { status: 200, schema: cronSchema },
-  errors: ['instance_not_ready'],
+  errors: ['instance_not_ready', 'payment_required'],
 
   async load({ params, actor, em }) {
     await findAgent(em, { accountId: actor.accountId, ...params });
     return findCron(em, params);
+  },
+  async before({ params, actor, em, deps, signal }) {
+    await findAgent(em, { accountId: actor.accountId, ...params });
+    await awaitAwake(deps, { accountId: actor.accountId, ...params }, signal);
   },
   async handle({ params, actor, em, loaded: { gatewayJobId } }) {
     (await holdForCrons(em, params.instanceId))();

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
+import { awaitAwake } from '../../../turns/conversation/await-awake.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';
 import { findAgent } from '../../find-instance.ts';
@@ -34,11 +35,15 @@ export const updateCron = defineOperation({
     enabled: z.boolean().optional(),
   }),
   success: { status: 200, schema: cronSchema },
-  errors: ['instance_not_ready'],
+  errors: ['instance_not_ready', 'payment_required'],
 
   async load({ params, actor, em }) {
     await findAgent(em, { accountId: actor.accountId, ...params });
     return findCron(em, params);
+  },
+  async before({ params, actor, em, deps, signal }) {
+    await findAgent(em, { accountId: actor.accountId, ...params });
+    await awaitAwake(deps, { accountId: actor.accountId, ...params }, signal);
   },
   async handle({ params, body, actor, em, deps, loaded: { gatewayJobId } }) {
     const { name, message, enabled } = body;

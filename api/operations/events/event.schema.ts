@@ -57,6 +57,10 @@ const facts = {
   createdAt: timestamp,
   agentSlug: z.string().nullable().meta({ description: 'The slug of the agent; `null` for notices.' }),
   jobName: z.string().nullable().meta({ description: 'The name of the cron job whose result this is; `null` for other events.' }),
+  lateMs: z.int().optional().meta({
+    description:
+      'How late the run of the cron job began because the instance was asleep, in milliseconds. Absent for runs that began on time and for other events.',
+  }),
   error: z
     .object({ code: z.string(), message: z.string() })
     .nullable()
@@ -89,6 +93,7 @@ export function presentEvent(event: EventView): z.input<typeof eventSchema> {
     ...{ eventId, seq: event.seq, eventType, messageId, content: content ?? '', source, agentSlug, jobName },
     finishReason: event.finishReason,
     ...(event.contentTruncated ? { contentTruncated: true as const } : {}),
+    ...(event.lateMs === null ? {} : { lateMs: event.lateMs }),
     sender: agentSlug === null ? null : { type: 'agent', id: agentSlug, name: agentName ?? agentSlug },
     createdAt: event.createdAt.toISOString(),
     error: errorCode === null ? null : { code: errorCode, message: event.errorMessage ?? '' },

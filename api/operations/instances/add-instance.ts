@@ -13,6 +13,8 @@ interface NewInstance {
   accountId: string;
   name: string;
   metadata: Record<string, string>;
+  /** Null: it never falls asleep. Without it, the setting counts. */
+  sleepAfterMs?: number | null | undefined;
 }
 
 /** The watch shard of a new instance. */
@@ -27,7 +29,7 @@ export function newShard(randomBytes: RandomBytes): number {
 export async function addInstance(
   em: EntityManager,
   { config, clock, makeId, randomBytes }: Pick<Deps, 'config' | 'clock' | 'makeId' | 'randomBytes'>,
-  { accountId, name, metadata }: NewInstance,
+  { accountId, name, metadata, sleepAfterMs = config.SLEEP_AFTER_MS ?? null }: NewInstance,
 ): Promise<string> {
   const limit = config.MAX_INSTANCES_PER_ACCOUNT;
   if ((await countInstancesLocked(em, accountId)) >= limit)
@@ -41,6 +43,7 @@ export async function addInstance(
     account: accountId,
     name,
     metadata,
+    sleepAfterMs,
     runtimeId: makeId('run'),
     createdAt: now,
     desiredStatus: 'running',

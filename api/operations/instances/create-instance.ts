@@ -5,7 +5,7 @@ import { nameField } from '../../contract/fields.ts';
 import { newMetadata } from '../../contract/metadata.ts';
 import { addInstance } from './add-instance.ts';
 import { awaitStatus, waitSeconds } from './await-status.ts';
-import { instanceSchema, presentInstance } from './instance.schema.ts';
+import { instanceSchema, presentInstance, sleepAfterField } from './instance.schema.ts';
 
 export const createInstance = defineOperation({
   method: 'POST',
@@ -21,7 +21,7 @@ export const createInstance = defineOperation({
   idempotent: true,
   stores: true,
   query: z.object({ wait: waitSeconds.optional() }),
-  body: z.object({ name: nameField, metadata: newMetadata.default({}) }),
+  body: z.object({ name: nameField, metadata: newMetadata.default({}), sleepAfterMs: sleepAfterField.optional() }),
   success: {
     status: 201,
     schema: instanceSchema,

@@ -5,11 +5,21 @@ import { viewInstance, viewInstances } from '../../../database/instances/view-in
 import type { InstanceRow } from '../../../database/instances/view-instances.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { GATEWAY_SLOW } from '../../../domain/failures.ts';
+import { LEAST_SLEEP_AFTER_MS } from '../../../domain/sleep.ts';
 import { metadataField } from '../../contract/metadata.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 
+/** What the database can hold: over three weeks. */
+const MAX_INT = 2_147_483_647;
+
 export const instanceStatus = z.enum(['provisioning', 'running', 'stopped', 'destroying', 'error']);
 export const agentStatus = z.enum(['pending', 'active', 'error', 'deleting']);
+
+/** `sleepAfterMs` of a request; null: the instance never falls asleep. */
+export const sleepAfterField = z.int().min(LEAST_SLEEP_AFTER_MS).max(MAX_INT).nullable().meta({
+  description:
+    'How long the instance may have no turn before it falls asleep, in milliseconds; `null`: it never does. While it sleeps, nothing is charged; a message wakes it.',
+});
 
 export const instanceParams = z.object({ instanceId: idField('inst') });
 
@@ -21,6 +31,18 @@ const transition = z.object({
     description:
       'The current step of the transition, such as `queued` while the instance waits for a free slot or for other starts on a busy machine; `null` when no step is known.',
   }),
+});
+
+const sleep = z.object({
+  afterMs: z.int().meta({ description: 'How long the instance may be idle before it falls asleep, in milliseconds.' }),
+  state: z.enum(['awake', 'asleep', 'waking']).meta({
+    description:
+      '`asleep` while nothing is charged and no gateway runs: a message, `start` or a cron job wakes the instance. `waking` until its gateway runs again.',
+  }),
+  since: timestamp.nullable().meta({ description: 'When this state began; `null` before the first sleep.' }),
+  wakesAt: timestamp
+    .nullable()
+    .meta({ description: 'When a sleeping instance wakes for its next cron job; `null` when no job is scheduled.' }),
 });
 
 const statusReason = z.object({ code: z.string(), message: z.string(), at: timestamp, retryable: z.boolean() });
@@ -40,6 +62,7 @@ export const instanceSchema = z
     statusStale: z.literal(true).optional().meta({
       description: 'Present when no worker watches the gateway at the moment, so that `status` is the last known status.',
     }),
+    sleep: sleep.nullable().meta({ description: 'Whether the instance sleeps; `null` when it never falls asleep.' }),
     agents: z.array(z.object({ agentId: idField('agt'), slug: z.string(), status: agentStatus })),
     metadata: metadataField,
     createdAt: timestamp,
@@ -87,6 +110,7 @@ function present(row: InstanceRow): InstanceView {
     transition: transitionOf(row),
     statusReason: reasonOf(row),
     ...(row.isStale ? { statusStale: true as const } : {}),
+    sleep: sleepOf(row),
     agents,
     metadata: row.metadata,
     createdAt: isoTime(row.createdMs),
@@ -105,6 +129,16 @@ function transitionOf(row: InstanceRow): InstanceView['transition'] {
   const { transitionKind: kind, transitionStartedMs, transitionAttempt: attempt, transitionStep: step } = row;
   if (kind === null || transitionStartedMs === null) return null;
   return { kind, startedAt: isoTime(transitionStartedMs), attempt, step };
+}
+
+function sleepOf({ sleepAfterMs, sleepState, sleepSinceMs, wakesAtMs }: InstanceRow): InstanceView['sleep'] {
+  if (sleepAfterMs === null) return null;
+  return {
+    afterMs: sleepAfterMs,
+    state: sleepState,
+    since: sleepSinceMs === null ? null : isoTime(sleepSinceMs),
+    wakesAt: wakesAtMs === null ? null : isoTime(wakesAtMs),
+  };
 }
 
 function reasonOf(row: InstanceRow): InstanceView['statusReason'] {

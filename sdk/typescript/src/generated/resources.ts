@@ -199,9 +199,10 @@ export class InstancesResource extends Resource {
   }
 
   /**
-   * Change the name or the metadata of an instance.
+   * Change the name, the metadata or the sleep of an instance.
    *
-   * Fields that are not given stay as they are. The instance goes on running. An API key needs the scope `write`.
+   * Fields that are not given stay as they are. The instance goes on running; one that sleeps wakes when `sleepAfterMs` is
+   * set to `null`. An API key needs the scope `write`.
    *
    * `PATCH /instances/{instanceId}`
    */

@@ -268,8 +268,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change the name or the metadata of an instance
-         * @description Fields that are not given stay as they are. The instance goes on running. An API key needs the scope `write`.
+         * Change the name, the metadata or the sleep of an instance
+         * @description Fields that are not given stay as they are. The instance goes on running; one that sleeps wakes when `sleepAfterMs` is set to `null`. An API key needs the scope `write`.
          */
         patch: operations["instances.update"];
         trace?: never;
@@ -1477,6 +1477,20 @@ export interface components {
              * @constant
              */
             statusStale?: true;
+            /** @description Whether the instance sleeps; `null` when it never falls asleep. */
+            sleep: {
+                /** @description How long the instance may be idle before it falls asleep, in milliseconds. */
+                afterMs: number;
+                /**
+                 * @description `asleep` while nothing is charged and no gateway runs: a message, `start` or a cron job wakes the instance. `waking` until its gateway runs again.
+                 * @enum {string}
+                 */
+                state: "awake" | "asleep" | "waking";
+                /** @description When this state began; `null` before the first sleep. */
+                since: string | null;
+                /** @description When a sleeping instance wakes for its next cron job; `null` when no job is scheduled. */
+                wakesAt: string | null;
+            } | null;
             agents: {
                 agentId: string;
                 slug: string;
@@ -1832,6 +1846,8 @@ export interface components {
             agentSlug: string | null;
             /** @description The name of the cron job whose result this is; `null` for other events. */
             jobName: string | null;
+            /** @description How late the run of the cron job began because the instance was asleep, in milliseconds. Absent for runs that began on time and for other events. */
+            lateMs?: number;
             /** @description What went wrong; `null` for events without an error. */
             error: {
                 code: string;
@@ -1879,6 +1895,8 @@ export interface components {
             agentSlug: string | null;
             /** @description The name of the cron job whose result this is; `null` for other events. */
             jobName: string | null;
+            /** @description How late the run of the cron job began because the instance was asleep, in milliseconds. Absent for runs that began on time and for other events. */
+            lateMs?: number;
             /** @description What went wrong; `null` for events without an error. */
             error: {
                 code: string;
@@ -1948,6 +1966,20 @@ export interface components {
              * @constant
              */
             statusStale?: true;
+            /** @description Whether the instance sleeps; `null` when it never falls asleep. */
+            sleep: {
+                /** @description How long the instance may be idle before it falls asleep, in milliseconds. */
+                afterMs: number;
+                /**
+                 * @description `asleep` while nothing is charged and no gateway runs: a message, `start` or a cron job wakes the instance. `waking` until its gateway runs again.
+                 * @enum {string}
+                 */
+                state: "awake" | "asleep" | "waking";
+                /** @description When this state began; `null` before the first sleep. */
+                since: string | null;
+                /** @description When a sleeping instance wakes for its next cron job; `null` when no job is scheduled. */
+                wakesAt: string | null;
+            } | null;
             agents: {
                 agentId: string;
                 slug: string;
@@ -2431,6 +2463,8 @@ export interface operations {
                     metadata?: {
                         [key: string]: string;
                     };
+                    /** @description How long the instance may have no turn before it falls asleep, in milliseconds; `null`: it never does. While it sleeps, nothing is charged; a message wakes it. */
+                    sleepAfterMs?: number | null;
                 };
             };
         };
@@ -2534,6 +2568,8 @@ export interface operations {
                     metadata?: {
                         [key: string]: string | null;
                     };
+                    /** @description How long the instance may have no turn before it falls asleep, in milliseconds; `null`: it never does. While it sleeps, nothing is charged; a message wakes it. */
+                    sleepAfterMs?: number | null;
                 };
             };
         };

@@ -174,9 +174,10 @@ class AsyncInstancesResource:
         return answer
 
     async def update(self, instance_id: str, body: types.InstancesUpdateRequest, options: CallOptions | None = None) -> types.Instance:
-        """Change the name or the metadata of an instance.
+        """Change the name, the metadata or the sleep of an instance.
 
-        Fields that are not given stay as they are. The instance goes on running. An API key needs the scope `write`.
+        Fields that are not given stay as they are. The instance goes on running; one that sleeps wakes when
+        `sleepAfterMs` is set to `null`. An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}`"""
         answer: types.Instance = await self._http.json("PATCH", f"/instances/{segment(instance_id)}", body=body, takes_key=True, options=options)

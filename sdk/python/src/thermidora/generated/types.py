@@ -84,6 +84,29 @@ class InstanceStatusReason(TypedDict):
     retryable: bool
 
 
+class InstanceSleep(TypedDict):
+    """
+    Whether the instance sleeps; `null` when it never falls asleep.
+    """
+
+    afterMs: int
+    """
+    How long the instance may be idle before it falls asleep, in milliseconds.
+    """
+    state: Literal['awake', 'asleep', 'waking']
+    """
+    `asleep` while nothing is charged and no gateway runs: a message, `start` or a cron job wakes the instance. `waking` until its gateway runs again.
+    """
+    since: str | None
+    """
+    When this state began; `null` before the first sleep.
+    """
+    wakesAt: str | None
+    """
+    When a sleeping instance wakes for its next cron job; `null` when no job is scheduled.
+    """
+
+
 class InstanceAgentsItem(TypedDict):
     agentId: str
     slug: str
@@ -109,6 +132,10 @@ class Instance(TypedDict):
     statusStale: NotRequired[Literal[True]]
     """
     Present when no worker watches the gateway at the moment, so that `status` is the last known status.
+    """
+    sleep: InstanceSleep | None
+    """
+    Whether the instance sleeps; `null` when it never falls asleep.
     """
     agents: list[InstanceAgentsItem]
     metadata: dict[str, str]
@@ -576,6 +603,10 @@ class Event(TypedDict):
     """
     The name of the cron job whose result this is; `null` for other events.
     """
+    lateMs: NotRequired[int]
+    """
+    How late the run of the cron job began because the instance was asleep, in milliseconds. Absent for runs that began on time and for other events.
+    """
     error: EventError | None
     """
     What went wrong; `null` for events without an error.
@@ -647,6 +678,10 @@ class AccountEvent(TypedDict):
     jobName: str | None
     """
     The name of the cron job whose result this is; `null` for other events.
+    """
+    lateMs: NotRequired[int]
+    """
+    How late the run of the cron job began because the instance was asleep, in milliseconds. Absent for runs that began on time and for other events.
     """
     error: AccountEventError | None
     """
@@ -720,6 +755,29 @@ class OperatorInstanceStatusReason(TypedDict):
     retryable: bool
 
 
+class OperatorInstanceSleep(TypedDict):
+    """
+    Whether the instance sleeps; `null` when it never falls asleep.
+    """
+
+    afterMs: int
+    """
+    How long the instance may be idle before it falls asleep, in milliseconds.
+    """
+    state: Literal['awake', 'asleep', 'waking']
+    """
+    `asleep` while nothing is charged and no gateway runs: a message, `start` or a cron job wakes the instance. `waking` until its gateway runs again.
+    """
+    since: str | None
+    """
+    When this state began; `null` before the first sleep.
+    """
+    wakesAt: str | None
+    """
+    When a sleeping instance wakes for its next cron job; `null` when no job is scheduled.
+    """
+
+
 class OperatorInstanceAgentsItem(TypedDict):
     agentId: str
     slug: str
@@ -745,6 +803,10 @@ class OperatorInstance(TypedDict):
     statusStale: NotRequired[Literal[True]]
     """
     Present when no worker watches the gateway at the moment, so that `status` is the last known status.
+    """
+    sleep: OperatorInstanceSleep | None
+    """
+    Whether the instance sleeps; `null` when it never falls asleep.
     """
     agents: list[OperatorInstanceAgentsItem]
     metadata: dict[str, str]
@@ -1027,6 +1089,10 @@ class InstancesCreateRequest(TypedDict):
     """
     Up to 16 pairs of your own: keys of 1 to 40 characters, values of up to 500 characters. Do not store secrets here.
     """
+    sleepAfterMs: NotRequired[int | None]
+    """
+    How long the instance may have no turn before it falls asleep, in milliseconds; `null`: it never does. While it sleeps, nothing is charged; a message wakes it.
+    """
 
 
 class InstancesListParametersQuery(TypedDict):
@@ -1064,6 +1130,10 @@ class InstancesUpdateRequest(TypedDict):
     metadata: NotRequired[dict[str, str | None]]
     """
     The pairs to add or replace; `null` removes a pair. The other pairs do not change.
+    """
+    sleepAfterMs: NotRequired[int | None]
+    """
+    How long the instance may have no turn before it falls asleep, in milliseconds; `null`: it never does. While it sleeps, nothing is charged; a message wakes it.
     """
 
 
