@@ -2,6 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { writeDurations } from './durations.ts';
+import { LANES, laneOf, testFiles } from './lanes.ts';
 import { count } from './test-plan.ts';
 
 const SLOWEST = 10;
@@ -21,7 +22,7 @@ interface RunResults {
 }
 
 /**
- * Ends a run with its slowest files and tests, what failed, how that is run alone, and one line of totals.
+ * Ends a run with what each lane took, its slowest files and tests, what failed, how that is run alone, and one line of totals.
  * TEST_TOTALS_FILE, when set, gets the totals as JSON; RECORD_DURATIONS lets the durations of the files be recorded.
  */
 export default class TotalsReporter {
@@ -31,8 +32,10 @@ export default class TotalsReporter {
     const failed = results.numFailedTests + results.numRuntimeErrorTestSuites;
     const lines = [
       '',
-      'The slowest files:',
-      ...slowest(filesOf(results)),
+      ...lanesOf(results),
+      '',
+      'The slowest files, and how each is run alone:',
+      ...slowest(filesOf(results).map(({ name, seconds }) => ({ name: `npm test -- ${name}`, seconds }))),
       '',
       'The slowest tests:',
       ...slowest(testsOf(results)),
@@ -61,6 +64,21 @@ interface Timed {
 
 function filesOf({ testResults }: RunResults): Timed[] {
   return testResults.map(({ testFilePath, perfStats }) => ({ name: pathOf(testFilePath), seconds: perfStats.runtime / 1000 }));
+}
+
+/** Files of a lane run beside those of others, so that their seconds are more than the run took. */
+function lanesOf({ testResults }: RunResults): string[] {
+  const needsOf = testFiles(process.cwd());
+  const lanes = Map.groupBy(testResults, ({ testFilePath }) => laneOf(needsOf.get(pathOf(testFilePath)) ?? new Set()));
+  const rows = LANES.flatMap((lane) => {
+    const of = lanes.get(lane) ?? [];
+    const tests = of.reduce((sum, file) => sum + file.testResults.length, 0);
+    const seconds = of.reduce((sum, file) => sum + file.perfStats.runtime / 1000, 0);
+    return of.length === 0 ? [] : [[lane, `${of.length}`, `${tests}`, seconds.toFixed(0)]];
+  });
+  return [['lane', 'files', 'tests', 'seconds'], ...rows].map(
+    ([lane = '', ...numbers]) => lane.padEnd(9) + numbers.map((number) => number.padStart(8)).join(''),
+  );
 }
 
 function testsOf({ testResults }: RunResults): Timed[] {
