@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { ALONE_TEST_MS } from '../support/alone.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { prepareCompose } from '../support/compose-under-test.ts';
 import type { ComposeUnderTest } from '../support/compose-under-test.ts';
-import { docker, WAIT_MS } from '../support/docker-under-test.ts';
+import { docker, TEST_MS, WAIT_MS } from '../support/docker-under-test.ts';
 import { eventually } from '../support/eventually.ts';
 import { registerAccount } from '../support/register-account.ts';
 
-jest.setTimeout(ALONE_TEST_MS);
+/** Images may have to be built first. */
+jest.setTimeout(2 * TEST_MS);
 
 /** One deployment, in order: each case goes on where the one before ended. */
 describe('docker-compose.yml', () => {

@@ -12,9 +12,8 @@ import { deviceOf } from '../../runtime/openclaw/wire/device-identity.ts';
 import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { scriptedImage } from '../runtime/docker/stand-in-images.ts';
-import { ALONE_TEST_MS } from '../support/alone.ts';
 import type { ApiClient } from '../support/api-client.ts';
-import { docker, hasOwnEngine, ownEngine, remnants, WAIT_MS } from '../support/docker-under-test.ts';
+import { docker, hasOwnEngine, ownEngine, remnants, TEST_MS, WAIT_MS } from '../support/docker-under-test.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
@@ -37,7 +36,7 @@ interface Contained {
   path: string;
 }
 
-jest.setTimeout(ALONE_TEST_MS);
+jest.setTimeout(TEST_MS);
 
 (hasOwnEngine ? describe : describe.skip)('instances in containers, with all the rest running', () => {
   let stack: StackUnderTest;

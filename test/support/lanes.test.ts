@@ -35,7 +35,7 @@ describe('the lane of a test file', () => {
     ['it by a helper that passes it on', "export { startStack } from './stack.ts';\n", 'gateway'],
     ['it while it runs', "const { startStack } = await import('./stack.ts');\n", 'gateway'],
     ['a helper for its effect', "import './stack.ts';\n", 'gateway'],
-    ['that it runs alone', "import { ALONE_TEST_MS } from './support/alone.ts';\n", 'unit'],
+    ['that it starves the machine', "import { starveMachine } from './support/starve-machine.ts';\n", 'unit'],
     ['its types', "import type { StackUnderTest } from './stack.ts';\n", 'unit'],
     ['another name of such a module', "import { stopPostgres } from '../local/postgres.ts';\n", 'unit'],
     ['the rounds of a campaign', "import { campaignRounds, createDice } from './support/campaign.ts';\n", 'campaign'],
@@ -67,7 +67,7 @@ test.each([
   ['test/sdk/generated-types.test.ts', ['sdkGenerators']],
   ['test/sdk/python.test.ts', ['postgres', 'sdkPython']],
   ['test/database/billing/crash.test.ts', ['postgres', 'rounds']],
-  ['test/e2e/compose.test.ts', ['compose', 'engine', 'postgres', 'temporalServer', 'wholeMachine']],
+  ['test/e2e/compose.test.ts', ['compose', 'engine', 'postgres', 'temporalServer']],
 ])('%s needs %j', (file, needs) => {
   expect([...(testFiles(ROOT).get(file) ?? ['there is no such file'])].toSorted()).toEqual(needs);
 });

@@ -47,7 +47,6 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'runtime/engine.ts': { ensureOpenClaw: ['openclaw'] },
   'runtime/openclaw/install/installation.ts': { ensureOpenClaw: ['openclaw'] },
   'scripts/sdk/generators.ts': { ensureGenerators: ['sdkGenerators'] },
-  'test/support/alone.ts': { '*': ['wholeMachine'] },
   'test/support/campaign.ts': { campaignRounds: ['rounds'] },
   'test/support/chromium.ts': { '*': ['chromium'] },
   'test/support/docker-compose.ts': { '*': ['compose'] },
