@@ -5,7 +5,7 @@ import { expect, test } from '@jest/globals';
 import { startChild } from '../../local/child.ts';
 import { endLeftover, readPidFile } from '../../local/pid-file.ts';
 import { isAlive } from '../../runtime/host/process-identity.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { temporaryDir } from './temporary-dir.ts';
 
 const dir = temporaryDir();
@@ -37,7 +37,7 @@ test('what a killed start left behind is ended, and said', async () => {
   const { child, pidFile } = start('left', `exec sleep ${HOUR}`);
   const identity = await written(pidFile);
   const said: string[] = [];
-  await endLeftover({ title: 'the relay', pidFile, withinMs: 10_000 }, (sentence) => said.push(sentence));
+  await endLeftover({ title: 'the relay', pidFile, withinMs: PATIENCE_MS }, (sentence) => said.push(sentence));
   expect(await isAlive(identity)).toBe(false);
   expect(await child.ended).toBe('was killed (SIGTERM)');
   expect(said).toEqual([

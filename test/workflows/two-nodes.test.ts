@@ -7,6 +7,7 @@ import { attempt } from '../activities/kill-points.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from './reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from './reconciler-under-test.ts';
+import { PATIENCE_MS } from '../support/eventually.ts';
 
 // Two machines with one database: each has a data directory, a driver and Temporal workers.
 let here: ReconcilerUnderTest;
@@ -115,7 +116,7 @@ test('sweeps of both nodes leave the gateways and the storage of each other alon
   const stray = there.makeId('run');
   await there.driver.writeConfig(
     { runtimeId: stray, renderConfig: () => '{}' },
-    { epoch: 1, signal: AbortSignal.timeout(60_000) },
+    { epoch: 1, signal: AbortSignal.timeout(PATIENCE_MS) },
   );
   await sweep();
   await sweep();

@@ -12,7 +12,7 @@ import { createSafeFetch } from '../../../lib/net/safe-fetch.ts';
 import type { SafeFetch } from '../../../lib/net/safe-fetch.ts';
 import { UnsafeTargetError } from '../../../lib/net/safe-lookup.ts';
 import { resolvedTargetProblem, targetProblem } from '../../../lib/net/safe-target.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 import { answering, closing, endless, hanging, startWebhookReceiver } from '../../support/webhook-receiver.ts';
 import type { WebhookReceiver } from '../../support/webhook-receiver.ts';
 
@@ -132,7 +132,7 @@ describe('a target', () => {
       resolvedTargetProblem('https://example.com/', {
         allowPrivate: false,
         lookup: async () => (address === null ? Promise.reject(new Error('no such name')) : [{ address, family: 4 }]),
-        timeoutMs: 1_000,
+        timeoutMs: PATIENCE_MS,
       });
     expect(await check('10.0.0.1')).not.toBeNull();
     expect(await check('8.8.8.8')).toBeNull();
@@ -154,7 +154,7 @@ describe('a connection', () => {
       return [{ address: answers.shift() ?? '127.0.0.1', family: 4 }];
     };
     const url = 'https://rebinding.example.com/';
-    expect(await resolvedTargetProblem(url, { allowPrivate: false, lookup, timeoutMs: 1_000 })).toBeNull();
+    expect(await resolvedTargetProblem(url, { allowPrivate: false, lookup, timeoutMs: PATIENCE_MS })).toBeNull();
     const fetch = createSafeFetch({ allowPrivate: false, lookup });
     await expect(fetch.post(url, request)).rejects.toBeInstanceOf(UnsafeTargetError);
     expect(asked).toEqual(['rebinding.example.com', 'rebinding.example.com']);
@@ -179,7 +179,7 @@ describe('a request', () => {
   let hasty: SafeFetch;
   beforeAll(async () => {
     receiver = await startWebhookReceiver();
-    fetch = createSafeFetch({ allowPrivate: true, timeoutMs: 10_000, bodyTimeoutMs: 2_000 });
+    fetch = createSafeFetch({ allowPrivate: true, timeoutMs: PATIENCE_MS, bodyTimeoutMs: 2_000 });
     hasty = createSafeFetch({ allowPrivate: true, timeoutMs: 600, bodyTimeoutMs: 300 });
   });
   afterAll(async () => {

@@ -6,7 +6,7 @@ import { connectGateway } from '../../../runtime/openclaw/wire/gateway-client.ts
 import type { GatewayClient } from '../../../runtime/openclaw/wire/gateway-client.ts';
 import type { InflowLimits } from '../../../runtime/openclaw/wire/inflow-budget.ts';
 import { listSessionsSince } from '../../../runtime/openclaw/conversation/unprompted-runs.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 import { letIn, startScriptedGateway } from './scripted-gateway.ts';
 import type { ScriptedGateway } from './scripted-gateway.ts';
 
@@ -22,7 +22,13 @@ async function connected(inflow?: InflowLimits): Promise<{ client: GatewayClient
 }
 
 function connect(inflow?: InflowLimits): Promise<GatewayClient> {
-  return connectGateway({ wsUrl: gateway.wsUrl, token: 't', signal: AbortSignal.timeout(10_000), timeoutMs: 10_000, inflow });
+  return connectGateway({
+    wsUrl: gateway.wsUrl,
+    token: 't',
+    signal: AbortSignal.timeout(PATIENCE_MS),
+    timeoutMs: PATIENCE_MS,
+    inflow,
+  });
 }
 
 const event = (payload: string): string => `{"type":"event","event":"x","payload":${payload}}`;

@@ -182,7 +182,7 @@ test('a gateway that was told to end is not adopted: the next start makes a new 
 
 test('a create that was superseded while it waited for its turn starts nothing', async () => {
   await open().writeConfig(spec, at(1));
-  const create = await withLock(layout().lockFile, { timeoutMs: 5_000 }, async () => {
+  const create = await withLock(layout().lockFile, { timeoutMs: PATIENCE_MS }, async () => {
     const waiting = open().ensureRunning(spec, at(1));
     waiting.catch(() => {});
     await raiseEpoch(layout(), RUNTIME, 2);

@@ -2,14 +2,14 @@ import { afterEach, expect, test } from '@jest/globals';
 import { GatewayConnectError } from '../../../../runtime/gateway/gateway-errors.ts';
 import { connectGateway } from '../../../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient, GatewayEvent, SecondAnswer } from '../../../../runtime/openclaw/wire/gateway-client.ts';
-import { eventually } from '../../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../../support/eventually.ts';
 import { letIn, startScriptedGateway } from '../scripted-gateway.ts';
 import type { Answer, ScriptedGateway } from '../scripted-gateway.ts';
 
 let gateway: ScriptedGateway;
 afterEach(() => gateway.close());
 
-async function connected(answers?: readonly Answer[], timeoutMs = 10_000): Promise<GatewayClient> {
+async function connected(answers?: readonly Answer[], timeoutMs = PATIENCE_MS): Promise<GatewayClient> {
   gateway = await startScriptedGateway(answers);
   return connectGateway({ wsUrl: gateway.wsUrl, token: 'the-token', signal: new AbortController().signal, timeoutMs });
 }

@@ -9,6 +9,7 @@ import { approveDevice } from '../../../../runtime/openclaw/wire/device-identity
 import { gatewayFetch } from '../../../../runtime/openclaw/wire/gateway-fetch.ts';
 import { probeReadiness } from '../../../../runtime/openclaw/wire/readiness.ts';
 import { residentMiB } from '../../../support/resident-memory.ts';
+import { PATIENCE_MS } from '../../../support/eventually.ts';
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -38,12 +39,12 @@ async function redirecting(
   return { endpoint: { httpUrl, wsUrl: httpUrl.replace('http', 'ws'), peer: 'loopback' }, reached };
 }
 
-const signal = (): AbortSignal => AbortSignal.timeout(5_000);
+const signal = (): AbortSignal => AbortSignal.timeout(PATIENCE_MS);
 
 test.each([301, 302, 303, 307, 308])('a gateway that answers %d sends nobody to another address', async (status) => {
   const { endpoint, reached } = await redirecting(status);
-  expect(await probeReadiness(endpoint, 5_000)).toEqual({ failing: [] });
-  expect(await answersProbe(endpoint, 5_000, () => undefined)).toBe(true);
+  expect(await probeReadiness(endpoint, PATIENCE_MS)).toEqual({ failing: [] });
+  expect(await answersProbe(endpoint, PATIENCE_MS, () => undefined)).toBe(true);
   const approved = approveDevice({ wsUrl: endpoint.wsUrl, token: 't', signal: signal() }, 'chosen-by-an-attacker');
   await expect(approved).rejects.toThrow(`did not pair us (${status})`);
   const waited = waitForAgents(endpoint, 't', { present: ['a'], absent: [] }, { signal: signal(), deadlineMs: 300 });
@@ -62,7 +63,7 @@ test('of a body without an end its beginning is read, and the connection is clos
     more();
   });
   const before = await residentMiB(process.pid);
-  const { status, text } = await gatewayFetch(url, { timeoutMs: 5_000 });
+  const { status, text } = await gatewayFetch(url, { timeoutMs: PATIENCE_MS });
   await closed.promise;
   expect([status, text.length]).toEqual([200, 65_536]);
   expect((await residentMiB(process.pid)) - before).toBeLessThan(50);

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { GatewayDiedError, GatewayNotReadyError } from '../../../../runtime/gateway/gateway-errors.ts';
 import { waitUntilReady } from '../../../../runtime/openclaw/wire/readiness.ts';
 import type { ReadinessOptions } from '../../../../runtime/openclaw/wire/readiness.ts';
+import { PATIENCE_MS } from '../../../support/eventually.ts';
 
 let server: Server;
 let status: number;
@@ -29,8 +30,8 @@ function waiting(options: Partial<ReadinessOptions> = {}): Promise<void> {
   const { port } = server.address() as AddressInfo;
   const endpoint = { httpUrl: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}` };
   return waitUntilReady(endpoint, {
-    signal: AbortSignal.timeout(20_000),
-    deadlineMs: 20_000,
+    signal: AbortSignal.timeout(PATIENCE_MS),
+    deadlineMs: PATIENCE_MS,
     isAlive: async () => true,
     exitOf: async () => null,
     ...options,
@@ -81,10 +82,10 @@ test('one that is slow gets more time, for as long as it is slow', async () => {
     status = 200;
     return true;
   };
-  await waiting({ deadlineMs: 50, whenSlow: { limitMs: 20_000, isSlow } });
+  await waiting({ deadlineMs: 50, whenSlow: { limitMs: PATIENCE_MS, isSlow } });
   expect(asked).toBe(1);
   status = 503;
-  const isNotSlow = { limitMs: 20_000, isSlow: async () => false };
+  const isNotSlow = { limitMs: PATIENCE_MS, isSlow: async () => false };
   await expect(waiting({ deadlineMs: 50, whenSlow: isNotSlow })).rejects.toThrow(GatewayNotReadyError);
 });
 

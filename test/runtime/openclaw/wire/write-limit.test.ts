@@ -8,7 +8,7 @@ import {
   MAX_WAITS,
   withinWriteLimit,
 } from '../../../../runtime/openclaw/wire/write-limit.ts';
-import { eventually } from '../../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../../support/eventually.ts';
 import { borrowGateway } from '../../../support/gateway-under-test.ts';
 import { letIn, startScriptedGateway } from '../scripted-gateway.ts';
 import type { ScriptedGateway } from '../scripted-gateway.ts';
@@ -37,7 +37,7 @@ async function startRefusing(error: object): Promise<ScriptedGateway> {
 }
 
 async function connect({ wsUrl }: ScriptedGateway): Promise<GatewayClient> {
-  const client = await connectGateway({ wsUrl, token: 't', signal: never, timeoutMs: 10_000 });
+  const client = await connectGateway({ wsUrl, token: 't', signal: never, timeoutMs: PATIENCE_MS });
   open.push(client);
   return client;
 }
