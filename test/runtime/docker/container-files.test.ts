@@ -15,6 +15,8 @@ async function openHarness(settings: { INSTANCE_DISK_MB?: number }): Promise<Fil
   return {
     driver,
     call,
+    // Each page is a container of its own; the program in it is the one that a process has.
+    pageSizes: [3, 8],
     async run(script) {
       if ((await driver.inspect(PLACE.runtimeId)).status !== 'running') await instances.start(PLACE.runtimeId);
       return instances.runInside(PLACE.runtimeId, `set -e; cd workspaces/${PLACE.gatewayAgentId}; ${script}`);

@@ -22,6 +22,7 @@ async function openHarness(): Promise<FilesHarness> {
     driver,
     run: (script) => promisify(execFile)('/bin/bash', ['-ec', script], { cwd }),
     call: () => ({ epoch: 1, signal: new AbortController().signal }),
+    pageSizes: [1, 2, 3, 7, 8],
     close: () => rm(dataDir, { recursive: true }),
   };
 }
