@@ -36,6 +36,13 @@ describe('the pools of a run', () => {
     expect(describePlan(pools([...all, ...more], 2), 2)[0]).toBe('10 test files with 2 workers, usually 4 minutes:');
   });
 
+  test('have those that wait take long unit and database tests too, but not when there are no others', () => {
+    const long = fileOf('long', 30, 'postgres');
+    expect(shapes([...all, long], 2)).toEqual(shapes(all, 2));
+    expect(sharedOf([...all, long], 2)[0]).toEqual(['kills', 'gateway', 'long']);
+    expect(shapes([pure, rows, long], 2)).toEqual([[2, 'long', 'rows', 'pure']]);
+  });
+
   test('have no more files wait at a time than there is memory for, and no fewer than there are workers', () => {
     const waiting = (gibibytes: number) => poolsOf([gateway, kills], 4, gibibytes * 1024 ** 3).map(({ workers }) => workers);
     expect([32, 24, 23, 16, 8].map(waiting)).toEqual([[6], [6], [5], [4], [4]]);

@@ -25,6 +25,9 @@ export interface PlannedFile {
 /** Of a file that was never measured. */
 const USUAL_SECONDS: Record<Lane, number> = { unit: 1, database: 5, temporal: 20, gateway: 45, campaign: 60, docker: 60 };
 
+/** From so long on, a process of its own costs a unit or database test nothing that counts. */
+const LONG_SECONDS = 30;
+
 /** The most that one with its gateways, API, worker and relay was seen to take. */
 const WAITING_FILE_BYTES = 4 * 1024 ** 3;
 
@@ -46,24 +49,29 @@ export function secondsOf(path: string, needs: ReadonlySet<Need>, measured: Read
  * Divides files among pools that run beside each other. Unit and database tests compute, so they get the processors; the
  * rest mostly waits for what it has started and runs beside them, half as many again at a time as there are workers where
  * the machine has memory for so many; the engine is for one file at a time, because some kill it. Workers that are done with unit
- * tests or the engine help those that wait. What takes the whole machine comes last. The longest goes first. With one
- * worker everything is one pool.
+ * tests or the engine help those that wait, which take the long ones of the unit and database tests in exchange, so that all
+ * are done at about the same time. What takes the whole machine comes last. The longest goes first. With one worker everything is one pool.
  */
 export function poolsOf<File extends PlannedFile>(files: readonly File[], workers: number, memoryBytes: number): Pool<File>[] {
-  const sorted = files.toSorted((one, other) => other.seconds - one.seconds);
+  const sorted = files.toSorted(longestFirst);
   if (workers === 1) return [poolOf(sorted, workers)];
   const alone = sorted.filter(({ needs }) => needs.has('wholeMachine'));
   const of = (...lanes: Lane[]): File[] => sorted.filter((file) => !alone.includes(file) && lanes.includes(laneOf(file.needs)));
-  const shared = of('temporal', 'gateway', 'campaign');
+  const [quick, engine] = [of('unit', 'database'), of('docker')];
+  const computesOnly = of('temporal', 'gateway', 'campaign').length + engine.length === 0;
+  const shared = computesOnly ? [] : [...of('temporal', 'gateway', 'campaign'), ...quick.filter(isLong)].toSorted(longestFirst);
   const room = Math.floor(memoryBytes / WAITING_FILE_BYTES);
   const waiting = { ...poolOf<File>([], Math.max(workers, Math.min(Math.ceil(workers * 1.5), room))), shared };
-  const onEngine = { ...poolOf(of('docker'), 1), shared };
-  const besides = shared.length + onEngine.files.length > 0 ? 1 : 0;
-  const computing = { ...poolOf(of('unit', 'database'), workers - besides), reusesProcesses: true, shared };
-  const beside = [computing, onEngine].filter(({ files: own }) => own.length > 0);
+  const onEngine = { ...poolOf(engine, 1), shared };
+  const own = computesOnly ? quick : quick.filter((file) => !isLong(file));
+  const computing = { ...poolOf(own, workers - (computesOnly ? 0 : 1)), reusesProcesses: true, shared };
+  const beside = [computing, onEngine].filter((pool) => pool.files.length > 0);
   const pools = [...beside, ...(shared.length > 0 ? [waiting] : [])];
   return alone.length > 0 ? [...pools, { ...poolOf(alone, 1), runsLast: true }] : pools;
 }
+
+const longestFirst = (one: PlannedFile, other: PlannedFile): number => other.seconds - one.seconds;
+const isLong = ({ seconds }: PlannedFile): boolean => seconds >= LONG_SECONDS;
 
 function poolOf<File>(files: File[], workers: number): Pool<File> {
   return { files, workers, reusesProcesses: false, runsLast: false, shared: [] };
