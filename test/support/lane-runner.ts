@@ -105,6 +105,6 @@ function planned(tests: readonly Test[]): LanedTest[] {
   return tests.map((test) => {
     const path = relative(rootDir, test.path);
     const needs = needsOf.get(path) ?? new Set();
-    return { test, path, needs, seconds: secondsOf(path, needs, measured) };
+    return { test, path, needs, seconds: secondsOf({ path, needs, lastMs: test.duration }, measured) };
   });
 }

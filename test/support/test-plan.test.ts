@@ -82,9 +82,10 @@ describe('what is said of a run', () => {
     expect(describePlan(pools([pure], 2), 2)[0]).toBe('1 test file with 2 workers, usually 1 second:');
   });
 
-  test('takes for a file that was never measured what is usual in its lane', () => {
-    expect(secondsOf('new', new Set(['engine']), { old: 3 })).toBe(60);
-    expect(secondsOf('old', new Set(['engine']), { old: 3 })).toBe(3);
+  test('takes for a file that was never measured what it took before, or what is usual in its lane', () => {
+    expect(secondsOf(fileOf('new', 0, 'engine'), { old: 3 })).toBe(60);
+    expect(secondsOf({ ...fileOf('new', 0, 'engine'), lastMs: 7_000 }, { old: 3 })).toBe(7);
+    expect(secondsOf({ ...fileOf('old', 0, 'engine'), lastMs: 7_000 }, { old: 3 })).toBe(3);
   });
 });
 

@@ -40,9 +40,12 @@ const STARTS: Record<Lane, string> = {
   docker: 'containers on the Docker engine',
 };
 
-/** The seconds that a file takes alone, as it was measured or as its lane usually does. */
-export function secondsOf(path: string, needs: ReadonlySet<Need>, measured: Readonly<Record<string, number>>): number {
-  return measured[path] ?? USUAL_SECONDS[laneOf(needs)];
+/** The seconds that a file takes: as it was measured, else as it took on this machine before, else as its lane usually does. */
+export function secondsOf(
+  { path, needs, lastMs }: Pick<PlannedFile, 'path' | 'needs'> & { lastMs?: number | undefined },
+  measured: Readonly<Record<string, number>>,
+): number {
+  return measured[path] ?? (lastMs === undefined ? USUAL_SECONDS[laneOf(needs)] : lastMs / 1_000);
 }
 
 /**
