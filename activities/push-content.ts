@@ -19,9 +19,9 @@ import { wantedSkills } from './skill-content.ts';
 import { turnDepsOf } from './step-deps.ts';
 import type { StepDeps } from './step-deps.ts';
 
-const LIVE_MS = 10_000;
+const CONTENT_MS = 10_000;
 /** On a starved machine, where a gateway that has not taken its content up in time has not refused it. */
-const STARVED_LIVE_MS = 60_000;
+const STARVED_CONTENT_MS = 60_000;
 
 export interface PushedContent {
   /** Files that could not be written: an agent has put something else in their place. Tried again at the next change. */
@@ -99,7 +99,7 @@ async function waitForContent(
   if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });
   const present = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
   const absent = content.removedAgents.map(({ gatewayAgentId }) => gatewayAgentId);
-  const deadlineMs = deps.load.isStarved() ? STARVED_LIVE_MS : LIVE_MS;
+  const deadlineMs = deps.load.isStarved() ? STARVED_CONTENT_MS : (deps.contentMs ?? CONTENT_MS);
   await waitForAgents(endpoint, activeToken(deps, runtimeId), { present, absent }, { signal, deadlineMs });
   const [first] = present;
   // Skills can only be asked for by agent.

@@ -25,6 +25,8 @@ export interface StepDeps {
   monotonicMs: () => number;
   load: Pick<MachineLoad, 'isStarved'>;
   startPace: StartPace;
+  /** How long a gateway gets to take up new content before it counts as refused; by default ten seconds. */
+  contentMs?: number;
   makeId: MakeId;
   log: Log;
   /** Aborted when this worker is about to end: what runs gives way at once, and another worker does it again. */

@@ -150,6 +150,7 @@ test('a configuration that the gateway refuses changes nothing of what serves, i
   const { bootId } = await world.statusOf(instance.instanceId);
   // OpenClaw refuses the limits of this model, and with them the whole file.
   world.deps.config.MODELS['refused-model'] = offeredModel({ upstream: MODEL, contextWindow: -1, maxTokens: -1 });
+  world.deps.contentMs = 1_000;
   const agentId = await content.addAgent('refused-model');
   const run = await world.wake(instance.instanceId);
   await eventually(async () => expect(await content.rows()).toMatchObject({ reason: 'config_refused' }));
@@ -164,6 +165,7 @@ test('a configuration that the gateway refuses changes nothing of what serves, i
   expect(await content.ask('[[SAY still there]]')).toBe('still there');
   expect(await mendContent(world.deps, AbortSignal.timeout(PATIENCE_MS))).toBe(0);
 
+  delete world.deps.contentMs;
   await content.deleteAgent(agentId);
   await content.file('SOUL.md', 'You are calm again.');
   await reconcile();
