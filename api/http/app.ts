@@ -12,7 +12,7 @@ import { endSession } from '../console/end-session.ts';
 import { requireConsole } from '../console/require-console.ts';
 import { createAdmission } from './admission.ts';
 import { answerErrors } from './answer-errors.ts';
-import { createAuthenticate } from '../security/authenticate.ts';
+import { createAuthentication } from '../security/authenticate.ts';
 import { allowOrigins } from './cors.ts';
 import { REST_DOOR } from './door.ts';
 import type { Operation } from '../contract/define-operation.ts';
@@ -56,7 +56,7 @@ export function createApp(deps: Deps, options: AppOptions): Koa<ApiState> {
   ];
   const mounting = {
     deps,
-    authenticate: createAuthenticate(deps),
+    authentication: createAuthentication(deps),
     clientAddress: createClientAddress(deps.config.TRUSTED_PROXIES),
     limitRequests: createLimitRequests(deps),
     admit: createAdmission(deps.config),

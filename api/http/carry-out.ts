@@ -14,7 +14,7 @@ export interface Work {
   /** Null where the call has no Idempotency-Key. */
   keyed: KeyedCall | null;
   idempotency: Idempotency;
-  visit: Pick<Visit, 'work'>;
+  visit: Pick<Visit, 'pause' | 'endWork'>;
   /** Makes a signal that aborts when the client does not wait for the answer any longer. */
   signal: () => AbortSignal;
 }
@@ -27,16 +27,17 @@ export interface Outcome {
 
 /** Does the work of a call, once for its key, and answers what came of it. */
 export async function carryOut(work: Work): Promise<Outcome> {
-  const { operation, call } = work;
+  const { operation, call, visit } = work;
   const { em } = call.deps.orm;
-  const prepared = await operation.before?.({ ...call, signal: work.signal(), em: em.fork() });
-  const performed = await work.visit
-    .work(() => perform(work, prepared))
-    .catch(async (error: unknown) => {
-      // After any other error the transaction may have been committed all the same.
-      if (error instanceof AppError) await operation.undo?.(prepared, call);
-      throw error;
-    });
+  const prepared =
+    operation.before && (await visit.pause(async () => operation.before?.({ ...call, signal: work.signal(), em: em.fork() })));
+  const performed = await perform(work, prepared).catch(async (error: unknown) => {
+    visit.endWork();
+    // After any other error the transaction may have been committed all the same.
+    if (error instanceof AppError) await operation.undo?.(prepared, call);
+    throw error;
+  });
+  visit.endWork();
   if ('recorded' in performed) {
     await operation.undo?.(prepared, call);
     return replay(work, performed.recorded);
@@ -49,6 +50,7 @@ export async function carryOut(work: Work): Promise<Outcome> {
 export async function replay(work: Work, { value, isFinal }: Recorded): Promise<Outcome> {
   const { operation, call } = work;
   if (isFinal) return { answer: value, isReplay: true };
+  work.visit.endWork();
   if (!operation.replay) return { answer: await finish(work, value), isReplay: true };
   const { em } = call.deps.orm;
   return { answer: await operation.replay(value, { ...call, signal: work.signal(), em: em.fork() }), isReplay: true };

@@ -8,7 +8,7 @@ import type { Actor } from '../security/actor.ts';
 import { AcceptedAnswer } from './accepted-answer.ts';
 import type { Admit, Visit } from './admission.ts';
 import type { ApiContext, ApiState } from '../api-context.ts';
-import type { Authenticate } from '../security/authenticate.ts';
+import type { Authentication } from '../security/authenticate.ts';
 import { carryOut, replay } from './carry-out.ts';
 import type { Outcome } from './carry-out.ts';
 import type { Operation } from '../contract/define-operation.ts';
@@ -34,7 +34,7 @@ export const REPLAYED_HEADER = 'Idempotent-Replayed';
 export interface Mounting {
   deps: Deps;
   door: Door;
-  authenticate: Authenticate;
+  authentication: Authentication;
   clientAddress: ClientAddress;
   limitRequests: LimitRequests;
   admit: Admit;
@@ -53,18 +53,39 @@ async function serve(context: ApiContext, operation: Operation, mounting: Mounti
   context.state.operation = operation;
   context.state.door = mounting.door;
   const address = mounting.clientAddress(context.req);
-  const actor = await mounting.authenticate(mounting.door, operation.auth, { headers: context.req.headers, address });
-  context.state.actor = actor;
-  requireScope(operation, actor);
-  await mounting.limitRequests(context, operation, { actor, address });
-  requireOwnInstance(actor, pathParams(context));
-  const visit = mounting.admit({ actor, address });
+  const visit = mounting.admit(address);
   try {
-    if (operation.before || operation.after) visit.takePlace();
+    const actor = await admitCaller(context, operation, mounting, { address, visit });
     await serveCaller(context, operation, mounting, { actor, address, visit });
   } finally {
     visit.leave();
   }
+}
+
+/**
+ * Who makes the call, once it has its turn among the calls of its account. A call whose account is known from the ones before
+ * waits, or is refused, before the database is asked for its credential.
+ */
+async function admitCaller(
+  context: ApiContext,
+  operation: Operation,
+  { authentication, door, limitRequests }: Mounting,
+  { address, visit }: Omit<Caller, 'actor'>,
+): Promise<Actor> {
+  const { headers } = context.req;
+  const waits = operation.before !== undefined || operation.after !== undefined;
+  const claimed = authentication.claimedAccount(door, operation.auth, headers);
+  if (claimed !== null) {
+    limitRequests.refuseUsedUp(context, operation, claimed);
+    await visit.enter(claimed, { waits });
+  }
+  const actor = await authentication.authenticate(door, operation.auth, { headers, address });
+  context.state.actor = actor;
+  requireScope(operation, actor);
+  await limitRequests.count(context, operation, { actor, address });
+  requireOwnInstance(actor, pathParams(context));
+  if (actor?.kind === 'account') await visit.enter(actor.accountId, { waits });
+  return actor;
 }
 
 interface Caller {
@@ -96,7 +117,7 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
   // A body that is not looked at makes no difference.
   const fingerprint = upload ? () => upload.digest() : () => (operation.body && bytes) ?? Buffer.alloc(0);
   const keyed = place && { place, body: fingerprint };
-  if (upload && place && (await idempotency.knows(deps.orm.em.fork(), place))) await upload.skim();
+  if (upload && place && (await idempotency.knows(deps.orm.em.fork(), place))) await visit.pause(() => upload.skim());
   const isRead = !upload || upload.isRead();
   const recorded = keyed && isRead ? await idempotency.find(deps.orm.em.fork(), keyed) : null;
   if (recorded?.isFinal) return answer(context, operation, { answer: recorded.value, isReplay: true }, mounting);
@@ -193,7 +214,7 @@ async function stream(context: ApiContext, operation: Operation, events: EventSt
   const requireAllowed = async () => {
     try {
       const caller = { headers: context.req.headers, address: mounting.clientAddress(context.req) };
-      await mounting.authenticate(mounting.door, operation.auth, caller);
+      await mounting.authentication.authenticate(mounting.door, operation.auth, caller);
     } catch (error) {
       if (error instanceof AppError && error.code === 'unauthorized') throw error;
     }

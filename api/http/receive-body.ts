@@ -10,7 +10,7 @@ const UPLOAD_ROOM_BYTES = 1024 * 1024;
 interface Receiving {
   request: IncomingMessage;
   operation: Operation;
-  visit: Pick<Visit, 'takeRoom'>;
+  visit: Pick<Visit, 'takeRoom' | 'pause'>;
   /** Throws `not_found` when the path names nothing. */
   requireResource(): Promise<void>;
 }
@@ -30,7 +30,7 @@ export async function receiveBody(receiving: Receiving): Promise<Buffer | undefi
     await requireResource();
   }
   const room = visit.takeRoom(isLarge ? 'large' : 'small', bytes);
-  const body = await readBody(request, limitBytes);
+  const body = await visit.pause(() => readBody(request, limitBytes));
   // One that did not say its length may be smaller than the limit.
   room.shrinkTo(body.length);
   return body;

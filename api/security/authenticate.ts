@@ -19,18 +19,27 @@ export interface Caller {
   address: string;
 }
 
-/**
- * Authenticates a call of this door, where the operation requires it. Throws `unauthorized`, `rate_limited`, and `not_found` for
- * operations of operators.
- */
-export type Authenticate = (door: Pick<Door, 'credentialOf' | 'takesOperators'>, auth: Auth, caller: Caller) => Promise<Actor>;
+type DoorOfCaller = Pick<Door, 'credentialOf' | 'takesOperators'>;
+
+export interface Authentication {
+  /**
+   * Authenticates a call of this door, where the operation requires it. Throws `unauthorized`, `rate_limited`, and `not_found` for
+   * operations of operators.
+   */
+  authenticate(door: DoorOfCaller, auth: Auth, caller: Caller): Promise<Actor>;
+  /**
+   * Which account a call claims to be of, by a credential that was good before, without the database. It shares out what the
+   * process has, and allows nothing. Null: not known.
+   */
+  claimedAccount(door: DoorOfCaller, auth: Auth, headers: IncomingHttpHeaders): string | null;
+}
 
 /** How many refused credentials an address may send in a minute, for each login that it may try. */
 const REFUSALS_PER_LOGIN = 10;
 const REFUSAL = 'Send a valid API key as X-API-Key or Authorization: Bearer, or a valid token as Authorization: Bearer.';
 
 /** Authentication against the database: nothing is cached, so that a revoked key stops working everywhere at once. */
-export function createAuthenticate(deps: Deps): Authenticate {
+export function createAuthentication(deps: Deps): Authentication {
   const touching = new Set<string>();
   const limit = REFUSALS_PER_LOGIN * deps.config.AUTH_RATE_LIMIT_PER_MINUTE;
   const refused = createRefusedCredentials({ limit, clock: deps.clock });
@@ -45,7 +54,11 @@ export function createAuthenticate(deps: Deps): Authenticate {
   }
 
   /** Looks a credential up, unless its address has had too many refused. */
-  async function lookUp<T>(address: string, credential: string, find: () => Promise<T | null>): Promise<T> {
+  async function lookUp<T extends { accountId: string }>(
+    address: string,
+    credential: string,
+    find: () => Promise<T | null>,
+  ): Promise<T> {
     const block = addressBlock(address);
     const waitSeconds = refused.waitSeconds(block, credential);
     if (waitSeconds > 0)
@@ -58,10 +71,10 @@ export function createAuthenticate(deps: Deps): Authenticate {
       );
     const found = await find();
     if (found === null) {
-      refused.noteRefused(block);
+      refused.noteRefused(block, credential);
       throw new AppError('unauthorized', REFUSAL);
     }
-    refused.noteGood(credential);
+    refused.noteGood(credential, found.accountId);
     return found;
   }
 
@@ -69,7 +82,7 @@ export function createAuthenticate(deps: Deps): Authenticate {
     if (!isApiKey(key)) throw new AppError('unauthorized', REFUSAL);
     const now = deps.clock();
     const hash = hashApiKey(key);
-    const found = await lookUp(address, hash.toString('base64'), () => findAccountOfKey(deps.orm.em.fork(), hash, now));
+    const found = await lookUp(address, nameOfKey(hash), () => findAccountOfKey(deps.orm.em.fork(), hash, now));
     if (found.useIsStale) noteUse(found.keyId, now);
     const { accountId, keyId, scopes, instanceId } = found;
     return { kind: 'account', accountId, keyId, limits: { scopes, instanceId } };
@@ -79,8 +92,8 @@ export function createAuthenticate(deps: Deps): Authenticate {
     const claim = deps.tokens.verify(token);
     if (!claim) throw new AppError('unauthorized', REFUSAL);
     const { accountId, tokenVersion } = claim;
-    await lookUp(address, `${accountId}/${tokenVersion}`, async () =>
-      (await findTokenVersion(deps.orm.em.fork(), accountId)) === tokenVersion ? accountId : null,
+    await lookUp(address, nameOfToken(claim), async () =>
+      (await findTokenVersion(deps.orm.em.fork(), accountId)) === tokenVersion ? { accountId } : null,
     );
     return { kind: 'account', accountId, keyId: null, limits: NO_LIMITS };
   }
@@ -90,14 +103,34 @@ export function createAuthenticate(deps: Deps): Authenticate {
     throw new AppError('not_found', NOTHING_HERE);
   }
 
-  return async (door, auth, { headers, address }) => {
+  async function authenticate(door: DoorOfCaller, auth: Auth, { headers, address }: Caller): Promise<Actor> {
     if (auth === 'public') return null;
     if (auth === 'operator' && !door.takesOperators) return byOperatorToken(bearerToken(headers), deps.config.OPERATOR_TOKEN);
     const credential = door.credentialOf(headers);
     if (credential === null) throw new AppError('unauthorized', REFUSAL);
     const actor = await (credential.kind === 'api-key' ? byKey(credential.key, address) : byToken(credential.token, address));
     return auth === 'operator' ? asOperator(actor) : actor;
+  }
+
+  return {
+    authenticate,
+    claimedAccount(door, auth, headers) {
+      const credential = auth === 'account' ? door.credentialOf(headers) : null;
+      if (!credential) return null;
+      if (credential.kind === 'api-key') return refused.accountOf(nameOfKey(hashApiKey(credential.key)));
+      const claim = deps.tokens.verify(credential.token);
+      return claim && refused.accountOf(nameOfToken(claim));
+    },
   };
+}
+
+/** What a credential is remembered by. */
+function nameOfKey(hash: Buffer): string {
+  return hash.toString('base64');
+}
+
+function nameOfToken({ accountId, tokenVersion }: { accountId: string; tokenVersion: number }): string {
+  return `${accountId}/${tokenVersion}`;
 }
 
 function byOperatorToken(given: string | undefined, expected: string | undefined): Actor {

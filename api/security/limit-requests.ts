@@ -5,14 +5,15 @@ import type { ApiContext } from '../api-context.ts';
 import type { Operation } from '../contract/define-operation.ts';
 import type { Deps } from '../deps.ts';
 import { addressBlock, createRateLimiter, WINDOW_MS } from './rate-limit.ts';
-import type { RateLimiter } from './rate-limit.ts';
+import type { RateLimiter, RateStanding } from './rate-limit.ts';
 
-/** Counts a request and writes the RateLimit headers of its answer. Throws `rate_limited`. */
-export type LimitRequests = (
-  context: ApiContext,
-  operation: Operation,
-  caller: { actor: Actor; address: string },
-) => Promise<void>;
+/** Each function writes the RateLimit headers of the answer, and throws `rate_limited`. */
+export interface LimitRequests {
+  /** Counts a request. */
+  count(context: ApiContext, operation: Operation, caller: { actor: Actor; address: string }): Promise<void>;
+  /** Refuses a request of an account that has used up its limit, without the database. */
+  refuseUsedUp(context: ApiContext, operation: Operation, accountId: string): void;
+}
 
 /** The two limits of the API: per account, and per address for calls that are not authenticated yet. */
 export function createLimitRequests({ config, orm, clock, log }: Pick<Deps, 'config' | 'orm' | 'clock' | 'log'>): LimitRequests {
@@ -26,14 +27,24 @@ export function createLimitRequests({ config, orm, clock, log }: Pick<Deps, 'con
   const perAccount = limiter(config.RATE_LIMIT_PER_MINUTE);
   const perAddress = limiter(config.AUTH_RATE_LIMIT_PER_MINUTE);
 
-  return async (context, { rateLimit }, { actor, address }) => {
-    if (rateLimit === 'auth') return limitTo(context, perAddress, `address:${addressBlock(address)}`);
-    if (rateLimit === 'account' && actor?.kind === 'account') return limitTo(context, perAccount, `account:${actor.accountId}`);
+  return {
+    async count(context, { rateLimit }, { actor, address }) {
+      if (rateLimit === 'auth') tell(context, await perAddress.take(`address:${addressBlock(address)}`));
+      if (rateLimit === 'account' && actor?.kind === 'account') tell(context, await perAccount.take(subjectOf(actor.accountId)));
+    },
+    refuseUsedUp(context, { rateLimit }, accountId) {
+      const standing = rateLimit === 'account' ? perAccount.usedUp(subjectOf(accountId)) : null;
+      if (standing) tell(context, standing);
+    },
   };
 }
 
-async function limitTo(context: ApiContext, limiter: RateLimiter, subject: string): Promise<void> {
-  const { isAllowed, limit, remaining, resetSeconds } = await limiter.take(subject);
+function subjectOf(accountId: string): string {
+  return `account:${accountId}`;
+}
+
+/** Throws `rate_limited` where the request is not allowed. */
+function tell(context: ApiContext, { isAllowed, limit, remaining, resetSeconds }: RateStanding): void {
   context.set({
     'RateLimit-Limit': String(limit),
     'RateLimit-Remaining': String(remaining),

@@ -23,6 +23,8 @@ export interface RateStanding {
 export interface RateLimiter {
   /** Counts one request. Never throws. */
   take(subject: string): Promise<RateStanding>;
+  /** How a request stands for which nothing is left, as far as this process knows; null when something may be. */
+  usedUp(subject: string): RateStanding | null;
 }
 
 export interface RateLimitOptions {
@@ -112,6 +114,12 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
         }
         await claimOnce(subject);
       }
+    },
+    usedUp(subject) {
+      const nowMs = clock().getTime();
+      const lease = leases.get(subject);
+      const isUsedUp = lease && lease.endsMs > nowMs && lease.free === 0 && lease.left === 0;
+      return isUsedUp ? standing(lease, false, nowMs) : null;
     },
   };
 }

@@ -17,14 +17,16 @@ export interface RefusedCredentials {
    */
   waitSeconds(address: string, credential: string): number;
   /** The database does not know the credential, or not any more. */
-  noteRefused(address: string): void;
-  noteGood(credential: string): void;
+  noteRefused(address: string, credential: string): void;
+  noteGood(credential: string, accountId: string): void;
+  /** Whose credential this was when it was good last; null when this process has not looked it up lately. */
+  accountOf(credential: string): string | null;
 }
 
 /** Limits how many refused credentials a minute each address can have looked up. */
 export function createRefusedCredentials({ limit, clock }: { limit: number; clock: Clock }): RefusedCredentials {
   const windows = new Map<string, Window>();
-  const good = new Map<string, true>();
+  const good = new Map<string, string>();
   return {
     waitSeconds(address, credential) {
       const window = windows.get(address);
@@ -32,16 +34,18 @@ export function createRefusedCredentials({ limit, clock }: { limit: number; cloc
       if (!window || leftMs <= 0 || window.refused < limit || good.has(credential)) return 0;
       return Math.ceil(leftMs / 1_000);
     },
-    noteRefused(address) {
+    noteRefused(address, credential) {
+      good.delete(credential);
       const nowMs = clock().getTime();
       const known = windows.get(address);
       const window = known && known.endsMs > nowMs ? known : { endsMs: nowMs + WINDOW_MS, refused: 0 };
       window.refused += 1;
       remember(windows, address, window);
     },
-    noteGood(credential) {
-      remember(good, credential, true);
+    noteGood(credential, accountId) {
+      remember(good, credential, accountId);
     },
+    accountOf: (credential) => good.get(credential) ?? null,
   };
 }
 

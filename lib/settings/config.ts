@@ -68,7 +68,11 @@ export const settingsSchema = z.object({
     .describe('comma separated origins of pages that may call the API from a browser; `*`: all'),
   RATE_LIMIT_PER_MINUTE: count.default(600).describe('requests per minute and account'),
   AUTH_RATE_LIMIT_PER_MINUTE: count.default(10).describe('requests per minute and address on register, login and verify'),
-  MAX_CALLS_PER_ACCOUNT: count.default(8).describe('calls of one account that are at work at the same time in one API process'),
+  MAX_CALLS_PER_ACCOUNT: count
+    .default(8)
+    .describe(
+      'calls of one account that are at work at the same time in one API process; a quarter of them, at least two, while other accounts call',
+    ),
   MAX_WAITS_PER_ACCOUNT: count
     .default(100)
     .describe('calls of one account that wait for a reply or an instance, or stream, in one API process'),

@@ -1,6 +1,6 @@
 import autocannon from 'autocannon';
 import { REST_DOOR } from '../../api/http/door.ts';
-import { createAuthenticate } from '../../api/security/authenticate.ts';
+import { createAuthentication } from '../../api/security/authenticate.ts';
 import { createRateLimiter } from '../../api/security/rate-limit.ts';
 import { createTokens } from '../../api/security/tokens.ts';
 import { createOrm } from '../../database/orm.ts';
@@ -78,8 +78,8 @@ async function guards(stack: StackUnderTest, apiKey: string): Promise<Row[]> {
     tokens,
     config: { AUTH_RATE_LIMIT_PER_MINUTE: 10 },
     background: createBackground(),
-  } as unknown as Parameters<typeof createAuthenticate>[0];
-  const authenticate = createAuthenticate(deps);
+  } as unknown as Parameters<typeof createAuthentication>[0];
+  const { authenticate } = createAuthentication(deps);
   const claim = (subject: string, count: number, now: Date) =>
     claimRequests(orm.em.fork(), { subject, count, now, windowMs: 60_000 });
   const limiter = createRateLimiter({ limit: 10_000, claim, clock, log });

@@ -9,7 +9,7 @@ import { answerErrors } from '../../../api/http/answer-errors.ts';
 import { bearerToken } from '../../../api/http/door.ts';
 import type { Door } from '../../../api/http/door.ts';
 import { mount } from '../../../api/http/mount.ts';
-import { createAuthenticate } from '../../../api/security/authenticate.ts';
+import { createAuthentication } from '../../../api/security/authenticate.ts';
 import { createIdempotency } from '../../../api/security/idempotency.ts';
 import { createLimitRequests } from '../../../api/security/limit-requests.ts';
 import { createClientAddress } from '../../../lib/net/client-address.ts';
@@ -56,7 +56,7 @@ beforeAll(async () => {
   mount(router, whoAmI, {
     deps,
     door: otherDoor,
-    authenticate: createAuthenticate(deps),
+    authentication: createAuthentication(deps),
     clientAddress: createClientAddress([]),
     limitRequests: createLimitRequests(deps),
     admit: createAdmission(deps.config),
