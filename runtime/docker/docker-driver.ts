@@ -24,9 +24,11 @@ import { gatewayPathsOf, layoutOf } from '../host/runtime-layout.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { replaceSkillTree } from '../host/skill-tree.ts';
 import { explainingStorage } from '../host/storage-error.ts';
+import type { FilesRequest } from '../inside/file-changes.ts';
+import { createWorkspaceFiles } from '../inside/workspace-files.ts';
 import { gatewayContainer } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
-import { createContainerFiles } from './container-files.ts';
+import { containerFiles } from './container-files.ts';
 import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
 import { activityOfContainer, endpointOf, exitOfContainer, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
@@ -34,7 +36,6 @@ import { Engine, orElse } from './engine.ts';
 import { explainingEngine } from './engine-storage.ts';
 import { STATE_DIR } from './in-container.ts';
 import { changeFiles } from './instance-files.ts';
-import type { FilesRequest } from './instance-files.ts';
 import { ensureNetwork, removeNetworks } from './instance-network.ts';
 import { releaseUid } from './instance-user.ts';
 import { accessTo, ensureStorage, hasStorage, releaseStorage, removeStorage } from './instance-storage.ts';
@@ -95,12 +96,9 @@ export class DockerDriver implements RuntimeDriver {
     this.pin = options.image;
     this.#engine = new Engine(options.socketPath);
     this.#names = namesOf(options.dataDir, options.installationId);
-    this.files = createContainerFiles({
-      engine: this.#engine,
-      labelsOf: this.#names.labelsOf,
-      image: options.image,
-      accessTo: (runtimeId, signal) => this.#accessTo(runtimeId, signal),
-    });
+    const { labelsOf } = this.#names;
+    const open = (runtimeId: string, signal: AbortSignal) => this.#accessTo(runtimeId, signal);
+    this.files = createWorkspaceFiles(containerFiles({ engine: this.#engine, labelsOf, image: options.image, accessTo: open }));
   }
 
   async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {

@@ -24,7 +24,9 @@ export const IMAGE_INPUTS = [
   'runtime/host/list-files.ts',
   'runtime/host/open-directory.ts',
   'runtime/host/read-file.ts',
+  'runtime/host/replace-file.ts',
   'runtime/host/safe-files.ts',
+  'runtime/host/skill-tree.ts',
   'runtime/host/write-file.ts',
 ];
 

@@ -7,6 +7,9 @@ import { replaceFile } from './replace-file.ts';
 import type { RuntimeLayout } from './runtime-layout.ts';
 import { partsOf } from './open-directory.ts';
 
+/** Where the skills of a runtime lie, in a folder that holds what is on its way in or out as well. */
+type SkillPlace = Pick<RuntimeLayout, 'root' | 'skillsDir' | 'skillsMarkFile'>;
+
 /** How the names of trees begin that are on their way in or out. They lie beside the state, out of sight of agents. */
 const BESIDE = '.skills-';
 
@@ -17,7 +20,7 @@ const BESIDE = '.skills-';
  * the skills in it change places one by one.
  */
 export async function replaceSkillTree(
-  layout: RuntimeLayout,
+  layout: SkillPlace,
   files: ReadonlyMap<string, SkillFile>,
   { isMounted = false }: { isMounted?: boolean } = {},
 ): Promise<void> {
@@ -39,14 +42,14 @@ interface Trees {
   old: string;
 }
 
-async function exchangeWhole({ skillsDir }: RuntimeLayout, { fresh, old }: Trees): Promise<void> {
+async function exchangeWhole({ skillsDir }: SkillPlace, { fresh, old }: Trees): Promise<void> {
   await rename(skillsDir, old).catch((error: unknown) => {
     if (!isErrno(error, 'ENOENT')) throw error;
   });
   await rename(fresh, skillsDir);
 }
 
-async function exchangeEntries({ skillsDir }: RuntimeLayout, { fresh, old }: Trees): Promise<void> {
+async function exchangeEntries({ skillsDir }: SkillPlace, { fresh, old }: Trees): Promise<void> {
   await mkdir(skillsDir, { recursive: true, mode: 0o755 });
   await mkdir(old);
   const news = await readdir(fresh);
@@ -58,12 +61,12 @@ async function exchangeEntries({ skillsDir }: RuntimeLayout, { fresh, old }: Tre
   }
 }
 
-function beside({ root }: RuntimeLayout): string {
+function beside({ root }: SkillPlace): string {
   return join(root, `${BESIDE}${randomUUID()}`);
 }
 
 /** What an attempt left that was killed, and the tree before. */
-async function removeBeside({ root }: RuntimeLayout): Promise<void> {
+async function removeBeside({ root }: SkillPlace): Promise<void> {
   for (const name of await readdir(root))
     if (name.startsWith(BESIDE)) await rm(join(root, name), { recursive: true, force: true });
 }
@@ -77,7 +80,8 @@ async function writeTree(root: string, files: ReadonlyMap<string, SkillFile>): P
   }
 }
 
-function fingerprintOf(files: ReadonlyMap<string, SkillFile>): string {
+/** The same for the same skills. */
+export function fingerprintOf(files: ReadonlyMap<string, SkillFile>): string {
   const hash = createHash('sha256');
   for (const [path, { content, executable }] of [...files].toSorted(([a], [b]) => (a < b ? -1 : 1)))
     hash.update(JSON.stringify([path, executable, content.length])).update(content);

@@ -8,7 +8,7 @@ import { removeFileBelow, writeFileBelow } from '../host/write-file.ts';
  * Runs in a container of an instance, as its user: lists, reads, writes or removes files of one workspace. Its input is one line
  * with the request, and for a write the content in frames: the length in four bytes, then the bytes; a length of zero is the
  * end. Its output is one line with the answer, and for a read the bytes. The driver alone calls it
- * (runtime/docker/container-files.ts).
+ * (runtime/inside/workspace-files.ts).
  */
 type Request = { root: string; directory: string } & (
   | ({ kind: 'list' } & Omit<ListOptions, 'signal'>)
