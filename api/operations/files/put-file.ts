@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
-import { noteWrittenFile } from '../../../database/content/agent-files.ts';
+import { findToldFile, noteWrittenFile } from '../../../database/content/agent-files.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { MAX_FILE_BYTES } from '../../../domain/workspace-files.ts';
 import type { FileFacts } from '../../../runtime/driver-files.ts';
@@ -19,7 +19,14 @@ import { findWorkspaceFile, isThere } from './workspace-file.ts';
 import type { WorkspaceFile } from './workspace-file.ts';
 
 /** What was written to the workspace itself, or is to be given to the gateway. */
-type Taken = { facts: FileFacts; file: WorkspaceFile; text: string | null } | { facts: null; text: string };
+type Taken = { facts: FileFacts; file: WorkspaceFile; text: string | null } | ToGive;
+
+interface ToGive {
+  facts: null;
+  text: string;
+  /** The generation of the file that `If-Match` was compared with. Null: the gateway alone had it; undefined: no comparison was asked for. */
+  compared: number | null | undefined;
+}
 
 export const putFile = defineOperation({
   method: 'PUT',
@@ -56,7 +63,8 @@ export const putFile = defineOperation({
     const isPending = file.told !== null && !file.told.applied;
     const mustAsk = onlyIf !== null && (isPersonaFile(params.path) || isPending);
     if (mustAsk && !(await explainingFiles(() => isThere(deps, file, onlyIf, signal)))) throw notInState();
-    if (isPersonaFile(params.path)) return { facts: null, text: await textOf(upload) };
+    const compared = onlyIf === null ? undefined : (file.told?.generation ?? null);
+    if (isPersonaFile(params.path)) return { facts: null, text: await textOf(upload), compared };
     const kept = new KeptText();
     const facts = await explainingFiles(() =>
       deps.files.write(file.place, params.path, kept.of(upload.read()), {
@@ -76,8 +84,11 @@ export const putFile = defineOperation({
       return { ...params, generation: null, size: facts.size, modifiedAt: new Date(facts.modifiedAtMs).toISOString() };
     }
     const owned = { accountId: actor.accountId, ...params };
-    const { text } = prepared;
+    const { text, compared } = prepared;
     const generation = await changeContent(em, owned);
+    // Now that no other call changes the instance: another one may have replaced the file since.
+    const present = await findToldFile(em, params.agentId, params.path);
+    if (compared !== undefined && compared !== (present?.generation ?? null)) throw notInState();
     await changeFiles(em, await findAgent(em, owned), { changes: [[params.path, text]], generation, deps });
     return { ...params, generation, size: Buffer.byteLength(text), modifiedAt: now.toISOString() };
   },

@@ -309,6 +309,16 @@ describe('files.put', () => {
     expect((await put('/SOUL.md', 'third', { 'if-match': applied })).status).toBe(200);
   });
 
+  test('of a file of the prompt by two who saw the same state replaces it once, and the other one is told', async () => {
+    await put('/SOUL.md', 'first');
+    const etag = (await send('HEAD', '/SOUL.md')).headers.get('etag') ?? '';
+    const texts = ['one', 'two', 'three', 'four'];
+    const answers = await Promise.all(texts.map((text) => put('/SOUL.md', text, { 'if-match': etag })));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 412, 412, 412]);
+    expect(await (await send('GET', '/SOUL.md')).text()).toBe(texts[statuses.indexOf(200)]);
+  });
+
   test.each<[what: string, body: Buffer]>([
     ['no UTF-8', Buffer.from([0xff])],
     ['NUL', Buffer.from('a\0b')],
