@@ -23,8 +23,8 @@ import { createGatewayConnections } from '../runtime/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnSender } from '../turns/turn-sender.ts';
-import { watchInitialEvents } from './doors/anthropic/watch-initial-events.ts';
 import { readBuiltConsole } from './console/console-files.ts';
+import { startChores } from './chores.ts';
 import type { Deps } from './deps.ts';
 import { createRequestMetrics } from './observe/api-metrics.ts';
 import { createApp } from './http/app.ts';
@@ -98,7 +98,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     consoleFiles: await readBuiltConsole(log),
   });
   const server = await listen(app, deps);
-  const initialEvents = watchInitialEvents(deps);
+  const chores = startChores(deps);
   const metricsServer = await startMetricsServer(registry, { host: config.METRICS_HOST, port: config.METRICS_PORT });
   log.info({ host: config.HOST, port: server.port }, 'the API is listening');
 
@@ -106,7 +106,7 @@ async function run(config: ConfigOf<'api'>, env: Record<string, string | undefin
     log.info('the API is draining');
     shutdown.abort();
     await server.drain(GRACE_MS);
-    await initialEvents.stop();
+    await chores.stop();
     await background.idle();
     // No request can come any more. Turns that were accepted and not sent are taken over by other processes.
     await turnSender.stop();

@@ -77,8 +77,8 @@ export function createWorkerFiles({ orm, masterKeys, log }: Deps): RuntimeFiles 
       const response = await ask(place, { method: 'PUT', target: targetOf(place, path), options, content, signal });
       return fileFacts.parse(await jsonOf(response));
     },
-    async remove(place, path, { signal }) {
-      const response = await ask(place, { method: 'DELETE', target: targetOf(place, path), options: {}, signal });
+    async remove(place, path, { signal, ...options }) {
+      const response = await ask(place, { method: 'DELETE', target: targetOf(place, path), options, signal });
       return removal.parse(await jsonOf(response)).removed;
     },
   };

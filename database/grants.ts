@@ -60,6 +60,7 @@ export const GRANTS = {
     transfers: ADD,
     unowned_runtimes: 'select, update, delete',
     watch_shards: READ,
+    waiting_attachments: ALL,
     webhook_attempts: READ,
     webhook_deliveries: CHANGE,
     webhooks: CHANGE,

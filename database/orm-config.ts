@@ -12,6 +12,7 @@ import { ClaudeAgent } from './entities/claude-agent.ts';
 import { ClaudeAgentPlace } from './entities/claude-agent-place.ts';
 import { ClaudeEnvironment } from './entities/claude-environment.ts';
 import { ClaudeSession } from './entities/claude-session.ts';
+import { WaitingAttachments } from './entities/waiting-attachments.ts';
 import { Conversation } from './entities/conversation.ts';
 import { CronJob } from './entities/cron-job.ts';
 import { EventCounter } from './entities/event-counter.ts';
@@ -68,6 +69,7 @@ export const ENTITIES = [
   ClaudeAgentPlace,
   ClaudeEnvironment,
   ClaudeSession,
+  WaitingAttachments,
   Conversation,
   CronJob,
   Event,

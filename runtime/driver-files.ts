@@ -64,7 +64,13 @@ export interface RuntimeFiles {
    */
   write(place: WorkspacePlace, path: string, content: AsyncIterable<Buffer>, options: WriteOptions): Promise<FileFacts>;
   /** False: there was no such file. */
-  remove(place: WorkspacePlace, path: string, options: { signal: AbortSignal }): Promise<boolean>;
+  remove(place: WorkspacePlace, path: string, options: RemoveOptions): Promise<boolean>;
+}
+
+export interface RemoveOptions {
+  /** Folders that are empty then go too, but those directly in the workspace. */
+  withEmptyFolders?: boolean;
+  signal: AbortSignal;
 }
 
 export interface ListOptions {

@@ -16,6 +16,7 @@ export const MAX_LISTED = 1_000;
 const etags = z.union([z.literal('*'), z.array(z.string()).max(64)]).nullable();
 const range = z.object({ first: z.int().nonnegative().nullable(), last: z.int().nonnegative().nullable() }).nullable();
 export const readOptions = z.object({ range, unless: etags });
+export const removeOptions = z.object({ withEmptyFolders: z.boolean().default(false) });
 export const writeOptions = z.object({ onlyIf: etags, maxBytes: z.int().positive() });
 
 export const fileFacts = z.object({ path: z.string(), size: z.number(), modifiedAtMs: z.number(), etag: z.string() });

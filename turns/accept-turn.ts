@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { wakeInstance } from '../database/instances/wake-instance.ts';
 import { holdTurn } from '../database/budgets/hold-turn.ts';
+import { forgetWaiting } from '../database/messages/waiting-attachments.ts';
 import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/messages/accept-turn.ts';
 import type { AgentGate, ConversationMark } from '../database/messages/accept-turn.ts';
 import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
@@ -71,6 +72,7 @@ export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTu
   const pending = await countPendingTurns(em, instanceId, conversationId);
   // One more than may wait: the first of them is not waiting, it is the one that runs.
   if (pending > MAX_WAITING_TURNS) throw tooManyWaiting();
+  if (turn.attached && !(await forgetWaiting(em, turn.attached.requestMessageId))) throw removedAttachments();
   const messageId = makeId('msg');
   const { requestMessageId, attachments } = turn.attached ?? { requestMessageId: makeId('msg'), attachments: [] };
   const isClaimed = await insertTurn(em, {
@@ -123,6 +125,12 @@ function requireActiveAgent({ agentStatus: status }: AgentGate): void {
         retryAfterSeconds: SOON_SECONDS,
       },
     );
+}
+
+function removedAttachments(): AppError {
+  return new AppError('unavailable', 'The attachments took too long and were removed. Send the message again.', {
+    retryAfterSeconds: SOON_SECONDS,
+  });
 }
 
 function tooManyWaiting(): AppError {

@@ -5,7 +5,15 @@ import { agentFilePathProblem } from '../domain/agent-file-path.ts';
 import { createCallSlots, NoSlotError } from '../lib/async/call-slots.ts';
 import { jsonOrNull } from '../lib/text/json-or-null.ts';
 import type { RuntimeFiles, WorkspacePlace } from '../runtime/driver-files.ts';
-import { failureOf, MAX_LISTED, OPTIONS_HEADER, READ_HEADER, readOptions, writeOptions } from '../runtime/files-protocol.ts';
+import {
+  failureOf,
+  MAX_LISTED,
+  OPTIONS_HEADER,
+  READ_HEADER,
+  readOptions,
+  removeOptions,
+  writeOptions,
+} from '../runtime/files-protocol.ts';
 import { isRuntimeId } from '../runtime/host/runtime-layout.ts';
 import type { Serve } from './instance-server.ts';
 import { refuse } from './refuse.ts';
@@ -78,8 +86,12 @@ function oneFile(files: RuntimeFiles, place: WorkspacePlace, { method, headers }
     const options = readOptions.safeParse(given).data;
     return options ? ({ response, signal }) => send(files, place, path, { ...options, signal }, response) : null;
   }
-  if (method === 'DELETE')
-    return async ({ response, signal }) => say(response, 200, { removed: await files.remove(place, path, { signal }) });
+  if (method === 'DELETE') {
+    const options = removeOptions.safeParse(given).data;
+    if (!options) return null;
+    return async ({ response, signal }) =>
+      say(response, 200, { removed: await files.remove(place, path, { ...options, signal }) });
+  }
   const options = writeOptions.safeParse(given).data;
   if (!options) return null;
   return async ({ request, response, signal }) => {

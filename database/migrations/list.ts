@@ -36,6 +36,7 @@ import { Pool } from './20261214-pool.ts';
 import { AccountOperators } from './20261213-account-operators.ts';
 import { SessionBeginnings } from './20261214-session-beginnings.ts';
 import { Sleep } from './20261214-sleep.ts';
+import { WaitingAttachments } from './20261214-waiting-attachments.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
 import { KeptBudgetPlans } from './20261211-kept-budget-plans.ts';
 import { RefusedRuns } from './20261211-refused-runs.ts';
@@ -83,4 +84,5 @@ export const migrationsList = [
   { name: '20261214-pool', class: Pool },
   { name: '20261214-session-beginnings', class: SessionBeginnings },
   { name: '20261214-sleep', class: Sleep },
+  { name: '20261214-waiting-attachments', class: WaitingAttachments },
 ];

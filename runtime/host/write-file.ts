@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
-import { lstat, open, opendir, rename, rm, unlink } from 'node:fs/promises';
+import { lstat, open, opendir, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { isErrno } from '../../lib/errno.ts';
 import { UnsafePathError } from '../driver.ts';
@@ -90,22 +90,37 @@ async function tidyUp(drafts: Directory): Promise<void> {
   }
 }
 
-/** Removes a regular file. False when there is none. */
-export async function removeFileBelow(root: string, { directory, path }: FilePlace): Promise<boolean> {
+/** Removes a regular file. False when there is none. Folders that are empty then go too where that is asked for. */
+export async function removeFileBelow(
+  root: string,
+  { directory, path }: FilePlace,
+  { withEmptyFolders = false }: { withEmptyFolders?: boolean | undefined } = {},
+): Promise<boolean> {
+  const parts = [...partsWithin(root, directory), ...partsOf(path)];
   try {
-    const removed = await withParent(
-      root,
-      [...partsWithin(root, directory), ...partsOf(path)],
-      { create: false },
-      async (parent, last) => {
-        if (!(await lookAt(entry(parent, last), path))) return false;
-        await unlink(entry(parent, last));
-        return true;
-      },
-    );
+    const removed = await withParent(root, parts, { create: false }, async (parent, last) => {
+      if (!(await lookAt(entry(parent, last), path))) return false;
+      await unlink(entry(parent, last));
+      return true;
+    });
+    // One directly in the directory stays: another file may be on its way there.
+    const least = partsWithin(root, directory).length + 1;
+    if (withEmptyFolders) await removeEmptyFolders(root, parts.slice(0, -1), least);
     return removed ?? false;
   } catch (error) {
     if (error instanceof UnsafePathError) return false;
     throw error;
+  }
+}
+
+/** Removes a folder and those above it that have more than so many parts, up to the first one that is not empty. */
+async function removeEmptyFolders(root: string, parts: readonly string[], least: number): Promise<void> {
+  for (let depth = parts.length; depth > least; depth -= 1) {
+    try {
+      await withParent(root, parts.slice(0, depth), { create: false }, (parent, last) => rmdir(entry(parent, last)));
+    } catch (error) {
+      if (error instanceof UnsafePathError || isErrno(error, 'ENOTEMPTY', 'EEXIST')) return;
+      throw error;
+    }
   }
 }

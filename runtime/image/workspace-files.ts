@@ -14,7 +14,7 @@ type Request = { root: string; directory: string } & (
   | ({ kind: 'list' } & Omit<ListOptions, 'signal'>)
   | ({ kind: 'read'; path: string } & Omit<ReadOptions, 'signal'>)
   | { kind: 'write'; path: string; onlyIf: Etags | null; maxBytes: number }
-  | { kind: 'remove'; path: string }
+  | { kind: 'remove'; path: string; withEmptyFolders?: boolean }
 );
 
 /** The input, a piece at a time. */
@@ -73,7 +73,7 @@ async function answer(request: Request, input: Input): Promise<void> {
     case 'write':
       return say({ kind: 'written', facts: await writeFileBelow(root, request, input.frames(), request) });
     case 'remove':
-      return say({ kind: 'removed', removed: await removeFileBelow(root, request) });
+      return say({ kind: 'removed', removed: await removeFileBelow(root, request, request) });
   }
 }
 

@@ -86,8 +86,8 @@ export function createWorkspaceFiles(openFiles: OpenFiles): RuntimeFiles {
       if (!answer) throw new NoStorageError('Nothing is stored of this instance.');
       return answer.facts;
     },
-    async remove(place, path, { signal }) {
-      return (await ask(place, { kind: 'remove', path }, 'removed', { signal }))?.removed ?? false;
+    async remove(place, path, { signal, ...wanted }) {
+      return (await ask(place, { kind: 'remove', path, ...wanted }, 'removed', { signal }))?.removed ?? false;
     },
   };
 }

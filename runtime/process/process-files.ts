@@ -28,9 +28,9 @@ export function createProcessFiles(dataDir: string, layoutOf: (runtimeId: string
       const { root, directory } = find(place);
       return explainingStorage(dataDir, () => writeFileBelow(root, { directory, path }, content, options));
     },
-    remove(place, path) {
+    remove(place, path, options) {
       const { root, directory } = find(place);
-      return removeFileBelow(root, { directory, path });
+      return removeFileBelow(root, { directory, path }, options);
     },
   };
 }

@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { putAttachments } from '../../api/operations/messages/put-attachments.ts';
+import { removeLeftAttachments } from '../../api/operations/messages/remove-left-attachments.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { startApi } from './api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from './api-under-test.ts';
@@ -38,6 +40,8 @@ const attachment = (name: string, mediaType = 'text/plain', bytes: Buffer | stri
 };
 const send = (attachments: unknown, fields: object = {}, headers: Record<string, string> = {}) =>
   account.call('POST', `${path}/messages`, { message: 'Look', async: true, attachments, ...fields }, { headers });
+const file = (name: string) => ({ name, mediaType: 'text/plain', content: Buffer.from('hello') });
+const never = new AbortController().signal;
 const inbox = () => readdir(join(workspace, 'inbox')).catch(() => []);
 const filesInInbox = async () => (await promisify(execFile)('find', [join(workspace, 'inbox'), '-type', 'f'])).stdout;
 const history = async () => (await account.ok('GET', `${path}/messages`)).messages;
@@ -137,6 +141,30 @@ describe('attachments of a message', () => {
     expect([first.status, again.status, again.headers.get('idempotent-replayed')]).toEqual([202, 202, 'true']);
     expect((await send([attachment('a.txt', 'text/plain', 'other')], {}, key)).status).toBe(409);
     expect([(await inbox()).length, (await history()).length]).toEqual([1, 2]);
+  });
+
+  test('of a message that was never accepted are removed with their folder an hour later, and those of others stay', async () => {
+    await send([attachment('kept.txt')]);
+    const owned = { accountId: account.accountId, ...of };
+    const put = await putAttachments(api.orm.em.fork(), api.deps, owned, [file('a/b.txt'), file('c.txt')], never);
+    const folder = join(workspace, 'inbox', put!.requestMessageId);
+    expect((await readdir(folder)).toSorted()).toEqual(['a', 'c.txt']);
+    await removeLeftAttachments(api.deps);
+    expect(await inbox()).toHaveLength(2);
+    await api.sql(`update waiting_attachments set created_at = now() - interval '61 minutes' returning request_message_id`);
+    await Promise.all([removeLeftAttachments(api.deps), removeLeftAttachments(api.deps)]);
+    const [{ messageId }] = await history();
+    expect(await inbox()).toEqual([messageId]);
+    expect(await api.sql('select request_message_id from waiting_attachments')).toEqual([]);
+  });
+
+  test('that are being removed belong to no message: it is 503 and can be sent again', async () => {
+    await api.orm.em.fork().execute('alter table waiting_attachments alter column removing_at set default now()');
+    const refused = await send([attachment('a.txt')]);
+    await api.orm.em.fork().execute('alter table waiting_attachments alter column removing_at drop default');
+    expect([refused.status, refused.body.error.code]).toEqual([503, 'unavailable']);
+    expect([await history(), await inbox()]).toEqual([[], []]);
+    expect((await send([attachment('a.txt')])).status).toBe(202);
   });
 
   test('need a workspace like all files, and a message without any does not', async () => {

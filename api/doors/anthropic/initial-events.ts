@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { LockMode } from '@mikro-orm/postgresql';
 import { ClaudeSession } from '../../../database/entities/claude-session.ts';
+import { claimInitial } from '../../../database/messages/claim-initial.ts';
 import { notifySession } from '../../../database/messages/session-turns.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';
@@ -62,4 +63,9 @@ export async function deliverInitial(deps: Deps, sessionId: string): Promise<voi
     throw error;
   });
   for (const message of accepted) sendAccepted(deps, message).close();
+}
+
+/** Tries once all sessions whose initial events are due. */
+export async function deliverDue(deps: Deps): Promise<void> {
+  for (const sessionId of await claimInitial(deps.orm.em.fork())) await deliverInitial(deps, sessionId);
 }

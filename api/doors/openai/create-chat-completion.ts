@@ -58,7 +58,7 @@ export const createChatCompletion = defineOperation({
     const attached = await putAttachments(em, deps, { accountId: actor.accountId, ...place }, files, signal);
     return { place, transcript, sessionId, attached };
   },
-  undo: ({ attached }, { deps }) => removeAttachments(deps, attached),
+  undo: ({ attached }, { deps }) => removeAttachments(deps.orm.em.fork(), deps, attached),
   async handle({ body, headers, actor, em, deps, prepared }) {
     const { place, transcript, sessionId, attached } = prepared;
     const { instanceId, agentId } = place;

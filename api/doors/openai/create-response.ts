@@ -55,7 +55,7 @@ export const createResponse = defineOperation({
     const attached = await putAttachments(em, deps, { accountId: actor.accountId, ...agent }, files, signal);
     return { agent, transcript, attached };
   },
-  undo: ({ attached }, { deps }) => removeAttachments(deps, attached),
+  undo: ({ attached }, { deps }) => removeAttachments(deps.orm.em.fork(), deps, attached),
   async handle({ body, headers, actor, em, deps, prepared }) {
     const { transcript, attached } = prepared;
     const { agentId, instanceId } = prepared.agent;

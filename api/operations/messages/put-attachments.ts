@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { attachmentPaths, MAX_ATTACHMENTS_BYTES } from '../../../domain/attachments.ts';
 import type { Attachment } from '../../../domain/attachments.ts';
+import { forgetWaiting, noteWaiting } from '../../../database/messages/waiting-attachments.ts';
 import type { WorkspacePlace } from '../../../runtime/driver-files.ts';
 import type { Deps } from '../../deps.ts';
 import { findAgent, findInstance } from '../../find-instance.ts';
@@ -40,9 +41,12 @@ export async function putAttachments(
   if (given.length === 0) return null;
   const { runtimeId } = await findInstance(em, owned);
   const { gatewayAgentId } = await findAgent(em, owned);
-  const put: PutAttachments = { requestMessageId: makeId('msg'), place: { runtimeId, gatewayAgentId }, attachments: [] };
+  const requestMessageId = makeId('msg');
+  const place = { runtimeId, gatewayAgentId };
+  const paths = attachmentPaths(requestMessageId, given);
+  await noteWaiting(em, owned.instanceId, { requestMessageId, ...place, paths });
+  const put: PutAttachments = { requestMessageId, place, attachments: [] };
   try {
-    const paths = attachmentPaths(put.requestMessageId, given);
     for (const [index, { name, mediaType, content }] of given.entries()) {
       const path = paths[index] ?? '';
       put.attachments.push({ name, mediaType, size: content.length, path });
@@ -50,7 +54,7 @@ export async function putAttachments(
       await explainingFiles(() => files.write(put.place, path, inPieces(content), options));
     }
   } catch (error) {
-    await removeAttachments({ files }, put);
+    await removeAttachments(em, { files }, put);
     throw error;
   }
   return put;
@@ -59,11 +63,32 @@ export async function putAttachments(
 const REMOVAL_MS = 30_000;
 const PIECE_BYTES = 64 * 1024;
 
-/** Takes the attachments of a message away that was not accepted. What cannot be reached stays: no message names it. */
-export async function removeAttachments({ files }: Pick<Deps, 'files'>, put: PutAttachments | null): Promise<void> {
+/** Takes the attachments of a message away that was not accepted. What cannot be reached is removed later: see removeLeftAttachments. */
+export async function removeAttachments(
+  em: EntityManager,
+  { files }: Pick<Deps, 'files'>,
+  put: PutAttachments | null,
+): Promise<void> {
   if (!put) return;
-  for (const { path } of put.attachments)
-    await files.remove(put.place, path, { signal: AbortSignal.timeout(REMOVAL_MS) }).catch(() => false);
+  try {
+    await removeFiles(
+      { files },
+      put.place,
+      put.attachments.map(({ path }) => path),
+    );
+  } catch {
+    return;
+  }
+  await forgetWaiting(em, put.requestMessageId);
+}
+
+/** Removes files with the folders that this leaves empty. Files that are not there are fine. */
+export async function removeFiles(
+  { files }: Pick<Deps, 'files'>,
+  place: WorkspacePlace,
+  paths: readonly string[],
+): Promise<void> {
+  for (const path of paths) await files.remove(place, path, { withEmptyFolders: true, signal: AbortSignal.timeout(REMOVAL_MS) });
 }
 
 async function* inPieces(content: Buffer): AsyncGenerator<Buffer> {

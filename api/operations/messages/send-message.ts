@@ -102,7 +102,7 @@ export const sendMessage = defineOperation({
     await awaitActiveAgent(deps, actor, params, signal);
     return putAttachments(em, deps, { accountId: actor.accountId, ...params }, body.attachments, signal);
   },
-  undo: (attached, { deps }) => removeAttachments(deps, attached),
+  undo: (attached, { deps }) => removeAttachments(deps.orm.em.fork(), deps, attached),
   async handle({ body, actor, loaded: agent, prepared: attached, em, deps }) {
     const { message: text, sessionId, sender } = body;
     const accepted = await acceptMessage(em, conversationDeps(deps), actor, agent, { text, attached, sessionId, sender });

@@ -1,7 +1,6 @@
 import { BadRequestError, ConflictError, NotFoundError } from '@anthropic-ai/sdk';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { deliverInitial } from '../../../api/doors/anthropic/initial-events.ts';
-import { deliverDue } from '../../../api/doors/anthropic/watch-initial-events.ts';
+import { deliverDue, deliverInitial } from '../../../api/doors/anthropic/initial-events.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { said, startAnthropicDoor } from './anthropic-agent.ts';
@@ -67,6 +66,7 @@ describe('initial events of a session', () => {
 
   test('are ended by an interrupt that comes before them', async () => {
     const { id } = await open({ initial_events: [said('Never')] });
+    await door.api.deps.background.idle();
     await door.activate(id);
     await door.api.sql(`update instances set status = 'provisioning' where id = ? returning id`, [door.instanceId]);
     await beta().sessions.events.send(id, { events: [{ type: 'user.interrupt' }] });

@@ -46,6 +46,11 @@ export function describeFiles(name: string, openHarness: () => Promise<FilesHarn
       files().read(PLACE, path, { range: null, unless: null, signal, ...options });
     const write = (path: string, content: AsyncIterable<Buffer>, options: Partial<WriteOptions> = {}) =>
       files().write(PLACE, path, content, { onlyIf: null, maxBytes: MEBIBYTE, signal, ...options });
+    const isFolder = (path: string) =>
+      harness.run(`test -d '${path}'`).then(
+        () => true,
+        () => false,
+      );
     const textOf = async (opened: FileRead | Promise<FileRead>) => {
       const one = await opened;
       return one.kind === 'content' ? (await buffer(one.content)).toString() : one.kind;
@@ -73,6 +78,18 @@ export function describeFiles(name: string, openHarness: () => Promise<FilesHarn
       expect(await files().remove(PLACE, 'notes/a.md', { signal })).toBe(true);
       expect(await files().remove(PLACE, 'notes/a.md', { signal })).toBe(false);
       expect(await read('notes/a.md')).toEqual({ kind: 'none' });
+    });
+
+    test('a file is removed with the folders that it leaves empty, where that is asked for, but those directly in the workspace', async () => {
+      for (const path of ['inbox/one/deep/a.md', 'inbox/one/b.md']) await write(path, of('x'));
+      const folders = () => Promise.all(['inbox', 'inbox/one', 'inbox/one/deep'].map(isFolder));
+      await files().remove(PLACE, 'inbox/one/deep/a.md', { withEmptyFolders: true, signal });
+      expect(await folders()).toEqual([true, true, false]);
+      await files().remove(PLACE, 'inbox/one/b.md', { withEmptyFolders: true, signal });
+      expect(await folders()).toEqual([true, false, false]);
+      await write('inbox/two/a.md', of('x'));
+      await files().remove(PLACE, 'inbox/two/a.md', { signal });
+      expect(await isFolder('inbox/two')).toBe(true);
     });
 
     test('a file is replaced only in the state that was asked for, and a content that is too large or breaks off leaves it', async () => {
