@@ -295,7 +295,7 @@ describe('files.put', () => {
     expect(await readFile(join(workspace, 'kept'), 'utf8')).toBe('kept');
   });
 
-  test('of a file of the prompt does what PATCH of files does: it survives, and is shown until it was given', async () => {
+  test('of a file of the prompt does what PATCH of files does, and one of those who saw the same state wins', async () => {
     const { status, body } = await put('/SOUL.md', 'Be kind. Ü');
     expect([status, body]).toEqual([200, { path: 'SOUL.md', size: 11, modifiedAt: expect.any(String) }]);
     expect((await account.ok('GET', agent)).files['SOUL.md']).toBe('Be kind. Ü');
@@ -306,17 +306,8 @@ describe('files.put', () => {
     await givenToGateway();
     const applied = (await send('HEAD', '/SOUL.md')).headers.get('etag') ?? '';
     expect((await put('/SOUL.md', 'x', { 'if-match': etag })).status).toBe(412);
-    expect((await put('/SOUL.md', 'third', { 'if-match': applied })).status).toBe(200);
-  });
-
-  test('of a file of the prompt by two who saw the same state replaces it once, and the other one is told', async () => {
-    await put('/SOUL.md', 'first');
-    const etag = (await send('HEAD', '/SOUL.md')).headers.get('etag') ?? '';
-    const texts = ['one', 'two', 'three', 'four'];
-    const answers = await Promise.all(texts.map((text) => put('/SOUL.md', text, { 'if-match': etag })));
-    const statuses = answers.map(({ status }) => status);
-    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 412, 412, 412]);
-    expect(await (await send('GET', '/SOUL.md')).text()).toBe(texts[statuses.indexOf(200)]);
+    const answers = await Promise.all(['a', 'b', 'c'].map((text) => put('/SOUL.md', text, { 'if-match': applied })));
+    expect(answers.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 412, 412]);
   });
 
   test.each<[what: string, body: Buffer]>([
