@@ -25,6 +25,15 @@ export async function makeRunning(api: ApiUnderTest, instanceId: string, bootId 
   await applyContent(api, instanceId);
 }
 
+/** The instance has fallen asleep, and its gateway has ended. */
+export async function makeAsleep(api: ApiUnderTest, instanceId: string): Promise<void> {
+  await api.sql(
+    `update instances set status = 'stopped', transition_kind = null, transition_started_at = null, boot_id = null, gateway_epoch = 0,
+            stopped_at = now(), sleep_state = 'asleep', sleep_since = now(), sleep_after_ms = coalesce(sleep_after_ms, 60000) where id = ? returning id`,
+    [instanceId],
+  );
+}
+
 /** The gateway has every agent and file. */
 export async function applyContent(api: ApiUnderTest, instanceId: string): Promise<void> {
   await api.sql(`update agents set status = 'active' where instance_id = ? and deleted_at is null returning id`, [instanceId]);

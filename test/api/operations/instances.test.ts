@@ -53,6 +53,7 @@ describe('instances.create', () => {
       statusReason: null,
       agents: [],
       metadata: {},
+      sleep: null,
       createdAt: expect.any(String),
       startedAt: null,
       stoppedAt: null,
