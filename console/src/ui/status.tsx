@@ -10,9 +10,10 @@ const TRANSITIONS: Record<string, string> = {
 };
 
 /** The status of an instance as a word with a sign, so that it does not depend on its colour. */
-export function Status({ instance }: { instance: Pick<Instance, 'status' | 'transition'> }) {
-  const { status, transition } = instance;
-  const word = transition ? (TRANSITIONS[transition.kind] ?? transition.kind) : status;
+export function Status({ instance }: { instance: Pick<Instance, 'status' | 'transition' | 'sleep'> }) {
+  const { status, transition, sleep } = instance;
+  const sleeping = sleep && sleep.state !== 'awake' ? sleep.state : null;
+  const word = sleeping ?? (transition ? (TRANSITIONS[transition.kind] ?? transition.kind) : status);
   return (
     <span className={`status status-${transition ? 'moving' : status}`}>
       <span className="dot" aria-hidden="true" />
@@ -27,7 +28,8 @@ const STEPS: Record<string, string> = {
 };
 
 /** What an instance is doing, and why, in a sentence. Null where there is nothing to tell. */
-export function progressOf({ transition, statusReason, status }: Instance): string | null {
+export function progressOf({ transition, statusReason, status, sleep }: Instance): string | null {
+  if (sleep?.state === 'asleep') return 'It is asleep, and nothing is charged. A message or its next job wakes it.';
   if (transition) {
     const { kind, startedAt, attempt, step } = transition;
     const since = duration(Math.max(0, Date.now() - new Date(startedAt).getTime()));

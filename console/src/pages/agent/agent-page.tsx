@@ -35,7 +35,8 @@ export function AgentPage({ instanceId, agentId, tab }: AgentPlace & { tab: stri
     return agent.error ? <Problem error={agent.error} /> : <p className="loading">Loading the agent</p>;
   const progress = progressOf(instance);
   // While it restarts, its status stays `running` and it takes no messages.
-  const isReady = instance.status === 'running' && instance.transition === null;
+  const isHeld = instance.sleep !== null && instance.sleep.state !== 'awake';
+  const isReady = isHeld || (instance.status === 'running' && instance.transition === null);
   return (
     <Page
       title={agent.data.displayName}

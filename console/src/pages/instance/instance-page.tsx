@@ -59,7 +59,7 @@ export function InstancePage({ instanceId, tab }: { instanceId: string; tab: str
 }
 
 function Power({ instance }: { instance: Instance }) {
-  const { instanceId, desiredStatus, status } = instance;
+  const { instanceId, desiredStatus, status, sleep } = instance;
   const [isDeleting, setIsDeleting] = useState(false);
   const change = useMutation({
     mutationFn: async (what: 'start' | 'stop') => {
@@ -67,12 +67,13 @@ function Power({ instance }: { instance: Instance }) {
       else await client.instances.stop(instanceId);
     },
   });
-  const canStart = desiredStatus !== 'running' || status === 'error';
+  const isAsleep = sleep?.state === 'asleep';
+  const canStart = desiredStatus !== 'running' || status === 'error' || isAsleep;
   return (
     <>
       {canStart ? (
         <button type="button" onClick={() => change.mutate('start')} disabled={change.isPending || desiredStatus === 'destroyed'}>
-          Start
+          {isAsleep ? 'Wake' : 'Start'}
         </button>
       ) : (
         <button type="button" onClick={() => change.mutate('stop')} disabled={change.isPending}>
