@@ -161,8 +161,13 @@ async function publish(deps: StepDeps, attempt: Attempt, { gateway, content }: R
         await noteGatewayAddress(em, instanceId, { bootId, wsUrl: endpoint.wsUrl, peer: endpoint.peer });
       return published;
     });
-    if (outcome === 'published') return;
+    if (outcome === 'published') return noteWake(deps, attempt);
     if (outcome === 'superseded') throw new SupersededError('Something else is wanted by now');
     await recoverTurnsOf(deps, attempt, gateway);
   }
+}
+
+function noteWake({ onWoken, clock }: StepDeps, { step }: Attempt): void {
+  const { sleepState, sleepSince } = step.row;
+  if (sleepState === 'waking' && sleepSince !== null) onWoken?.(Math.max(0, clock().getTime() - sleepSince.getTime()) / 1_000);
 }

@@ -27,6 +27,8 @@ export interface StepDeps {
   startPace: StartPace;
   /** How long a gateway gets to take up new content before it counts as refused; by default ten seconds. */
   contentMs?: number;
+  /** Told how long each wake of a sleeper took. */
+  onWoken?: (seconds: number) => void;
   makeId: MakeId;
   log: Log;
   /** Aborted when this worker is about to end: what runs gives way at once, and another worker does it again. */

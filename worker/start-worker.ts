@@ -35,7 +35,7 @@ import { openTemporalLink } from './temporal-link.ts';
 import { startWatchingSleep } from './watch-sleep.ts';
 import { startWatchingGateways } from './watch-gateways.ts';
 import { registerWebhookMetrics } from './webhook-metrics.ts';
-import { registerWorkerMetrics } from './worker-metrics.ts';
+import { registerWorkerMetrics, wakeHistogram } from './worker-metrics.ts';
 
 export interface RunningWorker {
   /**
@@ -89,11 +89,13 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const sleep = startWatchingSleep({ ...turnDeps, connections, leases });
   await catchUp({ orm, driver, log });
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
+  const registry = createMetrics('worker');
+  const wakes = wakeHistogram(registry);
   const activities = createActivities({
     ...{ orm, driver, nodeId, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
     startPace: createStartPace({ load, monotonicMs }),
+    onWoken: (seconds) => wakes.observe(seconds),
   });
-  const registry = createMetrics('worker');
   const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
   const safeFetch = createSafeFetch({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE });
   const webhookActivities = createWebhookActivities({

@@ -1,7 +1,8 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { Gauge } from 'prom-client';
+import { Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { outboxLag } from '../database/processes/claim-outbox.ts';
+import { countSleeping } from '../database/instances/count-sleeping.ts';
 import { countStuck } from '../database/instances/count-stuck.ts';
 import { countUnowned } from '../database/stores/unowned-runtimes.ts';
 import { askedOnce } from './asked-once.ts';
@@ -29,6 +30,7 @@ export function registerWorkerMetrics(registry: Registry, { orm, temporal, lease
     }),
   );
   registry.registerMetric(stuckGauge(orm));
+  registry.registerMetric(sleepingGauge(orm));
   registry.registerMetric(unownedGauge(orm));
   registry.registerMetric(
     gauge('thermidora_temporal_up', 'Whether Temporal serves', async () => Number(await temporal.isUp(TEMPORAL_MS))),
@@ -63,6 +65,32 @@ function stuckGauge(orm: MikroORM): Gauge {
       this.set({ in: 'transition' }, transition);
     },
   });
+}
+
+function sleepingGauge(orm: MikroORM): Gauge {
+  return new Gauge({
+    name: 'thermidora_instances_sleeping',
+    help: 'Instances of all accounts that are asleep, and that are waking',
+    labelNames: ['state'],
+    registers: [],
+    async collect() {
+      const { asleep, waking } = await countSleeping(orm.em.fork());
+      this.set({ state: 'asleep' }, asleep);
+      this.set({ state: 'waking' }, waking);
+    },
+  });
+}
+
+/** How long instances took to wake, from the call or the moment of the job on until they take messages. */
+export function wakeHistogram(registry: Registry): Histogram {
+  const histogram = new Histogram({
+    name: 'thermidora_instance_wake_seconds',
+    help: 'How long sleeping instances took to wake, until they took messages',
+    buckets: [0.5, 1, 2, 5, 10, 15, 20, 30, 60, 120, 300],
+    registers: [],
+  });
+  registry.registerMetric(histogram);
+  return histogram;
 }
 
 function unownedGauge(orm: MikroORM): Gauge {

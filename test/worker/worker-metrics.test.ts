@@ -16,7 +16,7 @@ beforeAll(async () => {
 
 afterAll(() => database.close());
 
-test('an instance is stuck in error, or in one transition for over ten minutes; one that is gone is not', async () => {
+function registered(): Registry {
   const registry = new Registry();
   registerWorkerMetrics(registry, {
     orm,
@@ -24,6 +24,25 @@ test('an instance is stuck in error, or in one transition for over ten minutes; 
     leases: { held: () => null },
     watches: { counts: () => ({ watched: 0, connected: 0, slow: 0 }) },
   });
+  return registry;
+}
+
+test('sleepers and waking instances are counted, and a sleeper whose gateway does not end is stuck', async () => {
+  const registry = registered();
+  const asleep = { status: 'stopped', sleepState: 'asleep', gatewayEpoch: 0 } as const;
+  await newInstance(orm, asleep);
+  await newInstance(orm, { ...asleep, deletedAt: new Date() });
+  await newInstance(orm, { status: 'provisioning', sleepState: 'waking' });
+  await newInstance(orm, { ...asleep, gatewayEpoch: 1, sleepSince: new Date(Date.now() - 11 * 60_000) });
+  const text = await registry.metrics();
+  expect(text).toContain('thermidora_instances_sleeping{state="asleep"} 2\n');
+  expect(text).toContain('thermidora_instances_sleeping{state="waking"} 1\n');
+  expect(text).toContain('thermidora_instances_stuck{in="transition"} 1\n');
+  await orm.em.fork().execute('update instances set deleted_at = now()', [], 'run');
+});
+
+test('an instance is stuck in error, or in one transition for over ten minutes; one that is gone is not', async () => {
+  const registry = registered();
   const change = async (set: string): Promise<void> => {
     const { instanceId } = await newInstance(orm);
     await orm.em.fork().execute(`update instances set ${set} where id = ?`, [instanceId], 'run');
