@@ -13,6 +13,7 @@ import { hashApiKey, isApiKey } from './api-key.ts';
 import type { Deps } from '../deps.ts';
 import { addressBlock } from './rate-limit.ts';
 import { createRefusedCredentials } from './refused-credentials.ts';
+import type { RefusedCredentials } from './refused-credentials.ts';
 
 export interface Caller {
   headers: IncomingHttpHeaders;
@@ -53,30 +54,7 @@ export function createAuthentication(deps: Deps): Authentication {
     );
   }
 
-  /** Looks a credential up, unless its address has had too many refused. */
-  async function lookUp<T extends { accountId: string }>(
-    address: string,
-    credential: string,
-    find: () => Promise<T | null>,
-  ): Promise<T> {
-    const block = addressBlock(address);
-    const waitSeconds = refused.waitSeconds(block, credential);
-    if (waitSeconds > 0)
-      throw new AppError(
-        'rate_limited',
-        `Too many requests with invalid credentials came from your IP address. Try again in ${waitSeconds} s.`,
-        {
-          retryAfterSeconds: waitSeconds,
-        },
-      );
-    const found = await find();
-    if (found === null) {
-      refused.noteRefused(block, credential);
-      throw new AppError('unauthorized', REFUSAL);
-    }
-    refused.noteGood(credential, found.accountId);
-    return found;
-  }
+  const lookUp = createLookUp(refused);
 
   async function byKey(key: string, address: string): Promise<AccountActor> {
     if (!isApiKey(key)) throw new AppError('unauthorized', REFUSAL);
@@ -121,6 +99,33 @@ export function createAuthentication(deps: Deps): Authentication {
       const claim = deps.tokens.verify(credential.token);
       return claim && refused.accountOf(nameOfToken(claim));
     },
+  };
+}
+
+/** Looks a credential up, unless its address has had too many refused. Throws `unauthorized` and `rate_limited`. */
+function createLookUp(refused: RefusedCredentials) {
+  return async function lookUp<T extends { accountId: string }>(
+    address: string,
+    credential: string,
+    find: () => Promise<T | null>,
+  ): Promise<T> {
+    const block = addressBlock(address);
+    const waitSeconds = refused.waitSeconds(block, credential);
+    if (waitSeconds > 0)
+      throw new AppError(
+        'rate_limited',
+        `Too many requests with invalid credentials came from your IP address. Try again in ${waitSeconds} s.`,
+        {
+          retryAfterSeconds: waitSeconds,
+        },
+      );
+    const found = await find();
+    if (found === null) {
+      refused.noteRefused(block, credential);
+      throw new AppError('unauthorized', REFUSAL);
+    }
+    refused.noteGood(credential, found.accountId);
+    return found;
   };
 }
 

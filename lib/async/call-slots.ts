@@ -46,22 +46,11 @@ export function createCallSlots(
   monotonicMs: () => number = () => performance.now(),
 ): CallSlots {
   const owners = new Map<string, Owner>();
-  /** The two owners whose calls have ended last. */
-  let [last, lastOther] = [
-    { name: '', atMs: -Infinity },
-    { name: '', atMs: -Infinity },
-  ];
+  const ended = createLastEnds(monotonicMs);
 
-  function noteEnd(name: string): void {
-    if (last.name !== name) lastOther = last;
-    last = { name, atMs: monotonicMs() };
-  }
-
-  function hasRoom(owner: Owner): boolean {
-    if (owner.running < Math.min(atOnce, shared)) return true;
-    if (owner.running >= atOnce || owners.size > 1) return false;
-    const other = last.name === owner.name ? lastOther : last;
-    return other.atMs + LINGER_MS < monotonicMs();
+  function hasRoom({ name, running }: Owner): boolean {
+    if (running < Math.min(atOnce, shared)) return true;
+    return running < atOnce && owners.size === 1 && ended.msSinceOther(name) > LINGER_MS;
   }
 
   function ownerOf(name: string): Owner {
@@ -85,28 +74,13 @@ export function createCallSlots(
 
   function giveBack(owner: Owner): void {
     owner.running -= 1;
-    noteEnd(owner.name);
+    ended.note(owner.name);
     fill(owner);
   }
 
-  /** Undefined where there is room at once. */
-  function begin(owner: Owner): Promise<void> | undefined {
-    if (owner.waiting.size === 0 && hasRoom(owner)) {
-      owner.running += 1;
-      return undefined;
-    }
-    if (owner.waiting.size >= waiting) throw new NoSlotError('too many calls wait');
-    return new Promise((resolve, reject) => {
-      const start = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = setTimeout(() => {
-        owner.waiting.delete(start);
-        reject(new NoSlotError('no call has ended in time'));
-      }, patienceMs);
-      owner.waiting.add(start);
-    });
+  async function begin(owner: Owner): Promise<void> {
+    if (owner.waiting.size > 0 || !hasRoom(owner)) return waitIn(owner.waiting, { waiting, patienceMs });
+    owner.running += 1;
   }
 
   /** Waits for a slot again, however many wait: a call that has begun is not refused any more. */
@@ -120,24 +94,9 @@ export function createCallSlots(
   }
 
   async function enter(name: string): Promise<CallSlot> {
-    let held: Owner | null = ownerOf(name);
-    await begin(held);
-    const leave = () => {
-      if (held) giveBack(held);
-      held = null;
-    };
-    return {
-      leave,
-      async pause(wait) {
-        if (!held) return wait();
-        leave();
-        try {
-          return await wait();
-        } finally {
-          held = await goOn(name);
-        }
-      },
-    };
+    const owner = ownerOf(name);
+    await begin(owner);
+    return slotOf(owner, { giveBack, goOn });
   }
 
   return {
@@ -150,5 +109,60 @@ export function createCallSlots(
         slot.leave();
       }
     },
+  };
+}
+
+/** A slot that the owner has. */
+function slotOf(
+  owner: Owner,
+  { giveBack, goOn }: { giveBack: (owner: Owner) => void; goOn: (name: string) => Promise<Owner> },
+): CallSlot {
+  let held: Owner | null = owner;
+  const leave = () => {
+    if (held) giveBack(held);
+    held = null;
+  };
+  return {
+    leave,
+    async pause(wait) {
+      if (!held) return wait();
+      leave();
+      try {
+        return await wait();
+      } finally {
+        held = await goOn(owner.name);
+      }
+    },
+  };
+}
+
+/** Resolves when it is let out of the queue. Rejects with NoSlotError when too many are in it, or none is let out in time. */
+function waitIn(queue: Set<() => void>, { waiting, patienceMs }: Pick<CallSlotLimits, 'waiting' | 'patienceMs'>): Promise<void> {
+  if (queue.size >= waiting) throw new NoSlotError('too many calls wait');
+  return new Promise((resolve, reject) => {
+    const start = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    const timer = setTimeout(() => {
+      queue.delete(start);
+      reject(new NoSlotError('no call has ended in time'));
+    }, patienceMs);
+    queue.add(start);
+  });
+}
+
+/** Remembers whose calls have ended last: those of two owners, so that there is another one for each. */
+function createLastEnds(monotonicMs: () => number) {
+  let [last, lastOther] = [
+    { name: '', atMs: -Infinity },
+    { name: '', atMs: -Infinity },
+  ];
+  return {
+    note(name: string): void {
+      if (last.name !== name) lastOther = last;
+      last = { name, atMs: monotonicMs() };
+    },
+    msSinceOther: (name: string): number => monotonicMs() - (last.name === name ? lastOther : last).atMs,
   };
 }
