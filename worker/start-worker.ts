@@ -1,9 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { noteAddresses } from '../activities/note-addresses.ts';
 import { createActivities } from '../activities/create-activities.ts';
 import { createStartPace } from '../activities/start-pace.ts';
-import { createWebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
 import { listenToNotifications } from '../database/notifications.ts';
 import { setPrice } from '../database/billing/set-price.ts';
 import { setTokenPrices } from '../database/billing/set-token-prices.ts';
@@ -14,17 +12,16 @@ import { parseUsd } from '../domain/money.ts';
 import { tokenPricesOf } from '../domain/token-cost.ts';
 import { systemClock } from '../lib/async/clock.ts';
 import type { ConfigOf } from '../lib/settings/config.ts';
-import { createEncryption } from '../lib/crypto/encryption.ts';
 import type { Log } from '../lib/log.ts';
 import { observeMachineLoad } from '../lib/machine-load.ts';
 import { createMetrics } from '../lib/metrics.ts';
-import { createSafeFetch } from '../lib/net/safe-fetch.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
 import { createGatewayConnections } from '../runtime/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';
 import { beOnNode } from './be-on-node.ts';
+import { createDeliveries } from './deliveries.ts';
 import { keepTemporalWorkers } from './keep-temporal-workers.ts';
 import { startInstanceServer } from './instance-server.ts';
 import { stopLocally } from './local-stop.ts';
@@ -34,7 +31,6 @@ import { startStatusServer } from './status-server.ts';
 import { openTemporalLink } from './temporal-link.ts';
 import { startWatchingSleep } from './watch-sleep.ts';
 import { startWatchingGateways } from './watch-gateways.ts';
-import { registerWebhookMetrics } from './webhook-metrics.ts';
 import { registerWorkerMetrics, wakeHistogram } from './worker-metrics.ts';
 
 export interface RunningWorker {
@@ -96,14 +92,11 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
     startPace: createStartPace({ load, monotonicMs }),
     onWoken: (seconds) => wakes.observe(seconds),
   });
-  const encryption = createEncryption({ masterKeys: config.MASTER_KEYS, randomBytes });
-  const safeFetch = createSafeFetch({ allowPrivate: config.WEBHOOK_ALLOW_PRIVATE });
-  const webhookActivities = createWebhookActivities({
-    ...{ orm, notifications, encryption, safeFetch, makeId, clock, monotonicMs, random, log, drain: drain.signal, keep: config },
-    onAttempt: registerWebhookMetrics(registry, { orm }),
+  const deliveries = createDeliveries({
+    ...{ config, orm, notifications, registry, makeId, clock, monotonicMs, random, log, drain: drain.signal },
   });
   const workers = keepTemporalWorkers({
-    ...{ temporal, activities, webhookActivities, nodeId, bundle, log },
+    ...{ temporal, activities, webhookActivities: deliveries.activities, nodeId, bundle, log },
     buildId: config.WORKER_BUILD_ID,
   });
   registerWorkerMetrics(registry, { orm, temporal, leases, watches });
@@ -129,7 +122,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
       if (!isOver) log.warn('some activities did not end before the shutdown; Temporal retries them');
       connections.closeAll();
       load.stop();
-      await safeFetch.close();
+      await deliveries.close();
       await Promise.all([notifications.close(), status.drain(0), served.stop(), isOver ? temporal.close() : undefined]);
       await Promise.all([orm.close(), reserved.close()]);
     },

@@ -57,11 +57,6 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
   const claims = new Map<string, Promise<void>>();
   let quietUntilMs = 0;
 
-  function sizeOfNext(lease: Lease | undefined, nowMs: number): number {
-    if (!lease || lease.endsMs <= nowMs) return 1;
-    return Math.max(1, Math.min(lease.size * 2, Math.floor(lease.left * LARGEST_SHARE)));
-  }
-
   /** Stores a lease as the newest, and removes the oldest ones that have ended or are too many. */
   function keep(subject: string, lease: Lease, nowMs: number): void {
     leases.delete(subject);
@@ -95,10 +90,10 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
     return claiming;
   }
 
-  function standing({ endsMs, free, left }: Lease, isAllowed: boolean, nowMs: number): RateStanding {
-    const resetSeconds = Math.max(1, Math.ceil((endsMs - nowMs) / 1000));
-    return { isAllowed, limit, remaining: Math.min(limit, free + left), resetSeconds };
-  }
+  const standing = (lease: Lease, isAllowed: boolean, nowMs: number): RateStanding => ({
+    isAllowed,
+    ...standingOf(lease, limit, nowMs),
+  });
 
   return {
     async take(subject) {
@@ -122,6 +117,16 @@ export function createRateLimiter({ limit, claim, clock, log }: RateLimitOptions
       return isUsedUp ? standing(lease, false, nowMs) : null;
     },
   };
+}
+
+/** How many requests to take out of the shared window next. */
+function sizeOfNext(lease: Lease | undefined, nowMs: number): number {
+  if (!lease || lease.endsMs <= nowMs) return 1;
+  return Math.max(1, Math.min(lease.size * 2, Math.floor(lease.left * LARGEST_SHARE)));
+}
+
+function standingOf({ endsMs, free, left }: Lease, limit: number, nowMs: number): Omit<RateStanding, 'isAllowed'> {
+  return { limit, remaining: Math.min(limit, free + left), resetSeconds: Math.max(1, Math.ceil((endsMs - nowMs) / 1000)) };
 }
 
 /** Who an address belongs to: of IPv6 one customer has a whole /64. */

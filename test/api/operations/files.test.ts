@@ -307,7 +307,7 @@ describe('files.put', () => {
     const applied = (await send('HEAD', '/SOUL.md')).headers.get('etag') ?? '';
     expect((await put('/SOUL.md', 'x', { 'if-match': etag })).status).toBe(412);
     const answers = await Promise.all(['a', 'b', 'c'].map((text) => put('/SOUL.md', text, { 'if-match': applied })));
-    expect(answers.map(({ status }) => status).toSorted((one, other) => one - other)).toEqual([200, 412, 412]);
+    expect(answers.map((answer) => answer.status).toSorted((one, other) => one - other)).toEqual([200, 412, 412]);
   });
 
   test.each<[what: string, body: Buffer]>([
