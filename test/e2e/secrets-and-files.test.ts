@@ -76,11 +76,21 @@ test('a secret is in what agents run and nowhere else: no row, log, workflow his
   }
 });
 
-test('an agent shows its files as they are while it runs, and as they were while it is stopped', async () => {
+/** Calls the files of the agent with bodies that are no JSON. */
+async function filesByName(): Promise<(method: string, name: string, body?: string) => Promise<Response>> {
+  const credentials = { 'x-api-key': (await account.ok('POST', '/auth/keys', { name: 'files' })).apiKey };
+  const url = `${stack.url}/v1${path(`agents/${agentId}/files`)}`;
+  return (method, name, body) =>
+    fetch(`${url}/${name}`, { method, headers: credentials, ...(body === undefined ? {} : { body }) });
+}
+
+test('an agent shows its files as they are while it runs, and as they were while it is stopped, when they can be changed too', async () => {
+  const send = await filesByName();
   const filesOf = async () => (await account.ok('GET', path(`agents/${agentId}`))).files;
   await account.ok('PATCH', path(`agents/${agentId}`), { files: { 'MEMORY.md': 'as given', 'notes/plan.md': 'plan' } });
   await runs();
   await run('printf remembered > MEMORY.md; mkdir -p memory; printf day > memory/2026-01-31.md; printf changed > notes/plan.md');
+  await run('mkdir -p in out; printf given > in/given.txt; printf made > out/made.txt');
   const seen = {
     'MEMORY.md': 'remembered',
     'memory/2026-01-31.md': 'day',
@@ -95,19 +105,22 @@ test('an agent shows its files as they are while it runs, and as they were while
     'files',
     'notes/plan.md',
   ]);
+  expect((await send('DELETE', 'in/given.txt')).status).toBe(200);
+  expect((await send('PUT', 'out/made.txt', 'while stopped')).status).toBe(200);
   await account.ok('POST', path('start'));
   await runs();
   const { 'notes/plan.md': _gone, ...rest } = seen;
   const files = await filesOf();
   expect(files).toMatchObject(rest);
   expect(files).not.toHaveProperty(['notes/plan.md']);
+  const changed = await run('echo in: $(ls in); cat out/made.txt');
+  expect(changed).toContain('while stopped');
+  expect(changed).not.toContain('given.txt');
 });
 
 test('files go both ways between a customer and a running agent, and nothing of the gateway itself is among them', async () => {
   const files = path(`agents/${agentId}/files`);
-  const credentials = { 'x-api-key': (await account.ok('POST', '/auth/keys', { name: 'files' })).apiKey };
-  const send = (method: string, name: string, body?: string) =>
-    fetch(`${stack.url}/v1${files}/${name}`, { method, headers: credentials, ...(body === undefined ? {} : { body }) });
+  const send = await filesByName();
   await runs();
   await run('mkdir -p out && printf made > out/made.txt && ln -s ../../../openclaw.json out/link && ln -s / out/root');
   expect(await (await send('GET', 'out/made.txt')).text()).toBe('made');
@@ -118,13 +131,6 @@ test('files go both ways between a customer and a running agent, and nothing of 
   const paths = async () => (await account.ok('GET', files)).files.map(({ path: name }: { path: string }) => name);
   const expected = ['AGENTS.md', 'IDENTITY.md', 'MEMORY.md', 'SOUL.md', 'USER.md'];
   expect(await paths()).toEqual([...expected, 'in/given.txt', 'memory/2026-01-31.md', 'out/made.txt']);
-  await account.ok('POST', path('stop'));
-  await untilStatus(account, instanceId, 'stopped');
-  expect((await send('DELETE', 'in/given.txt')).status).toBe(200);
-  expect((await send('PUT', 'out/made.txt', 'while stopped')).status).toBe(200);
-  await account.ok('POST', path('start'));
-  await runs();
-  expect(await run('ls in; cat out/made.txt')).toContain('while stopped');
 });
 
 /** What a dump of the database holds. */
