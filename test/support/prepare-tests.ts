@@ -38,6 +38,7 @@ const PREPARE: readonly [Need, Prepare][] = [
 /** Without these a part of the tests can still be run; not where the verdict is given (`CI`). */
 const OPTIONAL: ReadonlySet<Need> = new Set([
   'engine',
+  'temporal',
   'temporalServer',
   'compose',
   'schemathesis',
