@@ -27,7 +27,7 @@ export async function goInstall(build: GoBuild, directory: string, options: Omit
     });
     signal?.throwIfAborted();
     if (code === 0) return;
-    if (code === 'not found') throw new ProgramsError('Go was not found on the PATH.');
+    if (code === 'not found') throw new ProgramsError(`Go was not found on the PATH. It builds ${build.title}.`);
     const how = code === null ? 'it was killed' : `exit code ${code}`;
     throw new ProgramsError(`Go could not build it (${how}):\n${output.trim()}\n`);
   } finally {
