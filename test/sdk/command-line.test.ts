@@ -9,11 +9,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
+import { takeDropped } from '../../sdk/typescript/cli/attachments.ts';
 import { newLines } from '../../sdk/typescript/cli/commands/chat.ts';
 import { OPERATOR_TOKEN } from '../api/api-under-test.ts';
 import { eventually } from '../support/eventually.ts';
 import { startSdk } from './sdk-under-test.ts';
 import type { SdkUnderTest } from './sdk-under-test.ts';
+import { openTerminal } from './terminal.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../sdk/typescript/cli/main.ts');
 
@@ -23,6 +25,7 @@ let env: Record<string, string>;
 beforeAll(async () => {
   [sdk, home] = await Promise.all([startSdk(), mkdtemp(join(tmpdir(), 'command-line-'))]);
   env = { THERMIDORA_URL: sdk.baseUrl, THERMIDORA_API_KEY: sdk.apiKey };
+  await writeFile(join(home, 'my plan.md'), '# Plan');
 });
 beforeEach(() => sdk.proxy.expect());
 afterAll(async () => {
@@ -158,6 +161,58 @@ test('chat writes the reply to a message of the arguments or the input, without 
   expect(JSON.parse(await ok(['chat', 'mine', 'support-bot', '[[SAY Hello.]]', '--json']))).toMatchObject({ content: 'Hello.' });
 });
 
+test('files go with a message, given by name or dropped at the beginning of a line', async () => {
+  const seen = () => sdk.account.ok('GET', `/instances/${sdk.instanceId}/agents/${sdk.agentId}/messages?limit=10`);
+  const attached = async (content: string) =>
+    (await seen()).messages
+      .find((one: { content: string }) => one.content === content)
+      ?.attachments?.map((one: { name: string }) => one.name);
+  await ok(['chat', 'mine', 'support-bot', 'Read the plan', '--attach', 'my plan.md']);
+  expect(await attached('Read the plan')).toEqual(['my plan.md']);
+  expect(await run(['chat', 'mine', 'support-bot', 'x', '--attach', 'nothing.md'])).toMatchObject({
+    code: 2,
+    problems: 'nothing.md is not a file that can be read.\n',
+  });
+  const path = join(home, 'my plan.md');
+  expect(await takeDropped(`'${path}' ${path.replaceAll(' ', '\\ ')}  what of ${home}?`)).toEqual({
+    paths: [path, path],
+    text: `what of ${home}?`,
+  });
+  expect(await takeDropped(`file://${path.replaceAll(' ', '%20')}`)).toEqual({ paths: [path], text: '' });
+  expect(await takeDropped('/etc is a folder')).toEqual({ paths: [], text: '/etc is a folder' });
+});
+
+test('chat at a terminal: lines, dropped files, an interrupt that ends the reply, and an end', async () => {
+  const terminal = openTerminal([process.execPath, PROGRAM, 'chat', 'mine', 'support-bot'], {
+    cwd: home,
+    env: { ...env, PATH: process.env['PATH'] ?? '', XDG_CONFIG_HOME: home, TERM: 'xterm' },
+  });
+  try {
+    await terminal.shows('> ');
+    terminal.type('[[SAY First of all.]]\\\n');
+    await terminal.shows('> ');
+    terminal.type('and more\n');
+    await terminal.shows('First of all.\r\n');
+    await terminal.shows('> ');
+    terminal.type(`${join(home, 'my plan.md').replaceAll(' ', '\\ ')} [[SAY With the plan.]]\n`);
+    await terminal.shows('Attached: my plan.md');
+    await terminal.shows('With the plan.\r\n');
+    await terminal.shows('> ');
+    terminal.type('[[SAY Never said in full.]][[HOLD terminal 2]]\n');
+    await terminal.shows('\nNever said');
+    terminal.type('\u0003');
+    await terminal.shows('> ');
+    terminal.type('[[SAY It goes on.]]\n');
+    await terminal.shows('It goes on.\r\n');
+    await terminal.shows('> ');
+    terminal.type('\u0004');
+    expect(await terminal.ended).toBe(0);
+    expect(terminal.screen()).not.toMatch(/\n\s+at /);
+  } finally {
+    terminal.kill();
+  }
+});
+
 test('events are listed, and followed from now on until an interrupt', async () => {
   expect(await ok(['events'])).toContain('agent.message');
   const child = start(['events', '--follow', '--json', '--after', '0']);
@@ -228,6 +283,14 @@ test('an operator lists instances of all accounts, makes invites and grants cred
   expect(await ok(['operator', 'instances'], { env: operator })).toContain(sdk.instanceId);
   expect(await ok(['operator', 'invite', '--uses', '2'], { env: operator })).toMatch(/uses +2/);
   expect(await ok(['operator', 'grant', sdk.account.accountId, '1.50', 'test'], { env: operator })).toContain('grant');
+  expect(await ok(['operator', 'health'], { env: operator })).toMatch(/processes +\{"api":1,"worker":0\}/);
+  expect(await ok(['operator', 'invites'], { env: operator })).toMatch(/^CODE +USED/);
+  expect(await ok(['operator', 'models'], { env: operator })).toMatch(/^MODEL +PROVIDER/);
+  expect(await ok(['operator', 'runtimes'], { env: operator })).toContain(sdk.instanceId);
+  expect(await ok(['operator', 'set-operator', sdk.account.accountId], { env: operator })).toMatch(/operator +true/);
+  expect(await ok(['operator', 'set-operator', sdk.account.accountId, '--off'], { env: operator })).toMatch(/operator +false/);
+  const looked = await run(['doctor'], { env: { ...env, ...operator } });
+  expect(looked).toMatchObject({ code: 1, output: expect.stringContaining('No worker runs') });
   expect(await run(['operator', 'accounts'])).toMatchObject({
     code: 3,
     problems: expect.stringContaining('THERMIDORA_OPERATOR_TOKEN'),

@@ -89,7 +89,7 @@ def test_a_refusal_is_an_error_of_its_code_with_the_request_id_and_the_fields_to
 
 def test_an_id_that_would_lead_to_another_path_is_refused_before_anything_is_sent(driver, client, proxy, place):
     for name in ("", ".", ".."):
-        with pytest.raises(ValueError):
+        with pytest.raises(ThermidoraError):
             driver.run(client.skills.delete(place[0], name))
     assert proxy.seen() == []
 
@@ -178,3 +178,8 @@ def test_the_stream_of_instances_tells_each_change(driver, client):
         driver.run(client.instances.update(instance_id, {"name": "renamed"}))
     driver.run(client.instances.delete(instance_id))
     assert names == ["followed", "renamed"]
+
+
+def test_a_key_and_a_token_together_are_an_error_of_the_library(driver):
+    with pytest.raises(ThermidoraError):
+        driver.new(api_key="tc_live_nothing", token="nothing")

@@ -26,7 +26,7 @@ export class Transport {
   readonly #maxRetries: number;
 
   constructor({ apiKey, token, baseUrl = DEFAULT_URL, timeoutMs, maxRetries, fetch: given }: ClientOptions) {
-    if (apiKey !== undefined && token !== undefined) throw new TypeError('Give either an apiKey or a token.');
+    if (apiKey !== undefined && token !== undefined) throw new ThermidoraError('Give either an apiKey or a token.');
     this.#baseUrl = baseUrl.replace(/\/+$/, '');
     this.#credentials = {
       ...(apiKey === undefined ? {} : { 'x-api-key': apiKey }),

@@ -23,7 +23,7 @@ export function operatorTests(console: () => ConsoleUnderTest): void {
   });
 
   test('an operator makes an invite and another operator, and sees which parts work', async () => {
-    const { stack, page, follow } = console();
+    const { stack, page, agentPath, follow } = console();
     const another = await stack.newAccount();
     await follow('Accounts');
     await page.getByRole('button', { name: 'Create an invite' }).click();
@@ -42,6 +42,12 @@ export function operatorTests(console: () => ConsoleUnderTest): void {
     for (const part of ['API', 'Workers', 'Database', 'Temporal'])
       await page.getByRole('listitem').filter({ hasText: part }).getByText('works', { exact: true }).first().waitFor();
     await page.getByText('Turns under way').waitFor();
+    await follow('Runtimes');
+    await page
+      .getByRole('listitem')
+      .filter({ hasText: agentPath.split('/')[2]! })
+      .first()
+      .waitFor();
   });
 
   test('an operator gives storage without an owner to an account', async () => {

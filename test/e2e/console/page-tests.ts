@@ -19,7 +19,7 @@ export function pageTests(console: () => ConsoleUnderTest): void {
       name,
       () => `/${name}`,
     ]),
-    ...['instances', 'health', 'accounts', 'models', 'quarantine', 'audit'].map((tab): [string, () => string] => [
+    ...['instances', 'health', 'runtimes', 'accounts', 'models', 'quarantine', 'audit'].map((tab): [string, () => string] => [
       `operator-${tab}`,
       () => `/operator/${tab}`,
     ]),

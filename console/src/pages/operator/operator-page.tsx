@@ -6,10 +6,12 @@ import { Audit } from './audit.tsx';
 import { Health } from './health.tsx';
 import { Models } from './models.tsx';
 import { Quarantine } from './quarantine.tsx';
+import { Runtimes } from './runtimes.tsx';
 
 const TABS = [
   ['instances', 'Instances'],
   ['health', 'Health'],
+  ['runtimes', 'Runtimes'],
   ['accounts', 'Accounts'],
   ['models', 'Models'],
   ['quarantine', 'Quarantine'],
@@ -23,6 +25,7 @@ export function OperatorPage({ tab }: { tab: string }) {
       <Tabs base="/operator" tabs={TABS} at={tab} />
       {tab === 'instances' && <AllInstances />}
       {tab === 'health' && <Health />}
+      {tab === 'runtimes' && <Runtimes />}
       {tab === 'accounts' && <Accounts />}
       {tab === 'models' && <Models />}
       {tab === 'quarantine' && <Quarantine />}

@@ -141,14 +141,14 @@ def raise_refusal(data: str) -> None:
 
 
 def segment(value: str) -> str:
-    """A value as one part of a path. Raises ValueError for what would name another path: an empty one, `.` and `..`."""
+    """A value as one part of a path. Raises ThermidoraError for what would name another path: an empty one, `.` and `..`."""
     if value in ("", ".", ".."):
-        raise ValueError(f"{value!r} cannot be an id or a name in a call.")
+        raise ThermidoraError(f"{value!r} cannot be an id or a name in a call.")
     return quote(value, safe="")
 
 
 def segments(path: str) -> str:
-    """A path below another one. Raises ValueError for what would lead out of it."""
+    """A path below another one. Raises ThermidoraError for what would lead out of it."""
     return "/".join(segment(one) for one in path.split("/"))
 
 
@@ -166,9 +166,9 @@ def params_of(query: Mapping[str, Any] | None) -> httpx.QueryParams:
 
 
 def credentials_of(api_key: str | None, token: str | None) -> dict[str, str]:
-    """The headers of a client. Raises ValueError when both are given."""
+    """The headers of a client. Raises ThermidoraError when both are given."""
     if api_key is not None and token is not None:
-        raise ValueError("Give either an api_key or a token.")
+        raise ThermidoraError("Give either an api_key or a token.")
     if api_key is not None:
         return {"x-api-key": api_key}
     return {} if token is None else {"authorization": f"Bearer {token}"}

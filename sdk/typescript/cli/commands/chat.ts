@@ -1,8 +1,10 @@
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
-import { ApiError } from '../../src/index.ts';
+import { ApiError, ThermidoraError } from '../../src/index.ts';
 import type { Reply, Step, Thermidora } from '../../src/index.ts';
 import { readInput } from '../ask.ts';
+import { readAttachments, takeDropped } from '../attachments.ts';
+import type { Attachments } from '../attachments.ts';
 import type { Context } from '../context.ts';
 import { agentIdOf, instanceIdOf } from '../find.ts';
 import { printable, UserError } from '../io.ts';
@@ -23,18 +25,20 @@ export function addChat(program: Command, context: Context): void {
   program
     .command('chat')
     .description(
-      'Talk with an agent. Without a message, each line is one; end a line with \\ to continue it. Ctrl-C ends a reply',
+      'Talk with an agent. Without a message, each line is one; end a line with \\ to continue it. Files that are dropped on the beginning of a line are attached. Ctrl-C ends a reply',
     )
     .argument('<instance>', 'its id or name')
     .argument('<agent>', 'its id or slug')
     .argument('[message]', 'one message (default: the standard input, unless it is a terminal)')
     .option('--session <id>', 'the conversation with this id instead of the default one')
-    .action(async (instance: string, agent: string, message: string | undefined, { session }: { session?: string }) => {
+    .option('--attach <file...>', 'files to send with the message')
+    .action(async (instance: string, agent: string, message: string | undefined, { session, attach = [] }: ChatOptions) => {
       const client = await context.client();
       const instanceId = await instanceIdOf(client, instance);
       const conversation = { client, instanceId, agentId: await agentIdOf(client, instanceId, agent), session };
-      if (message === undefined && context.io.stdin.isTTY) return talk(context, conversation);
-      await sayOnce(context, conversation, message ?? (await readInput(context.io)));
+      const attachments = await readAttachments(attach);
+      if (message === undefined && context.io.stdin.isTTY) return talk(context, conversation, attachments);
+      await sayOnce(context, conversation, { text: message ?? (await readInput(context.io)), attachments });
     });
   program
     .command('logs')
@@ -63,6 +67,17 @@ export function addChat(program: Command, context: Context): void {
     });
 }
 
+interface ChatOptions {
+  session?: string;
+  attach?: string[];
+}
+
+/** What is said, with the files that go with it. */
+interface Said {
+  text: string;
+  attachments: Attachments;
+}
+
 interface LogLine {
   at: string | null;
   text: string;
@@ -77,15 +92,16 @@ export function newLines(known: readonly LogLine[], now: readonly LogLine[]): re
   return now;
 }
 
-async function sayOnce(context: Context, conversation: Conversation, message: string): Promise<void> {
-  if (message.trim() === '') throw new UserError('Give a message that is not blank.');
-  const reply = say(conversation, message, context.signal);
+async function sayOnce(context: Context, conversation: Conversation, said: Said): Promise<void> {
+  if (said.text.trim() === '') throw new UserError('Give a message that is not blank.');
+  const reply = say(conversation, said, context.signal);
   if (!context.isJson()) await write(context, reply);
   else writeJson(context.io, await reply.message());
 }
 
-function say({ client, instanceId, agentId, session }: Conversation, message: string, signal: AbortSignal): Reply {
-  const body = { message, include: ['steps' as const], ...(session === undefined ? {} : { sessionId: session }) };
+function say({ client, instanceId, agentId, session }: Conversation, { text, attachments }: Said, signal: AbortSignal): Reply {
+  const about = { include: ['steps' as const], ...(session === undefined ? {} : { sessionId: session }) };
+  const body = { message: text, ...about, ...(attachments.length > 0 && { attachments }) };
   return client.messages.sendAndStream(instanceId, agentId, body, { signal });
 }
 
@@ -107,33 +123,58 @@ async function write({ io }: Context, reply: Reply): Promise<void> {
 }
 
 /** Until the input ends. An interrupt ends the reply that is being written, and at the prompt the conversation. */
-async function talk(context: Context, conversation: Conversation): Promise<void> {
+async function talk(context: Context, conversation: Conversation, given: Attachments): Promise<void> {
   const { io } = context;
   const lines = createInterface({ input: io.stdin, output: io.stdout, prompt: '> ' });
   let current: AbortController | null = null;
   lines.on('SIGINT', () => (current ? current.abort() : lines.close()));
   let message = '';
+  let attachments = given;
   lines.prompt();
   for await (const line of lines) {
     message += line.endsWith('\\') ? `${line.slice(0, -1)}\n` : line;
     if (!line.endsWith('\\') && message.trim() !== '') {
-      current = new AbortController();
-      await answer(context, conversation, message, current.signal);
-      current = null;
+      const { text, attached } = await withDropped(context, message, attachments);
+      attachments = attached;
       message = '';
+      if (text !== '') {
+        current = new AbortController();
+        await answer(context, conversation, { text, attachments }, current.signal);
+        current = null;
+        attachments = [];
+      }
     }
     lines.prompt();
   }
 }
 
+/** Attaches the files that the message begins with, and says so. A line of files alone waits for its message. */
+async function withDropped(
+  { io }: Context,
+  message: string,
+  attached: Attachments,
+): Promise<{ text: string; attached: Attachments }> {
+  const { paths, text } = await takeDropped(message);
+  if (paths.length === 0) return { text: message, attached };
+  try {
+    const dropped = await readAttachments(paths);
+    io.stderr.write(`Attached: ${dropped.map(({ name }) => printable(name)).join(', ')}\n`);
+    return { text, attached: [...attached, ...dropped] };
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    io.stderr.write(`${printable(error.message)}\n`);
+    return { text: '', attached };
+  }
+}
+
 /** What fails ends the reply, not the conversation. */
-async function answer(context: Context, conversation: Conversation, message: string, signal: AbortSignal): Promise<void> {
-  const reply = say(conversation, message, signal);
+async function answer(context: Context, conversation: Conversation, said: Said, signal: AbortSignal): Promise<void> {
+  const reply = say(conversation, said, signal);
   try {
     await write(context, reply);
   } catch (error) {
     if (signal.aborted) return cancel(context, conversation, reply);
-    if (!(error instanceof ApiError)) throw error;
+    if (!(error instanceof ThermidoraError)) throw error;
     context.io.stderr.write(`\n${printable(error.message)}\n`);
   }
 }

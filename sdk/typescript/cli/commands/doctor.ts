@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { ApiError, Thermidora, ThermidoraError } from '../../src/index.ts';
+import type { AnswerOf } from '../../src/index.ts';
 import { isObject } from '../../src/errors.ts';
 import type { Context } from '../context.ts';
 import { EXIT, UserError } from '../io.ts';
@@ -11,6 +12,8 @@ const PATIENCE_MS = 10_000;
 const CLOCK_OFF_MS = 60_000;
 const FEW_HOURS = 24;
 const MOST_LOOKED_AT = 200;
+/** What waits for longer shows that a part does not keep up. */
+const LATE_SECONDS = 60;
 
 /** What was looked at: a sentence, and whether something has to be done. */
 interface Finding {
@@ -133,7 +136,9 @@ async function* examineWebhooks(client: Thermidora): AsyncGenerator<Finding, voi
 
 async function* examineInstallation(context: Context): AsyncGenerator<Finding, void, undefined> {
   try {
-    const { instances } = await (await context.operator()).operator.instances.list({ stuck: 'true' }).page();
+    const { operator } = await context.operator();
+    yield* examineParts(await operator.health.get());
+    const { instances } = await operator.instances.list({ stuck: 'true' }).page();
     if (instances.length === 0) yield { ok: true, text: 'No instance of any account is stuck.' };
     for (const { instanceId, status, statusReason, workflowId } of instances)
       yield {
@@ -144,4 +149,25 @@ async function* examineInstallation(context: Context): AsyncGenerator<Finding, v
     if (!(error instanceof ThermidoraError)) throw error;
     yield { ok: false, text: `THERMIDORA_OPERATOR_TOKEN: ${error.message}` };
   }
+}
+
+function* examineParts({ processes, wakeUps, deliveries, modelCalls, unowned }: AnswerOf<'health.get'>): Generator<Finding> {
+  const workers = processes.worker;
+  yield workers > 0
+    ? { ok: true, text: `${workers} ${workers === 1 ? 'worker runs' : 'workers run'}.` }
+    : { ok: false, text: 'No worker runs: instances do not start or stop. Start one.' };
+  if (wakeUps.oldestSeconds > LATE_SECONDS)
+    yield {
+      ok: false,
+      text: `${wakeUps.count} wake-ups of workflows wait, the oldest for ${Math.round(wakeUps.oldestSeconds)} seconds: look at Temporal and the workers.`,
+    };
+  if (deliveries.oldestSeconds > LATE_SECONDS)
+    yield { ok: false, text: `Webhook deliveries are late by ${Math.round(deliveries.oldestSeconds)} seconds.` };
+  if (modelCalls.troubled > 0)
+    yield { ok: false, text: `${modelCalls.troubled} models do not answer: \`thermidora operator models\` says why.` };
+  if (unowned.left > 0)
+    yield {
+      ok: false,
+      text: `${unowned.left} runtimes belong to no instance and were left as they are: see \`thermidora operator quarantine\`.`,
+    };
 }

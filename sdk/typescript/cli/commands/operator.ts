@@ -7,6 +7,7 @@ export function addOperator(program: Command, context: Context): void {
   const group = program.command('operator').description('Run an installation (needs THERMIDORA_OPERATOR_TOKEN)');
   addAccounts(group, context);
   addInstances(group, context);
+  addInstallation(group, context);
 }
 
 function addAccounts(group: Command, context: Context): void {
@@ -23,8 +24,33 @@ function addAccounts(group: Command, context: Context): void {
           ['id', (one) => one.accountId],
           ['email', (one) => one.email],
           ['name', (one) => one.name],
+          ['balance', (one) => one.balanceUsd],
+          ['operator', (one) => (one.operator ? 'yes' : '')],
         ],
         'There are no such accounts.',
+      );
+    });
+  group
+    .command('set-operator')
+    .description('Make an account an operator of the console, or take that away')
+    .argument('<accountId>')
+    .option('--off', 'take it away')
+    .action(async (accountId: string, { off }: { off?: true }) =>
+      context.show(await (await operator()).accounts.update(accountId, { operator: !off })),
+    );
+  group
+    .command('invites')
+    .description('List the invite codes')
+    .action(async () => {
+      await context.list(
+        (await operator()).invites.list(),
+        [
+          ['code', (one) => one.code],
+          ['used', (one) => `${one.usedCount} of ${one.uses}`],
+          ['email', (one) => one.email],
+          ['expires', (one) => one.expiresAt],
+        ],
+        'There are no invites.',
       );
     });
   group
@@ -110,6 +136,50 @@ function addInstances(group: Command, context: Context): void {
           ['state', (one) => one.state],
         ],
         'No runtime is without an instance.',
+      );
+    });
+}
+
+function addInstallation(group: Command, context: Context): void {
+  const operator = async () => (await context.operator()).operator;
+  group
+    .command('health')
+    .description('Show the state of the parts, and what waits')
+    .action(async () => context.show(await (await operator()).health.get()));
+  group
+    .command('runtimes')
+    .description('List gateways and their storage on all nodes, those of the pool too')
+    .option('--state <state>', 'such as ready, warming, awake or stopped')
+    .action(async ({ state }: { state?: string }) => {
+      // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- boundary: the API refuses a state that it does not know
+      const query = (state === undefined ? {} : { state }) as QueryOf<'runtimes.list'>;
+      await context.list(
+        (await operator()).runtimes.list(query),
+        [
+          ['id', (one) => one.runtimeId],
+          ['state', (one) => one.state],
+          ['instance', (one) => one.instanceId],
+          ['node', (one) => one.node],
+          ['openclaw', (one) => one.pin],
+        ],
+        'There are no such runtimes.',
+      );
+    });
+  group
+    .command('models')
+    .description('List the models with their providers, and what is wrong with them')
+    .action(async () => {
+      const { models } = await (await operator()).models.listAll();
+      await context.list(
+        models.flatMap(({ id, providers }) => providers.map((provider) => ({ id, ...provider }))),
+        [
+          ['model', (one) => one.id],
+          ['provider', (one) => one.provider],
+          ['upstream', (one) => one.upstream],
+          ['state', (one) => one.state],
+          ['why', (one) => one.reason],
+        ],
+        'The installation offers no models.',
       );
     });
 }

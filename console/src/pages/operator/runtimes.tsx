@@ -1,0 +1,78 @@
+import { useState } from 'react';
+import { useInfiniteQuery } from '@tanstack/react-query';
+import type { QueryOf } from '../../../../sdk/typescript/src/types.ts';
+import { client } from '../../client/client.ts';
+import { fromNow, time } from '../../format.ts';
+import { EmptyState } from '../../ui/empty-state.tsx';
+import { Problem } from '../../ui/problem.tsx';
+import { Sample } from '../../ui/sample.tsx';
+
+type State = NonNullable<QueryOf<'runtimes.list'>['state']>;
+
+const STATES: Record<State, string> = {
+  awake: 'takes messages',
+  claimed: 'starts or stops for its instance',
+  stopped: 'no gateway runs',
+  ready: 'in the pool, to be claimed',
+  warming: 'in the pool, not ready yet',
+  ending: 'leaves the pool',
+  unowned: 'without an owner',
+};
+const FILTERS = ['all', 'awake', 'claimed', 'stopped', 'ready', 'warming', 'ending', 'unowned'] as const;
+
+/** Gateways with their storage, on every node: those of instances, and those of the pool, which the next new instance gets. */
+export function Runtimes() {
+  const [filter, setFilter] = useState<(typeof FILTERS)[number]>('all');
+  const list = useInfiniteQuery({
+    queryKey: ['operator', 'runtimes', filter],
+    queryFn: ({ pageParam }) =>
+      client.operator.runtimes
+        .list({ ...(filter !== 'all' && { state: filter }), limit: 50, ...(pageParam && { cursor: pageParam }) })
+        .page(),
+    initialPageParam: '',
+    getNextPageParam: ({ nextCursor }) => nextCursor,
+  });
+  const runtimes = list.data?.pages.flatMap((page) => page.runtimes);
+  return (
+    <section>
+      <div className="chips" role="group" aria-label="State">
+        {FILTERS.map((one) => (
+          <button key={one} type="button" aria-pressed={one === filter} onClick={() => setFilter(one)}>
+            {one}
+          </button>
+        ))}
+      </div>
+      <Problem error={list.error} />
+      {runtimes?.length === 0 && <EmptyState title="There are no such runtimes" />}
+      <ul className="rows long">
+        {runtimes?.map(({ runtimeId, state, instanceId, node, driver, pin, createdAt, readyAt, claimedAt }) => (
+          <li key={runtimeId}>
+            <span>
+              <code>{runtimeId}</code> <span className="tag">{state}</span> <span className="muted small">{STATES[state]}</span>
+              <span className="muted small block id">
+                {instanceId === null ? 'no instance' : instanceId}, {node === null ? 'not placed yet' : `on ${node}`}
+                {driver !== null && `, ${driver}`}
+                {pin !== null && `, OpenClaw ${pin}`}
+              </span>
+              <span className="muted small block" title={time(createdAt)}>
+                Made {fromNow(createdAt)}
+                {readyAt !== null && `, ready ${fromNow(readyAt)}`}
+                {claimedAt !== null && `, claimed ${fromNow(claimedAt)}`}
+              </span>
+            </span>
+          </li>
+        ))}
+      </ul>
+      {list.hasNextPage && (
+        <button type="button" onClick={() => void list.fetchNextPage()}>
+          Show more
+        </button>
+      )}
+      <Sample
+        isOfOperator
+        path="/admin/runtimes?state=ready"
+        sdk="for await (const runtime of client.operator.runtimes.list({ state: 'ready' })) console.log(runtime);"
+      />
+    </section>
+  );
+}
