@@ -1,10 +1,12 @@
 import { keepResult } from '../../scripts/results.ts';
+import { ensureConsole } from '../support/built-console.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import { closeTestRun, openTestRun } from '../support/test-run.ts';
 import { benchApi } from './api.ts';
 import { benchBilling } from './billing.ts';
 import { benchBudgets } from './budgets.ts';
 import { benchColdStart } from './cold-start.ts';
+import { benchConsole } from './console.ts';
 import { benchContainers } from './containers.ts';
 import { benchContent } from './content.ts';
 import { benchFiles } from './files.ts';
@@ -29,6 +31,8 @@ const { RESULTS_DIR } = process.env;
 const say = (sentence: string): void => void process.stderr.write(`${sentence}\n`);
 
 await openTestRun();
+// The API reads it at its start.
+await ensureConsole();
 try {
   const stack = await startStack({ env: { WEBHOOK_ALLOW_PRIVATE: 'true' } });
   const rows: Row[] = [];
@@ -37,6 +41,7 @@ try {
       'cold start': benchColdStart,
       messages: benchMessages,
       models: benchModels,
+      console: benchConsole,
       reads: benchReads,
       api: benchApi,
       memory: benchMemory,

@@ -29,8 +29,8 @@ export function accountTests(console: () => ConsoleUnderTest): void {
     await follow('API keys');
     await page.getByRole('button', { name: 'Create a key' }).click();
     await page.getByLabel('Name').fill('from the console');
-    await page.getByLabel(/^secrets/).uncheck();
-    await page.getByLabel(/^keys/).uncheck();
+    await page.getByRole('checkbox', { name: /^secrets/ }).uncheck();
+    await page.getByRole('checkbox', { name: /^keys/ }).uncheck();
     await page.getByLabel('Where').selectOption({ label: 'Only in first' });
     await page.getByLabel('It expires').selectOption('In 7 days');
     await page.getByRole('button', { name: 'Create', exact: true }).click();

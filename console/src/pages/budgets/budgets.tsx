@@ -65,7 +65,10 @@ function Row({ budget }: { budget: Budget }) {
   const { budgetId, name, scope, period, limitNanoUsd, spentNanoUsd, resetsAt } = budget;
   const remove = useMutation({
     mutationFn: () => client.budgets.delete(budgetId),
-    onSuccess: () => cache.invalidateQueries({ queryKey: ['budgets'] }),
+    onSuccess() {
+      cache.removeQueries({ queryKey: ['budgets', budgetId] });
+      return cache.invalidateQueries({ queryKey: ['budgets'] });
+    },
   });
   const ask = () => {
     if (confirm(`Delete the budget ${name}? Nothing limits this spending then.`)) remove.mutate();
