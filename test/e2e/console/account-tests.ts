@@ -74,14 +74,19 @@ export function accountTests(console: () => ConsoleUnderTest): void {
     await page.getByText('You have no budgets').waitFor();
   });
 
-  test('an instance gets another name, which every page shows', async () => {
-    const { page, follow } = console();
+  test('an instance gets another name, which every page shows, and a time after which it sleeps', async () => {
+    const { page, account, agentPath, follow } = console();
     await follow('Instances');
     await page.getByRole('link', { name: 'first', exact: true }).click();
     await follow('Settings');
     await page.getByLabel('Name').fill('lighthouse');
     await page.getByRole('button', { name: 'Rename' }).click();
     await page.getByRole('heading', { name: 'lighthouse' }).waitFor();
+    const sleepOf = async () => (await account.ok('GET', agentPath.split('/agents/')[0] ?? '')).sleep;
+    await page.getByLabel('It falls asleep').selectOption('After an hour');
+    await eventually(async () => expect(await sleepOf()).toMatchObject({ afterMs: 3_600_000, state: 'awake' }));
+    await page.getByLabel('It falls asleep').selectOption('Never');
+    await eventually(async () => expect(await sleepOf()).toBeNull());
     await follow('Instances');
     await page.getByRole('link', { name: 'lighthouse', exact: true }).click();
   });

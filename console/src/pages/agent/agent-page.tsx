@@ -4,7 +4,7 @@ import { useLocation } from 'wouter';
 import { client } from '../../client/client.ts';
 import { Page } from '../../ui/page.tsx';
 import { Problem } from '../../ui/problem.tsx';
-import { progressOf, Status } from '../../ui/status.tsx';
+import { progressOf, Status, takesMessages } from '../../ui/status.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { useInstance } from '../instance/instance-page.tsx';
 import { Chat } from './chat.tsx';
@@ -34,9 +34,7 @@ export function AgentPage({ instanceId, agentId, tab }: AgentPlace & { tab: stri
   if (!agent.data || !instance)
     return agent.error ? <Problem error={agent.error} /> : <p className="loading">Loading the agent</p>;
   const progress = progressOf(instance);
-  // While it restarts, its status stays `running` and it takes no messages.
-  const isHeld = instance.sleep !== null && instance.sleep.state !== 'awake';
-  const isReady = isHeld || (instance.status === 'running' && instance.transition === null);
+  const isReady = takesMessages(instance);
   return (
     <Page
       title={agent.data.displayName}

@@ -6,7 +6,7 @@ import { client } from '../../client/client.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { Page } from '../../ui/page.tsx';
 import { Problem } from '../../ui/problem.tsx';
-import { progressOf, Status } from '../../ui/status.tsx';
+import { isAsleep, progressOf, Status } from '../../ui/status.tsx';
 import { Tabs } from '../../ui/tabs.tsx';
 import { Agents } from './agents.tsx';
 import { Logs } from './logs.tsx';
@@ -67,13 +67,12 @@ function Power({ instance }: { instance: Instance }) {
       else await client.instances.stop(instanceId);
     },
   });
-  const isAsleep = sleep?.state === 'asleep';
-  const canStart = desiredStatus !== 'running' || status === 'error' || isAsleep;
+  const canStart = desiredStatus !== 'running' || status === 'error' || isAsleep(instance);
   return (
     <>
       {canStart ? (
         <button type="button" onClick={() => change.mutate('start')} disabled={change.isPending || desiredStatus === 'destroyed'}>
-          {isAsleep ? 'Wake' : 'Start'}
+          {isAsleep(instance) ? 'Wake' : 'Start'}
         </button>
       ) : (
         <button type="button" onClick={() => change.mutate('stop')} disabled={change.isPending}>
