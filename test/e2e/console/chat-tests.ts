@@ -15,10 +15,10 @@ export function chatTests(console: () => ConsoleUnderTest): void {
     await page.getByRole('button', { name: 'Create your first agent' }).click();
     await page.getByRole('heading', { name: 'Helper', exact: true }).waitFor();
     it.agentPath = new URL(page.url()).pathname.replace('/console', '');
-    // It says what goes on until the instance runs.
+    // It says what goes on until the instance runs, and a message is sent then.
     await page.getByText('The gateway starts').waitFor();
-    await page.locator('.status-running').waitFor();
     await it.say('[[SAY The first reply.]]');
+    await page.getByText('It is sent as soon as the instance runs.').waitFor();
     await it.replies().getByText('The first reply.').waitFor();
   }, 400_000);
 

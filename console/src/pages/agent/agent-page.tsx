@@ -35,6 +35,7 @@ export function AgentPage({ instanceId, agentId, tab }: AgentPlace & { tab: stri
     return agent.error ? <Problem error={agent.error} /> : <p className="loading">Loading the agent</p>;
   const progress = progressOf(instance);
   const isReady = takesMessages(instance);
+  const isComing = instance.desiredStatus === 'running' && instance.status !== 'error';
   return (
     <Page
       title={agent.data.displayName}
@@ -47,7 +48,7 @@ export function AgentPage({ instanceId, agentId, tab }: AgentPlace & { tab: stri
       </p>
       <div role="status">{progress !== null && <p className="notice">{progress}</p>}</div>
       <Tabs base={`/instances/${instanceId}/agents/${agentId}`} tabs={TABS} at={tab} />
-      {tab === 'chat' && <Chat {...place} name={agent.data.displayName} isReady={isReady} />}
+      {tab === 'chat' && <Chat {...place} name={agent.data.displayName} isReady={isReady} isComing={isComing} />}
       {tab === 'persona' && <Persona {...place} files={agent.data.files} />}
       {tab === 'crons' && <Crons {...place} isReady={isReady} />}
     </Page>

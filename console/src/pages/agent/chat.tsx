@@ -22,10 +22,12 @@ interface ChatProps extends AgentPlace {
   name: string;
   /** Whether the instance takes messages now. */
   isReady: boolean;
+  /** Whether it will, because the instance starts. */
+  isComing: boolean;
 }
 
 /** The conversations of an agent, one of them to talk in, and the agent's files. */
-export function Chat({ instanceId, agentId, name, isReady }: ChatProps) {
+export function Chat({ instanceId, agentId, name, isReady, isComing }: ChatProps) {
   const place = { instanceId, agentId };
   const [sessionId, setSessionId] = useState<string | null>(null);
   const message = 'Good morning!';
@@ -33,7 +35,7 @@ export function Chat({ instanceId, agentId, name, isReady }: ChatProps) {
     <>
       <div className="chat">
         <Conversations {...place} sessionId={sessionId} onChosen={setSessionId} />
-        <Conversation key={sessionId} {...place} sessionId={sessionId} name={name} isReady={isReady} />
+        <Conversation key={sessionId} {...place} sessionId={sessionId} name={name} isReady={isReady} isComing={isComing} />
         <Files {...place} />
       </div>
       <Sample
@@ -46,7 +48,7 @@ export function Chat({ instanceId, agentId, name, isReady }: ChatProps) {
   );
 }
 
-function Conversation({ instanceId, agentId, sessionId, name, isReady }: ChatProps & { sessionId: string | null }) {
+function Conversation({ instanceId, agentId, sessionId, name, isReady, isComing }: ChatProps & { sessionId: string | null }) {
   const place = { instanceId, agentId };
   const { turn, error, send, follow, cancel } = useTurn(place);
   const attachments = useAttachments();
@@ -69,7 +71,13 @@ function Conversation({ instanceId, agentId, sessionId, name, isReady }: ChatPro
         )}
         {history.isSuccess && messages.length === 0 && turn === null && (
           <EmptyState title={`Say something to ${name}`}>
-            <p>{isReady ? 'The reply appears here as it is written.' : 'You can as soon as the instance runs.'}</p>
+            <p>
+              {isReady
+                ? 'The reply appears here as it is written.'
+                : isComing
+                  ? 'Write it now: it is sent as soon as the instance runs.'
+                  : 'You can as soon as the instance runs.'}
+            </p>
           </EmptyState>
         )}
         {messages.map((said) => said.status === 'pending' || <Said key={said.messageId} {...place} message={said} name={name} />)}
@@ -78,6 +86,7 @@ function Conversation({ instanceId, agentId, sessionId, name, isReady }: ChatPro
       <Problem error={error ?? history.error} />
       <Composer
         isReady={isReady}
+        isComing={isComing}
         isBusy={turn !== null}
         attachments={attachments}
         onSend={(text, files) => send(text, files, sessionId)}

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
 import type { ClipboardEvent, KeyboardEvent } from 'react';
 import { bytes } from '../../format.ts';
 import { FileButton } from '../../ui/file-button.tsx';
@@ -8,6 +8,8 @@ import type { useAttachments } from './use-attachments.ts';
 
 interface ComposerProps {
   isReady: boolean;
+  /** It starts, and will take messages. */
+  isComing: boolean;
   isBusy: boolean;
   attachments: ReturnType<typeof useAttachments>;
   /** Answers whether the message was taken. */
@@ -16,11 +18,14 @@ interface ComposerProps {
 }
 
 /** Where a message is written, with the files that go with it. What was refused is there again. */
-export function Composer({ isReady, isBusy, attachments, onSend, onCancel }: ComposerProps) {
+export function Composer({ isReady, isComing, isBusy, attachments, onSend, onCancel }: ComposerProps) {
   const [text, setText] = useState('');
-  const canSend = isReady && !isBusy && text.trim() !== '';
+  const [waits, setWaits] = useState(false);
+  const canSend = (isReady || isComing) && !isBusy && text.trim() !== '';
   const send = async () => {
     if (!canSend) return;
+    setWaits(!isReady);
+    if (!isReady) return;
     const { files } = attachments;
     setText('');
     attachments.replace([]);
@@ -28,6 +33,10 @@ export function Composer({ isReady, isBusy, attachments, onSend, onCancel }: Com
     setText((typed) => typed || text);
     attachments.replace(files);
   };
+  const sendAtLast = useEffectEvent(() => void Promise.resolve().then(send));
+  useEffect(() => {
+    if (waits && isReady) sendAtLast();
+  }, [waits, isReady]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
@@ -47,16 +56,22 @@ export function Composer({ isReady, isBusy, attachments, onSend, onCancel }: Com
       <textarea
         id="message"
         rows={2}
-        placeholder={isReady ? 'Write a message. Drop files here to attach them.' : 'The instance is not running'}
+        placeholder={isReady || isComing ? 'Write a message. Drop files here to attach them.' : 'The instance is not running'}
+        readOnly={waits}
         value={text}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onKeyDown}
         onPaste={onPaste}
       />
+      {waits && (
+        <p className="muted small attached" role="status">
+          It is sent as soon as the instance runs.
+        </p>
+      )}
       <span className="composer-buttons">
         <FileButton text="Attach" onFiles={attachments.add} />
-        {isBusy ? (
-          <button type="button" onClick={onCancel}>
+        {isBusy || waits ? (
+          <button type="button" onClick={waits ? () => setWaits(false) : onCancel}>
             Cancel
           </button>
         ) : (
