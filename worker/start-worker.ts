@@ -8,6 +8,7 @@ import { setTokenPrices } from '../database/billing/set-token-prices.ts';
 import { wakeUnconverged } from '../database/instances/wake-unconverged.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
+import type { SleepPace } from '../domain/sleep.ts';
 import { parseUsd } from '../domain/money.ts';
 import { tokenPricesOf } from '../domain/token-cost.ts';
 import { systemClock } from '../lib/async/clock.ts';
@@ -50,6 +51,7 @@ interface Deps {
   makeId: MakeId;
   random: () => number;
   bundle: () => Promise<{ code: string }>;
+  sleepPace: SleepPace;
   log: Log;
 }
 
@@ -58,9 +60,11 @@ const METRICS_PORT_OFFSET = 1;
 /** Activities give way at once. */
 const TEMPORAL_MS = 20_000;
 
+const clock = systemClock;
+
 /** Starts everything that a worker does. Temporal may be away. Resolves when it watches and relays. */
-export async function startWorker({ config, orm, reserved, driver, makeId, random, bundle, log }: Deps): Promise<RunningWorker> {
-  const clock = systemClock;
+export async function startWorker(deps: Deps): Promise<RunningWorker> {
+  const { config, orm, reserved, driver, makeId, random, bundle, sleepPace, log } = deps;
   const monotonicMs = (): number => performance.now();
   const load = observeMachineLoad({ monotonicMs });
   const drain = new AbortController();
@@ -82,7 +86,7 @@ export async function startWorker({ config, orm, reserved, driver, makeId, rando
   const watches = startWatchingGateways({
     ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },
   });
-  const sleep = startWatchingSleep({ ...turnDeps, connections, leases });
+  const sleep = startWatchingSleep({ ...turnDeps, connections, leases, pace: sleepPace });
   await catchUp({ orm, driver, log });
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const registry = createMetrics('worker');

@@ -1,67 +1,14 @@
-import { randomBytes } from 'node:crypto';
-import { createOrm, createReservedOrm } from '../database/orm.ts';
-import { createIdMaker } from '../domain/ids.ts';
-import { cacheDirOf } from '../lib/cache-dir.ts';
 import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/settings/config.ts';
-import type { ConfigOf } from '../lib/settings/config.ts';
 import { createLog } from '../lib/log.ts';
-import type { Log } from '../lib/log.ts';
-import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
-import { checkMachine } from '../runtime/docker/check-machine.ts';
-import { ensureOpenClaw } from '../runtime/engine.ts';
-import { checkStores, refuseForeignVolumes } from '../stores/check-stores.ts';
-import { bundleApart } from './bundle-apart.ts';
-import { startWorker } from './start-worker.ts';
-import { installTemporalLogging } from './temporal-logging.ts';
+import { runWorker } from './run-worker.ts';
 
 /** Runs the worker with the settings of this environment until a signal ends it. What keeps it from starting is printed. */
-export async function start(env: Record<string, string | undefined>): Promise<void> {
+export async function start(env: NodeJS.ProcessEnv): Promise<void> {
   try {
     const config = loadConfigOf(SETTINGS_OF.worker, env);
-    await run(config, env, createLog('worker', config.LOG_LEVEL));
+    await runWorker({ config, env, log: createLog('worker', config.LOG_LEVEL) });
   } catch (error) {
     process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
     process.exit(1);
   }
-}
-
-async function run(config: ConfigOf<'worker'>, env: Record<string, string | undefined>, log: Log): Promise<void> {
-  for (const warning of driverWarnings(config)) log.warn(warning);
-  const orm = await createOrm(config.DATABASE_URL);
-  const installationId = await checkStores(orm.em.fork(), { config, randomBytes });
-  if (config.RUNTIME === 'docker') {
-    await refuseForeignVolumes(config, installationId);
-    for (const warning of await checkMachine(config)) log.warn(warning);
-  }
-  const cacheDir = cacheDirOf(env);
-  const onProgress = (sentence: string): void => log.info(sentence);
-  // In containers it is part of their image.
-  const openclaw = config.RUNTIME === 'process' ? await ensureOpenClaw({ cacheDir, env, onProgress }) : null;
-  const driver = createDriver({ ...config, installationId }, openclaw && { openclaw, cacheDir, node: process.execPath });
-  installTemporalLogging(log);
-  const reserved = await createReservedOrm(config.DATABASE_URL);
-  const makeId = createIdMaker(randomBytes);
-  const worker = await startWorker({
-    config,
-    orm,
-    reserved,
-    driver,
-    makeId,
-    random: Math.random,
-    bundle: () => bundleApart(cacheDir),
-    log,
-  });
-  log.info('the worker is running');
-
-  let isEnding = false;
-  const end = async (gateways: 'keep' | 'stop'): Promise<void> => {
-    if (isEnding) return;
-    isEnding = true;
-    log.info({ gateways }, 'the worker is stopping');
-    await worker.end({ gateways }).catch((err: unknown) => log.error({ err }, 'the worker could not shut down cleanly'));
-    // Whatever of Temporal's library still waits for a server that is away.
-    process.exit(0);
-  };
-  process.on('SIGTERM', () => void end('keep'));
-  process.on('SIGINT', () => void end('stop'));
 }

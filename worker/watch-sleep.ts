@@ -4,7 +4,6 @@ import type { IdleInstance } from '../database/instances/fall-asleep.ts';
 import { findDueSleepers, wakeForJob } from '../database/instances/wake-sleeper.ts';
 import { findRoomless } from '../database/messages/find-roomless.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { SLEEP_PACE } from '../domain/sleep.ts';
 import type { SleepPace } from '../domain/sleep.ts';
 import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import { endTurnFirst } from '../turns/end-turns.ts';
@@ -23,8 +22,7 @@ interface Deps extends TurnDeps {
   orm: MikroORM;
   connections: Pick<GatewayConnections, 'get'>;
   leases: Pick<ShardLeases, 'held'>;
-  /** By default SLEEP_PACE. */
-  pace?: SleepPace;
+  pace: SleepPace;
 }
 
 /** Of each kind at one look; what is more comes at the next. */
@@ -38,7 +36,7 @@ const LONGEST_RUN_MS = 60 * 60_000;
  * messages back that wait for room on the machine for too long.
  */
 export function startWatchingSleep(deps: Deps): SleepWatch {
-  const { everyMs } = deps.pace ?? SLEEP_PACE;
+  const { everyMs } = deps.pace;
   const onError = (err: unknown): void =>
     deps.log.warn({ err }, 'could not look for instances to put to sleep or to wake; trying again');
   const looks = startPoller({ everyMs, look: () => look(deps), onError });
@@ -46,7 +44,7 @@ export function startWatchingSleep(deps: Deps): SleepWatch {
 }
 
 async function look(deps: Deps): Promise<void> {
-  const { orm, leases, pace = SLEEP_PACE } = deps;
+  const { orm, leases, pace } = deps;
   const shards = [...(leases.held()?.epochs.keys() ?? [])];
   if (shards.length === 0) return;
   const em = orm.em.fork();

@@ -66,6 +66,8 @@ interface StackOptions {
   /** Over the settings of every process. */
   env?: Record<string, string>;
   temporalAddress?: string;
+  /** The file of the worker's program; by default `worker/main.ts`. */
+  workerFile?: string;
   /** What is started as a gateway; by default the real OpenClaw. */
   openClaw?: StandIn;
 }
@@ -122,11 +124,15 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     // As in a container of its own, the API has nothing of what runs instances.
     const apart = name === 'api' ? { DATA_DIR: '/nowhere', DOCKER_SOCKET: '/nowhere/docker.sock' } : {};
     const own = { ...env, ...apart, DATABASE_URL: asRole(database.url, name) };
-    const child = spawn(process.execPath, [join(ROOT, name, 'main.ts')], {
-      env: own,
-      cwd: ROOT,
-      stdio: ['ignore', output, output],
-    });
+    const child = spawn(
+      process.execPath,
+      [name === 'worker' && options.workerFile ? options.workerFile : join(ROOT, name, 'main.ts')],
+      {
+        env: own,
+        cwd: ROOT,
+        stdio: ['ignore', output, output],
+      },
+    );
     closeSync(output);
     children.set(name, child);
     await eventually(async () => {

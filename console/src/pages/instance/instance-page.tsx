@@ -59,7 +59,7 @@ export function InstancePage({ instanceId, tab }: { instanceId: string; tab: str
 }
 
 function Power({ instance }: { instance: Instance }) {
-  const { instanceId, desiredStatus, status, sleep } = instance;
+  const { instanceId, desiredStatus, status } = instance;
   const [isDeleting, setIsDeleting] = useState(false);
   const change = useMutation({
     mutationFn: async (what: 'start' | 'stop') => {
