@@ -11,6 +11,7 @@ import {
   GatewayNotReadyError,
   GatewayRequestError,
 } from '../runtime/gateway/gateway-errors.ts';
+import { NodeLostError, PlacementError } from '../runtime/placement-error.ts';
 import { QueuedTooLongError } from './start-pace.ts';
 import { StorageError } from '../runtime/host/storage-error.ts';
 
@@ -40,6 +41,8 @@ export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
   if (error instanceof GatewayConnectError || error instanceof GatewayRequestError) return 'gateway_unreachable';
   if (error instanceof StorageError) return 'storage_refused';
   if (error instanceof InstanceDiskFullError) return 'disk_full';
+  if (error instanceof PlacementError) return 'not_placed';
+  if (error instanceof NodeLostError) return 'node_lost';
   return isDatabaseAway(error) ? 'database_away' : 'unexpected';
 }
 

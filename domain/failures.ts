@@ -11,6 +11,8 @@ export type StepFailure =
   | 'storage_refused'
   | 'fenced'
   | 'disk_full'
+  | 'not_placed'
+  | 'node_lost'
   | 'step_timed_out'
   | 'unexpected';
 
@@ -77,6 +79,16 @@ export const STEP_FAILURES = {
     message:
       'The gateway cannot start because the disk of the instance is full, including the space reserved for cleaning up. Ask the operator for a larger disk, then start the instance again.',
     retryable: false,
+  },
+  not_placed: {
+    code: 'no_capacity',
+    message: `The platform has no machine at present that can run the instance. ${TRIED_AGAIN}`,
+    retryable: true,
+  },
+  node_lost: {
+    code: 'node_lost',
+    message: `The machine of the instance does not answer, so it is not known whether the gateway runs. ${TRIED_AGAIN}`,
+    retryable: true,
   },
   step_timed_out: { code: 'timed_out', message: `The operation took too long. ${TRIED_AGAIN}`, retryable: true },
   unexpected: { code: 'internal_error', message: `An unexpected error occurred. ${TRIED_AGAIN}`, retryable: true },

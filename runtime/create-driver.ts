@@ -10,6 +10,8 @@ import type { OpenClawInstallation } from './openclaw/install/installation.ts';
 import type { SkillHost } from './openclaw/content/skill-catalogue.ts';
 import { programPath } from './host/gateway-environment.ts';
 import type { GatewayProgram } from './host/gateway-environment.ts';
+import { openKubernetes } from './kubernetes/open-kubernetes.ts';
+import type { KubernetesSettings } from './kubernetes/open-kubernetes.ts';
 import { ProcessDriver } from './process/process-driver.ts';
 
 const PUBLIC_RESOLVERS = ['1.1.1.1', '8.8.8.8'];
@@ -32,7 +34,7 @@ type DockerSettings = Pick<
 
 /** What a driver is made from: of the settings, those that its RUNTIME uses. */
 export type DriverSettings = AnySettings &
-  ({ RUNTIME: 'process' } | (DockerSettings & { RUNTIME: 'docker' })) & {
+  ({ RUNTIME: 'process' } | (DockerSettings & { RUNTIME: 'docker' }) | (KubernetesSettings & { RUNTIME: 'kubernetes' })) & {
     installationId?: string;
   };
 
@@ -50,7 +52,7 @@ export function createDriver(config: DriverSettings, deps: DriverDeps | null): R
         dataDir: config.DATA_DIR,
         installationId: config.installationId,
         socketPath: config.DOCKER_SOCKET,
-        image: () => (config.INSTANCE_IMAGE === undefined ? imageName() : Promise.resolve(config.INSTANCE_IMAGE)),
+        image: () => imageOf(config),
         limits: { memoryMb: config.INSTANCE_MEMORY_MB, cpus: config.INSTANCE_CPUS, pids: config.INSTANCE_PIDS },
         runtime: config.INSTANCE_RUNTIME,
         firstUid: config.INSTANCE_FIRST_UID,
@@ -64,7 +66,18 @@ export function createDriver(config: DriverSettings, deps: DriverDeps | null): R
         },
         subnets: config.INSTANCE_SUBNETS,
       });
+    case 'kubernetes':
+      return openKubernetes(config, {
+        installationId: config.installationId ?? config.DATA_DIR,
+        relayUrl: relayUrlOf(config),
+        resolvers: resolversOf(config),
+        image: () => imageOf(config),
+      });
   }
+}
+
+async function imageOf({ INSTANCE_IMAGE }: Pick<Config, 'INSTANCE_IMAGE'>): Promise<string> {
+  return INSTANCE_IMAGE ?? (await imageName());
 }
 
 function resolversOf({ EGRESS, INSTANCE_DNS }: Pick<Config, 'EGRESS' | 'INSTANCE_DNS'>): readonly string[] {
@@ -86,6 +99,7 @@ export async function skillHost(
     case 'process':
       return { packageDir, path: programPath(node), platform: process.platform };
     case 'docker':
+    case 'kubernetes':
       return { packageDir, programs: IMAGE_PROGRAMS, platform: 'linux' };
   }
 }
@@ -101,6 +115,8 @@ export function driverWarnings(config: WarningSettings, totalBytes?: number): st
         'RUNTIME=process does not isolate instances from each other: all agents run as one user of this machine and ' +
           'can read its files and reach its network. Use it for yourself, not for customers who do not trust each other.',
       ];
+    case 'kubernetes':
+      return [];
     case 'docker': {
       const room = defaultMaxRunning(config, totalBytes);
       return [

@@ -8,6 +8,8 @@ import type { ConfigOf } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
 import { createDriver, driverWarnings } from '../runtime/create-driver.ts';
 import { checkMachine } from '../runtime/docker/check-machine.ts';
+import { checkCluster } from '../runtime/kubernetes/check-cluster.ts';
+import { clusterOf } from '../runtime/kubernetes/open-kubernetes.ts';
 import { ensureOpenClaw } from '../runtime/engine.ts';
 import { checkStores, refuseForeignVolumes } from '../stores/check-stores.ts';
 import { bundleApart } from './bundle-apart.ts';
@@ -31,6 +33,8 @@ export async function runWorker({ config, env, log, sleepPace = SLEEP_PACE }: Ru
     await refuseForeignVolumes(config, installationId);
     for (const warning of await checkMachine(config)) log.warn(warning);
   }
+  if (config.RUNTIME === 'kubernetes')
+    for (const warning of await checkCluster(clusterOf(config, installationId))) log.warn(warning);
   const cacheDir = cacheDirOf(env);
   const onProgress = (sentence: string): void => log.info(sentence);
   // In containers it is part of their image.

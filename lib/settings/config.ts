@@ -1,6 +1,7 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { instanceSettings } from './instances.ts';
+import { kubernetesSettings } from './kubernetes.ts';
 import { defaultMaxRunning } from './max-running.ts';
 import { DEFAULT_MODELS, DEFAULT_PROVIDER, modelProblems, modelsSetting } from './models.ts';
 import { nodeName } from './node-name.ts';
@@ -125,7 +126,12 @@ export const settingsSchema = z.object({
     .min(32, 'must have at least 32 characters')
     .optional()
     .describe('the bearer token of `/v1/admin`; unset: those routes answer 404'),
+  RUNTIME: z
+    .enum(['process', 'docker', 'kubernetes'])
+    .default('process')
+    .describe('how instances run: `process`, `docker` or `kubernetes`'),
   ...instanceSettings,
+  ...kubernetesSettings,
   MODEL_UPSTREAM_URL: z
     .url({ protocol: /^https?$/ })
     .optional()
@@ -193,15 +199,22 @@ function maxRunningOf(settings: object): number {
   return given.MAX_RUNNING ?? defaultMaxRunning(given);
 }
 
-const reach = settingsSchema.pick({ RUNTIME: true, RELAY_HOST: true }).partial();
+const reach = settingsSchema
+  .pick({ RUNTIME: true, RELAY_HOST: true })
+  .extend({ KUBERNETES_CONTROL_PLANE: z.array(z.unknown()) })
+  .partial();
 
 /** In a container the loopback is the container's own. */
 function relayIsWithinReach(settings: object, context: z.RefinementCtx): void {
   // A process that reads no such setting has nothing to do with it.
   if (!('RELAY_HOST' in settings)) return;
-  const { RUNTIME, RELAY_HOST = '' } = reach.parse(settings);
-  if (RUNTIME !== 'docker' || (isIPv4(RELAY_HOST) && !RELAY_HOST.startsWith('127.'))) return;
-  const message = `must be an IPv4 address of this machine that containers reach, such as ${DOCKER_BRIDGE}, with RUNTIME=docker`;
+  const { RUNTIME, RELAY_HOST = '', KUBERNETES_CONTROL_PLANE } = reach.parse(settings);
+  if (RUNTIME === 'kubernetes' && KUBERNETES_CONTROL_PLANE?.length === 0) {
+    const message = 'must say where the API and the workers call gateways from, such as 10.1.0.0/16, with RUNTIME=kubernetes';
+    context.addIssue({ code: 'custom', path: ['KUBERNETES_CONTROL_PLANE'], message });
+  }
+  if (RUNTIME === 'process' || RUNTIME === undefined || (isIPv4(RELAY_HOST) && !RELAY_HOST.startsWith('127.'))) return;
+  const message = `must be an IPv4 address that containers reach, such as ${DOCKER_BRIDGE}, with RUNTIME=${RUNTIME}`;
   context.addIssue({ code: 'custom', path: ['RELAY_HOST'], message });
 }
 
@@ -242,6 +255,8 @@ export function loadConfig(env: Environment): Config {
 export function loadConfigOf<Schema extends z.ZodType<object>>(schema: Schema, env: Environment): Complete<z.infer<Schema>> {
   const given = givenSettings(env);
   if (given['RUNTIME'] === 'docker') given['RELAY_HOST'] ??= DOCKER_BRIDGE;
+  // All workers are equally near to what runs in a cluster.
+  if (given['RUNTIME'] === 'kubernetes') given['NODE_NAME'] ??= 'kubernetes';
   const parsed = schema.superRefine(relayIsWithinReach).superRefine(checkModels(schema)).safeParse(given);
   if (!parsed.success) throw refusal(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const temporalEnv = Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('TEMPORAL_')));

@@ -7,12 +7,16 @@ const PROCESS_MB = 1_024;
 const MEBIBYTE = 1024 ** 2;
 
 interface Machine {
-  RUNTIME: 'process' | 'docker';
+  RUNTIME: 'process' | 'docker' | 'kubernetes';
   INSTANCE_MEMORY_MB: number;
 }
 
-/** How many gateways the memory of this machine holds when each takes all that it may; at least one. */
+/** A cluster says itself when it has no room: of each instance, and with the reason. */
+const ON_A_CLUSTER = 1_000_000;
+
+/** How many gateways the memory of this machine holds when each takes all that it may; at least one. A cluster has no such bound. */
 export function defaultMaxRunning({ RUNTIME, INSTANCE_MEMORY_MB }: Machine, totalBytes = totalmem()): number {
+  if (RUNTIME === 'kubernetes') return ON_A_CLUSTER;
   const each = RUNTIME === 'docker' ? INSTANCE_MEMORY_MB : PROCESS_MB;
   return Math.max(1, Math.floor((totalBytes / MEBIBYTE - RESERVED_MB[RUNTIME]) / each));
 }

@@ -1,3 +1,5 @@
+import { OF_KUBERNETES } from './kubernetes.ts';
+
 /** The settings of what runs instances. The API has no access to it, and reads none of them. */
 export const OF_RUNTIME = {
   DATA_DIR: true,
@@ -18,4 +20,5 @@ export const OF_RUNTIME = {
   INSTANCE_DNS: true,
   INSTANCE_CONNECTIONS: true,
   INSTANCE_CONNECTIONS_PER_SECOND: true,
+  ...OF_KUBERNETES,
 } as const;

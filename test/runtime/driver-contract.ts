@@ -36,12 +36,14 @@ const RUNTIME = 'contract';
 interface DriverTraits {
   /** Agents can only read their skills; else they can change them, and the driver mends that. */
   areSkillsMounted: boolean;
+  /** Times of exits are rounded down to it. */
+  exitStepMs?: number;
 }
 
 /** The promises of RuntimeDriver. The cases share few gateway processes, in order: a real one takes long to be ready. */
 export function describeDriver(
   name: string,
-  { areSkillsMounted }: DriverTraits,
+  { areSkillsMounted, exitStepMs = 0 }: DriverTraits,
   createHarness: () => Promise<DriverHarness>,
 ): void {
   describe(`${name} driver`, () => {
@@ -227,7 +229,7 @@ export function describeDriver(
       await eventually(async () => expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'exited' }));
       const exit = await harness.openDriver().exitOf(RUNTIME);
       expect(exit).toMatchObject({ code: null, signal: 'SIGKILL' });
-      expect(exit!.at.getTime()).toBeGreaterThanOrEqual(killedAt - CLOCK_MS);
+      expect(exit!.at.getTime()).toBeGreaterThanOrEqual(killedAt - CLOCK_MS - exitStepMs);
       expect(exit!.at.getTime()).toBeLessThanOrEqual(Date.now() + CLOCK_MS);
       expect(await driver.endpoint(RUNTIME)).toBeNull();
       expect((await driver.logs(RUNTIME, 200)).map(({ text }) => text)).toContain('info gateway: gateway ready');
