@@ -47,7 +47,7 @@ async function hasDrifted(deps: StepDeps, { instanceId, runtimeId }: SettledInst
 /** Whether a gateway holds the agents, secrets and skills that it should, no more and no less. Throws GatewayRequestError. */
 export async function holds(gateway: Gateway, content: GatewayContentRows, signal: AbortSignal): Promise<boolean> {
   const agents = await gateway.content.agents(signal);
-  const wantedAgents = content.agents.map(({ gatewayAgentId }) => gatewayAgentId);
+  const wantedAgents = [...content.agents, ...content.spares].map(({ gatewayAgentId }) => gatewayAgentId);
   const [first] = wantedAgents;
   const hasSecrets = isSame(
     await gateway.secrets.names(),

@@ -12,16 +12,23 @@ export interface OpenContent {
   secrets: ReadonlyMap<string, string>;
 }
 
+const SPARE_NAME = 'Agent';
+
 /** The gateway of this runtime, with the content that it shall hold. */
-export function gatewaySpec({ driver, config }: StepDeps, runtimeId: string, { rows, secrets }: OpenContent): RuntimeSpec {
-  const { agents, gatewayEpoch } = rows;
+export function gatewaySpec(
+  { driver, config }: Pick<StepDeps, 'driver' | 'config'>,
+  runtimeId: string,
+  { rows, secrets }: OpenContent,
+): RuntimeSpec {
+  const { agents, spares, gatewayEpoch } = rows;
+  const all = [...agents, ...spares.map((spare) => ({ ...spare, displayName: SPARE_NAME }))];
   const content = {
     gatewayToken: activeToken({ config }, runtimeId),
     relayUrl: driver.relayUrl(),
     paths: driver.paths(runtimeId),
     turnTimeoutSeconds: Math.ceil(config.TURN_TIMEOUT_MS / 1_000),
     skills: { bundled: bundledSkills(rows), env: skillEnvironments(rows, secrets) },
-    agents: agents.map(({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
+    agents: all.map(({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
       gatewayAgentId,
       displayName,
       model: { ...modelOffer(config, model), id: model },

@@ -7,6 +7,7 @@ import type { StepFailure, StepInterruption } from '../domain/failures.ts';
 import type { WorkingStep } from '../domain/lifecycle.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
 import type { MutationCall } from '../runtime/driver.ts';
+import { findClaimable } from './find-claimable.ts';
 import { failedForSlowness } from './slow-gateway.ts';
 import type { StepDeps } from './step-deps.ts';
 import { failureTypeOf, SupersededError, stepFailure } from './step-failure.ts';
@@ -79,7 +80,9 @@ async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal
   if (nodeId !== null && !(await runTransaction(orm.em, (em) => claimRuntime(em, { instanceId, nodeId }))))
     throw new SupersededError('The runtime is on another node');
   const fence = await fenceOf(deps, instanceId);
-  const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, fence, now: clock() }));
+  const claimable = name === 'start' && fence === 0 ? await findClaimable(deps, signal) : [];
+  const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, fence, claimable, now: clock() }));
+  if (name === 'start' && fence === 0 && step.kind === 'begun') deps.pool?.onStart({ isClaimed: step.isClaimed });
   if (step.kind === 'done') return null;
   if (step.kind === 'superseded') throw new SupersededError('Something else is wanted by now');
   const { epoch, row } = step;

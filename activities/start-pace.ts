@@ -11,6 +11,8 @@ export interface StartPace {
    * after ten minutes of waiting, and when the signal is aborted meanwhile.
    */
   run<T>(options: PaceOptions, work: () => Promise<T>): Promise<T>;
+  /** `waiting`: a start waits for its turn. `busy`: some have theirs. */
+  state(): 'idle' | 'busy' | 'waiting';
 }
 
 interface PaceOptions {
@@ -59,6 +61,10 @@ export function createStartPace(options: Options): StartPace {
   };
 
   return {
+    state() {
+      if (starts.size === 0) return 'idle';
+      return [...starts].some(({ beganAt }) => beganAt === null) ? 'waiting' : 'busy';
+    },
     async run({ accountId, signal, onQueued }, work) {
       const start: Start = { accountId, beganAt: null };
       starts.add(start);

@@ -10,6 +10,12 @@ import { turnSettings } from '../turns/turn-deps.ts';
 import type { TurnDeps } from '../turns/turn-deps.ts';
 import type { StartPace } from './start-pace.ts';
 
+/** The pool of ready gateways, as the start of an instance sees it. */
+export interface PoolOfNode {
+  /** A new instance starts; whether it has a gateway of the pool. */
+  onStart(start: { isClaimed: boolean }): void;
+}
+
 /** What activities change the world with. */
 export interface StepDeps {
   orm: MikroORM;
@@ -29,6 +35,8 @@ export interface StepDeps {
   contentMs?: number;
   /** Told how long each wake of a sleeper took. */
   onWoken?: (seconds: number) => void;
+  /** Null: there is none on this node. */
+  pool: PoolOfNode | null;
   makeId: MakeId;
   log: Log;
   /** Aborted when this worker is about to end: what runs gives way at once, and another worker does it again. */

@@ -1,4 +1,5 @@
 import { findOwners } from '../database/instances/find-drift.ts';
+import { findPooled } from '../database/pool/members.ts';
 import type { FoundUnowned } from '../database/stores/unowned-runtimes.ts';
 import { askToDeleteOld, findAskedToDelete, noteUnowned, raiseTombstone } from '../database/stores/unowned-runtimes.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
@@ -77,7 +78,8 @@ async function sort({ orm, driver, clock }: StepDeps, runtimes: readonly Runtime
   const owners = await findOwners(orm.em.fork(), ids);
   const isGone = new Map(owners.map((owner) => [owner.runtimeId, owner.isGone]));
   const isYoung = ({ startedAt }: RuntimeState) => startedAt !== null && clock().getTime() - startedAt.getTime() < LEAST_AGE_MS;
-  const isUnowned = (runtimeId: string) => !isGone.has(runtimeId);
+  const pooled = new Set(await findPooled(orm.em.fork(), ids));
+  const isUnowned = (runtimeId: string) => !isGone.has(runtimeId) && !pooled.has(runtimeId);
   return {
     gone: ids.filter((runtimeId) => isGone.get(runtimeId) === true),
     ownedAgain: aside.filter(({ runtimeId }) => isGone.get(runtimeId) === false).map(({ runtimeId }) => runtimeId),

@@ -126,6 +126,8 @@ export const GRANTS = {
     model_prices: READ,
     model_troubles: ALL,
     open_model_calls: 'select, insert, delete',
+    runtimes: 'select (id, instance_id)',
+    spare_agents: 'select (id, runtime_id)',
     token_charges: CHANGE,
   },
 } as const satisfies Record<string, Grants>;

@@ -48,6 +48,8 @@ export type Happening =
   /** The machine has no room for it. */
   | { kind: 'queued' }
   | { kind: 'slot-taken' }
+  /** It has taken a gateway of the pool, whose agents have tokens of this epoch. */
+  | { kind: 'claimed'; gatewayEpoch: number }
   /** An attempt of a step begins. `fence`: the highest epoch that has changed its runtime. */
   | { kind: 'step-begun'; step: WorkingStep; fence: number }
   /** The attempt does something else now, for `transition.step`. */

@@ -54,3 +54,8 @@ export function createIdMaker(randomBytes: RandomBytes): MakeId {
 export function idPattern(prefix: IdPrefix): RegExp {
   return new RegExp(`^${prefix}_[a-z0-9]{12,40}$`);
 }
+
+/** The name of a new agent inside its gateway. Never used twice, so a slug that is taken up again finds nothing of the agent before. */
+export function makeGatewayAgentId(makeId: MakeId): string {
+  return `a${makeId('agt').slice('agt_'.length)}`;
+}

@@ -70,6 +70,8 @@ function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Life
       return { queuedAt: row.queuedAt ?? now, transitionStep: 'queued', ...because(NO_CAPACITY, row.queuedAt ?? now) };
     case 'slot-taken':
       return { queuedAt: null, transitionStep: 'queued' };
+    case 'claimed':
+      return { gatewayEpoch: happening.gatewayEpoch };
     case 'step-begun':
       return stepBegun(row, happening, now);
     case 'step-moved':

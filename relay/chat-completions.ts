@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
 import type { Share } from '../lib/async/shares.ts';
 import { offersTo, targetsOf, wireOf } from '../lib/settings/models.ts';
+import { answerSpare } from './answer-spare.ts';
 import { authenticate } from './authenticate.ts';
 import { readChatRequest } from './chat-request.ts';
 import type { ChatRequest, ReadChat } from './chat-request.ts';
@@ -46,6 +47,10 @@ export async function completeChat(
   response.once('close', () => abandoned.abort());
   const agent = await servedAgent(deps, wire.tokenOf(request)).catch((error: unknown) => refuse(deps.log, response, error, wire));
   if (!agent) return;
+  if (agent === 'spare') {
+    answerSpare(wire, request, response);
+    return;
+  }
   const { agentId, instanceId, accountId } = agent;
   const log = deps.log.child({ agentId, instanceId, accountId });
 
@@ -64,8 +69,9 @@ export async function completeChat(
 }
 
 /** A token lies in the storage of its instance, so it can be used while no gateway of ours runs there. */
-async function servedAgent(deps: RelayDeps, token: string | undefined): Promise<RelayAgent> {
+async function servedAgent(deps: RelayDeps, token: string | undefined): Promise<RelayAgent | 'spare'> {
   const agent = await authenticate(deps, token);
+  if (agent === 'spare') return agent;
   const { isRunning, hasMoney } = agent;
   if (!isRunning) throw new RelayError(400, 'The instance of this agent is stopped. Start it before its agents call a model.');
   if (!hasMoney) {

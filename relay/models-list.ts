@@ -6,7 +6,8 @@ import type { RelayDeps } from './relay-deps.ts';
 
 /** GET /v1/models: the models that agents of this account can have, in OpenAI's form. */
 export async function listModels(deps: RelayDeps, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { accountId } = await authenticate(deps, bearerOf(request));
+  const agent = await authenticate(deps, bearerOf(request));
+  const accountId = agent === 'spare' ? '' : agent.accountId;
   const data = Object.keys(offersTo(deps.config.MODELS, accountId)).map((id) => ({
     id,
     object: 'model',

@@ -47,6 +47,8 @@ export interface CallEnd extends Usage {
 export interface RelayStore {
   /** Null when there is no such agent, or no more. */
   findAgent(agentId: string): Promise<RelayAgent | null>;
+  /** Whether it is an agent of a gateway that no instance has yet. */
+  isSpare(agentId: string): Promise<boolean>;
   /** Writes down what a call may use, before it goes out, unless a budget has no room for it. */
   reserve(call: CallReservation): Promise<Reservation>;
   /** Puts what the call used in place of what was reserved. A second time changes nothing. */
@@ -118,6 +120,13 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
       const { id, instance_id: instanceId, account_id: accountId, model } = row;
       const state = { isRunning: row.is_running, hasMoney: row.has_money, gatewayEpoch: row.gateway_epoch };
       return { agentId: id, instanceId, accountId, model, ...state };
+    },
+    async isSpare(agentId) {
+      const { rows } = await pool.query(
+        'select from spare_agents join runtimes on runtimes.id = runtime_id where spare_agents.id = $1 and instance_id is null',
+        [agentId],
+      );
+      return rows.length > 0;
     },
     async reserve({ agent, traceId, inputTokens, outputTokens, keptMs }) {
       const { rows } = await planned(

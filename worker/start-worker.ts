@@ -1,3 +1,4 @@
+import { freemem } from 'node:os';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { noteAddresses } from '../activities/note-addresses.ts';
 import { createActivities } from '../activities/create-activities.ts';
@@ -23,6 +24,8 @@ import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';
 import { beOnNode } from './be-on-node.ts';
 import { createDeliveries } from './deliveries.ts';
+import { keepPool } from './pool/keep-pool.ts';
+import { registerPoolMetrics } from './pool/pool-metrics.ts';
 import { keepTemporalWorkers } from './keep-temporal-workers.ts';
 import { startInstanceServer } from './instance-server.ts';
 import { stopLocally } from './local-stop.ts';
@@ -91,9 +94,12 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const registry = createMetrics('worker');
   const wakes = wakeHistogram(registry);
+  const startPace = createStartPace({ load, monotonicMs });
+  const common = { orm, driver, nodeId, connections, config, clock, monotonicMs, makeId, load, startPace, log };
+  const onStart = registerPoolMetrics(registry, { orm, nodeId });
+  const pool = keepPool({ ...common, processId: () => lease.id(), freeBytes: freemem, onStart });
   const activities = createActivities({
-    ...{ orm, driver, nodeId, connections, config, clock, monotonicMs, makeId, load, log, drain: drain.signal },
-    startPace: createStartPace({ load, monotonicMs }),
+    ...{ ...common, pool: config.POOL_SIZE > 0 ? pool : null, drain: drain.signal },
     onWoken: (seconds) => wakes.observe(seconds),
   });
   const deliveries = createDeliveries({
@@ -116,7 +122,8 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
   return {
     async end({ gateways }) {
       drain.abort();
-      const work = Promise.all([relay.stop(), workers.stop(TEMPORAL_MS), sleep.stop()]);
+      const pooled = gateways === 'stop' ? pool.empty() : pool.stop();
+      const work = Promise.all([relay.stop(), workers.stop(TEMPORAL_MS), sleep.stop(), pooled]);
       if (gateways === 'stop') {
         // The watch goes on meanwhile: turns that end before their gateway does are stored.
         await work;

@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { query, run, sql } from '../sql.ts';
+import type { SpareAgent } from '../pool/add-member.ts';
+import { findSpares } from '../pool/spare-agents.ts';
 import { findSealedSecrets } from './secrets.ts';
 import type { SealedSecret } from './secrets.ts';
 import { changeLifecycle } from '../instances/change-lifecycle.ts';
@@ -47,6 +49,8 @@ export interface GatewayContentRows {
   /** The attempt that started its process, see Instance. */
   gatewayEpoch: number | null;
   agents: ContentAgent[];
+  /** No customer's, but in the gateway: their removal would make it read its configuration again. */
+  spares: SpareAgent[];
   /** Deleted, and not yet gone from the gateway. */
   removedAgents: { id: string; gatewayAgentId: string }[];
   /** Not yet on the gateway. */
@@ -59,9 +63,9 @@ export interface GatewayContentRows {
 /** Reads what the gateway of this instance shall hold. */
 export async function loadGatewayContent(em: EntityManager, instanceId: string): Promise<GatewayContentRows> {
   // The generation is read first: a change made during the reads below has a higher one, so it is applied again and never taken for applied.
-  const [row] = await query<{ generation: number; gatewayEpoch: number | null }>(
+  const [row] = await query<{ generation: number; gatewayEpoch: number | null; runtimeId: string }>(
     em,
-    sql`select content_generation::float8 as generation, gateway_epoch::float8 as "gatewayEpoch" from instances where id = ${instanceId}`,
+    sql`select content_generation::float8 as generation, gateway_epoch::float8 as "gatewayEpoch", runtime_id as "runtimeId" from instances where id = ${instanceId}`,
   );
   const agents = await query<ContentAgent>(
     em,
@@ -90,8 +94,9 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
       where instance_id = ${instanceId} order by name, path`,
   );
   const secrets = await findSealedSecrets(em, instanceId);
+  const spares = row ? await findSpares(em, row.runtimeId) : [];
   const { generation: contentGeneration = 0, gatewayEpoch = null } = row ?? {};
-  return { instanceId, contentGeneration, gatewayEpoch, agents, removedAgents, files, skills, skillFiles, secrets };
+  return { instanceId, contentGeneration, gatewayEpoch, agents, spares, removedAgents, files, skills, skillFiles, secrets };
 }
 
 /** The gateway has these files; one that was changed since then stays to be done. */

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { query, run, sql } from '../sql.ts';
 import { hasWorker } from './has-worker.ts';
 import { moveRuntime } from './place-runtime.ts';
 
@@ -17,5 +17,11 @@ export async function adoptRuntimes(em: EntityManager, nodeId: number, runtimeId
       order by instances.id for no key update of instances`,
   );
   for (const { instanceId } of found) await moveRuntime(em, { instanceId, nodeId });
-  return found.length;
+  const pooled = await run(
+    em,
+    sql`update runtimes set node_id = ${nodeId} from pool_members
+      where pool_members.runtime_id = runtimes.id and runtimes.id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))
+        and node_id is distinct from ${nodeId} and not ${hasWorker(sql`runtimes.node_id`)}`,
+  );
+  return found.length + pooled;
 }

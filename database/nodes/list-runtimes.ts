@@ -76,3 +76,13 @@ interface Times {
 }
 
 const epochMs = (moment: Sql): Sql => sql`(extract(epoch from ${moment}) * 1000)::float8`;
+
+/** How many runtimes of this node are in each state. */
+export async function countRuntimes(em: EntityManager, nodeId: number): Promise<Map<RuntimeState, number>> {
+  const rows = await query<{ state: RuntimeState; count: number }>(
+    em,
+    sql`select ${STATE} as state, count(*)::float8 as count from ${FROM}
+      where runtimes.node_id = ${nodeId} and instances.deleted_at is null group by 1`,
+  );
+  return new Map(rows.map(({ state, count }) => [state, count]));
+}

@@ -2,7 +2,7 @@ import { isIPv4 } from 'node:net';
 import { z } from 'zod';
 import { instanceSettings } from './instances.ts';
 import { kubernetesSettings } from './kubernetes.ts';
-import { defaultMaxRunning } from './max-running.ts';
+import { capacityOf } from './max-running.ts';
 import { DEFAULT_MODELS, DEFAULT_PROVIDER, modelProblems, modelsSetting } from './models.ts';
 import { nodeName } from './node-name.ts';
 import { OF_RUNTIME } from './of-runtime.ts';
@@ -94,6 +94,15 @@ export const settingsSchema = z.object({
     .describe(
       'gateways that run at once on this machine; by default as many as its memory holds, with `docker` of `INSTANCE_MEMORY_MB` each beside 3 GiB for the rest, else of 1 GiB each beside 2 GiB',
     ),
+  POOL_SIZE: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(100)
+    .optional()
+    .describe(
+      'gateways of this machine that are started before a new instance needs one, as far as memory is free for them; they take nothing from `MAX_RUNNING`',
+    ),
   NODE_NAME: nodeName.describe('the name of this machine, another one on each of several whose workers share the database'),
   DATABASE_URL: postgresUrl.describe('`postgres://...`; `npm start` brings its own PostgreSQL'),
   API_DATABASE_URL: roleUrl('API'),
@@ -159,13 +168,14 @@ export const settingsSchema = z.object({
 
 interface Derived {
   MAX_RUNNING: number;
+  POOL_SIZE: number;
   /** The file of MODEL_UPSTREAM_KEY, where it stands in one: it may be exchanged while the relay runs. */
   modelUpstreamKeyFile: string | undefined;
   /** The environment itself, for Temporal's own names (TLS, API key), which its library reads. */
   temporalEnv: Record<string, string>;
 }
 
-type Complete<Settings> = Omit<Settings, 'MAX_RUNNING'> & Derived;
+type Complete<Settings> = Omit<Settings, 'MAX_RUNNING' | 'POOL_SIZE'> & Derived;
 
 /** All settings, as any process may see them: the keys of providers are in ConfigOf<'relay'> alone. */
 export type Config = Omit<Complete<z.infer<typeof settingsSchema>>, 'PROVIDERS'> & Pick<ConfigOf<'api'>, 'PROVIDERS'>;
@@ -192,12 +202,7 @@ export const SETTINGS_OF = {
 
 export type ConfigOf<Name extends keyof typeof SETTINGS_OF> = Complete<z.infer<(typeof SETTINGS_OF)[Name]>>;
 
-const machine = settingsSchema.pick({ MAX_RUNNING: true, RUNTIME: true, INSTANCE_MEMORY_MB: true });
-
-function maxRunningOf(settings: object): number {
-  const given = machine.parse(settings);
-  return given.MAX_RUNNING ?? defaultMaxRunning(given);
-}
+const machine = settingsSchema.pick({ MAX_RUNNING: true, POOL_SIZE: true, RUNTIME: true, INSTANCE_MEMORY_MB: true });
 
 const reach = settingsSchema
   .pick({ RUNTIME: true, RELAY_HOST: true })
@@ -261,7 +266,7 @@ export function loadConfigOf<Schema extends z.ZodType<object>>(schema: Schema, e
   if (!parsed.success) throw refusal(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`));
   const temporalEnv = Object.fromEntries(Object.entries(given).filter(([name]) => name.startsWith('TEMPORAL_')));
   const modelUpstreamKeyFile = env['MODEL_UPSTREAM_KEY_FILE'] || undefined;
-  return { ...parsed.data, MAX_RUNNING: maxRunningOf(parsed.data), modelUpstreamKeyFile, temporalEnv };
+  return { ...parsed.data, ...capacityOf(machine.parse(parsed.data)), modelUpstreamKeyFile, temporalEnv };
 }
 
 /** What is not empty of this environment, with what stands in files (`NAME_FILE`) in place of their names. Throws ConfigError. */

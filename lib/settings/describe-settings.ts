@@ -11,6 +11,7 @@ const LOCAL: Readonly<Record<string, string>> = {
   MODELS: 'the two of the API reference',
   // Their defaults differ from machine to machine.
   MAX_RUNNING: 'from the memory',
+  POOL_SIZE: '`1`; `0` where the memory holds one instance only',
   NODE_NAME: 'the host name',
 };
 

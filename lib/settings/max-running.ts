@@ -20,3 +20,14 @@ export function defaultMaxRunning({ RUNTIME, INSTANCE_MEMORY_MB }: Machine, tota
   const each = RUNTIME === 'docker' ? INSTANCE_MEMORY_MB : PROCESS_MB;
   return Math.max(1, Math.floor((totalBytes / MEBIBYTE - RESERVED_MB[RUNTIME]) / each));
 }
+
+interface Capacity {
+  MAX_RUNNING: number;
+  POOL_SIZE: number;
+}
+
+/** What was set of these, and for the rest what suits the machine: no pool where its memory holds a single gateway. */
+export function capacityOf(given: Machine & { [Name in keyof Capacity]?: number | undefined }): Capacity {
+  const { MAX_RUNNING = defaultMaxRunning(given), POOL_SIZE = MAX_RUNNING > 1 ? 1 : 0 } = given;
+  return { MAX_RUNNING, POOL_SIZE };
+}

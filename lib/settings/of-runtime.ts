@@ -3,6 +3,7 @@ import { OF_KUBERNETES } from './kubernetes.ts';
 /** The settings of what runs instances. The API has no access to it, and reads none of them. */
 export const OF_RUNTIME = {
   DATA_DIR: true,
+  POOL_SIZE: true,
   NODE_NAME: true,
   DOCKER_SOCKET: true,
   EGRESS: true,

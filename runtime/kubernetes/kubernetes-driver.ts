@@ -73,6 +73,10 @@ export class KubernetesDriver implements RuntimeDriver {
     this.files = createWorkspaceFiles((runtimeId, signal) => this.#openFiles(runtimeId, signal));
   }
 
+  async pin(): Promise<string> {
+    return (await this.#options.pods()).image;
+  }
+
   async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {
     await this.#mutate(spec.runtimeId, call, async () => {
       const settings = await this.#options.pods();

@@ -10,6 +10,7 @@ import { benchConsole } from './console.ts';
 import { benchContainers } from './containers.ts';
 import { benchContent } from './content.ts';
 import { benchFiles } from './files.ts';
+import { benchInstant } from './instant.ts';
 import { benchIsolation } from './isolation.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
@@ -39,6 +40,7 @@ try {
   try {
     const parts = {
       'cold start': benchColdStart,
+      instant: benchInstant,
       messages: benchMessages,
       models: benchModels,
       console: benchConsole,

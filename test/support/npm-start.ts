@@ -29,6 +29,7 @@ export async function npmStart(dataDir: string, env: Record<string, string> = {}
       ...process.env,
       NODE_OPTIONS: '',
       DATA_DIR: dataDir,
+      POOL_SIZE: '0',
       PORT: String(first),
       RELAY_PORT: String(first + 1),
       METRICS_PORT: String(first + 2),

@@ -102,6 +102,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     MODEL_UPSTREAM_URL: model.url,
     SMTP_URL: 'print:',
     DATA_DIR: dataDir,
+    POOL_SIZE: '0',
     RATE_LIMIT_PER_MINUTE: '10000000',
     MAX_CALLS_PER_ACCOUNT: '10000',
     MAX_WAITS_PER_ACCOUNT: '10000',

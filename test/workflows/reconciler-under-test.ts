@@ -150,6 +150,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
     clock: () => new Date(),
     monotonicMs: () => performance.now(),
     load,
+    pool: null,
     startPace: createStartPace({ load, monotonicMs: () => performance.now() }),
     makeId,
     log,

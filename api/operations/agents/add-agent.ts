@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { Agent } from '../../../database/entities/agent.ts';
+import { takeSpare } from '../../../database/pool/spare-agents.ts';
 import { AppError } from '../../../domain/errors.ts';
-import type { MakeId } from '../../../domain/ids.ts';
+import { makeGatewayAgentId } from '../../../domain/ids.ts';
 import { changeContent } from '../../change-content.ts';
 import type { Deps } from '../../deps.ts';
 import { storeFiles } from './workspace.ts';
@@ -44,12 +45,13 @@ export async function addAgent(
   if ((await em.count(Agent, { instance: instanceId, slug: given.slug, deletedAt: null })) > 0)
     throw new AppError('conflict', `This instance already has an agent with the slug ${given.slug}. Choose another slug.`);
   const now = clock();
+  const spare = await takeSpare(em, { instanceId, model: given.model });
   const agent = em.create(Agent, {
-    id: makeId('agt'),
+    id: spare?.id ?? makeId('agt'),
     instance: instanceId,
     account: accountId,
     ...given,
-    gatewayAgentId: makeGatewayAgentId(makeId),
+    gatewayAgentId: spare?.gatewayAgentId ?? makeGatewayAgentId(makeId),
     status: 'pending',
     generation,
     createdAt: now,
@@ -57,9 +59,4 @@ export async function addAgent(
   await em.flush();
   await storeFiles(em, files, { agentId: agent.id, generation, now });
   return { accountId, instanceId, agentId: agent.id, generation };
-}
-
-/** Never used twice, so a slug that is taken up again finds nothing of the agent before. */
-function makeGatewayAgentId(makeId: MakeId): string {
-  return `a${makeId('agt').slice('agt_'.length)}`;
 }

@@ -1,0 +1,295 @@
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
+import { beginStep } from '../../database/instances/begin-step.ts';
+import { runTransaction } from '../../database/run-transaction.ts';
+import { query, run, sql } from '../../database/sql.ts';
+import { keepPool } from '../../worker/pool/keep-pool.ts';
+import type { Pool } from '../../worker/pool/keep-pool.ts';
+import { eventually } from '../support/eventually.ts';
+import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
+import { startReconciler } from '../workflows/reconciler-under-test.ts';
+import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+
+let reconciler: ReconcilerUnderTest;
+const pools: Pool[] = [];
+const starts: { isClaimed: boolean }[] = [];
+
+beforeAll(async () => {
+  reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, node: 'here', maxRunning: 20 });
+});
+afterAll(() => reconciler.close());
+afterEach(async () => {
+  for (const pool of pools.splice(0)) await pool.empty();
+  reconciler.deps.pool = null;
+  starts.splice(0);
+});
+
+/** A pool of this size, as a worker of the node keeps it. */
+async function keep(size: number, over: { freeBytes?: () => number } = {}): Promise<Pool> {
+  const { deps, orm } = reconciler;
+  const { nodeId } = deps;
+  if (nodeId === null) throw new Error('it is on no node');
+  const [worker] = await query<{ id: string }>(
+    orm.em.fork(),
+    sql`select id from processes where kind = 'worker' and node_id = ${nodeId} order by id limit 1`,
+  );
+  const pool = keepPool({
+    ...deps,
+    nodeId,
+    config: { ...deps.config, POOL_SIZE: size, RUNTIME: 'process', INSTANCE_MEMORY_MB: 1_536 },
+    freeBytes: over.freeBytes ?? (() => 64 * 1024 ** 3),
+    processId: () => worker?.id ?? null,
+    onStart: (start) => void starts.push(start),
+    lookMs: 50,
+  });
+  pools.push(pool);
+  reconciler.deps.pool = pool;
+  return pool;
+}
+
+interface MemberRow {
+  runtimeId: string;
+  state: string;
+  epoch: number;
+}
+
+async function members(): Promise<MemberRow[]> {
+  return query<MemberRow>(
+    reconciler.orm.em.fork(),
+    sql`select runtime_id as "runtimeId", state, epoch::float8 as epoch from pool_members order by runtime_id`,
+  );
+}
+
+async function ready(count: number): Promise<MemberRow[]> {
+  return eventually(async () => {
+    const found = await members();
+    expect(found.map(({ state }) => state)).toEqual(Array.from({ length: count }, () => 'ready'));
+    return found;
+  }, 60_000);
+}
+
+const runtimeOf = async ({ instanceId }: InstanceWithAgent): Promise<string> => {
+  const [row] = await query<{ runtimeId: string }>(
+    reconciler.orm.em.fork(),
+    sql`select runtime_id as "runtimeId" from instances where id = ${instanceId}`,
+  );
+  return row?.runtimeId ?? '';
+};
+
+/** Starts a new instance, of a new account unless one is given, and waits until there is nothing to do about it. */
+async function startNew(accountId?: string): Promise<InstanceWithAgent> {
+  const instance = await reconciler.newInstance();
+  if (accountId !== undefined)
+    await run(reconciler.orm.em.fork(), sql`update instances set account_id = ${accountId} where id = ${instance.instanceId}`);
+  await reconciler.power(instance.instanceId, 'start');
+  await reconciler.reconcile(instance.instanceId);
+  return instance;
+}
+
+/** Until the pool has looked twice: at each look it deletes what is left half-way, and then sees whether to start something. */
+async function looked(): Promise<void> {
+  for (const runtimeId of [reconciler.makeId('run'), reconciler.makeId('run')]) {
+    const em = reconciler.orm.em.fork();
+    await run(em, sql`insert into runtimes (id, node_id) values (${runtimeId}, ${reconciler.deps.nodeId})`);
+    await run(em, sql`insert into pool_members (runtime_id, state, epoch, recipe) values (${runtimeId}, 'ending', 1, '')`);
+    await eventually(async () => expect((await members()).map((it) => it.runtimeId)).not.toContain(runtimeId), 30_000);
+  }
+}
+
+async function destroy({ instanceId }: InstanceWithAgent): Promise<void> {
+  await reconciler.power(instanceId, 'destroy');
+  await reconciler.reconcile(instanceId);
+}
+
+const isRunning = async (runtimeId: string): Promise<boolean> =>
+  (await reconciler.driver.inspect(runtimeId)).status === 'running';
+
+async function runningGateways(): Promise<string[]> {
+  return (await reconciler.driver.list()).filter(({ status }) => status === 'running').map(({ runtimeId }) => runtimeId);
+}
+
+test('a new instance takes a ready gateway instead of starting one, and the pool is filled again', async () => {
+  await keep(1);
+  const [member] = await ready(1);
+  const runtimeId = member?.runtimeId ?? '';
+  const before = await reconciler.driver.inspect(runtimeId);
+  const instance = await startNew();
+  expect(await runtimeOf(instance)).toBe(runtimeId);
+  expect((await reconciler.driver.inspect(runtimeId)).startedAt).toEqual(before.startedAt);
+  expect(await reconciler.row(instance.instanceId)).toMatchObject({ status: 'running', gatewayEpoch: 1, deaths: [] });
+  expect(starts).toEqual([{ isClaimed: true }]);
+  const others = await query(
+    reconciler.orm.em.fork(),
+    sql`select from runtimes where id = ${instance.runtimeId} or (instance_id = ${instance.instanceId} and claimed_at is null)`,
+  );
+  expect(others).toEqual([]);
+  const [next] = await ready(1);
+  expect(next?.runtimeId).not.toBe(runtimeId);
+  await destroy(instance);
+  expect(await reconciler.driver.inspect(runtimeId)).toMatchObject({ status: 'absent' });
+});
+
+test('of five instances that start at once one takes the ready gateway, and each has exactly one', async () => {
+  await keep(1);
+  const [member] = await ready(1);
+  const instances = await Promise.all(Array.from({ length: 5 }, () => startNew()));
+  const runtimes = await Promise.all(instances.map((instance) => runtimeOf(instance)));
+  expect(new Set(runtimes).size).toBe(5);
+  expect(runtimes.filter((runtimeId) => runtimeId === member?.runtimeId)).toHaveLength(1);
+  for (const { instanceId } of instances) expect(await reconciler.row(instanceId)).toMatchObject({ status: 'running' });
+  await pools.pop()?.empty();
+  expect((await runningGateways()).toSorted()).toEqual(runtimes.toSorted());
+  for (const instance of instances) await destroy(instance);
+});
+
+test('the last ready gateway is left to others by an account that has just taken one', async () => {
+  await keep(2);
+  await ready(2);
+  const first = await startNew();
+  await ready(2);
+  await pools.pop()?.stop();
+  const second = await startNew(first.accountId);
+  const third = await startNew(first.accountId);
+  expect(starts.map(({ isClaimed }) => isClaimed)).toEqual([true, true, false]);
+  const other = await startNew();
+  expect(starts.at(-1)).toEqual({ isClaimed: true });
+  for (const instance of [first, second, third, other]) await destroy(instance);
+});
+
+test('an instance that was started before never takes one: its storage stays with it', async () => {
+  const instance = await startNew();
+  const runtimeId = await runtimeOf(instance);
+  await reconciler.power(instance.instanceId, 'stop');
+  await reconciler.reconcile(instance.instanceId);
+  await keep(1);
+  await ready(1);
+  await reconciler.power(instance.instanceId, 'start');
+  await reconciler.reconcile(instance.instanceId);
+  expect(await runtimeOf(instance)).toBe(runtimeId);
+  expect(await ready(1)).toHaveLength(1);
+  await destroy(instance);
+});
+
+test('a worker that dies right after the claim leaves the gateway to the next attempt', async () => {
+  const pool = await keep(1);
+  const [member] = await ready(1);
+  await pool.stop();
+  const runtimeId = member?.runtimeId ?? '';
+  const instance = await reconciler.newInstance();
+  const { instanceId } = instance;
+  await reconciler.power(instanceId, 'start');
+  const { powerGeneration } = await reconciler.row(instanceId);
+  const options = { instanceId, powerGeneration, step: 'start', fence: 0, claimable: [runtimeId], now: new Date() } as const;
+  expect(await runTransaction(reconciler.orm.em, (em) => beginStep(em, options))).toMatchObject({ isClaimed: true, epoch: 2 });
+  await reconciler.reconcile(instanceId);
+  expect(await runtimeOf(instance)).toBe(runtimeId);
+  expect(await reconciler.row(instanceId)).toMatchObject({ status: 'running', gatewayEpoch: 1 });
+  expect(await runningGateways()).toEqual([runtimeId]);
+  await destroy(instance);
+});
+
+test('a gateway that ends right after it was claimed is started again for its instance', async () => {
+  const pool = await keep(1);
+  const [member] = await ready(1);
+  await pool.stop();
+  const runtimeId = member?.runtimeId ?? '';
+  const instance = await reconciler.newInstance();
+  const { instanceId } = instance;
+  await reconciler.power(instanceId, 'start');
+  const { powerGeneration } = await reconciler.row(instanceId);
+  const options = { instanceId, powerGeneration, step: 'start', fence: 0, claimable: [runtimeId], now: new Date() } as const;
+  await runTransaction(reconciler.orm.em, (em) => beginStep(em, options));
+  await reconciler.killGateway(runtimeId);
+  await reconciler.reconcile(instanceId);
+  const { status, epoch, gatewayEpoch } = await reconciler.row(instanceId);
+  expect({ status, runtimeId: await runtimeOf(instance) }).toEqual({ status: 'running', runtimeId });
+  expect(gatewayEpoch).toBe(epoch);
+  await destroy(instance);
+});
+
+test('what a worker has left half-way is ended, and replaced', async () => {
+  const first = await keep(1);
+  const [member] = await ready(1);
+  await first.stop();
+  const runtimeId = member?.runtimeId ?? '';
+  await run(reconciler.orm.em.fork(), sql`update pool_members set state = 'warming' where runtime_id = ${runtimeId}`);
+  await keep(1);
+  const [next] = await ready(1);
+  expect(next?.runtimeId).not.toBe(runtimeId);
+  expect(await reconciler.driver.inspect(runtimeId)).toMatchObject({ status: 'absent' });
+});
+
+test('a gateway that has died, and one that would be started differently now, are replaced', async () => {
+  await keep(1);
+  const [dead] = await ready(1);
+  await reconciler.killGateway(dead?.runtimeId ?? '');
+  const alive = await eventually(async () => {
+    const [member] = await members();
+    expect(member).toMatchObject({ state: 'ready' });
+    expect(member?.runtimeId).not.toBe(dead?.runtimeId);
+    return member?.runtimeId ?? '';
+  }, 60_000);
+  await run(reconciler.orm.em.fork(), sql`update pool_members set recipe = 'of an earlier OpenClaw' where runtime_id = ${alive}`);
+  await eventually(async () => {
+    const [member] = await members();
+    expect(member).toMatchObject({ state: 'ready' });
+    expect(member?.runtimeId).not.toBe(alive);
+  }, 60_000);
+  expect(await isRunning(alive)).toBe(false);
+});
+
+test('what an instance that a restored database does not know may have had is neither given away nor deleted', async () => {
+  const pool = await keep(1);
+  const [member] = await ready(1);
+  await pool.stop();
+  const runtimeId = member?.runtimeId ?? '';
+  // As the attempt of an instance that had claimed it.
+  await reconciler.driver.replaceSkills(runtimeId, new Map(), { epoch: 2, signal: AbortSignal.timeout(10_000) });
+  const instance = await startNew();
+  expect(await runtimeOf(instance)).toBe(instance.runtimeId);
+  await run(
+    reconciler.orm.em.fork(),
+    sql`update pool_members set recipe = 'of an earlier OpenClaw' where runtime_id = ${runtimeId}`,
+  );
+  await keep(1);
+  await eventually(async () => expect((await members()).map((it) => it.runtimeId)).not.toContain(runtimeId), 60_000);
+  expect(await isRunning(runtimeId)).toBe(true);
+  const call = { epoch: 3, signal: AbortSignal.timeout(30_000) };
+  await reconciler.driver.destroy(runtimeId, call);
+  await destroy(instance);
+});
+
+test('nothing is started while memory is short, while the machine is starved, or while all slots are taken', async () => {
+  await keep(1, { freeBytes: () => 2 * 1024 ** 3 - 1 });
+  await looked();
+  await pools.pop()?.stop();
+  reconciler.machine.isStarved = true;
+  await keep(1);
+  await looked();
+  await pools.pop()?.stop();
+  reconciler.machine.isStarved = false;
+  await run(reconciler.orm.em.fork(), sql`update nodes set max_running = 0`);
+  await keep(1);
+  await looked();
+  await run(reconciler.orm.em.fork(), sql`update nodes set max_running = 20`);
+  expect(await runningGateways()).toEqual([]);
+  await ready(1);
+});
+
+test('a start that waits for its turn ends the start of a member, and nothing of that is left', async () => {
+  const { startPace } = reconciler.deps;
+  let state: 'idle' | 'waiting' = 'idle';
+  reconciler.deps.startPace = { ...startPace, state: () => state };
+  try {
+    await keep(1);
+    const [member] = await eventually(async () => {
+      const found = await members();
+      expect(found).toHaveLength(1);
+      return found;
+    }, 30_000);
+    state = 'waiting';
+    await eventually(async () => expect(await members()).toEqual([]), 60_000);
+    expect(await reconciler.driver.inspect(member?.runtimeId ?? '')).toMatchObject({ status: 'absent' });
+  } finally {
+    reconciler.deps.startPace = startPace;
+  }
+});
