@@ -11,6 +11,10 @@ import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { untilSettled } from './content-of-stack.ts';
 
+/** One red pixel. */
+const PNG = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg==';
+const SEEING = { upstream: 'seeing', contextWindow: 128_000, maxTokens: 4_096, input: ['text', 'image'] };
+
 let stack: StackUnderTest;
 let orm: MikroORM;
 let account: ApiClient;
@@ -19,7 +23,7 @@ let agentId: string;
 const [first, second] = [`canary-${randomBytes(16).toString('hex')}`, `canary-${randomBytes(16).toString('hex')}`];
 
 beforeAll(async () => {
-  stack = await startStack();
+  stack = await startStack({ env: { MODELS: JSON.stringify({ seeing: SEEING }) } });
   orm = await createOrm(stack.databaseUrl);
   account = await stack.newAccount();
   ({ instanceId } = await account.ok('POST', '/instances', { name: 'content' }));
@@ -131,6 +135,27 @@ test('files go both ways between a customer and a running agent, and nothing of 
   const paths = async () => (await account.ok('GET', files)).files.map(({ path: name }: { path: string }) => name);
   const expected = ['AGENTS.md', 'IDENTITY.md', 'MEMORY.md', 'SOUL.md', 'USER.md'];
   expect(await paths()).toEqual([...expected, 'in/given.txt', 'memory/2026-01-31.md', 'out/made.txt']);
+});
+
+test('a model that takes images is shown those that came with a message, and the agent reads the other files', async () => {
+  const attachments = [
+    { name: 'My photo (1).png', mediaType: 'image/png', data: PNG },
+    { name: 'numbers.csv', mediaType: 'text/csv', data: Buffer.from('4711,42').toString('base64') },
+  ];
+  const message = { message: 'What is [[TOOL exec {"command":"cat inbox/*/numbers.csv"}]] in these?', attachments };
+  const agent = path(`agents/${agentId}`);
+  const { content } = await say(account, `${agent}/messages`, message);
+  expect(content).toContain('4711,42');
+  const call = stack.model.calls.find(({ lastUserText }) => lastUserText.includes('in these?'));
+  expect(JSON.stringify(call?.messages)).toContain('./inbox/');
+  const parts = call?.messages.flatMap((one) => (Array.isArray(one.content) ? one.content : [])) ?? [];
+  const images = parts.filter(({ type }) => type === 'image_url');
+  expect(images).toMatchObject([{ image_url: { url: expect.stringMatching(/^data:image\/(png|jpeg);base64,/) } }]);
+  const { messages } = await account.ok('GET', `${agent}/messages`);
+  const asked = messages.find((one: { content: string }) => one.content === message.message);
+  expect(asked).toMatchObject({ content: message.message, attachments: [{ size: 70 }, { size: 7 }] });
+  const got = await account.raw('GET', `${agent}/files/${asked.attachments[0].path}`);
+  expect(Buffer.from(await got.arrayBuffer()).toString('base64')).toBe(PNG);
 });
 
 /** What a dump of the database holds. */
