@@ -18,7 +18,7 @@ export function accountTests(console: () => ConsoleUnderTest): void {
       await page.getByText('webhook.test').first().click();
       await page.getByText(/: 200 in/).waitFor();
       const sent = receiver.received[0]?.body ?? '';
-      expect(await page.getByLabel('Body').innerText()).toBe(sent);
+      expect(await page.getByLabel('Body', { exact: true }).innerText()).toBe(sent);
     } finally {
       await receiver.close();
     }
@@ -92,8 +92,8 @@ export function accountTests(console: () => ConsoleUnderTest): void {
   });
 
   test('everything of the account is downloaded as one archive', async () => {
-    const { page, account, follow } = console();
-    await follow('Test');
+    const { page, account } = console();
+    await page.getByRole('link', { name: 'Test', exact: true }).click();
     await page.getByText(account.accountId).waitFor();
     const [download] = await Promise.all([
       page.waitForEvent('download'),

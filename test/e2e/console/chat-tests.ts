@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
+import { eventually } from '../../support/eventually.ts';
 import type { ConsoleUnderTest } from './console-under-test.ts';
 
 const file = (name: string, mimeType: string, text: string) => ({ name, mimeType, buffer: Buffer.from(text) });
@@ -65,7 +66,7 @@ export function chatTests(console: () => ConsoleUnderTest): void {
       .getByRole('alert')
       .getByText(/belongs to the gateway/)
       .waitFor();
-    expect(await box.inputValue()).toBe('Not lost');
+    await eventually(async () => expect(await box.inputValue()).toBe('Not lost'));
     await page.getByRole('button', { name: 'Remove .openclaw' }).click();
     await box.fill('');
   });

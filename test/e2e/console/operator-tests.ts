@@ -34,6 +34,8 @@ export function operatorTests(console: () => ConsoleUnderTest): void {
     await page.getByText('0 of 3 used').waitFor();
     const { invites } = await stack.operator.ok('GET', '/admin/invites?limit=1');
     expect(invites).toMatchObject([{ code, uses: 3 }]);
+    await page.getByLabel('Email', { exact: true }).fill((await another.ok('GET', '/auth/me')).email);
+    await page.getByRole('button', { name: 'Find' }).click();
     const row = page.getByRole('listitem').filter({ hasText: another.accountId });
     await row.getByRole('button', { name: 'Make an operator' }).click();
     await row.getByRole('button', { name: 'No operator any more' }).waitFor();
