@@ -40,6 +40,8 @@ import { createWorkerFiles } from './worker-files.ts';
 const GRACE_MS = 10_000;
 /** More than two accounts can hold with all their calls. */
 const CONNECTIONS = 20;
+/** More than the calls of an account that are at work hold. What waits for an agent or a worker needs some too, now and then. */
+const CONNECTIONS_OF_ACCOUNT = { atOnce: 12, shared: 4 };
 
 /** Runs the API with the settings of this environment until a signal ends it. What keeps it from starting is printed. */
 export async function start(env: Record<string, string | undefined>): Promise<void> {
@@ -53,7 +55,7 @@ export async function start(env: Record<string, string | undefined>): Promise<vo
 }
 
 async function run(config: ConfigOf<'api'>, env: Record<string, string | undefined>, log: Log): Promise<void> {
-  const orm = await createOrm(config.DATABASE_URL, { connections: CONNECTIONS });
+  const orm = await createOrm(config.DATABASE_URL, { connections: CONNECTIONS, ofAccount: CONNECTIONS_OF_ACCOUNT });
   await checkDatabase(orm.em.fork(), { config, randomBytes });
   const reserved = await createReservedOrm(config.DATABASE_URL);
   const makeId = createIdMaker(randomBytes);

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MikroORM } from '@mikro-orm/postgresql';
 import type { Pool } from 'pg';
+import { shareConnections } from '../lib/async/fair-connections.ts';
 import { escapeLiteral } from './escape-literal.ts';
 import { ormConfig } from './orm-config.ts';
 
@@ -23,6 +24,8 @@ interface OrmOptions {
   statementMs?: number;
   /** At the same time, at most. */
   connections?: number;
+  /** Those of one account, of them: alone, and while others use some. By default all. */
+  ofAccount?: { atOnce: number; shared: number };
 }
 
 /**
@@ -30,7 +33,7 @@ interface OrmOptions {
  */
 export async function createOrm(
   databaseUrl: string,
-  { statementMs = STATEMENT_MS, connections = CONNECTIONS }: OrmOptions = {},
+  { statementMs = STATEMENT_MS, connections = CONNECTIONS, ofAccount }: OrmOptions = {},
 ): Promise<MikroORM> {
   const limits = {
     statement_timeout: statementMs,
@@ -39,7 +42,10 @@ export async function createOrm(
     connectionTimeoutMillis: CONNECTION_MS,
   };
   const pools: Pool[] = [];
-  const onPoolCreated = (pool: Pool): void => void pools.push(pool);
+  const onPoolCreated = (pool: Pool): void => {
+    pools.push(pool);
+    if (ofAccount) shareConnections(pool, { ...ofAccount, patienceMs: CONNECTION_MS });
+  };
   const orm = await MikroORM.init({
     ...ormConfig(databaseUrl),
     pool: { min: 0, max: connections },

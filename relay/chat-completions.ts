@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { CONTENT_FILTER } from '../domain/turn.ts';
+import { actFor } from '../lib/async/acting-for.ts';
 import type { Share } from '../lib/async/shares.ts';
 import { offersTo, targetsOf, wireOf } from '../lib/settings/models.ts';
 import { answerSpare } from './answer-spare.ts';
@@ -59,7 +60,7 @@ export async function completeChat(
   try {
     const signal = AbortSignal.any([abandoned.signal, AbortSignal.timeout(deps.callMs)]);
     const call = { wire, agent, request, response, signal, hasLeft: () => abandoned.signal.aborted };
-    await deps.openCalls.run(agent, () => relayCall({ ...deps, log }, call));
+    await actFor(accountId, () => deps.openCalls.run(agent, () => relayCall({ ...deps, log }, call)));
   } catch (error) {
     outcome = abandoned.signal.aborted ? 'abandoned' : outcomeOf(error, response);
     if (outcome !== 'abandoned') refuse(log, response, error, wire);
@@ -105,6 +106,7 @@ async function beginAnswer(deps: RelayDeps, call: Call): Promise<{ answer: Provi
       expected: call.wire.request,
       limitBytes: deps.maxBodyBytes,
       takeRoom: room.take,
+      inTurn: (work) => deps.parsing.run(call.agent.accountId, work),
     });
     return await sendReserved(deps, call, read);
   } finally {

@@ -1,12 +1,18 @@
 import type { IncomingMessage } from 'node:http';
+import { setImmediate as others } from 'node:timers/promises';
 import rawBody from 'raw-body';
 import { z } from 'zod';
 import { jsonLimitProblem } from '../lib/text/json-limits.ts';
+import { createCallSlots } from '../lib/async/call-slots.ts';
+import type { CallSlots } from '../lib/async/call-slots.ts';
 import { createShares } from '../lib/async/shares.ts';
 import type { Share, Shares } from '../lib/async/shares.ts';
 import { RelayError } from './relay-error.ts';
 
 const MEBIBYTE = 1024 ** 2;
+const PARSING_MS = 30_000;
+/** What is smaller is parsed in less than a millisecond. */
+const LARGE_BYTES = 64 * 1024;
 /** Far more than a conversation of the largest context has, and little to parse. */
 const JSON_LIMITS = { depth: 100, values: 200_000 };
 
@@ -19,9 +25,13 @@ const chatRequest = z.looseObject({
 /** A request to a model, with what it has in common on all wires. What of the rest is passed on, the wire says. */
 export type ChatRequest = z.infer<typeof chatRequest>;
 
-/** How large one body may be, and how much may be held: of an account two of the largest, of all eight. */
-export function bodyLimits(maxBodyBytes: number): { maxBodyBytes: number; bodies: Shares } {
-  return { maxBodyBytes, bodies: createShares({ total: 8 * maxBodyBytes, each: 2 * maxBodyBytes }) };
+/**
+ * How large one body may be, and how much may be held: of an account two of the largest, of all eight. Large ones of an account
+ * are parsed one after the other.
+ */
+export function bodyLimits(maxBodyBytes: number): { maxBodyBytes: number; bodies: Shares; parsing: CallSlots } {
+  const parsing = createCallSlots({ atOnce: 1, waiting: Number.POSITIVE_INFINITY, patienceMs: PARSING_MS });
+  return { maxBodyBytes, bodies: createShares({ total: 8 * maxBodyBytes, each: 2 * maxBodyBytes }), parsing };
 }
 
 export interface ReadingChat {
@@ -31,6 +41,8 @@ export interface ReadingChat {
   limitBytes: number;
   /** Takes room for a body of at most so many bytes. Throws RelayError. */
   takeRoom(bytes: number): Share;
+  /** Does what keeps the event loop for a while in the turn of its account. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
 }
 
 /** A request, and how many bytes it had. */
@@ -46,6 +58,15 @@ export async function readChatRequest(request: IncomingMessage, reading: Reading
     request.resume();
     throw error;
   });
+  if (bytes.length < LARGE_BYTES) return parseChat(bytes, reading);
+  return reading.inTurn(async () => {
+    // What has arrived from others meanwhile comes first.
+    await others();
+    return parseChat(bytes, reading);
+  });
+}
+
+function parseChat(bytes: Buffer, reading: ReadingChat): ReadChat {
   const excess = jsonLimitProblem(bytes, JSON_LIMITS);
   if (excess !== null) throw new RelayError(400, `The request is not passed on: ${excess}`);
   const parsed = chatRequest.safeParse(parseJson(bytes.toString('utf8')));

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/async/clock.ts';
 import type { Config } from '../lib/settings/config.ts';
 import type { Log } from '../lib/log.ts';
+import type { CallSlots } from '../lib/async/call-slots.ts';
 import type { Shares } from '../lib/async/shares.ts';
 import type { MasterKey, TokenHolder } from '../runtime/openclaw/install/tokens.ts';
 import type { OpenCalls } from './open-calls.ts';
@@ -22,6 +23,8 @@ export interface RelayDeps {
   maxBodyBytes: number;
   /** The bytes of requests that are held at the same time, by account. */
   bodies: Shares;
+  /** Large requests that are parsed, by account. */
+  parsing: CallSlots;
   /** How long one model call may take in all. */
   callMs: number;
   clock: Clock;

@@ -2,6 +2,7 @@ import { Pool } from 'pg';
 import { z } from 'zod';
 import { BUDGET_PERIODS } from '../domain/budgets.ts';
 import type { NamedBudget } from '../domain/budgets.ts';
+import { shareConnections } from '../lib/async/fair-connections.ts';
 import type { Canaries } from '../lib/crypto/key-canary.ts';
 import type { Log } from '../lib/log.ts';
 import type { Target } from '../lib/settings/models.ts';
@@ -65,6 +66,7 @@ export interface RelayStore {
 }
 
 const CONNECTIONS = 5;
+const OF_ACCOUNT = { atOnce: 4, shared: 1 };
 /** A connection that is kept is asked for a sign of life so often, so that no firewall takes it for dead. */
 const KEEP_ALIVE_MS = 10_000;
 /** The end of every answer waits for a write, so a database that hangs must not hold it for long. */
@@ -100,6 +102,7 @@ export function createRelayStore(databaseUrl: string, log: Log): RelayStore {
     // What is given up here must not be done later: a reservation that is never settled counts in full.
     statement_timeout: PATIENCE_MS,
   });
+  shareConnections(pool, { ...OF_ACCOUNT, patienceMs: PATIENCE_MS });
   // An idle connection that breaks would otherwise end the process.
   pool.on('error', (err) => log.warn({ err }, 'a connection to the database broke'));
   return {

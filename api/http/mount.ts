@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { KeyPlace } from '../../database/accounts/idempotency.ts';
 import { AppError } from '../../domain/errors.ts';
 import type { ErrorDetail } from '../../domain/errors.ts';
+import { actFor } from '../../lib/async/acting-for.ts';
 import type { ClientAddress } from '../../lib/net/client-address.ts';
 import type { Actor } from '../security/actor.ts';
 import { AcceptedAnswer } from './accepted-answer.ts';
@@ -56,7 +57,8 @@ async function serve(context: ApiContext, operation: Operation, mounting: Mounti
   const visit = mounting.admit(address);
   try {
     const actor = await admitCaller(context, operation, mounting, { address, visit });
-    await serveCaller(context, operation, mounting, { actor, address, visit });
+    const serving = () => serveCaller(context, operation, mounting, { actor, address, visit });
+    await (actor?.kind === 'account' ? actFor(actor.accountId, serving) : serving());
   } finally {
     visit.leave();
   }

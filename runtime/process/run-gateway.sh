@@ -13,7 +13,8 @@ trap : HUP INT TERM
 directory=$1 run=$2
 shift 2
 
-# The inner shell becomes the gateway, so that the recorded pid and start time are the gateway's own.
+# The inner shell becomes the gateway, so that the recorded pid and start time are the gateway's own. Where CPU time is scarce,
+# gateways give way to the control plane.
 sh -c '
   directory=$1 run=$2
   shift 2
@@ -24,7 +25,7 @@ sh -c '
   claimed=$?
   rm -f "$record"
   [ "$claimed" = 0 ] || exit 75
-  exec "$@"
+  exec nice -n 5 "$@"
 ' gateway "$directory" "$run" "$@"
 code=$?
 

@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -52,6 +52,13 @@ afterEach(() => open().destroy(RUNTIME, at(1_000)));
 test('of several starts at once, one gateway comes', async () => {
   await Promise.all([1, 2, 3].map(() => open().ensureRunning(spec, at(1))));
   await eventually(async () => expect(await gateways()).toEqual([String((await record()).pid)]));
+});
+
+test('a gateway gives way to the control plane where CPU time is scarce', async () => {
+  await open().ensureRunning(spec, at(1));
+  await isUp();
+  const { pid } = await record();
+  expect(getPriority(pid)).toBeGreaterThan(getPriority());
 });
 
 test('a signal does not open the debugger of a gateway', async () => {
