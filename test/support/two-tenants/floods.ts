@@ -157,7 +157,7 @@ export async function flood(name: FloodName, place: TenantPlace, signal: AbortSi
       const caller = async (number: number): Promise<void> => {
         for (let round = 0; !signal.aborted; round += 1) {
           nextMs = Math.max(performance.now(), nextMs + everyMs);
-          await sleep(nextMs - performance.now(), undefined, { signal }).catch(() => undefined);
+          await sleep(Math.max(0, nextMs - performance.now()), undefined, { signal }).catch(() => undefined);
           if (!signal.aborted) await call(round, number);
         }
       };
