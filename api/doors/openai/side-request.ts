@@ -1,11 +1,12 @@
 import type { ChatMessage } from './chat-request.ts';
 
 /**
- * How the requests begin by which chat pages ask for a title, tags or further questions: those of Open WebUI, and of
- * LibreChat. They hold the conversation in one message.
+ * How the requests begin by which chat pages ask for a title, tags, further questions or an emoji: those of Open WebUI, and of
+ * LibreChat. They hold the conversation, or its last message, in one message.
  */
 const BEGINNINGS = [
   /^### Task:\s[^]*<chat_history>/,
+  /^Your task is to reflect the speaker's likely facial expression/,
   /^Provide a concise, 5-word-or-less title for the conversation/,
   /^Analyze this conversation and provide:\s/,
 ];
