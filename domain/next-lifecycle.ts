@@ -91,8 +91,7 @@ function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Life
         appliedRestartGeneration: Math.max(row.appliedRestartGeneration, happening.restartGeneration),
       };
     case 'fell-asleep':
-      if (row.desiredStatus !== 'running' || row.status !== 'running') return {};
-      return { ...NO_TRANSITION, ...NO_REASON, ...asleepSince(now, happening.wakesAt) };
+      return fellAsleep(row, happening.wakesAt, now);
     case 'gateway-asleep':
       return isAsleep(row) ? { ...NO_GATEWAY, transitionStep: null } : {};
     case 'woken':
@@ -124,6 +123,11 @@ function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Life
     case 'tombstone-raised':
       return { epoch: Math.max(row.epoch, happening.fence) + 1 };
   }
+}
+
+function fellAsleep(row: Lifecycle, wakesAt: Date | null, now: Date): Partial<Lifecycle> {
+  if (row.desiredStatus !== 'running' || row.status !== 'running') return {};
+  return { ...NO_TRANSITION, ...NO_REASON, ...asleepSince(now, wakesAt) };
 }
 
 function powerAsked(row: Lifecycle, action: PowerAction, now: Date): Partial<Lifecycle> {

@@ -35,7 +35,7 @@ import { startStatusServer } from './status-server.ts';
 import { openTemporalLink } from './temporal-link.ts';
 import { startWatchingSleep } from './watch-sleep.ts';
 import { startWatchingGateways } from './watch-gateways.ts';
-import { registerWorkerMetrics, wakeHistogram } from './worker-metrics.ts';
+import { registerWakeMetrics, registerWorkerMetrics } from './worker-metrics.ts';
 
 export interface RunningWorker {
   /**
@@ -93,15 +93,13 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
   await catchUp({ orm, driver, log });
   const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const registry = createMetrics('worker');
-  const wakes = wakeHistogram(registry);
+  const onWoken = registerWakeMetrics(registry);
   const startPace = createStartPace({ load, monotonicMs });
   const common = { orm, driver, nodeId, connections, config, clock, monotonicMs, makeId, load, startPace, log };
   const onStart = registerPoolMetrics(registry, { orm, nodeId });
   const pool = keepPool({ ...common, processId: () => lease.id(), freeBytes: freemem, onStart });
-  const activities = createActivities({
-    ...{ ...common, pool: config.POOL_SIZE > 0 ? pool : null, drain: drain.signal },
-    onWoken: (seconds) => wakes.observe(seconds),
-  });
+  const ownPool = config.POOL_SIZE > 0 ? pool : null;
+  const activities = createActivities({ ...common, pool: ownPool, onWoken, drain: drain.signal });
   const deliveries = createDeliveries({
     ...{ config, orm, notifications, registry, makeId, clock, monotonicMs, random, log, drain: drain.signal },
   });

@@ -81,8 +81,8 @@ function sleepingGauge(orm: MikroORM): Gauge {
   });
 }
 
-/** How long instances took to wake, from the call or the moment of the job on until they take messages. */
-export function wakeHistogram(registry: Registry): Histogram {
+/** What is told how long an instance took to wake, from the call or the moment of the job on until it took messages. */
+export function registerWakeMetrics(registry: Registry): (seconds: number) => void {
   const histogram = new Histogram({
     name: 'thermidora_instance_wake_seconds',
     help: 'How long sleeping instances took to wake, until they took messages',
@@ -90,7 +90,7 @@ export function wakeHistogram(registry: Registry): Histogram {
     registers: [],
   });
   registry.registerMetric(histogram);
-  return histogram;
+  return (seconds) => histogram.observe(seconds);
 }
 
 function unownedGauge(orm: MikroORM): Gauge {

@@ -32,7 +32,8 @@ const claimSchema = z.looseObject({
 });
 const listed = z.looseObject({
   metadata: z.looseObject({ continue: z.string().optional() }),
-  items: z.array(z.looseObject({ metadata })),
+  // Null where there are none.
+  items: z.array(z.looseObject({ metadata })).nullable(),
 });
 
 /** The storage of an instance. */
@@ -74,7 +75,7 @@ export async function listClaims({ api, namespace, names }: Cluster): Promise<Li
     const query = { labelSelector: names.ours, limit: String(PAGE), ...(next && { continue: next }) };
     const answer = await api.call('GET', pathOf(namespace, 'persistentvolumeclaims'), { query, accept: METADATA_ONLY });
     const { metadata: about, items } = listed.parse(answer);
-    claims.push(...items.map((item) => aboutOf(item.metadata)).filter(({ isDeleting }) => !isDeleting));
+    claims.push(...(items ?? []).map((item) => aboutOf(item.metadata)).filter(({ isDeleting }) => !isDeleting));
     next = about.continue ?? '';
     if (next === '') break;
   }

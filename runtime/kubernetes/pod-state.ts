@@ -10,6 +10,7 @@ const terminated = z.looseObject({
   exitCode: z.number().int(),
   reason: z.string().optional(),
   message: z.string().optional(),
+  startedAt: time.nullish(),
   finishedAt: time.nullish(),
 });
 const container = z.looseObject({
@@ -94,7 +95,7 @@ export function podOf(answer: unknown): Pod {
     isDeleting: metadata.deletionTimestamp !== undefined,
     canWorkOnFiles: Boolean(sidecar ? sidecar.running : main.running),
     status: end ? 'ended' : main.running ? 'running' : 'waiting',
-    startedAt: main.running?.startedAt ?? null,
+    startedAt: (main.running ?? main.terminated)?.startedAt ?? null,
     end,
     trouble: troubleOf(raw),
   };
