@@ -13,6 +13,7 @@ export type Need =
   | 'temporalServer'
   | 'openclaw'
   | 'engine'
+  | 'cluster'
   | 'compose'
   | 'chromium'
   | 'schemathesis'
@@ -22,7 +23,7 @@ export type Need =
   | 'rounds';
 
 /** Of the lightest first. A file is in the last lane that one of its needs names. */
-export const LANES = ['unit', 'database', 'temporal', 'gateway', 'campaign', 'docker'] as const;
+export const LANES = ['unit', 'database', 'temporal', 'gateway', 'campaign', 'docker', 'kubernetes'] as const;
 export type Lane = (typeof LANES)[number];
 
 const LANE_OF: Record<Need, Lane> = {
@@ -38,6 +39,7 @@ const LANE_OF: Record<Need, Lane> = {
   sdkPython: 'gateway',
   rounds: 'campaign',
   engine: 'docker',
+  cluster: 'kubernetes',
   compose: 'docker',
 };
 
@@ -52,6 +54,7 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'test/support/docker-compose.ts': { '*': ['compose'] },
   'test/support/event-loop-stand.ts': { '*': ['wholeMachine'] },
   'test/support/docker-under-test.ts': { '*': ['engine'] },
+  'test/support/kubernetes-under-test.ts': { '*': ['cluster', 'engine'] },
   'test/support/npm-start.ts': { '*': ['temporal', 'openclaw'] },
   // It installs for the files that a run has chosen.
   'test/support/prepare-tests.ts': {},

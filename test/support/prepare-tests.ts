@@ -18,6 +18,7 @@ type Prepare = (installation: {
 /** The engine first: where there is none, much need not be installed. */
 const PREPARE: readonly [Need, Prepare][] = [
   ['engine', requireEngine],
+  ['cluster', requireCluster],
   [
     'temporal',
     async (installation) => {
@@ -46,6 +47,9 @@ const OPTIONAL: ReadonlySet<Need> = new Set([
   'sdkPython',
   'chromium',
 ]);
+
+/** `npm run test:kubernetes` has a step of its own where the verdict is given. */
+const ELSEWHERE: ReadonlySet<Need> = new Set(['cluster']);
 
 export interface Prepared<File> {
   files: File[];
@@ -76,7 +80,7 @@ export async function prepareTests<File extends { needs: ReadonlySet<Need> }>(
     try {
       await prepare(installation);
     } catch (error) {
-      if (process.env['CI'] !== undefined || !OPTIONAL.has(need)) throw error;
+      if (!ELSEWHERE.has(need) && (process.env['CI'] !== undefined || !OPTIONAL.has(need))) throw error;
       prepared.files = lacking;
       prepared.leftOut.push({ files: having, reason: error instanceof Error ? error.message.trim() : String(error) });
     }
@@ -88,4 +92,10 @@ async function requireEngine(): Promise<void> {
   const { ENGINE_SOCKET, hasEngine } = await import('./docker-under-test.ts');
   if (hasEngine) return;
   throw new Error(`No Docker engine answers at ${ENGINE_SOCKET}. Start one, or name its socket in DOCKER_SOCKET.`);
+}
+
+async function requireCluster(): Promise<void> {
+  const { hasCluster } = await import('./kubernetes-under-test.ts');
+  if (hasCluster) return;
+  throw new Error('No Kubernetes cluster runs on this machine. `scripts/kubernetes-cluster.sh start` starts one.');
 }

@@ -23,7 +23,15 @@ export interface PlannedFile {
 }
 
 /** Of a file that was never measured. */
-const USUAL_SECONDS: Record<Lane, number> = { unit: 1, database: 5, temporal: 20, gateway: 45, campaign: 60, docker: 60 };
+const USUAL_SECONDS: Record<Lane, number> = {
+  unit: 1,
+  database: 5,
+  temporal: 20,
+  gateway: 45,
+  campaign: 60,
+  docker: 60,
+  kubernetes: 60,
+};
 
 /** From so long on, a process of its own costs a unit or database test nothing that counts. */
 const LONG_SECONDS = 30;
@@ -38,6 +46,7 @@ const STARTS: Record<Lane, string> = {
   gateway: 'OpenClaw gateways, some with the whole platform',
   campaign: 'random kills and inputs, in rounds',
   docker: 'containers on the Docker engine',
+  kubernetes: 'Pods on a cluster of this machine',
 };
 
 /** The seconds that a file takes: as it was measured, else as it took on this machine before, else as its lane usually does. */
@@ -60,7 +69,7 @@ export function poolsOf<File extends PlannedFile>(files: readonly File[], worker
   if (workers === 1) return [poolOf(sorted, workers)];
   const alone = sorted.filter(({ needs }) => needs.has('wholeMachine'));
   const of = (...lanes: Lane[]): File[] => sorted.filter((file) => !alone.includes(file) && lanes.includes(laneOf(file.needs)));
-  const [quick, engine] = [of('unit', 'database'), of('docker')];
+  const [quick, engine] = [of('unit', 'database'), of('docker', 'kubernetes')];
   const computesOnly = of('temporal', 'gateway', 'campaign').length + engine.length === 0;
   const shared = computesOnly ? [] : [...of('temporal', 'gateway', 'campaign'), ...quick.filter(isLong)].toSorted(longestFirst);
   const room = Math.floor(memoryBytes / WAITING_FILE_BYTES);
