@@ -9,6 +9,7 @@ import { benchColdStart } from './cold-start.ts';
 import { benchConsole } from './console.ts';
 import { benchContainers } from './containers.ts';
 import { benchContent } from './content.ts';
+import { benchDoors } from './doors.ts';
 import { benchFiles } from './files.ts';
 import { benchInstant } from './instant.ts';
 import { benchIsolation } from './isolation.ts';
@@ -42,6 +43,7 @@ try {
       'cold start': benchColdStart,
       instant: benchInstant,
       messages: benchMessages,
+      doors: benchDoors,
       models: benchModels,
       console: benchConsole,
       reads: benchReads,

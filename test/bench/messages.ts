@@ -65,7 +65,8 @@ async function throughApi(account: ApiClient, path: string): Promise<TurnTimes> 
   return { firstTokenMs: firstTokenMs ?? Number.NaN, answerMs: performance.now() - startedAt };
 }
 
-async function openStraight(stack: StackUnderTest, agentId: string) {
+/** The same agent, by a connection of our own to its gateway. */
+export async function openStraight(stack: StackUnderTest, agentId: string) {
   const database = new Client({ connectionString: stack.databaseUrl });
   await database.connect();
   const { rows } = await database.query<{ runtime_id: string; gateway_agent_id: string }>(
