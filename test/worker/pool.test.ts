@@ -2,12 +2,12 @@ import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { beginStep } from '../../database/instances/begin-step.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { query, run, sql } from '../../database/sql.ts';
-import { keepPool } from '../../worker/pool/keep-pool.ts';
 import type { Pool } from '../../worker/pool/keep-pool.ts';
 import { eventually } from '../support/eventually.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+import { keepTestPool, membersOf, readyMembers } from './pool-under-test.ts';
 
 let reconciler: ReconcilerUnderTest;
 const pools: Pool[] = [];
@@ -23,49 +23,14 @@ afterEach(async () => {
   starts.splice(0);
 });
 
-/** A pool of this size, as a worker of the node keeps it. */
 async function keep(size: number, over: { freeBytes?: () => number } = {}): Promise<Pool> {
-  const { deps, orm } = reconciler;
-  const { nodeId } = deps;
-  if (nodeId === null) throw new Error('it is on no node');
-  const [worker] = await query<{ id: string }>(
-    orm.em.fork(),
-    sql`select id from processes where kind = 'worker' and node_id = ${nodeId} order by id limit 1`,
-  );
-  const pool = keepPool({
-    ...deps,
-    nodeId,
-    config: { ...deps.config, POOL_SIZE: size, RUNTIME: 'process', INSTANCE_MEMORY_MB: 1_536 },
-    freeBytes: over.freeBytes ?? (() => 64 * 1024 ** 3),
-    processId: () => worker?.id ?? null,
-    onStart: (start) => void starts.push(start),
-    lookMs: 50,
-  });
+  const pool = await keepTestPool(reconciler, { size, ...over, onStart: (start) => void starts.push(start) });
   pools.push(pool);
-  reconciler.deps.pool = pool;
   return pool;
 }
 
-interface MemberRow {
-  runtimeId: string;
-  state: string;
-  epoch: number;
-}
-
-async function members(): Promise<MemberRow[]> {
-  return query<MemberRow>(
-    reconciler.orm.em.fork(),
-    sql`select runtime_id as "runtimeId", state, epoch::float8 as epoch from pool_members order by runtime_id`,
-  );
-}
-
-async function ready(count: number): Promise<MemberRow[]> {
-  return eventually(async () => {
-    const found = await members();
-    expect(found.map(({ state }) => state)).toEqual(Array.from({ length: count }, () => 'ready'));
-    return found;
-  }, 60_000);
-}
+const members = () => membersOf(reconciler);
+const ready = (count: number) => readyMembers(reconciler, count);
 
 const runtimeOf = async ({ instanceId }: InstanceWithAgent): Promise<string> => {
   const [row] = await query<{ runtimeId: string }>(

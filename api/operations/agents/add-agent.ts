@@ -34,7 +34,7 @@ interface AddedAgent {
  */
 export async function addAgent(
   em: EntityManager,
-  { config, clock, makeId }: Pick<Deps, 'config' | 'clock' | 'makeId'>,
+  { config, clock, makeId }: Pick<Deps, 'clock' | 'makeId'> & { config: Pick<Deps['config'], 'MAX_AGENTS_PER_INSTANCE'> },
   { accountId, instanceId, files, ...given }: NewAgent,
 ): Promise<AddedAgent> {
   // It holds the instance, so that two calls at once are counted one after the other.
