@@ -13,8 +13,8 @@ import { warmUp } from './warm-up.ts';
 
 /** Of each gateway. The first agents of an instance take them. */
 const SPARES = 2;
-/** With the lowest priority a start takes long. */
-const LONGEST_MS = 3 * 60_000;
+/** As for the start of an instance. */
+const LONGEST_MS = 5 * 60_000;
 const ENDING_MS = 30_000;
 const LOOK_MS = 250;
 
