@@ -98,8 +98,7 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
   const common = { orm, driver, nodeId, connections, config, clock, monotonicMs, makeId, load, startPace, log };
   const onStart = registerPoolMetrics(registry, { orm, nodeId });
   const pool = keepPool({ ...common, processId: () => lease.id(), freeBytes: freemem, onStart });
-  const ownPool = config.POOL_SIZE > 0 ? pool : null;
-  const activities = createActivities({ ...common, pool: ownPool, onWoken, drain: drain.signal });
+  const activities = createActivities({ ...common, pool: config.POOL_SIZE > 0 ? pool : null, onWoken, drain: drain.signal });
   const deliveries = createDeliveries({
     ...{ config, orm, notifications, registry, makeId, clock, monotonicMs, random, log, drain: drain.signal },
   });
