@@ -47,6 +47,8 @@ export function createCallSlots(
 ): CallSlots {
   const owners = new Map<string, Owner>();
   const ended = createLastEnds(monotonicMs);
+  /** Calls of each owner that have begun and wait for something, or to go on. */
+  const paused = new Map<string, number>();
 
   function hasRoom({ name, running }: Owner): boolean {
     if (running < Math.min(atOnce, shared)) return true;
@@ -72,6 +74,12 @@ export function createCallSlots(
     if (owner.running === 0) owners.delete(owner.name);
   }
 
+  function notePaused(name: string, change: 1 | -1): void {
+    const count = (paused.get(name) ?? 0) + change;
+    if (count === 0) paused.delete(name);
+    else paused.set(name, count);
+  }
+
   function giveBack(owner: Owner): void {
     owner.running -= 1;
     ended.note(owner.name);
@@ -79,7 +87,8 @@ export function createCallSlots(
   }
 
   async function begin(owner: Owner): Promise<void> {
-    if (owner.waiting.size > 0 || !hasRoom(owner)) return waitIn(owner.waiting, { waiting, patienceMs });
+    const left = waiting - (paused.get(owner.name) ?? 0);
+    if (owner.waiting.size > 0 || !hasRoom(owner)) return waitIn(owner.waiting, { waiting: left, patienceMs });
     owner.running += 1;
   }
 
@@ -96,7 +105,7 @@ export function createCallSlots(
   async function enter(name: string): Promise<CallSlot> {
     const owner = ownerOf(name);
     await begin(owner);
-    return slotOf(owner, { giveBack, goOn });
+    return slotOf(owner, { giveBack, goOn, notePaused });
   }
 
   return {
@@ -112,11 +121,14 @@ export function createCallSlots(
   };
 }
 
+interface Slots {
+  giveBack(owner: Owner): void;
+  goOn(name: string): Promise<Owner>;
+  notePaused(name: string, change: 1 | -1): void;
+}
+
 /** A slot that the owner has. */
-function slotOf(
-  owner: Owner,
-  { giveBack, goOn }: { giveBack: (owner: Owner) => void; goOn: (name: string) => Promise<Owner> },
-): CallSlot {
+function slotOf(owner: Owner, { giveBack, goOn, notePaused }: Slots): CallSlot {
   let held: Owner | null = owner;
   const leave = () => {
     if (held) giveBack(held);
@@ -126,11 +138,13 @@ function slotOf(
     leave,
     async pause(wait) {
       if (!held) return wait();
+      notePaused(owner.name, 1);
       leave();
       try {
         return await wait();
       } finally {
         held = await goOn(owner.name);
+        notePaused(owner.name, -1);
       }
     },
   };
