@@ -12,7 +12,7 @@ productForEach(
   (...given) => {
     [product, instance] = given;
   },
-  { sleep: { everyMs: 100, leastRestMs: 2_000, leastLeadMs: 5_000 } },
+  { sleep: { everyMs: 100, leastRestMs: 6_000, leastLeadMs: 5_000 } },
 );
 
 const dozes = (afterMs = 300) => instance.sql(`update instances set sleep_after_ms = ${afterMs} where id = ? returning id`);
@@ -135,7 +135,7 @@ const runsOfJobs = () =>
   );
 
 test('a sleeper wakes early enough for its next job, which runs once and on time', async () => {
-  await addJob(15_000);
+  await addJob(18_000);
   await dozes();
   await asleep();
   expect((await instance.view()).wakesAtMs).not.toBeNull();
@@ -144,11 +144,11 @@ test('a sleeper wakes early enough for its next job, which runs once and on time
 });
 
 test('a job whose moment passed before the instance was awake again says how late it ran', async () => {
-  await addJob(6_000);
+  await addJob(12_000);
   await dozes();
   await asleep();
   // As if the worker had been away.
-  await instance.sql(`update instances set wakes_at = now() + interval '8 seconds' where id = ? returning id`);
+  await instance.sql(`update instances set wakes_at = now() + interval '14 seconds' where id = ? returning id`);
   await eventually(async () => expect(await runsOfJobs()).toEqual([{ lateMs: expect.any(Number) }]));
 });
 
