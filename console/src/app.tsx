@@ -19,6 +19,8 @@ function createCache(): QueryClient {
     // The client repeats what is worth it, and the streams say what has changed.
     defaultOptions: { queries: { retry: false, refetchOnWindowFocus: false, staleTime: 5_000 } },
   });
+  // The streams tell only what changes, so what they have told is kept also while no page shows it.
+  for (const name of ['instances', 'events']) cache.setQueryDefaults([name], { gcTime: Infinity });
   return cache;
 }
 
