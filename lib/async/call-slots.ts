@@ -47,19 +47,14 @@ export function createCallSlots(
 ): CallSlots {
   const owners = new Map<string, Owner>();
   const ended = createLastEnds(monotonicMs);
-  /** Calls of each owner that have begun and wait for something, or to go on. */
-  const paused = new Map<string, number>();
+  const paused = createPaused();
 
   function hasRoom({ name, running }: Owner): boolean {
     if (running < Math.min(atOnce, shared)) return true;
     return running < atOnce && owners.size === 1 && ended.msSinceOther(name) > LINGER_MS;
   }
 
-  function ownerOf(name: string): Owner {
-    const owner = owners.get(name) ?? { name, running: 0, returning: new Set(), waiting: new Set() };
-    owners.set(name, owner);
-    return owner;
-  }
+  const ownerOf = (name: string): Owner => kept(owners, name);
 
   /** Lets calls begin for which there is room. */
   function fill(owner: Owner): void {
@@ -74,12 +69,6 @@ export function createCallSlots(
     if (owner.running === 0) owners.delete(owner.name);
   }
 
-  function notePaused(name: string, change: 1 | -1): void {
-    const count = (paused.get(name) ?? 0) + change;
-    if (count === 0) paused.delete(name);
-    else paused.set(name, count);
-  }
-
   function giveBack(owner: Owner): void {
     owner.running -= 1;
     ended.note(owner.name);
@@ -87,8 +76,8 @@ export function createCallSlots(
   }
 
   async function begin(owner: Owner): Promise<void> {
-    const left = waiting - (paused.get(owner.name) ?? 0);
-    if (owner.waiting.size > 0 || !hasRoom(owner)) return waitIn(owner.waiting, { waiting: left, patienceMs });
+    if (owner.waiting.size > 0 || !hasRoom(owner))
+      return waitIn(owner.waiting, { waiting: waiting - paused.of(owner.name), patienceMs });
     owner.running += 1;
   }
 
@@ -105,7 +94,7 @@ export function createCallSlots(
   async function enter(name: string): Promise<CallSlot> {
     const owner = ownerOf(name);
     await begin(owner);
-    return slotOf(owner, { giveBack, goOn, notePaused });
+    return slotOf(owner, { giveBack, goOn, notePaused: paused.note });
   }
 
   return {
@@ -164,6 +153,25 @@ function waitIn(queue: Set<() => void>, { waiting, patienceMs }: Pick<CallSlotLi
     }, patienceMs);
     queue.add(start);
   });
+}
+
+function kept(owners: Map<string, Owner>, name: string): Owner {
+  const owner = owners.get(name) ?? { name, running: 0, returning: new Set(), waiting: new Set() };
+  owners.set(name, owner);
+  return owner;
+}
+
+/** Counts the calls of each owner that have begun and wait for something, or to go on. */
+function createPaused() {
+  const counts = new Map<string, number>();
+  return {
+    of: (name: string): number => counts.get(name) ?? 0,
+    note(name: string, change: 1 | -1): void {
+      const count = (counts.get(name) ?? 0) + change;
+      if (count === 0) counts.delete(name);
+      else counts.set(name, count);
+    },
+  };
 }
 
 /** Remembers whose calls have ended last: those of two owners, so that there is another one for each. */
