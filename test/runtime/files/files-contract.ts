@@ -82,7 +82,8 @@ export function describeFiles(name: string, openHarness: () => Promise<FilesHarn
 
     test('a file is removed with the folders that it leaves empty, where that is asked for, but those directly in the workspace', async () => {
       for (const path of ['inbox/one/deep/a.md', 'inbox/one/b.md']) await write(path, of('x'));
-      const folders = () => Promise.all(['inbox', 'inbox/one', 'inbox/one/deep'].map(isFolder));
+      // One after the other: the first one starts the gateway in which the others run.
+      const folders = async () => [await isFolder('inbox'), await isFolder('inbox/one'), await isFolder('inbox/one/deep')];
       await files().remove(PLACE, 'inbox/one/deep/a.md', { withEmptyFolders: true, signal });
       expect(await folders()).toEqual([true, true, false]);
       await files().remove(PLACE, 'inbox/one/b.md', { withEmptyFolders: true, signal });
