@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { APIConnectionError, AuthenticationError, NotFoundError, PermissionDeniedError, RateLimitError } from 'openai';
 import type { OpenAI } from 'openai';
+import { BODY_LIMIT_BYTES } from '../../../api/doors/openai/official-client.ts';
 import { openaiOperations } from '../../../api/doors/openai/operations.ts';
 import { endTurn, newAgent, newInstance } from '../rows.ts';
 import type { Json } from '../../support/api-client.ts';
@@ -121,7 +122,7 @@ describe('an error', () => {
     [
       'of a body that is too large',
       '/chat/completions',
-      { method: 'POST', body: `"${'x'.repeat(4 * 1024 * 1024)}"` },
+      { method: 'POST', body: `"${'x'.repeat(BODY_LIMIT_BYTES)}"` },
       413,
       'payload_too_large',
     ],
