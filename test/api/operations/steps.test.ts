@@ -99,10 +99,13 @@ describe('steps', () => {
 
   test('of a stream that goes on come again from the first on, and no word twice', async () => {
     const frames = await stream(`[[FIRST One two]] ${tool('echo found')} [[SAY three four]]`, STEPS);
+    expect(statusesOf(frames)).toEqual(['exec started', 'exec ended']);
     const messageId = JSON.parse(frames[0]?.data ?? '').id as string;
     const [word] = frames.filter(({ event, id }) => event === undefined && id !== undefined).slice(1);
     for (const more of ['', '&include=steps']) {
-      const rest = await read(await of.account.raw('GET', `${path}/${messageId}/stream?after=${word?.id}${more}`));
+      const resumed = await of.account.raw('GET', `${path}/${messageId}/stream?after=${word?.id}${more}`);
+      expect(resumed.status).toBe(200);
+      const rest = await read(resumed);
       expect(statusesOf(rest)).toEqual(more === '' ? [] : ['exec ended']);
       expect(contentOf(frames.slice(0, frames.indexOf(word!) + 1)) + contentOf(rest)).toBe('One two\n\nthree four');
     }
