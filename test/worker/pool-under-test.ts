@@ -9,12 +9,14 @@ interface Options {
   size: number;
   freeBytes?: () => number;
   onStart?: (start: { isClaimed: boolean }) => void;
+  /** By default 0. */
+  restMs?: number;
 }
 
 /** A pool of this size, as a worker of the node of this reconciler keeps it, and from which its instances start. */
 export async function keepTestPool(
   { deps, orm }: ReconcilerUnderTest,
-  { size, freeBytes = () => 64 * 1024 ** 3, onStart = () => undefined }: Options,
+  { size, freeBytes = () => 64 * 1024 ** 3, onStart = () => undefined, restMs = 0 }: Options,
 ): Promise<Pool> {
   const { nodeId } = deps;
   if (nodeId === null) throw new Error('it is on no node');
@@ -26,7 +28,7 @@ export async function keepTestPool(
     ...deps,
     nodeId,
     config: { ...deps.config, POOL_SIZE: size, RUNTIME: 'process', INSTANCE_MEMORY_MB: 1_536 },
-    ...{ freeBytes, onStart },
+    ...{ freeBytes, onStart, restMs },
     processId: () => worker?.id ?? null,
     lookMs: 50,
   });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findPoolRoom } from '../../database/pool/add-member.ts';
 import { findMembers, markReady, takeAside } from '../../database/pool/members.ts';
 import type { Member } from '../../database/pool/members.ts';
@@ -5,7 +6,6 @@ import { findSpares } from '../../database/pool/spare-agents.ts';
 import { liveWorkers } from '../../database/processes/shard-leases.ts';
 import { poolRecipe } from '../../activities/pool-recipe.ts';
 import type { PoolOfNode } from '../../activities/step-deps.ts';
-import { AutoResetEvent } from '../../lib/async/auto-reset-event.ts';
 import { endMember } from './end-member.ts';
 import type { PoolDeps } from './pool-deps.ts';
 import { startMember } from './start-member.ts';
@@ -24,6 +24,8 @@ interface Options extends PoolDeps {
   onStart: (start: { isClaimed: boolean }) => void;
   /** How often it looks. */
   lookMs?: number;
+  /** How long after the first start of an instance no gateway is started for the pool; by default REST_MS. */
+  restMs?: number;
 }
 
 const LOOK_MS = 1_000;
@@ -33,6 +35,8 @@ const IDLE_LOOK_MS = 60_000;
 const OLDEST_MS = 6 * 60 * 60_000;
 /** A gateway ends its workers after a minute of silence, and the next turn waits for new ones. */
 const WARM_MS = 45_000;
+/** A customer who has made an instance makes agents and sends messages next; a start would take their CPU. */
+const REST_MS = 15_000;
 const WARMING_MS = 10_000;
 const ENDING_MS = 30_000;
 /** After a start that failed; doubled by each further one. */
@@ -44,17 +48,17 @@ const FREE_MB = 1_024;
 
 /** Keeps gateways ready on this node that new instances can take: one worker of the node does, one gateway at a time. */
 export function keepPool(options: Options): Pool {
-  const { log, onStart, config, lookMs = config.POOL_SIZE > 0 ? LOOK_MS : IDLE_LOOK_MS } = options;
+  const { log, onStart, config, monotonicMs, lookMs = config.POOL_SIZE > 0 ? LOOK_MS : IDLE_LOOK_MS } = options;
   const over = new AbortController();
-  const woken = new AutoResetEvent();
-  const looks = createLooks(options, over.signal);
+  let startedAt = Number.NEGATIVE_INFINITY;
+  const looks = createLooks(options, { signal: over.signal, lastStartMs: () => startedAt });
 
   async function run(): Promise<void> {
     while (!over.signal.aborted) {
       await looks.look().catch((err: unknown) => {
         if (!over.signal.aborted) log.warn({ err }, 'the pool of gateways could not be kept');
       });
-      await woken.wait(lookMs, over.signal);
+      await sleep(lookMs, undefined, { signal: over.signal }).catch(() => undefined);
     }
   }
   const running = run();
@@ -65,8 +69,8 @@ export function keepPool(options: Options): Pool {
   }
   return {
     onStart(start) {
+      startedAt = monotonicMs();
       onStart(start);
-      woken.set();
     },
     stop,
     async empty() {
@@ -76,8 +80,14 @@ export function keepPool(options: Options): Pool {
   };
 }
 
-function createLooks(options: Options, signal: AbortSignal) {
-  const { orm, nodeId, config, monotonicMs, log } = options;
+interface Looks {
+  signal: AbortSignal;
+  /** When an instance was started for the first time here, as `monotonicMs` says it. */
+  lastStartMs: () => number;
+}
+
+function createLooks(options: Options, { signal, lastStartMs }: Looks) {
+  const { orm, nodeId, config, monotonicMs, restMs = REST_MS, log } = options;
   /** When the spare agents of a member took their last turn. */
   const warmedAt = new Map<string, number>();
   let pauseMs = FIRST_PAUSE_MS;
@@ -101,7 +111,8 @@ function createLooks(options: Options, signal: AbortSignal) {
 
   function mayStart(): boolean {
     const { load, startPace, freeBytes } = options;
-    if (load.isStarved() || startPace.state() !== 'idle' || monotonicMs() < notBefore) return false;
+    if (load.isStarved() || startPace.state() !== 'idle' || monotonicMs() < Math.max(notBefore, lastStartMs() + restMs))
+      return false;
     const takesMb = config.RUNTIME === 'docker' ? config.INSTANCE_MEMORY_MB : PROCESS_MB;
     return freeBytes() >= (takesMb + FREE_MB) * 1024 ** 2;
   }
