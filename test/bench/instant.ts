@@ -63,7 +63,7 @@ async function fromPool(stack: StackUnderTest, rounds: number, say: (sentence: s
     number[]
   >;
   for (let round = 1; round <= rounds; round += 1) {
-    await untilReady(stack);
+    await untilMember(stack, 'ready');
     const startedAt = performance.now();
     const { instanceId, status } = await account.ok('POST', '/instances?wait=60', { name: 'bench' });
     if (status !== 'running') throw new Error(`The instance is ${status}`);
@@ -85,26 +85,29 @@ async function newAgentAnswers(account: Account, instanceId: string, slug: strin
   return agentId;
 }
 
-/** The first claim empties the pool, so a refill is at work during the second half of the messages. */
+/** The claim empties the pool, which is filled again a moment later, beside the first messages that are counted. */
 async function besideRefill(stack: StackUnderTest) {
   const account = await stack.newAccount();
-  await untilReady(stack);
+  await untilMember(stack, 'ready');
   const { instanceId } = await account.ok('POST', '/instances?wait=60', { name: 'bench' });
   const agentId = await newAgentAnswers(account, instanceId, 'first');
   const send = () => account.ok('POST', `/instances/${instanceId}/agents/${agentId}/messages`, { message: 'hello' });
   const [quiet, beside]: [number[], number[]] = [[], []];
-  while (beside.length < MESSAGES && (await readyMembers(stack)) === 0) beside.push(await timed(send));
-  await untilReady(stack);
+  await untilMember(stack, 'warming');
+  while (beside.length < MESSAGES && (await membersIn(stack, 'warming')) > 0) beside.push(await timed(send));
+  await untilMember(stack, 'ready');
   for (let count = 0; count < MESSAGES; count += 1) quiet.push(await timed(send));
   return { quiet, beside };
 }
 
-async function readyMembers({ operator }: StackUnderTest): Promise<number> {
-  return (await operator.ok('GET', '/admin/runtimes?state=ready')).runtimes.length;
+type MemberState = 'warming' | 'ready';
+
+async function membersIn({ operator }: StackUnderTest, state: MemberState): Promise<number> {
+  return (await operator.ok('GET', `/admin/runtimes?state=${state}`)).runtimes.length;
 }
 
-async function untilReady(stack: StackUnderTest): Promise<void> {
+async function untilMember(stack: StackUnderTest, state: MemberState): Promise<void> {
   await eventually(async () => {
-    if ((await readyMembers(stack)) === 0) throw new Error(`No gateway of the pool is ready`);
+    if ((await membersIn(stack, state)) === 0) throw new Error(`No gateway of the pool is ${state}`);
   }, READY_MS);
 }
