@@ -12,7 +12,7 @@ import { median } from './table.ts';
 import type { Row } from './table.ts';
 
 const MESSAGE = 'hello [[WORDS 10]]';
-const TURNS = 30;
+const TURNS = 20;
 const RESUMES = 30;
 const FIRST_TOKEN_ADDED_MS = 6;
 const ANSWER_ADDED_MS = 15;
@@ -41,6 +41,8 @@ export const benchDoors: Bench = async ({ stack, say }) => {
   for (const turn of Object.values(turns)) await eventually(turn);
   for (let round = 0; round < TURNS; round += 1) {
     for (const [name, turn] of Object.entries(turns)) {
+      // A gateway takes longer for the first turn after one of another agent: only the second one counts.
+      await turn();
       await sleep(IDLE_MS);
       times.get(name)?.push(await turn());
     }
