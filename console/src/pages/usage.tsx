@@ -1,13 +1,15 @@
 import { useState } from 'react';
-import { useInfiniteQuery, useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import type { Instance, Usage as UsageAnswer } from '../../../sdk/typescript/src/generated/resources.ts';
 import { client } from '../client/client.ts';
+import { usePages } from '../client/use-pages.ts';
 import { bytes, count, duration, money, time } from '../format.ts';
 import { Bars } from '../ui/bars.tsx';
 import { EmptyState } from '../ui/empty-state.tsx';
 import { Page } from '../ui/page.tsx';
 import { Problem } from '../ui/problem.tsx';
 import { Sample } from '../ui/sample.tsx';
+import { ShowMore } from '../ui/show-more.tsx';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -128,12 +130,7 @@ function Costs({ group }: { group: Group }) {
 }
 
 function Ledger() {
-  const ledger = useInfiniteQuery({
-    queryKey: ['ledger'],
-    queryFn: ({ pageParam }) => client.billing.ledger({ limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
-    initialPageParam: '',
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-  });
+  const ledger = usePages(['ledger'], (place) => client.billing.ledger({ limit: 50, ...place }).page());
   const entries = ledger.data?.pages.flatMap((page) => page.entries) ?? [];
   return (
     <>
@@ -167,11 +164,7 @@ function Ledger() {
           </tbody>
         </table>
       </div>
-      {ledger.hasNextPage && (
-        <button type="button" onClick={() => void ledger.fetchNextPage()}>
-          Show earlier lines
-        </button>
-      )}
+      <ShowMore list={ledger} text="Show earlier lines" />
     </>
   );
 }

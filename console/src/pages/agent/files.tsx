@@ -1,10 +1,12 @@
 import { useState } from 'react';
-import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import { client } from '../../client/client.ts';
+import { usePages } from '../../client/use-pages.ts';
 import { bytes, fromNow } from '../../format.ts';
 import { DropZone } from '../../ui/drop-zone.tsx';
 import { FileButton } from '../../ui/file-button.tsx';
 import { Problem } from '../../ui/problem.tsx';
+import { ShowMore } from '../../ui/show-more.tsx';
 import type { AgentPlace } from './agent-page.tsx';
 import { FileDialog } from './file-dialog.tsx';
 import type { AgentFile } from './file-dialog.tsx';
@@ -20,13 +22,9 @@ export function Files({ instanceId, agentId }: AgentPlace) {
   // Below `said`, so that it is asked for again when the agent has said something: it may have written files meanwhile.
   const queryKey = ['said', instanceId, agentId, 'files'];
   const again = () => cache.invalidateQueries({ queryKey });
-  const list = useInfiniteQuery({
-    queryKey: [...queryKey, prefix],
-    queryFn: ({ pageParam }) =>
-      client.files.list(instanceId, agentId, { prefix, limit: PAGE, ...(pageParam && { cursor: pageParam }) }).page(),
-    initialPageParam: '',
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-  });
+  const list = usePages([...queryKey, prefix], (place) =>
+    client.files.list(instanceId, agentId, { prefix, limit: PAGE, ...place }).page(),
+  );
   const files = list.data?.pages.flatMap((page) => page.files) ?? [];
   const upload = useUpload({ instanceId, agentId }, again);
   const take = (given: readonly File[]) => {
@@ -62,11 +60,7 @@ export function Files({ instanceId, agentId }: AgentPlace) {
           </li>
         ))}
       </ul>
-      {list.hasNextPage && (
-        <button type="button" className="quiet small" onClick={() => void list.fetchNextPage()}>
-          Show more
-        </button>
-      )}
+      <ShowMore list={list} className="quiet small" />
       {opened && (
         <FileDialog instanceId={instanceId} agentId={agentId} file={opened} onDeleted={again} onClose={() => setOpened(null)} />
       )}

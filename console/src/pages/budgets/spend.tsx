@@ -1,22 +1,21 @@
 import { useState } from 'react';
-import { useInfiniteQuery } from '@tanstack/react-query';
 import type { Budget } from '../../../../sdk/typescript/src/generated/resources.ts';
 import { client } from '../../client/client.ts';
+import { usePages } from '../../client/use-pages.ts';
 import { money } from '../../format.ts';
 import { Problem } from '../../ui/problem.tsx';
+import { ShowMore } from '../../ui/show-more.tsx';
 import { useScopeNames } from './scope.ts';
 
 /** What each end user, instance or other key of a budget has spent. */
 export function Spend({ budget: { budgetId, name, limitNanoUsd } }: { budget: Budget }) {
   const [isOpen, setIsOpen] = useState(false);
   const names = useScopeNames();
-  const spend = useInfiniteQuery({
-    queryKey: ['budgets', budgetId, 'spend'],
-    queryFn: ({ pageParam }) => client.budgets.spend(budgetId, { limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
-    initialPageParam: '',
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-    enabled: isOpen,
-  });
+  const spend = usePages(
+    ['budgets', budgetId, 'spend'],
+    (place) => client.budgets.spend(budgetId, { limit: 50, ...place }).page(),
+    { enabled: isOpen },
+  );
   const keys = spend.data?.pages.flatMap((page) => page.keys);
   return (
     <details onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
@@ -39,11 +38,7 @@ export function Spend({ budget: { budgetId, name, limitNanoUsd } }: { budget: Bu
           </li>
         ))}
       </ul>
-      {spend.hasNextPage && (
-        <button type="button" className="quiet small" onClick={() => void spend.fetchNextPage()}>
-          Show more
-        </button>
-      )}
+      <ShowMore list={spend} className="quiet small" />
     </details>
   );
 }

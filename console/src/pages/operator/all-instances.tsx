@@ -1,12 +1,15 @@
 import { useState } from 'react';
-import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { OperatorInstance } from '../../../../sdk/typescript/src/generated/resources.ts';
 import { client } from '../../client/client.ts';
+import { usePages } from '../../client/use-pages.ts';
 import { CopyButton } from '../../ui/copy-button.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Sample } from '../../ui/sample.tsx';
 import { progressOf, Status } from '../../ui/status.tsx';
+import { Chips } from '../../ui/chips.tsx';
+import { ShowMore } from '../../ui/show-more.tsx';
 
 const FILTERS = ['all', 'stuck', 'running', 'provisioning', 'stopped', 'error', 'destroying'] as const;
 type Filter = (typeof FILTERS)[number];
@@ -19,23 +22,13 @@ function queryOf(filter: Filter) {
 /** The instances of all accounts, and why they are stuck. */
 export function AllInstances() {
   const [filter, setFilter] = useState<Filter>('all');
-  const list = useInfiniteQuery({
-    queryKey: ['operator', 'instances', filter],
-    queryFn: ({ pageParam }) =>
-      client.operator.instances.list({ ...queryOf(filter), limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
-    initialPageParam: '',
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-  });
+  const list = usePages(['operator', 'instances', filter], (place) =>
+    client.operator.instances.list({ ...queryOf(filter), limit: 50, ...place }).page(),
+  );
   const instances = list.data?.pages.flatMap((page) => page.instances);
   return (
     <section>
-      <div className="chips" role="group" aria-label="Filter">
-        {FILTERS.map((one) => (
-          <button key={one} type="button" aria-pressed={one === filter} onClick={() => setFilter(one)}>
-            {one}
-          </button>
-        ))}
-      </div>
+      <Chips label="Filter" options={FILTERS} chosen={filter} onChoose={setFilter} />
       <Problem error={list.error} />
       {instances?.length === 0 && <EmptyState title={filter === 'stuck' ? 'No instance is stuck' : 'No such instances'} />}
       <ul className="rows long">
@@ -43,11 +36,7 @@ export function AllInstances() {
           <Row key={instance.instanceId} instance={instance} />
         ))}
       </ul>
-      {list.hasNextPage && (
-        <button type="button" onClick={() => void list.fetchNextPage()}>
-          Show more
-        </button>
-      )}
+      <ShowMore list={list} />
       <Sample
         isOfOperator
         path="/admin/instances?stuck=true"

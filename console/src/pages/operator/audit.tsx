@@ -1,11 +1,12 @@
 import { useState } from 'react';
-import { useInfiniteQuery } from '@tanstack/react-query';
 import { client } from '../../client/client.ts';
+import { usePages } from '../../client/use-pages.ts';
 import { time } from '../../format.ts';
 import { Field } from '../../ui/field.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Sample } from '../../ui/sample.tsx';
 import { submitted } from '../../ui/submitted.ts';
+import { ShowMore } from '../../ui/show-more.tsx';
 
 function queryOf(id: string) {
   if (id === '') return {};
@@ -16,13 +17,9 @@ function queryOf(id: string) {
 export function Audit() {
   const [typed, setTyped] = useState('');
   const [wanted, setWanted] = useState('');
-  const audit = useInfiniteQuery({
-    queryKey: ['operator', 'audit', wanted],
-    queryFn: ({ pageParam }) =>
-      client.operator.audit.list({ ...queryOf(wanted), limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
-    initialPageParam: '',
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-  });
+  const audit = usePages(['operator', 'audit', wanted], (place) =>
+    client.operator.audit.list({ ...queryOf(wanted), limit: 50, ...place }).page(),
+  );
   return (
     <section>
       <form className="inline-form" onSubmit={submitted(() => setWanted(typed.trim()))}>
@@ -62,11 +59,7 @@ export function Audit() {
           </tbody>
         </table>
       </div>
-      {audit.hasNextPage && (
-        <button type="button" onClick={() => void audit.fetchNextPage()}>
-          Show earlier lines
-        </button>
-      )}
+      <ShowMore list={audit} text="Show earlier lines" />
       <Sample
         isOfOperator
         path="/admin/audit?limit=50"

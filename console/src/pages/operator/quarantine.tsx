@@ -1,7 +1,8 @@
 import { useState } from 'react';
-import { useInfiniteQuery, useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
 import type { UnownedRuntime } from '../../../../sdk/typescript/src/generated/resources.ts';
 import { client } from '../../client/client.ts';
+import { usePages } from '../../client/use-pages.ts';
 import { fromNow, time } from '../../format.ts';
 import { Dialog } from '../../ui/dialog.tsx';
 import { EmptyState } from '../../ui/empty-state.tsx';
@@ -9,17 +10,13 @@ import { Field } from '../../ui/field.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Sample } from '../../ui/sample.tsx';
 import { submitted } from '../../ui/submitted.ts';
+import { ShowMore } from '../../ui/show-more.tsx';
 
 const STATES = { quarantined: 'in quarantine', left: 'left as it was', deleting: 'is being deleted' };
 
 /** Gateways and storage that no instance owns: to be given to an account again, or deleted. */
 export function Quarantine() {
-  const list = useInfiniteQuery({
-    queryKey: ['operator', 'quarantine'],
-    queryFn: ({ pageParam }) => client.operator.quarantine.list({ limit: 50, ...(pageParam && { cursor: pageParam }) }).page(),
-    initialPageParam: '',
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-  });
+  const list = usePages(['operator', 'quarantine'], (place) => client.operator.quarantine.list({ limit: 50, ...place }).page());
   const runtimes = list.data?.pages.flatMap((page) => page.runtimes);
   return (
     <section>
@@ -34,11 +31,7 @@ export function Quarantine() {
           <Row key={runtime.runtimeId} runtime={runtime} />
         ))}
       </ul>
-      {list.hasNextPage && (
-        <button type="button" onClick={() => void list.fetchNextPage()}>
-          Show more
-        </button>
-      )}
+      <ShowMore list={list} />
       <Sample
         isOfOperator
         path="/admin/quarantine"

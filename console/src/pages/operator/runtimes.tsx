@@ -1,11 +1,13 @@
 import { useState } from 'react';
-import { useInfiniteQuery } from '@tanstack/react-query';
 import type { QueryOf } from '../../../../sdk/typescript/src/types.ts';
 import { client } from '../../client/client.ts';
+import { usePages } from '../../client/use-pages.ts';
 import { fromNow, time } from '../../format.ts';
 import { EmptyState } from '../../ui/empty-state.tsx';
 import { Problem } from '../../ui/problem.tsx';
 import { Sample } from '../../ui/sample.tsx';
+import { Chips } from '../../ui/chips.tsx';
+import { ShowMore } from '../../ui/show-more.tsx';
 
 type State = NonNullable<QueryOf<'runtimes.list'>['state']>;
 
@@ -23,25 +25,13 @@ const FILTERS = ['all', 'awake', 'claimed', 'stopped', 'ready', 'warming', 'endi
 /** Gateways with their storage, on every node: those of instances, and those of the pool, which the next new instance gets. */
 export function Runtimes() {
   const [filter, setFilter] = useState<(typeof FILTERS)[number]>('all');
-  const list = useInfiniteQuery({
-    queryKey: ['operator', 'runtimes', filter],
-    queryFn: ({ pageParam }) =>
-      client.operator.runtimes
-        .list({ ...(filter !== 'all' && { state: filter }), limit: 50, ...(pageParam && { cursor: pageParam }) })
-        .page(),
-    initialPageParam: '',
-    getNextPageParam: ({ nextCursor }) => nextCursor,
-  });
+  const list = usePages(['operator', 'runtimes', filter], (place) =>
+    client.operator.runtimes.list({ ...(filter !== 'all' && { state: filter }), limit: 50, ...place }).page(),
+  );
   const runtimes = list.data?.pages.flatMap((page) => page.runtimes);
   return (
     <section>
-      <div className="chips" role="group" aria-label="State">
-        {FILTERS.map((one) => (
-          <button key={one} type="button" aria-pressed={one === filter} onClick={() => setFilter(one)}>
-            {one}
-          </button>
-        ))}
-      </div>
+      <Chips label="State" options={FILTERS} chosen={filter} onChoose={setFilter} />
       <Problem error={list.error} />
       {runtimes?.length === 0 && <EmptyState title="There are no such runtimes" />}
       <ul className="rows long">
@@ -63,11 +53,7 @@ export function Runtimes() {
           </li>
         ))}
       </ul>
-      {list.hasNextPage && (
-        <button type="button" onClick={() => void list.fetchNextPage()}>
-          Show more
-        </button>
-      )}
+      <ShowMore list={list} />
       <Sample
         isOfOperator
         path="/admin/runtimes?state=ready"
