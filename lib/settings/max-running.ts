@@ -14,11 +14,16 @@ interface Machine {
 /** A cluster says itself when it has no room: of each instance, and with the reason. */
 const ON_A_CLUSTER = 1_000_000;
 
+/** The most memory that one gateway takes on a machine, in MiB. */
+export function gatewayMemoryMb({ RUNTIME, INSTANCE_MEMORY_MB }: Machine): number {
+  return RUNTIME === 'docker' ? INSTANCE_MEMORY_MB : PROCESS_MB;
+}
+
 /** How many gateways the memory of this machine holds when each takes all that it may; at least one. A cluster has no such bound. */
-export function defaultMaxRunning({ RUNTIME, INSTANCE_MEMORY_MB }: Machine, totalBytes = totalmem()): number {
+export function defaultMaxRunning(machine: Machine, totalBytes = totalmem()): number {
+  const { RUNTIME } = machine;
   if (RUNTIME === 'kubernetes') return ON_A_CLUSTER;
-  const each = RUNTIME === 'docker' ? INSTANCE_MEMORY_MB : PROCESS_MB;
-  return Math.max(1, Math.floor((totalBytes / MEBIBYTE - RESERVED_MB[RUNTIME]) / each));
+  return Math.max(1, Math.floor((totalBytes / MEBIBYTE - RESERVED_MB[RUNTIME]) / gatewayMemoryMb(machine)));
 }
 
 interface Capacity {

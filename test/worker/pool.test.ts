@@ -60,6 +60,21 @@ async function looked(): Promise<void> {
   }
 }
 
+/** An instance that has claimed the only ready gateway, and whose start went no further. The pool is not kept any more. */
+async function claimOnly() {
+  const pool = await keep(1);
+  const [member] = await ready(1);
+  await pool.stop();
+  const runtimeId = member?.runtimeId ?? '';
+  const instance = await reconciler.newInstance();
+  const { instanceId } = instance;
+  await reconciler.power(instanceId, 'start');
+  const { powerGeneration } = await reconciler.row(instanceId);
+  const options = { instanceId, powerGeneration, step: 'start', fence: 0, claimable: [runtimeId], now: new Date() } as const;
+  const begun = await runTransaction(reconciler.orm.em, (em) => beginStep(em, options));
+  return { instance, instanceId, runtimeId, begun };
+}
+
 async function destroy({ instanceId }: InstanceWithAgent): Promise<void> {
   await reconciler.power(instanceId, 'destroy');
   await reconciler.reconcile(instanceId);
@@ -145,16 +160,8 @@ test('an instance that was started before never takes one: its storage stays wit
 });
 
 test('a worker that dies right after the claim leaves the gateway to the next attempt', async () => {
-  const pool = await keep(1);
-  const [member] = await ready(1);
-  await pool.stop();
-  const runtimeId = member?.runtimeId ?? '';
-  const instance = await reconciler.newInstance();
-  const { instanceId } = instance;
-  await reconciler.power(instanceId, 'start');
-  const { powerGeneration } = await reconciler.row(instanceId);
-  const options = { instanceId, powerGeneration, step: 'start', fence: 0, claimable: [runtimeId], now: new Date() } as const;
-  expect(await runTransaction(reconciler.orm.em, (em) => beginStep(em, options))).toMatchObject({ isClaimed: true, epoch: 2 });
+  const { instance, instanceId, runtimeId, begun } = await claimOnly();
+  expect(begun).toMatchObject({ isClaimed: true, epoch: 2 });
   await reconciler.reconcile(instanceId);
   expect(await runtimeOf(instance)).toBe(runtimeId);
   expect(await reconciler.row(instanceId)).toMatchObject({ status: 'running', gatewayEpoch: 1 });
@@ -163,16 +170,7 @@ test('a worker that dies right after the claim leaves the gateway to the next at
 });
 
 test('a gateway that ends right after it was claimed is started again for its instance', async () => {
-  const pool = await keep(1);
-  const [member] = await ready(1);
-  await pool.stop();
-  const runtimeId = member?.runtimeId ?? '';
-  const instance = await reconciler.newInstance();
-  const { instanceId } = instance;
-  await reconciler.power(instanceId, 'start');
-  const { powerGeneration } = await reconciler.row(instanceId);
-  const options = { instanceId, powerGeneration, step: 'start', fence: 0, claimable: [runtimeId], now: new Date() } as const;
-  await runTransaction(reconciler.orm.em, (em) => beginStep(em, options));
+  const { instance, instanceId, runtimeId } = await claimOnly();
   await reconciler.killGateway(runtimeId);
   await reconciler.reconcile(instanceId);
   const { status, epoch, gatewayEpoch } = await reconciler.row(instanceId);

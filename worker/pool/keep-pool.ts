@@ -6,6 +6,7 @@ import { findSpares } from '../../database/pool/spare-agents.ts';
 import { liveWorkers } from '../../database/processes/shard-leases.ts';
 import { poolRecipe } from '../../activities/pool-recipe.ts';
 import type { PoolOfNode } from '../../activities/step-deps.ts';
+import { gatewayMemoryMb } from '../../lib/settings/max-running.ts';
 import { endMember } from './end-member.ts';
 import type { PoolDeps } from './pool-deps.ts';
 import { startMember } from './start-member.ts';
@@ -42,8 +43,7 @@ const ENDING_MS = 30_000;
 /** After a start that failed; doubled by each further one. */
 const FIRST_PAUSE_MS = 10_000;
 const LONGEST_PAUSE_MS = 10 * 60_000;
-/** What a gateway takes as a plain process, and what has to be free beside it. */
-const PROCESS_MB = 1_024;
+/** What has to be free beside a gateway that is started. */
 const FREE_MB = 1_024;
 
 /** Keeps gateways ready on this node that new instances can take: one worker of the node does, one gateway at a time. */
@@ -113,8 +113,7 @@ function createLooks(options: Options, { signal, lastStartMs }: Looks) {
     const { load, startPace, freeBytes } = options;
     if (load.isStarved() || startPace.state() !== 'idle' || monotonicMs() < Math.max(notBefore, lastStartMs() + restMs))
       return false;
-    const takesMb = config.RUNTIME === 'docker' ? config.INSTANCE_MEMORY_MB : PROCESS_MB;
-    return freeBytes() >= (takesMb + FREE_MB) * 1024 ** 2;
+    return freeBytes() >= (gatewayMemoryMb(config) + FREE_MB) * 1024 ** 2;
   }
 
   async function fill(recipe: string): Promise<void> {
@@ -131,10 +130,8 @@ function createLooks(options: Options, { signal, lastStartMs }: Looks) {
   async function keepWarm(member: Member): Promise<void> {
     const { runtimeId } = member;
     const last = warmedAt.get(runtimeId);
-    if (last === undefined || monotonicMs() - last < WARM_MS) {
-      if (last === undefined) warmedAt.set(runtimeId, monotonicMs());
-      return;
-    }
+    if (last === undefined) warmedAt.set(runtimeId, monotonicMs());
+    if (last === undefined || monotonicMs() - last < WARM_MS) return;
     if (!(await takeAside(orm.em.fork(), member))) return;
     try {
       await warmAgain(member);
