@@ -10,7 +10,7 @@ const POLL_MS = 50;
 
 /**
  * The members of the pool of this node that a new instance may take: their gateways run, are what would be started now, and were
- * changed by the pool alone, so that a restored database gives nobody the storage of somebody else.
+ * changed by the pool alone, so that after a restore of the database no instance gets the storage of another one.
  */
 export async function findClaimable(deps: StepDeps, signal: AbortSignal): Promise<string[]> {
   const { orm, nodeId, pool } = deps;

@@ -15,7 +15,7 @@ export function memberSpec(deps: Deps, runtimeId: string, spares: readonly Spare
   return gatewaySpec(deps, runtimeId, { rows, secrets: new Map() });
 }
 
-/** The model of an agent that is given none, of an account that is offered nothing of its own; undefined when there is none. */
+/** The model of an agent whose creation names no model, for accounts without models of their own; undefined when no such model is offered. */
 export function defaultModel({ config }: Pick<Deps, 'config'>): string | undefined {
   return Object.keys(offersTo(config.MODELS, '')).at(0);
 }

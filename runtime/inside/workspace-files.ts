@@ -16,7 +16,7 @@ export type OpenFiles = (runtimeId: string, signal: AbortSignal) => Promise<Open
 
 export interface OpenedFiles {
   program: OpenProgram;
-  /** Whether the instance has a disk of its own, so that nobody else's is full when there is no space. */
+  /** Whether the instance has a disk of its own, so that no other instance runs out of space with it. */
   isDisk: boolean;
 }
 
