@@ -41,3 +41,8 @@ export async function plannedQuery<Row>(em: EntityManager, name: string, stateme
 export function allOf(conditions: readonly Sql[]): Sql {
   return sql.join([...conditions], sql` and `);
 }
+
+/** A moment as milliseconds since 1970; null where there is none. */
+export function epochMs(moment: Sql): Sql {
+  return sql`(extract(epoch from ${moment}) * 1000)::float8`;
+}

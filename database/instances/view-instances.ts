@@ -3,8 +3,7 @@ import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain
 import type { SleepState } from '../../domain/sleep.ts';
 import { BILLED, msBetween, provenUntil } from '../billing/meter-sql.ts';
 import type { Metadata } from '../merge-metadata.ts';
-import { plannedQuery, query, sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { epochMs, plannedQuery, query, sql } from '../sql.ts';
 
 /** An instance with everything that its customer sees of it. Times are milliseconds since 1970. */
 export interface InstanceRow {
@@ -40,8 +39,6 @@ export interface InstanceRow {
   /** What was debited and what has accrued. Never falls and is never over totalRuntimeMs. */
   billedMs: number;
 }
-
-const epochMs = (moment: Sql): Sql => sql`(extract(epoch from ${moment}) * 1000)::float8`;
 
 /**
  * An interval is billed up to the last proof that its gateway ran: a gateway that is found dead later was dead since

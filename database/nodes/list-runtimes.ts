@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { takesMessages } from '../instances/lifecycle-sql.ts';
-import { allOf, query, sql } from '../sql.ts';
+import { allOf, epochMs, query, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 /**
@@ -74,8 +74,6 @@ interface Times {
   readyMs: number | null;
   claimedMs: number | null;
 }
-
-const epochMs = (moment: Sql): Sql => sql`(extract(epoch from ${moment}) * 1000)::float8`;
 
 /** How many runtimes of this node are in each state. */
 export async function countRuntimes(em: EntityManager, nodeId: number): Promise<Map<RuntimeState, number>> {
