@@ -19,7 +19,7 @@ export function chatTests(console: () => ConsoleUnderTest): void {
     // It says what goes on until the instance runs, and a message is sent then.
     await page.getByText('The gateway starts').waitFor();
     await it.say('[[SAY The first reply.]]');
-    await page.getByText('It is sent as soon as the instance runs.').waitFor();
+    await page.getByText('It is sent as soon as the instance runs.', { exact: true }).waitFor();
     await it.replies().getByText('The first reply.').waitFor();
   }, 400_000);
 
