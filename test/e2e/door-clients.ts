@@ -60,6 +60,14 @@ function deadline(said: string): () => void {
   };
 }
 
+/** Cancels this turn, or hears that it has ended already. */
+function cancel(account: ApiClient, message: string): Promise<void> {
+  return stubborn(async () => {
+    const { status } = await account.call('POST', `${message}/cancel`);
+    if (status !== 200 && status !== 409) throw new Error(`The cancellation answered ${status}`);
+  });
+}
+
 /** Our own API: a message, and its stream that goes on after any frame. */
 export function streamClient({ account, path }: DoorPlace, { below }: Dice): DoorClient {
   const sessionId = randomUUID();
@@ -67,7 +75,7 @@ export function streamClient({ account, path }: DoorPlace, { below }: Dice): Doo
     const body = { message: said, sessionId, async: true };
     const { messageId } = (await insist(account, { method: 'POST', path: `${path}/messages`, body, key: randomUUID() })).body;
     const message = `${path}/messages/${messageId}`;
-    if (below(CANCELLED) === 0) await insist(account, { method: 'POST', path: `${message}/cancel` });
+    if (below(CANCELLED) === 0) await cancel(account, message);
     let [text, after] = ['', ''];
     const requireTime = deadline(said);
     for (;;) {
