@@ -16,7 +16,7 @@ import { createLog } from '../lib/log.ts';
 import type { Log } from '../lib/log.ts';
 import { createMail } from '../lib/net/mail.ts';
 import { createMetrics, startMetricsServer } from '../lib/metrics.ts';
-import { skillHost } from '../runtime/create-driver.ts';
+import { skillHost } from '../runtime/skill-host.ts';
 import { createSkillCatalogue } from '../runtime/engine.ts';
 import { checkDatabase } from '../stores/check-stores.ts';
 import { createGatewayConnections } from '../runtime/gateway-connections.ts';

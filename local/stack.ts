@@ -5,7 +5,7 @@ import { createTemporalProbe } from '../api/observe/probe-temporal.ts';
 import { migrate } from '../database/migrate.ts';
 import { aborted } from '../lib/async/aborted.ts';
 import { cacheDirOf } from '../lib/cache-dir.ts';
-import { driverWarnings } from '../runtime/create-driver.ts';
+import { driverWarnings } from '../runtime/driver-warnings.ts';
 import { ensureOpenClaw } from '../runtime/engine.ts';
 import { checkStores, refuseStores } from '../stores/check-stores.ts';
 import { allOrAbort } from './all-or-abort.ts';

@@ -1,14 +1,9 @@
 import { join } from 'node:path';
 import type { Config } from '../lib/settings/config.ts';
-import { defaultMaxRunning } from '../lib/settings/max-running.ts';
 import { DockerDriver } from './docker/docker-driver.ts';
 import { imageName } from './docker/image.ts';
-import { IMAGE_PROGRAMS } from './docker/image-programs.ts';
 import type { RuntimeDriver } from './driver.ts';
-import { packageDirOf } from './openclaw/install/installation.ts';
 import type { OpenClawInstallation } from './openclaw/install/installation.ts';
-import type { SkillHost } from './openclaw/content/skill-catalogue.ts';
-import { programPath } from './host/gateway-environment.ts';
 import type { GatewayProgram } from './host/gateway-environment.ts';
 import { openKubernetes } from './kubernetes/open-kubernetes.ts';
 import type { KubernetesSettings } from './kubernetes/open-kubernetes.ts';
@@ -87,54 +82,6 @@ function resolversOf({ EGRESS, INSTANCE_DNS }: Pick<Config, 'EGRESS' | 'INSTANCE
 
 function programOf({ openclaw, cacheDir, node }: DriverDeps): GatewayProgram {
   return { node, entry: openclaw.entry, compileCacheDir: join(cacheDir, 'compile-cache') };
-}
-
-/** Where the built-in skills come from and run, in this way of running instances. */
-export async function skillHost(
-  { RUNTIME }: Pick<Config, 'RUNTIME'>,
-  { cacheDir, node }: Pick<DriverDeps, 'cacheDir' | 'node'>,
-): Promise<SkillHost> {
-  const packageDir = await packageDirOf(cacheDir);
-  switch (RUNTIME) {
-    case 'process':
-      return { packageDir, path: programPath(node), platform: process.platform };
-    case 'docker':
-    case 'kubernetes':
-      return { packageDir, programs: IMAGE_PROGRAMS, platform: 'linux' };
-  }
-}
-
-type WarningSettings = Pick<Config, 'RUNTIME' | 'INSTANCE_DISK_MB' | 'INSTANCE_MEMORY_MB' | 'MAX_RUNNING'>;
-
-/** What an operator must know about this way of running instances, to be said at every start. */
-export function driverWarnings(config: WarningSettings, totalBytes?: number): string[] {
-  const { RUNTIME, INSTANCE_DISK_MB, INSTANCE_MEMORY_MB, MAX_RUNNING } = config;
-  switch (RUNTIME) {
-    case 'process':
-      return [
-        'RUNTIME=process does not isolate instances from each other: all agents run as one user of this machine and ' +
-          'can read its files and reach its network. Use it for yourself, not for customers who do not trust each other.',
-      ];
-    case 'kubernetes':
-      return [];
-    case 'docker': {
-      const room = defaultMaxRunning(config, totalBytes);
-      return [
-        ...(INSTANCE_DISK_MB === undefined
-          ? [
-              'INSTANCE_DISK_MB is not set: one instance can fill the disk that all of them share. Set it to give each new instance ' +
-                'its own disk.',
-            ]
-          : []),
-        ...(MAX_RUNNING > room
-          ? [
-              `MAX_RUNNING is ${MAX_RUNNING}, and the memory of this machine holds ${room} instances of ${INSTANCE_MEMORY_MB} MiB: when ` +
-                'more of them use what they may, the kernel ends some. Lower MAX_RUNNING or INSTANCE_MEMORY_MB.',
-            ]
-          : []),
-      ];
-    }
-  }
 }
 
 function relayUrlOf({ RELAY_HOST, RELAY_PORT }: Pick<Config, 'RELAY_HOST' | 'RELAY_PORT'>): string {

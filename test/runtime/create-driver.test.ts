@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { createDriver, driverWarnings } from '../../runtime/create-driver.ts';
+import { createDriver } from '../../runtime/create-driver.ts';
+import { driverWarnings } from '../../runtime/driver-warnings.ts';
 
 const config = { RUNTIME: 'process', DATA_DIR: '/data', RELAY_HOST: '127.0.0.1', RELAY_PORT: 3001 } as const;
 const deps = { openclaw: { entry: '/index.js', version: '1.0.0' }, cacheDir: '/cache', node: '/node' };
