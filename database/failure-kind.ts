@@ -53,7 +53,7 @@ export function isWriteConflict(error: unknown): boolean {
 export function isDatabaseAway(error: unknown): boolean {
   const code = codeOf(error);
   if (code !== undefined && AWAY.has(code)) return true;
-  return error instanceof Error && AWAY_MESSAGES.test(error.message);
+  return Error.isError(error) && AWAY_MESSAGES.test(error.message);
 }
 
 /** The user of this connection may not do that. */

@@ -15,7 +15,7 @@ interface LoggableError {
  * further lines of the message), so only the first line and the frames of the stack are kept.
  */
 export function loggableError(error: unknown, depth = DEPTH): LoggableError {
-  if (!(error instanceof Error)) return { type: typeof error, message: 'something that is no Error was thrown' };
+  if (!Error.isError(error)) return { type: typeof error, message: 'a value that is not an error was thrown' };
   const fields: [string, unknown][] = Object.entries(error).filter(([name]) => SAFE_FIELDS.some((safe) => safe === name));
   return {
     type: error.name,

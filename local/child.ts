@@ -75,5 +75,5 @@ function spawnChild({ command, args, env, cwd }: Program, pidFile: string, log: 
 }
 
 function couldNotStart(error: unknown): string {
-  return `could not be started (${error instanceof Error ? error.message : String(error)})`;
+  return `could not be started (${Error.isError(error) ? error.message : String(error)})`;
 }

@@ -27,7 +27,7 @@ export function createPostgresService(dataDir: string, { say, now }: ServiceDeps
       if (!(await pause(delayMs, over.signal))) return;
       startedAt = now();
       running = await startPostgres({ dataDir, port: first.port, durable: true, log: say }).catch((error: unknown) => {
-        say(error instanceof Error ? error.message : String(error));
+        say(Error.isError(error) ? error.message : String(error));
         return null;
       });
       server = running;

@@ -14,7 +14,7 @@ const SENTENCES = [Refusal, ConfigError, LockError, InstallationError, PostgresE
 /** What to print for an error that ended the start: a sentence, and for an unexpected error its stack too. */
 export function explain(error: unknown): string {
   if (isErrno(error, 'ENOSPC')) return 'The disk is full. Free some space, then start again.';
-  if (!(error instanceof Error)) return String(error);
+  if (!Error.isError(error)) return String(error);
   if (SENTENCES.some((kind) => error instanceof kind)) return error.message;
   if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOTDIR'))
     return `This user cannot use a file or folder that it needs (${error.message}). Correct its owner, or set DATA_DIR.`;

@@ -73,5 +73,5 @@ async function callOnce(
 
 function sentenceOf(error: unknown): string {
   if (error instanceof RelayError) return error.advice || error.message;
-  return error instanceof Error ? error.message : String(error);
+  return Error.isError(error) ? error.message : String(error);
 }

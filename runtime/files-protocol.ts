@@ -44,7 +44,7 @@ export const failure = z.object({ name: z.string(), message: z.string() });
 /** What is told of an error; null where it is not one of those that are known. */
 export function failureOf(error: unknown): z.infer<typeof failure> | null {
   const name = Object.entries(KNOWN).find(([, Known]) => error instanceof Known)?.[0];
-  return name !== undefined && error instanceof Error ? { name, message: error.message } : null;
+  return name !== undefined && Error.isError(error) ? { name, message: error.message } : null;
 }
 
 /** The error that was told. */

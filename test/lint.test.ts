@@ -80,6 +80,7 @@ const FILES: [file: string, text: string, rule: string | null][] = [
   ['lib/net/bounded-fetch.ts', "export const it = fetch('http://127.0.0.1/');\n", null],
   ['api/n.ts', "export const it = (em: { execute: (text: string) => void }) => em.execute('select 1');\n", EXECUTE],
   ['database/billing/c.ts', "export const it = (em: { execute: (text: string) => void }) => em.execute('select 1');\n", EXECUTE],
+  ['api/o.ts', 'export const it = (value: unknown) => value instanceof Error;\n', 'unicorn(no-instanceof-builtins)'],
   ['api/e.ts', 'export const it = (value: any) => String(value);\n', 'typescript(no-explicit-any)'],
   ['api/f.ts', "Promise.resolve('it');\n", 'typescript(no-floating-promises)'],
   ['api/g.ts', "export const it: string[] = JSON.parse('[]');\n", 'typescript(no-unsafe-assignment)'],

@@ -98,7 +98,7 @@ function isEventStream(contentType: string): boolean {
 
 /** A call that could not even be made: its key is missing, or the machine has no credentials of AWS. */
 export function notPrepared(provider: string, cause: unknown, log: Log): RelayError {
-  const advice = `${cause instanceof Error ? cause.message : 'The call could not be made'}. Check the settings of the provider.`;
+  const advice = `${Error.isError(cause) ? cause.message : 'The call could not be made'}. Check the settings of the provider.`;
   log.error({ provider, err: cause }, 'a model provider cannot be called');
   return new RelayError(400, CANNOT_BE_CALLED, { cause, advice, isOurFault: true });
 }

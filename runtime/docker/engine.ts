@@ -156,7 +156,7 @@ export class Engine {
   }
 
   #away(error: unknown): EngineAwayError {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = Error.isError(error) ? error.message : String(error);
     return new EngineAwayError(
       `The Docker engine at ${this.#socketPath} does not answer (${reason}). Start it, or name its socket in DOCKER_SOCKET.`,
     );

@@ -27,8 +27,8 @@ try {
   if (skills) await replaceSkillTree(CLAIM, new Map(skills.map(skillOf)), { isMounted: true });
   answer({ kind: 'done' });
 } catch (error) {
-  const message = error instanceof Error ? error.message : String(error);
-  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
+  const message = Error.isError(error) ? error.message : String(error);
+  const code = Error.isError(error) && 'code' in error ? String(error.code) : null;
   answer({ kind: error instanceof UnsafePathError ? 'unsafe' : 'failed', message, code });
 }
 

@@ -86,8 +86,8 @@ try {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- our own driver made it; whatever else comes fails below
   await answer(JSON.parse(await input.line()) as Request, input);
 } catch (error) {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : null;
-  const [name, message] = error instanceof Error ? [error.constructor.name, error.message] : ['Error', String(error)];
+  const code = Error.isError(error) && 'code' in error ? String(error.code) : null;
+  const [name, message] = Error.isError(error) ? [error.constructor.name, error.message] : ['Error', String(error)];
   say({ kind: 'failed', name, message, code });
 }
 process.exit();

@@ -63,7 +63,7 @@ async function accessOf(file: string): Promise<Access> {
     return await readKubeconfig(file);
   } catch (cause) {
     if (cause instanceof ConfigError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = Error.isError(cause) ? cause.message : String(cause);
     throw new ConfigError(`KUBERNETES_CONFIG names ${file}, which cannot be used as a kubeconfig: ${reason}`, { cause });
   }
 }

@@ -175,7 +175,7 @@ export class KubernetesApi {
 
   #away(url: string, error: unknown): Error {
     if (error instanceof ApiError || error instanceof ApiAwayError) return error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = Error.isError(error) ? error.message : String(error);
     return new ApiAwayError(`The Kubernetes API server at ${url} does not answer (${reason}).`);
   }
 }

@@ -71,7 +71,7 @@ function mayHaveDone(error: unknown): boolean {
 }
 
 function isNoConnection(error: unknown): boolean {
-  return error instanceof GatewayConnectError || (error instanceof Error && error.name === 'TimeoutError');
+  return error instanceof GatewayConnectError || (Error.isError(error) && error.name === 'TimeoutError');
 }
 
 function explained(error: unknown): unknown {

@@ -54,7 +54,7 @@ export function bedrockRefusal(error: unknown, provider: string, log: Log): Rela
 /** Of the chain of credentials, or of a key file. */
 function isAboutCredentials(error: unknown): boolean {
   return (
-    error instanceof Error &&
+    Error.isError(error) &&
     (/^(CredentialsProvider|TokenProvider|Provider)Error$/.test(error.name) || /holds no key/.test(error.message))
   );
 }
