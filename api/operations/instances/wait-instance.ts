@@ -11,7 +11,8 @@ export const waitInstance = defineOperation({
   path: '/instances/:instanceId/wait',
   operationId: 'instances.wait',
   summary: 'Wait until an instance has a status',
-  description: 'Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed.',
+  description:
+    'Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed. Waiting does not wake a sleeping instance: `POST /instances/:instanceId/start` does, and so does a message to one of its agents.',
   tag: 'instances',
   auth: 'account',
   scope: 'read',

@@ -97,6 +97,22 @@ describe('an instance that sleeps', () => {
     expect(await patch(null)).toMatchObject({ status: 200, body: { status: 'provisioning', sleep: null } });
   });
 
+  test('is not woken by a call that waits for it, which sees it run when something else wakes it', async () => {
+    const before = await wakeUps();
+    expect(await account.ok('GET', `/instances/${instanceId}/wait?status=running&timeout=1`)).toMatchObject({
+      status: 'stopped',
+      sleep: { state: 'asleep' },
+    });
+    expect([await wakeUps(), (await account.ok('GET', `/instances/${instanceId}/wait?status=stopped`)).status]).toEqual([
+      before,
+      'stopped',
+    ]);
+    const waiting = account.ok('GET', `/instances/${instanceId}/wait?status=running`);
+    expect((await start()).status).toBe(200);
+    await wakeUp();
+    expect(await waiting).toMatchObject({ status: 'running', transition: null });
+  });
+
   test('that was stopped is stopped like any other', async () => {
     expect((await account.call('POST', `/instances/${instanceId}/stop`)).status).toBe(200);
     expect(await get()).toMatchObject({ desiredStatus: 'stopped', sleep: { state: 'awake' } });

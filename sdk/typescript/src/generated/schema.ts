@@ -323,7 +323,7 @@ export interface paths {
         };
         /**
          * Wait until an instance has a status
-         * @description Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed. An API key needs the scope `read`.
+         * @description Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed. Waiting does not wake a sleeping instance: `POST /instances/:instanceId/start` does, and so does a message to one of its agents. An API key needs the scope `read`.
          */
         get: operations["instances.wait"];
         put?: never;

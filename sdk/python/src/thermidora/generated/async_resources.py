@@ -217,7 +217,8 @@ class AsyncInstancesResource:
         """Wait until an instance has a status.
 
         Returns the instance as soon as it has the status, can no longer reach the status, or the timeout has passed.
-        An API key needs the scope `read`.
+        Waiting does not wake a sleeping instance: `POST /instances/:instanceId/start` does, and so does a message to
+        one of its agents. An API key needs the scope `read`.
 
         `GET /instances/{instanceId}/wait`"""
         answer: types.Instance = await self._http.json("GET", f"/instances/{segment(instance_id)}/wait", query=query, options=options)
