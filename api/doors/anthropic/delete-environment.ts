@@ -1,7 +1,5 @@
 import { z } from 'zod';
-import { ClaudeSession } from '../../../database/entities/claude-session.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
-import { removeBudgets } from '../../operations/budgets/change-budget.ts';
 import { acceptPower } from '../../operations/instances/power.ts';
 import { environmentParams, instanceOfEnvironment } from './ids.ts';
 import { findOwnEnvironment } from './own-environment.ts';
@@ -25,12 +23,6 @@ export const deleteEnvironment = defineOperation({
   async handle({ params, actor, em, deps }) {
     const { id } = await findOwnEnvironment(em, actor, params.environmentId);
     await acceptPower(em, id, 'destroy', deps.clock());
-    const sessions = await em.find(ClaudeSession, { instance: id });
-    await removeBudgets(
-      em,
-      sessions.flatMap(({ fields }) => fields.budgetId ?? []),
-      deps.clock(),
-    );
     return { id: params.environmentId, type: 'environment_deleted' as const };
   },
   auditSubject: ({ id }) => ({ target: id, instanceId: instanceOfEnvironment(id) }),
