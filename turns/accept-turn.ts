@@ -110,7 +110,7 @@ async function requireRoomAndMoney(em: EntityManager, gate: AgentGate, { instanc
 }
 
 /** Names a turn in every model call: 32 hex digits, made of its random id. */
-function traceIdOf(messageId: string): string {
+export function traceIdOf(messageId: string): string {
   return createHash('sha256').update(messageId).digest('hex').slice(0, 32);
 }
 

@@ -1,7 +1,8 @@
 import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { sessionParams } from './ids.ts';
-import { dropInitial, lockSession } from './initial-events.ts';
+import { dropInitial } from './initial-events.ts';
+import { lockSession } from './lock-session.ts';
 import { findOwnSession } from './own-session.ts';
 import { presentSession, sessionSchema } from './session.schema.ts';
 

@@ -7,7 +7,7 @@ import { defineOperation } from '../../contract/define-operation.ts';
 import { conversationDeps } from '../../operations/messages/conversation.ts';
 import { removeBudgets } from '../../operations/budgets/change-budget.ts';
 import { sessionParams } from './ids.ts';
-import { lockSession } from './initial-events.ts';
+import { lockSession } from './lock-session.ts';
 import { findOwnSession } from './own-session.ts';
 
 export const deleteSession = defineOperation({

@@ -1,5 +1,4 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { LockMode } from '@mikro-orm/postgresql';
 import { ClaudeSession } from '../../../database/entities/claude-session.ts';
 import { claimInitial } from '../../../database/messages/claim-initial.ts';
 import { notifySession } from '../../../database/messages/session-turns.ts';
@@ -11,11 +10,8 @@ import type { OwnAgent } from '../../../turns/conversation/own-agent.ts';
 import { sendAccepted } from '../../../turns/conversation/send-accepted.ts';
 import type { Deps } from '../../deps.ts';
 import { say } from '../say.ts';
-
-/** A session that is locked until the transaction ends; null when it is gone. Lock its instance first. */
-export function lockSession(em: EntityManager, id: string): Promise<ClaudeSession | null> {
-  return em.findOne(ClaudeSession, { id }, { lockMode: LockMode.PESSIMISTIC_WRITE, refresh: true });
-}
+import { giveUpInitial } from './give-up-initial.ts';
+import { lockSession } from './lock-session.ts';
 
 /**
  * Accepts what a session was created with, unless that is done, in the caller's transaction, which holds this agent and the
@@ -45,7 +41,7 @@ export async function dropInitial(em: EntityManager, session: ClaudeSession): Pr
   await em.flush();
 }
 
-/** Sends what a session was created with, as soon as its environment and agent take it. What has to wait is tried again by another call. */
+/** Sends what a session was created with, as soon as its environment and agent take it. What has to wait is tried again by another call, for a day. */
 export async function deliverInitial(deps: Deps, sessionId: string): Promise<void> {
   const accepted = await runTransaction(deps.orm.em, async (em) => {
     const found = await em.findOne(ClaudeSession, { id: sessionId });
@@ -57,15 +53,20 @@ export async function deliverInitial(deps: Deps, sessionId: string): Promise<voi
     const said = session ? await sayInitial(em, deps, agent, session) : [];
     await notifySession(em, sessionId);
     return said;
-  }).catch((error: unknown) => {
+  }).catch(async (error: unknown) => {
     // Such as an environment that starts, an agent that it does not have yet, or no money.
-    if (error instanceof AppError) return [];
-    throw error;
+    if (!(error instanceof AppError)) throw error;
+    await giveUpInitial(deps, sessionId, error);
+    return [];
   });
   for (const message of accepted) sendAccepted(deps, message).close();
 }
 
-/** Tries once all sessions whose initial events are due. */
+/** Tries once all sessions whose initial events are due. One that fails keeps no other one waiting. */
 export async function deliverDue(deps: Deps): Promise<void> {
-  for (const sessionId of await claimInitial(deps.orm.em.fork())) await deliverInitial(deps, sessionId);
+  for (const sessionId of await claimInitial(deps.orm.em.fork())) {
+    await deliverInitial(deps, sessionId).catch((err: unknown) =>
+      deps.log.warn({ err, sessionId }, 'the initial events of a session could not be accepted and are tried again'),
+    );
+  }
 }

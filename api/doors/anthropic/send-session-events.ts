@@ -12,7 +12,8 @@ import { say } from '../say.ts';
 import { awaitSession } from './await-session.ts';
 import { EVENTS_BODY_LIMIT_BYTES, eventsField, saidIn } from './event-request.ts';
 import { eventId, sessionParams } from './ids.ts';
-import { dropInitial, lockSession, sayInitial } from './initial-events.ts';
+import { dropInitial, sayInitial } from './initial-events.ts';
+import { lockSession } from './lock-session.ts';
 import { findOwnSession, placeOf } from './own-session.ts';
 
 export const sendSessionEvents = defineOperation({

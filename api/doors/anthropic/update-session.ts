@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { sessionParams } from './ids.ts';
-import { lockSession } from './initial-events.ts';
+import { lockSession } from './lock-session.ts';
 import { findOwnSession } from './own-session.ts';
 import { changedPairs, metadataChanges, titleField, unsupported } from './request-fields.ts';
 import { budgetField, changeSessionBudget } from './session-budget.ts';

@@ -75,6 +75,59 @@ describe('initial events of a session', () => {
     expect([await texts(id), (await beta().sessions.retrieve(id)).status]).toEqual([[], 'idle']);
   });
 
+  describe('that are never accepted', () => {
+    const grow = (id: string, hours: number) =>
+      door.api.sql(
+        `update claude_sessions set created_at = now() - make_interval(hours => ?), initial_due_at = now() where id = ? returning id`,
+        [hours, id],
+      );
+    const due = () => door.api.sql('select id from claude_sessions where initial_due_at is not null');
+
+    test('are given up after a day, each as a turn that has failed and says why', async () => {
+      const { id } = await open({ initial_events: [said('One'), said('Two')] });
+      await door.api.deps.background.idle();
+      await grow(id, 23);
+      await deliverDue(door.api.deps);
+      expect((await beta().sessions.retrieve(id)).status).toBe('running');
+      await grow(id, 25);
+      await deliverDue(door.api.deps);
+      const [{ data }, { status }] = await Promise.all([beta().sessions.events.list(id), beta().sessions.retrieve(id)]);
+      const told = ['user.message', 'session.status_running', 'session.error', 'session.status_idle'];
+      expect([status, data.map(({ type }) => type)]).toEqual(['idle', [...told, ...told]]);
+      expect(data[2]).toMatchObject({
+        error: { message: expect.stringMatching(/^The environment did not accept this message: The /) },
+      });
+      expect(await texts(id)).toEqual(['One', '', 'Two', '']);
+      expect(await due()).toEqual([]);
+      await door.activate(id);
+      await beta().sessions.events.send(id, { events: [said('[[SAY Three]]')] });
+      await eventually(async () => expect(await texts(id)).toEqual(['One', '', 'Two', '', '[[SAY Three]]', 'Three']));
+    });
+
+    test('are given up at once where the model of their agent is no longer offered, or the agent is gone', async () => {
+      const { id } = await open({ initial_events: [said('One')] });
+      await door.api.deps.background.idle();
+      await door.activate(id);
+      await door.api.sql(
+        `update agents set model = 'gone' where id = (select agent_id from claude_sessions where id = ?) returning id`,
+        [id],
+      );
+      await deliverInitial(door.api.deps, id);
+      expect((await beta().sessions.events.list(id)).data[2]).toMatchObject({
+        type: 'session.error',
+        error: { message: expect.stringContaining('no longer available') },
+      });
+      const other = await open({ initial_events: [said('One')] });
+      await door.api.deps.background.idle();
+      await door.api.sql(
+        `update agents set status = 'deleting', deleted_at = now() where id = (select agent_id from claude_sessions where id = ?) returning id`,
+        [other.id],
+      );
+      await deliverInitial(door.api.deps, other.id);
+      expect([await texts(other.id), (await beta().sessions.retrieve(other.id)).status, await due()]).toEqual([[], 'idle', []]);
+    });
+  });
+
   test.each([
     [[{ type: 'user.define_outcome', description: 'a' }], 'initial_events.0.type'],
     [[{ type: 'user.message', content: [] }], 'initial_events.0.content'],
@@ -109,6 +162,16 @@ describe('the budget of a session', () => {
     const other = await open({ environment_id: environment.id, budget: limit('100') });
     await beta().environments.delete(environment.id);
     expect(await budgetsOf(other.id)).toEqual([]);
+  });
+
+  test('goes with the instance of its environment, and no other budget does', async () => {
+    const environment = await beta().environments.create({ name: 'Short' });
+    const [gone, kept] = [
+      await open({ environment_id: environment.id, budget: limit('100') }),
+      await open({ budget: limit('100') }),
+    ];
+    await door.account.ok('DELETE', `/instances/${environment.id.replace('env_', 'inst_')}`);
+    expect([await budgetsOf(gone.id), (await budgetsOf(kept.id)).length]).toEqual([[], 1]);
   });
 
   test('refuses a message that it has no room for with 402', async () => {
