@@ -40,7 +40,7 @@ const MAX_ANSWER_BYTES = 4 * 1024 ** 2;
 const LIMIT_MS = 300_000;
 
 /**
- * The files of agents as a worker of this machine has them, because this process holds nothing that runs instances. Throws AppError
+ * The files of agents as a worker has them, because this process holds nothing that runs instances. Throws AppError
  * `unavailable` when no worker answers. Not for use in a transaction.
  */
 export function createWorkerFiles({ orm, masterKeys, log }: Deps): RuntimeFiles {

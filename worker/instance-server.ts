@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { isIPv6 } from 'node:net';
 import { startHttpServer } from '../lib/net/http-server.ts';
 import type { Log } from '../lib/log.ts';
 import type { RuntimeDriver } from '../runtime/driver.ts';
@@ -19,6 +20,10 @@ interface Deps {
   driver: Pick<RuntimeDriver, 'logs' | 'files'>;
   masterKeys: readonly MasterKey[];
   log: Log;
+  /** An address of this machine, by which API processes reach it. Undefined: its loopback address. */
+  host?: string;
+  /** Undefined: a free one. */
+  port?: number | undefined;
 }
 
 /** One kind of request: null where it is not of this kind, else its ticket and what answers it. */
@@ -27,16 +32,15 @@ export type Serve = (request: IncomingMessage) => {
   answer(response: ServerResponse): Promise<void>;
 } | null;
 
-/** Never another one: what is asked for here is for this machine alone. */
-const HOST = '127.0.0.1';
+const LOOPBACK = '127.0.0.1';
 const GRACE_MS = 5_000;
 
 /**
- * Serves logs of instances and files of their agents to API processes of this machine, which hold nothing that runs
- * instances, on a free port of the loopback address and for the holders of tickets (see workerTicket). There is nothing else to ask
- * for.
+ * Serves logs of instances and files of their agents to API processes, which hold nothing that runs instances, for the holders of
+ * tickets (see workerTicket). There is nothing else to ask for. Rejects when it cannot listen at that address.
  */
-export async function startInstanceServer({ driver, masterKeys, log }: Deps): Promise<InstanceServer> {
+export async function startInstanceServer(deps: Deps): Promise<InstanceServer> {
+  const { driver, masterKeys, log, host = LOOPBACK, port = 0 } = deps;
   const kinds: Serve[] = [createServeLog(driver), createServeFiles(driver.files)];
   const server = await startHttpServer(
     (request, response) => {
@@ -46,9 +50,9 @@ export async function startInstanceServer({ driver, masterKeys, log }: Deps): Pr
         else refuse(response, 503);
       });
     },
-    { host: HOST, port: 0, continues: true },
+    { host, port, continues: true },
   );
-  const address = `http://${HOST}:${server.port}`;
+  const address = `http://${isIPv6(host) ? `[${host}]` : host}:${server.port}`;
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     for (const serve of kinds) {

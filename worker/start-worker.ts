@@ -28,6 +28,7 @@ import { keepPool } from './pool/keep-pool.ts';
 import { registerPoolMetrics } from './pool/pool-metrics.ts';
 import { keepTemporalWorkers } from './keep-temporal-workers.ts';
 import { startInstanceServer } from './instance-server.ts';
+import type { InstanceServer } from './instance-server.ts';
 import { stopLocally } from './local-stop.ts';
 import { startOutboxRelay } from './outbox-relay.ts';
 import { startShardLeases } from './shard-leases.ts';
@@ -73,7 +74,7 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
   const drain = new AbortController();
   await applyPrices({ config, orm, log });
   const connections = createGatewayConnections({ endpoints: driver, masterKeys: config.MASTER_KEYS, log });
-  const served = await startInstanceServer({ driver, masterKeys: config.MASTER_KEYS, log });
+  const served = await serveInstances(deps);
   const nodeId = await beOnNode({ config, orm, driver, log });
   const lease = createProcessLease({ orm: reserved, kind: 'worker', address: served.address, nodeId, makeId, log });
   await lease.start();
@@ -135,6 +136,11 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
       await Promise.all([orm.close(), reserved.close()]);
     },
   };
+}
+
+function serveInstances({ config, driver, log }: Deps): Promise<InstanceServer> {
+  const { MASTER_KEYS: masterKeys, WORKER_HOST: host, WORKER_PORT: port } = config;
+  return startInstanceServer({ driver, masterKeys, log, host, port });
 }
 
 async function applyPrices({ config, orm, log }: Pick<Deps, 'config' | 'orm' | 'log'>): Promise<void> {

@@ -60,6 +60,17 @@ export const settingsSchema = z.object({
   RELAY_MAX_BODY_MB: count.default(8).describe('the largest request that the model relay takes; it holds eight of them at most'),
   METRICS_PORT: port.default(3002).describe('metrics of the API; the worker and the relay take the next two ports'),
   METRICS_HOST: z.string().default('127.0.0.1').describe('address that metrics are served on'),
+  WORKER_HOST: z
+    .union([z.ipv4(), z.ipv6()])
+    .default('127.0.0.1')
+    .refine(
+      (address) => address !== '0.0.0.0' && address !== '::',
+      'must be the address by which API processes reach this worker',
+    )
+    .describe(
+      "where a worker serves logs and files to API processes: the loopback address, or, where these run on other machines, the worker's own",
+    ),
+  WORKER_PORT: port.optional().describe('its port there; unset: a free one'),
   TRUSTED_PROXIES: list.describe('comma separated addresses whose `X-Forwarded-For` counts'),
   CORS_ORIGINS: list
     .refine(
@@ -196,7 +207,7 @@ export const SETTINGS_OF = {
     .extend(settingsSchema.pick({ METRICS_HOST: true, METRICS_PORT: true, MODELS: true, RUNTIME: true, LOG_LEVEL: true }).shape)
     .extend({ MASTER_KEYS: settingsSchema.shape.MASTER_KEYS.optional() }),
   'set-up': settingsSchema
-    .pick({ ...OF_SET_UP, DATABASE_URL: true, DATA_DIR: true, MASTER_KEYS: true })
+    .pick({ ...OF_SET_UP, DATABASE_URL: true, DATA_DIR: true, MASTER_KEYS: true, RUNTIME: true })
     .extend(settingsSchema.pick({ TEMPORAL_ADDRESS: true, TEMPORAL_NAMESPACE: true }).shape),
 };
 

@@ -3,6 +3,8 @@ import { OF_KUBERNETES } from './kubernetes.ts';
 /** The settings of what runs instances. The API has no access to it, and reads none of them. */
 export const OF_RUNTIME = {
   DATA_DIR: true,
+  WORKER_HOST: true,
+  WORKER_PORT: true,
   POOL_SIZE: true,
   NODE_NAME: true,
   DOCKER_SOCKET: true,

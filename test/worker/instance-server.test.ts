@@ -118,6 +118,19 @@ describe('the server of logs of a worker', () => {
     expect(statuses.filter((status) => status === 200)).toHaveLength(20);
   });
 
+  test('is at the address and the port of this machine that it is given, and a ticket names them', async () => {
+    await server.stop();
+    const given = { driver: { logs: () => Promise.resolve([]), files: driver.files }, masterKeys: KEYS };
+    server = await startInstanceServer({ ...given, log: createLog('test', 'silent'), host: '127.0.0.2' });
+    expect(server.address).toMatch(/^http:\/\/127\.0\.0\.2:\d+$/);
+    expect((await ask(LOG)).status).toBe(200);
+    const port = Number(new URL(server.address).port);
+    await server.stop();
+    server = await startInstanceServer({ ...given, log: createLog('test', 'silent'), host: '::1', port });
+    expect(server.address).toBe(`http://[::1]:${port}`);
+    expect((await ask(LOG)).status).toBe(200);
+  });
+
   test('answers 503 when the log cannot be read, and goes on', async () => {
     let calls = 0;
     await serve({
