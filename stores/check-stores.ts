@@ -28,7 +28,7 @@ interface KeySettings {
 }
 
 export interface StoreSettings extends KeySettings {
-  config: Pick<Config, 'DATA_DIR' | 'MASTER_KEYS'>;
+  config: Pick<Config, 'DATA_DIR' | 'MASTER_KEYS' | 'RUNTIME'>;
 }
 
 interface Seen {
@@ -46,12 +46,13 @@ const WHAT_TO_DO =
  * of a database before it is migrated.
  */
 export async function refuseStores(em: EntityManager, settings: StoreSettings): Promise<Seen> {
-  const { DATA_DIR, MASTER_KEYS } = settings.config;
+  const { DATA_DIR, MASTER_KEYS, RUNTIME } = settings.config;
   const database = await readMark(em);
   const mark = await readDataDirMark(DATA_DIR);
   const runtimes = await runtimesIn(DATA_DIR);
   const known = database.hasTables ? await countKnownRuntimes(em, runtimes) : 0;
-  const verdict = judgeStores({ database, dataDir: { id: mark?.id ?? null, runtimes: runtimes.length, known } });
+  const dataDir = { hasStorage: RUNTIME !== 'kubernetes', id: mark?.id ?? null, runtimes: runtimes.length, known };
+  const verdict = judgeStores({ database, dataDir });
   if (verdict.kind === 'refused') throw new StoreError(`${verdict.because} ${WHAT_TO_DO} (DATA_DIR is ${DATA_DIR}.)`);
   const refusal = refuseKeys(MASTER_KEYS, mark?.canaries ?? {});
   if (refusal !== null) throw new StoreError(refusal);

@@ -4,6 +4,8 @@ import type { DatabaseMark } from '../database/stores/installation.ts';
 export interface Stores {
   database: Pick<DatabaseMark, 'id' | 'isClaimed' | 'hasStorage'>;
   dataDir: {
+    /** Whether it is what instances are stored in; else a cluster stores them, and a new folder on each machine is as it should be. */
+    hasStorage: boolean;
     /** Null: it has no mark. */
     id: string | null;
     /** How many runtimes it has, and how many of them the database knows. */
@@ -23,6 +25,7 @@ export type Verdict =
  * none, because it is new or of an earlier version, what they hold decides.
  */
 export function judgeStores({ database, dataDir }: Stores): Verdict {
+  if (!dataDir.hasStorage && dataDir.id === null && dataDir.runtimes === 0) return { kind: 'claim', id: database.id };
   if (database.isClaimed) {
     if (dataDir.id === database.id) return { kind: 'together' };
     return refused(

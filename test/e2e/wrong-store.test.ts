@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { Client } from 'pg';
 import { createOrm } from '../../database/orm.ts';
+import type { Config } from '../../lib/settings/config.ts';
 import { checkStores } from '../../stores/check-stores.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
@@ -84,11 +85,11 @@ const givenOf = ({ database, dataDir, masterKey }: Installation): Given => ({
 });
 
 /** What a process does at its start. */
-async function check({ url, dataDir, masterKeys }: Given): Promise<void> {
+async function check({ url, dataDir, masterKeys }: Given, RUNTIME: Config['RUNTIME'] = 'process'): Promise<void> {
   const [id = '', key = ''] = masterKeys.split(':');
   const orm = await createOrm(url);
   try {
-    const config = { DATA_DIR: dataDir, MASTER_KEYS: [{ id, key: Buffer.from(key, 'base64') }] };
+    const config = { DATA_DIR: dataDir, RUNTIME, MASTER_KEYS: [{ id, key: Buffer.from(key, 'base64') }] };
     await checkStores(orm.em.fork(), { config, randomBytes: (size) => Buffer.alloc(size, 1) });
   } finally {
     await orm.close();
@@ -239,13 +240,24 @@ async function toEarlierVersion(url: string): Promise<void> {
 }
 
 describe('a start goes on by itself', () => {
+  test('with a database that is in use and a new DATA_DIR where a cluster stores the instances, but not with that of others', async () => {
+    const used = await newInstallation();
+    await check(givenOf(used));
+    const [first, second] = [join(used.dataDir, 'first'), join(used.dataDir, 'second')];
+    for (const dataDir of [first, second]) await check({ ...givenOf(used), dataDir }, 'kubernetes');
+    await check({ ...givenOf(used), dataDir: first }, 'kubernetes');
+    await check({ ...givenOf(used), dataDir: first });
+    await expect(check({ ...givenOf(used), dataDir: ours.dataDir }, 'kubernetes')).rejects.toThrow('belongs to the installation');
+    await expect(check({ ...givenOf(used), dataDir: second, masterKeys: keyNamed('k1') }, 'kubernetes')).rejects.toThrow('k1');
+  });
+
   test('with two that belong together, again and again, and with a new key before the old one', async () => {
     await check(givenOf(ours));
     const next = keyNamed('k2');
     const orm = await createOrm(ours.database.url);
     const keys = [next, ours.masterKey].map((pair) => pair.split(':'));
     const MASTER_KEYS = keys.map(([id = '', key = '']) => ({ id, key: Buffer.from(key, 'base64') }));
-    const config = { DATA_DIR: ours.dataDir, MASTER_KEYS };
+    const config = { DATA_DIR: ours.dataDir, MASTER_KEYS, RUNTIME: 'process' as const };
     await checkStores(orm.em.fork(), { config, randomBytes: (size) => Buffer.alloc(size, 1) });
     await orm.close();
     await check({ ...givenOf(ours), masterKeys: next });
