@@ -22,10 +22,11 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     const secrets = openSecrets(deps, content);
     await driver.replaceSkills(runtimeId, skillTree(content), call);
-    await driver.writeConfig(gatewaySpec(deps, runtimeId, { rows: content, secrets }), call);
+    const spec = gatewaySpec(deps, runtimeId, { rows: content, secrets });
+    await driver.writeConfig(spec, call);
     const gateway = await connections.get(runtimeId, signal);
     await gateway.secrets.sync(secrets, signal);
-    const { refused } = await pushContent(deps, attempt, { gateway, content, isNew: false });
+    const { refused } = await pushContent(deps, attempt, { gateway, content, spec, isNew: false });
     const { contentGeneration } = content;
     await noteOffers(orm.em.fork(), { instanceId, epoch: call.epoch, offers: offersDigest(deps.config) });
     const applied = { instanceId, epoch: call.epoch, contentGeneration };

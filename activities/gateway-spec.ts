@@ -12,8 +12,6 @@ export interface OpenContent {
   secrets: ReadonlyMap<string, string>;
 }
 
-const SPARE_NAME = 'Agent';
-
 /** The gateway of this runtime, with the content that it shall hold. */
 export function gatewaySpec(
   { driver, config }: Pick<StepDeps, 'driver' | 'config'>,
@@ -21,16 +19,14 @@ export function gatewaySpec(
   { rows, secrets }: OpenContent,
 ): RuntimeSpec {
   const { agents, spares, gatewayEpoch } = rows;
-  const all = [...agents, ...spares.map((spare) => ({ ...spare, displayName: SPARE_NAME }))];
   const content = {
     gatewayToken: activeToken({ config }, runtimeId),
     relayUrl: driver.relayUrl(),
     paths: driver.paths(runtimeId),
     turnTimeoutSeconds: Math.ceil(config.TURN_TIMEOUT_MS / 1_000),
     skills: { bundled: bundledSkills(rows), env: skillEnvironments(rows, secrets) },
-    agents: all.map(({ id, gatewayAgentId, displayName, model }): GatewayAgent => ({
+    agents: [...agents, ...spares].map(({ id, gatewayAgentId, model }): GatewayAgent => ({
       gatewayAgentId,
-      displayName,
       model: { ...modelOffer(config, model), id: model },
       relayToken: relayToken(config.MASTER_KEYS, { agentId: id, epoch: gatewayEpoch }),
     })),

@@ -8,9 +8,15 @@ import {
 } from '../database/content/gateway-content.ts';
 import type { ContentFile, GatewayContentRows } from '../database/content/gateway-content.ts';
 import { InstanceDiskFullError, UnsafePathError } from '../runtime/driver.ts';
+import type { RuntimeSpec } from '../runtime/driver.ts';
 import { isPersonaFile, waitForAgents } from '../runtime/engine.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
-import { GatewayConnectError, GatewayRequestError, INVALID_REQUEST } from '../runtime/gateway/gateway-errors.ts';
+import {
+  AgentsNotLiveError,
+  GatewayConnectError,
+  GatewayRequestError,
+  INVALID_REQUEST,
+} from '../runtime/gateway/gateway-errors.ts';
 import { endTurns } from '../turns/end-turns.ts';
 import { cancelledEnd } from '../turns/turn-end.ts';
 import { activeToken } from './gateway-spec.ts';
@@ -31,6 +37,8 @@ export interface PushedContent {
 interface Pushing {
   gateway: Gateway;
   content: GatewayContentRows;
+  /** Its configuration, which is written. */
+  spec: RuntimeSpec;
   /** The gateway began with this configuration, so it has read it. */
   isNew: boolean;
 }
@@ -39,18 +47,15 @@ interface Pushing {
  * Brings a ready gateway whose configuration is written to this content: waits until it has the agents and skills,
  * unless it is new and one before it had them, gives them their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
  */
-export async function pushContent(
-  deps: StepDeps,
-  attempt: Attempt,
-  { gateway, content, isNew }: Pushing,
-): Promise<PushedContent> {
+export async function pushContent(deps: StepDeps, attempt: Attempt, { isNew, ...pushing }: Pushing): Promise<PushedContent> {
   const { orm, driver, clock } = deps;
   const { runtimeId, call } = attempt;
+  const { gateway, content } = pushing;
   const { agents, removedAgents, files } = content;
   // The call that deleted an agent may have died before it had ended its turns.
   for (const { id } of removedAgents) await endTurns(turnDepsOf(deps), { agentId: id }, cancelledEnd());
   // What an earlier gateway took up is not asked for again: a new one takes long to answer, and the customer waits.
-  if (!isNew || !wasSeen(content)) await waitForContent(deps, attempt, { gateway, content });
+  if (!isNew || !wasSeen(content)) await takenUp(deps, attempt, pushing);
 
   const filesOf = Map.groupBy(files, ({ agentId }) => agentId);
   const refused = new Set<ContentFile>();
@@ -90,10 +95,20 @@ function wasSeen({ agents, removedAgents, skills }: GatewayContentRows): boolean
   return removedAgents.length === 0 && [...agents, ...skills].every(({ isActive }) => isActive);
 }
 
+/** A gateway was seen that had missed a replacement of its configuration: one that does not take it up gets it again, for the next attempt. */
+async function takenUp(deps: StepDeps, attempt: Attempt, pushing: Omit<Pushing, 'isNew'>): Promise<void> {
+  try {
+    await waitForContent(deps, attempt, pushing);
+  } catch (error) {
+    if (error instanceof AgentsNotLiveError) await deps.driver.writeConfig(pushing.spec, attempt.call, { again: true });
+    throw error;
+  }
+}
+
 async function waitForContent(
   deps: StepDeps,
   { runtimeId, signal }: Attempt,
-  { gateway, content }: Omit<Pushing, 'isNew'>,
+  { gateway, content }: Pick<Pushing, 'gateway' | 'content'>,
 ): Promise<void> {
   const endpoint = await deps.driver.endpoint(runtimeId);
   if (!endpoint) throw new GatewayConnectError('No gateway runs', { retryable: true });

@@ -2,13 +2,12 @@ import { noteGatewayGone } from '../database/instances/finish-stop.ts';
 import { loadGatewayContent } from '../database/content/gateway-content.ts';
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
 import { noteOffers } from '../database/content/model-offers.ts';
-import { noteGatewayAddress } from '../database/instances/gateway-address.ts';
 import { noteMake } from '../database/nodes/note-make.ts';
 import { noteInstance } from '../database/instances/note-instance.ts';
-import { publishRunning } from '../database/instances/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { afterDeath } from '../domain/lifecycle.ts';
 import { offersDigest } from '../lib/settings/model-offer.ts';
+import type { RuntimeSpec } from '../runtime/driver.ts';
 import { waitUntilReady } from '../runtime/engine.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import { GatewayDiedError } from '../runtime/gateway/gateway-errors.ts';
@@ -16,6 +15,7 @@ import { recoverTurns } from '../turns/recover-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import type { OpenContent } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
+import { publishGateway } from './publish-gateway.ts';
 import { pushContent } from './push-content.ts';
 import { throwIfSuperseded, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
@@ -44,7 +44,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await killLostGateway(deps, attempt);
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     const secrets = openSecrets(deps, content);
-    const isNew = await spawnInTurn(deps, attempt, { rows: content, secrets });
+    const started = await spawnInTurn(deps, attempt, { rows: content, secrets });
     // Without delay: three seconds after it is ready the gateway begins to run interrupted turns again on its own.
     const gateway = await connections.get(runtimeId, signal);
     // Before any turn runs; what is not new to it takes no time.
@@ -52,7 +52,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     await attempt.enter('recovering_turns');
     await recoverTurnsOf(deps, attempt, gateway);
     await attempt.enter('applying_content');
-    const { refused } = await pushContent(deps, attempt, { gateway, content, isNew });
+    const { refused } = await pushContent(deps, attempt, { gateway, content, ...started });
     await gateway.prove(signal);
     await noteOffers(orm.em.fork(), { instanceId, epoch: attempt.call.epoch, offers: offersDigest(deps.config) });
     await publish(deps, attempt, { gateway, content });
@@ -69,27 +69,36 @@ async function killLostGateway({ driver, connections }: StepDeps, attempt: Attem
   await driver.stop(runtimeId, { graceMs: 0 }, call);
 }
 
+interface Started {
+  isNew: boolean;
+  /** What its configuration was written from. */
+  spec: RuntimeSpec;
+}
+
 /**
  * Spawns a gateway, when it is its turn, or brings the one that runs to this configuration; and waits until it is
- * ready. Answers whether it is a new one.
+ * ready.
  */
-async function spawnInTurn(deps: StepDeps, attempt: Attempt, content: OpenContent): Promise<boolean> {
+async function spawnInTurn(deps: StepDeps, attempt: Attempt, content: OpenContent): Promise<Started> {
   const { driver, startPace } = deps;
-  const isNew = (await driver.inspect(attempt.runtimeId)).status !== 'running';
+  const { runtimeId, call } = attempt;
+  const isNew = (await driver.inspect(runtimeId)).status !== 'running';
+  const rows = isNew ? { ...content.rows, gatewayEpoch: call.epoch } : content.rows;
+  const started = { isNew, spec: gatewaySpec(deps, runtimeId, { ...content, rows }) };
   const start = async (): Promise<void> => {
-    await spawn(deps, attempt, { content, isNew });
+    await spawn(deps, attempt, { rows, ...started });
     await becomeReady(deps, attempt);
   };
   const { accountId } = attempt.step.row;
   if (isNew) await startPace.run({ accountId, signal: attempt.signal, onQueued: () => attempt.enter('queued') }, start);
   else await start();
-  return isNew;
+  return started;
 }
 
 async function spawn(
   deps: StepDeps,
   attempt: Attempt,
-  { content, isNew }: { content: OpenContent; isNew: boolean },
+  { rows, isNew, spec }: Started & { rows: GatewayContentRows },
 ): Promise<void> {
   const { orm, driver, connections } = deps;
   const { instanceId, runtimeId, call, step } = attempt;
@@ -102,9 +111,8 @@ async function spawn(
     throwIfSuperseded(await runTransaction(orm.em, (em) => noteGatewayGone(em, gone)));
     await noteMake(orm.em.fork(), runtimeId, { driver: driver.kind, pin: await driver.pin() });
   }
-  await driver.replaceSkills(runtimeId, skillTree(content.rows), call);
-  const rows = isNew ? { ...content.rows, gatewayEpoch: call.epoch } : content.rows;
-  await driver.ensureRunning(gatewaySpec(deps, runtimeId, { ...content, rows }), call);
+  await driver.replaceSkills(runtimeId, skillTree(rows), call);
+  await driver.ensureRunning(spec, call);
 }
 
 async function becomeReady(deps: StepDeps, attempt: Attempt): Promise<void> {
@@ -141,26 +149,13 @@ interface Ready {
 }
 
 async function publish(deps: StepDeps, attempt: Attempt, { gateway, content }: Ready): Promise<void> {
-  const { orm, driver, makeId } = deps;
   const { instanceId, runtimeId, powerGeneration, call, signal } = attempt;
   const { bootId } = gateway;
-  const options = {
-    instanceId,
-    powerGeneration,
-    epoch: call.epoch,
-    bootId,
-    contentGeneration: content.contentGeneration,
-    intervalId: makeId('int'),
-  };
+  const { contentGeneration } = content;
   for (;;) {
     signal.throwIfAborted();
-    const endpoint = await driver.endpoint(runtimeId);
-    const outcome = await runTransaction(orm.em, async (em) => {
-      const published = await publishRunning(em, options);
-      if (published === 'published' && endpoint)
-        await noteGatewayAddress(em, instanceId, { bootId, wsUrl: endpoint.wsUrl, peer: endpoint.peer });
-      return published;
-    });
+    const publication = { instanceId, runtimeId, powerGeneration, epoch: call.epoch, bootId, contentGeneration };
+    const outcome = await publishGateway(deps, publication);
     if (outcome === 'published') return noteWake(deps, attempt);
     if (outcome === 'superseded') throw new SupersededError('Something else is wanted by now');
     await recoverTurnsOf(deps, attempt, gateway);

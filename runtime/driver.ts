@@ -18,13 +18,16 @@ export interface RuntimeDriver {
   readonly files: RuntimeFiles;
 
   /**
-   * Makes the gateway of this runtime run with this configuration. A gateway that already runs is adopted, and the
-   * configuration is applied to it while it runs. Returns once the process exists; it may not be ready yet.
+   * Makes the gateway of this runtime run with this configuration. A gateway that already runs is adopted, and a
+   * configuration that differs from its own is applied to it while it runs. Returns once the process exists; it may not be ready yet.
    */
   ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void>;
 
-  /** Writes the configuration of a runtime. A running gateway watches the file and applies it in about a second. */
-  writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void>;
+  /**
+   * Writes the configuration of a runtime, unless it is there already. A running gateway watches the file and applies it in
+   * about a second. `again`: also when it is there, for a gateway that has missed it.
+   */
+  writeConfig(spec: RuntimeSpec, call: MutationCall, options?: { again: boolean }): Promise<void>;
 
   /** SIGTERM, then SIGKILL after graceMs. Returns when the compute is gone; storage stays. */
   stop(runtimeId: string, options: { graceMs: number }, call: MutationCall): Promise<void>;

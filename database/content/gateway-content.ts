@@ -9,7 +9,6 @@ import { changeLifecycle } from '../instances/change-lifecycle.ts';
 export interface ContentAgent {
   id: string;
   gatewayAgentId: string;
-  displayName: string;
   model: string;
   /** A gateway of this instance has had it. */
   isActive: boolean;
@@ -69,7 +68,7 @@ export async function loadGatewayContent(em: EntityManager, instanceId: string):
   );
   const agents = await query<ContentAgent>(
     em,
-    sql`select id, gateway_agent_id as "gatewayAgentId", display_name as "displayName", model, status = 'active' as "isActive"
+    sql`select id, gateway_agent_id as "gatewayAgentId", model, status = 'active' as "isActive"
        from agents where instance_id = ${instanceId} and deleted_at is null order by created_at, id`,
   );
   const removedAgents = await query<{ id: string; gatewayAgentId: string }>(

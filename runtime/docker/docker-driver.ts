@@ -112,10 +112,10 @@ export class DockerDriver implements RuntimeDriver {
     });
   }
 
-  async writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void> {
+  async writeConfig(spec: RuntimeSpec, call: MutationCall, options?: { again: boolean }): Promise<void> {
     await this.#mutate(spec.runtimeId, call, async (layout) => {
       await makeDirectories(layout);
-      await applyConfig(layout, spec);
+      await applyConfig(layout, spec, options);
     });
   }
 

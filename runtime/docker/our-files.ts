@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { RuntimeSpec } from '../driver.ts';
-import { replaceFile } from '../host/replace-file.ts';
+import { replaceChanged } from '../host/replace-file.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { GATEWAY_PORT } from './in-container.ts';
 
@@ -13,7 +13,7 @@ export async function makeDirectories(layout: RuntimeLayout): Promise<void> {
   for (const directory of [layout.configDir, layout.skillsDir]) await mkdir(directory, { recursive: true, mode: 0o755 });
 }
 
-/** Writes the configuration, also when nothing has changed: a gateway that has missed a replacement of the file that it watches sees the next one. */
-export async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec): Promise<void> {
-  await replaceFile(layout.configFile, spec.renderConfig({ port: GATEWAY_PORT, bind: 'lan' }), 0o444);
+/** Writes the configuration, unless it is there already and not to be written again. */
+export async function applyConfig({ configFile }: RuntimeLayout, spec: RuntimeSpec, { again } = { again: false }): Promise<void> {
+  await replaceChanged(configFile, spec.renderConfig({ port: GATEWAY_PORT, bind: 'lan' }), { mode: 0o444, again });
 }

@@ -22,7 +22,6 @@ const paths = {
 };
 const agent = {
   gatewayAgentId: 'warm',
-  displayName: 'Warm',
   model: { id: 'none', contextWindow: 128_000, maxTokens: 8_192 },
   relayToken: 'none',
 };

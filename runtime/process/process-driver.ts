@@ -29,7 +29,7 @@ import { createProcessFiles } from './process-files.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
 import { exists, namesIn, textOf } from '../host/missing-files.ts';
 import { giveBack, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
-import { replaceFile } from '../host/replace-file.ts';
+import { replaceChanged } from '../host/replace-file.ts';
 import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from '../host/runtime-layout.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { putFilesBelow, removePathsBelow } from '../host/safe-files.ts';
@@ -88,11 +88,11 @@ export class ProcessDriver implements RuntimeDriver {
     });
   }
 
-  async writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void> {
+  async writeConfig(spec: RuntimeSpec, call: MutationCall, options?: { again: boolean }): Promise<void> {
     await this.#mutate(spec.runtimeId, call, async (layout) => {
       await makeDirectories(layout);
       await trimOutput(layout.outputFile);
-      await applyConfig(layout, spec, await keptPort(layout));
+      await applyConfig(layout, spec, await keptPort(layout), options);
     });
   }
 
@@ -225,12 +225,16 @@ async function makeDirectories(layout: RuntimeLayout): Promise<void> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
 }
 
-/** Writes the configuration for this port (null: any free one), unless it stands there already. */
-async function applyConfig(layout: RuntimeLayout, spec: RuntimeSpec, wantedPort: number | null): Promise<void> {
+/** Writes the configuration for this port (null: any free one), unless it is there already and not to be written again. */
+async function applyConfig(
+  { portFile, configFile }: RuntimeLayout,
+  spec: RuntimeSpec,
+  wantedPort: number | null,
+  { again } = { again: false },
+): Promise<void> {
   const port = wantedPort ?? (await freePort(null));
-  await replaceFile(layout.portFile, `${port}\n`, 0o600);
-  // Also when nothing has changed: a gateway that has missed a replacement of the file that it watches sees the next one.
-  await replaceFile(layout.configFile, spec.renderConfig({ port, bind: 'loopback' }), 0o400);
+  await replaceChanged(portFile, `${port}\n`, { mode: 0o600, again: false });
+  await replaceChanged(configFile, spec.renderConfig({ port, bind: 'loopback' }), { mode: 0o400, again });
 }
 
 async function keptPort({ portFile }: RuntimeLayout): Promise<number | null> {

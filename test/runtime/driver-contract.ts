@@ -344,7 +344,6 @@ function specOf(driver: RuntimeDriver, agents: readonly string[]): RuntimeSpec {
     turnTimeoutSeconds: 600,
     agents: agents.map((gatewayAgentId) => ({
       gatewayAgentId,
-      displayName: gatewayAgentId,
       model: { id: 'moonshotai.kimi-k2.5', contextWindow: 256_000, maxTokens: 8_192 },
       relayToken: `relay-token-of-${gatewayAgentId}`,
     })),

@@ -204,7 +204,6 @@ function specOf(driver: RuntimeDriver, runtimeId: string, { agents, bundled }: C
     skills: { bundled, env: {} },
     agents: agents.map((gatewayAgentId) => ({
       gatewayAgentId,
-      displayName: gatewayAgentId,
       model: { id: 'fake-model', contextWindow: 256_000, maxTokens: 8_192 },
       relayToken: `relay-token-of-${gatewayAgentId}`,
     })),

@@ -25,7 +25,6 @@ export interface GatewaySkills {
 
 export interface GatewayAgent {
   gatewayAgentId: string;
-  displayName: string;
   model: {
     id: string;
     contextWindow: number;
@@ -188,11 +187,11 @@ function agentsSection({ agents, paths, turnTimeoutSeconds }: GatewayContent) {
     ownership: 'explicit',
     // The system agent owns ambient jobs; without it each start logs errors.
     defaults: { ...defaults, systemAgent: { agentId: first.gatewayAgentId } },
+    // Without names: agents know theirs by IDENTITY.md, and a changed one would make the gateway read all of this again.
     entries: Object.fromEntries(
       agents.map((agent) => [
         agent.gatewayAgentId,
         {
-          name: agent.displayName,
           model: `${providerOf(agent)}/${agent.model.id}`,
           workspace: paths.workspaceOf(agent.gatewayAgentId),
           agentDir: paths.agentDirOf(agent.gatewayAgentId),

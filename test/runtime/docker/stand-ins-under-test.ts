@@ -61,7 +61,6 @@ export function specOf(driver: RuntimeDriver, runtimeId: string): RuntimeSpec {
     agents: [
       {
         gatewayAgentId: AGENT,
-        displayName: AGENT,
         model: { id: 'fake-model', contextWindow: 256_000, maxTokens: 8_192 },
         relayToken: 'relay-token',
       },

@@ -7,7 +7,6 @@ const placement = { port: 4711, bind: 'loopback' } as const;
 function agent(gatewayAgentId: string): GatewayAgent {
   return {
     gatewayAgentId,
-    displayName: `The ${gatewayAgentId}`,
     model: { id: 'moonshotai.kimi-k2.5', contextWindow: 256_000, maxTokens: 8_192 },
     relayToken: `token-${gatewayAgentId}`,
   };
@@ -42,7 +41,6 @@ test('each agent has a provider and a relay token of its own', () => {
     models: [{ id: 'moonshotai.kimi-k2.5', contextWindow: 256_000, maxTokens: 8_192 }],
   });
   expect(agents.entries.beta).toEqual({
-    name: 'The beta',
     model: 'relay-beta/moonshotai.kimi-k2.5',
     workspace: '/s/workspaces/beta',
     agentDir: '/s/agents/beta/agent',
