@@ -21,6 +21,8 @@ interface Deps {
   notifications: Pick<Notifications, 'on'>;
   temporal: Pick<TemporalLink, 'client' | 'connection' | 'namespace'>;
   monotonicMs: () => number;
+  /** Starts an instance for the first time without its workflow; false when there is something left to do for it. Null: none is. */
+  handOver: ((instanceId: string, signal: AbortSignal) => Promise<boolean>) | null;
   log: Log;
 }
 
@@ -36,6 +38,9 @@ const CONCURRENCY = 8;
 /** Far longer than sending a batch takes: another relay repeats what this one left. */
 const LEASE_MS = 30_000;
 const RPC_MS = 5_000;
+const HAND_OVER_MS = 5_000;
+/** At once. There are not many ready gateways on a node. */
+const HAND_OVERS = 8;
 const SETUP_EVERY_MS = 60_000;
 /** Temporal itself is away or overloaded, whatever workflow it is about. */
 const AWAY: readonly (number | null)[] = [GRPC.unavailable, GRPC.deadlineExceeded, GRPC.resourceExhausted];
@@ -56,8 +61,7 @@ export function startOutboxRelay(deps: Deps): OutboxRelay {
   return {
     async stop() {
       forget();
-      relay.stop();
-      await poller.stop();
+      await Promise.all([relay.stop(), poller.stop()]);
     },
   };
 }
@@ -70,13 +74,18 @@ class Relay {
   #setupDueAt = 0;
   #isFirstSetup = true;
   #isStopped = false;
+  readonly #over = new AbortController();
+  readonly #handOvers = new Set<Promise<void>>();
 
   constructor(deps: Deps) {
     this.#deps = deps;
   }
 
-  stop(): void {
+  /** Claims nothing more, and resolves when the hand-overs that are under way have ended. */
+  async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#over.abort(new Error('This process is stopping'));
+    await Promise.all(this.#handOvers);
   }
 
   async look(): Promise<void> {
@@ -110,14 +119,39 @@ class Relay {
   async #wakeAll(client: Client, wakes: Wake[]): Promise<void> {
     const queue = wakes.values();
     const workOff = async (): Promise<void> => {
-      for (const wake of queue) await this.#wake(client, wake);
+      for (const wake of queue) if (!this.#handOver(client, wake)) await this.#wake(client, wake);
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, workOff));
   }
 
+  /** Begins to start an instance without its workflow, which is woken when that does not succeed. False: it has to be woken now. */
+  #handOver(client: Client, wake: Wake): boolean {
+    const { orm, handOver, log } = this.#deps;
+    const [row] = wake.rows;
+    if (!handOver || !row?.isUnstarted || this.#isStopped || this.#handOvers.size >= HAND_OVERS) return false;
+    const { workflowId, rows } = wake;
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(HAND_OVER_MS)]);
+    const attempt = handOver(row.subjectId, signal).catch((err: unknown) => {
+      log.warn({ err, workflowId }, 'an instance could not be given a gateway of the pool; its workflow goes on');
+      return false;
+    });
+    const run = async (): Promise<void> => {
+      // When this process dies meanwhile, another one goes on then.
+      const [isDone] = await Promise.all([attempt, postponeOutbox(orm.em.fork(), idsOf(rows), 2 * HAND_OVER_MS)]);
+      if (isDone) await deleteOutbox(orm.em.fork(), idsOf(rows));
+      else await this.#wake(client, wake);
+    };
+    const done = run()
+      // Its rows come back.
+      .catch((err: unknown) => log.warn({ err }, 'the outbox could not be written'))
+      .finally(() => this.#handOvers.delete(done));
+    this.#handOvers.add(done);
+    return true;
+  }
+
   async #wake(client: Client, { workflowId, rows }: Wake): Promise<void> {
     const { orm, monotonicMs, log } = this.#deps;
-    const ids = rows.map(({ id }) => id);
+    const ids = idsOf(rows);
     // Rows that were claimed before Temporal went away or this worker was told to stop.
     if (this.#isStopped || monotonicMs() < this.#quietUntil) return postponeOutbox(orm.em.fork(), ids, 0);
     try {
@@ -145,6 +179,10 @@ class Relay {
     this.#failing.set(workflowId, backoff);
     return backoff.nextMs();
   }
+}
+
+function idsOf(rows: readonly OutboxRow[]): string[] {
+  return rows.map(({ id }) => id);
 }
 
 function fold(rows: OutboxRow[]): Wake[] {

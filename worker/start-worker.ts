@@ -1,8 +1,10 @@
 import { freemem } from 'node:os';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { noteAddresses } from '../activities/note-addresses.ts';
+import { handOver } from '../activities/hand-over.ts';
 import { createActivities } from '../activities/create-activities.ts';
 import { createStartPace } from '../activities/start-pace.ts';
+import type { StepDeps } from '../activities/step-deps.ts';
 import { listenToNotifications } from '../database/notifications.ts';
 import { setPrice } from '../database/billing/set-price.ts';
 import { setTokenPrices } from '../database/billing/set-token-prices.ts';
@@ -92,19 +94,19 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
   });
   const sleep = startWatchingSleep({ ...turnDeps, connections, leases, pace: sleepPace });
   await catchUp({ orm, driver, log });
-  const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
   const registry = createMetrics('worker');
   const onWoken = registerWakeMetrics(registry);
   const startPace = createStartPace({ load, monotonicMs });
   const common = { orm, driver, nodeId, connections, config, clock, monotonicMs, makeId, load, startPace, log };
   const onStart = registerPoolMetrics(registry, { orm, nodeId });
   const pool = keepPool({ ...common, processId: () => lease.id(), freeBytes: freemem, onStart });
-  const activities = createActivities({ ...common, pool: config.POOL_SIZE > 0 ? pool : null, onWoken, drain: drain.signal });
+  const steps = { ...common, pool: config.POOL_SIZE > 0 ? pool : null, onWoken, drain: drain.signal };
+  const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, handOver: handOverBy(steps), log });
   const deliveries = createDeliveries({
     ...{ config, orm, notifications, registry, makeId, clock, monotonicMs, random, log, drain: drain.signal },
   });
   const workers = keepTemporalWorkers({
-    ...{ temporal, activities, webhookActivities: deliveries.activities, nodeId, bundle, log },
+    ...{ temporal, activities: createActivities(steps), webhookActivities: deliveries.activities, nodeId, bundle, log },
     buildId: config.WORKER_BUILD_ID,
   });
   registerWorkerMetrics(registry, { orm, temporal, leases, watches });
@@ -141,6 +143,11 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
 function serveInstances({ config, driver, log }: Deps): Promise<InstanceServer> {
   const { MASTER_KEYS: masterKeys, WORKER_HOST: host, WORKER_PORT: port } = config;
   return startInstanceServer({ driver, masterKeys, log, host, port });
+}
+
+/** Null where there is no pool. */
+function handOverBy(steps: StepDeps) {
+  return steps.pool && ((instanceId: string, signal: AbortSignal) => handOver(steps, instanceId, signal));
 }
 
 async function applyPrices({ config, orm, log }: Pick<Deps, 'config' | 'orm' | 'log'>): Promise<void> {

@@ -7,6 +7,8 @@ export interface OutboxRow {
   subjectId: string;
   /** Whose instance or webhook it is about; null when there is no such thing. */
   accountId: string | null;
+  /** It is about an instance that was never started. */
+  isUnstarted: boolean;
   /** A `deliverWebhook` run is delivering for this webhook and looks once more before it ends: it need not be woken. */
   isDrained: boolean;
 }
@@ -28,6 +30,7 @@ export async function claimOutbox(
      returning outbox.id::text as id, outbox.workflow, outbox.subject_id as "subjectId",
                coalesce((select account_id from instances where id = outbox.subject_id),
                         (select account_id from webhooks where id = outbox.subject_id and deleted_at is null)) as "accountId",
+               exists (select from instances where id = outbox.subject_id and epoch = 0 and desired_status = 'running') as "isUnstarted",
                exists (select from webhooks where id = outbox.subject_id and drained_until > now()) as "isDrained"`,
   );
 }

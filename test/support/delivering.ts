@@ -60,7 +60,7 @@ export async function startDelivering(options: DeliveringOptions): Promise<Deliv
     log,
   });
   const running = workers.run();
-  const relay = startOutboxRelay({ orm, notifications, temporal: link, monotonicMs, log });
+  const relay = startOutboxRelay({ orm, notifications, temporal: link, monotonicMs, handOver: null, log });
   return {
     async stop() {
       drain.abort();

@@ -23,7 +23,7 @@ afterAll(() => connection.close());
 
 async function wake(accountId: string): Promise<string> {
   const subjectId = makeId('inst');
-  const row = { id: '1', workflow: RECONCILE_INSTANCE, subjectId, accountId, isDrained: false };
+  const row = { id: '1', workflow: RECONCILE_INSTANCE, subjectId, accountId, isUnstarted: false, isDrained: false };
   await wakeWorkflow(client, row, TEST_LIMIT_MS);
   return subjectId;
 }

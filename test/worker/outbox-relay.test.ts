@@ -50,10 +50,12 @@ afterEach(async () => {
   for (const relay of running.splice(0)) await relay.stop();
 });
 
+type HandOver = (instanceId: string, signal: AbortSignal) => Promise<boolean>;
+
 /** A relay with a connection of its own, as in a worker of its own. */
-function startRelay(): void {
+function startRelay(handOver: HandOver | null = null): void {
   const link = openTemporalLink({ TEMPORAL_ADDRESS: temporal.address, TEMPORAL_NAMESPACE: 'default', temporalEnv: {} }, log);
-  const relay = startOutboxRelay({ orm, notifications, temporal: link, monotonicMs: () => performance.now(), log });
+  const relay = startOutboxRelay({ orm, notifications, temporal: link, monotonicMs: () => performance.now(), handOver, log });
   running.push({
     async stop() {
       await relay.stop();
@@ -106,6 +108,38 @@ test('ten wake-ups of one instance make one signal; each instance has a workflow
       expect(found).toEqual([instanceWorkflowId(one.instanceId)]);
     });
   });
+});
+
+test('the workflow of a new instance is woken only when the instance is not handed over, however that ends', async () => {
+  const unstarted = () => newInstance(orm, { status: 'provisioning' });
+  const [done, left, failing] = [await unstarted(), await unstarted(), await unstarted()];
+  const used = await newInstance(orm, { epoch: 1 });
+  const asked: string[] = [];
+  startRelay(async (instanceId) => {
+    asked.push(instanceId);
+    if (instanceId === failing.instanceId) throw new Error('the gateway is gone');
+    return instanceId === done.instanceId;
+  });
+  for (const { instanceId } of [done, left, failing, used]) await wake(instanceId);
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+  for (const { instanceId } of [left, failing, used]) await expectWoken(instanceId, { batches: 1 });
+  await expect(wakesOf(done.instanceId)).rejects.toThrow(/not found/i);
+  expect(asked.toSorted()).toEqual([done, left, failing].map(({ instanceId }) => instanceId).toSorted());
+});
+
+test('a hand-over that lasts holds up no other instance, and is given up when the relay stops', async () => {
+  const [slow, other] = [await newInstance(orm, { status: 'provisioning' }), await newInstance(orm, { epoch: 1 })];
+  startRelay(
+    (_instanceId, signal) => new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('over')))),
+  );
+  await wake(slow.instanceId);
+  await wake(other.instanceId);
+  await eventually(async () => expect(await countOutbox(orm, other.instanceId)).toBe(0));
+  await running.pop()?.stop();
+  expect(await countOutbox(orm, slow.instanceId)).toBe(1);
+  startRelay();
+  await eventually(async () => expect(await countOutbox(orm)).toBe(0));
+  await expectWoken(slow.instanceId, { batches: 1 });
 });
 
 test('a workflow that cannot be woken keeps its row and holds up no other one', async () => {

@@ -97,7 +97,7 @@ export async function startProduct({ inflow, pauses, pace, sleep }: ProductOptio
   const monotonicMs = (): number => performance.now();
   const notifications = listenToNotifications(reconciler.databaseUrl, log);
   const temporal = { client: () => client, connection: () => connection, namespace: client.options.namespace };
-  const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, log });
+  const relay = startOutboxRelay({ orm, notifications, temporal, monotonicMs, handOver: null, log });
 
   const ofWorker = createGatewayConnections({ endpoints: driver, masterKeys, log, ...(inflow && { inflow }) });
   const worker = createProcessLease({ orm, kind: 'worker', makeId, log });
