@@ -1,15 +1,59 @@
-import type { EntityManager, InferClassEntityDB } from '@mikro-orm/postgresql';
-import type { Kysely } from 'kysely';
+import { EntitySchema, ReferenceKind, UnderscoreNamingStrategy } from '@mikro-orm/postgresql';
+import type { EntityManager, EntityProperty, InferClassEntityDB, Opt } from '@mikro-orm/postgresql';
+import { sql } from 'kysely';
+import type { Generated, Kysely, RawBuilder, Selectable } from 'kysely';
 import type { ENTITIES } from './orm-config.ts';
 
 const NAMES = { tableNamingStrategy: 'entity', columnNamingStrategy: 'property', convertValues: true } as const;
 
-type Db = InferClassEntityDB<(typeof ENTITIES)[number], typeof NAMES>;
+type EntityClass = (typeof ENTITIES)[number];
+type Entities = InferClassEntityDB<EntityClass, typeof NAMES>;
+
+/** The tables by the names of their entities, with columns by the names of their properties. */
+export type Db = { [Name in keyof Entities]: { [Property in keyof Entities[Name]]: Column<Entities[Name][Property]> } };
+
+/** One with a default may be left out of an insert. */
+type Column<Value> = typeof Opt.__optional extends keyof NonNullable<Value> ? Generated<Plain<Value>> : Value;
+type Plain<Value> = Value extends Opt<infer Type> ? Type : Value;
+
+/** A row of an entity's table, as a statement answers it that selects the columns under their own names. */
+export type Row<Name extends keyof Db> = Selectable<Db[Name]>;
 
 /**
  * Statements by the names of entities and their properties, typed by them and bound, in the transaction of this
- * EntityManager if it has one. Select a column under its own name: the values of an alias are not converted.
+ * EntityManager if it has one. A moment that is selected under another name than its own stays a text: use `epochMs`. An
+ * update names its table without an alias.
  */
 export function db(em: EntityManager): Kysely<Db> {
   return em.getKysely<Db>(NAMES);
+}
+
+type Columns<Entity extends EntityClass> = Entity extends { '~entityName'?: infer Name extends keyof Db }
+  ? { readonly [Property in keyof Row<Name>]: RawBuilder<Row<Name>[Property]> }
+  : never;
+
+/**
+ * The columns of the row of this entity that a statement calls `alias`, by the names of its properties. For expressions
+ * that several statements share, and for the few statements that are templates. Without `alias`: as what `set` and the
+ * columns of an insert name.
+ */
+export function columns<Entity extends EntityClass>(entity: Entity, alias?: string): Columns<Entity> {
+  const schema = EntitySchema.REGISTRY.get(entity);
+  if (!schema) throw new Error(`${entity.name} is no entity`);
+  const named = Object.entries(schema.meta.properties).map(([name, property]) => [
+    name,
+    sql.ref(alias === undefined ? columnName(name, property) : `${alias}.${columnName(name, property)}`),
+  ]);
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the properties of a schema are those of its class
+  return Object.fromEntries(named) as Columns<Entity>;
+}
+
+const STRATEGY = new UnderscoreNamingStrategy();
+
+/** As MikroORM names it, also before it has started and read all entities. */
+function columnName(property: string, { kind, fieldNames, name }: EntityProperty): string {
+  const given = fieldNames?.[0] ?? (name === property ? undefined : name);
+  if (given !== undefined) return given;
+  const isReference = kind === ReferenceKind.MANY_TO_ONE || kind === ReferenceKind.ONE_TO_ONE;
+  return isReference ? STRATEGY.joinColumnName(property) : STRATEGY.propertyToColumnName(property);
 }

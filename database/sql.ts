@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { sql } from 'kysely';
-import type { RawBuilder } from 'kysely';
+import type { Expression, RawBuilder } from 'kysely';
 
 export { sql };
 
@@ -16,6 +16,11 @@ interface QueryOptions {
 export async function query<Row>(em: EntityManager, statement: Sql, options: QueryOptions = {}): Promise<Row[]> {
   const answer = await statement.$castTo<Row>().execute(em.getKysely(), options);
   return answer.rows;
+}
+
+/** As `query`, of a template that says what its rows are: sql<Row>`...`. */
+export async function rowsOf<Row>(em: EntityManager, statement: RawBuilder<Row>): Promise<Row[]> {
+  return query<Row>(em, statement);
 }
 
 /** Runs a statement whose rows do not matter. Answers how many it inserted, updated or deleted. As `query`. */
@@ -43,6 +48,34 @@ export function allOf(conditions: readonly Sql[]): Sql {
 }
 
 /** A moment as milliseconds since 1970; null where there is none. */
-export function epochMs(moment: Sql): Sql {
+export function epochMs<Moment>(moment: Expression<Moment>): RawBuilder<null extends Moment ? number | null : number> {
   return sql`(extract(epoch from ${moment}) * 1000)::float8`;
+}
+
+/** A count or a sum that JavaScript's numbers hold exactly: below 2^53. */
+export function asNumber<Value>(value: Expression<Value>): RawBuilder<null extends Value ? number | null : number> {
+  return sql`(${value})::float8`;
+}
+
+/** The database's time, at which the transaction began. */
+export const NOW = sql<Date>`now()`;
+
+/** So many milliseconds after the database's time, or before it. */
+export function fromNow(ms: number): RawBuilder<Date> {
+  return sql`now() + make_interval(secs => ${ms / 1_000})`;
+}
+
+/** How many seconds ago that moment was. */
+export function secondsSince<Moment>(moment: Expression<Moment>): RawBuilder<null extends Moment ? number | null : number> {
+  return sql`extract(epoch from now() - ${moment})::float8`;
+}
+
+/** Whether this statement has a row. */
+export function isThere(rows: Expression<unknown>): RawBuilder<boolean> {
+  return sql`exists ${rows}`;
+}
+
+/** One of these values, after `=`: one bound value for all of them. */
+export function anyOf<Value>(values: readonly Value[]): RawBuilder<Value> {
+  return sql`any(${values})`;
 }

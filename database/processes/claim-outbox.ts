@@ -1,9 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import type { Row } from '../db.ts';
+import { anyOf, asNumber, fromNow, isThere, NOW, secondsSince } from '../sql.ts';
 
 export interface OutboxRow {
-  id: string;
-  workflow: string;
+  id: number;
+  workflow: Row<'OutboxEntry'>['workflow'];
   subjectId: string;
   /** Whose instance or webhook it is about; null when there is no such thing. */
   accountId: string | null;
@@ -21,38 +23,73 @@ export async function claimOutbox(
   em: EntityManager,
   { limit, leaseMs }: { limit: number; leaseMs: number },
 ): Promise<OutboxRow[]> {
-  return query<OutboxRow>(
-    em,
-    sql`with due as (
-       select id from outbox where claimed_until is null or claimed_until < now() order by id limit ${limit} for update skip locked
-     )
-     update outbox set claimed_until = now() + make_interval(secs => ${leaseMs / 1_000}) from due where outbox.id = due.id
-     returning outbox.id::text as id, outbox.workflow, outbox.subject_id as "subjectId",
-               coalesce((select account_id from instances where id = outbox.subject_id),
-                        (select account_id from webhooks where id = outbox.subject_id and deleted_at is null)) as "accountId",
-               exists (select from instances where id = outbox.subject_id and epoch = 0 and desired_status = 'running') as "isUnstarted",
-               exists (select from webhooks where id = outbox.subject_id and drained_until > now()) as "isDrained"`,
-  );
+  const rows = await db(em)
+    .with('due', (due) =>
+      due
+        .selectFrom('OutboxEntry')
+        .select('id')
+        .where((eb) => eb.or([eb('claimedUntil', 'is', null), eb('claimedUntil', '<', NOW)]))
+        .orderBy('id')
+        .limit(limit)
+        .forUpdate()
+        .skipLocked(),
+    )
+    .updateTable('OutboxEntry')
+    .set({ claimedUntil: fromNow(leaseMs) })
+    .from('due')
+    .whereRef('OutboxEntry.id', '=', 'due.id')
+    .returning((eb) => [
+      'OutboxEntry.id',
+      'OutboxEntry.workflow',
+      'OutboxEntry.subjectId',
+      eb.fn
+        .coalesce(
+          eb.selectFrom('Instance as i').select('i.account').whereRef('i.id', '=', 'OutboxEntry.subjectId'),
+          eb
+            .selectFrom('Webhook as w')
+            .select('w.account')
+            .whereRef('w.id', '=', 'OutboxEntry.subjectId')
+            .where('w.deletedAt', 'is', null),
+        )
+        .as('accountId'),
+      isThere(
+        eb
+          .selectFrom('Instance as i')
+          .whereRef('i.id', '=', 'OutboxEntry.subjectId')
+          .where('i.epoch', '=', 0)
+          .where('i.desiredStatus', '=', 'running'),
+      ).as('isUnstarted'),
+      isThere(eb.selectFrom('Webhook as w').whereRef('w.id', '=', 'OutboxEntry.subjectId').where('w.drainedUntil', '>', NOW)).as(
+        'isDrained',
+      ),
+    ])
+    .execute();
+  return rows;
 }
 
 /** Forgets rows whose workflow has been woken. */
-export async function deleteOutbox(em: EntityManager, ids: readonly string[]): Promise<void> {
-  if (ids.length > 0) await run(em, sql`delete from outbox where id = any(${ids})`);
+export async function deleteOutbox(em: EntityManager, ids: readonly number[]): Promise<void> {
+  if (ids.length > 0) await db(em).deleteFrom('OutboxEntry').where('id', '=', anyOf(ids)).execute();
 }
 
 /** Has rows come back after this delay. */
-export async function postponeOutbox(em: EntityManager, ids: readonly string[], delayMs: number): Promise<void> {
+export async function postponeOutbox(em: EntityManager, ids: readonly number[], delayMs: number): Promise<void> {
   if (ids.length === 0) return;
-  await run(em, sql`update outbox set claimed_until = now() + make_interval(secs => ${delayMs / 1_000}) where id = any(${ids})`);
+  await db(em)
+    .updateTable('OutboxEntry')
+    .set({ claimedUntil: fromNow(delayMs) })
+    .where('id', '=', anyOf(ids))
+    .execute();
 }
 
 /** How many workflows' wake-ups wait, and for how long the oldest has. */
 export async function outboxLag(em: EntityManager): Promise<{ rows: number; oldestSeconds: number }> {
-  const [lag] = await query<{ rows: number; oldestSeconds: number }>(
-    em,
-    sql`select count(*)::float8 as rows,
-            coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as "oldestSeconds"
-       from outbox`,
-  );
-  return lag ?? { rows: 0, oldestSeconds: 0 };
+  const lag = await db(em)
+    .selectFrom('OutboxEntry')
+    .select((eb) => [
+      asNumber(eb.fn.countAll()).as('rows'),
+      secondsSince(eb.fn.min<Date | null>('createdAt')).as('oldestSeconds'),
+    ])
+    .executeTakeFirstOrThrow();
+  return { ...lag, oldestSeconds: lag.oldestSeconds ?? 0 };
 }

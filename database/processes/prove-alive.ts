@@ -1,6 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ShardLease } from './shard-leases.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import type { Row } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { WatchShard } from '../entities/watch-shard.ts';
+import { rowsOf, sql } from '../sql.ts';
 
 /** What a round of pings changes for one gateway process: it answers now, or does not any more. */
 export interface LifeSign {
@@ -12,10 +17,21 @@ export interface LifeSign {
 
 /** The database's time, as PostgreSQL writes it. */
 export async function databaseNow(em: EntityManager): Promise<string> {
-  const [row] = await query<{ now: string }>(em, sql`select clock_timestamp()::text as now`);
+  const [row] = await rowsOf(em, sql<{ now: string }>`select clock_timestamp()::text as now`);
   if (!row) throw new Error('the database did not say what time it is');
   return row.now;
 }
+
+const SHARD = columns(WatchShard, 'watch_shards');
+const ALIVE_UNTIL = columns(WatchShard).aliveUntil;
+const INSTANCE = columns(Instance, 'instances');
+const INTERVAL = columns(RuntimeInterval, 'runtime_intervals');
+const LOST_AT = columns(RuntimeInterval).lostAt;
+
+/** The last moment at which a gateway that does not answer is proven to have run. */
+const PROVEN_BEFORE = sql`greatest(${INTERVAL.startedAt}, coalesce(held.before, ${INTERVAL.startedAt}))`;
+/** The interval is open, or ended after what was proven before. */
+const ENDS_LATER = sql`(${INTERVAL.endedAt} is null or held.before is null or ${INTERVAL.endedAt} > held.before)`;
 
 interface Round {
   owner: string;
@@ -33,34 +49,33 @@ interface Round {
  */
 export async function proveAlive(em: EntityManager, { owner, leases, sentAt, changes }: Round): Promise<number[]> {
   if (leases.length === 0) return [];
-  const rows = await query<{ shard: number }>(
+  const changed = JSON.stringify(changes);
+  const rows = await rowsOf(
     em,
-    sql`with held as (
-       select watch_shards.shard, alive_until as before, coalesce(lease."isFirst", false) as is_first
+    sql<Pick<Row<'WatchShard'>, 'shard'>>`with held as (
+       select ${SHARD.shard}, ${SHARD.aliveUntil} as before, coalesce(lease."isFirst", false) as is_first
          from watch_shards join jsonb_to_recordset(${JSON.stringify(leases)}::jsonb) as lease (shard int, epoch bigint, "isFirst" boolean)
-           on lease.shard = watch_shards.shard and lease.epoch = watch_shards.epoch
-        where owner = ${owner} order by watch_shards.shard for update of watch_shards
+           on lease.shard = ${SHARD.shard} and lease.epoch = ${SHARD.epoch}
+        where ${SHARD.owner} = ${owner} order by ${SHARD.shard} for update of watch_shards
      ), proven as (
-       update watch_shards set alive_until = greatest(alive_until, ${sentAt}::timestamptz)
-         from held where held.shard = watch_shards.shard
-       returning watch_shards.shard
+       update watch_shards set ${ALIVE_UNTIL} = greatest(${SHARD.aliveUntil}, ${sentAt}::timestamptz)
+         from held where held.shard = ${SHARD.shard}
+       returning ${SHARD.shard}
      ), marked as (
-       update runtime_intervals
-          set lost_at = case when change.answered then null else greatest(started_at, coalesce(held.before, started_at)) end
-         from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as change ("instanceId" text, "bootId" text, shard int, answered boolean)
+       update runtime_intervals set ${LOST_AT} = case when change.answered then null else ${PROVEN_BEFORE} end
+         from jsonb_to_recordset(${changed}::jsonb) as change ("instanceId" text, "bootId" text, shard int, answered boolean)
          join held on held.shard = change.shard
-        where runtime_intervals.instance_id = change."instanceId" and runtime_intervals.boot_id = change."bootId"
-          and (runtime_intervals.lost_at is null) <> change.answered
-          and (ended_at is null or held.before is null or ended_at > held.before)
+        where ${INTERVAL.instance} = change."instanceId" and ${INTERVAL.bootId} = change."bootId"
+          and (${INTERVAL.lostAt} is null) <> change.answered and ${ENDS_LATER}
      ), unheard as (
-       update runtime_intervals set lost_at = greatest(runtime_intervals.started_at, coalesce(held.before, runtime_intervals.started_at))
-         from held join instances on instances.shard = held.shard
-        where held.is_first and runtime_intervals.instance_id = instances.id and not settled and lost_at is null
-          and (ended_at is null or held.before is null or ended_at > held.before)
-          and not exists (select from jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) as change ("instanceId" text, "bootId" text)
-                           where change."instanceId" = instances.id and change."bootId" = runtime_intervals.boot_id)
+       update runtime_intervals set ${LOST_AT} = ${PROVEN_BEFORE}
+         from held join instances on ${INSTANCE.shard} = held.shard
+        where held.is_first and ${INTERVAL.instance} = ${INSTANCE.id} and not ${INTERVAL.settled} and ${INTERVAL.lostAt} is null
+          and ${ENDS_LATER}
+          and not exists (select from jsonb_to_recordset(${changed}::jsonb) as change ("instanceId" text, "bootId" text)
+                           where change."instanceId" = ${INSTANCE.id} and change."bootId" = ${INTERVAL.bootId})
      )
-     select shard from proven`,
+     select proven.shard from proven`,
   );
   return rows.map(({ shard }) => shard);
 }

@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { asNumber, epochMs, fromNow, secondsSince } from '../sql.ts';
+import { LEASE_BEGAN } from './process-lease.ts';
 
 /** What says how an installation is. Ages are in seconds. */
 export interface Vitals {
@@ -13,27 +15,55 @@ export interface Vitals {
   lastModelCallAt: Date | null;
 }
 
-/** A process that was not seen for so long has ended. */
-const SEEN_SECONDS = 10;
 /** More calls in a minute than these are not counted. */
 const MOST_CALLS = 10_000;
 
 /** How many processes are alive, what they have to do, and whether models are called. */
 export async function readVitals(em: EntityManager): Promise<Vitals> {
-  const [row] = await query<Omit<Vitals, 'lastModelCallAt'> & { lastModelCallAt: Date | string | null }>(
-    em,
-    sql`select (select count(*) from processes where kind = 'api' and seen_at > now() - make_interval(secs => ${SEEN_SECONDS}))::float8 as apis,
-          (select count(*) from processes where kind = 'worker' and seen_at > now() - make_interval(secs => ${SEEN_SECONDS}))::float8 as workers,
-          instance.running, instance.starting, turn.turns, turn."oldestTurnSeconds", call."modelCallsPerMinute", call."lastModelCallAt"
-     from (select count(*) filter (where status = 'running')::float8 as running,
-                  count(*) filter (where status = 'provisioning')::float8 as starting
-             from instances where deleted_at is null) instance
-    cross join (select count(*)::float8 as turns,
-                       coalesce(extract(epoch from now() - min(created_at)), 0)::float8 as "oldestTurnSeconds"
-                  from messages where status = 'pending') turn
-    cross join (select count(*) filter (where at > now() - interval '1 minute')::float8 as "modelCallsPerMinute", max(at) as "lastModelCallAt"
-                  from (select at from model_calls order by id desc limit ${MOST_CALLS}) newest) call`,
-  );
-  if (!row) throw new Error('a query without a condition has one row');
-  return { ...row, lastModelCallAt: row.lastModelCallAt === null ? null : new Date(row.lastModelCallAt) };
+  const { oldestTurnSeconds, lastModelCallMs, ...vitals } = await db(em)
+    .selectFrom([
+      (eb) =>
+        eb
+          .selectFrom('Process')
+          .select(({ fn }) => [
+            asNumber(fn.countAll().filterWhere('kind', '=', 'api')).as('apis'),
+            asNumber(fn.countAll().filterWhere('kind', '=', 'worker')).as('workers'),
+          ])
+          .where('seenAt', '>', LEASE_BEGAN)
+          .as('process'),
+      (eb) =>
+        eb
+          .selectFrom('Instance')
+          .select(({ fn }) => [
+            asNumber(fn.countAll().filterWhere('status', '=', 'running')).as('running'),
+            asNumber(fn.countAll().filterWhere('status', '=', 'provisioning')).as('starting'),
+          ])
+          .where('deletedAt', 'is', null)
+          .as('instance'),
+      (eb) =>
+        eb
+          .selectFrom('Message')
+          .select(({ fn }) => [
+            asNumber(fn.countAll()).as('turns'),
+            secondsSince(fn.min<Date | null>('createdAt')).as('oldestTurnSeconds'),
+          ])
+          .where('status', '=', 'pending')
+          .as('turn'),
+      (eb) =>
+        eb
+          .selectFrom(eb.selectFrom('ModelCall').select('at').orderBy('id', 'desc').limit(MOST_CALLS).as('newest'))
+          .select(({ fn }) => [
+            asNumber(fn.countAll().filterWhere('newest.at', '>', fromNow(-60_000))).as('modelCallsPerMinute'),
+            epochMs(fn.max<Date | null>('newest.at')).as('lastModelCallMs'),
+          ])
+          .as('call'),
+    ])
+    .select(['process.apis', 'process.workers', 'instance.running', 'instance.starting', 'turn.turns', 'turn.oldestTurnSeconds'])
+    .select(['call.modelCallsPerMinute', 'call.lastModelCallMs'])
+    .executeTakeFirstOrThrow();
+  return {
+    ...vitals,
+    oldestTurnSeconds: oldestTurnSeconds ?? 0,
+    lastModelCallAt: lastModelCallMs === null ? null : new Date(lastModelCallMs),
+  };
 }

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { TASK_QUEUES } from '../../domain/task-queues.ts';
 import { RECONCILE_INSTANCE } from '../../domain/workflow-ids.ts';
+import type { OutboxRow } from '../../database/processes/claim-outbox.ts';
 import { wakeWorkflow } from '../../worker/wake-workflow.ts';
 import { makeId } from '../factories.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
@@ -23,7 +24,7 @@ afterAll(() => connection.close());
 
 async function wake(accountId: string): Promise<string> {
   const subjectId = makeId('inst');
-  const row = { id: '1', workflow: RECONCILE_INSTANCE, subjectId, accountId, isUnstarted: false, isDrained: false };
+  const row: OutboxRow = { id: 1, workflow: RECONCILE_INSTANCE, subjectId, accountId, isUnstarted: false, isDrained: false };
   await wakeWorkflow(client, row, TEST_LIMIT_MS);
   return subjectId;
 }
