@@ -9,6 +9,9 @@ export interface TurnTimes {
   answerMs: number;
 }
 
+/** A gateway works on for a moment after it has answered, and would make the next turn wait for that. */
+export const IDLE_MS = 250;
+
 /** One turn straight over this connection to a gateway: the baseline of everything that answers. */
 export async function bareTurn(client: GatewayClient, gatewayAgentId: string, message: string): Promise<TurnTimes> {
   const startedAt = performance.now();

@@ -8,6 +8,7 @@ import type { ApiClient } from '../support/api-client.ts';
 import { startBrowser } from '../support/chromium.ts';
 import { residentMiB } from '../support/resident-memory.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
+import { IDLE_MS } from './bare-turn.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';
 import { percentile } from './table.ts';
@@ -103,7 +104,9 @@ async function measureReplies(
   // The first turn of an agent takes longer.
   await account.ok('POST', `${path}/messages`, { message: MESSAGE });
   for (let turn = 0; turn < REPLIES; turn += 1) {
-    fromApi.push(await timed(() => firstWord(account, path)));
+    await sleep(IDLE_MS);
+    fromApi.push(await firstWord(account, path));
+    await sleep(IDLE_MS);
     inChat.push(await firstWordShown(page));
   }
   const later = percentile(inChat, 0.5) - percentile(fromApi, 0.5);
@@ -119,22 +122,17 @@ async function measureReplies(
   ];
 }
 
-async function firstWord(account: Account, path: string): Promise<void> {
+/** Milliseconds to the first word from the API. Resolves when the turn has ended. */
+async function firstWord(account: Account, path: string): Promise<number> {
+  const begunAt = performance.now();
   const response = await account.raw('POST', `${path}/messages`, { message: MESSAGE, stream: true });
-  const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+  let foundAfter = Number.NaN;
   let seen = '';
-  let isFound = false;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    seen += value;
-    isFound ||= seen.includes('"content":"One');
-    if (isFound) break;
+  for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
+    seen += text;
+    if (Number.isNaN(foundAfter) && seen.includes('"content":"One')) foundAfter = performance.now() - begunAt;
   }
-  // The turn ends before the next one begins, without being waited for here.
-  void (async () => {
-    while (!(await reader.read()).done);
-  })();
+  return foundAfter;
 }
 
 /** Milliseconds in the browser, from the press of the button to the word on the page. */

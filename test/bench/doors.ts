@@ -4,6 +4,7 @@ import { OpenAI } from 'openai';
 import { eventually } from '../support/eventually.ts';
 import { newAgent } from '../support/patient-client.ts';
 import { framesOf } from '../support/stream-reader.ts';
+import { IDLE_MS } from './bare-turn.ts';
 import type { TurnTimes } from './bare-turn.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';
@@ -17,8 +18,6 @@ const RESUMES = 30;
 const FIRST_TOKEN_ADDED_MS = 6;
 const ANSWER_ADDED_MS = 15;
 const RESUME_MS = 30;
-/** A gateway works on for a moment after it has answered. */
-const IDLE_MS = 250;
 
 type Turn = () => Promise<TurnTimes>;
 

@@ -4,7 +4,7 @@ import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { gatewayToken } from '../../runtime/openclaw/install/tokens.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
-import { bareTurn } from './bare-turn.ts';
+import { bareTurn, IDLE_MS } from './bare-turn.ts';
 import type { TurnTimes } from './bare-turn.ts';
 import type { Bench } from './bench.ts';
 import { median } from './table.ts';
@@ -12,8 +12,6 @@ import { median } from './table.ts';
 const MESSAGE = 'hello [[WORDS 10]]';
 const TURNS = 40;
 const ADDED_MS = 15;
-/** A gateway works on for some 50 ms after it has answered, and would make the next turn wait for that. */
-const IDLE_MS = 250;
 
 /** A streamed message through the API against the same turn sent straight to the same gateway, in turns. */
 export const benchMessages: Bench = async ({ stack }) => {
