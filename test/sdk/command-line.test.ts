@@ -208,9 +208,60 @@ test('chat at a terminal: lines, dropped files, an interrupt that ends the reply
     terminal.type('\u0004');
     expect(await terminal.ended).toBe(0);
     expect(terminal.screen()).not.toMatch(/\n\s+at /);
+    const kept = join(home, 'thermidora/chat-history');
+    expect((await readFile(kept, 'utf8')).split('\n')[0]).toBe('[[SAY It goes on.]]');
+    expect((await stat(kept)).mode & 0o777).toBe(0o600);
   } finally {
     terminal.kill();
   }
+});
+
+test('what was typed in a chat is there in the next one, by the arrow keys', async () => {
+  const chat = () =>
+    openTerminal([process.execPath, PROGRAM, 'chat', 'mine', 'support-bot'], {
+      cwd: home,
+      env: { ...env, PATH: process.env['PATH'] ?? '', XDG_CONFIG_HOME: home, TERM: 'xterm' },
+    });
+  const first = chat();
+  try {
+    await first.shows('> ');
+    first.type('[[SAY Said once.]]\n');
+    await first.shows('Said once.\r\n');
+    await first.shows('> ');
+    first.type('\u0004');
+    expect(await first.ended).toBe(0);
+    const third = chat();
+    try {
+      await third.shows('> ');
+      third.type('\u001b[A');
+      await third.shows('[[SAY Said once.]]');
+    } finally {
+      third.kill();
+    }
+  } finally {
+    first.kill();
+  }
+});
+
+test('a budget is created, listed with its spending, changed and deleted', async () => {
+  const id = await budgetOf(['--for', 'senderId=*', '--limit', '2.50', '--period', 'day', '--warn-at', '50']);
+  expect(await ok(['budgets', 'list'])).toMatch(new RegExp(`${id} +each user +senderId=\\* +day +0\\.000000 +2\\.50`));
+  expect(await ok(['budgets', 'spend', id])).toBe('Nothing was spent in this period.\n');
+  expect(JSON.parse(await ok(['--json', 'budgets', 'update', id, '--limit', '3']))).toMatchObject({
+    limitUsd: '3.00',
+    warnAt: 50,
+  });
+  expect(await run(['budgets', 'create', 'x', '--limit', '1', '--for', 'everybody'])).toMatchObject({ code: 2 });
+  await ok(['budgets', 'delete', id]);
+  expect(await run(['budgets', 'get', id])).toMatchObject({ code: 4 });
+});
+
+async function budgetOf(options: string[]): Promise<string> {
+  return JSON.parse(await ok(['--json', 'budgets', 'create', 'each user', ...options])).budgetId;
+}
+
+test('the ledger is listed', async () => {
+  expect(await ok(['ledger'])).toMatch(/AT +WHAT +USD/);
 });
 
 test('events are listed, and followed from now on until an interrupt', async () => {

@@ -57,3 +57,10 @@ export function writeFields(io: Io, thing: object): void {
     writeLine(io, `${name.padEnd(width)}  ${text}`);
   }
 }
+
+/** 10^-9 USD as USD with six digits. */
+export function usdOf(nanoUsd: string): string {
+  const micro = BigInt(nanoUsd) / 1_000n;
+  const digits = String(micro < 0n ? -micro : micro).padStart(7, '0');
+  return `${micro < 0n ? '-' : ''}${digits.slice(0, -6)}.${digits.slice(-6)}`;
+}

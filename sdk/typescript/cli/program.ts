@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { ApiConnectionError, ApiError, ThermidoraError } from '../src/index.ts';
 import { addConsole, addEvents, addKeys } from './commands/account.ts';
+import { addMoney } from './commands/budgets.ts';
 import { addChat } from './commands/chat.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addCrons, addSecrets, addSkills } from './commands/content.ts';
@@ -24,7 +25,7 @@ export async function runCommand(args: readonly string[], io: Io, signal: AbortS
   const context = createContext(program, io, signal);
   for (const add of [
     ...[addSignIn, addInstances, addAgents, addChat, addFiles, addSkills, addSecrets, addCrons],
-    ...[addWebhooks, addEvents, addKeys, addConsole, addDoctor, addOperator, addCompletion],
+    ...[addWebhooks, addEvents, addMoney, addKeys, addConsole, addDoctor, addOperator, addCompletion],
   ])
     add(program, context);
   inheritOutput(program);

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { BodyOf, QueryOf } from '../../src/index.ts';
 import type { Context } from '../context.ts';
 import { instanceIdOf } from '../find.ts';
-import { writeJsonLine, writeLine } from '../output.ts';
+import { usdOf, writeJsonLine, writeLine } from '../output.ts';
 import { findUrl } from '../settings.ts';
 
 /** `keys ...` */
@@ -61,7 +61,7 @@ export function addConsole(program: Command, context: Context): void {
     });
 }
 
-/** `events`, `usage`, `ledger`. */
+/** `events`, `usage`. */
 export function addEvents(program: Command, context: Context): void {
   program
     .command('events')
@@ -116,10 +116,4 @@ function lineOf(event: object): string {
     .filter((part) => part !== undefined && part !== null && part !== '')
     .map(String)
     .join('  ');
-}
-
-/** 10^-9 USD as USD with six digits. */
-function usdOf(nanoUsd: string): string {
-  const micro = BigInt(nanoUsd) / 1_000n;
-  return `${micro / 1_000_000n}.${String(micro % 1_000_000n).padStart(6, '0')}`;
 }

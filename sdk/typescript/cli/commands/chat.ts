@@ -5,6 +5,7 @@ import type { Reply, Step, Thermidora } from '../../src/index.ts';
 import { readInput } from '../ask.ts';
 import { readAttachments, takeDropped } from '../attachments.ts';
 import type { Attachments } from '../attachments.ts';
+import { keepHistory, readHistory } from '../chat-history.ts';
 import type { Context } from '../context.ts';
 import { agentIdOf, instanceIdOf } from '../find.ts';
 import { printable, UserError } from '../io.ts';
@@ -125,7 +126,9 @@ async function write({ io }: Context, reply: Reply): Promise<void> {
 /** Until the input ends. An interrupt ends the reply that is being written, and at the prompt the conversation. */
 async function talk(context: Context, conversation: Conversation, given: Attachments): Promise<void> {
   const { io } = context;
-  const lines = createInterface({ input: io.stdin, output: io.stdout, prompt: '> ' });
+  let history = await readHistory(io);
+  const lines = createInterface({ input: io.stdin, output: io.stdout, prompt: '> ', history, removeHistoryDuplicates: true });
+  lines.on('history', (newestFirst) => (history = newestFirst));
   let current: AbortController | null = null;
   lines.on('SIGINT', () => (current ? current.abort() : lines.close()));
   let message = '';
@@ -146,6 +149,7 @@ async function talk(context: Context, conversation: Conversation, given: Attachm
     }
     lines.prompt();
   }
+  await keepHistory(io, history);
 }
 
 /** Attaches the files that the message begins with, and says so. A line of files alone waits for its message. */
