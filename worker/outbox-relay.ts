@@ -181,7 +181,7 @@ class Relay {
   }
 }
 
-function idsOf(rows: readonly OutboxRow[]): string[] {
+function idsOf(rows: readonly OutboxRow[]): number[] {
   return rows.map(({ id }) => id);
 }
 
