@@ -119,7 +119,7 @@ function addWriting(group: Command, context: Context): void {
 }
 
 function scopeOf({ scope }: Budget): string {
-  const parts = Object.entries(scope).map(([name, value]) => `${name}=${String(value)}`);
+  const parts = Object.entries(scope).map(([name, value]) => `${name}=${value}`);
   return parts.length === 0 ? 'the account' : parts.join(' ');
 }
 
