@@ -6,7 +6,7 @@ import type { ENTITIES } from './orm-config.ts';
 
 const NAMES = { tableNamingStrategy: 'entity', columnNamingStrategy: 'property', convertValues: true } as const;
 
-type EntityClass = (typeof ENTITIES)[number];
+export type EntityClass = (typeof ENTITIES)[number];
 type Entities = InferClassEntityDB<EntityClass, typeof NAMES>;
 
 /** The tables by the names of their entities, with columns by the names of their properties. */
@@ -28,7 +28,7 @@ export function db(em: EntityManager): Kysely<Db> {
   return em.getKysely<Db>(NAMES);
 }
 
-type Columns<Entity extends EntityClass> = Entity extends { '~entityName'?: infer Name extends keyof Db }
+export type Columns<Entity extends EntityClass> = Entity extends { '~entityName'?: infer Name extends keyof Db }
   ? { readonly [Property in keyof Row<Name>]: RawBuilder<Row<Name>[Property]> }
   : never;
 
@@ -37,15 +37,57 @@ type Columns<Entity extends EntityClass> = Entity extends { '~entityName'?: infe
  * that several statements share, and for the few statements that are templates. Without `alias`: as what `set` and the
  * columns of an insert name.
  */
-export function columns<Entity extends EntityClass>(entity: Entity, alias?: string): Columns<Entity> {
+export function columns<Entity extends EntityClass>(entity: Entity, alias = ''): Columns<Entity> {
+  const ofEntity = COLUMNS.get(entity) ?? new Map<string, Record<string, RawBuilder<unknown>>>();
+  const named = ofEntity.get(alias) ?? nameColumns(entity, alias);
+  COLUMNS.set(entity, ofEntity.set(alias, named));
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the properties of a schema are those of its class
+  return named as Columns<Entity>;
+}
+
+/** By entity and alias. */
+const COLUMNS = new Map<EntityClass, Map<string, Record<string, RawBuilder<unknown>>>>();
+
+function nameColumns(entity: EntityClass, alias: string): Record<string, RawBuilder<unknown>> {
   const schema = EntitySchema.REGISTRY.get(entity);
   if (!schema) throw new Error(`${entity.name} is no entity`);
-  const named = Object.entries(schema.meta.properties).map(([name, property]) => [
-    name,
-    sql.ref(alias === undefined ? columnName(name, property) : `${alias}.${columnName(name, property)}`),
-  ]);
-  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the properties of a schema are those of its class
-  return Object.fromEntries(named) as Columns<Entity>;
+  const named = Object.entries<EntityProperty>(schema.meta.properties).map(([property, facts]) => {
+    const name = columnName(property, facts);
+    const column = alias === '' ? sql.id(name) : sql.id(alias, name);
+    ORIGINS.set(column, { entity, property });
+    return [property, column] as const;
+  });
+  return Object.fromEntries(named);
+}
+
+/** The same where there may be no row, as behind a left join. */
+export function optionalColumns<Entity extends EntityClass>(entity: Entity, alias: string): OptionalColumns<Entity> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the same columns, each of which may be null
+  return columns(entity, alias) as unknown as OptionalColumns<Entity>;
+}
+
+type OptionalColumns<Entity extends EntityClass> = {
+  readonly [Property in keyof Columns<Entity>]: Columns<Entity>[Property] extends RawBuilder<infer Value>
+    ? RawBuilder<Value | null>
+    : never;
+};
+
+/** This column in a statement of which all rows have a value there. */
+export function notNull<Value>(column: RawBuilder<Value>): RawBuilder<NonNullable<Value>> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the caller's statement has no other rows
+  return column as RawBuilder<NonNullable<Value>>;
+}
+
+interface Origin {
+  entity: abstract new (...args: never[]) => object;
+  property: string;
+}
+
+const ORIGINS = new WeakMap<object, Origin>();
+
+/** Which property a column of `columns` is; undefined for what is no column. */
+export function originOf(column: object): Origin | undefined {
+  return ORIGINS.get(column);
 }
 
 const STRATEGY = new UnderscoreNamingStrategy();

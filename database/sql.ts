@@ -7,7 +7,7 @@ export { sql };
 /** A statement or a part of one, made with `sql`: its values are bound, never part of its text. */
 export type Sql = RawBuilder<unknown>;
 
-interface QueryOptions {
+export interface QueryOptions {
   /** Ends the wait; the statement is given up. */
   signal?: AbortSignal;
 }
@@ -55,6 +55,11 @@ export function epochMs<Moment>(moment: Expression<Moment>): RawBuilder<null ext
 /** A count or a sum that JavaScript's numbers hold exactly: below 2^53. */
 export function asNumber<Value>(value: Expression<Value>): RawBuilder<null extends Value ? number | null : number> {
   return sql`(${value})::float8`;
+}
+
+/** An amount beyond that as its digits. */
+export function asText<Value>(value: Expression<Value>): RawBuilder<null extends Value ? string | null : string> {
+  return sql`(${value})::text`;
 }
 
 /** The database's time, at which the transaction began. */
