@@ -1,5 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Account } from '../entities/account.ts';
+import { fetchRow } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 interface NewAccount {
   id: string;
@@ -11,26 +14,35 @@ interface NewAccount {
 
 /** The account that is reached at this address; null when there is none, or it was deleted. */
 export async function findAccountId(em: EntityManager, email: string): Promise<string | null> {
-  const [row] = await query<{ id: string }>(em, sql`select id from accounts where email = ${email} and deleted_at is null`);
-  return row?.id ?? null;
+  const account = await db(em)
+    .selectFrom('Account')
+    .select('id')
+    .where('email', '=', email)
+    .where('deletedAt', 'is', null)
+    .executeTakeFirst();
+  return account?.id ?? null;
 }
 
 /** Adds the account; false when its address is taken. */
 export async function insertAccount(em: EntityManager, account: NewAccount): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`insert into accounts (id, email, name, email_verified_at, created_at) values (${account.id}, ${account.email}, ${account.name}, ${account.emailVerifiedAt}, ${account.createdAt})
-     on conflict (email) do nothing returning id`,
-  );
-  return rows.length > 0;
+  const added = await db(em)
+    .insertInto('Account')
+    .values(account)
+    .onConflict((conflict) => conflict.column('email').doNothing())
+    .returning('id')
+    .executeTakeFirst();
+  return added !== undefined;
 }
 
 /** Notes that an address was registered a second time before it was verified. */
 export async function markRegistrationContested(em: EntityManager, email: string): Promise<void> {
-  await run(
-    em,
-    sql`update accounts set met_unverified = true where email = ${email} and email_verified_at is null and deleted_at is null`,
-  );
+  await db(em)
+    .updateTable('Account')
+    .set({ registrationContested: true })
+    .where('email', '=', email)
+    .where('emailVerifiedAt', 'is', null)
+    .where('deletedAt', 'is', null)
+    .execute();
 }
 
 /**
@@ -38,14 +50,20 @@ export async function markRegistrationContested(em: EntityManager, email: string
  * is void from now on, and the caller must revoke the keys.
  */
 export async function markVerified(em: EntityManager, accountId: string, now: Date) {
-  const [row] = await query<{ tokenVersion: number; wasContested: boolean }>(
+  const c = columns(Account);
+  const fields = {
+    tokenVersion: columns(Account, 'new').tokenVersion,
+    wasContested: columns(Account, 'old').registrationContested,
+  };
+  const account = await fetchRow(
     em,
-    sql`update accounts
-        set email_verified_at = coalesce(email_verified_at, ${now}), met_unverified = false,
-            token_version = token_version + met_unverified::int
-      where id = ${accountId}
-      returning new.token_version as "tokenVersion", old.met_unverified as "wasContested"`,
+    fields,
+    (list) => sql`
+      update accounts
+         set ${c.emailVerifiedAt} = coalesce(${c.emailVerifiedAt}, ${now}), ${c.registrationContested} = false,
+             ${c.tokenVersion} = ${c.tokenVersion} + ${c.registrationContested}::int
+       where ${c.id} = ${accountId} returning ${list}`,
   );
-  if (!row) throw new Error('the account of a login code is gone');
-  return row;
+  if (!account) throw new Error('the account of a login code is gone');
+  return account;
 }

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
 
 interface NewLink {
   accountId: string;
@@ -9,10 +9,11 @@ interface NewLink {
 
 /** Makes this the one live link of the account; an earlier one is void. */
 export async function storeConsoleLink(em: EntityManager, { accountId, hash, expiresAt }: NewLink): Promise<void> {
-  await run(
-    em,
-    sql`update accounts set console_link_hash = ${hash}, console_link_expires_at = ${expiresAt} where id = ${accountId}`,
-  );
+  await db(em)
+    .updateTable('Account')
+    .set({ consoleLinkHash: hash, consoleLinkExpiresAt: expiresAt })
+    .where('id', '=', accountId)
+    .execute();
 }
 
 /** Uses the link up, for one caller however many try at once. Null when there is none, or it has expired. */
@@ -21,11 +22,12 @@ export async function spendConsoleLink(
   hash: Buffer,
   now: Date,
 ): Promise<{ accountId: string; tokenVersion: number } | null> {
-  const [row] = await query<{ accountId: string; tokenVersion: number }>(
-    em,
-    sql`update accounts set console_link_hash = null, console_link_expires_at = null
-      where console_link_hash = ${hash} and console_link_expires_at > ${now}
-      returning id as "accountId", token_version as "tokenVersion"`,
-  );
-  return row ?? null;
+  const account = await db(em)
+    .updateTable('Account')
+    .set({ consoleLinkHash: null, consoleLinkExpiresAt: null })
+    .where('consoleLinkHash', '=', hash)
+    .where('consoleLinkExpiresAt', '>', now)
+    .returning(['id', 'tokenVersion'])
+    .executeTakeFirst();
+  return account ? { accountId: account.id, tokenVersion: account.tokenVersion } : null;
 }

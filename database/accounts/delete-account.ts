@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Account } from '../entities/account.ts';
+import { run, sql } from '../sql.ts';
 import { revokeAllKeys } from './api-keys.ts';
 
 interface DeletedAccount {
@@ -13,24 +15,35 @@ interface DeletedAccount {
  * added to it any more.
  */
 export async function deleteAccountRows(em: EntityManager, { accountId, now }: DeletedAccount): Promise<string[]> {
-  await run(
-    em,
-    sql`update accounts set deleted_at = ${now}, name = '', token_version = token_version + 1,
-             console_link_hash = null, console_link_expires_at = null
-         where id = ${accountId} and deleted_at is null`,
-  );
+  const tables = db(em);
+  await tables
+    .updateTable('Account')
+    .set((eb) => ({ deletedAt: now, name: '', tokenVersion: eb('tokenVersion', '+', 1) }))
+    .set({ consoleLinkHash: null, consoleLinkExpiresAt: null })
+    .where('id', '=', accountId)
+    .where('deletedAt', 'is', null)
+    .execute();
   await revokeAllKeys(em, accountId, now);
-  await run(
-    em,
-    sql`update webhooks set deleted_at = ${now}, enabled = false, secret = '', previous_secret = null
-         where account_id = ${accountId} and deleted_at is null`,
-  );
-  await run(em, sql`update budgets set deleted_at = ${now} where account_id = ${accountId} and deleted_at is null`);
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select id from instances where account_id = ${accountId} and deleted_at is null order by id`,
-  );
-  return rows.map(({ id }) => id);
+  await tables
+    .updateTable('Webhook')
+    .set({ deletedAt: now, enabled: false, secret: '', previousSecret: null })
+    .where('account', '=', accountId)
+    .where('deletedAt', 'is', null)
+    .execute();
+  await tables
+    .updateTable('Budget')
+    .set({ deletedAt: now })
+    .where('account', '=', accountId)
+    .where('deletedAt', 'is', null)
+    .execute();
+  const instances = await tables
+    .selectFrom('Instance')
+    .select('id')
+    .where('account', '=', accountId)
+    .where('deletedAt', 'is', null)
+    .orderBy('id')
+    .execute();
+  return instances.map(({ id }) => id);
 }
 
 /**
@@ -38,10 +51,12 @@ export async function deleteAccountRows(em: EntityManager, { accountId, now }: D
  * many.
  */
 export async function removeOldAddresses(em: EntityManager, { before, limit }: { before: Date; limit: number }): Promise<number> {
+  const { id, email, deletedAt } = columns(Account);
+  // As in accounts_deleted_index.
+  const removed = sql`${id} || '@deleted.invalid'`;
   return run(
     em,
-    sql`update accounts set email = id || '@deleted.invalid' where id in (
-       select id from accounts
-        where deleted_at < ${before} and email <> id || '@deleted.invalid' limit ${limit})`,
+    sql`update accounts set ${email} = ${removed} where ${id} in (
+          select ${id} from accounts where ${deletedAt} < ${before} and ${email} <> ${removed} limit ${limit})`,
   );
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { IdempotencyRecord } from '../entities/idempotency-record.ts';
+import { fetchRow } from '../rows.ts';
+import { run, sql } from '../sql.ts';
 
 const KEPT_MS = 24 * 60 * 60_000;
 
@@ -23,18 +25,15 @@ export interface StoredCall {
   isFinal: boolean;
 }
 
-function isAt({ caller, method, path, key }: KeyPlace): Sql {
-  return sql`caller = ${caller} and method = ${method} and path = ${path} and key = ${key}`;
-}
-
 /** What was stored under this key within the last 24 hours; null when nothing was. */
 export async function findStoredCall(em: EntityManager, place: KeyPlace, now: Date): Promise<StoredCall | null> {
-  const [row] = await query<StoredCall>(
-    em,
-    sql`select fingerprint, answer, is_final as "isFinal" from idempotency_records
-      where ${isAt(place)} and created_at > ${before(now)}`,
-  );
-  return row ?? null;
+  const call = await db(em)
+    .selectFrom('IdempotencyRecord')
+    .select(['fingerprint', 'answer', 'isFinal'])
+    .where((eb) => eb.and({ ...place }))
+    .where('createdAt', '>', before(now))
+    .executeTakeFirst();
+  return call ? { ...call, fingerprint: Buffer.from(call.fingerprint) } : null;
 }
 
 /**
@@ -45,36 +44,42 @@ export async function lockKey(em: EntityManager, { caller, method, path, key }: 
   const digest = createHash('sha256')
     .update(JSON.stringify([caller, method, path, key]))
     .digest();
-  const [row] = await query<{ locked: boolean }>(
+  const id = digest.readBigInt64BE().toString();
+  const answer = await fetchRow(
     em,
-    sql`select pg_try_advisory_xact_lock(${digest.readBigInt64BE().toString()}::bigint) as locked`,
+    { locked: sql<boolean>`pg_try_advisory_xact_lock(${id}::bigint)` },
+    (fields) => sql`select ${fields}`,
   );
-  return row?.locked ?? false;
+  return answer?.locked ?? false;
 }
 
 /** Stores a call in the transaction of its effect, in the place of one that is too old. */
 export async function storeCall(em: EntityManager, place: KeyPlace, call: StoredCall & { createdAt: Date }): Promise<void> {
-  const { caller, method, path, key } = place;
-  await run(
-    em,
-    sql`insert into idempotency_records (caller, method, path, key, fingerprint, answer, is_final, created_at)
-     values (${caller}, ${method}, ${path}, ${key}, ${call.fingerprint}, ${call.answer}, ${call.isFinal}, ${call.createdAt})
-     on conflict (caller, method, path, key) do update
-        set fingerprint = excluded.fingerprint, answer = excluded.answer, is_final = excluded.is_final,
-            created_at = excluded.created_at`,
-  );
+  const { fingerprint, answer, isFinal, createdAt } = call;
+  const stored = { fingerprint, answer, isFinal, createdAt };
+  await db(em)
+    .insertInto('IdempotencyRecord')
+    .values({ ...place, ...stored })
+    .onConflict((conflict) => conflict.columns(['caller', 'method', 'path', 'key']).doUpdateSet(stored))
+    .execute();
 }
 
 /** Stores the final answer of a call; the first one stays. */
 export async function storeFinalAnswer(em: EntityManager, place: KeyPlace, answer: string): Promise<void> {
-  await run(em, sql`update idempotency_records set answer = ${answer}, is_final = true where ${isAt(place)} and not is_final`);
+  await db(em)
+    .updateTable('IdempotencyRecord')
+    .set({ answer, isFinal: true })
+    .where((eb) => eb.and({ ...place, isFinal: false }))
+    .execute();
 }
 
 /** Removes one batch of calls that were stored over 24 hours ago. Says how many. */
 export async function removeOldCalls(em: EntityManager, { now, limit }: { now: Date; limit: number }): Promise<number> {
+  const { caller, method, path, key, createdAt } = columns(IdempotencyRecord);
+  const place = sql.join([caller, method, path, key]);
   return run(
     em,
-    sql`delete from idempotency_records where (caller, method, path, key) in (
-       select caller, method, path, key from idempotency_records where created_at <= ${before(now)} limit ${limit})`,
+    sql`delete from idempotency_records where (${place}) in (
+          select ${place} from idempotency_records where ${createdAt} <= ${before(now)} limit ${limit})`,
   );
 }

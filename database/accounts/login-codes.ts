@@ -1,5 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Account } from '../entities/account.ts';
+import { LoginCode } from '../entities/login-code.ts';
+import { fetchRow, fetchRows } from '../rows.ts';
+import { run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 const TRIES = 5;
@@ -15,6 +19,8 @@ const SENDS_TO_UNKNOWN = 10;
 const KNOWN_FOR = sql`interval '90 days'`;
 const KNOWN_REQUESTERS = 20;
 const LOCK_SEED = 724_310_379;
+
+const code = columns(LoginCode);
 
 interface NewCode {
   accountId: string;
@@ -32,39 +38,48 @@ interface NewCode {
 export async function storeLoginCode(em: EntityManager, { accountId, requester, codeHash, now }: NewCode): Promise<boolean> {
   await run(em, sql`select pg_advisory_xact_lock(hashtextextended(${accountId}, ${LOCK_SEED}))`);
   await forgetRequesters(em, { accountId, now });
-  const rows = await query<{ account_id: string }>(
+  const live = columns(LoginCode, 'live');
+  const excluded = columns(LoginCode, 'excluded');
+  const recent = sql`from unnest(${live.sentAt}) at where at > ${excluded.sentAt}[1]`;
+  const stored = await fetchRow(
     em,
-    sql`with given as (select ${accountId}::text as account_id, ${requester}::text as requester, ${now}::timestamptz as now),
-          known as (select from requester_login_codes natural join given where proven_at > now - ${KNOWN_FOR}),
-          sent_to_unknown as (
-            select count(*) as times from requester_login_codes codes, given, unnest(sent_at) at
-             where codes.account_id = given.account_id and at > now - ${COUNTED}
-               and (proven_at is null or proven_at <= now - ${KNOWN_FOR}))
-     insert into requester_login_codes as live (account_id, requester, code_hash, expires_at, tries_left, consumed_at, sent_at)
-     select account_id, requester, ${codeHash}, now + ${LIFETIME}, ${TRIES}::int, null, array[now]
-       from given, sent_to_unknown
-      where exists (select from known) or times < ${SENDS_TO_UNKNOWN}
-     on conflict (account_id, requester) do update
-        set code_hash = excluded.code_hash, expires_at = excluded.expires_at, tries_left = excluded.tries_left,
-            consumed_at = null,
-            sent_at = excluded.sent_at || array(select at from unnest(live.sent_at) at where at > excluded.sent_at[1] - ${COUNTED})
-      where not exists (select from unnest(live.sent_at) at where at > excluded.sent_at[1] - ${PAUSE})
-        and (select count(*) from unnest(live.sent_at) at where at > excluded.sent_at[1] - ${COUNTED}) < ${SENDS_PER_REQUESTER}
-     returning account_id`,
+    { accountId: live.account },
+    (fields) => sql`
+      with known as (
+        select from requester_login_codes
+         where ${code.account} = ${accountId} and ${code.requester} = ${requester} and ${isKnown(now)}
+      ), sent_to_unknown as (
+        select count(*) as times from requester_login_codes, unnest(${code.sentAt}) at
+         where ${code.account} = ${accountId} and at > ${now}::timestamptz - ${COUNTED} and not ${isKnown(now)}
+      )
+      insert into requester_login_codes as live (${code.account}, ${code.requester}, ${code.codeHash}, ${code.expiresAt}, ${code.triesLeft},
+                                                 ${code.consumedAt}, ${code.sentAt})
+      select ${accountId}, ${requester}, ${codeHash}, ${now}::timestamptz + ${LIFETIME}, ${TRIES}::int, null, array[${now}::timestamptz]
+        from sent_to_unknown
+       where exists (select from known) or times < ${SENDS_TO_UNKNOWN}
+      on conflict (${code.account}, ${code.requester}) do update
+         set ${code.codeHash} = ${excluded.codeHash}, ${code.expiresAt} = ${excluded.expiresAt}, ${code.triesLeft} = ${excluded.triesLeft},
+             ${code.consumedAt} = null, ${code.sentAt} = ${excluded.sentAt} || array(select at ${recent} - ${COUNTED})
+       where not exists (select ${recent} - ${PAUSE}) and (select count(*) ${recent} - ${COUNTED}) < ${SENDS_PER_REQUESTER}
+      returning ${fields}`,
   );
-  return rows.length > 0;
+  return stored !== null;
 }
+
+/** The requester has logged in to the account within the time for which it counts as known. */
+const isKnown = (now: Date): Sql => sql`coalesce(${code.provenAt} > ${now}::timestamptz - ${KNOWN_FOR}, false)`;
 
 /** Removes requesters that no limit depends on any more, so that an account has few of them. */
 async function forgetRequesters(em: EntityManager, { accountId, now }: Pick<NewCode, 'accountId' | 'now'>): Promise<void> {
   await run(
     em,
-    sql`with given as (select ${accountId}::text as account_id, ${now}::timestamptz as now),
-          known as (select requester from requester_login_codes natural join given where proven_at > now - ${KNOWN_FOR}
-                     order by proven_at desc limit ${KNOWN_REQUESTERS})
-     delete from requester_login_codes codes using given
-      where codes.account_id = given.account_id and expires_at < now - ${COUNTED}
-        and codes.requester not in (select requester from known)`,
+    sql`with known as (
+          select ${code.requester} from requester_login_codes where ${code.account} = ${accountId} and ${isKnown(now)}
+           order by ${code.provenAt} desc limit ${KNOWN_REQUESTERS}
+        )
+        delete from requester_login_codes
+         where ${code.account} = ${accountId} and ${code.expiresAt} < ${now}::timestamptz - ${COUNTED}
+           and ${code.requester} not in (select ${code.requester} from known)`,
   );
 }
 
@@ -75,11 +90,9 @@ async function forgetRequesters(em: EntityManager, { accountId, now }: Pick<NewC
 export async function removeOldRequesters(em: EntityManager, { now, limit }: { now: Date; limit: number }): Promise<number> {
   return run(
     em,
-    sql`delete from requester_login_codes where (account_id, requester) in (
-       select account_id, requester from requester_login_codes
-        where expires_at < ${now}::timestamptz - ${COUNTED}
-          and (proven_at is null or proven_at <= ${now}::timestamptz - ${KNOWN_FOR})
-        limit ${limit})`,
+    sql`delete from requester_login_codes where (${code.account}, ${code.requester}) in (
+          select ${code.account}, ${code.requester} from requester_login_codes
+           where ${code.expiresAt} < ${now}::timestamptz - ${COUNTED} and not ${isKnown(now)} limit ${limit})`,
   );
 }
 
@@ -92,8 +105,8 @@ interface Login {
 
 /** The codes that are valid now and that this requester may still try. */
 function isOpenTo(requester: string, now: Date): Sql {
-  return sql`consumed_at is null and expires_at > ${now}
-        and tries_left > case when requester = ${requester} then 0 else ${TRIES - TRIES_OF_OTHERS}::int end`;
+  return sql`${code.consumedAt} is null and ${code.expiresAt} > ${now}
+        and ${code.triesLeft} > case when ${code.requester} = ${requester} then 0 else ${TRIES - TRIES_OF_OTHERS}::int end`;
 }
 
 /**
@@ -101,17 +114,18 @@ function isOpenTo(requester: string, now: Date): Sql {
  * one that others asked for, if they have tries of it left. Null when there is no account, or it was deleted.
  */
 export async function findLoginCodes(em: EntityManager, { account, requester, now }: Login) {
-  const isAccount = 'id' in account ? sql`accounts.id = ${account.id}` : sql`accounts.email = ${account.email}`;
-  const [row] = await query<{ accountId: string; codeHashes: string[] }>(
+  const { id, email, deletedAt } = columns(Account, 'accounts');
+  const isAccount = 'id' in account ? sql`${id} = ${account.id}` : sql`${email} = ${account.email}`;
+  const codeHashes = sql<string[]>`array(
+    select ${code.codeHash}
+      from (select ${code.codeHash}, row_number() over (partition by ${code.requester} = ${requester} order by ${code.expiresAt} desc) as place
+              from requester_login_codes where ${code.account} = ${id} and ${isOpenTo(requester, now)}) open
+     where place = 1)`;
+  return fetchRow(
     em,
-    sql`select accounts.id as "accountId", array(
-         select code_hash
-           from (select code_hash, row_number() over (partition by requester = ${requester} order by expires_at desc) as place
-                   from requester_login_codes where account_id = accounts.id and ${isOpenTo(requester, now)}) open
-          where place = 1) as "codeHashes"
-       from accounts where ${isAccount} and accounts.deleted_at is null`,
+    { accountId: id, codeHashes },
+    (fields) => sql`select ${fields} from accounts where ${isAccount} and ${deletedAt} is null`,
   );
-  return row ?? null;
 }
 
 interface Try {
@@ -128,18 +142,22 @@ interface Try {
  * whose own code matched. False when none matched, or that one is not live any more, or not for this requester.
  */
 export async function spendTry(em: EntityManager, { accountId, requester, codeHashes, matched, now }: Try): Promise<boolean> {
-  const tried = await query<{ codeHash: string }>(
+  const tried = await fetchRows(
     em,
-    sql`update requester_login_codes
-        set tries_left = tries_left - 1,
-            proven_at = case when code_hash = ${matched} and requester = ${requester} then ${now}::timestamptz else proven_at end
-      where account_id = ${accountId} and code_hash = any(${[...codeHashes]}) and ${isOpenTo(requester, now)}
-      returning code_hash as "codeHash"`,
+    { codeHash: code.codeHash },
+    (fields) => sql`
+      update requester_login_codes
+         set ${code.triesLeft} = ${code.triesLeft} - 1,
+             ${code.provenAt} = case when ${code.codeHash} = ${matched} and ${code.requester} = ${requester} then ${now}::timestamptz else ${code.provenAt} end
+       where ${code.account} = ${accountId} and ${code.codeHash} = any(${[...codeHashes]}) and ${isOpenTo(requester, now)}
+      returning ${fields}`,
   );
   if (!tried.some(({ codeHash }) => codeHash === matched)) return false;
-  await run(
-    em,
-    sql`update requester_login_codes set consumed_at = ${now} where account_id = ${accountId} and consumed_at is null`,
-  );
+  await db(em)
+    .updateTable('LoginCode')
+    .set({ consumedAt: now })
+    .where('account', '=', accountId)
+    .where('consumedAt', 'is', null)
+    .execute();
   return true;
 }

@@ -1,11 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 
 /** Whether an operator made this account one. */
 export async function isOperator(em: EntityManager, accountId: string): Promise<boolean> {
-  const [row] = await query<{ isOperator: boolean }>(
-    em,
-    sql`select is_operator as "isOperator" from accounts where id = ${accountId}`,
-  );
-  return row?.isOperator ?? false;
+  const account = await db(em).selectFrom('Account').select('isOperator').where('id', '=', accountId).executeTakeFirst();
+  return account?.isOperator ?? false;
 }

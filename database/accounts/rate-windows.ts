@@ -1,5 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { RateWindow } from '../entities/rate-window.ts';
+import { fetchRow } from '../rows.ts';
+import { run, sql } from '../sql.ts';
 
 export interface RateClaim {
   subject: string;
@@ -15,30 +18,37 @@ export interface RateWindowState {
 }
 
 const PATIENCE_MS = 2_000;
+const { subject, startedAt, used } = columns(RateWindow);
 
 /**
  * Counts this many requests of the subject in its window, or in a new one when that is over. Rejects when the database
  * does not answer within two seconds.
  */
-export async function claimRequests(em: EntityManager, { subject, count, now, windowMs }: RateClaim): Promise<RateWindowState> {
+export async function claimRequests(em: EntityManager, claim: RateClaim): Promise<RateWindowState> {
+  const { count, now, windowMs } = claim;
   const endedBefore = new Date(now.getTime() - windowMs);
-  const [row] = await query<RateWindowState>(
+  const current = columns(RateWindow, 'current');
+  const excluded = columns(RateWindow, 'excluded');
+  const hasEnded = sql`${current.startedAt} <= ${endedBefore}`;
+  const window = await fetchRow(
     em,
-    sql`insert into rate_windows as current (subject, started_at, used) values (${subject}, ${now}, ${count})
-     on conflict (subject) do update
-        set used = case when current.started_at <= ${endedBefore} then excluded.used else current.used + excluded.used end,
-            started_at = case when current.started_at <= ${endedBefore} then excluded.started_at else current.started_at end
-     returning extract(epoch from started_at)::float8 * 1000 as "startedMs", used`,
+    { startedAt, used },
+    (fields) => sql`
+      insert into rate_windows as current (${subject}, ${startedAt}, ${used}) values (${claim.subject}, ${now}, ${count})
+      on conflict (${subject}) do update
+         set ${used} = case when ${hasEnded} then ${excluded.used} else ${current.used} + ${excluded.used} end,
+             ${startedAt} = case when ${hasEnded} then ${excluded.startedAt} else ${current.startedAt} end
+      returning ${fields}`,
     { signal: AbortSignal.timeout(PATIENCE_MS) },
   );
-  if (!row) throw new Error('the rate window gave no count');
-  return { startedMs: Math.round(row.startedMs), used: row.used };
+  if (!window) throw new Error('the rate window gave no count');
+  return { startedMs: window.startedAt.getTime(), used: window.used };
 }
 
 /** Removes one batch of windows that began before this moment. Says how many. */
 export async function removeOldWindows(em: EntityManager, { before, limit }: { before: Date; limit: number }): Promise<number> {
   return run(
     em,
-    sql`delete from rate_windows where subject in (select subject from rate_windows where started_at < ${before} limit ${limit})`,
+    sql`delete from rate_windows where ${subject} in (select ${subject} from rate_windows where ${startedAt} < ${before} limit ${limit})`,
   );
 }

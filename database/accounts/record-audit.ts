@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { run, sql } from '../sql.ts';
+import { db } from '../db.ts';
 
 export interface AuditEntryValues {
   id: string;
@@ -16,9 +16,5 @@ export interface AuditEntryValues {
 
 /** Writes one line of the audit, in the transaction of what it tells. */
 export async function recordAudit(em: EntityManager, entry: AuditEntryValues): Promise<void> {
-  await run(
-    em,
-    sql`insert into audit_entries (id, account_id, instance_id, at, actor, action, target, request_id, address)
-     values (${entry.id}, ${entry.accountId}, ${entry.instanceId}, ${entry.at}, ${entry.actor}, ${entry.action}, ${entry.target}, ${entry.requestId}, ${entry.address})`,
-  );
+  await db(em).insertInto('AuditEntry').values(entry).execute();
 }

@@ -1,17 +1,22 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { StoredBytesChange } from '../entities/stored-bytes-change.ts';
+import { StoredBytes } from '../entities/stored-bytes.ts';
+import { fetchRow } from '../rows.ts';
+import { asNumber, sql } from '../sql.ts';
 
 const BATCH = 10_000;
 /** The most batches of one sweep; the next sweep does the rest. */
 const MAX_BATCHES = 100;
 
+const stored = columns(StoredBytes);
+const change = columns(StoredBytesChange);
+
 /** How many bytes an account stores, exactly, as the caller's transaction sees it. */
 export async function findStoredBytes(em: EntityManager, accountId: string): Promise<number> {
-  const [row] = await query<{ bytes: number }>(
-    em,
-    sql`select (coalesce((select bytes from stored_bytes where account_id = ${accountId}), 0)
-             + coalesce((select sum(bytes) from stored_bytes_changes where account_id = ${accountId}), 0))::float8 as bytes`,
-  );
+  const sum = sql`coalesce((select ${stored.bytes} from stored_bytes where ${stored.accountId} = ${accountId}), 0)
+                    + coalesce((select sum(${change.bytes}) from stored_bytes_changes where ${change.accountId} = ${accountId}), 0)`;
+  const row = await fetchRow(em, { bytes: asNumber(sum.$castTo<bigint>()) }, (fields) => sql`select ${fields}`);
   return row?.bytes ?? 0;
 }
 
@@ -33,18 +38,21 @@ export async function addUpStoredBytes(em: EntityManager, signal: AbortSignal): 
 
 /** One statement, so that a reader counts each change exactly once. Concurrent calls take different changes. */
 async function addUpOnce(em: EntityManager): Promise<number> {
-  const [row] = await query<{ count: number }>(
+  const row = await fetchRow(
     em,
-    sql`with taken as (
-       delete from stored_bytes_changes
-        where id in (select id from stored_bytes_changes order by id limit ${BATCH} for update skip locked)
-       returning account_id, bytes
-     ), added as (
-       insert into stored_bytes (account_id, bytes)
-       select account_id, sum(bytes) from taken group by account_id order by account_id
-       on conflict (account_id) do update set bytes = stored_bytes.bytes + excluded.bytes
-     )
-     select count(*)::float8 as count from taken`,
+    { count: asNumber(sql<bigint>`count(*)`) },
+    (fields) => sql`
+      with taken as (
+        delete from stored_bytes_changes
+         where ${change.id} in (select ${change.id} from stored_bytes_changes order by ${change.id} limit ${BATCH} for update skip locked)
+        returning ${change.accountId}, ${change.bytes}
+      ), added as (
+        insert into stored_bytes as known (${stored.accountId}, ${stored.bytes})
+        select ${change.accountId}, sum(${change.bytes}) from taken group by ${change.accountId} order by ${change.accountId}
+        on conflict (${stored.accountId}) do update
+           set ${stored.bytes} = ${columns(StoredBytes, 'known').bytes} + ${columns(StoredBytes, 'excluded').bytes}
+      )
+      select ${fields} from taken`,
   );
   return row?.count ?? 0;
 }
