@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { epochMs } from '../sql.ts';
 
 /** A file of an agent as the API was told; the gateway has it once `applied` is set. */
 export interface ToldFile {
@@ -13,12 +14,13 @@ export interface ToldFile {
 
 /** What is known of one file of an agent; null when nothing is. */
 export async function findToldFile(em: EntityManager, agentId: string, path: string): Promise<ToldFile | null> {
-  const [row] = await query<ToldFile>(
-    em,
-    sql`select path, content, applied, generation::float8 as generation, (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"
-       from agent_files where agent_id = ${agentId} and path = ${path}`,
-  );
-  return row ?? null;
+  const file = await db(em)
+    .selectFrom('AgentFile')
+    .select((eb) => ['path', 'content', 'applied', 'generation', epochMs(eb.ref('updatedAt')).as('updatedAtMs')])
+    .where('agent', '=', agentId)
+    .where('path', '=', path)
+    .executeTakeFirst();
+  return file ?? null;
 }
 
 export interface PendingFile {
@@ -30,11 +32,16 @@ export interface PendingFile {
 
 /** The files that the gateway of an agent has yet to be given or to remove. */
 export async function findPendingFiles(em: EntityManager, agentId: string): Promise<PendingFile[]> {
-  return query<PendingFile>(
-    em,
-    sql`select path, octet_length(content) as size, (extract(epoch from updated_at) * 1000)::float8 as "updatedAtMs"
-       from agent_files where agent_id = ${agentId} and not applied`,
-  );
+  return db(em)
+    .selectFrom('AgentFile')
+    .select((eb) => [
+      'path',
+      eb.fn<number | null>('octet_length', ['content']).as('size'),
+      epochMs(eb.ref('updatedAt')).as('updatedAtMs'),
+    ])
+    .where('agent', '=', agentId)
+    .where('applied', '=', false)
+    .execute();
 }
 
 interface WrittenFile {
@@ -50,9 +57,16 @@ interface WrittenFile {
 /** Notes that a file which was known has been written or removed in the workspace itself. */
 export async function noteWrittenFile(em: EntityManager, file: WrittenFile): Promise<void> {
   const { agentId, path, generation, content, now } = file;
-  const change =
-    content === null
-      ? sql`delete from agent_files`
-      : sql`update agent_files set content = ${content}, applied = true, seen = true, updated_at = ${now}`;
-  await run(em, sql`${change} where agent_id = ${agentId} and path = ${path} and generation = ${generation}`);
+  const place = { agent: agentId, path, generation };
+  if (content === null)
+    await db(em)
+      .deleteFrom('AgentFile')
+      .where((eb) => eb.and(place))
+      .execute();
+  else
+    await db(em)
+      .updateTable('AgentFile')
+      .set({ content, applied: true, seen: true, updatedAt: now })
+      .where((eb) => eb.and(place))
+      .execute();
 }

@@ -1,5 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { Runtime } from '../entities/runtime.ts';
+import { fetchRows } from '../rows.ts';
+import { sql } from '../sql.ts';
 import { changeLifecycle } from '../instances/change-lifecycle.ts';
 import { takesMessages } from '../instances/lifecycle-sql.ts';
 
@@ -9,25 +13,29 @@ export interface SettledInstance {
   contentGeneration: number;
 }
 
+const instance = columns(Instance, 'instances');
+
 /**
  * The gateway of an instance should hold exactly what the database says, because no change is under way. A gateway that refused
  * its configuration is left alone for ten minutes.
  */
-export const IS_SETTLED = sql`
-  ${takesMessages('instances')} and deleted_at is null
-  and content_generation = applied_content_generation and restart_generation = applied_restart_generation
-  and (reason_code is distinct from 'config_refused' or reason_at < now() - interval '10 minutes')`;
+export const IS_SETTLED = sql<boolean>`(
+  ${takesMessages('instances')} and ${instance.deletedAt} is null
+  and ${instance.contentGeneration} = ${instance.appliedContentGeneration} and ${instance.restartGeneration} = ${instance.appliedRestartGeneration}
+  and (${instance.reasonCode} is distinct from 'config_refused' or ${instance.reasonAt} < now() - interval '10 minutes'))`;
 
 /** Running instances of this node (null: of none) with no change under way, in random order. */
 export async function findSettled(
   em: EntityManager,
   { nodeId, limit }: { nodeId: number | null; limit: number },
 ): Promise<SettledInstance[]> {
-  return query<SettledInstance>(
+  const runtime = columns(Runtime, 'runtimes');
+  return fetchRows(
     em,
-    sql`select instances.id as "instanceId", runtime_id as "runtimeId", content_generation::float8 as "contentGeneration"
-       from instances join runtimes on runtimes.id = runtime_id
-      where ${IS_SETTLED} and node_id is not distinct from ${nodeId} order by random() limit ${limit}`,
+    { instanceId: instance.id, runtimeId: instance.runtimeId, contentGeneration: instance.contentGeneration },
+    (fields) => sql`
+      select ${fields} from instances join runtimes on ${runtime.id} = ${instance.runtimeId}
+       where ${IS_SETTLED} and ${runtime.node} is not distinct from ${nodeId} order by random() limit ${limit}`,
   );
 }
 
@@ -39,7 +47,13 @@ export async function remedyContent(
   em: EntityManager,
   { instanceId, contentGeneration }: { instanceId: string; contentGeneration: number },
 ): Promise<boolean> {
-  const [settled] = await query(em, sql`select from instances where id = ${instanceId} and ${IS_SETTLED} for update`);
+  const settled = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('id', '=', instanceId)
+    .where(IS_SETTLED)
+    .forUpdate()
+    .executeTakeFirst();
   if (!settled) return false;
   const changed = await changeLifecycle(em, {
     instanceId,

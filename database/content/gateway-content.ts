@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { anyOf } from '../sql.ts';
 import type { SpareAgent } from '../pool/add-member.ts';
 import { findSpares } from '../pool/spare-agents.ts';
 import { findSealedSecrets } from './secrets.ts';
@@ -62,82 +63,134 @@ export interface GatewayContentRows {
 /** Reads what the gateway of this instance shall hold. */
 export async function loadGatewayContent(em: EntityManager, instanceId: string): Promise<GatewayContentRows> {
   // The generation is read first: a change made during the reads below has a higher one, so it is applied again and never taken for applied.
-  const [row] = await query<{ generation: number; gatewayEpoch: number | null; runtimeId: string }>(
-    em,
-    sql`select content_generation::float8 as generation, gateway_epoch::float8 as "gatewayEpoch", runtime_id as "runtimeId" from instances where id = ${instanceId}`,
-  );
-  const agents = await query<ContentAgent>(
-    em,
-    sql`select id, gateway_agent_id as "gatewayAgentId", model, status = 'active' as "isActive"
-       from agents where instance_id = ${instanceId} and deleted_at is null order by created_at, id`,
-  );
-  const removedAgents = await query<{ id: string; gatewayAgentId: string }>(
-    em,
-    sql`select id, gateway_agent_id as "gatewayAgentId"
-       from agents where instance_id = ${instanceId} and deleted_at is not null and removed_at is null`,
-  );
-  const files = await query<ContentFile>(
-    em,
-    sql`select agent_id as "agentId", path, content, agent_files.generation::float8 as generation
-       from agent_files join agents on agents.id = agent_files.agent_id
-      where instance_id = ${instanceId} and deleted_at is null and not applied order by agent_id, path`,
-  );
-  const skills = await query<ContentSkill>(
-    em,
-    sql`select id, name, type, to_json(requires_env) as "requiresEnv", settings_key as "settingsKey", status = 'active' as "isActive"
-       from instance_skills where instance_id = ${instanceId} order by name`,
-  );
-  const skillFiles = await query<ContentSkillFile>(
-    em,
-    sql`select name as "skillName", path, content from skill_files join instance_skills on instance_skills.id = skill_id
-      where instance_id = ${instanceId} order by name, path`,
-  );
-  const secrets = await findSealedSecrets(em, instanceId);
-  const spares = row ? await findSpares(em, row.runtimeId) : [];
-  const { generation: contentGeneration = 0, gatewayEpoch = null } = row ?? {};
-  return { instanceId, contentGeneration, gatewayEpoch, agents, spares, removedAgents, files, skills, skillFiles, secrets };
+  const instance = await db(em)
+    .selectFrom('Instance')
+    .select(['contentGeneration', 'gatewayEpoch', 'runtimeId'])
+    .where('id', '=', instanceId)
+    .executeTakeFirst();
+  const { contentGeneration = 0, gatewayEpoch = null } = instance ?? {};
+  return {
+    ...{ instanceId, contentGeneration, gatewayEpoch },
+    ...(await loadAgents(em, instanceId)),
+    files: await loadFiles(em, instanceId),
+    ...(await loadSkills(em, instanceId)),
+    secrets: await findSealedSecrets(em, instanceId),
+    spares: instance ? await findSpares(em, instance.runtimeId) : [],
+  };
+}
+
+async function loadAgents(em: EntityManager, instanceId: string): Promise<Pick<GatewayContentRows, 'agents' | 'removedAgents'>> {
+  const ofInstance = db(em).selectFrom('Agent').where('instance', '=', instanceId);
+  const agents = await ofInstance
+    .select(['id', 'gatewayAgentId', 'model', 'status'])
+    .where('deletedAt', 'is', null)
+    .orderBy('createdAt')
+    .orderBy('id')
+    .execute();
+  const removedAgents = await ofInstance
+    .select(['id', 'gatewayAgentId'])
+    .where('deletedAt', 'is not', null)
+    .where('removedAt', 'is', null)
+    .execute();
+  return { agents: agents.map(({ status, ...agent }) => ({ ...agent, isActive: status === 'active' })), removedAgents };
+}
+
+async function loadFiles(em: EntityManager, instanceId: string): Promise<ContentFile[]> {
+  const files = await db(em)
+    .selectFrom('AgentFile as file')
+    .innerJoin('Agent as agent', 'agent.id', 'file.agent')
+    .select(['file.agent', 'file.path', 'file.content', 'file.generation'])
+    .where('agent.instance', '=', instanceId)
+    .where('agent.deletedAt', 'is', null)
+    .where('file.applied', '=', false)
+    .orderBy('file.agent')
+    .orderBy('file.path')
+    .execute();
+  return files.map(({ agent, ...file }) => ({ agentId: agent, ...file }));
+}
+
+async function loadSkills(em: EntityManager, instanceId: string): Promise<Pick<GatewayContentRows, 'skills' | 'skillFiles'>> {
+  const skills = await db(em)
+    .selectFrom('InstanceSkill')
+    .select(['id', 'name', 'type', 'requiresEnv', 'settingsKey', 'status'])
+    .where('instance', '=', instanceId)
+    .orderBy('name')
+    .execute();
+  const skillFiles = await db(em)
+    .selectFrom('SkillFile as file')
+    .innerJoin('InstanceSkill as skill', 'skill.id', 'file.skill')
+    .select(['skill.name as skillName', 'file.path', 'file.content'])
+    .where('skill.instance', '=', instanceId)
+    .orderBy('skill.name')
+    .orderBy('file.path')
+    .execute();
+  return {
+    skills: skills.map(({ status, settingsKey, ...skill }) => ({
+      ...skill,
+      settingsKey: settingsKey ?? null,
+      isActive: status === 'active',
+    })),
+    skillFiles,
+  };
 }
 
 /** The gateway has these files; one that was changed since then stays to be done. */
 export async function markFilesApplied(em: EntityManager, files: readonly ContentFile[]): Promise<void> {
   for (const { agentId, path, content, generation } of files) {
-    const change = content === null ? sql`delete from agent_files` : sql`update agent_files set applied = true`;
-    await run(em, sql`${change} where agent_id = ${agentId} and path = ${path} and generation = ${generation}`);
+    const place = { agent: agentId, path, generation };
+    if (content === null)
+      await db(em)
+        .deleteFrom('AgentFile')
+        .where((eb) => eb.and(place))
+        .execute();
+    else
+      await db(em)
+        .updateTable('AgentFile')
+        .set({ applied: true })
+        .where((eb) => eb.and(place))
+        .execute();
   }
 }
 
 /** The gateway has these agents. */
 export async function markAgentsActive(em: EntityManager, agentIds: readonly string[]): Promise<void> {
-  await run(
-    em,
-    sql`update agents set status = 'active'
-      where id in (select jsonb_array_elements_text(${JSON.stringify(agentIds)}::jsonb)) and deleted_at is null and status <> 'active'`,
-  );
+  await db(em)
+    .updateTable('Agent')
+    .set({ status: 'active' })
+    .where('id', '=', anyOf(agentIds))
+    .where('deletedAt', 'is', null)
+    .where('status', '<>', 'active')
+    .execute();
 }
 
 /** The gateway has these skills. */
 export async function markSkillsActive(em: EntityManager, skillIds: readonly string[]): Promise<void> {
-  await run(
-    em,
-    sql`update instance_skills set status = 'active'
-      where id in (select jsonb_array_elements_text(${JSON.stringify(skillIds)}::jsonb)) and status <> 'active'`,
-  );
+  await db(em)
+    .updateTable('InstanceSkill')
+    .set({ status: 'active' })
+    .where('id', '=', anyOf(skillIds))
+    .where('status', '<>', 'active')
+    .execute();
 }
 
 /** The gateway has these agents, but not all of their files. */
 export async function markAgentsFailed(em: EntityManager, agentIds: readonly string[]): Promise<void> {
-  await run(
-    em,
-    sql`update agents set status = 'error' where id in (select jsonb_array_elements_text(${JSON.stringify(agentIds)}::jsonb)) and deleted_at is null`,
-  );
+  await db(em)
+    .updateTable('Agent')
+    .set({ status: 'error' })
+    .where('id', '=', anyOf(agentIds))
+    .where('deletedAt', 'is', null)
+    .execute();
 }
 
 /** Nothing of these agents is left in the gateway. */
 export async function markAgentsRemoved(em: EntityManager, agentIds: readonly string[], now: Date): Promise<void> {
-  await run(
-    em,
-    sql`update agents set removed_at = ${now} where id in (select jsonb_array_elements_text(${JSON.stringify(agentIds)}::jsonb)) and removed_at is null`,
-  );
+  await db(em)
+    .updateTable('Agent')
+    .set({ removedAt: now })
+    .where('id', '=', anyOf(agentIds))
+    .where('removedAt', 'is', null)
+    .execute();
 }
 
 /** The gateway holds what it should as of this generation, in the caller's transaction. False when a newer attempt has begun. */

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { changeLifecycle } from '../instances/change-lifecycle.ts';
 import { runTransaction } from '../run-transaction.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import { IS_SETTLED } from './content-drift.ts';
 
 interface Offers {
@@ -14,7 +14,12 @@ export async function noteOffers(
   em: EntityManager,
   { instanceId, epoch, offers }: Offers & { instanceId: string; epoch: number },
 ): Promise<void> {
-  await run(em, sql`update instances set model_offers = ${offers} where id = ${instanceId} and epoch = ${epoch}`);
+  await db(em)
+    .updateTable('Instance')
+    .set({ modelOffers: offers })
+    .where('id', '=', instanceId)
+    .where('epoch', '=', epoch)
+    .execute();
 }
 
 /**
@@ -22,12 +27,13 @@ export async function noteOffers(
  * out gateways with a change under way, and takes at most `limit`. Answers how many.
  */
 export async function renewOffers(em: EntityManager, { offers, limit }: Offers & { limit: number }): Promise<number> {
-  const outdated = sql`${IS_SETTLED} and model_offers is distinct from ${offers}`;
-  const found = await query<{ id: string }>(em, sql`select id from instances where ${outdated} order by id limit ${limit}`);
+  const outdated = (inner: EntityManager) =>
+    db(inner).selectFrom('Instance').select('id').where(IS_SETTLED).where('modelOffers', 'is distinct from', offers);
+  const found = await outdated(em).orderBy('id').limit(limit).execute();
   let count = 0;
   for (const { id } of found) {
     count += await runTransaction(em, async (inner) => {
-      const [settled] = await query(inner, sql`select from instances where id = ${id} and ${outdated} for update`);
+      const settled = await outdated(inner).where('id', '=', id).forUpdate().executeTakeFirst();
       if (!settled) return 0;
       await changeLifecycle(inner, { instanceId: id, happening: { kind: 'content-asked' }, allows: () => true });
       return 1;

@@ -1,9 +1,11 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/postgresql';
+import type { Expression } from 'kysely';
 import type { Encryption } from '../../lib/crypto/encryption.ts';
 import { runTransaction } from '../run-transaction.ts';
 import { secretPlace } from '../secret-place.ts';
 import { webhookPlace } from '../webhook-place.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { asNumber, sql } from '../sql.ts';
 
 const BATCH = 200;
 
@@ -24,53 +26,68 @@ interface Column {
   update(em: EntityManager, row: readonly string[], value: string): Promise<void>;
 }
 
+/** The name of the key stands in the encrypted value. */
+const keyOf = (value: Expression<string | null>) => sql<string>`split_part(${value}, '.', 2)`;
+
 const secrets: Column = {
   name: 'secrets',
   async find(em, activeKeyId, limit) {
-    const rows = await query<{ accountId: string; instanceId: string; key: string; value: string }>(
-      em,
-      sql`select account_id as "accountId", instance_id as "instanceId", key, value
-         from instance_secrets join instances on instances.id = instance_id
-        where split_part(value, '.', 2) <> ${activeKeyId} order by instance_id, key limit ${limit} for update of instance_secrets`,
-    );
+    const rows = await db(em)
+      .selectFrom('InstanceSecret as secret')
+      .innerJoin('Instance as instance', 'instance.id', 'secret.instance')
+      .select(['instance.account as accountId', 'secret.instance as instanceId', 'secret.key', 'secret.value'])
+      .where((eb) => eb(keyOf(eb.ref('secret.value')), '<>', activeKeyId))
+      .orderBy('secret.instance')
+      .orderBy('secret.key')
+      .limit(limit)
+      .forUpdate('secret')
+      .execute();
     return rows.map(({ value, ...of }) => ({ row: [of.instanceId, of.key], place: secretPlace(of), value }));
   },
-  count: (em, activeKeyId) => countOf(em, 'instance_secrets', 'value', activeKeyId),
-  async update(em, row, value) {
-    const [instanceId, key] = row;
-    await run(em, sql`update instance_secrets set value = ${value} where instance_id = ${instanceId} and key = ${key}`);
+  async count(em, activeKeyId) {
+    const { count } = await db(em)
+      .selectFrom('InstanceSecret')
+      .select((eb) => asNumber(eb.fn.countAll()).as('count'))
+      .where((eb) => eb(keyOf(eb.ref('value')), '<>', activeKeyId))
+      .executeTakeFirstOrThrow();
+    return count;
+  },
+  async update(em, [instance = '', key = ''], value) {
+    await db(em).updateTable('InstanceSecret').set({ value }).where('instance', '=', instance).where('key', '=', key).execute();
   },
 };
 
-function webhookColumn(column: 'secret' | 'previous_secret', name: string): Column {
+function webhookColumn(column: 'secret' | 'previousSecret', name: string): Column {
+  const underOldKeys = (em: EntityManager, activeKeyId: string) =>
+    db(em)
+      .selectFrom('Webhook')
+      .where((eb) => eb(keyOf(eb.ref(column)), '<>', activeKeyId));
   return {
     name,
     async find(em, activeKeyId, limit) {
-      const rows = await query<{ id: string; value: string }>(
-        em,
-        sql`select id, ${sql.ref(column)} as value from webhooks where split_part(${sql.ref(column)}, '.', 2) <> ${activeKeyId} order by id limit ${limit} for update`,
-      );
-      return rows.map(({ id, value }) => ({ row: [id], place: webhookPlace(id), value }));
+      const rows = await underOldKeys(em, activeKeyId).select(['id', column]).orderBy('id').limit(limit).forUpdate().execute();
+      return rows.map((row) => ({ row: [row.id], place: webhookPlace(row.id), value: row[column] ?? '' }));
     },
-    count: (em, activeKeyId) => countOf(em, 'webhooks', column, activeKeyId),
-    async update(em, row, value) {
-      await run(em, sql`update webhooks set ${sql.ref(column)} = ${value} where id = ${row[0]}`);
+    async count(em, activeKeyId) {
+      const { count } = await underOldKeys(em, activeKeyId)
+        .select((eb) => asNumber(eb.fn.countAll()).as('count'))
+        .executeTakeFirstOrThrow();
+      return count;
+    },
+    async update(em, [id = ''], value) {
+      await db(em)
+        .updateTable('Webhook')
+        .set(column === 'secret' ? { secret: value } : { previousSecret: value })
+        .where('id', '=', id)
+        .execute();
     },
   };
-}
-
-async function countOf(em: EntityManager, table: string, column: string, activeKeyId: string): Promise<number> {
-  const [row] = await query<{ count: number }>(
-    em,
-    sql`select count(*)::int as count from ${sql.table(table)} where split_part(${sql.ref(column)}, '.', 2) <> ${activeKeyId}`,
-  );
-  return row?.count ?? 0;
 }
 
 const COLUMNS: readonly Column[] = [
   secrets,
   webhookColumn('secret', 'webhook secrets'),
-  webhookColumn('previous_secret', 'earlier webhook secrets'),
+  webhookColumn('previousSecret', 'earlier webhook secrets'),
 ];
 
 export interface RotationProgress {

@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { AgentFile } from '../entities/agent-file.ts';
+import { anyOf, sql } from '../sql.ts';
 
 export interface KeptPaths {
   agentId: string;
@@ -10,12 +12,21 @@ export interface KeptPaths {
 
 /** The agents that a gateway has, and what is known of their workspaces. */
 export async function findKeptPaths(em: EntityManager, instanceId: string): Promise<KeptPaths[]> {
-  return query<KeptPaths>(
-    em,
-    sql`select id as "agentId", gateway_agent_id as "gatewayAgentId",
-            coalesce((select json_agg(path order by path) from agent_files where agent_id = agents.id and content is not null), '[]') as paths
-       from agents where instance_id = ${instanceId} and deleted_at is null and status <> 'pending' order by created_at, id`,
-  );
+  const file = columns(AgentFile, 'file');
+  return db(em)
+    .selectFrom('Agent as agent')
+    .select((eb) => [
+      'agent.id as agentId',
+      'agent.gatewayAgentId',
+      sql<string[]>`coalesce((select json_agg(${file.path} order by ${file.path}) from agent_files file
+                               where ${file.agent} = ${eb.ref('agent.id')} and ${file.content} is not null), '[]')`.as('paths'),
+    ])
+    .where('agent.instance', '=', instanceId)
+    .where('agent.deletedAt', 'is', null)
+    .where('agent.status', '<>', 'pending')
+    .orderBy('agent.createdAt')
+    .orderBy('agent.id')
+    .execute();
 }
 
 interface SeenFiles {
@@ -36,20 +47,30 @@ export async function keepSeenFiles(
   em: EntityManager,
   { instanceId, epoch, agentId, files, gone, now }: SeenFiles,
 ): Promise<void> {
-  const current = await query<{ id: string }>(
-    em,
-    sql`select id from instances where id = ${instanceId} and epoch = ${epoch} for share`,
-  );
-  if (current.length === 0) return;
+  const current = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('id', '=', instanceId)
+    .where('epoch', '=', epoch)
+    .forShare()
+    .executeTakeFirst();
+  if (!current) return;
   for (const [path, content] of files)
-    await run(
-      em,
-      sql`insert into agent_files (agent_id, path, content, generation, applied, seen, updated_at) values (${agentId}, ${path}, ${content}, 0, true, true, ${now})
-       on conflict (agent_id, path) do update set content = excluded.content, updated_at = excluded.updated_at
-             where agent_files.applied and agent_files.content is distinct from excluded.content`,
-    );
-  await run(
-    em,
-    sql`delete from agent_files where agent_id = ${agentId} and applied and path in (select jsonb_array_elements_text(${JSON.stringify(gone)}::jsonb))`,
-  );
+    await db(em)
+      .insertInto('AgentFile')
+      .values({ agent: agentId, path, content, generation: 0, applied: true, seen: true, updatedAt: now })
+      .onConflict((conflict) =>
+        conflict
+          .columns(['agent', 'path'])
+          .doUpdateSet({ content, updatedAt: now })
+          .where('AgentFile.applied', '=', true)
+          .where('AgentFile.content', 'is distinct from', content),
+      )
+      .execute();
+  await db(em)
+    .deleteFrom('AgentFile')
+    .where('agent', '=', agentId)
+    .where('applied', '=', true)
+    .where('path', '=', anyOf(gone))
+    .execute();
 }
