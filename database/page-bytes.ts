@@ -1,3 +1,4 @@
+import type { RawBuilder } from 'kysely';
 import { sql } from './sql.ts';
 import type { Sql } from './sql.ts';
 
@@ -9,12 +10,12 @@ export interface Sized {
   bytesToHere: number;
 }
 
-/** A column of a select for `fittingRows`: the bytes of this text from the first row to this one, in this order. */
-export function bytesToHere(text: Sql, order: Sql): Sql {
-  return sql`(sum(octet_length(coalesce(${text}, ''))) over (order by ${order} rows unbounded preceding))::float8 as "bytesToHere"`;
+/** The field `bytesToHere` of a select for `fittingRows`: the bytes of this text from the first row to this one, in this order. */
+export function bytesToHere(text: Sql, order: Sql): RawBuilder<number> {
+  return sql`(sum(octet_length(coalesce(${text}, ''))) over (order by ${order} rows unbounded preceding))::float8`;
 }
 
-/** A select of those rows of this one whose text `content` still fits when it begins. The text of others is not read. */
+/** A select of those rows of this one whose field `content` still fits when it begins. The text of others is not read. */
 export function fittingRows(select: Sql): Sql {
   return sql`select * from (${select}) sized where "bytesToHere" - octet_length(coalesce(content, '')) < ${PAGE_BYTES}`;
 }

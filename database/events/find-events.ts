@@ -1,40 +1,39 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { FinishReason } from '../../domain/turn.ts';
+import { columns } from '../db.ts';
+import { Event } from '../entities/event.ts';
 import type { EventType } from '../../domain/webhook-events.ts';
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
-import type { Sized } from '../page-bytes.ts';
-import { allOf, query, sql } from '../sql.ts';
+import { fetchRows, listOf } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { allOf, asNumber, sql } from '../sql.ts';
+
+const event = columns(Event, 'events');
+
+const FIELDS = {
+  id: event.id,
+  seq: event.seq,
+  type: event.type.$castTo<EventType>(),
+  instanceId: event.instance,
+  agentSlug: event.agentSlug,
+  agentName: event.agentName,
+  source: event.source,
+  messageId: event.messageId,
+  content: event.content,
+  contentTruncated: event.contentTruncated,
+  finishReason: event.finishReason,
+  jobName: event.jobName,
+  /** How late the run of its job began, because the instance was asleep; null: it did not. */
+  lateMs: event.lateMs,
+  errorCode: event.errorCode,
+  errorMessage: event.errorMessage,
+  /** JSON. */
+  data: event.data,
+  deleted: event.deleted,
+  createdAt: event.createdAt,
+};
 
 /** An event as the API shows it. */
-export interface EventView {
-  id: string;
-  seq: number;
-  type: EventType;
-  instanceId: string | null;
-  agentSlug: string | null;
-  agentName: string | null;
-  source: 'cron' | 'agent' | null;
-  messageId: string | null;
-  content: string | null;
-  contentTruncated: boolean;
-  finishReason: FinishReason | null;
-  jobName: string | null;
-  /** How late the run of its job began, because the instance was asleep; null: it did not. */
-  lateMs: number | null;
-  errorCode: string | null;
-  errorMessage: string | null;
-  /** JSON. */
-  data: string | null;
-  deleted: boolean;
-  createdAt: Date;
-}
-
-type Row = Omit<EventView, 'createdAt'> & { createdAt: Date | string };
-
-const COLUMNS = sql`
-  id, seq::float8 as seq, type, instance_id as "instanceId", agent_slug as "agentSlug", agent_name as "agentName", source,
-  message_id as "messageId", content, content_truncated as "contentTruncated", finish_reason as "finishReason", job_name as "jobName",
-  late_ms as "lateMs", error_code as "errorCode", error_message as "errorMessage", data, deleted, created_at as "createdAt"`;
+export type EventView = RowOf<typeof FIELDS>;
 
 interface InstanceFilter {
   instanceId: string;
@@ -51,25 +50,24 @@ export async function findInstanceEvents(
   { instanceId, agentSlug, source }: InstanceFilter,
   { before, limit }: { before: number | undefined; limit: number },
 ): Promise<{ events: EventView[]; hasMore: boolean; total: number; totalCapped: boolean }> {
-  const conditions = [sql`instance_id = ${instanceId} and not deleted`];
-  if (agentSlug !== undefined) conditions.push(sql`agent_slug = ${agentSlug}`);
-  if (source !== undefined) conditions.push(sql`source = ${source}`);
+  const conditions = [sql`${event.instance} = ${instanceId} and not ${event.deleted}`];
+  if (agentSlug !== undefined) conditions.push(sql`${event.agentSlug} = ${agentSlug}`);
+  if (source !== undefined) conditions.push(sql`${event.source} = ${source}`);
   const matching = allOf(conditions);
-  const found = await query<Row & Sized>(
-    em,
-    fittingRows(
-      sql`select ${COLUMNS}, ${bytesToHere(sql`content`, sql`events.seq desc`)}
-         from events where ${matching} and ${before === undefined ? sql`true` : sql`seq < ${before}`}
-        order by events.seq desc limit ${limit + 1}`,
-    ),
+  const newestFirst = sql`${event.seq} desc`;
+  const found = await fetchRows(em, { ...FIELDS, bytesToHere: bytesToHere(event.content, newestFirst) }, (fields) =>
+    fittingRows(sql`
+      select ${fields} from events where ${matching} and ${before === undefined ? sql`true` : sql`${event.seq} < ${before}`}
+       order by ${newestFirst} limit ${limit + 1}`),
   );
   const { rows, hasMore } = pageOf(found, limit);
-  const [count] = await query<{ total: number }>(
+  const [counted] = await fetchRows(
     em,
-    sql`select count(*)::int as total from (select from events where ${matching} limit ${MOST_COUNTED + 1}) as counted`,
+    { total: asNumber(sql<bigint>`count(*)`) },
+    (fields) => sql`select ${fields} from (select from events where ${matching} limit ${MOST_COUNTED + 1}) as counted`,
   );
-  const total = Math.min(count?.total ?? 0, MOST_COUNTED);
-  return { events: rows.map(viewOf), hasMore, total, totalCapped: (count?.total ?? 0) > MOST_COUNTED };
+  const total = counted?.total ?? 0;
+  return { events: rows, hasMore, total: Math.min(total, MOST_COUNTED), totalCapped: total > MOST_COUNTED };
 }
 
 interface AccountEvents {
@@ -84,18 +82,22 @@ export async function findAccountEvents(
   em: EntityManager,
   { accountId, after, limit }: { accountId: string; after: number; limit: number },
 ): Promise<AccountEvents> {
-  const [bounds, ...rows] = await query<Row & { oldest: number | null; latest: number | null }>(
+  const { seq, content, account } = event;
+  const bounds = {
+    oldest: asNumber(sql<bigint | null>`min(${seq})`),
+    latest: asNumber(sql<bigint | null>`max(${seq})`),
+  };
+  const page = fittingRows(sql`
+    select ${listOf({ ...FIELDS, bytesToHere: bytesToHere(content, seq) })} from events
+     where ${account} = ${accountId} and ${seq} > ${after} order by ${seq} limit ${limit}`);
+  const [ends, ...events] = await fetchRows(
     em,
-    sql`with page as (${fittingRows(sql`select ${COLUMNS}, ${bytesToHere(sql`content`, sql`events.seq`)} from events
-                                         where account_id = ${accountId} and seq > ${after} order by events.seq limit ${limit}`)}),
-          bounds as (select min(seq)::float8 as oldest, max(seq)::float8 as latest from events where account_id = ${accountId})
-     select bounds.*, page.* from bounds left join page on false
-     union all
-     (select null, null, page.* from page order by page.seq)`,
+    { ...bounds, ...FIELDS },
+    () => sql`
+      with page as (${page}), bounds as (select ${listOf(bounds)} from events where ${account} = ${accountId})
+      select bounds.*, page.* from bounds left join page on false
+      union all
+      (select null, null, page.* from page order by page.seq)`,
   );
-  return { events: rows.map(viewOf), oldestSeq: bounds?.oldest ?? null, latestSeq: bounds?.latest ?? null };
-}
-
-function viewOf(row: Row): EventView {
-  return { ...row, createdAt: new Date(row.createdAt) };
+  return { events, oldestSeq: ends?.oldest ?? null, latestSeq: ends?.latest ?? null };
 }

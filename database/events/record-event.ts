@@ -3,7 +3,15 @@ import { eventBody } from '../../domain/event-body.ts';
 import type { FinishReason } from '../../domain/turn.ts';
 import { matchingEntries } from '../../domain/webhook-events.ts';
 import type { EventType } from '../../domain/webhook-events.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { EventCounter } from '../entities/event-counter.ts';
+import { EventOccurrence } from '../entities/event-occurrence.ts';
+import { Event } from '../entities/event.ts';
+import { OutboxEntry } from '../entities/outbox-entry.ts';
+import { WebhookDelivery } from '../entities/webhook-delivery.ts';
+import { Webhook } from '../entities/webhook.ts';
+import { fetchRow, valuesOf } from '../rows.ts';
+import { run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 export interface NewEvent {
@@ -42,11 +50,12 @@ export interface NewEvent {
  * for another transaction that is recording it.
  */
 export async function claimOccurrence(em: EntityManager, instanceId: string, key: string): Promise<boolean> {
-  const rows = await query<{ key: string }>(
+  const { instance, key: occurrence } = columns(EventOccurrence);
+  const claimed = await run(
     em,
-    sql`insert into event_occurrences (instance_id, key) values (${instanceId}, ${key}) on conflict do nothing returning key`,
+    sql`insert into event_occurrences (${instance}, ${occurrence}) values (${instanceId}, ${key}) on conflict do nothing`,
   );
-  return rows.length > 0;
+  return claimed > 0;
 }
 
 /**
@@ -56,32 +65,53 @@ export async function claimOccurrence(em: EntityManager, instanceId: string, key
  */
 export async function recordEvent(em: EntityManager, event: NewEvent): Promise<number | null> {
   const claims = event.instanceId !== null && event.occurrenceKey !== null;
-  const [row] = await query<{ seq: string; hasWebhooks: boolean }>(
+  const { account, lastSeq } = columns(EventCounter);
+  const counter = columns(EventCounter, 'event_counters');
+  const { instance, key } = columns(EventOccurrence);
+  const webhook = columns(Webhook, 'webhooks');
+  const hasWebhooks = sql<boolean>`exists (
+    select from webhooks where ${webhook.account} = ${counter.account} and ${webhook.enabled} and ${webhook.deletedAt} is null)`;
+  const taken = await fetchRow(
     em,
-    sql`with occurrence as (
-       insert into event_occurrences (instance_id, key) select ${event.instanceId}, ${event.occurrenceKey} where ${claims}::boolean on conflict do nothing returning key
-     )
-     insert into event_counters (account_id, last_seq)
-     select ${event.accountId}, 1 where not ${claims}::boolean or exists (select from occurrence)
-     on conflict (account_id) do update set last_seq = event_counters.last_seq + 1
-     returning last_seq::text as seq,
-               exists (select from webhooks where account_id = event_counters.account_id and enabled and deleted_at is null) as "hasWebhooks"`,
+    { seq: lastSeq, hasWebhooks },
+    (fields) => sql`
+      with occurrence as (
+        insert into event_occurrences (${instance}, ${key}) select ${event.instanceId}, ${event.occurrenceKey} where ${claims}::boolean
+        on conflict do nothing returning ${key}
+      )
+      insert into event_counters (${account}, ${lastSeq})
+      select ${event.accountId}, 1 where not ${claims}::boolean or exists (select from occurrence)
+      on conflict (${account}) do update set ${lastSeq} = ${counter.lastSeq} + 1
+      returning ${fields}`,
   );
-  if (!row) return null;
-  const seq = Number(row.seq);
-  if (row.hasWebhooks) await insertAndFanOut(em, event, seq);
-  else await run(em, insertEvent(event, seq));
-  return seq;
+  if (!taken) return null;
+  if (taken.hasWebhooks) await insertAndFanOut(em, event, taken.seq);
+  else await run(em, insertEvent(event, taken.seq));
+  return taken.seq;
 }
 
 function insertEvent(event: NewEvent, seq: number): Sql {
-  const data = event.data ? JSON.stringify(event.data) : null;
-  return sql`
-  insert into events (id, account_id, seq, type, instance_id, agent_slug, agent_name, source, message_id, content,
-                      content_truncated, finish_reason, job_name, late_ms, error_code, error_message, data, created_at)
-  values (${event.id}, ${event.accountId}, ${seq}, ${event.type}, ${event.instanceId}, ${event.agentSlug}, ${event.agentName},
-          ${event.source}, ${event.messageId}, ${event.content}, ${event.contentTruncated ?? false}, ${event.finishReason ?? null},
-          ${event.jobName}, ${event.lateMs ?? null}, ${event.error?.code ?? null}, ${event.error?.message ?? null}, ${data}, ${event.createdAt})`;
+  const values = valuesOf(Event, {
+    id: event.id,
+    account: event.accountId,
+    seq,
+    type: event.type,
+    instance: event.instanceId,
+    agentSlug: event.agentSlug,
+    agentName: event.agentName,
+    source: event.source,
+    messageId: event.messageId,
+    content: event.content,
+    contentTruncated: event.contentTruncated ?? false,
+    finishReason: event.finishReason ?? null,
+    jobName: event.jobName,
+    lateMs: event.lateMs ?? null,
+    errorCode: event.error?.code ?? null,
+    errorMessage: event.error?.message ?? null,
+    data: event.data ? JSON.stringify(event.data) : null,
+    createdAt: event.createdAt,
+  });
+  return sql`insert into events ${values}`;
 }
 
 /**
@@ -93,23 +123,28 @@ function insertEvent(event: NewEvent, seq: number): Sql {
 async function insertAndFanOut(em: EntityManager, event: NewEvent, seq: number): Promise<void> {
   const { contentTruncated = false, finishReason = null, lateMs = null, data = null } = event;
   const body = eventBody({ ...event, contentTruncated, finishReason, lateMs, data }, seq);
-  const entries = JSON.stringify(matchingEntries(event.type));
+  const entries = matchingEntries(event.type);
+  const webhook = columns(Webhook);
+  const delivery = columns(WebhookDelivery);
+  const outbox = columns(OutboxEntry);
   await run(
     em,
     sql`with event as (${insertEvent(event, seq)}),
      wanting as (
-       select id, drained_until, not_before from webhooks
-        where account_id = ${event.accountId} and enabled and deleted_at is null
-          and events && (select array_agg(entry) from jsonb_array_elements_text(${entries}::jsonb) as entry)
-          and (instance_id is null or instance_id = ${event.instanceId}) and (agent_id is null or agent_id = ${event.agentId ?? null})
+       select ${webhook.id}, ${webhook.drainedUntil}, ${webhook.notBefore} from webhooks
+        where ${webhook.account} = ${event.accountId} and ${webhook.enabled} and ${webhook.deletedAt} is null
+          and ${webhook.events} && ${entries}::text[]
+          and (${webhook.instance} is null or ${webhook.instance} = ${event.instanceId})
+          and (${webhook.agent} is null or ${webhook.agent} = ${event.agentId ?? null})
      ),
      queued as (
-       insert into webhook_deliveries (id, webhook_id, event_id, event_type, body, created_at, next_attempt_at)
-       select 'dlv_' || substr(md5(${event.id} || wanting.id), 1, 20), wanting.id, ${event.id}, ${event.type}, ${body},
+       insert into webhook_deliveries (${delivery.id}, ${delivery.webhook}, ${delivery.eventId}, ${delivery.eventType}, ${delivery.body},
+                                       ${delivery.createdAt}, ${delivery.nextAttemptAt})
+       select 'dlv_' || substr(md5(${event.id} || ${webhook.id}), 1, 20), ${webhook.id}, ${event.id}, ${event.type}, ${body},
               clock_timestamp(), clock_timestamp() from wanting
      )
-     insert into outbox (workflow, subject_id)
-     select 'deliverWebhook', id from wanting
-      where coalesce(drained_until <= clock_timestamp(), true) and coalesce(not_before <= clock_timestamp(), true)`,
+     insert into outbox (${outbox.workflow}, ${outbox.subjectId})
+     select 'deliverWebhook', ${webhook.id} from wanting
+      where coalesce(${webhook.drainedUntil} <= clock_timestamp(), true) and coalesce(${webhook.notBefore} <= clock_timestamp(), true)`,
   );
 }

@@ -1,57 +1,70 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { TURN_COLUMNS, TURN_JOINS } from './pending-turns.ts';
-import type { PendingTurn } from './pending-turns.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db, notNull } from '../db.ts';
+import { Agent } from '../entities/agent.ts';
+import { fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { secondsSince, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
+import { m, TURN_FIELDS, TURN_JOINS } from './pending-turns.ts';
+
+const a = columns(Agent, 'a');
+
+const FIELDS = {
+  ...TURN_FIELDS,
+  /** How long ago it was ended, in seconds on the database's clock. */
+  endedSecondsAgo: secondsSince(notNull(m.endedAt)),
+  /** Its agent is in no configuration that is written from now on. */
+  agentIsDeleted: sql<boolean>`${a.deletedAt} is not null`,
+  /** Its agent is gone from the gateway. */
+  agentIsRemoved: sql<boolean>`${a.removedAt} is not null`,
+};
 
 /** A turn that we ended, and of which the gateway must still be told. */
-export interface AbortDue extends PendingTurn {
-  /** How long ago it was ended, in seconds on the database's clock. */
-  endedSecondsAgo: number;
-  /** Its agent is in no configuration that is written from now on. */
-  agentIsDeleted: boolean;
-  /** Its agent is gone from the gateway. */
-  agentIsRemoved: boolean;
-}
-
-const COLUMNS = sql`${TURN_COLUMNS}, extract(epoch from now() - m.ended_at)::float8 as "endedSecondsAgo",
-  a.deleted_at is not null as "agentIsDeleted", a.removed_at is not null as "agentIsRemoved"`;
+export type AbortDue = RowOf<typeof FIELDS>;
 
 /** Every turn of an instance that is marked as one that its gateway must still abort. */
-export async function listAbortDue(em: EntityManager, instanceId: string): Promise<AbortDue[]> {
-  return query<AbortDue>(
-    em,
-    sql`select ${COLUMNS} from messages m ${TURN_JOINS} where m.instance_id = ${instanceId} and m.abort_due order by m.ended_at`,
-  );
+export function listAbortDue(em: EntityManager, instanceId: string): Promise<AbortDue[]> {
+  return listMarked(em, sql`${m.instance} = ${instanceId}`);
 }
 
 /** The same for one turn; null when it is not marked. */
 export async function findAbortDue(em: EntityManager, messageId: string): Promise<AbortDue | null> {
-  const [turn] = await query<AbortDue>(
-    em,
-    sql`select ${COLUMNS} from messages m ${TURN_JOINS} where m.id = ${messageId} and m.abort_due`,
-  );
+  const [turn] = await listMarked(em, sql`${m.id} = ${messageId}`);
   return turn ?? null;
 }
 
 /** The same for the conversation that this gateway session belongs to. */
-export async function listAbortDueIn(em: EntityManager, conversationId: string): Promise<AbortDue[]> {
-  return query<AbortDue>(
+export function listAbortDueIn(em: EntityManager, conversationId: string): Promise<AbortDue[]> {
+  return listMarked(em, sql`${m.conversation} = ${conversationId}`);
+}
+
+function listMarked(em: EntityManager, condition: Sql): Promise<AbortDue[]> {
+  return fetchRows(
     em,
-    sql`select ${COLUMNS} from messages m ${TURN_JOINS} where m.conversation_id = ${conversationId} and m.abort_due`,
+    FIELDS,
+    (fields) => sql`
+      select ${fields} from messages m ${TURN_JOINS} where ${condition} and ${m.abortDue} order by ${m.endedAt}`,
   );
 }
 
 /** Takes the mark off: the gateway has shown that this turn does not run any more. */
 export async function clearAbortDue(em: EntityManager, messageId: string): Promise<void> {
-  await run(em, sql`update messages set abort_due = false where id = ${messageId} and status <> 'pending'`);
+  await db(em)
+    .updateTable('Message')
+    .set({ abortDue: false })
+    .where('id', '=', messageId)
+    .where('status', '<>', 'pending')
+    .execute();
 }
 
 /** Marks a turn that has failed or was cancelled, but runs all the same. False when there is no such turn. */
 export async function markAbortDue(em: EntityManager, messageId: string): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update messages set abort_due = true
-      where id = ${messageId} and status in ('failed', 'cancelled') and attempt > 0 returning id`,
-  );
-  return rows.length > 0;
+  const { numUpdatedRows } = await db(em)
+    .updateTable('Message')
+    .set({ abortDue: true })
+    .where('id', '=', messageId)
+    .where('status', 'in', ['failed', 'cancelled'])
+    .where('attempt', '>', 0)
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }

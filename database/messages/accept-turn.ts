@@ -1,63 +1,72 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Attachment } from '../../domain/attachments.ts';
-import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
-import type { SleepState } from '../../domain/sleep.ts';
 import { IS_ROOMLESS } from './find-roomless.ts';
 import { IS_TRUSTED } from '../processes/process-lease.ts';
-import { query, sql } from '../sql.ts';
+import { columns, notNull, optionalColumns } from '../db.ts';
+import { Account } from '../entities/account.ts';
+import { Agent } from '../entities/agent.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { Process } from '../entities/process.ts';
+import { fetchRow, fetchRows, valuesOf } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { asNumber, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
-/** The part of an instance that decides whether it takes messages. */
-export interface InstanceGate {
-  accountId: string;
-  status: InstanceStatus;
-  desiredStatus: DesiredStatus;
-  transitionKind: TransitionKind | null;
-  bootId: string | null;
-  sleepState: SleepState;
-  /** It is waking, and the machine has had no room for it for too long. */
-  isRoomless: boolean;
-}
+const i = columns(Instance, 'i');
+const account = columns(Account, 'c');
+const agent = optionalColumns(Agent, 'a');
 
-const GATE = sql`i.account_id as "accountId", i.status, i.desired_status as "desiredStatus", i.transition_kind as "transitionKind",
-  i.boot_id as "bootId", i.sleep_state as "sleepState", ${IS_ROOMLESS} as "isRoomless"`;
+const GATE = {
+  accountId: i.account,
+  status: i.status,
+  desiredStatus: i.desiredStatus,
+  transitionKind: i.transitionKind,
+  bootId: i.bootId,
+  sleepState: i.sleepState,
+  /** It is waking, and the machine has had no room for it for too long. */
+  isRoomless: IS_ROOMLESS,
+};
+
+/** The part of an instance that decides whether it takes messages. */
+export type InstanceGate = RowOf<typeof GATE>;
 
 /** Keeps an instance from starting, stopping and restarting until the transaction ends, and says how it stands. */
-export async function holdInstance(em: EntityManager, instanceId: string): Promise<InstanceGate | null> {
-  const [row] = await query<InstanceGate>(
+export function holdInstance(em: EntityManager, instanceId: string): Promise<InstanceGate | null> {
+  return fetchRow(
     em,
-    sql`select ${GATE} from instances i where i.id = ${instanceId} and i.deleted_at is null for share`,
+    GATE,
+    (fields) => sql`select ${fields} from instances i where ${i.id} = ${instanceId} and ${i.deletedAt} is null for share`,
   );
-  return row ?? null;
 }
+
+const AGENT_GATE = {
+  ...GATE,
+  accountName: account.name,
+  /** Null: the instance has no such agent. Then what follows means nothing. */
+  agentStatus: agent.status,
+  slug: notNull(agent.slug),
+  displayName: notNull(agent.displayName),
+  model: notNull(agent.model),
+};
 
 /** An instance and one of its agents, with all that a message to it needs. */
-export interface AgentGate extends InstanceGate {
-  accountName: string;
-  /** Null: the instance has no such agent. */
-  agentStatus: 'pending' | 'active' | 'error' | 'deleting' | null;
-  slug: string;
-  displayName: string;
-  model: string;
-}
+export type AgentGate = RowOf<typeof AGENT_GATE>;
 
-const agentGate = (instanceId: string, agentId: string): Sql => sql`
-  select ${GATE}, c.name as "accountName", a.status as "agentStatus", a.slug, a.display_name as "displayName", a.model
-    from instances i
-    join accounts c on c.id = i.account_id
-    left join agents a on a.id = ${agentId} and a.instance_id = i.id and a.deleted_at is null
-   where i.id = ${instanceId} and i.deleted_at is null`;
+const agentGate = (fields: Sql, instanceId: string, agentId: string): Sql => sql`
+  select ${fields} from instances i join accounts c on ${account.id} = ${i.account}
+    left join agents a on ${agent.id} = ${agentId} and ${agent.instance} = ${i.id} and ${agent.deletedAt} is null
+   where ${i.id} = ${instanceId} and ${i.deletedAt} is null`;
 
 /** How an instance and its agent stand; null when there is no such instance. */
-export async function findAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
-  const [row] = await query<AgentGate>(em, agentGate(instanceId, agentId));
-  return row ?? null;
+export function findAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
+  return fetchRow(em, AGENT_GATE, (fields) => agentGate(fields, instanceId, agentId));
 }
 
 /** The same, and keeps the instance from starting, stopping and restarting until the transaction ends. */
-export async function holdAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
-  const [row] = await query<AgentGate>(em, sql`${agentGate(instanceId, agentId)} for share of i`);
-  return row ?? null;
+export function holdAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
+  return fetchRow(em, AGENT_GATE, (fields) => sql`${agentGate(fields, instanceId, agentId)} for share of i`);
 }
 
 /** What is remembered of a conversation whose client sends all of it with each message. See the entity. */
@@ -73,27 +82,45 @@ export async function takeTurnNumber(
   conversation: { newId: string; agentId: string; sessionId: string; mark: ConversationMark | null; now: Date },
 ): Promise<{ conversationId: string; number: number }> {
   const { newId, agentId, sessionId, mark, now } = conversation;
-  const [row] = await query<{ conversationId: string; number: number }>(
+  const known = columns(Conversation, 'conversations');
+  const excluded = columns(Conversation, 'excluded');
+  const c = columns(Conversation);
+  const begun = valuesOf(Conversation, {
+    id: newId,
+    agent: agentId,
+    sessionId,
+    lastNumber: 1,
+    createdAt: now,
+    lastAt: now,
+    promptHash: mark?.promptHash ?? null,
+    instructionsHash: mark?.instructionsHash ?? null,
+  });
+  const taken = await fetchRow(
     em,
-    sql`insert into conversations (id, agent_id, session_id, last_number, created_at, last_at, prompt_hash, instructions_hash)
-     values (${newId}, ${agentId}, ${sessionId}, 1, ${now}, ${now}, ${mark?.promptHash ?? null}, ${mark?.instructionsHash ?? null})
-     on conflict (agent_id, session_id) do update
-        set last_number = conversations.last_number + 1, last_at = greatest(conversations.last_at, excluded.last_at),
-            prompt_hash = excluded.prompt_hash, instructions_hash = coalesce(excluded.instructions_hash, conversations.instructions_hash)
-     returning id as "conversationId", last_number::float8 as number`,
+    { conversationId: c.id, number: c.lastNumber },
+    (fields) => sql`
+      insert into conversations ${begun}
+      on conflict (${c.agent}, ${c.sessionId}) do update
+         set ${c.lastNumber} = ${known.lastNumber} + 1, ${c.lastAt} = greatest(${known.lastAt}, ${excluded.lastAt}),
+             ${c.promptHash} = ${excluded.promptHash},
+             ${c.instructionsHash} = coalesce(${excluded.instructionsHash}, ${known.instructionsHash})
+      returning ${fields}`,
   );
-  if (!row) throw new Error('the conversation gave no number');
-  return row;
+  if (!taken) throw new Error('the conversation gave no number');
+  return taken;
 }
 
 /** How many turns of a conversation have not ended. Ask once the conversation is locked. */
 export async function countPendingTurns(em: EntityManager, instanceId: string, conversationId: string): Promise<number> {
-  const [row] = await query<{ pending: number }>(
+  const message = columns(Message);
+  const counted = await fetchRow(
     em,
-    sql`select count(*)::float8 as pending from messages
-      where instance_id = ${instanceId} and conversation_id = ${conversationId} and status = 'pending'`,
+    { pending: asNumber(sql<bigint>`count(*)`) },
+    (fields) => sql`
+      select ${fields} from messages
+       where ${message.instance} = ${instanceId} and ${message.conversation} = ${conversationId} and ${message.status} = 'pending'`,
   );
-  return row?.pending ?? 0;
+  return counted?.pending ?? 0;
 }
 
 export interface TurnRows {
@@ -127,22 +154,47 @@ export interface TurnRows {
  */
 export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boolean> {
   const { sender, replySender, now } = turn;
+  const owner = columns(Process, 'p');
   const attachments = turn.attachments.length === 0 ? null : JSON.stringify(turn.attachments);
-  const place = sql`${turn.accountId}, ${turn.instanceId}, ${turn.agentId}, ${turn.conversationId}, ${turn.number}`;
-  const rows = await query<{ attempt: number }>(
+  const place = {
+    account: turn.accountId,
+    instance: turn.instanceId,
+    agent: turn.agentId,
+    conversation: turn.conversationId,
+    number: turn.number,
+    createdAt: now,
+  };
+  const request = {
+    ...place,
+    id: turn.requestMessageId,
+    role: 'user' as const,
+    content: turn.text,
+    context: turn.context,
+    attachments: sql<Attachment[] | null>`${attachments}::jsonb`,
+    ...{ senderType: sender.type, senderId: sender.id, senderName: sender.name },
+    ...{ status: null, traceId: null, keyId: null, owner: null, bootId: null, attempt: 0, sentAt: null },
+  };
+  const reply = {
+    ...place,
+    id: turn.replyMessageId,
+    role: 'agent' as const,
+    content: '',
+    context: null,
+    attachments: null,
+    ...{ senderType: replySender.type, senderId: replySender.id, senderName: replySender.name },
+    ...{ status: 'pending' as const, traceId: turn.traceId, keyId: turn.keyId, owner: turn.owner, bootId: turn.bootId },
+    attempt: sql<number>`(select is_made::int from claim)`,
+    sentAt: sql<Date>`(select now() from claim where is_made)`,
+  };
+  const stored = await fetchRows(
     em,
-    sql`with claim as (
-       select ${turn.isHead}::boolean
-              and exists (select from processes p where p.id = ${turn.owner} and ${IS_TRUSTED}) as "isMade"
-     )
-     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, context, attachments, sender_type,
-                           sender_id, sender_name, created_at, status, trace_id, key_id, owner, boot_id, attempt, sent_at)
-     values (${turn.requestMessageId}, ${place}, 'user', ${turn.text}, ${turn.context}, ${attachments}::jsonb, ${sender.type}, ${sender.id}, ${sender.name}, ${now},
-             null, null, null, null, null, 0, null),
-            (${turn.replyMessageId}, ${place}, 'agent', '', null, null, ${replySender.type}, ${replySender.id}, ${replySender.name}, ${now},
-             'pending', ${turn.traceId}, ${turn.keyId}, ${turn.owner}, ${turn.bootId},
-             (select "isMade"::int from claim), (select now() from claim where "isMade"))
-     returning attempt`,
+    { attempt: columns(Message).attempt },
+    (fields) => sql`
+      with claim as (
+        select ${turn.isHead}::boolean
+               and exists (select from processes p where ${owner.id} = ${turn.owner} and ${IS_TRUSTED}) as is_made
+      )
+      insert into messages ${valuesOf(Message, request, reply)} returning ${fields}`,
   );
-  return rows.some(({ attempt }) => attempt > 0);
+  return stored.some(({ attempt }) => attempt > 0);
 }

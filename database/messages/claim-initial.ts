@@ -1,5 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { ClaudeSession } from '../entities/claude-session.ts';
+import { fetchRows } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 /** How many sessions a process tries at a time. */
 const AT_ONCE = 20;
@@ -9,13 +12,17 @@ const AT_ONCE = 20;
  * minutes: at another process, should this one die, and for as long as their environment does not take them.
  */
 export async function claimInitial(em: EntityManager): Promise<string[]> {
-  const rows = await query<{ id: string }>(
+  const session = columns(ClaudeSession, 's');
+  const { id, initialDueAt } = columns(ClaudeSession);
+  const pause = sql`least(interval '5 minutes', greatest(interval '2 seconds', (now() - ${session.createdAt}) / 4))`;
+  const claimed = await fetchRows(
     em,
-    sql`update claude_sessions s
-           set initial_due_at = now() + least(interval '5 minutes', greatest(interval '2 seconds', (now() - s.created_at) / 4))
-          from (select id from claude_sessions where initial_due_at <= now()
-                 order by initial_due_at limit ${AT_ONCE} for update skip locked) due
-         where s.id = due.id returning s.id`,
+    { id: session.id },
+    (fields) => sql`
+      update claude_sessions s set ${initialDueAt} = now() + ${pause}
+        from (select ${id} from claude_sessions where ${initialDueAt} <= now()
+               order by ${initialDueAt} limit ${AT_ONCE} for update skip locked) due
+       where ${session.id} = due.${id} returning ${fields}`,
   );
-  return rows.map(({ id }) => id);
+  return claimed.map((row) => row.id);
 }

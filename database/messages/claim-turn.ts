@@ -1,9 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { takesMessages } from '../instances/lifecycle-sql.ts';
-import { IS_HEAD, SHARD_OWNER, TURN_COLUMNS, TURN_JOINS } from './pending-turns.ts';
+import { IS_HEAD, m, SHARD_OWNER, TURN_FIELDS, TURN_JOINS } from './pending-turns.ts';
 import type { PendingTurn } from './pending-turns.ts';
 import { IS_TRUSTED } from '../processes/process-lease.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { Process } from '../entities/process.ts';
+import { WatchShard } from '../entities/watch-shard.ts';
+import { fetchRow } from '../rows.ts';
+import { sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 /** Which process sends a turn, and what must still hold for it to do so. */
@@ -15,9 +21,12 @@ export type Claimant =
   /** The step that has just started this gateway process, before it is published. */
   | { kind: 'start'; epoch: number; bootId: string };
 
-const TAKES_MESSAGES = sql`${takesMessages('i')} and i.boot_id = m.boot_id`;
+const i = columns(Instance, 'i');
+const process = columns(Process, 'p');
 
-const PROCESS_TRUSTED = sql`exists (select 1 from processes p where p.id = m.owner and ${IS_TRUSTED})`;
+const TAKES_MESSAGES = sql`${takesMessages('i')} and ${i.bootId} = ${m.bootId}`;
+
+const PROCESS_TRUSTED = sql`exists (select 1 from processes p where ${process.id} = ${m.owner} and ${IS_TRUSTED})`;
 
 /**
  * Commits the number of the attempt that is about to be sent, and answers the turn with it; null, and nothing changed,
@@ -29,21 +38,24 @@ export async function claimAttempt(
   { messageId, attempt, next, claimant }: { messageId: string; attempt: number; next: number; claimant: Claimant },
 ): Promise<PendingTurn | null> {
   const owner = claimant.kind === 'process' ? claimant.owner : SHARD_OWNER;
-  const [turn] = await query<PendingTurn>(
+  const c = columns(Message);
+  const isAtAttempt = sql`${m.status} = 'pending' and ${m.attempt} = ${attempt}`;
+  return fetchRow(
     em,
-    sql`with allowed as (
-       select m.id from messages m join instances i on i.id = m.instance_id
-        where m.id = ${messageId} and m.status = 'pending' and m.attempt = ${attempt} and ${conditionOf(claimant)} and ${IS_HEAD}
-          for share of i
-     ), claimed as (
-       update messages m set attempt = ${next}, sent_at = coalesce(m.sent_at, now())
-         from allowed
-        where m.id = allowed.id and m.status = 'pending' and m.attempt = ${attempt} and m.owner = ${owner}
-       returning m.*
-     )
-     select ${TURN_COLUMNS} from claimed m ${TURN_JOINS}`,
+    TURN_FIELDS,
+    (fields) => sql`
+      with allowed as (
+        select ${m.id} from messages m join instances i on ${i.id} = ${m.instance}
+         where ${m.id} = ${messageId} and ${isAtAttempt} and ${conditionOf(claimant)} and ${IS_HEAD}
+           for share of i
+      ), claimed as (
+        update messages m set ${c.attempt} = ${next}, ${c.sentAt} = coalesce(${m.sentAt}, now())
+          from allowed
+         where ${m.id} = allowed.id and ${isAtAttempt} and ${m.owner} = ${owner}
+        returning m.*
+      )
+      select ${fields} from claimed m ${TURN_JOINS}`,
   );
-  return turn ?? null;
 }
 
 /**
@@ -54,22 +66,25 @@ export async function findClaimedTurn(
   em: EntityManager,
   { messageId, owner }: { messageId: string; owner: string },
 ): Promise<PendingTurn | null> {
-  const [turn] = await query<PendingTurn>(
+  return fetchRow(
     em,
-    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
-      where m.id = ${messageId} and m.status = 'pending' and m.attempt = 1 and m.owner = ${owner} and ${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`,
+    TURN_FIELDS,
+    (fields) => sql`
+      select ${fields} from messages m ${TURN_JOINS}
+       where ${m.id} = ${messageId} and ${m.status} = 'pending' and ${m.attempt} = 1 and ${m.owner} = ${owner}
+         and ${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`,
   );
-  return turn ?? null;
 }
 
 function conditionOf(claimant: Claimant): Sql {
+  const shard = columns(WatchShard, 'w');
   switch (claimant.kind) {
     case 'process':
       return sql`${TAKES_MESSAGES} and ${PROCESS_TRUSTED}`;
     case 'shard':
       return sql`${TAKES_MESSAGES}
-        and exists (select 1 from watch_shards w where w.shard = i.shard and w.epoch = ${claimant.shardEpoch})`;
+        and exists (select 1 from watch_shards w where ${shard.shard} = ${i.shard} and ${shard.epoch} = ${claimant.shardEpoch})`;
     case 'start':
-      return sql`i.epoch = ${claimant.epoch} and i.boot_id is null and m.boot_id = ${claimant.bootId}`;
+      return sql`${i.epoch} = ${claimant.epoch} and ${i.bootId} is null and ${m.bootId} = ${claimant.bootId}`;
   }
 }

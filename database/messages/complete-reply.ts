@@ -5,7 +5,12 @@ import type { TurnEnd } from '../../domain/turn.ts';
 import { cutText } from '../../lib/text/cut-text.ts';
 import { recordEvent } from '../events/record-event.ts';
 import { isStorageFull } from '../accounts/stored-bytes.ts';
-import { query, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Agent } from '../entities/agent.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Message } from '../entities/message.ts';
+import { fetchRow } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 interface EndOptions {
   makeId: MakeId;
@@ -14,14 +19,6 @@ interface EndOptions {
   maxStoredBytes: number;
   /** The gateway has not ended this turn itself and must still be told. */
   abortDue: boolean;
-}
-
-interface EndedReply {
-  accountId: string;
-  instanceId: string;
-  agentId: string;
-  slug: string;
-  displayName: string;
 }
 
 /**
@@ -37,19 +34,35 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
   const finishReason = end.status === 'completed' ? end.finishReason : null;
   const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
   // The order of locks forbids waiting for the conversation here. Another transaction that has it locked adds a later message, or deletes it.
-  const [ended] = await query<EndedReply>(
+  const reply = columns(Message, 'messages');
+  const agent = columns(Agent, 'agents');
+  const ending = columns(Message);
+  const conversation = columns(Conversation);
+  const speaker = {
+    accountId: reply.account,
+    instanceId: reply.instance,
+    agentId: reply.agent,
+    slug: agent.slug,
+    displayName: agent.displayName,
+  };
+  const ended = await fetchRow(
     em,
-    sql`with ended as (
-       update messages set status = ${end.status}, content = ${content}, content_truncated = ${isCut}, finish_reason = ${finishReason}, error_reason = ${reason}, error_message = ${message}, ended_at = ${now}, abort_due = ${abortDue}
-         from agents
-        where messages.id = ${messageId} and messages.status = 'pending' and agents.id = messages.agent_id
-       returning messages.account_id as "accountId", messages.instance_id as "instanceId", messages.agent_id as "agentId",
-                 agents.slug, agents.display_name as "displayName", messages.conversation_id
-     ), seen as (
-       update conversations set last_at = greatest(last_at, ${now})
-        where id = (select id from conversations where id = (select conversation_id from ended) for no key update skip locked)
-     )
-     select * from ended`,
+    speaker,
+    (fields) => sql`
+      with ended as (
+        update messages
+           set ${ending.status} = ${end.status}, ${ending.content} = ${content}, ${ending.contentTruncated} = ${isCut},
+               ${ending.finishReason} = ${finishReason}, ${ending.errorReason} = ${reason}, ${ending.errorMessage} = ${message},
+               ${ending.endedAt} = ${now}, ${ending.abortDue} = ${abortDue}
+          from agents
+         where ${reply.id} = ${messageId} and ${reply.status} = 'pending' and ${agent.id} = ${reply.agent}
+        returning ${fields}, ${reply.conversation}
+      ), seen as (
+        update conversations set ${conversation.lastAt} = greatest(${conversation.lastAt}, ${now})
+         where ${conversation.id} = (select ${conversation.id} from conversations
+                                      where ${conversation.id} = (select ${ending.conversation} from ended) for no key update skip locked)
+      )
+      select * from ended`,
   );
   if (!ended) return false;
   await recordEvent(em, {
@@ -77,10 +90,7 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
 /** How many bytes of this reply are kept. */
 async function roomFor(em: EntityManager, messageId: string, reply: string, maxStoredBytes: number): Promise<number> {
   if (Buffer.byteLength(reply) <= MAX_CONTENT_BYTES_WHEN_FULL) return MAX_CONTENT_BYTES;
-  const [row] = await query<{ accountId: string }>(
-    em,
-    sql`select account_id as "accountId" from messages where id = ${messageId}`,
-  );
-  const isFull = row !== undefined && (await isStorageFull(em, row.accountId, maxStoredBytes));
+  const row = await db(em).selectFrom('Message').select('account').where('id', '=', messageId).executeTakeFirst();
+  const isFull = row !== undefined && (await isStorageFull(em, row.account, maxStoredBytes));
   return isFull ? MAX_CONTENT_BYTES_WHEN_FULL : MAX_CONTENT_BYTES;
 }

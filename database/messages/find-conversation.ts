@@ -1,35 +1,42 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { TurnStatus } from '../../domain/turn.ts';
-import { allOf, query, sql } from '../sql.ts';
+import { columns, notNull } from '../db.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Message } from '../entities/message.ts';
+import { fetchRow } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { allOf, epochMs, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
-export interface KnownConversation {
-  sessionId: string;
-  instructionsHash: Buffer | null;
-}
+const c = columns(Conversation);
+
+const KNOWN = { sessionId: c.sessionId, instructionsHash: c.instructionsHash };
+
+export type KnownConversation = RowOf<typeof KNOWN>;
 
 /** Locks the conversation with this name until the transaction ends; null when the agent has none. */
-export async function lockConversation(em: EntityManager, agentId: string, sessionId: string): Promise<KnownConversation | null> {
-  const [row] = await query<KnownConversation>(
+export function lockConversation(em: EntityManager, agentId: string, sessionId: string): Promise<KnownConversation | null> {
+  return fetchRow(
     em,
-    sql`select session_id as "sessionId", instructions_hash as "instructionsHash" from conversations
-         where agent_id = ${agentId} and session_id = ${sessionId} and deleted_at is null for update`,
+    KNOWN,
+    (fields) => sql`
+      select ${fields} from conversations
+       where ${c.agent} = ${agentId} and ${c.sessionId} = ${sessionId} and ${c.deletedAt} is null for update`,
   );
-  return row ?? null;
 }
 
 /** Which row of `conversations` is the agent's with this id, or else with this name. */
 export const namedConversation = (agentId: string, idOrName: string): Sql => sql`
-  agent_id = ${agentId} and deleted_at is null and (id = ${idOrName} or session_id = ${idOrName})
-  order by id = ${idOrName} desc limit 1`;
+  ${c.agent} = ${agentId} and ${c.deletedAt} is null and (${c.id} = ${idOrName} or ${c.sessionId} = ${idOrName})
+  order by ${c.id} = ${idOrName} desc limit 1`;
 
 /** The name of the agent's conversation with this id, or of the one with this name; null when it has neither. */
 export async function findSessionId(em: EntityManager, agentId: string, idOrName: string): Promise<string | null> {
-  const [row] = await query<{ sessionId: string }>(
+  const found = await fetchRow(
     em,
-    sql`select session_id as "sessionId" from conversations where ${namedConversation(agentId, idOrName)}`,
+    { sessionId: c.sessionId },
+    (fields) => sql`select ${fields} from conversations where ${namedConversation(agentId, idOrName)}`,
   );
-  return row?.sessionId ?? null;
+  return found?.sessionId ?? null;
 }
 
 /** What a client has of a conversation: a hash up to its last message, and one of the reply to that. */
@@ -53,33 +60,48 @@ export async function lockContinued(
   agentId: string,
   { promptHash, replyHash }: ReceivedPart,
 ): Promise<KnownConversation | null> {
-  const [found] = await query<{ id: string }>(
+  const candidate = columns(Conversation, 'candidate');
+  const found = await fetchRow(
     em,
-    sql`select candidate.id
-          from (select id, created_at from conversations where agent_id = ${agentId} and prompt_hash = ${promptHash}
-                 order by created_at desc limit ${CANDIDATES}) candidate
-         cross join lateral (select status, content from messages
-                              where conversation_id = candidate.id and role = 'agent' and source is null
-                              order by number desc limit 1) last
-         where last.status = 'completed' and sha256(convert_to(btrim(last.content, ${BLANKS}), 'UTF8')) = ${replyHash}
-         order by candidate.created_at desc limit 1`,
+    { id: candidate.id },
+    (fields) => sql`
+      select ${fields}
+        from (select ${c.id}, ${c.createdAt} from conversations where ${c.agent} = ${agentId} and ${c.promptHash} = ${promptHash}
+               order by ${c.createdAt} desc limit ${CANDIDATES}) candidate
+       cross join lateral ${lastReply(candidate.id)} last
+       where ${last.status} = 'completed' and sha256(convert_to(btrim(${last.content}, ${BLANKS}), 'UTF8')) = ${replyHash}
+       order by ${candidate.createdAt} desc limit 1`,
   );
   if (!found) return null;
   // Another message may have come first: then the conversation does not end there any more.
-  const [row] = await query<KnownConversation>(
+  return fetchRow(
     em,
-    sql`select session_id as "sessionId", instructions_hash as "instructionsHash" from conversations
-         where id = ${found.id} and prompt_hash = ${promptHash} for update`,
+    KNOWN,
+    (fields) => sql`
+      select ${fields} from conversations where ${c.id} = ${found.id} and ${c.promptHash} = ${promptHash} for update`,
   );
-  return row ?? null;
 }
 
-export interface RepeatedTurn {
-  sessionId: string;
-  messageId: string;
-  status: TurnStatus;
-  acceptedAtMs: number;
+const last = columns(Message, 'last');
+
+/** The last reply of a conversation. What its agent sent unprompted is none. */
+function lastReply(conversationId: Sql): Sql {
+  const { id, status, content, createdAt, conversation, role, source, number } = columns(Message);
+  return sql`(
+    select ${id}, ${status}, ${content}, ${createdAt} from messages
+     where ${conversation} = ${conversationId} and ${role} = 'agent' and ${source} is null order by ${number} desc limit 1)`;
 }
+
+const newest = columns(Conversation, 'newest');
+
+const REPEATED = {
+  sessionId: newest.sessionId,
+  messageId: last.id,
+  status: notNull(last.status),
+  acceptedAtMs: epochMs(last.createdAt),
+};
+
+export type RepeatedTurn = RowOf<typeof REPEATED>;
 
 interface Repeated {
   promptHash: Buffer;
@@ -93,16 +115,14 @@ export async function findRepeated(
   agentId: string,
   { promptHash, sessionId }: Repeated,
 ): Promise<RepeatedTurn | null> {
-  const isThere = [sql`agent_id = ${agentId}`, sql`prompt_hash = ${promptHash}`];
-  if (sessionId !== undefined) isThere.push(sql`session_id = ${sessionId}`);
-  const [row] = await query<RepeatedTurn>(
+  const isThere = [sql`${c.agent} = ${agentId}`, sql`${c.promptHash} = ${promptHash}`];
+  if (sessionId !== undefined) isThere.push(sql`${c.sessionId} = ${sessionId}`);
+  return fetchRow(
     em,
-    sql`select newest.session_id as "sessionId", last.id as "messageId", last.status,
-               (extract(epoch from last.created_at) * 1000)::float8 as "acceptedAtMs"
-          from (select id, session_id from conversations where ${allOf(isThere)} order by created_at desc limit 1) newest
-         cross join lateral (select id, status, created_at from messages
-                              where conversation_id = newest.id and role = 'agent' and source is null
-                              order by number desc limit 1) last`,
+    REPEATED,
+    (fields) => sql`
+      select ${fields}
+        from (select ${c.id}, ${c.sessionId} from conversations where ${allOf(isThere)} order by ${c.createdAt} desc limit 1) newest
+       cross join lateral ${lastReply(newest.id)} last`,
   );
-  return row ?? null;
 }

@@ -1,75 +1,70 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Attachment } from '../../domain/attachments.ts';
-import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
+import { columns, notNull, optionalColumns } from '../db.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Message } from '../entities/message.ts';
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
-import type { Sized } from '../page-bytes.ts';
-import { allOf, query, sql } from '../sql.ts';
+import { fetchRow, fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { allOf, epochMs, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 import { IS_SEARCHED, WORDS_OF_MESSAGE } from './message-words.ts';
-import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
-import type { TurnUsage } from './turn-usage.ts';
+import { turnUsage, USAGE_FIELDS } from './turn-usage.ts';
 
-/** One side of a turn, or what an agent sent unprompted, with what the API shows of it. */
-export interface MessageView extends TurnUsage {
-  id: string;
-  role: 'user' | 'agent';
-  content: string;
+const message = columns(Message, 'message');
+const conversation = optionalColumns(Conversation, 'conversation');
+const request = optionalColumns(Message, 'request');
+
+const FIELDS = {
+  id: message.id,
+  role: message.role,
+  content: message.content,
   /** The files that came with it. Null: none. */
-  attachments: Attachment[] | null;
-  senderType: string;
-  senderId: string;
-  senderName: string;
+  attachments: message.attachments,
+  senderType: message.senderType,
+  senderId: message.senderId,
+  senderName: message.senderName,
   /** As the client named it; empty for the conversation without a name, null outside of conversations. */
-  sessionId: string | null;
-  createdAt: Date;
+  sessionId: conversation.sessionId,
+  createdAt: message.createdAt,
   /** The rest is of what an agent said. Null: it is a reply. */
-  source: 'cron' | 'agent' | null;
-  jobName: string | null;
-  contentTruncated: boolean;
-  status: TurnStatus | null;
-  finishReason: FinishReason | null;
-  errorReason: TurnFailure | null;
-  errorMessage: string | null;
-  endedAt: Date | null;
-  requestMessageId: string | null;
-}
-
-/** A message of a conversation with its place in it. */
-export interface HistoryEntry extends MessageView {
-  conversationId: string;
-  number: number;
-}
-
-type Row<View extends MessageView> = Omit<View, 'createdAt' | 'endedAt'> & {
-  createdAt: Date | string;
-  endedAt: Date | string | null;
+  source: message.source,
+  jobName: message.jobName,
+  contentTruncated: message.contentTruncated,
+  status: message.status,
+  finishReason: message.finishReason,
+  errorReason: message.errorReason,
+  errorMessage: message.errorMessage,
+  endedAt: message.endedAt,
+  requestMessageId: request.id,
+  ...USAGE_FIELDS,
 };
 
-const COLUMNS = sql`
-  message.id, message.role, message.content, message.attachments, message.sender_type as "senderType", message.sender_id as "senderId",
-  message.sender_name as "senderName", conversation.session_id as "sessionId", message.created_at as "createdAt",
-  message.source, message.job_name as "jobName", message.content_truncated as "contentTruncated",
-  message.status, message.finish_reason as "finishReason", message.error_reason as "errorReason", message.error_message as "errorMessage",
-  message.ended_at as "endedAt", request.id as "requestMessageId",
-  ${USAGE_COLUMNS}`;
+/** One side of a turn, or what an agent sent unprompted, with what the API shows of it. */
+export type MessageView = RowOf<typeof FIELDS>;
+
+const PLACED = { ...FIELDS, conversationId: notNull(message.conversation), number: notNull(message.number) };
+
+/** A message of a conversation with its place in it. */
+export type HistoryEntry = RowOf<typeof PLACED>;
 
 const TABLES = sql`
   messages message
-  left join conversations conversation on conversation.id = message.conversation_id
-  left join messages request on request.conversation_id = message.conversation_id and request.number = message.number
-        and request.role = 'user' and message.role = 'agent'
-  left join lateral ${turnUsage(sql`case message.role when 'agent' then message.id end`)} usage on true`;
+  left join conversations conversation on ${conversation.id} = ${message.conversation}
+  left join messages request on ${request.conversation} = ${message.conversation} and ${request.number} = ${message.number}
+        and ${request.role} = 'user' and ${message.role} = 'agent'
+  left join lateral ${turnUsage(sql`case ${message.role} when 'agent' then ${message.id} end`)} usage on true`;
 
 /** A message of a deleted conversation is not shown; one without a conversation is. */
-const IS_SHOWN = sql`conversation.deleted_at is null`;
+const IS_SHOWN = sql`${conversation.deletedAt} is null`;
 
 /** One message of an agent; null when it has no such message. */
-export async function findMessage(em: EntityManager, agentId: string, messageId: string): Promise<MessageView | null> {
-  const [row] = await query<Row<MessageView>>(
+export function findMessage(em: EntityManager, agentId: string, messageId: string): Promise<MessageView | null> {
+  return fetchRow(
     em,
-    sql`select ${COLUMNS} from ${TABLES} where message.id = ${messageId} and message.agent_id = ${agentId} and ${IS_SHOWN}`,
+    FIELDS,
+    (fields) => sql`
+      select ${fields} from ${TABLES} where ${message.id} = ${messageId} and ${message.agent} = ${agentId} and ${IS_SHOWN}`,
   );
-  return row ? { ...row, ...timesOf(row) } : null;
 }
 
 /** Where a page of history ends: the newest comes first, of one turn the reply. */
@@ -87,10 +82,12 @@ export interface HistoryPage {
   limit: number;
 }
 
-const PLACE = sql`(message.created_at, message.conversation_id, message.number, (message.role = 'agent')::int)`;
+/** Of one turn the reply comes behind its message. */
+const SIDE = sql<number>`(${message.role} = 'agent')::int`;
+const PLACE = sql`(${message.createdAt}, ${message.conversation}, ${message.number}, ${SIDE})`;
 const ORDERS = {
-  'newest-first': sql`message.created_at desc, message.conversation_id desc, message.number desc, (message.role = 'agent')::int desc`,
-  'oldest-first': sql`message.created_at, message.conversation_id, message.number, (message.role = 'agent')::int`,
+  'newest-first': sql`${message.createdAt} desc, ${message.conversation} desc, ${message.number} desc, ${SIDE} desc`,
+  'oldest-first': sql`${message.createdAt}, ${message.conversation}, ${message.number}, ${SIDE}`,
 };
 
 /** A page of the messages of an agent's conversations, or of one of them, in its order, and whether more follow. */
@@ -100,30 +97,26 @@ export async function findHistory(
   page: HistoryPage,
 ): Promise<{ entries: HistoryEntry[]; hasMore: boolean }> {
   const { sessionId, before, after, words, order, limit } = page;
-  const conditions = [sql`message.agent_id = ${agentId}`, sql`message.conversation_id is not null`, IS_SHOWN];
-  if (sessionId !== undefined) conditions.push(sql`conversation.session_id = ${sessionId}`);
+  const conditions = [sql`${message.agent} = ${agentId}`, sql`${message.conversation} is not null`, IS_SHOWN];
+  if (sessionId !== undefined) conditions.push(sql`${conversation.sessionId} = ${sessionId}`);
   if (before) conditions.push(sql`${PLACE} < ${placeOf(before)}`);
   if (after) conditions.push(sql`${PLACE} > ${placeOf(after)}`);
-  if (words !== undefined) conditions.push(sql`message.id in (select id from found)`);
+  if (words !== undefined) conditions.push(sql`${message.id} in (select id from found)`);
   const search = words === undefined ? sql`` : withWords(agentId, words);
-  const found = await query<Row<HistoryEntry> & Sized>(
-    em,
-    fittingRows(
-      sql`${search} select ${COLUMNS}, message.conversation_id as "conversationId", message.number::float8 as number,
-              ${bytesToHere(sql`message.content`, ORDERS[order])}
-         from ${TABLES} where ${allOf(conditions)} order by ${ORDERS[order]} limit ${limit + 1}`,
-    ),
+  const found = await fetchRows(em, { ...PLACED, bytesToHere: bytesToHere(message.content, ORDERS[order]) }, (fields) =>
+    fittingRows(sql`
+      ${search} select ${fields} from ${TABLES} where ${allOf(conditions)} order by ${ORDERS[order]} limit ${limit + 1}`),
   );
   const { rows, hasMore } = pageOf(found, limit);
-  return { entries: rows.map((row) => ({ ...row, ...timesOf(row) })), hasMore };
+  return { entries: rows, hasMore };
 }
 
 /** A separate query, so that PostgreSQL uses the index of words for every order and condition of the page. */
 function withWords(agentId: string, words: string): Sql {
   const asked = sql`plainto_tsquery('simple', ${words})`;
   return sql`with found as materialized (
-    select message.id from messages message
-     where message.agent_id = ${agentId} and ${IS_SEARCHED} and numnode(${asked}) > 0
+    select ${message.id} from messages message
+     where ${message.agent} = ${agentId} and ${IS_SEARCHED} and numnode(${asked}) > 0
        and ${WORDS_OF_MESSAGE} @@ (${asked} && ${agentId}::tsquery))`;
 }
 
@@ -133,16 +126,18 @@ function placeOf([createdAtMs, conversationId, number, side]: HistoryPosition): 
 
 /** The position of a message in the history of its agent; null when it is not in it. */
 export async function findPosition(em: EntityManager, agentId: string, messageId: string): Promise<HistoryPosition | null> {
-  const [row] = await query<{ createdMs: number; conversationId: string; number: number; side: number }>(
+  const place = {
+    createdMs: epochMs(message.createdAt),
+    conversationId: notNull(message.conversation),
+    number: notNull(message.number),
+    side: SIDE,
+  };
+  const row = await fetchRow(
     em,
-    sql`select (extract(epoch from message.created_at) * 1000)::float8 as "createdMs", message.conversation_id as "conversationId",
-               message.number::float8 as number, (message.role = 'agent')::int as side
-          from messages message join conversations conversation on conversation.id = message.conversation_id
-         where message.id = ${messageId} and message.agent_id = ${agentId} and ${IS_SHOWN}`,
+    place,
+    (fields) => sql`
+      select ${fields} from messages message join conversations conversation on ${conversation.id} = ${message.conversation}
+       where ${message.id} = ${messageId} and ${message.agent} = ${agentId} and ${IS_SHOWN}`,
   );
   return row ? [Math.round(row.createdMs), row.conversationId, row.number, row.side] : null;
-}
-
-function timesOf({ createdAt, endedAt }: Row<MessageView>): Pick<MessageView, 'createdAt' | 'endedAt'> {
-  return { createdAt: new Date(createdAt), endedAt: endedAt === null ? null : new Date(endedAt) };
 }

@@ -1,26 +1,36 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { TurnStatus } from '../../domain/turn.ts';
-import { query, sql } from '../sql.ts';
+import { columns, notNull } from '../db.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Message } from '../entities/message.ts';
+import { fetchRow } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { epochMs, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
+
+const message = columns(Message, 'messages');
+const hidden = columns(Conversation, 'hidden');
 
 /** Of a row of messages: its conversation was not deleted. */
-export const IS_SHOWN = sql`not exists (select from conversations hidden where hidden.id = messages.conversation_id and hidden.deleted_at is not null)`;
+const IS_SHOWN = sql`not exists (
+  select from conversations hidden where ${hidden.id} = ${message.conversation} and ${hidden.deletedAt} is not null)`;
 
-export interface FoundReply {
-  messageId: string;
-  status: TurnStatus;
-  createdMs: number;
+/** The reply with this id, or to the message with this id, where this agent has it and shows it. */
+export function isReply(agentId: string, messageId: string): Sql {
+  const request = columns(Message, 'request');
+  const place = sql`
+    select ${request.conversation}, ${request.number} from messages request
+     where ${request.id} = ${messageId} and ${request.agent} = ${agentId} and ${request.role} = 'user'`;
+  return sql`${message.role} = 'agent' and ${message.agent} = ${agentId} and ${IS_SHOWN}
+    and (${message.id} = ${messageId} or (${message.conversation}, ${message.number}) = (${place}))`;
 }
+
+const FIELDS = { messageId: message.id, status: notNull(message.status), createdMs: epochMs(message.createdAt) };
+
+export type FoundReply = RowOf<typeof FIELDS>;
 
 /**
  * What the agent said under this id, or in reply to the message with this id. Null when the agent has no such message.
  */
-export async function findReply(em: EntityManager, agentId: string, messageId: string): Promise<FoundReply | null> {
-  const [row] = await query<FoundReply>(
-    em,
-    sql`select id as "messageId", status, (extract(epoch from created_at) * 1000)::float8 as "createdMs" from messages
-         where role = 'agent' and agent_id = ${agentId} and ${IS_SHOWN}
-           and (id = ${messageId} or (conversation_id, number) = (select conversation_id, number from messages
-                                                                 where id = ${messageId} and agent_id = ${agentId} and role = 'user'))`,
-  );
-  return row ?? null;
+export function findReply(em: EntityManager, agentId: string, messageId: string): Promise<FoundReply | null> {
+  return fetchRow(em, FIELDS, (fields) => sql`select ${fields} from messages where ${isReply(agentId, messageId)}`);
 }

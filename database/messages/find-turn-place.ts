@@ -1,33 +1,44 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { columns, notNull } from '../db.ts';
+import { Agent } from '../entities/agent.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Message } from '../entities/message.ts';
+import { fetchRow } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { epochMs, sql } from '../sql.ts';
+
+const m = columns(Message, 'm');
+const c = columns(Conversation, 'c');
+const a = columns(Agent, 'a');
+const later = columns(Message, 'later');
+
+const FIELDS = {
+  messageId: m.id,
+  accountId: m.account,
+  instanceId: m.instance,
+  agentId: m.agent,
+  conversationId: notNull(m.conversation),
+  sessionId: c.sessionId,
+  number: notNull(m.number),
+  createdAtMs: epochMs(m.createdAt),
+  /** No later message was said in its conversation. */
+  isLast: sql<boolean>`not exists (
+    select from messages later
+     where ${later.conversation} = ${m.conversation} and ${later.number} > ${m.number} and ${later.role} = 'user')`,
+};
 
 /** Where a reply to a message stands. */
-export interface TurnPlace {
-  messageId: string;
-  accountId: string;
-  instanceId: string;
-  agentId: string;
-  conversationId: string;
-  sessionId: string;
-  number: number;
-  createdAtMs: number;
-  /** No later message was said in its conversation. */
-  isLast: boolean;
-}
+export type TurnPlace = RowOf<typeof FIELDS>;
 
 /** The place of the turn with this reply; null when there is none, or when its conversation or its agent was deleted. */
-export async function findTurnPlace(em: EntityManager, messageId: string): Promise<TurnPlace | null> {
-  const [row] = await query<TurnPlace>(
+export function findTurnPlace(em: EntityManager, messageId: string): Promise<TurnPlace | null> {
+  return fetchRow(
     em,
-    sql`select m.id as "messageId", m.account_id as "accountId", m.instance_id as "instanceId", m.agent_id as "agentId",
-               m.conversation_id as "conversationId", c.session_id as "sessionId", m.number::float8 as number,
-               (extract(epoch from m.created_at) * 1000)::float8 as "createdAtMs",
-               not exists (select from messages later where later.conversation_id = m.conversation_id
-                            and later.number > m.number and later.role = 'user') as "isLast"
-          from messages m
-          join conversations c on c.id = m.conversation_id and c.deleted_at is null
-          join agents a on a.id = m.agent_id and a.deleted_at is null
-         where m.id = ${messageId} and m.role = 'agent' and m.source is null`,
+    FIELDS,
+    (fields) => sql`
+      select ${fields} from messages m
+        join conversations c on ${c.id} = ${m.conversation} and ${c.deletedAt} is null
+        join agents a on ${a.id} = ${m.agent} and ${a.deletedAt} is null
+       where ${m.id} = ${messageId} and ${m.role} = 'agent' and ${m.source} is null`,
   );
-  return row ?? null;
 }

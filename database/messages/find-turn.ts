@@ -1,73 +1,60 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
-import { query, sql } from '../sql.ts';
-import { turnUsage, USAGE_COLUMNS } from './turn-usage.ts';
+import { columns, notNull, optionalColumns } from '../db.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Message } from '../entities/message.ts';
+import { fetchRow } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { sql } from '../sql.ts';
+import { turnUsage, USAGE_FIELDS } from './turn-usage.ts';
 import type { TurnUsage } from './turn-usage.ts';
 
-/** A reply as its customer may see it, or what an agent said unprompted. */
-export interface TurnView {
-  messageId: string;
+const m = columns(Message, 'm');
+const u = optionalColumns(Message, 'u');
+const c = optionalColumns(Conversation, 'c');
+
+const TURN = {
+  messageId: m.id,
   /** Null: the agent said it unprompted. */
-  requestMessageId: string | null;
-  instanceId: string;
-  agentId: string;
+  requestMessageId: u.id,
+  instanceId: m.instance,
+  agentId: m.agent,
   /** Null: the agent said it unprompted, outside of conversations. */
-  conversationId: string | null;
+  conversationId: m.conversation,
   /** As the customer names the conversation; empty for the agent's one without a name, null where there is none. */
-  sessionId: string | null;
-  status: TurnStatus;
+  sessionId: c.sessionId,
+  status: notNull(m.status),
   /** Empty until it has completed. */
-  content: string;
+  content: m.content,
   /** Null until it has completed, and of replies from before it was recorded. */
-  finishReason: FinishReason | null;
-  errorReason: TurnFailure | null;
-  errorMessage: string | null;
-  createdAt: Date;
-  endedAt: Date | null;
+  finishReason: m.finishReason,
+  errorReason: m.errorReason,
+  errorMessage: m.errorMessage,
+  createdAt: m.createdAt,
+  endedAt: m.endedAt,
   /** Its conversation was deleted: nothing of it is shown. */
-  isDeleted: boolean;
+  isDeleted: sql<boolean>`${c.deletedAt} is not null`,
+};
+
+/** A reply as its customer may see it, or what an agent said unprompted. */
+export type TurnView = RowOf<typeof TURN> & {
   /** Of all model calls of the turn so far. */
   usage: TurnUsage;
-}
-
-interface TurnRow extends Omit<TurnView, 'createdAt' | 'endedAt' | 'usage'>, TurnUsage {
-  createdMs: number;
-  endedMs: number | null;
-}
+};
 
 /** The turn with this reply, whatever its state; null when there is none, or no more. */
 export async function getTurn(em: EntityManager, messageId: string): Promise<TurnView | null> {
-  const [row] = await query<TurnRow>(
+  const row = await fetchRow(
     em,
-    sql`select m.id as "messageId", u.id as "requestMessageId", m.instance_id as "instanceId", m.agent_id as "agentId",
-            m.conversation_id as "conversationId", c.session_id as "sessionId", m.status, m.content,
-            c.deleted_at is not null as "isDeleted", m.finish_reason as "finishReason", m.error_reason as "errorReason", m.error_message as "errorMessage",
-            extract(epoch from m.created_at)::float8 * 1000 as "createdMs",
-            extract(epoch from m.ended_at)::float8 * 1000 as "endedMs",
-            ${USAGE_COLUMNS}
-       from messages m
-       left join messages u on u.conversation_id = m.conversation_id and u.number = m.number and u.role = 'user'
-       left join conversations c on c.id = m.conversation_id
-      cross join lateral ${turnUsage(sql`m.id`)} usage
-      where m.id = ${messageId} and m.role = 'agent'`,
+    { ...TURN, ...USAGE_FIELDS },
+    (fields) => sql`
+      select ${fields} from messages m
+        left join messages u on ${u.conversation} = ${m.conversation} and ${u.number} = ${m.number} and ${u.role} = 'user'
+        left join conversations c on ${c.id} = ${m.conversation}
+       cross join lateral ${turnUsage(m.id)} usage
+       where ${m.id} = ${messageId} and ${m.role} = 'agent'`,
   );
   if (!row) return null;
-  const {
-    createdMs,
-    endedMs,
-    inputTokens,
-    outputTokens,
-    cacheReadTokens,
-    cacheWriteTokens,
-    thinkingTokens,
-    costNanoUsd,
-    models,
-    ...turn
-  } = row;
-  return {
-    ...turn,
-    createdAt: new Date(Math.round(createdMs)),
-    endedAt: endedMs === null ? null : new Date(Math.round(endedMs)),
-    usage: { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models },
-  };
+  const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models, ...turn } = row;
+  const cache = { cacheReadTokens, cacheWriteTokens };
+  return { ...turn, usage: { inputTokens, outputTokens, ...cache, thinkingTokens, costNanoUsd, models } };
 }

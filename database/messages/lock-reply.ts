@@ -1,6 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
-import { IS_SHOWN } from './find-reply.ts';
+import { columns } from '../db.ts';
+import { Message } from '../entities/message.ts';
+import { fetchRow } from '../rows.ts';
+import { sql } from '../sql.ts';
+import { isReply } from './find-reply.ts';
 
 interface LockedReply {
   id: string;
@@ -13,12 +16,10 @@ interface LockedReply {
  * itself stands for itself. Null when the agent has no such message.
  */
 export async function lockReply(em: EntityManager, agentId: string, messageId: string): Promise<LockedReply | null> {
-  const [row] = await query<LockedReply>(
+  const { id, attempt } = columns(Message);
+  return fetchRow(
     em,
-    sql`select id, attempt > 0 as "isSent" from messages
-      where role = 'agent' and agent_id = ${agentId} and ${IS_SHOWN}
-        and (id = ${messageId} or (conversation_id, number) = (select conversation_id, number from messages where id = ${messageId} and agent_id = ${agentId}))
-        for update`,
+    { id, isSent: sql<boolean>`${attempt} > 0` },
+    (fields) => sql`select ${fields} from messages where ${isReply(agentId, messageId)} for update`,
   );
-  return row ?? null;
 }

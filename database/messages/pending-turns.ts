@@ -1,121 +1,138 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { columns, notNull } from '../db.ts';
+import { Agent } from '../entities/agent.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { fetchRow, fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { asNumber, epochMs, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 /** The owner of turns that are sent by the worker that watches their instance. */
 export const SHARD_OWNER = 'shard';
 
-/** A turn that has not ended, with all that is needed to hand it to its gateway. */
-export interface PendingTurn {
-  /** The reply's id. */
-  messageId: string;
-  instanceId: string;
-  runtimeId: string;
-  conversationId: string;
-  gatewayAgentId: string;
-  /** What was said, after its context. */
-  text: string;
-  saidAtMs: number;
-  traceId: string;
-  owner: string;
-  bootId: string | null;
-  /** 0: never sent. */
-  attempt: number;
-  /** In how many deaths of the gateway it was in flight. */
-  deaths: number;
-}
+/** The reply, its instance, its agent, and what was said. */
+export const m = columns(Message, 'm');
+const i = columns(Instance, 'i');
+const a = columns(Agent, 'a');
+const u = columns(Message, 'u');
 
-/** Of messages `m` (the reply) with its instance `i`, agent `a` and message `u`. */
-export const TURN_COLUMNS = sql`
-  m.id as "messageId", m.instance_id as "instanceId", i.runtime_id as "runtimeId", m.conversation_id as "conversationId",
-  a.gateway_agent_id as "gatewayAgentId", coalesce(u.context || E'\\n\\n', '') || u.content as text,
-  (extract(epoch from u.created_at) * 1000)::float8 as "saidAtMs", m.trace_id as "traceId", m.owner, m.boot_id as "bootId",
-  m.attempt, m.deaths`;
+/** Of `messages m` with TURN_JOINS. */
+export const TURN_FIELDS = {
+  /** The reply's id. */
+  messageId: m.id,
+  instanceId: m.instance,
+  runtimeId: i.runtimeId,
+  conversationId: notNull(m.conversation),
+  gatewayAgentId: a.gatewayAgentId,
+  /** What was said, after its context. */
+  text: sql<string>`coalesce(${u.context} || E'\\n\\n', '') || ${u.content}`,
+  saidAtMs: epochMs(u.createdAt),
+  traceId: notNull(m.traceId),
+  owner: notNull(m.owner),
+  bootId: m.bootId,
+  /** 0: never sent. */
+  attempt: m.attempt,
+  /** In how many deaths of the gateway it was in flight. */
+  deaths: m.deaths,
+};
+
+/** A turn that has not ended, with all that is needed to hand it to its gateway. */
+export type PendingTurn = RowOf<typeof TURN_FIELDS>;
 
 export const TURN_JOINS = sql`
-  join instances i on i.id = m.instance_id
-  join agents a on a.id = m.agent_id
-  join messages u on u.conversation_id = m.conversation_id and u.number = m.number and u.role = 'user'`;
+  join instances i on ${i.id} = ${m.instance}
+  join agents a on ${a.id} = ${m.agent}
+  join messages u on ${u.conversation} = ${m.conversation} and ${u.number} = ${m.number} and ${u.role} = 'user'`;
 
 /** The head of a conversation is its pending turn with the lowest number: the only one that is sent. */
+const earlier = columns(Message, 'earlier');
 export const IS_HEAD = sql`not exists (
   select 1 from messages earlier
-   where earlier.instance_id = m.instance_id and earlier.conversation_id = m.conversation_id
-     and earlier.status = 'pending' and earlier.number < m.number)`;
+   where ${earlier.instance} = ${m.instance} and ${earlier.conversation} = ${m.conversation}
+     and ${earlier.status} = 'pending' and ${earlier.number} < ${m.number})`;
 
 /** The turn, or null when it has ended or is gone. */
-export async function findPendingTurn(em: EntityManager, messageId: string): Promise<PendingTurn | null> {
-  const [turn] = await query<PendingTurn>(
+export function findPendingTurn(em: EntityManager, messageId: string): Promise<PendingTurn | null> {
+  return fetchRow(
     em,
-    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS} where m.id = ${messageId} and m.status = 'pending'`,
+    TURN_FIELDS,
+    (fields) => sql`select ${fields} from messages m ${TURN_JOINS} where ${m.id} = ${messageId} and ${m.status} = 'pending'`,
   );
-  return turn ?? null;
 }
 
+const IN_FLIGHT = sql`${m.status} = 'pending' and ${m.attempt} > 0`;
+
 /** The turn of a conversation that was sent and has not ended. */
-export async function findTurnInFlight(em: EntityManager, conversationId: string): Promise<PendingTurn | null> {
-  const [turn] = await query<PendingTurn>(
+export function findTurnInFlight(em: EntityManager, conversationId: string): Promise<PendingTurn | null> {
+  return fetchRow(
     em,
-    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
-      where m.conversation_id = ${conversationId} and m.status = 'pending' and m.attempt > 0 order by m.number limit 1`,
+    TURN_FIELDS,
+    (fields) => sql`
+      select ${fields} from messages m ${TURN_JOINS}
+       where ${m.conversation} = ${conversationId} and ${IN_FLIGHT} order by ${m.number} limit 1`,
   );
-  return turn ?? null;
 }
 
 /** Every turn of an instance that was sent and has not ended, oldest first. */
-export async function listTurnsInFlight(em: EntityManager, instanceId: string): Promise<PendingTurn[]> {
-  return query<PendingTurn>(
+export function listTurnsInFlight(em: EntityManager, instanceId: string): Promise<PendingTurn[]> {
+  return fetchRows(
     em,
-    sql`select ${TURN_COLUMNS} from messages m ${TURN_JOINS}
-      where m.instance_id = ${instanceId} and m.status = 'pending' and m.attempt > 0 order by m.created_at, m.number`,
+    TURN_FIELDS,
+    (fields) => sql`
+      select ${fields} from messages m ${TURN_JOINS}
+       where ${m.instance} = ${instanceId} and ${IN_FLIGHT} order by ${m.createdAt}, ${m.number}`,
   );
 }
 
 /** The heads of an instance's conversations that were never sent. */
-export async function listUnsentHeads(em: EntityManager, instanceId: string): Promise<string[]> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select m.id from messages m where m.instance_id = ${instanceId} and m.status = 'pending' and m.attempt = 0 and ${IS_HEAD}
-      order by m.created_at`,
-  );
-  return rows.map(({ id }) => id);
+export function listUnsentHeads(em: EntityManager, instanceId: string): Promise<string[]> {
+  return listHeads(em, sql`${m.instance} = ${instanceId} and ${m.attempt} = 0`);
 }
 
 /** The heads that this process sends or has to send. */
-export async function listHeadsOf(em: EntityManager, owner: string): Promise<string[]> {
-  const rows = await query<{ id: string }>(
+export function listHeadsOf(em: EntityManager, owner: string): Promise<string[]> {
+  return listHeads(em, sql`${m.owner} = ${owner}`);
+}
+
+async function listHeads(em: EntityManager, condition: Sql): Promise<string[]> {
+  const heads = await fetchRows(
     em,
-    sql`select m.id from messages m where m.status = 'pending' and m.owner = ${owner} and ${IS_HEAD}
-      order by m.created_at`,
+    { id: m.id },
+    (fields) => sql`
+      select ${fields} from messages m where ${m.status} = 'pending' and ${condition} and ${IS_HEAD} order by ${m.createdAt}`,
   );
-  return rows.map(({ id }) => id);
+  return heads.map(({ id }) => id);
 }
 
 /** How many turns of an instance were sent and have not ended: what a drain waits for. */
 export async function countTurnsInFlight(em: EntityManager, instanceId: string): Promise<number> {
-  const [row] = await query<{ count: number }>(
+  const counted = await fetchRow(
     em,
-    sql`select count(*)::float8 as count from messages where instance_id = ${instanceId} and status = 'pending' and attempt > 0`,
+    { count: asNumber(sql<bigint>`count(*)`) },
+    (fields) => sql`select ${fields} from messages m where ${m.instance} = ${instanceId} and ${IN_FLIGHT}`,
   );
-  return row?.count ?? 0;
+  return counted?.count ?? 0;
 }
 
 export type TurnsOf = { instanceId: string } | { agentId: string } | { instanceId: string; conversationId: string };
 
 function conditionOf(of: TurnsOf): Sql {
-  if ('agentId' in of) return sql`agent_id = ${of.agentId}`;
-  const isOfInstance = sql`instance_id = ${of.instanceId}`;
-  return 'conversationId' in of ? sql`${isOfInstance} and conversation_id = ${of.conversationId}` : isOfInstance;
+  if ('agentId' in of) return sql`${m.agent} = ${of.agentId}`;
+  const isOfInstance = sql`${m.instance} = ${of.instanceId}`;
+  return 'conversationId' in of ? sql`${isOfInstance} and ${m.conversation} = ${of.conversationId}` : isOfInstance;
 }
 
 /** Every pending turn of an instance, an agent or a conversation, those at the end of their conversations first: so none becomes a head. */
 export async function listPendingIds(em: EntityManager, of: TurnsOf): Promise<string[]> {
-  const isTheirs = conditionOf(of);
-  const rows = await query<{ id: string }>(
+  const turns = await fetchRows(
     em,
-    sql`select id from messages where ${isTheirs} and status = 'pending' order by conversation_id, number desc`,
+    { id: m.id },
+    (fields) => sql`
+      select ${fields} from messages m where ${conditionOf(of)} and ${m.status} = 'pending'
+       order by ${m.conversation}, ${m.number} desc`,
   );
-  return rows.map((row) => row.id);
+  return turns.map(({ id }) => id);
 }
 
 /** Which of these turns have ended or are gone, and which were sent and have not ended. */
@@ -123,12 +140,13 @@ export async function findProgress(
   em: EntityManager,
   messageIds: readonly string[],
 ): Promise<{ ended: string[]; sent: string[] }> {
-  const rows = await query<{ id: string; hasEnded: boolean }>(
+  const rows = await fetchRows(
     em,
-    sql`select asked.id, m.id is null as "hasEnded"
-          from jsonb_array_elements_text(${JSON.stringify(messageIds)}::jsonb) as asked (id)
-          left join messages m on m.id = asked.id and m.status = 'pending'
-         where m.id is null or m.attempt > 0`,
+    { id: sql<string>`asked.id`, hasEnded: sql<boolean>`${m.id} is null` },
+    (fields) => sql`
+      select ${fields} from unnest(${[...messageIds]}::text[]) as asked (id)
+        left join messages m on ${m.id} = asked.id and ${m.status} = 'pending'
+       where ${m.id} is null or ${m.attempt} > 0`,
   );
   const idsOf = (wanted: boolean) => rows.filter(({ hasEnded }) => hasEnded === wanted).map(({ id }) => id);
   return { ended: idsOf(true), sent: idsOf(false) };

@@ -4,6 +4,10 @@ import { MAX_CONTENT_BYTES } from '../../domain/turn.ts';
 import type { FinishReason, TurnFailure } from '../../domain/turn.ts';
 import { cutText } from '../../lib/text/cut-text.ts';
 import { recordEvent } from '../events/record-event.ts';
+import { columns } from '../db.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { Message } from '../entities/message.ts';
+import { valuesOf } from '../rows.ts';
 import { run, sql } from '../sql.ts';
 
 /** An agent that sends a message unprompted. */
@@ -90,18 +94,38 @@ async function insertSpoken(em: EntityManager, row: SpokenRow): Promise<void> {
   const { messageId, speaker, conversationId, source, jobName, content, contentTruncated, finishReason, error, saidAt, now } =
     row;
   const at = saidAt < now ? saidAt : now;
+  const conversation = columns(Conversation);
+  const values = valuesOf(Message, {
+    id: messageId,
+    account: speaker.accountId,
+    instance: speaker.instanceId,
+    agent: speaker.agentId,
+    conversation: sql<string | null>`(select ${conversation.id} from place)`,
+    number: sql<number | null>`(select ${conversation.lastNumber} from place)`,
+    role: 'agent',
+    content: content ?? '',
+    contentTruncated,
+    senderType: 'agent',
+    senderId: speaker.slug,
+    senderName: speaker.displayName,
+    createdAt: at,
+    endedAt: at,
+    source,
+    jobName,
+    status: error === null ? 'completed' : 'failed',
+    finishReason,
+    errorReason: error?.code ?? null,
+    errorMessage: error?.message ?? null,
+    traceId: null,
+  });
   await run(
     em,
     sql`with place as (
-       update conversations set last_number = last_number + 1, last_at = greatest(last_at, ${at})
-        where id = ${conversationId} and agent_id = ${speaker.agentId} and deleted_at is null returning id, last_number
-     )
-     insert into messages (id, account_id, instance_id, agent_id, conversation_id, number, role, content, content_truncated,
-                           sender_type, sender_id, sender_name, created_at, ended_at, source, job_name, status, finish_reason,
-                           error_reason, error_message)
-     values (${messageId}, ${speaker.accountId}, ${speaker.instanceId}, ${speaker.agentId}, (select id from place),
-             (select last_number from place), 'agent', ${content ?? ''}, ${contentTruncated}, 'agent', ${speaker.slug},
-             ${speaker.displayName}, ${at}, ${at}, ${source}, ${jobName}, ${error === null ? 'completed' : 'failed'}, ${finishReason},
-             ${error?.code ?? null}, ${error?.message ?? null})`,
+          update conversations
+             set ${conversation.lastNumber} = ${conversation.lastNumber} + 1, ${conversation.lastAt} = greatest(${conversation.lastAt}, ${at})
+           where ${conversation.id} = ${conversationId} and ${conversation.agent} = ${speaker.agentId} and ${conversation.deletedAt} is null
+          returning ${conversation.id}, ${conversation.lastNumber}
+        )
+        insert into messages ${values}`,
   );
 }

@@ -2,9 +2,9 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { FinishReason } from '../../domain/turn.ts';
 import { claimOccurrence } from '../events/record-event.ts';
 import { recordSpoken } from './record-spoken.ts';
-import type { RecordOptions, Speaker } from './record-spoken.ts';
+import type { RecordOptions } from './record-spoken.ts';
 import { isStorageFull } from '../accounts/stored-bytes.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
 
 export interface UnpromptedMessage {
   instanceId: string;
@@ -34,14 +34,22 @@ export async function recordUnprompted(
   { instanceId, gatewayAgentId, runId, conversationId, saidAt, content, finishReason }: UnpromptedMessage,
   options: RecordOptions,
 ): Promise<boolean> {
-  const [speaker] = await query<Speaker>(
-    em,
-    sql`select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId", agents.slug,
-            agents.display_name as "displayName"
-       from agents join instances on instances.id = agents.instance_id and instances.desired_status <> 'destroyed'
-      where agents.instance_id = ${instanceId} and agents.gateway_agent_id = ${gatewayAgentId} and agents.deleted_at is null
-        for share of instances`,
-  );
+  const speaker = await db(em)
+    .selectFrom('Agent as agent')
+    .innerJoin('Instance as instance', 'instance.id', 'agent.instance')
+    .select([
+      'agent.account as accountId',
+      'agent.instance as instanceId',
+      'agent.id as agentId',
+      'agent.slug',
+      'agent.displayName',
+    ])
+    .where('agent.instance', '=', instanceId)
+    .where('agent.gatewayAgentId', '=', gatewayAgentId)
+    .where('agent.deletedAt', 'is', null)
+    .where('instance.desiredStatus', '<>', 'destroyed')
+    .forShare('instance')
+    .executeTakeFirst();
   if (!speaker || (await isStorageFull(em, speaker.accountId, options.maxStoredBytes))) return false;
   if (!(await claimOccurrence(em, instanceId, runOccurrence(runId)))) return false;
   const eventId = options.makeId('evt');
@@ -52,17 +60,16 @@ export async function recordUnprompted(
 
 /** Until when everything that the instance's agents said unprompted is recorded; null: not known. */
 export async function messagesReadTo(em: EntityManager, instanceId: string): Promise<number | null> {
-  const [row] = await query<{ ms: number | null }>(
-    em,
-    sql`select (extract(epoch from messages_read_to) * 1000)::float8 as ms from instances where id = ${instanceId}`,
-  );
-  return row?.ms ?? null;
+  const instance = await db(em).selectFrom('Instance').select('messagesReadTo').where('id', '=', instanceId).executeTakeFirst();
+  return instance?.messagesReadTo?.getTime() ?? null;
 }
 
 /** Notes that everything that its agents said unprompted until then is recorded. Never goes back. */
 export async function noteMessagesRead(em: EntityManager, instanceId: string, until: Date): Promise<void> {
-  await run(
-    em,
-    sql`update instances set messages_read_to = ${until} where id = ${instanceId} and coalesce(messages_read_to < ${until}, true)`,
-  );
+  await db(em)
+    .updateTable('Instance')
+    .set({ messagesReadTo: until })
+    .where('id', '=', instanceId)
+    .where((eb) => eb.or([eb('messagesReadTo', 'is', null), eb('messagesReadTo', '<', until)]))
+    .execute();
 }

@@ -1,6 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SHARD_OWNER } from './pending-turns.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Message } from '../entities/message.ts';
+import { run, sql } from '../sql.ts';
 
 /**
  * Assigns every pending turn of an instance, waiting ones too, to the gateway process that has just been started, and to
@@ -11,16 +13,23 @@ export async function stampTurns(
   em: EntityManager,
   { instanceId, epoch, bootId }: { instanceId: string; epoch: number; bootId: string },
 ): Promise<boolean> {
-  const held = await query<{ id: string }>(
-    em,
-    sql`select id from instances where id = ${instanceId} and epoch = ${epoch} and boot_id is null for share`,
-  );
-  if (held.length === 0) return false;
+  const held = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('id', '=', instanceId)
+    .where('epoch', '=', epoch)
+    .where('bootId', 'is', null)
+    .forShare()
+    .executeTakeFirst();
+  if (!held) return false;
+  const { deaths, attempt, bootId: process, owner, instance, status } = columns(Message);
   await run(
     em,
     sql`update messages
-        set deaths = deaths + (case when attempt > 0 and boot_id <> ${bootId} then 1 else 0 end), boot_id = ${bootId}, owner = ${SHARD_OWNER}
-      where instance_id = ${instanceId} and status = 'pending' and (boot_id is distinct from ${bootId} or owner is distinct from ${SHARD_OWNER})`,
+           set ${deaths} = ${deaths} + (case when ${attempt} > 0 and ${process} <> ${bootId} then 1 else 0 end),
+               ${process} = ${bootId}, ${owner} = ${SHARD_OWNER}
+         where ${instance} = ${instanceId} and ${status} = 'pending'
+           and (${process} is distinct from ${bootId} or ${owner} is distinct from ${SHARD_OWNER})`,
   );
   return true;
 }
@@ -30,8 +39,10 @@ export async function stampTurns(
  * not count a death for them.
  */
 export async function handOverTurns(em: EntityManager, instanceId: string): Promise<void> {
-  await run(
-    em,
-    sql`update messages set boot_id = null, owner = ${SHARD_OWNER} where instance_id = ${instanceId} and status = 'pending'`,
-  );
+  await db(em)
+    .updateTable('Message')
+    .set({ bootId: null, owner: SHARD_OWNER })
+    .where('instance', '=', instanceId)
+    .where('status', '=', 'pending')
+    .execute();
 }

@@ -1,13 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { WaitingAttachments } from '../entities/waiting-attachments.ts';
+import { fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { NOW, sql } from '../sql.ts';
+
+const w = columns(WaitingAttachments, 'w');
+
+const FIELDS = { requestMessageId: w.requestMessageId, runtimeId: w.runtimeId, gatewayAgentId: w.gatewayAgentId, paths: w.paths };
 
 /** The attachments of a message that is not accepted yet, and where they lie. */
-export interface Waiting {
-  requestMessageId: string;
-  runtimeId: string;
-  gatewayAgentId: string;
-  paths: string[];
-}
+export type Waiting = RowOf<typeof FIELDS>;
 
 /** Longer than a call takes that puts attachments and accepts their message. */
 const LEFT = sql`interval '1 hour'`;
@@ -16,38 +19,42 @@ const AT_ONCE = 20;
 
 /** Notes what is going to be put into a workspace, before it is: so a process that dies leaves nothing that is not known. */
 export async function noteWaiting(em: EntityManager, instanceId: string, waiting: Waiting): Promise<void> {
-  const { requestMessageId, runtimeId, gatewayAgentId, paths } = waiting;
-  await run(
-    em,
-    sql`insert into waiting_attachments (request_message_id, instance_id, runtime_id, gateway_agent_id, paths, created_at)
-     values (${requestMessageId}, ${instanceId}, ${runtimeId}, ${gatewayAgentId}, ${JSON.stringify(paths)}::jsonb, now())`,
-  );
+  await db(em)
+    .insertInto('WaitingAttachments')
+    .values({ ...waiting, instance: instanceId, createdAt: NOW })
+    .execute();
 }
 
 /** In the transaction that accepts their message, or after they were removed: they wait no more. False when they are being removed. */
 export async function forgetWaiting(em: EntityManager, requestMessageId: string): Promise<boolean> {
-  const count = await run(
-    em,
-    sql`delete from waiting_attachments where request_message_id = ${requestMessageId} and removing_at is null`,
-  );
-  return count > 0;
+  const { numDeletedRows } = await db(em)
+    .deleteFrom('WaitingAttachments')
+    .where('requestMessageId', '=', requestMessageId)
+    .where('removingAt', 'is', null)
+    .executeTakeFirst();
+  return numDeletedRows > 0n;
 }
 
 /** Those whose call died: they are to be removed, and are given out again after an hour when that fails. */
 export function claimLeft(em: EntityManager): Promise<Waiting[]> {
-  return query<Waiting>(
+  const { requestMessageId, createdAt, removingAt } = columns(WaitingAttachments);
+  return fetchRows(
     em,
-    sql`update waiting_attachments w set removing_at = now()
-          from (select request_message_id from waiting_attachments
-                 where created_at < now() - ${LEFT} and (removing_at is null or removing_at < now() - ${LEFT})
-                 order by created_at limit ${AT_ONCE} for update skip locked) due
-         where w.request_message_id = due.request_message_id
-         returning w.request_message_id as "requestMessageId", w.runtime_id as "runtimeId", w.gateway_agent_id as "gatewayAgentId",
-                   w.paths`,
+    FIELDS,
+    (fields) => sql`
+      update waiting_attachments w set ${removingAt} = now()
+        from (select ${requestMessageId} from waiting_attachments
+               where ${createdAt} < now() - ${LEFT} and (${removingAt} is null or ${removingAt} < now() - ${LEFT})
+               order by ${createdAt} limit ${AT_ONCE} for update skip locked) due
+       where ${w.requestMessageId} = due.${requestMessageId} returning ${fields}`,
   );
 }
 
 /** Once they are removed. */
 export async function forgetLeft(em: EntityManager, requestMessageId: string): Promise<void> {
-  await run(em, sql`delete from waiting_attachments where request_message_id = ${requestMessageId} and removing_at is not null`);
+  await db(em)
+    .deleteFrom('WaitingAttachments')
+    .where('requestMessageId', '=', requestMessageId)
+    .where('removingAt', 'is not', null)
+    .execute();
 }

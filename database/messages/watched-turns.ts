@@ -1,7 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { IS_HEAD, SHARD_OWNER } from './pending-turns.ts';
+import { IS_HEAD, m, SHARD_OWNER } from './pending-turns.ts';
 import { PROCESS_LEASE_MS } from '../processes/process-lease.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { Process } from '../entities/process.ts';
+import { WatchShard } from '../entities/watch-shard.ts';
+import { fetchRows } from '../rows.ts';
+import { fromNow, run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 /** An instance that a worker watches, under the lease of its shard. */
@@ -27,17 +33,19 @@ export function watchedRows(instances: readonly WatchedInstance[]): Sql {
 
 /** Takes the pending turns whose process has not been seen for too long, of the instances whose shard is still held. */
 export async function takeOverTurns(em: EntityManager, instances: readonly WatchedInstance[]): Promise<number> {
-  const rows = await query<{ id: string }>(
+  const i = columns(Instance, 'i');
+  const shard = columns(WatchShard, 's');
+  const process = columns(Process, 'p');
+  const { owner } = columns(Message);
+  return run(
     em,
-    sql`update messages m set owner = ${SHARD_OWNER}
-       from ${watchedRows(instances)}
-       join instances i on i.id = watched.instance_id
-       join watch_shards s on s.shard = i.shard and s.epoch = watched.shard_epoch
-      where m.instance_id = i.id and m.status = 'pending' and m.owner <> ${SHARD_OWNER}
-        and not exists (select 1 from processes p where p.id = m.owner and p.seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000}))
-     returning m.id`,
+    sql`update messages m set ${owner} = ${SHARD_OWNER}
+          from ${watchedRows(instances)}
+          join instances i on ${i.id} = watched.instance_id
+          join watch_shards s on ${shard.shard} = ${i.shard} and ${shard.epoch} = watched.shard_epoch
+         where ${m.instance} = ${i.id} and ${m.status} = 'pending' and ${m.owner} <> ${SHARD_OWNER}
+           and not exists (select 1 from processes p where ${process.id} = ${m.owner} and ${process.seenAt} > ${fromNow(-PROCESS_LEASE_MS)})`,
   );
-  return rows.length;
 }
 
 /**
@@ -50,20 +58,18 @@ export async function listTurnDuties(
   turnTimeoutMs: number,
 ): Promise<TurnDuty[]> {
   const watched = watchedRows(instances);
-  const ranTooLong = sql`m.sent_at < now() - make_interval(secs => ${turnTimeoutMs / 1_000})`;
-  return query<TurnDuty>(
+  const ranTooLong = sql`${m.sentAt} < ${fromNow(-turnTimeoutMs)}`;
+  const isOfShard = sql`${m.owner} = ${SHARD_OWNER}`;
+  const duty = sql<TurnDuty['duty']>`case when ${m.attempt} = 0 then 'send' when ${ranTooLong} then 'time-out' else 'follow' end`;
+  return fetchRows(
     em,
-    sql`select m.id as "messageId", m.instance_id as "instanceId",
-            case when m.attempt = 0 then 'send'
-                 when ${ranTooLong} then 'time-out'
-                 else 'follow' end as duty
-       from ${watched} join messages m on m.instance_id = watched.instance_id
-      where m.status = 'pending'
-        and (case when m.attempt = 0 then m.owner = ${SHARD_OWNER} and ${IS_HEAD}
-                  else m.owner = ${SHARD_OWNER} or ${ranTooLong} end)
-     union all
-     select m.id, m.instance_id, 'abort'
-       from ${watched} join messages m on m.instance_id = watched.instance_id
-      where m.abort_due`,
+    { messageId: m.id, instanceId: m.instance, duty },
+    (fields) => sql`
+      select ${fields} from ${watched} join messages m on ${m.instance} = watched.instance_id
+       where ${m.status} = 'pending'
+         and (case when ${m.attempt} = 0 then ${isOfShard} and ${IS_HEAD} else ${isOfShard} or ${ranTooLong} end)
+      union all
+      select ${m.id}, ${m.instance}, 'abort' from ${watched} join messages m on ${m.instance} = watched.instance_id
+       where ${m.abortDue}`,
   );
 }

@@ -110,7 +110,7 @@ async function conversationOf(em: EntityManager, agent: OwnAgent, transcript: Re
   const { sessionId, makeName } = naming;
   const found = sessionId === undefined ? await findContinued(em, agent, transcript) : await findNamed(em, agent, sessionId);
   const { text, instructions, instructionsHash, promptHash, before } = transcript;
-  const isTold = instructionsHash !== null && found?.instructionsHash?.equals(instructionsHash);
+  const isTold = instructionsHash !== null && found?.instructionsHash != null && instructionsHash.equals(found.instructionsHash);
   const context = toldContext({
     path: 'messages',
     instructions: isTold ? '' : instructions,
