@@ -1,6 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockAccount } from '../accounts/lock-account.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { BudgetSpend } from '../entities/budget-spend.ts';
+import { Budget } from '../entities/budget.ts';
+import { asNumber, run, sql } from '../sql.ts';
 
 /**
  * How many budgets an account has. Locks the account's row, so that of two transactions that count in order to add one, the second
@@ -8,16 +11,18 @@ import { query, run, sql } from '../sql.ts';
  */
 export async function countBudgetsLocked(em: EntityManager, accountId: string): Promise<number> {
   await lockAccount(em, accountId);
-  const [row] = await query<{ count: number }>(
-    em,
-    sql`select count(*)::int as count from budgets where account_id = ${accountId} and deleted_at is null`,
-  );
-  return row?.count ?? 0;
+  const { count } = await db(em)
+    .selectFrom('Budget')
+    .select((eb) => asNumber(eb.fn.countAll()).as('count'))
+    .where('account', '=', accountId)
+    .where('deletedAt', 'is', null)
+    .executeTakeFirstOrThrow();
+  return count;
 }
 
 /** Locks a budget until the transaction ends. A transaction that spends of it for the first time waits, and then sees the new limit. */
 export async function lockBudget(em: EntityManager, budgetId: string): Promise<void> {
-  await query(em, sql`select from budgets where id = ${budgetId} for update`);
+  await db(em).selectFrom('Budget').select('id').where('id', '=', budgetId).forUpdate().execute();
 }
 
 /**
@@ -25,20 +30,22 @@ export async function lockBudget(em: EntityManager, budgetId: string): Promise<v
  * is not. The caller holds the budget. Locks what is spent of it, in the order of the keys.
  */
 export async function applyLimit(em: EntityManager, budgetId: string): Promise<void> {
+  const s = columns(BudgetSpend, 's');
+  const b = columns(Budget, 'b');
+  const c = columns(BudgetSpend);
+  const isOver = sql`spent_by(s, now()) >= ${b.limitNanoUsd}`;
+  const isNear = sql`spent_by(s, now())::numeric * 100 >= ${b.limitNanoUsd}::numeric * ${b.warnAt}`;
   await run(
     em,
     sql`with held as (
-       select s.budget_id, s.key, s.period_start from budget_spends s join budgets b on b.id = s.budget_id
-        where b.id = ${budgetId} and s.period_start = budget_period_start(b.period, now()) order by s.key for update of s
-     )
-     update budget_spends s
-        set is_reached = s.is_reached and spent_by(s, now()) >= b.limit_nano_usd,
-            is_warned = s.is_warned and spent_by(s, now())::numeric * 100 >= b.limit_nano_usd::numeric * b.warn_at,
-            look_at = case when s.burn_nano_usd_per_hour > 0
-                             or not s.is_reached and spent_by(s, now()) >= b.limit_nano_usd
-                             or not s.is_warned and spent_by(s, now())::numeric * 100 >= b.limit_nano_usd::numeric * b.warn_at
-                           then now() else s.look_at end
-       from held, budgets b
-      where s.budget_id = held.budget_id and s.key = held.key and s.period_start = held.period_start and b.id = s.budget_id`,
+          select ${s.budget}, ${s.key}, ${s.periodStart} from budget_spends s join budgets b on ${b.id} = ${s.budget}
+           where ${b.id} = ${budgetId} and ${s.periodStart} = budget_period_start(${b.period}, now()) order by ${s.key} for update of s
+        )
+        update budget_spends s
+           set ${c.isReached} = ${s.isReached} and ${isOver}, ${c.isWarned} = ${s.isWarned} and ${isNear},
+               ${c.lookAt} = case when ${s.burnNanoUsdPerHour} > 0 or not ${s.isReached} and ${isOver} or not ${s.isWarned} and ${isNear}
+                                  then now() else ${s.lookAt} end
+          from held, budgets b
+         where ${s.budget} = held.${c.budget} and ${s.key} = held.${c.key} and ${s.periodStart} = held.${c.periodStart} and ${b.id} = ${s.budget}`,
   );
 }

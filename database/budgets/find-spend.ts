@@ -1,61 +1,71 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { BudgetPeriod } from '../../domain/budgets.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { BudgetSpend } from '../entities/budget-spend.ts';
+import { Budget } from '../entities/budget.ts';
+import { fetchRow, fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { asText, epochMs, sql } from '../sql.ts';
+
+const s = columns(BudgetSpend, 's');
+const b = columns(Budget, 'b');
 
 /** Whether a budget counts running time: it is limited to nothing, or to instances alone. */
-const COVERS_RUNTIME = sql`(b.agent_id is null and b.key_id is null and b.sender_id is null and b.session_id is null)`;
+const COVERS_RUNTIME = sql<boolean>`(${b.agentId} is null and ${b.keyId} is null and ${b.senderId} is null and ${b.sessionId} is null)`;
+
+const PLACE = {
+  budgetId: s.budget,
+  key: s.key,
+  /** In milliseconds since 1970. */
+  periodStart: epochMs(s.periodStart),
+};
 
 /** What is spent of a budget, in one period and for one key of its scope. */
-export interface SpendPlace {
-  budgetId: string;
-  key: string;
-  /** In milliseconds since 1970. */
-  periodStart: number;
-}
+export type SpendPlace = RowOf<typeof PLACE>;
 
-export interface Spend extends SpendPlace {
-  accountId: string;
-  name: string;
-  period: BudgetPeriod;
-  limit: string;
-  warnAt: number;
-  createdAt: number;
+const SPEND = {
+  ...PLACE,
+  accountId: b.account,
+  name: b.name,
+  period: b.period,
+  limit: asText(b.limitNanoUsd),
+  warnAt: b.warnAt,
+  createdAt: epochMs(b.createdAt),
   /** Null: of the whole account. */
-  instanceId: string | null;
-  coversRuntime: boolean;
-  isDeleted: boolean;
+  instanceId: sql<string | null>`case when ${b.instanceId} = '*' then ${s.key} else ${b.instanceId} end`,
+  coversRuntime: COVERS_RUNTIME,
+  isDeleted: sql<boolean>`${b.deletedAt} is not null`,
   /** By model calls. */
-  tokens: string;
-  isWarned: boolean;
-  isReached: boolean;
-}
+  tokens: asText(s.tokensNanoUsd),
+  isWarned: s.isWarned,
+  isReached: s.isReached,
+};
+
+export type Spend = RowOf<typeof SPEND>;
 
 /**
  * What is spent that the worker is to look at by now: of each account first one place, then the next, so that an account with many
  * does not hold up the others; and first where something may have to be stopped, then what waits longest.
  */
-export async function listDueSpends(em: EntityManager, now: Date, limit: number): Promise<SpendPlace[]> {
-  return query<SpendPlace>(
+export function listDueSpends(em: EntityManager, now: Date, limit: number): Promise<SpendPlace[]> {
+  const { budget, key, lookAt } = columns(BudgetSpend);
+  return fetchRows(
     em,
-    sql`select budget_id as "budgetId", key, (extract(epoch from period_start) * 1000)::float8 as "periodStart"
-       from (select s.*, row_number() over (partition by b.account_id order by ${COVERS_RUNTIME} desc, look_at, budget_id, key) as place
-               from budget_spends s join budgets b on b.id = s.budget_id where look_at <= ${now}) due
-      order by place, look_at, budget_id, key limit ${limit}`,
+    PLACE,
+    (fields) => sql`
+      select ${fields}
+        from (select s.*, row_number() over (partition by ${b.account} order by ${COVERS_RUNTIME} desc, ${s.lookAt}, ${s.budget}, ${s.key}) as place
+                from budget_spends s join budgets b on ${b.id} = ${s.budget} where ${s.lookAt} <= ${now}) s
+       order by place, ${lookAt}, ${budget}, ${key} limit ${limit}`,
   );
 }
 
 /** One of them, with its budget; held until the transaction ends. Null when it is gone. */
-export async function lockSpend(em: EntityManager, { budgetId, key, periodStart }: SpendPlace): Promise<Spend | null> {
-  const [spend] = await query<Spend>(
+export function lockSpend(em: EntityManager, { budgetId, key, periodStart }: SpendPlace): Promise<Spend | null> {
+  return fetchRow(
     em,
-    sql`select s.budget_id as "budgetId", s.key, (extract(epoch from s.period_start) * 1000)::float8 as "periodStart",
-            b.account_id as "accountId", b.name, b.period, b.limit_nano_usd::text as limit, b.warn_at as "warnAt",
-            (extract(epoch from b.created_at) * 1000)::float8 as "createdAt",
-            case when b.instance_id = '*' then s.key else b.instance_id end as "instanceId",
-            ${COVERS_RUNTIME} as "coversRuntime",
-            b.deleted_at is not null as "isDeleted", s.tokens_nano_usd::text as tokens, s.is_warned as "isWarned", s.is_reached as "isReached"
-       from budget_spends s join budgets b on b.id = s.budget_id
-      where s.budget_id = ${budgetId} and s.key = ${key} and s.period_start = to_timestamp(${periodStart}::float8 / 1000) for update of s`,
+    SPEND,
+    (fields) => sql`
+      select ${fields} from budget_spends s join budgets b on ${b.id} = ${s.budget}
+       where ${s.budget} = ${budgetId} and ${s.key} = ${key} and ${s.periodStart} = to_timestamp(${periodStart}::float8 / 1000) for update of s`,
   );
-  return spend ?? null;
 }

@@ -1,6 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { NamedBudget } from '../../domain/budgets.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { BudgetSpend } from '../entities/budget-spend.ts';
+import { Budget } from '../entities/budget.ts';
+import { fetchRow } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 /**
  * A budget that counts the running time of this instance, and of which nothing is left; null when there is none. Without an
@@ -10,14 +14,18 @@ export async function findUsedUp(
   em: EntityManager,
   { accountId, instanceId, now }: { accountId: string; instanceId: string | null; now: Date | null },
 ): Promise<NamedBudget | null> {
-  const [budget] = await query<NamedBudget>(
+  const s = columns(BudgetSpend, 's');
+  const b = columns(Budget, 'b');
+  const { budget, key, periodStart } = columns(BudgetSpend);
+  return fetchRow(
     em,
-    sql`select b.id as "budgetId", b.name, b.period
-       from (select coalesce(${now}::timestamptz, now()) as now) clock
-      cross join lateral matching_budgets(${accountId}, ${instanceId}::text, null, null, null, null, clock.now) m
-       join budget_spends s using (budget_id, key, period_start)
-       join budgets b on b.id = m.budget_id
-      where spent_by(s, clock.now) >= b.limit_nano_usd order by b.id limit 1`,
+    { budgetId: b.id, name: b.name, period: b.period },
+    (fields) => sql`
+      select ${fields}
+        from (select coalesce(${now}::timestamptz, now()) as now) clock
+       cross join lateral matching_budgets(${accountId}, ${instanceId}::text, null, null, null, null, clock.now) m
+        join budget_spends s using (${budget}, ${key}, ${periodStart})
+        join budgets b on ${b.id} = ${s.budget}
+       where spent_by(s, clock.now) >= ${b.limitNanoUsd} order by ${b.id} limit 1`,
   );
-  return budget ?? null;
 }

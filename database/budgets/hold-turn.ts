@@ -1,6 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { NamedBudget } from '../../domain/budgets.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { Budget } from '../entities/budget.ts';
+import { fetchRow } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 export interface TurnToHold {
   /** The reply, which is the turn. */
@@ -26,14 +29,16 @@ export interface TurnToHold {
  */
 export async function holdTurn(em: EntityManager, turn: TurnToHold): Promise<NamedBudget | null> {
   const { messageId, accountId, instanceId, agentId, model, keyId, senderId, sessionId } = turn;
-  const [refusal] = await query<NamedBudget>(
+  const budget = columns(Budget, 'budgets');
+  const cost = sql`most_token_cost(${model}, ${turn.inputTokens}::bigint, ${turn.outputTokens}::bigint, clock.now)`;
+  return fetchRow(
     em,
-    sql`select budgets.id as "budgetId", name, period
-       from (select date_trunc('milliseconds', now()) as now) clock
-      cross join lateral take_budgets(${accountId}, ${instanceId}, ${agentId}, ${keyId}::text, ${senderId}, nullif(${sessionId}, ''), ${messageId}, null,
-                                      most_token_cost(${model}, ${turn.inputTokens}::bigint, ${turn.outputTokens}::bigint, clock.now),
-                                      clock.now) as refused_by
-       join budgets on budgets.id = refused_by`,
+    { budgetId: budget.id, name: budget.name, period: budget.period },
+    (fields) => sql`
+      select ${fields}
+        from (select date_trunc('milliseconds', now()) as now) clock
+       cross join lateral take_budgets(${accountId}, ${instanceId}, ${agentId}, ${keyId}::text, ${senderId}, nullif(${sessionId}, ''),
+                                       ${messageId}, null, ${cost}, clock.now) as refused_by
+        join budgets on ${budget.id} = refused_by`,
   );
-  return refusal ?? null;
 }

@@ -3,7 +3,8 @@ import { nextLook, resetsAt } from '../../domain/budgets.ts';
 import type { MakeId } from '../../domain/ids.ts';
 import { recordNotice } from '../events/record-notice.ts';
 import { IS_WANTED } from '../instances/lifecycle-sql.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { sql } from '../sql.ts';
 import { lockSpend } from './find-spend.ts';
 import type { Spend, SpendPlace } from './find-spend.ts';
 import { findRuntimeSpent } from './runtime-spent.ts';
@@ -51,11 +52,13 @@ export async function lookAtSpend(em: EntityManager, look: Look): Promise<string
 
 /** What a budget of running time covers and is wanted to run. */
 async function findRunning(em: EntityManager, { accountId, instanceId }: Spend): Promise<string[]> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select id from instances
-      where account_id = ${accountId} and (${instanceId}::text is null or id = ${instanceId}) and ${IS_WANTED} order by id`,
-  );
+  const all = db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('account', '=', accountId)
+    .where(sql<boolean>`(${IS_WANTED})`)
+    .orderBy('id');
+  const rows = await (instanceId === null ? all : all.where('id', '=', instanceId)).execute();
   return rows.map(({ id }) => id);
 }
 
@@ -77,23 +80,27 @@ interface Seen {
 }
 
 async function save(em: EntityManager, { budgetId, key, periodStart, now }: Look, seen: Seen): Promise<void> {
-  await run(
-    em,
-    sql`update budget_spends
-        set runtime_nano_usd = ${seen.runtime.toString()}::bigint, burn_nano_usd_per_hour = ${seen.burnPerHour.toString()}::bigint,
-            looked_at = ${now}, look_at = ${seen.lookAt}::timestamptz, is_warned = ${seen.isWarned}, is_reached = ${seen.isReached}
-      where budget_id = ${budgetId} and key = ${key} and period_start = to_timestamp(${periodStart}::float8 / 1000)`,
-  );
+  await db(em)
+    .updateTable('BudgetSpend')
+    .set({ runtimeNanoUsd: seen.runtime, burnNanoUsdPerHour: seen.burnPerHour, lookedAt: now, lookAt: seen.lookAt })
+    .set({ isWarned: seen.isWarned, isReached: seen.isReached })
+    .where('budget', '=', budgetId)
+    .where('key', '=', key)
+    .where('periodStart', '=', new Date(periodStart))
+    .execute();
 }
 
 /** What goes on running counts for the next period from its beginning on. */
 async function beginPeriod(em: EntityManager, { budgetId, key, period }: Spend, now: Date): Promise<void> {
-  await run(
-    em,
-    sql`insert into budget_spends as known (budget_id, key, period_start, look_at)
-     values (${budgetId}, ${key}, budget_period_start(${period}, ${now}::timestamptz), ${now})
-     on conflict (budget_id, key, period_start) do update set look_at = least(known.look_at, excluded.look_at)`,
-  );
+  await db(em)
+    .insertInto('BudgetSpend')
+    .values({ budget: budgetId, key, periodStart: sql<Date>`budget_period_start(${period}, ${now}::timestamptz)`, lookAt: now })
+    .onConflict((conflict) =>
+      conflict
+        .columns(['budget', 'key', 'periodStart'])
+        .doUpdateSet((eb) => ({ lookAt: eb.fn('least', ['BudgetSpend.lookAt', 'excluded.lookAt']) })),
+    )
+    .execute();
 }
 
 async function tell(

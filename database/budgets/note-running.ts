@@ -1,5 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import { columns } from '../db.ts';
+import { BudgetSpend } from '../entities/budget-spend.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
 import { run, sql } from '../sql.ts';
+
+const c = columns(BudgetSpend);
 
 /**
  * Has the budgets looked at that count the running time of this instance, because it began or ended, in the caller's transaction.
@@ -11,12 +16,13 @@ export async function noteRunning(
 ): Promise<void> {
   await run(
     em,
-    sql`insert into budget_spends as known (budget_id, key, period_start, look_at)
-     select m.budget_id, m.key, m.period_start, clock.now
-       from (select coalesce(${now}::timestamptz, now()) as now) clock
-      cross join lateral matching_budgets(${accountId}, ${instanceId}, null, null, null, null, clock.now) m
-      order by 1, 2, 3
-     on conflict (budget_id, key, period_start) do update set look_at = least(known.look_at, excluded.look_at)`,
+    sql`insert into budget_spends as known (${c.budget}, ${c.key}, ${c.periodStart}, ${c.lookAt})
+        select m.budget_id, m.key, m.period_start, clock.now
+          from (select coalesce(${now}::timestamptz, now()) as now) clock
+         cross join lateral matching_budgets(${accountId}, ${instanceId}, null, null, null, null, clock.now) m
+         order by 1, 2, 3
+        on conflict (${c.budget}, ${c.key}, ${c.periodStart}) do update
+           set ${c.lookAt} = least(${columns(BudgetSpend, 'known').lookAt}, ${columns(BudgetSpend, 'excluded').lookAt})`,
   );
 }
 
@@ -25,14 +31,15 @@ export async function noteBudget(
   em: EntityManager,
   { accountId, budgetId, now }: { accountId: string; budgetId: string; now: Date },
 ): Promise<void> {
+  const i = columns(RuntimeInterval, 'i');
   await run(
     em,
-    sql`insert into budget_spends (budget_id, key, period_start, look_at)
-     select distinct m.budget_id, m.key, m.period_start, ${now}::timestamptz
-       from runtime_intervals i
-      cross join lateral matching_budgets(${accountId}, i.instance_id, null, null, null, null, ${now}::timestamptz) m
-      where i.account_id = ${accountId} and i.ended_at is null and m.budget_id = ${budgetId}
-     on conflict do nothing`,
+    sql`insert into budget_spends (${c.budget}, ${c.key}, ${c.periodStart}, ${c.lookAt})
+        select distinct m.budget_id, m.key, m.period_start, ${now}::timestamptz
+          from runtime_intervals i
+         cross join lateral matching_budgets(${accountId}, ${i.instance}, null, null, null, null, ${now}::timestamptz) m
+         where ${i.account} = ${accountId} and ${i.endedAt} is null and m.budget_id = ${budgetId}
+        on conflict do nothing`,
   );
 }
 
@@ -41,13 +48,14 @@ export async function noteBudget(
  * of them, in their order, for all accounts: the last thing that the transaction does.
  */
 export async function notePrice(em: EntityManager, from: Date): Promise<void> {
+  const s = columns(BudgetSpend, 's');
   await run(
     em,
     sql`with burning as (
-       select budget_id, key, period_start from budget_spends where burn_nano_usd_per_hour > 0
-        order by budget_id, key, period_start for update
-     )
-     update budget_spends s set look_at = ${from} from burning
-      where s.budget_id = burning.budget_id and s.key = burning.key and s.period_start = burning.period_start`,
+          select ${c.budget}, ${c.key}, ${c.periodStart} from budget_spends where ${c.burnNanoUsdPerHour} > 0
+           order by ${c.budget}, ${c.key}, ${c.periodStart} for update
+        )
+        update budget_spends s set ${c.lookAt} = ${from} from burning
+         where ${s.budget} = burning.${c.budget} and ${s.key} = burning.${c.key} and ${s.periodStart} = burning.${c.periodStart}`,
   );
 }

@@ -2,7 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { chargeOf } from '../../domain/metering.ts';
 import { reckonedUntil } from '../billing/meter-sql.ts';
 import { listPrices } from '../billing/set-price.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { fetchRows } from '../rows.ts';
+import { epochMs, sql } from '../sql.ts';
 
 interface Range {
   accountId: string;
@@ -19,13 +22,15 @@ export async function findRuntimeSpent(
   em: EntityManager,
   { accountId, instanceId, from, to, now }: Range,
 ): Promise<{ nanoUsd: bigint; burnPerHour: bigint }> {
-  const intervals = await query<{ startedAt: number; until: number; isOpen: boolean }>(
+  const i = columns(RuntimeInterval, 'i');
+  const counted = sql<Date>`date_trunc('milliseconds', ${reckonedUntil(sql`${now}::timestamptz`)})`;
+  const isOfInstance = instanceId === null ? sql`true` : sql`${i.instance} = ${instanceId}`;
+  const intervals = await fetchRows(
     em,
-    sql`select (extract(epoch from i.started_at) * 1000)::float8 as "startedAt", i.ended_at is null as "isOpen",
-            (extract(epoch from date_trunc('milliseconds', ${reckonedUntil(sql`${now}::timestamptz`)})) * 1000)::float8 as until
-       from runtime_intervals i
-      where i.account_id = ${accountId} and i.started_at < ${to} and (i.ended_at is null or i.ended_at > ${from})
-        and (${instanceId}::text is null or i.instance_id = ${instanceId})`,
+    { startedAt: epochMs(i.startedAt), until: epochMs(counted), isOpen: sql<boolean>`${i.endedAt} is null` },
+    (fields) => sql`
+      select ${fields} from runtime_intervals i
+       where ${i.account} = ${accountId} and ${i.startedAt} < ${to} and (${i.endedAt} is null or ${i.endedAt} > ${from}) and ${isOfInstance}`,
   );
   const prices = await listPrices(em);
   const nanoUsd = intervals.reduce((sum, { startedAt, until }) => {
