@@ -19,7 +19,8 @@ export interface RuntimeDriver {
 
   /**
    * Makes the gateway of this runtime run with this configuration. A gateway that already runs is adopted, and a
-   * configuration that differs from its own is applied to it while it runs. Returns once the process exists; it may not be ready yet.
+   * configuration that differs from its own is applied to it while it runs; one that is suspended is ended first. Returns once the
+   * process exists; it may not be ready yet.
    */
   ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void>;
 
@@ -29,8 +30,17 @@ export interface RuntimeDriver {
    */
   writeConfig(spec: RuntimeSpec, call: MutationCall, options?: { again: boolean }): Promise<void>;
 
-  /** SIGTERM, then SIGKILL after graceMs. Returns when the compute is gone; storage stays. */
+  /** SIGTERM, then SIGKILL after graceMs; SIGKILL at once to a suspended one, which is idle. Returns when the compute is gone; storage stays. */
   stop(runtimeId: string, options: { graceMs: number }, call: MutationCall): Promise<void>;
+
+  /**
+   * Halts every process of the gateway and moves its memory to swap, until resume(). Where that cannot be done, it runs on and
+   * the answer says why. An attempt that was cut off leaves it suspended: ask again, resume or stop it.
+   */
+  suspend(runtimeId: string, call: MutationCall): Promise<SuspendAnswer>;
+
+  /** Lets a suspended gateway go on, the same process. False when none is suspended here any more. */
+  resume(runtimeId: string, call: MutationCall): Promise<boolean>;
 
   /** Kills the compute and removes the storage, also a quarantined one. The epoch outlives both. */
   destroy(runtimeId: string, call: MutationCall): Promise<void>;
@@ -58,7 +68,7 @@ export interface RuntimeDriver {
   /** Every runtime that has compute or storage here and is not quarantined. */
   list(): Promise<RuntimeState[]>;
 
-  /** Where and how to connect; null when no gateway runs. */
+  /** Where and how to connect; null when no gateway runs, or it is suspended. */
   endpoint(runtimeId: string): Promise<Endpoint | null>;
 
   /**
@@ -118,10 +128,17 @@ export interface Placement {
 
 export interface RuntimeState {
   runtimeId: string;
-  status: 'running' | 'exited' | 'absent';
+  /** `suspended`: its processes are halted and do nothing until it is resumed. */
+  status: 'running' | 'suspended' | 'exited' | 'absent';
   /** When the running or last process was started. */
   startedAt: Date | null;
 }
+
+/**
+ * `no_swap`: the machine has none. `swap_short`: not enough of it is free. `not_permitted`: not all of its processes could be
+ * halted, or their memory not be moved. `unsupported`: this driver suspends nothing.
+ */
+export type SuspendAnswer = 'suspended' | 'not_running' | 'no_swap' | 'swap_short' | 'not_permitted' | 'unsupported';
 
 export interface QuarantinedRuntime {
   runtimeId: string;

@@ -12,7 +12,16 @@ const idList = z.array(z.looseObject({ Id: z.string(), Names: z.array(z.string()
 
 /** The container of a runtime's gateway, also when it has ended. */
 export async function findContainer(engine: Engine, names: Names, runtimeId: string): Promise<Container | null> {
-  const found = await engine.find(`/containers/${names.of(runtimeId)}/json`);
+  return find(engine, names.of(runtimeId));
+}
+
+/** As it is now; null when it was removed. */
+export async function findContainerById(engine: Engine, { Id }: Container): Promise<Container | null> {
+  return find(engine, Id);
+}
+
+async function find(engine: Engine, nameOrId: string): Promise<Container | null> {
+  const found = await engine.find(`/containers/${nameOrId}/json`);
   return found === null ? null : parseContainer(found);
 }
 

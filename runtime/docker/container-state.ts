@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import { z } from 'zod';
 import type { Endpoint, RuntimeActivity, RuntimeExit, RuntimeState } from '../driver.ts';
+import type { Engine } from './engine.ts';
 import { RUNTIME_LABEL } from './names.ts';
 import { GATEWAY_PORT } from './in-container.ts';
 
@@ -35,14 +36,24 @@ export function parseContainer(answer: unknown): Container {
   return containerSchema.parse(answer);
 }
 
-export function stateOf(runtimeId: string, { State }: Container): RuntimeState {
-  return { runtimeId, status: State.Running ? 'running' : 'exited', startedAt: State.StartedAt };
+/** `isSuspended`: we have paused exactly this container. One that somebody else has paused counts as running. */
+export function stateOf(runtimeId: string, { State }: Container, { isSuspended }: { isSuspended: boolean }): RuntimeState {
+  const status = isSuspended ? 'suspended' : 'running';
+  return { runtimeId, status: State.Running ? status : 'exited', startedAt: State.StartedAt };
 }
 
 const NANOSECONDS_PER_MS = 1_000_000;
 const statsSchema = z.looseObject({ cpu_stats: z.looseObject({ cpu_usage: z.looseObject({ total_usage: z.number() }) }) });
 
-/** What a container does, all its processes together, by the engine's statistics of it. */
+/** What a container does; null when it does not run. */
+export async function readActivity(engine: Engine, container: Container): Promise<RuntimeActivity | null> {
+  if (!container.State.Running) return null;
+  // Without one-shot the engine takes a second to compare two readings.
+  const stats = await engine.find(`/containers/${container.Id}/stats`, { query: { stream: '0', 'one-shot': '1' } });
+  return stats === null ? null : activityOfContainer(container, stats);
+}
+
+/** All its processes together, by the engine's statistics of it. */
 export function activityOfContainer({ State }: Container, stats: unknown): RuntimeActivity {
   const { cpu_stats: cpu } = statsSchema.parse(stats);
   return { cpuMs: cpu.cpu_usage.total_usage / NANOSECONDS_PER_MS, isFrozen: State.Paused };

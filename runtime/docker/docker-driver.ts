@@ -14,10 +14,10 @@ import type {
   RuntimeSpec,
   RuntimeState,
   SkillFile,
+  SuspendAnswer,
 } from '../driver.ts';
 import type { RuntimeFiles } from '../driver-files.ts';
 import { highestEpoch, raiseEpoch } from '../host/epoch-fence.ts';
-import { logLinesOf } from '../host/gateway-output.ts';
 import { exists } from '../host/missing-files.ts';
 import { giveBack, isSetAside, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
 import { gatewayPathsOf, layoutOf } from '../host/runtime-layout.ts';
@@ -29,10 +29,11 @@ import { createWorkspaceFiles } from '../inside/workspace-files.ts';
 import { gatewayContainer } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
 import { containerFiles } from './container-files.ts';
+import { linesOfContainer } from './container-logs.ts';
 import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
-import { activityOfContainer, endpointOf, exitOfContainer, stateOf } from './container-state.ts';
+import { endpointOf, readActivity, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
-import { Engine, orElse } from './engine.ts';
+import { Engine } from './engine.ts';
 import { explainingEngine } from './engine-storage.ts';
 import { STATE_DIR } from './in-container.ts';
 import { changeFiles } from './instance-files.ts';
@@ -40,12 +41,12 @@ import { ensureNetwork, removeNetworks } from './instance-network.ts';
 import { releaseUid } from './instance-user.ts';
 import { accessTo, ensureStorage, hasStorage, releaseStorage, removeStorage } from './instance-storage.ts';
 import type { Access } from './instance-storage.ts';
-import { lastTraceOf } from './last-trace.ts';
+import { lastExitOf } from './last-trace.ts';
 import { namesOf } from './names.ts';
 import type { Names } from './names.ts';
 import { applyConfig, makeDirectories } from './our-files.ts';
-import { textOfFrames } from './output-frames.ts';
 import { listRuntimeIds } from './runtime-list.ts';
+import { isSuspended, resumeContainer, suspendContainer } from './suspended-container.ts';
 import { forgetStopping, isStopping, markStopping } from './stopping-mark.ts';
 import { ensureWalls } from './walls.ts';
 import type { WallsOptions } from './walls.ts';
@@ -75,9 +76,6 @@ const LOCK_MS = 120_000;
 const STOPPING_MS = 5_000;
 /** An engine that is away says nothing of the instance: a change waits for it, within what a step may take. */
 const AWAY_MS = 120_000;
-const LOG_BYTES = 256 * 1024;
-/** The gateway prints more lines than those that are shown. */
-const LOG_LINES = 5_000;
 
 /**
  * Runs each gateway in its own hardened container, with its own storage and network, behind walls in the
@@ -106,8 +104,9 @@ export class DockerDriver implements RuntimeDriver {
       await makeDirectories(layout);
       const container = await this.#find(spec.runtimeId);
       await applyConfig(layout, spec);
-      if (container?.State.Running && !(await isStopping(layout, container))) return;
-      if (container?.State.Running) await waitUntilGone(this.#engine, container, STOPPING_MS);
+      const isHalted = container !== null && (await isSuspended(layout, container));
+      if (container?.State.Running && !isHalted && !(await isStopping(layout, container))) return;
+      if (container?.State.Running && !isHalted) await waitUntilGone(this.#engine, container, STOPPING_MS);
       await this.#create(layout, spec.runtimeId, call.signal);
     });
   }
@@ -124,12 +123,25 @@ export class DockerDriver implements RuntimeDriver {
       const container = await this.#find(runtimeId);
       if (!container?.State.Running) return null;
       await markStopping(layout, container);
+      if (await isSuspended(layout, container)) return null;
       await signalContainer(this.#engine, container, 'SIGTERM');
       return container;
     });
     // Without the lock, so that a destroy need not wait for the grace.
     if (told) await waitUntilGone(this.#engine, told, graceMs, call.signal);
     await this.#mutate(runtimeId, call, async () => killContainer(this.#engine, await this.#find(runtimeId)));
+  }
+
+  async suspend(runtimeId: string, call: MutationCall): Promise<SuspendAnswer> {
+    return this.#mutate(runtimeId, call, async (layout) =>
+      suspendContainer(this.#engine, { layout, container: await this.#find(runtimeId), signal: call.signal }),
+    );
+  }
+
+  async resume(runtimeId: string, call: MutationCall): Promise<boolean> {
+    return this.#mutate(runtimeId, call, async (layout) =>
+      resumeContainer(this.#engine, { layout, container: await this.#find(runtimeId) }),
+    );
   }
 
   async destroy(runtimeId: string, call: MutationCall): Promise<void> {
@@ -165,17 +177,14 @@ export class DockerDriver implements RuntimeDriver {
 
   async inspect(runtimeId: string): Promise<RuntimeState> {
     const [layout, container] = [this.#layout(runtimeId), await this.#find(runtimeId)];
-    if (container) return stateOf(runtimeId, container);
-    const isThere = !(await isSetAside(layout)) && (await this.#hasAny(runtimeId, layout));
-    return { runtimeId, status: isThere ? 'exited' : 'absent', startedAt: null };
+    if (container) return stateOf(runtimeId, container, { isSuspended: await isSuspended(layout, container) });
+    const hasAny = (await exists(layout.root)) || (await hasStorage(this.#engine, this.#names, { runtimeId, layout }));
+    return { runtimeId, status: hasAny && !(await isSetAside(layout)) ? 'exited' : 'absent', startedAt: null };
   }
 
   async activityOf(runtimeId: string): Promise<RuntimeActivity | null> {
     const container = await this.#find(runtimeId);
-    if (!container?.State.Running) return null;
-    // Without one-shot the engine takes a second to compare two readings.
-    const stats = await this.#engine.find(`/containers/${container.Id}/stats`, { query: { stream: '0', 'one-shot': '1' } });
-    return stats === null ? null : activityOfContainer(container, stats);
+    return container && readActivity(this.#engine, container);
   }
 
   async list(): Promise<RuntimeState[]> {
@@ -185,22 +194,16 @@ export class DockerDriver implements RuntimeDriver {
 
   async endpoint(runtimeId: string): Promise<Endpoint | null> {
     const container = await this.#find(runtimeId);
-    return container && endpointOf(container);
+    return container && !(await isSuspended(this.#layout(runtimeId), container)) ? endpointOf(container) : null;
   }
 
   async exitOf(runtimeId: string): Promise<RuntimeExit | null> {
     const container = await this.#find(runtimeId);
-    const exit = container && exitOfContainer(container);
-    if (exit !== 'unknown' || !container) return exit === 'unknown' ? null : exit;
-    const at = await lastTraceOf(this.#engine, container.Id, container.State.StartedAt ?? new Date(0));
-    return { at, code: null, signal: null };
+    return container && lastExitOf(this.#engine, container);
   }
 
   async logs(runtimeId: string, limit: number): Promise<LogLine[]> {
-    const query = { stdout: '1', stderr: '1', tail: String(LOG_LINES) };
-    const path = `/containers/${this.#names.of(runtimeId)}/logs`;
-    const output = await orElse([404, 409], null, () => this.#engine.stream('GET', path, { query }));
-    return output === null ? [] : logLinesOf(await textOfFrames(output, { keepBytes: LOG_BYTES }), limit);
+    return linesOfContainer(this.#engine, this.#names.of(runtimeId), limit);
   }
 
   async putFiles(runtimeId: string, directory: string, files: ReadonlyMap<string, Buffer>, call: MutationCall): Promise<void> {
@@ -278,10 +281,6 @@ export class DockerDriver implements RuntimeDriver {
     return this.#withLock(layout, signal, async () =>
       accessTo(this.#engine, this.#names, this.#storageOf(runtimeId, layout, signal), await this.#find(runtimeId)),
     );
-  }
-
-  async #hasAny(runtimeId: string, layout: RuntimeLayout): Promise<boolean> {
-    return (await exists(layout.root)) || hasStorage(this.#engine, this.#names, { runtimeId, layout });
   }
 
   async #removeCompute(runtimeId: string): Promise<void> {

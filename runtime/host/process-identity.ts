@@ -32,7 +32,7 @@ export async function signalProcess(identity: ProcessIdentity, signal: 'SIGTERM'
 }
 
 /** Like process.kill, but a process that has gone meanwhile is not an error. Throws for 0, the group of this process itself. */
-export function killPid(pid: number, signal: 'SIGTERM' | 'SIGKILL'): void {
+export function killPid(pid: number, signal: 'SIGTERM' | 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): void {
   if (pid === 0) throw new Error('No process has the pid 0');
   try {
     process.kill(pid, signal);

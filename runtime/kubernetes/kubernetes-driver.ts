@@ -12,6 +12,7 @@ import type {
   RuntimeSpec,
   RuntimeState,
   SkillFile,
+  SuspendAnswer,
 } from '../driver.ts';
 import type { RuntimeFiles } from '../driver-files.ts';
 import { logLinesOf } from '../host/gateway-output.ts';
@@ -107,6 +108,15 @@ export class KubernetesDriver implements RuntimeDriver {
       if (pod) await endPod(this.#pods, pod, graceMs, call.signal);
       await endStart(this.#cluster, runtimeId, call);
     });
+  }
+
+  /** A kubelet neither halts a Pod nor lets its memory go. */
+  async suspend(): Promise<SuspendAnswer> {
+    return 'unsupported';
+  }
+
+  async resume(): Promise<boolean> {
+    return false;
   }
 
   async destroy(runtimeId: string, call: MutationCall): Promise<void> {

@@ -2,6 +2,7 @@ import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isErrno } from '../../lib/errno.ts';
+import { exists } from '../host/missing-files.ts';
 import type { ProcessIdentity } from '../host/process-identity.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 
@@ -46,11 +47,28 @@ export async function isStopping(layout: RuntimeLayout, { run }: GatewayRecord):
   return (await readWithTime(join(layout.root, `stopping.${run}`))) !== null;
 }
 
+/** Records that this run is halted, or about to be. */
+export async function markSuspended(layout: RuntimeLayout, record: GatewayRecord): Promise<void> {
+  await writeFile(suspendedFile(layout, record), '');
+}
+
+export async function isSuspended(layout: RuntimeLayout, record: GatewayRecord): Promise<boolean> {
+  return exists(suspendedFile(layout, record));
+}
+
+export async function forgetSuspended(layout: RuntimeLayout, record: GatewayRecord): Promise<void> {
+  await rm(suspendedFile(layout, record), { force: true });
+}
+
+function suspendedFile({ root }: RuntimeLayout, { run }: GatewayRecord): string {
+  return join(root, `suspended.${run}`);
+}
+
 /** Forgets the last run, which must be over: the next one may claim the directory. */
 export async function clearRecords(layout: RuntimeLayout): Promise<void> {
   await rm(recordFile(layout), { force: true });
   for (const name of await readdir(layout.root))
-    if (/^(exit|stopping|process)\./.test(name)) await rm(join(layout.root, name), { force: true });
+    if (/^(exit|stopping|suspended|process)\./.test(name)) await rm(join(layout.root, name), { force: true });
 }
 
 function recordFile({ root }: RuntimeLayout): string {

@@ -32,7 +32,7 @@ async function fromPs(pid: number): Promise<RuntimeActivity | null> {
 }
 
 /** By a signal (T) or by a debugger (t). */
-function isStopped(state: string): boolean {
+export function isStopped(state: string): boolean {
   return /^[Tt]/.test(state);
 }
 

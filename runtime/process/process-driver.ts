@@ -14,6 +14,7 @@ import type {
   RuntimeSpec,
   RuntimeState,
   SkillFile,
+  SuspendAnswer,
 } from '../driver.ts';
 import { highestEpoch, raiseEpoch } from '../host/epoch-fence.ts';
 import { freePort } from '../host/free-port.ts';
@@ -23,9 +24,10 @@ import type { RuntimeFiles } from '../driver-files.ts';
 import { exitOfGateway } from './gateway-exit.ts';
 import { lastLinesOf, trimOutput } from '../host/gateway-output.ts';
 import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
-import { isStopping, markStopping, readRecord } from './gateway-record.ts';
+import { isStopping, isSuspended, markStopping, readRecord } from './gateway-record.ts';
 import { activityOfProcess } from './process-activity.ts';
 import { createProcessFiles } from './process-files.ts';
+import { resumeGateway, suspendGateway } from './suspended-gateway.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
 import { exists, namesIn, textOf } from '../host/missing-files.ts';
 import { giveBack, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
@@ -76,11 +78,12 @@ export class ProcessDriver implements RuntimeDriver {
     await this.#mutate(spec.runtimeId, call, async (layout) => {
       await makeDirectories(layout);
       const record = await readRecord(layout);
-      if (record && (await isAlive(record)) && !(await isStopping(layout, record))) {
+      const isHalted = record !== null && (await isSuspended(layout, record));
+      if (record && !isHalted && (await isAlive(record)) && !(await isStopping(layout, record))) {
         await applyConfig(layout, spec, await keptPort(layout));
         return;
       }
-      if (record) await waitUntilGone(record, { withinMs: STOPPING_MS });
+      if (record && !isHalted) await waitUntilGone(record, { withinMs: STOPPING_MS });
       await killAll(layout);
       await trimOutput(layout.outputFile);
       await applyConfig(layout, spec, await freePort(await keptPort(layout)));
@@ -101,12 +104,21 @@ export class ProcessDriver implements RuntimeDriver {
       const running = await readRecord(layout);
       if (!running || !(await isAlive(running))) return null;
       await markStopping(layout, running);
+      if (await isSuspended(layout, running)) return null;
       await signalProcess(running, 'SIGTERM');
       return running;
     });
     // Without the lock, so that a destroy need not wait for the grace.
     if (record) await waitUntilGone(record, { withinMs: graceMs, signal: call.signal });
     await this.#mutate(runtimeId, call, killAll);
+  }
+
+  suspend(runtimeId: string, call: MutationCall): Promise<SuspendAnswer> {
+    return this.#mutate(runtimeId, call, (layout) => suspendGateway(layout, call.signal));
+  }
+
+  resume(runtimeId: string, call: MutationCall): Promise<boolean> {
+    return this.#mutate(runtimeId, call, resumeGateway);
   }
 
   async destroy(runtimeId: string, call: MutationCall): Promise<void> {
@@ -140,7 +152,9 @@ export class ProcessDriver implements RuntimeDriver {
     const layout = this.#layout(runtimeId);
     const record = await readRecord(layout);
     if (!record) return { runtimeId, status: (await exists(layout.root)) ? 'exited' : 'absent', startedAt: null };
-    return { runtimeId, status: (await isAlive(record)) ? 'running' : 'exited', startedAt: record.startedAt };
+    const { startedAt } = record;
+    if (!(await isAlive(record))) return { runtimeId, status: 'exited', startedAt };
+    return { runtimeId, status: (await isSuspended(layout, record)) ? 'suspended' : 'running', startedAt };
   }
 
   async activityOf(runtimeId: string): Promise<RuntimeActivity | null> {
@@ -157,7 +171,7 @@ export class ProcessDriver implements RuntimeDriver {
     const layout = this.#layout(runtimeId);
     const record = await readRecord(layout);
     const port = await keptPort(layout);
-    if (!record || port === null || !(await isAlive(record))) return null;
+    if (!record || port === null || !(await isAlive(record)) || (await isSuspended(layout, record))) return null;
     return { httpUrl: `http://127.0.0.1:${port}`, wsUrl: `ws://127.0.0.1:${port}`, peer: 'loopback' };
   }
 

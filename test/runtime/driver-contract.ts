@@ -26,12 +26,12 @@ export interface DriverHarness {
 
 const START_MS = 240_000;
 /** Of a test, which is above all its waits, so that what was waited for is said. */
-const LIMIT_MS = 3 * START_MS;
+export const LIMIT_MS = 3 * START_MS;
 /** Two processes read the clock of one machine this far apart. */
 const CLOCK_MS = 20;
 const GATEWAY_TOKEN = 'gateway-token-of-the-driver-contract-0000';
 const CANARY = 'canary-of-the-control-plane';
-const RUNTIME = 'contract';
+export const RUNTIME = 'contract';
 
 interface DriverTraits {
   /** Agents can only read their skills; else they can change them, and the driver mends that. */
@@ -69,6 +69,8 @@ export function describeDriver(
       expect(await driver.activityOf('never')).toBeNull();
       expect(await driver.logs('never', 10)).toEqual([]);
       expect(await driver.fenceOf('never')).toBe(0);
+      expect(await driver.suspend('never', at(0))).toMatch(/^(not_running|unsupported)$/);
+      expect(await driver.resume('never', at(0))).toBe(false);
       await driver.restore('never', at(0));
       await driver.stop('never', { graceMs: 0 }, at(1));
       await driver.destroy('never', at(1));
@@ -332,11 +334,11 @@ function describeSkillsOnDisk(given: Given): void {
   });
 }
 
-function at(epoch: number): MutationCall {
+export function at(epoch: number): MutationCall {
   return { epoch, signal: AbortSignal.timeout(TEST_LIMIT_MS) };
 }
 
-function specOf(driver: RuntimeDriver, agents: readonly string[]): RuntimeSpec {
+export function specOf(driver: RuntimeDriver, agents: readonly string[]): RuntimeSpec {
   const content = {
     gatewayToken: GATEWAY_TOKEN,
     relayUrl: driver.relayUrl(),
@@ -356,7 +358,7 @@ function connectTo({ wsUrl, peer }: Endpoint): Promise<GatewayClient> {
   return connectGateway({ wsUrl, token: GATEWAY_TOKEN, device, signal: AbortSignal.timeout(START_MS), timeoutMs: START_MS });
 }
 
-async function becomesReady(driver: RuntimeDriver): Promise<void> {
+export async function becomesReady(driver: RuntimeDriver): Promise<void> {
   const endpoint = await driver.endpoint(RUNTIME);
   if (!endpoint) throw new GatewayDiedError(await driver.exitOf(RUNTIME));
   await waitUntilReady(endpoint, {
@@ -367,7 +369,7 @@ async function becomesReady(driver: RuntimeDriver): Promise<void> {
   });
 }
 
-async function statusOfAgent(driver: RuntimeDriver, agentId: string): Promise<number> {
+export async function statusOfAgent(driver: RuntimeDriver, agentId: string): Promise<number> {
   const endpoint = await driver.endpoint(RUNTIME);
   const response = await fetch(`${endpoint!.httpUrl}/v1/models/openclaw%2F${agentId}`, {
     headers: { authorization: `Bearer ${GATEWAY_TOKEN}` },
@@ -376,7 +378,7 @@ async function statusOfAgent(driver: RuntimeDriver, agentId: string): Promise<nu
   return response.status;
 }
 
-async function commandLines(): Promise<string[]> {
+export async function commandLines(): Promise<string[]> {
   const { stdout } = await promisify(execFile)('ps', ['-e', '-o', 'args='], { maxBuffer: 16 * 1024 ** 2 });
   return stdout.split('\n').map((line) => line.trim());
 }

@@ -1,43 +1,4 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
-import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { createDriver } from '../../runtime/create-driver.ts';
-import { readRecord } from '../../runtime/process/gateway-record.ts';
-import { layoutOf } from '../../runtime/host/runtime-layout.ts';
-import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { describeDriver } from './driver-contract.ts';
-import type { DriverHarness } from './driver-contract.ts';
+import { openProcessHarness } from './process/process-harness.ts';
 
-describeDriver('process', { areSkillsMounted: false }, createHarness);
-
-async function createHarness(): Promise<DriverHarness> {
-  const cacheDir = cacheDirOf(process.env);
-  // Which gateway it is makes no difference to this driver: with the real one docker-driver.test.ts holds to the same contract,
-  // and every lent gateway is started, killed and stopped by it.
-  const openclaw = { version: 'scripted', entry: SCRIPTED_GATEWAY };
-  const dataDir = await mkdtemp(join(tmpdir(), 'process-driver-'));
-  const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: 9 } as const;
-
-  const pidOf = async (runtimeId: string) => {
-    const record = await readRecord(layoutOf(dataDir, runtimeId));
-    if (!record) throw new Error('no gateway was started');
-    return record.pid;
-  };
-  const environmentOf = async (runtimeId: string) => readFile(`/proc/${await pidOf(runtimeId)}/environ`, 'utf8');
-
-  return {
-    openDriver: () => createDriver(config, { openclaw, cacheDir, node: process.execPath }),
-    killGateway: async (runtimeId) => void process.kill(await pidOf(runtimeId), 'SIGKILL'),
-    environmentOf,
-    runInside: async (runtimeId, script) => {
-      const variables = (await environmentOf(runtimeId)).split('\0').filter((entry) => entry.includes('='));
-      const env = Object.fromEntries(variables.map((entry) => entry.split(/=(.*)/s)));
-      const cwd = layoutOf(dataDir, runtimeId).stateDir;
-      return (await promisify(execFile)('/bin/sh', ['-c', script], { cwd, env })).stdout;
-    },
-    close: () => rm(dataDir, { recursive: true }),
-  };
-}
+describeDriver('process', { areSkillsMounted: false }, openProcessHarness);

@@ -4,6 +4,7 @@ import { join, posix } from 'node:path';
 /**
  * What a test file has installed or answering before it runs. `rounds`: it is repeated at random moments.
  * `temporalLibrary`: the native part of Temporal's worker, which runs for as long as the process that has loaded it.
+ * `swap`: the machine has some, and its user may move memory there.
  * `wholeMachine`: it leaves no processor time to anything else, measures what it takes itself, or needs more than others leave.
  */
 export type Need =
@@ -20,6 +21,7 @@ export type Need =
   | 'sdkGenerators'
   | 'sdkPython'
   | 'wholeMachine'
+  | 'swap'
   | 'rounds';
 
 /** Of the lightest first. A file is in the last lane that one of its needs names. */
@@ -33,6 +35,7 @@ const LANE_OF: Record<Need, Lane> = {
   temporalServer: 'temporal',
   openclaw: 'gateway',
   wholeMachine: 'unit',
+  swap: 'unit',
   chromium: 'gateway',
   schemathesis: 'campaign',
   sdkGenerators: 'gateway',
@@ -60,6 +63,7 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'test/support/prepare-tests.ts': {},
   'test/support/schemathesis.ts': { '*': ['schemathesis'] },
   'test/support/sdk-python.ts': { '*': ['sdkPython'] },
+  'test/support/swap-under-test.ts': { '*': ['swap'] },
   'test/support/starve-machine.ts': { '*': ['wholeMachine'] },
   'test/support/temporal-programs.ts': { newTemporal: ['temporal'], productionTemporal: ['temporalServer'] },
   'worker/temporal-logging.ts': { '*': ['temporalLibrary'] },

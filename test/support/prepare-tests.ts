@@ -19,6 +19,7 @@ type Prepare = (installation: {
 const PREPARE: readonly [Need, Prepare][] = [
   ['engine', requireEngine],
   ['cluster', requireCluster],
+  ['swap', async () => (await import('./swap-under-test.ts')).requireSwap()],
   [
     'temporal',
     async (installation) => {
@@ -48,8 +49,8 @@ const OPTIONAL: ReadonlySet<Need> = new Set([
   'chromium',
 ]);
 
-/** `npm run test:kubernetes` has a step of its own where the verdict is given. */
-const ELSEWHERE: ReadonlySet<Need> = new Set(['cluster']);
+/** `npm run test:kubernetes` and `npm run test:suspend` have steps of their own where the verdict is given. */
+const ELSEWHERE: ReadonlySet<Need> = new Set(['cluster', 'swap']);
 
 export interface Prepared<File> {
   files: File[];

@@ -1,0 +1,74 @@
+import { rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import type { SuspendAnswer } from '../driver.ts';
+import { textOf } from '../host/missing-files.ts';
+import type { RuntimeLayout } from '../host/runtime-layout.ts';
+import { moveToSwap } from '../host/suspended-memory.ts';
+import { findContainerById } from './container-end.ts';
+import type { Container } from './container-state.ts';
+import { orElse } from './engine.ts';
+import type { Engine } from './engine.ts';
+import { isStopping } from './stopping-mark.ts';
+
+/** A container that was not paused yet, or not any more. */
+const CONFLICT = 409;
+const processList = z.looseObject({ Processes: z.array(z.tuple([z.coerce.number().int().positive()], z.string())) });
+
+/**
+ * Pauses a container and moves the memory of its processes to swap. Call it under the runtime's lock. The mark comes first, so
+ * that one whose suspension was cut off is known as suspended. `not_permitted` where the engine runs on another machine.
+ */
+export async function suspendContainer(
+  engine: Engine,
+  { layout, container, signal }: { layout: RuntimeLayout; container: Container | null; signal: AbortSignal },
+): Promise<SuspendAnswer> {
+  if (!container?.State.Running || (await isStopping(layout, container))) return 'not_running';
+  const pids = await pidsOf(engine, container);
+  if (pids === null) return 'not_permitted';
+  return moveToSwap({
+    pids: async () => pids,
+    async freeze() {
+      await writeFile(markFile(layout), container.Id);
+      await orElse(CONFLICT, null, () => engine.call('POST', `/containers/${container.Id}/pause`));
+      return (await findContainerById(engine, container))?.State.Paused ?? false;
+    },
+    thaw: () => goOn(engine, layout, container),
+    signal,
+  });
+}
+
+/** Lets a suspended container go on. False when it is not suspended, or has ended. */
+export async function resumeContainer(
+  engine: Engine,
+  { layout, container }: { layout: RuntimeLayout; container: Container | null },
+): Promise<boolean> {
+  if (!container?.State.Running || !(await isSuspended(layout, container))) return false;
+  await goOn(engine, layout, container);
+  return true;
+}
+
+/** Whether exactly this container was suspended, and not by somebody else's hand. */
+export async function isSuspended(layout: RuntimeLayout, { Id }: Container): Promise<boolean> {
+  return (await textOf(markFile(layout))) === Id;
+}
+
+async function goOn(engine: Engine, layout: RuntimeLayout, { Id }: Container): Promise<void> {
+  await orElse([404, CONFLICT, 500], null, () => engine.call('POST', `/containers/${Id}/unpause`));
+  await rm(markFile(layout), { force: true });
+}
+
+/** The processes of a container by the numbers that they have here; null when they are not processes of this machine. */
+async function pidsOf(engine: Engine, { Id }: Container): Promise<number[] | null> {
+  const listed = await orElse([404, 409, 500], null, () =>
+    engine.call('GET', `/containers/${Id}/top`, { query: { ps_args: '-eo pid' } }),
+  );
+  if (listed === null) return null;
+  const pids = processList.parse(listed).Processes.map(([pid]) => pid);
+  const groups = await Promise.all(pids.map((pid) => textOf(`/proc/${pid}/cgroup`)));
+  return groups.every((group) => group?.includes(Id)) ? pids : null;
+}
+
+function markFile({ root }: RuntimeLayout): string {
+  return join(root, 'suspended');
+}
