@@ -1,9 +1,22 @@
 import { readFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
+import type { Locator } from 'playwright-core';
 import { eventually } from '../../support/eventually.ts';
 import type { ConsoleUnderTest } from './console-under-test.ts';
 
 const file = (name: string, mimeType: string, text: string) => ({ name, mimeType, buffer: Buffer.from(text) });
+
+/** As if this file was dragged from the desktop and dropped here. */
+async function drop(place: Locator, name: string, text: string): Promise<void> {
+  const dataTransfer = await place.page().evaluateHandle(
+    `(() => {
+      const dropped = new DataTransfer();
+      dropped.items.add(new File([${JSON.stringify(text)}], ${JSON.stringify(name)}));
+      return dropped;
+    })()`,
+  );
+  for (const type of ['dragenter', 'dragover', 'drop']) await place.dispatchEvent(type, { dataTransfer });
+}
 
 /** Talking with an agent: the first minute, replies, conversations, attachments, steps and files. */
 export function chatTests(console: () => ConsoleUnderTest): void {
@@ -54,6 +67,21 @@ export function chatTests(console: () => ConsoleUnderTest): void {
     await page.getByLabel('Conversation', { exact: true }).getByRole('button', { name: 'plan.md' }).click();
     await page.getByRole('dialog').getByText('Be kind.').waitFor();
     await page.keyboard.press('Escape');
+  });
+
+  test('files that are dropped on the conversation go with the message, and those dropped on the files are uploaded', async () => {
+    const { page, stack, account, agentPath, say, replies } = console();
+    await drop(page.getByLabel('Conversation', { exact: true }), 'dropped.md', '# Dropped');
+    await page.getByRole('button', { name: 'Remove dropped.md' }).waitFor();
+    await say('[[SAY It was dropped.]] Look at what I dropped.');
+    await replies().getByText('It was dropped.').waitFor();
+    const call = await stack.model.waitForCall(({ lastUserText }) => lastUserText.includes('what I dropped'));
+    expect(call.lastUserText).toMatch(/inbox\/msg_\w+\/dropped\.md/);
+    await drop(page.getByLabel('Files of the agent', { exact: true }), 'uploaded.txt', 'by hand');
+    await eventually(async () => {
+      const { files } = await account.ok('GET', `${agentPath}/files`);
+      expect(files).toContainEqual(expect.objectContaining({ path: 'uploaded.txt', size: 7 }));
+    });
   });
 
   test('a message that is refused is in the box again, with its files', async () => {
