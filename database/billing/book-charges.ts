@@ -2,7 +2,11 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findShortages } from './find-shortages.ts';
 import { lockAccounts, reckonLocked } from './reckon-exhaustion.ts';
 import type { AccountCharge } from './write-debits.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { Account } from '../entities/account.ts';
+import { Transfer } from '../entities/transfer.ts';
+import { fetchRows } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 /**
  * Moves the balances of these accounts by what was just debited, and books what there was no money for as the platform's
@@ -35,24 +39,29 @@ async function moveBalances(em: EntityManager, now: Date, charges: readonly Acco
     until: to,
     short: shortages.get(accountId) ?? '0',
   }));
-  const moved = await query<{ id: string; isShort: boolean }>(
+  const account = columns(Account, 'accounts');
+  const { balanceNanoUsd, debitedUntil } = columns(Account);
+  const t = columns(Transfer);
+  const moved = await fetchRows(
     em,
-    sql`with charge as (
-       select accounts.id, charge.charged, to_timestamp(charge.until / 1000) as until,
-              greatest(0, charge.charged - balance_nano_usd, charge.short) as loss
-         from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as charge (id text, charged bigint, until float8, short bigint)
-         join accounts on accounts.id = charge.id
-     ), written_off as (
-       insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, reason, dedupe_key)
-       select 'txn_' || replace(uuidv7()::text, '-', ''), id, ${now}, 'writeoff', 'losses', 'customer', loss, 'Ran on after the money was used up',
-              'writeoff:' || uuidv7()
-         from charge where loss > 0
-     )
-     update accounts
-        set balance_nano_usd = balance_nano_usd - charge.charged + charge.loss,
-            debited_until = greatest(debited_until, charge.until)
-       from charge where accounts.id = charge.id
-     returning accounts.id, charge.loss > 0 as "isShort"`,
+    { id: account.id, isShort: sql<boolean>`charge.loss > 0` },
+    (fields) => sql`
+      with charge as (
+        select ${account.id}, charge.charged, to_timestamp(charge.until / 1000) as until,
+               greatest(0, charge.charged - ${account.balanceNanoUsd}, charge.short) as loss
+          from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as charge (id text, charged bigint, until float8, short bigint)
+          join accounts on ${account.id} = charge.id
+      ), written_off as (
+        insert into transfers (${t.id}, ${t.account}, ${t.at}, ${t.kind}, ${t.fromBook}, ${t.toBook}, ${t.amountNanoUsd}, ${t.reason}, ${t.dedupeKey})
+        select 'txn_' || replace(uuidv7()::text, '-', ''), id, ${now}, 'writeoff', 'losses', 'customer', loss, 'Ran on after the money was used up',
+               'writeoff:' || uuidv7()
+          from charge where loss > 0
+      )
+      update accounts
+         set ${balanceNanoUsd} = ${account.balanceNanoUsd} - charge.charged + charge.loss,
+             ${debitedUntil} = greatest(${account.debitedUntil}, charge.until)
+        from charge where ${account.id} = charge.id
+      returning ${fields}`,
   );
   return moved.filter(({ isShort }) => isShort).map(({ id }) => id);
 }

@@ -1,6 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { runTransaction } from '../run-transaction.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { TokenCharge } from '../entities/token-charge.ts';
+import { Transfer } from '../entities/transfer.ts';
+import { fetchRows } from '../rows.ts';
+import { asNumber, asText, epochMs, sql } from '../sql.ts';
 import { bookCharges } from './book-charges.ts';
 import type { AccountCharge } from './write-debits.ts';
 
@@ -37,22 +41,36 @@ export async function debitTokens(em: EntityManager, sweep: Sweep): Promise<numb
 
 /** Turns charges into ledger lines, so that each is debited once. Locks the charges, and passes over those that are locked. */
 async function writeTokenDebits(em: EntityManager, now: Date, limit: number): Promise<AccountCharge[]> {
-  return query<AccountCharge>(
+  const charge = columns(TokenCharge);
+  const t = columns(Transfer);
+  const place = sql.join([charge.agent, charge.model, charge.hour]);
+  const end = sql`${charge.hour} + interval '1 hour'`;
+  const booked = {
+    accountId: t.account,
+    nanoUsd: asText(sql<bigint>`sum(${t.amountNanoUsd})`),
+    lines: asNumber(sql<bigint>`count(*)`),
+    isPartial: sql<boolean>`false`,
+    isClosing: sql<boolean>`false`,
+    from: epochMs(sql<Date>`min(${t.spanFrom})`),
+    to: epochMs(sql<Date>`max(${t.spanTo})`),
+  };
+  return fetchRows(
     em,
-    sql`with due as (
-       delete from token_charges where (agent_id, model, hour) in (
-         select agent_id, model, hour from token_charges
-          where hour + interval '1 hour' + ${GRACE_SECONDS} * interval '1 second' <= ${now}::timestamptz
-          order by account_id, hour limit ${limit} for update skip locked)
-       returning *
-     ), booked as (
-       insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, agent_id, model, calls, span_from, span_to)
-       select 'txn_' || replace(uuidv7()::text, '-', ''), account_id, hour + interval '1 hour', 'debit', 'customer', 'revenue', cost_nano_usd,
-              agent_id, model, calls, hour, hour + interval '1 hour' from due
-       returning account_id, amount_nano_usd, span_from, span_to
-     )
-     select account_id as "accountId", sum(amount_nano_usd)::text as "nanoUsd", count(*)::float8 as lines, false as "isPartial", false as "isClosing",
-            (extract(epoch from min(span_from)) * 1000)::float8 as from, (extract(epoch from max(span_to)) * 1000)::float8 as to
-       from booked group by account_id order by account_id`,
+    booked,
+    (fields) => sql`
+      with due as (
+        delete from token_charges where (${place}) in (
+          select ${place} from token_charges
+           where ${end} + ${GRACE_SECONDS} * interval '1 second' <= ${now}::timestamptz
+           order by ${charge.account}, ${charge.hour} limit ${limit} for update skip locked)
+        returning *
+      ), booked as (
+        insert into transfers (${t.id}, ${t.account}, ${t.at}, ${t.kind}, ${t.fromBook}, ${t.toBook}, ${t.amountNanoUsd},
+                               ${t.agent}, ${t.model}, ${t.calls}, ${t.spanFrom}, ${t.spanTo})
+        select 'txn_' || replace(uuidv7()::text, '-', ''), ${charge.account}, ${end}, 'debit', 'customer', 'revenue', ${charge.costNanoUsd},
+               ${charge.agent}, ${charge.model}, ${charge.calls}, ${charge.hour}, ${end} from due
+        returning ${t.account}, ${t.amountNanoUsd}, ${t.spanFrom}, ${t.spanTo}
+      )
+      select ${fields} from booked group by ${t.account} order by ${t.account}`,
   );
 }

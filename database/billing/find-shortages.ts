@@ -3,19 +3,13 @@ import { chargeOf } from '../../domain/metering.ts';
 import type { Price } from '../../domain/metering.ts';
 import { listPrices } from './set-price.ts';
 import type { AccountCharge } from './write-debits.ts';
-import { query, sql } from '../sql.ts';
-
-interface Credit {
-  atMs: number;
-}
-
-/** A debit that ends after money came in. */
-interface LaterDebit {
-  nanoUsd: string;
-  startedAt: number;
-  from: number;
-  to: number;
-}
+import { columns, db, notNull } from '../db.ts';
+import { Account } from '../entities/account.ts';
+import { ModelCall } from '../entities/model-call.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { Transfer } from '../entities/transfer.ts';
+import { fetchRow, fetchRows } from '../rows.ts';
+import { asText, epochMs, sql } from '../sql.ts';
 
 /**
  * For accounts that got money after the beginning of what was just debited: how much had been used up before it came, without
@@ -37,10 +31,14 @@ export async function findShortages(em: EntityManager, charges: readonly Account
 
 async function chargesBeforeCredits(em: EntityManager, charges: readonly AccountCharge[]): Promise<AccountCharge[]> {
   const begun = charges.map(({ accountId, from }) => ({ id: accountId, from }));
-  const rows = await query<{ id: string }>(
+  const account = columns(Account, 'accounts');
+  const rows = await fetchRows(
     em,
-    sql`select accounts.id from jsonb_to_recordset(${JSON.stringify(begun)}::jsonb) as charge (id text, "from" float8) join accounts on accounts.id = charge.id
-      where last_credit_at > to_timestamp(charge."from" / 1000)`,
+    { id: account.id },
+    (fields) => sql`
+      select ${fields} from jsonb_to_recordset(${JSON.stringify(begun)}::jsonb) as charge (id text, "from" float8)
+        join accounts on ${account.id} = charge.id
+       where ${account.lastCreditAt} > to_timestamp(charge."from" / 1000)`,
   );
   const ids = new Set(rows.map(({ id }) => id));
   return charges.filter(({ accountId }) => ids.has(accountId));
@@ -49,11 +47,14 @@ async function chargesBeforeCredits(em: EntityManager, charges: readonly Account
 /** How far below zero the account would have been right before each credit, less what has been written off already. */
 async function depthsBeforeCredits(em: EntityManager, charge: AccountCharge, prices: readonly Price[]): Promise<bigint[]> {
   const { accountId, from } = charge;
-  const credits = await query<Credit>(
-    em,
-    sql`select (extract(epoch from at) * 1000)::float8 as "atMs" from transfers
-      where account_id = ${accountId} and kind in ('credit', 'reversal') and at > to_timestamp(${from}::float8 / 1000)`,
-  );
+  if (from === null) return [];
+  const credits = await db(em)
+    .selectFrom('Transfer')
+    .select((eb) => epochMs(eb.ref('at')).as('atMs'))
+    .where('account', '=', accountId)
+    .where('kind', 'in', ['credit', 'reversal'])
+    .where('at', '>', new Date(from))
+    .execute();
   const depths: bigint[] = [];
   for (const at of new Set(credits.map(({ atMs }) => atMs))) depths.push(await depthBefore(em, charge, { at, prices }));
   return depths;
@@ -64,39 +65,50 @@ async function depthBefore(
   { accountId, nanoUsd }: AccountCharge,
   { at, prices }: { at: number; prices: readonly Price[] },
 ): Promise<bigint> {
-  const [sums] = await query<{ balance: string; since: string }>(
+  const transfer = columns(Transfer, 'transfers');
+  const account = columns(Account, 'accounts');
+  const interval = columns(RuntimeInterval, 'runtime_intervals');
+  const moment = new Date(at);
+  const change = sql`case when ${transfer.toBook} = 'customer' then ${transfer.amountNanoUsd} else -${transfer.amountNanoUsd} end`;
+  const since = sql<bigint>`(
+    select coalesce(sum(${change}), 0) from transfers
+     where ${transfer.account} = ${account.id} and ${transfer.kind} in ('credit', 'reversal') and ${transfer.at} >= ${moment})`;
+  const sums = await fetchRow(
     em,
-    sql`select balance_nano_usd::text as balance,
-            (select coalesce(sum(case when to_book = 'customer' then amount_nano_usd else -amount_nano_usd end), 0) from transfers
-              where account_id = accounts.id and kind in ('credit', 'reversal') and at >= to_timestamp(${at}::float8 / 1000))::text as since
-       from accounts where id = ${accountId}`,
+    { balance: account.balanceNanoUsd, since: asText(since) },
+    (fields) => sql`select ${fields} from accounts where ${account.id} = ${accountId}`,
   );
-  const later = await query<LaterDebit>(
+  const later = await fetchRows(
     em,
-    sql`select amount_nano_usd::text as "nanoUsd", (extract(epoch from started_at) * 1000)::float8 as "startedAt",
-            (extract(epoch from span_from) * 1000)::float8 as from, (extract(epoch from span_to) * 1000)::float8 as to
-       from transfers join runtime_intervals on runtime_intervals.id = interval_id
-      where transfers.account_id = ${accountId} and kind = 'debit' and at > to_timestamp(${at}::float8 / 1000)`,
+    { amount: transfer.amountNanoUsd, startedAt: epochMs(interval.startedAt), from: epochMs(notNull(transfer.spanFrom)) },
+    (fields) => sql`
+      select ${fields} from transfers join runtime_intervals on ${interval.id} = ${transfer.interval}
+       where ${transfer.account} = ${accountId} and ${transfer.kind} = 'debit' and ${transfer.at} > ${moment}`,
   );
-  const after = later.reduce((sum, { nanoUsd: amount, startedAt, from }) => {
-    return sum + BigInt(amount) - chargeOf(prices, startedAt, { from, to: at });
+  const after = later.reduce((sum, { amount, startedAt, from }) => {
+    return sum + amount - chargeOf(prices, startedAt, { from, to: at });
   }, 0n);
   const tokensAfter = await tokensDebitedAfter(em, accountId, at);
   // The balance is what it was before these debits.
-  return BigInt(sums?.since ?? 0) - after - tokensAfter - (BigInt(sums?.balance ?? 0) - BigInt(nanoUsd));
+  return BigInt(sums?.since ?? 0) - after - tokensAfter - ((sums?.balance ?? 0n) - BigInt(nanoUsd));
 }
 
 /** What was debited for model calls that ended after this moment. */
 async function tokensDebitedAfter(em: EntityManager, accountId: string, at: number): Promise<bigint> {
-  const [row] = await query<{ nanoUsd: string }>(
+  const { account, agent, model, kind, at: bookedAt, amountNanoUsd, spanFrom } = columns(Transfer);
+  const call = columns(ModelCall);
+  const moment = new Date(at);
+  const row = await fetchRow(
     em,
-    sql`select coalesce(sum(debited - coalesce(before, 0)), 0)::text as "nanoUsd"
-       from (select agent_id, model, span_from, sum(amount_nano_usd) as debited from transfers
-              where account_id = ${accountId} and kind = 'debit' and agent_id is not null and at > to_timestamp(${at}::float8 / 1000)
-              group by agent_id, model, span_from) line
-      cross join lateral (select sum(cost_nano_usd) as before from model_calls
-                           where agent_id = line.agent_id and model = line.model and at >= span_from
-                             and at <= to_timestamp(${at}::float8 / 1000)) calls`,
+    { nanoUsd: asText(sql<bigint>`coalesce(sum(debited - coalesce(before, 0)), 0)`) },
+    (fields) => sql`
+      select ${fields}
+        from (select ${agent}, ${model}, ${spanFrom}, sum(${amountNanoUsd}) as debited from transfers
+               where ${account} = ${accountId} and ${kind} = 'debit' and ${agent} is not null and ${bookedAt} > ${moment}
+               group by ${agent}, ${model}, ${spanFrom}) line
+       cross join lateral (select sum(${call.costNanoUsd}) as before from model_calls
+                            where ${call.agent} = line.${agent} and ${call.model} = line.${model} and ${call.at} >= line.${spanFrom}
+                              and ${call.at} <= ${moment}) calls`,
   );
   return BigInt(row?.nanoUsd ?? 0);
 }

@@ -2,7 +2,18 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { LOST } from './meter-sql.ts';
 import { noteRunning } from '../budgets/note-running.ts';
 import { reckonExhaustion } from './reckon-exhaustion.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { WatchShard } from '../entities/watch-shard.ts';
+import { fetchRow } from '../rows.ts';
+import { run, sql } from '../sql.ts';
+
+const i = columns(RuntimeInterval, 'i');
+const instance = columns(Instance, 'instances');
+const shard = columns(WatchShard, 'shard');
+
+const INSTANCE_AND_SHARD = sql`instances join watch_shards shard on ${shard.shard} = ${instance.shard}`;
 
 interface NewInterval {
   id: string;
@@ -18,10 +29,11 @@ interface NewInterval {
  * has first answered a ping. Locks the account, then what is spent of its budgets.
  */
 export async function openInterval(em: EntityManager, { id, instanceId, accountId, bootId, now }: NewInterval): Promise<void> {
+  const { startedAt, lostAt, ...c } = columns(RuntimeInterval);
   await run(
     em,
-    sql`insert into runtime_intervals (id, instance_id, account_id, boot_id, started_at, lost_at)
-     select ${id}, ${instanceId}, ${accountId}, ${bootId}, at, at from (select coalesce(${now ?? null}::timestamptz, now()) as at) given`,
+    sql`insert into runtime_intervals (${c.id}, ${c.instance}, ${c.account}, ${c.bootId}, ${startedAt}, ${lostAt})
+        select ${id}, ${instanceId}, ${accountId}, ${bootId}, at, at from (select coalesce(${now ?? null}::timestamptz, now()) as at) given`,
   );
   await reckonExhaustion(em, [accountId], now ?? null);
   // After the lock on the account, which the creation of a budget takes too: the later of the two transactions sees the other's rows.
@@ -39,15 +51,19 @@ export async function closeInterval(
   endedAt: Date | null = null,
   now: Date | null = null,
 ): Promise<void> {
-  const [closed] = await query<{ accountId: string }>(
+  const c = columns(RuntimeInterval);
+  const proven = sql`least(${LOST}, ${shard.aliveUntil})`;
+  const closed = await fetchRow(
     em,
-    sql`update runtime_intervals i
-        set ended_at = greatest(i.started_at, i.billed_until, least(${LOST}, shard.alive_until), least(present.at, death.at)),
-            end_proven = death.at is not null
-       from instances join watch_shards shard on shard.shard = instances.shard,
-            (select coalesce(${now}::timestamptz, now()) as at) present, (select ${endedAt}::timestamptz as at) death
-      where i.instance_id = ${instanceId} and i.ended_at is null and instances.id = i.instance_id
-     returning i.account_id as "accountId"`,
+    { accountId: i.account },
+    (fields) => sql`
+      update runtime_intervals i
+         set ${c.endedAt} = greatest(${i.startedAt}, ${i.billedUntil}, ${proven}, least(present.at, death.at)),
+             ${c.endProven} = death.at is not null
+        from ${INSTANCE_AND_SHARD},
+             (select coalesce(${now}::timestamptz, now()) as at) present, (select ${endedAt}::timestamptz as at) death
+       where ${i.instance} = ${instanceId} and ${i.endedAt} is null and ${instance.id} = ${i.instance}
+      returning ${fields}`,
   );
   if (!closed) return;
   await reckonExhaustion(em, [closed.accountId], now);
@@ -62,13 +78,15 @@ export async function proveEnd(
   em: EntityManager,
   { instanceId, bootId, diedAt }: { instanceId: string; bootId: string; diedAt: Date | null },
 ): Promise<void> {
+  const c = columns(RuntimeInterval);
+  const proven = sql`least(${i.endedAt}, ${LOST}, coalesce(${shard.aliveUntil}, ${i.startedAt}))`;
   await run(
     em,
     sql`update runtime_intervals i
-        set ended_at = greatest(i.started_at, i.billed_until, least(i.ended_at, ${LOST}, coalesce(shard.alive_until, i.started_at)),
-                                least(i.ended_at, ${diedAt}::timestamptz)),
-            end_proven = true
-       from instances join watch_shards shard on shard.shard = instances.shard
-      where i.instance_id = ${instanceId} and i.boot_id = ${bootId} and i.ended_at is not null and not i.settled and instances.id = i.instance_id`,
+           set ${c.endedAt} = greatest(${i.startedAt}, ${i.billedUntil}, ${proven}, least(${i.endedAt}, ${diedAt}::timestamptz)),
+               ${c.endProven} = true
+          from ${INSTANCE_AND_SHARD}
+         where ${i.instance} = ${instanceId} and ${i.bootId} = ${bootId} and ${i.endedAt} is not null and not ${i.settled}
+           and ${instance.id} = ${i.instance}`,
   );
 }

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import { reckonExhaustion } from './reckon-exhaustion.ts';
 
 /**
@@ -7,13 +7,16 @@ import { reckonExhaustion } from './reckon-exhaustion.ts';
  * computation, in the caller's transaction. Answers for how many. Locks their charges, then the accounts.
  */
 export async function reckonCharged(em: EntityManager, now: Date, limit: number): Promise<number> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update token_charges set reckoned = true
-      where not reckoned and account_id in (select distinct account_id from token_charges where not reckoned order by account_id limit ${limit})
-     returning account_id as id`,
-  );
-  const ids = [...new Set(rows.map(({ id }) => id))];
+  const rows = await db(em)
+    .updateTable('TokenCharge')
+    .set({ reckoned: true })
+    .where('reckoned', '=', false)
+    .where('account', 'in', (eb) =>
+      eb.selectFrom('TokenCharge').select('account').distinct().where('reckoned', '=', false).orderBy('account').limit(limit),
+    )
+    .returning('account')
+    .execute();
+  const ids = [...new Set(rows.map(({ account }) => account))];
   await reckonExhaustion(em, ids, now);
   return ids.length;
 }

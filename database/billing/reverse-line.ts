@@ -4,11 +4,10 @@ import type { MakeId } from '../../domain/ids.ts';
 import { formatUsd } from '../../domain/money.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
 import { transfer } from './transfer.ts';
-import type { Book } from './transfer.ts';
 import { findAccountMoney } from './account-money.ts';
 import { writeOffAccrued } from './grant-credit.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 
 interface Correction {
   /** The credit or debit to take back. */
@@ -27,25 +26,17 @@ export interface Reversal {
   isNew: boolean;
 }
 
-interface Line {
-  accountId: string;
-  kind: 'credit' | 'debit' | 'reversal' | 'writeoff';
-  from: Book;
-  to: Book;
-  amount: string;
-}
-
 /**
  * Takes back one credit or debit by a line against it, in the caller's transaction; a second time changes nothing. Money
  * that was used cannot be taken back. Locks the account.
  */
 export async function reverseLine(em: EntityManager, { lineId, reason, now, makeId }: Correction): Promise<Reversal> {
-  const { accountId, kind, from, to, amount } = await findLine(em, lineId);
+  const { account: accountId, kind, fromBook, toBook, amountNanoUsd: amount } = await findLine(em, lineId);
   await lockAccounts(em, [accountId]);
-  const nanoUsd = to === 'customer' ? -BigInt(amount) : BigInt(amount);
+  const nanoUsd = toBook === 'customer' ? -amount : amount;
   const known = await findReversal(em, lineId);
   if (known !== null) return { reversalId: known, accountId, nanoUsd, isNew: false };
-  if (kind === 'credit') await refuseUsed(em, accountId, { amount: BigInt(amount), now });
+  if (kind === 'credit') await refuseUsed(em, accountId, { amount, now });
   else await writeOffAccrued(em, { accountId, now, id: makeId('txn') });
   const reversalId = makeId('txn');
   await transfer(em, {
@@ -53,9 +44,9 @@ export async function reverseLine(em: EntityManager, { lineId, reason, now, make
     accountId,
     at: now,
     kind: 'reversal',
-    from: to,
-    to: from,
-    amountNanoUsd: BigInt(amount),
+    from: toBook,
+    to: fromBook,
+    amountNanoUsd: amount,
     reason,
     dedupeKey: `reversal:${lineId}`,
     reversesId: lineId,
@@ -66,11 +57,12 @@ export async function reverseLine(em: EntityManager, { lineId, reason, now, make
   return { reversalId, accountId, nanoUsd, isNew: true };
 }
 
-async function findLine(em: EntityManager, lineId: string): Promise<Line> {
-  const [line] = await query<Line>(
-    em,
-    sql`select account_id as "accountId", kind, from_book as "from", to_book as "to", amount_nano_usd::text as amount from transfers where id = ${lineId}`,
-  );
+async function findLine(em: EntityManager, lineId: string) {
+  const line = await db(em)
+    .selectFrom('Transfer')
+    .select(['account', 'kind', 'fromBook', 'toBook', 'amountNanoUsd'])
+    .where('id', '=', lineId)
+    .executeTakeFirst();
   if (!line) throw new AppError('not_found', `There is no ledger line ${lineId}.`);
   if (line.kind !== 'credit' && line.kind !== 'debit')
     throw new AppError('conflict', `The line ${lineId} is a ${line.kind}: only credits and debits can be taken back.`);
@@ -78,8 +70,12 @@ async function findLine(em: EntityManager, lineId: string): Promise<Line> {
 }
 
 async function findReversal(em: EntityManager, lineId: string): Promise<string | null> {
-  const [row] = await query<{ id: string }>(em, sql`select id from transfers where dedupe_key = ${`reversal:${lineId}`}`);
-  return row?.id ?? null;
+  const reversal = await db(em)
+    .selectFrom('Transfer')
+    .select('id')
+    .where('dedupeKey', '=', `reversal:${lineId}`)
+    .executeTakeFirst();
+  return reversal?.id ?? null;
 }
 
 async function refuseUsed(em: EntityManager, accountId: string, { amount, now }: { amount: bigint; now: Date }): Promise<void> {

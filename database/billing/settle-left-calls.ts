@@ -1,5 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { OpenModelCall } from '../entities/open-model-call.ts';
+import { fetchRow, fetchRows } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 /**
  * Counts model calls whose relay process has died, as what was reserved for them: nothing else is known. Answers how many
@@ -7,16 +10,22 @@ import { query, sql } from '../sql.ts';
  * that settles another call never waits for all of them.
  */
 export async function settleLeftCalls(em: EntityManager, { limit, now }: { limit: number; now: Date | null }): Promise<number> {
-  const left = await query<{ id: string }>(
+  const call = columns(OpenModelCall);
+  const left = await fetchRows(
     em,
-    sql`select id::text from open_model_calls where expires_at < coalesce(${now}::timestamptz, now()) order by expires_at, id limit ${limit}`,
+    { id: call.id },
+    (fields) => sql`
+      select ${fields} from open_model_calls where ${call.expiresAt} < coalesce(${now}::timestamptz, now())
+       order by ${call.expiresAt}, ${call.id} limit ${limit}`,
   );
   let count = 0;
   for (const { id } of left) {
-    const [settled] = await query<{ isFirst: boolean }>(
+    const settled = await fetchRow(
       em,
-      sql`select settle_model_call(id, input_tokens, output_tokens, 0, 0, 0, null, null, null, ${now}::timestamptz) as "isFirst"
-         from open_model_calls where id = ${id}::bigint`,
+      {
+        isFirst: sql<boolean>`settle_model_call(${call.id}, ${call.inputTokens}, ${call.outputTokens}, 0, 0, 0, null, null, null, ${now}::timestamptz)`,
+      },
+      (fields) => sql`select ${fields} from open_model_calls where ${call.id} = ${id}`,
     );
     count += Number(settled?.isFirst ?? false);
   }

@@ -6,7 +6,8 @@ import { recordAudit } from '../accounts/record-audit.ts';
 import { recordNotice } from '../events/record-notice.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { sql } from '../sql.ts';
 
 interface Options {
   accountId: string;
@@ -16,11 +17,15 @@ interface Options {
 
 /** Accounts whose money may be used up by now, those that are longest so first. */
 export async function listExhausted(em: EntityManager, now: Date, limit: number): Promise<string[]> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select id from accounts where exhausts_at <= ${now} order by exhausts_at, id limit ${limit}`,
-  );
-  return rows.map(({ id }) => id);
+  const accounts = await db(em)
+    .selectFrom('Account')
+    .select('id')
+    .where('exhaustsAt', '<=', now)
+    .orderBy('exhaustsAt')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return accounts.map(({ id }) => id);
 }
 
 /**
@@ -29,12 +34,22 @@ export async function listExhausted(em: EntityManager, now: Date, limit: number)
  * instances, their intervals, the account, then its event counter.
  */
 export async function stopExhausted(em: EntityManager, { accountId, now, makeId }: Options): Promise<string[]> {
-  const instances = await query<{ id: string }>(
-    em,
-    sql`select id from instances
-      where account_id = ${accountId} and ${IS_WANTED} order by id for update`,
-  );
-  await query(em, sql`select from runtime_intervals where account_id = ${accountId} and not settled order by id for update`);
+  const instances = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('account', '=', accountId)
+    .where(sql<boolean>`(${IS_WANTED})`)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
+  await db(em)
+    .selectFrom('RuntimeInterval')
+    .select('id')
+    .where('account', '=', accountId)
+    .where('settled', '=', false)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
   await lockAccounts(em, [accountId]);
   const { available } = await findAccountMoney(em, accountId, now);
   const stopped = available > 0n ? [] : instances.map(({ id }) => id);

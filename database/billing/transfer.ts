@@ -1,8 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
-
-/** A book of the ledger: the customer's, or one of the platform's. */
-export type Book = 'customer' | 'credits' | 'revenue' | 'losses';
+import { columns, db } from '../db.ts';
+import { Account } from '../entities/account.ts';
+import { Transfer } from '../entities/transfer.ts';
+import type { Book } from '../entities/transfer.ts';
+import { fetchRow } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 export interface NewTransfer {
   id: string;
@@ -24,24 +26,31 @@ export interface NewTransfer {
  * entered no earlier than the end of what was debited before. Locks the account.
  */
 export async function transfer(em: EntityManager, line: NewTransfer): Promise<boolean> {
-  await query(em, sql`select from accounts where id = ${line.accountId} for no key update`);
-  const [row] = await query<{ at: string }>(
+  await db(em).selectFrom('Account').select('id').where('id', '=', line.accountId).forNoKeyUpdate().execute();
+  const t = columns(Transfer);
+  const about = columns(Transfer, 'line');
+  const account = columns(Account, 'accounts');
+  const row = await fetchRow(
     em,
-    sql`insert into transfers (id, account_id, at, kind, from_book, to_book, amount_nano_usd, reason, dedupe_key, reverses_id, interval_id,
-                            span_from, span_to, price_nano_usd_per_hour)
-     select ${line.id}, accounts.id, greatest(${line.at}::timestamptz, debited_until), ${line.kind}, ${line.from}, ${line.to}, ${line.amountNanoUsd.toString()}::bigint, ${line.reason}, ${line.dedupeKey}, line.id, line.interval_id,
-            line.span_from, line.span_to, line.price_nano_usd_per_hour
-       from accounts left join transfers line on line.id = ${line.reversesId ?? null} where accounts.id = ${line.accountId}
-     on conflict (dedupe_key) where dedupe_key is not null do nothing returning at::text`,
+    { at: t.at },
+    (fields) => sql`
+      insert into transfers (${t.id}, ${t.account}, ${t.at}, ${t.kind}, ${t.fromBook}, ${t.toBook}, ${t.amountNanoUsd}, ${t.reason}, ${t.dedupeKey},
+                             ${t.reversesId}, ${t.interval}, ${t.spanFrom}, ${t.spanTo}, ${t.priceNanoUsdPerHour})
+      select ${line.id}, ${account.id}, greatest(${line.at}::timestamptz, ${account.debitedUntil}), ${line.kind}, ${line.from}, ${line.to},
+             ${line.amountNanoUsd.toString()}::bigint, ${line.reason}, ${line.dedupeKey}, ${about.id}, ${about.interval},
+             ${about.spanFrom}, ${about.spanTo}, ${about.priceNanoUsdPerHour}
+        from accounts left join transfers line on ${about.id} = ${line.reversesId ?? null} where ${account.id} = ${line.accountId}
+      on conflict (${t.dedupeKey}) where ${t.dedupeKey} is not null do nothing
+      returning ${fields}`,
   );
   if (!row) return false;
   const change = (line.to === 'customer' ? line.amountNanoUsd : 0n) - (line.from === 'customer' ? line.amountNanoUsd : 0n);
-  await run(
-    em,
-    sql`update accounts
-        set balance_nano_usd = balance_nano_usd + ${change.toString()}::bigint,
-            last_credit_at = case when ${line.kind} in ('credit', 'reversal') then greatest(last_credit_at, ${row.at}::timestamptz) else last_credit_at end
-      where id = ${line.accountId}`,
-  );
+  const isCredit = line.kind === 'credit' || line.kind === 'reversal';
+  await db(em)
+    .updateTable('Account')
+    .set((eb) => ({ balanceNanoUsd: eb('balanceNanoUsd', '+', change) }))
+    .$if(isCredit, (update) => update.set((eb) => ({ lastCreditAt: eb.fn('greatest', ['lastCreditAt', eb.val(row.at)]) })))
+    .where('id', '=', line.accountId)
+    .execute();
   return true;
 }

@@ -1,30 +1,50 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { BILLED, provenUntil } from './meter-sql.ts';
-import { query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import { Agent } from '../entities/agent.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { ModelCall } from '../entities/model-call.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { WatchShard } from '../entities/watch-shard.ts';
+import { fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { asNumber, asText, epochMs, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
-/** A running time that is paid. Times are milliseconds since 1970. */
-export interface PaidInterval {
-  instanceId: string;
-  startedAt: number;
+const i = columns(RuntimeInterval, 'i');
+
+const PAID = {
+  instanceId: i.instance,
+  startedAt: epochMs(i.startedAt),
   /** How far it is debited or has accrued. */
-  until: number;
-}
+  until: epochMs(
+    sql<Date>`date_trunc('milliseconds', case when ${i.settled} then ${BILLED} else greatest(${BILLED}, ${provenUntil(sql`now()`)}) end)`,
+  ),
+};
+
+/** A running time that is paid. Times are milliseconds since 1970. */
+export type PaidInterval = RowOf<typeof PAID>;
+
+const sumOf = (name: 'messages' | 'input' | 'output' | 'cache_read' | 'cache_write' | 'thinking' | 'cost') =>
+  sql<bigint>`sum(${sql.id(name)})`;
+
+const USAGE = {
+  key: sql<string>`key`,
+  messages: asNumber(sumOf('messages')),
+  inputTokens: asNumber(sumOf('input')),
+  outputTokens: asNumber(sumOf('output')),
+  /** Of the input, what came from the caches of providers, and what went there. */
+  cacheReadTokens: asNumber(sumOf('cache_read')),
+  cacheWriteTokens: asNumber(sumOf('cache_write')),
+  /** Of the output, what the models thought. */
+  thinkingTokens: asNumber(sumOf('thinking')),
+  /** What the calls cost. */
+  tokensNanoUsd: asText(sumOf('cost')),
+};
 
 /** What was said and used, by instance, agent, UTC day or model. */
-export interface ModelUsage {
-  key: string;
-  messages: number;
-  inputTokens: number;
-  outputTokens: number;
-  /** Of the input, what came from the caches of providers, and what went there. */
-  cacheReadTokens: number;
-  cacheWriteTokens: number;
-  /** Of the output, what the models thought. */
-  thinkingTokens: number;
-  /** What the calls cost. */
-  tokensNanoUsd: string;
-}
+export type ModelUsage = RowOf<typeof USAGE>;
 
 export type UsageGroup = 'instance' | 'agent' | 'day' | 'model';
 
@@ -38,29 +58,40 @@ interface Range {
 
 /** The running times of an account that reach into this range. */
 export async function listPaidIntervals(em: EntityManager, { accountId, instanceId, from, to }: Range): Promise<PaidInterval[]> {
-  return query<PaidInterval>(
+  const instance = columns(Instance, 'instances');
+  const shard = columns(WatchShard, 'shard');
+  return fetchRows(
     em,
-    sql`select i.instance_id as "instanceId", (extract(epoch from i.started_at) * 1000)::float8 as "startedAt",
-            (extract(epoch from date_trunc('milliseconds', case when i.settled then ${BILLED}
-                                                              else greatest(${BILLED}, ${provenUntil(sql`now()`)}) end)) * 1000)::float8 as until
-       from runtime_intervals i
-       join instances on instances.id = i.instance_id
-       join watch_shards shard on shard.shard = instances.shard
-      where i.account_id = ${accountId} and i.started_at < ${to} and (i.ended_at is null or i.ended_at > ${from})
-        and (${instanceId}::text is null or i.instance_id = ${instanceId})
-      order by i.started_at`,
+    PAID,
+    (fields) => sql`
+      select ${fields}
+        from runtime_intervals i
+        join instances on ${instance.id} = ${i.instance}
+        join watch_shards shard on ${shard.shard} = ${instance.shard}
+       where ${i.account} = ${accountId} and ${i.startedAt} < ${to} and (${i.endedAt} is null or ${i.endedAt} > ${from})
+         and ${isOf(i.instance, instanceId)}
+       order by ${i.startedAt}`,
   );
 }
 
-const KEYS: Record<UsageGroup, (row: { at: Sql; model: Sql }) => Sql> = {
-  model: ({ model }) => model,
-  instance: () => sql`instance_id`,
-  agent: () => sql`agent_id`,
-  day: ({ at }) => sql`to_char(${at} at time zone 'UTC', 'YYYY-MM-DD')`,
-};
+/** Of this instance; null: of all. */
+const isOf = (instance: Sql, instanceId: string | null): Sql =>
+  instanceId === null ? sql`true` : sql`${instance} = ${instanceId}`;
+
+const message = columns(Message);
+const call = columns(ModelCall);
 
 /** A message's row names no model; its agent's does, and an agent's model never changes. */
-const OF_AGENT = sql`(select model from agents where agents.id = agent_id)`;
+const OF_AGENT = sql`(select ${columns(Agent).model} from agents where ${columns(Agent, 'agents').id} = ${columns(Message, 'messages').agent})`;
+
+const dayOf = (moment: Sql): Sql => sql`to_char(${moment} at time zone 'UTC', 'YYYY-MM-DD')`;
+
+const KEYS: Record<UsageGroup, { ofMessage: Sql; ofCall: Sql }> = {
+  model: { ofMessage: OF_AGENT, ofCall: call.model },
+  instance: { ofMessage: message.instance, ofCall: call.instance },
+  agent: { ofMessage: message.agent, ofCall: call.agent },
+  day: { ofMessage: dayOf(message.createdAt), ofCall: dayOf(call.at) },
+};
 
 /**
  * How many messages were sent, by customers or by agents themselves, and how many tokens the models took and gave, and at what
@@ -68,22 +99,29 @@ const OF_AGENT = sql`(select model from agents where agents.id = agent_id)`;
  */
 export async function sumModelUsage(em: EntityManager, group: UsageGroup, range: Range): Promise<ModelUsage[]> {
   const { accountId, instanceId, from, to } = range;
-  const isOfInstance = sql`(${instanceId}::text is null or instance_id = ${instanceId})`;
-  return query<ModelUsage>(
+  const { ofMessage, ofCall } = KEYS[group];
+  const tokens = [
+    call.inputTokens,
+    call.outputTokens,
+    call.cacheReadTokens,
+    call.cacheWriteTokens,
+    call.thinkingTokens,
+    call.costNanoUsd,
+  ];
+  return fetchRows(
     em,
-    sql`select key, sum(messages)::float8 as messages, sum(input)::float8 as "inputTokens", sum(output)::float8 as "outputTokens",
-            sum(cache_read)::float8 as "cacheReadTokens", sum(cache_write)::float8 as "cacheWriteTokens", sum(thinking)::float8 as "thinkingTokens",
-            sum(cost)::text as "tokensNanoUsd"
-       from (select ${KEYS[group]({ at: sql`created_at`, model: OF_AGENT })} as key, count(*) as messages, 0 as input, 0 as output,
-                    0 as cache_read, 0 as cache_write, 0 as thinking, 0 as cost from messages
-              where account_id = ${accountId} and created_at >= ${from} and created_at < ${to}
-                and (role = 'user' or source is not null) and ${isOfInstance}
-              group by 1
-             union all
-             select ${KEYS[group]({ at: sql`at`, model: sql`model` })}, 0, sum(input_tokens), sum(output_tokens), sum(cache_read_tokens), sum(cache_write_tokens),
-                    sum(thinking_tokens), sum(cost_nano_usd) from model_calls
-              where account_id = ${accountId} and at >= ${from} and at < ${to} and ${isOfInstance}
-              group by 1) counted
-      group by key`,
+    USAGE,
+    (fields) => sql`
+      select ${fields}
+        from (select ${ofMessage} as key, count(*) as messages, 0 as input, 0 as output, 0 as cache_read, 0 as cache_write, 0 as thinking, 0 as cost
+                from messages
+               where ${message.account} = ${accountId} and ${message.createdAt} >= ${from} and ${message.createdAt} < ${to}
+                 and (${message.role} = 'user' or ${message.source} is not null) and ${isOf(message.instance, instanceId)}
+               group by 1
+              union all
+              select ${ofCall}, 0, ${sql.join(tokens.map((column) => sql`sum(${column})`))} from model_calls
+               where ${call.account} = ${accountId} and ${call.at} >= ${from} and ${call.at} < ${to} and ${isOf(call.instance, instanceId)}
+               group by 1) counted
+       group by key`,
   );
 }

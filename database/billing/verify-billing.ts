@@ -5,8 +5,13 @@ import type { AccountRecord, LedgerLine, MeteredInterval } from '../../domain/ve
 import { BILLED, LOST, provenUntil } from './meter-sql.ts';
 import { readTokens } from './read-tokens.ts';
 import { listPrices } from './set-price.ts';
-import { query, sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { Transfer } from '../entities/transfer.ts';
+import { WatchShard } from '../entities/watch-shard.ts';
+import { fetchRows } from '../rows.ts';
+import { epochMs, run, sql } from '../sql.ts';
 
 export interface Verification {
   accounts: number;
@@ -65,18 +70,21 @@ function add(found: Verification, account: AccountRecord, prices: readonly Price
 
 async function readAccounts(em: EntityManager, after: string): Promise<{ accounts: AccountRecord[]; prices: Price[] }> {
   return em.transactional(async (transaction) => {
-    await query(transaction, sql`set transaction isolation level repeatable read read only`);
-    const accounts = await query<{ id: string; balance: string }>(
-      transaction,
-      sql`select id, balance_nano_usd::text as balance from accounts where id > ${after} order by id limit ${ACCOUNTS_AT_ONCE}`,
-    );
+    await run(transaction, sql`set transaction isolation level repeatable read read only`);
+    const accounts = await db(transaction)
+      .selectFrom('Account')
+      .select(['id', 'balanceNanoUsd'])
+      .where('id', '>', after)
+      .orderBy('id')
+      .limit(ACCOUNTS_AT_ONCE)
+      .execute();
     const ids = JSON.stringify(accounts.map(({ id }) => id));
     const intervals = await readIntervals(transaction, ids);
     const lines = await readLines(transaction, ids);
     const tokens = await readTokens(transaction, ids);
-    const records = accounts.map(({ id, balance }) => ({
+    const records = accounts.map(({ id, balanceNanoUsd }) => ({
       accountId: id,
-      balance: BigInt(balance),
+      balance: balanceNanoUsd,
       intervals: intervals.get(id) ?? [],
       lines: lines.get(id) ?? [],
       tokens: tokens.get(id) ?? { hours: [], parts: [] },
@@ -85,40 +93,57 @@ async function readAccounts(em: EntityManager, after: string): Promise<{ account
   });
 }
 
-const ms = (column: Sql): Sql => sql`(extract(epoch from ${column}) * 1000)::float8`;
-
 async function readIntervals(em: EntityManager, accountIds: string): Promise<Map<string, MeteredInterval[]>> {
-  const rows = await query<MeteredInterval & { accountId: string }>(
+  const i = columns(RuntimeInterval, 'i');
+  const instance = columns(Instance, 'instances');
+  const shard = columns(WatchShard, 'shard');
+  const proven = sql<Date>`greatest(${i.startedAt}, case when ${i.settled} and not ${i.endProven} then least(${i.endedAt}, ${LOST})
+                                                        else ${provenUntil(i.startedAt)} end)`;
+  const rows = await fetchRows(
     em,
-    sql`select i.account_id as "accountId", i.id, ${ms(sql`i.started_at`)} as "startedAt", ${ms(sql`i.ended_at`)} as "endedAt",
-            ${ms(BILLED)} as "billedUntil", i.settled as "isSettled",
-            ${ms(sql`greatest(i.started_at, case when i.settled and not i.end_proven then least(i.ended_at, ${LOST}) else ${provenUntil(sql`i.started_at`)} end)`)} as "provenUntil"
-       from runtime_intervals i
-       join instances on instances.id = i.instance_id
-       join watch_shards shard on shard.shard = instances.shard
-      where i.account_id in (select jsonb_array_elements_text(${accountIds}::jsonb))`,
+    {
+      accountId: i.account,
+      id: i.id,
+      startedAt: epochMs(i.startedAt),
+      endedAt: epochMs(i.endedAt),
+      billedUntil: epochMs(BILLED),
+      isSettled: i.settled,
+      provenUntil: epochMs(proven),
+    },
+    (fields) => sql`
+      select ${fields}
+        from runtime_intervals i
+        join instances on ${instance.id} = ${i.instance}
+        join watch_shards shard on ${shard.shard} = ${instance.shard}
+       where ${i.account} in (select jsonb_array_elements_text(${accountIds}::jsonb))`,
   );
   return Map.groupBy(rows, ({ accountId }) => accountId);
 }
 
-interface LineRow extends Omit<LedgerLine, 'amount' | 'nanoUsdPerHour'> {
-  accountId: string;
-  amount: string;
-  price: string | null;
-}
-
 async function readLines(em: EntityManager, accountIds: string): Promise<Map<string, LedgerLine[]>> {
-  const rows = await query<LineRow>(
+  const t = columns(Transfer);
+  const rows = await fetchRows(
     em,
-    sql`select account_id as "accountId", id, ${ms(sql`at`)} as at, kind, interval_id as "intervalId", agent_id as "agentId", ${ms(sql`span_from`)} as from, ${ms(sql`span_to`)} as to,
-            (case when to_book = 'customer' then amount_nano_usd else -amount_nano_usd end)::text as amount,
-            price_nano_usd_per_hour::text as price, reverses_id as "reversesId"
-       from transfers where account_id in (select jsonb_array_elements_text(${accountIds}::jsonb))`,
+    {
+      accountId: t.account,
+      id: t.id,
+      at: epochMs(t.at),
+      kind: t.kind,
+      intervalId: t.interval,
+      agentId: t.agent,
+      from: epochMs(t.spanFrom),
+      to: epochMs(t.spanTo),
+      toBook: t.toBook,
+      amountNanoUsd: t.amountNanoUsd,
+      nanoUsdPerHour: t.priceNanoUsdPerHour,
+      reversesId: t.reversesId,
+    },
+    (fields) => sql`
+      select ${fields} from transfers where ${t.account} in (select jsonb_array_elements_text(${accountIds}::jsonb))`,
   );
-  const lines = rows.map(({ amount, price, ...line }) => ({
+  const lines = rows.map(({ toBook, amountNanoUsd, ...line }) => ({
     ...line,
-    amount: BigInt(amount),
-    nanoUsdPerHour: price === null ? null : BigInt(price),
+    amount: toBook === 'customer' ? amountNanoUsd : -amountNanoUsd,
   }));
   return Map.groupBy(lines, ({ accountId }) => accountId);
 }

@@ -4,15 +4,19 @@ import { hoursLeft, lowThreshold } from '../../domain/metering.ts';
 import { recordNotice } from '../events/record-notice.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 
 /** Accounts that may have to be warned by now. */
 export async function listLow(em: EntityManager, now: Date, limit: number): Promise<string[]> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select id from accounts where notice_at <= ${now} order by notice_at, id limit ${limit}`,
-  );
-  return rows.map(({ id }) => id);
+  const accounts = await db(em)
+    .selectFrom('Account')
+    .select('id')
+    .where('noticeAt', '<=', now)
+    .orderBy('noticeAt')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
+  return accounts.map(({ id }) => id);
 }
 
 /**
@@ -28,16 +32,21 @@ export async function warnLow(
   const { available, balance, burnPerHour } = await findAccountMoney(em, accountId, now);
   const hours = hoursLeft(available, burnPerHour);
   const threshold = hours === null ? null : lowThreshold(hours);
-  const told =
-    threshold === null
-      ? []
-      : await query<{ id: string }>(
-          em,
-          sql`update accounts set low_told_hours = ${threshold} where id = ${accountId} and (low_told_hours is null or low_told_hours > ${threshold}) returning id`,
-        );
+  const isNew = threshold !== null && (await noteTold(em, accountId, threshold));
   await reckonExhaustion(em, [accountId], now);
-  if (told.length === 0) return false;
+  if (!isNew) return false;
   const data = { balanceNanoUsd: balance.toString(), hoursLeft: hours };
   await recordNotice(em, { id: makeId('evt'), accountId, type: 'billing.low', data, createdAt: now });
   return true;
+}
+
+/** False when it was warned at this threshold or a later one before. */
+async function noteTold(em: EntityManager, accountId: string, threshold: number): Promise<boolean> {
+  const { numUpdatedRows } = await db(em)
+    .updateTable('Account')
+    .set({ lowToldHours: threshold })
+    .where('id', '=', accountId)
+    .where((eb) => eb.or([eb('lowToldHours', 'is', null), eb('lowToldHours', '>', threshold)]))
+    .executeTakeFirst();
+  return numUpdatedRows > 0n;
 }

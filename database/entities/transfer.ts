@@ -4,6 +4,9 @@ import { Agent } from './agent.ts';
 import { moment, nanoUsd } from './columns.ts';
 import { RuntimeInterval } from './runtime-interval.ts';
 
+/** A book of the ledger: the customer's, or one of the platform's. */
+export type Book = 'customer' | 'credits' | 'revenue' | 'losses';
+
 const TransferSchema = defineEntity({
   name: 'Transfer',
   tableName: 'transfers',
@@ -45,9 +48,8 @@ const TransferSchema = defineEntity({
     account: () => p.manyToOne(Account).mapToPk().createForeignKeyConstraint(false).index(false),
     at: moment(),
     kind: p.text().$type<'credit' | 'debit' | 'reversal' | 'writeoff'>(),
-    /** `customer`, or a book of the platform: `credits`, `revenue`, `losses`. */
-    fromBook: p.text(),
-    toBook: p.text(),
+    fromBook: p.text().$type<Book>(),
+    toBook: p.text().$type<Book>(),
     amountNanoUsd: nanoUsd(),
     interval: () => p.manyToOne(RuntimeInterval).mapToPk().strictNullable().createForeignKeyConstraint(false).index(false),
     spanFrom: moment().strictNullable(),
