@@ -1,5 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from './sql.ts';
+import { columns } from './db.ts';
+import { Agent } from './entities/agent.ts';
+import { Instance } from './entities/instance.ts';
+import { fetchRow } from './rows.ts';
+import { sql } from './sql.ts';
 
 export type Metadata = Record<string, string>;
 
@@ -15,12 +19,15 @@ export async function mergeMetadata(
   id: string,
   changes: Readonly<Record<string, string | null>>,
 ): Promise<Metadata | null> {
-  const merged = sql`jsonb_strip_nulls(metadata || ${JSON.stringify(changes)}::jsonb)`;
-  const [row] = await query<{ metadata: Metadata }>(
+  const row = table === 'instances' ? columns(Instance) : columns(Agent);
+  const merged = sql`jsonb_strip_nulls(${row.metadata} || ${JSON.stringify(changes)}::jsonb)`;
+  const changed = await fetchRow(
     em,
-    sql`update ${sql.table(table)} set metadata = ${merged}
-         where id = ${id} and (select count(*) from jsonb_object_keys(${merged})) <= ${MAX_METADATA_PAIRS}
-        returning metadata`,
+    { metadata: row.metadata },
+    (fields) => sql`
+      update ${sql.table(table)} set ${row.metadata} = ${merged}
+       where ${row.id} = ${id} and (select count(*) from jsonb_object_keys(${merged})) <= ${MAX_METADATA_PAIRS}
+      returning ${fields}`,
   );
-  return row?.metadata ?? null;
+  return changed?.metadata ?? null;
 }

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ResponseRequest } from '../entities/response.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
 
 interface NewResponse {
   messageId: string;
@@ -11,11 +11,7 @@ interface NewResponse {
 
 /** Stores the fields of a request that its answers repeat, in the transaction that accepts its message. */
 export async function storeResponse(em: EntityManager, { messageId, accountId, request, now }: NewResponse): Promise<void> {
-  await run(
-    em,
-    sql`insert into responses (message_id, account_id, request, created_at)
-        values (${messageId}, ${accountId}, ${JSON.stringify(request)}::jsonb, ${now})`,
-  );
+  await db(em).insertInto('Response').values({ message: messageId, account: accountId, request, createdAt: now }).execute();
 }
 
 export interface StoredResponse {
@@ -25,19 +21,21 @@ export interface StoredResponse {
 
 /** The stored request of this reply; null when its message was not sent through the Responses API. */
 export async function findResponse(em: EntityManager, messageId: string): Promise<StoredResponse | null> {
-  const [row] = await query<StoredResponse>(
-    em,
-    sql`select request, deleted_at is not null as "isDeleted" from responses where message_id = ${messageId}`,
-  );
-  return row ?? null;
+  const response = await db(em)
+    .selectFrom('Response')
+    .select(['request', 'deletedAt'])
+    .where('message', '=', messageId)
+    .executeTakeFirst();
+  return response ? { request: response.request, isDeleted: response.deletedAt !== null } : null;
 }
 
 /** Marks a response as deleted. It can be repeated. */
 export async function hideResponse(em: EntityManager, { messageId, accountId, request, now }: NewResponse): Promise<void> {
-  await run(
-    em,
-    sql`insert into responses (message_id, account_id, request, created_at, deleted_at)
-        values (${messageId}, ${accountId}, ${JSON.stringify(request)}::jsonb, ${now}, ${now})
-        on conflict (message_id) do update set deleted_at = coalesce(responses.deleted_at, excluded.deleted_at)`,
-  );
+  await db(em)
+    .insertInto('Response')
+    .values({ message: messageId, account: accountId, request, createdAt: now, deletedAt: now })
+    .onConflict((conflict) =>
+      conflict.column('message').doUpdateSet((eb) => ({ deletedAt: eb.fn.coalesce('Response.deletedAt', 'excluded.deletedAt') })),
+    )
+    .execute();
 }

@@ -1,5 +1,17 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { AgentFile } from '../entities/agent-file.ts';
+import { Agent } from '../entities/agent.ts';
+import { Conversation } from '../entities/conversation.ts';
+import { CronJob } from '../entities/cron-job.ts';
+import { Event } from '../entities/event.ts';
+import { GatewayRefusal } from '../entities/gateway-refusal.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { ModelCall } from '../entities/model-call.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { Webhook } from '../entities/webhook.ts';
+import { allOf, run, sql } from '../sql.ts';
 
 interface Batch {
   before: Date;
@@ -8,52 +20,68 @@ interface Batch {
 
 /** Removes one batch of lines of the audit that were written before this moment. Says how many. */
 export async function removeOldAudit(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  return run(
-    em,
-    sql`delete from audit_entries where id in (select id from audit_entries where at < ${before} order by at, id limit ${limit})`,
-  );
+  const { numDeletedRows } = await db(em)
+    .deleteFrom('AuditEntry')
+    .where('id', 'in', (eb) =>
+      eb.selectFrom('AuditEntry').select('id').where('at', '<', before).orderBy('at').orderBy('id').limit(limit),
+    )
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }
 
 /** Removes one batch of the oldest model calls, as far as they were made before this moment. Says how many. */
 export async function removeOldModelCalls(em: EntityManager, { before, limit }: Batch): Promise<number> {
+  const { id, at } = columns(ModelCall);
+  const call = columns(ModelCall, 'model_calls');
   return run(
     em,
-    sql`delete from model_calls using (select id from model_calls order by id limit ${limit}) oldest
-      where model_calls.id = oldest.id and at < ${before}`,
+    sql`delete from model_calls using (select ${id} from model_calls order by ${id} limit ${limit}) oldest
+         where ${call.id} = oldest.${id} and ${at} < ${before}`,
   );
 }
 
 /** Removes one batch of steps of replies that were made before this moment. Says how many. */
 export async function removeOldSteps(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  return run(
-    em,
-    sql`delete from message_steps where message_id in (
-       select message_id from message_steps where created_at < ${before} order by created_at limit ${limit})`,
-  );
+  const { numDeletedRows } = await db(em)
+    .deleteFrom('MessageSteps')
+    .where('message', 'in', (eb) =>
+      eb.selectFrom('MessageSteps').select('message').where('createdAt', '<', before).orderBy('createdAt').limit(limit),
+    )
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }
 
 /** Removes one batch of keys that were revoked, or expired, before this moment. Says how many. */
 export async function removeOldKeys(em: EntityManager, { before, limit }: Batch): Promise<number> {
-  return run(
-    em,
-    sql`delete from api_keys where id in (select id from api_keys where least(revoked_at, expires_at) < ${before} limit ${limit})`,
-  );
+  const { numDeletedRows } = await db(em)
+    .deleteFrom('ApiKey')
+    .where('id', 'in', (eb) =>
+      eb
+        .selectFrom('ApiKey')
+        .select('id')
+        .where(eb.fn<Date>('least', ['revokedAt', 'expiresAt']), '<', before)
+        .limit(limit),
+    )
+    .executeTakeFirst();
+  return Number(numDeletedRows);
 }
 
 /** Removes one batch of agents that were deleted before this moment and that nothing points at any more. Says how many. */
 export async function removeOldAgents(em: EntityManager, { before, limit }: Batch): Promise<number> {
+  const old = columns(Agent, 'old');
+  const isFree = [
+    sql`not exists (select from messages where ${columns(Message).agent} = ${old.id})`,
+    sql`not exists (select from conversations where ${columns(Conversation).agent} = ${old.id})`,
+    sql`not exists (select from model_calls where ${columns(ModelCall).agent} = ${old.id})`,
+    sql`not exists (select from agent_files where ${columns(AgentFile).agent} = ${old.id})`,
+    sql`not exists (select from cron_jobs where ${columns(CronJob).agent} = ${old.id})`,
+    sql`not exists (select from webhooks where ${columns(Webhook).agent} = ${old.id})`,
+  ];
   return run(
     em,
-    sql`delete from agents where id in (
-       select id from agents agent
-        where deleted_at < ${before} and removed_at is not null
-          and not exists (select from messages where agent_id = agent.id)
-          and not exists (select from conversations where agent_id = agent.id)
-          and not exists (select from model_calls where agent_id = agent.id)
-          and not exists (select from agent_files where agent_id = agent.id)
-          and not exists (select from cron_jobs where agent_id = agent.id)
-          and not exists (select from webhooks where agent_id = agent.id)
-        limit ${limit})`,
+    sql`delete from agents where ${columns(Agent).id} in (
+          select ${old.id} from agents old
+           where ${old.deletedAt} < ${before} and ${old.removedAt} is not null and ${allOf(isFree)} limit ${limit})`,
   );
 }
 
@@ -62,18 +90,19 @@ export async function removeOldAgents(em: EntityManager, { before, limit }: Batc
  * ever run stays: its intervals are what it was billed by. Says how many.
  */
 export async function removeOldInstances(em: EntityManager, { before, limit }: Batch): Promise<number> {
+  const old = columns(Instance, 'old');
+  const isFree = [
+    sql`not exists (select from runtime_intervals where ${columns(RuntimeInterval).instance} = ${old.id})`,
+    sql`not exists (select from agents where ${columns(Agent).instance} = ${old.id})`,
+    sql`not exists (select from events where ${columns(Event).instance} = ${old.id})`,
+    sql`not exists (select from messages where ${columns(Message).instance} = ${old.id})`,
+    sql`not exists (select from model_calls where ${columns(ModelCall).instance} = ${old.id})`,
+    sql`not exists (select from webhooks where ${columns(Webhook).instance} = ${old.id})`,
+    sql`not exists (select from gateway_refusals where ${columns(GatewayRefusal).instance} = ${old.id})`,
+  ];
   return run(
     em,
-    sql`delete from instances where id in (
-       select id from instances instance
-        where deleted_at < ${before}
-          and not exists (select from runtime_intervals where instance_id = instance.id)
-          and not exists (select from agents where instance_id = instance.id)
-          and not exists (select from events where instance_id = instance.id)
-          and not exists (select from messages where instance_id = instance.id)
-          and not exists (select from model_calls where instance_id = instance.id)
-          and not exists (select from webhooks where instance_id = instance.id)
-          and not exists (select from gateway_refusals where instance_id = instance.id)
-        limit ${limit})`,
+    sql`delete from instances where ${columns(Instance).id} in (
+          select ${old.id} from instances old where ${old.deletedAt} < ${before} and ${allOf(isFree)} limit ${limit})`,
   );
 }

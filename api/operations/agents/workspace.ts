@@ -9,7 +9,7 @@ import type { Config } from '../../../lib/settings/config.ts';
 import { modelOffer } from '../../../lib/settings/model-offer.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 import type { Deps } from '../../deps.ts';
-import { run, sql } from '../../../database/sql.ts';
+import { db } from '../../../database/db.ts';
 
 /** 1 MiB of files, every character of which may be escaped in JSON. */
 export const FILES_BODY_LIMIT_BYTES = 8 * 1024 * 1024;
@@ -94,11 +94,11 @@ export async function storeFiles(
   { agentId, generation, now }: FileChange,
 ): Promise<void> {
   for (const [path, content] of files) {
-    await run(
-      em,
-      sql`insert into agent_files (agent_id, path, content, generation, applied, updated_at) values (${agentId}, ${path}, ${content}, ${generation}, false, ${now})
-       on conflict (agent_id, path) do update
-          set content = excluded.content, generation = excluded.generation, applied = false, seen = false, updated_at = excluded.updated_at`,
-    );
+    const told = { content, generation, applied: false, updatedAt: now };
+    await db(em)
+      .insertInto('AgentFile')
+      .values({ agent: agentId, path, ...told })
+      .onConflict((conflict) => conflict.columns(['agent', 'path']).doUpdateSet({ ...told, seen: false }))
+      .execute();
   }
 }
