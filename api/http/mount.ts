@@ -74,14 +74,13 @@ async function admitCaller(
   { authentication, door, limitRequests }: Mounting,
   { address, visit }: Omit<Caller, 'actor'>,
 ): Promise<Actor> {
-  const { headers } = context.req;
   const waits = operation.before !== undefined || operation.after !== undefined;
-  const claimed = authentication.claimedAccount(door, operation.auth, headers);
-  if (claimed !== null) {
-    limitRequests.refuseUsedUp(context, operation, claimed);
-    await visit.enter(claimed, { waits });
+  const claim = authentication.readClaim(door, operation.auth, context.req.headers);
+  if (claim.accountId !== null) {
+    limitRequests.refuseUsedUp(context, operation, claim.accountId);
+    await visit.enter(claim.accountId, { waits });
   }
-  const actor = await authentication.authenticate(door, operation.auth, { headers, address });
+  const actor = await claim.confirm(address);
   context.state.actor = actor;
   requireScope(operation, actor);
   await limitRequests.count(context, operation, { actor, address });
@@ -215,8 +214,8 @@ async function stream(context: ApiContext, operation: Operation, events: EventSt
   };
   const requireAllowed = async () => {
     try {
-      const caller = { headers: context.req.headers, address: mounting.clientAddress(context.req) };
-      await mounting.authentication.authenticate(mounting.door, operation.auth, caller);
+      const claim = mounting.authentication.readClaim(mounting.door, operation.auth, context.req.headers);
+      await claim.confirm(mounting.clientAddress(context.req));
     } catch (error) {
       if (error instanceof AppError && error.code === 'unauthorized') throw error;
     }

@@ -15,24 +15,32 @@ import { addressBlock } from './rate-limit.ts';
 import { createRefusedCredentials } from './refused-credentials.ts';
 import type { RefusedCredentials } from './refused-credentials.ts';
 
-export interface Caller {
-  headers: IncomingHttpHeaders;
-  address: string;
-}
-
 type DoorOfCaller = Pick<Door, 'credentialOf' | 'takesOperators'>;
 
+/** What a call says of itself, read once. */
+export interface Claim {
+  /**
+   * Which account it claims to be of, by a credential that was good before. It shares out what the process has, and allows
+   * nothing. Null: not known.
+   */
+  accountId: string | null;
+  /**
+   * Asks the database whether the claim is true. Throws `unauthorized`, `rate_limited`, and `not_found` for operations of
+   * operators.
+   */
+  confirm(address: string): Promise<Actor>;
+}
+
 export interface Authentication {
-  /**
-   * Authenticates a call of this door, where the operation requires it. Throws `unauthorized`, `rate_limited`, and `not_found` for
-   * operations of operators.
-   */
-  authenticate(door: DoorOfCaller, auth: Auth, caller: Caller): Promise<Actor>;
-  /**
-   * Which account a call claims to be of, by a credential that was good before, without the database. It shares out what the
-   * process has, and allows nothing. Null: not known.
-   */
-  claimedAccount(door: DoorOfCaller, auth: Auth, headers: IncomingHttpHeaders): string | null;
+  /** Reads the credential of a call of this door, where the operation requires one, without the database. */
+  readClaim(door: DoorOfCaller, auth: Auth, headers: IncomingHttpHeaders): Claim;
+}
+
+/** A credential that is read, and not looked up yet. */
+interface Proof {
+  /** What it is remembered by. */
+  name: string;
+  confirm(address: string): Promise<AccountActor>;
 }
 
 /** How many refused credentials an address may send in a minute, for each login that it may try. */
@@ -56,24 +64,33 @@ export function createAuthentication(deps: Deps): Authentication {
 
   const lookUp = createLookUp(refused);
 
-  async function byKey(key: string, address: string): Promise<AccountActor> {
-    if (!isApiKey(key)) throw new AppError('unauthorized', REFUSAL);
-    const now = deps.clock();
+  function readKey(key: string): Proof {
     const hash = hashApiKey(key);
-    const found = await lookUp(address, nameOfKey(hash), () => findAccountOfKey(deps.orm.em.fork(), hash, now));
-    if (found.useIsStale) noteUse(found.keyId, now);
-    const { accountId, keyId, scopes, instanceId } = found;
-    return { kind: 'account', accountId, keyId, limits: { scopes, instanceId } };
+    const name = nameOfKey(hash);
+    async function confirm(address: string): Promise<AccountActor> {
+      if (!isApiKey(key)) throw new AppError('unauthorized', REFUSAL);
+      const now = deps.clock();
+      const found = await lookUp(address, name, () => findAccountOfKey(deps.orm.em.fork(), hash, now));
+      if (found.useIsStale) noteUse(found.keyId, now);
+      const { accountId, keyId, scopes, instanceId } = found;
+      return { kind: 'account', accountId, keyId, limits: { scopes, instanceId } };
+    }
+    return { name, confirm };
   }
 
-  async function byToken(token: string, address: string): Promise<AccountActor> {
+  /** Null for one that is not ours, or has expired. */
+  function readToken(token: string): Proof | null {
     const claim = deps.tokens.verify(token);
-    if (!claim) throw new AppError('unauthorized', REFUSAL);
+    if (!claim) return null;
     const { accountId, tokenVersion } = claim;
-    await lookUp(address, nameOfToken(claim), async () =>
-      (await findTokenVersion(deps.orm.em.fork(), accountId)) === tokenVersion ? { accountId } : null,
-    );
-    return { kind: 'account', accountId, keyId: null, limits: NO_LIMITS };
+    const name = nameOfToken(claim);
+    async function confirm(address: string): Promise<AccountActor> {
+      await lookUp(address, name, async () =>
+        (await findTokenVersion(deps.orm.em.fork(), accountId)) === tokenVersion ? { accountId } : null,
+      );
+      return { kind: 'account', accountId, keyId: null, limits: NO_LIMITS };
+    }
+    return { name, confirm };
   }
 
   async function asOperator({ accountId }: AccountActor): Promise<Actor> {
@@ -81,23 +98,21 @@ export function createAuthentication(deps: Deps): Authentication {
     throw new AppError('not_found', NOTHING_HERE);
   }
 
-  async function authenticate(door: DoorOfCaller, auth: Auth, { headers, address }: Caller): Promise<Actor> {
-    if (auth === 'public') return null;
-    if (auth === 'operator' && !door.takesOperators) return byOperatorToken(bearerToken(headers), deps.config.OPERATOR_TOKEN);
-    const credential = door.credentialOf(headers);
-    if (credential === null) throw new AppError('unauthorized', REFUSAL);
-    const actor = await (credential.kind === 'api-key' ? byKey(credential.key, address) : byToken(credential.token, address));
-    return auth === 'operator' ? asOperator(actor) : actor;
-  }
-
   return {
-    authenticate,
-    claimedAccount(door, auth, headers) {
-      const credential = auth === 'account' ? door.credentialOf(headers) : null;
-      if (!credential) return null;
-      if (credential.kind === 'api-key') return refused.accountOf(nameOfKey(hashApiKey(credential.key)));
-      const claim = deps.tokens.verify(credential.token);
-      return claim && refused.accountOf(nameOfToken(claim));
+    readClaim(door, auth, headers) {
+      if (auth === 'public') return { accountId: null, confirm: async () => null };
+      if (auth === 'operator' && !door.takesOperators)
+        return { accountId: null, confirm: async () => byOperatorToken(bearerToken(headers), deps.config.OPERATOR_TOKEN) };
+      const credential = door.credentialOf(headers);
+      const proof = credential && (credential.kind === 'api-key' ? readKey(credential.key) : readToken(credential.token));
+      return {
+        accountId: proof && auth === 'account' ? refused.accountOf(proof.name) : null,
+        async confirm(address) {
+          if (!proof) throw new AppError('unauthorized', REFUSAL);
+          const actor = await proof.confirm(address);
+          return auth === 'operator' ? asOperator(actor) : actor;
+        },
+      };
     },
   };
 }

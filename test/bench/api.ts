@@ -79,13 +79,11 @@ async function guards(stack: StackUnderTest, apiKey: string): Promise<Row[]> {
     config: { AUTH_RATE_LIMIT_PER_MINUTE: 10 },
     background: createBackground(),
   } as unknown as Parameters<typeof createAuthentication>[0];
-  const { authenticate } = createAuthentication(deps);
+  const { readClaim } = createAuthentication(deps);
   const claim = (subject: string, count: number, now: Date) =>
     claimRequests(orm.em.fork(), { subject, count, now, windowMs: 60_000 });
   const limiter = createRateLimiter({ limit: 10_000, claim, clock, log });
-  const authentication = await repeatedly(() =>
-    authenticate(REST_DOOR, 'account', { headers: { 'x-api-key': apiKey }, address: '127.0.0.1' }),
-  );
+  const authentication = await repeatedly(() => readClaim(REST_DOOR, 'account', { 'x-api-key': apiKey }).confirm('127.0.0.1'));
   const counting = await repeatedly(() => limiter.take('account:bench'));
   await deps.background.idle();
   await orm.close();

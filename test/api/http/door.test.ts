@@ -6,7 +6,7 @@ import type { ApiState } from '../../../api/api-context.ts';
 import { defineOperation } from '../../../api/contract/define-operation.ts';
 import { createAdmission } from '../../../api/http/admission.ts';
 import { answerErrors } from '../../../api/http/answer-errors.ts';
-import { bearerToken } from '../../../api/http/door.ts';
+import { bearerToken, REST_DOOR } from '../../../api/http/door.ts';
 import type { Door } from '../../../api/http/door.ts';
 import { mount } from '../../../api/http/mount.ts';
 import { createAuthentication } from '../../../api/security/authenticate.ts';
@@ -90,4 +90,23 @@ describe('another door', () => {
   test('words its errors', async () => {
     expect(await ask({})).toEqual({ status: 401, body: { type: 'unauthorized', message: expect.any(String) } });
   });
+});
+
+test('a credential is read once, and confirmed each time that it is asked', async () => {
+  const { deps } = api;
+  let verified = 0;
+  const verify = (token: string) => {
+    verified += 1;
+    return deps.tokens.verify(token);
+  };
+  const { readClaim } = createAuthentication({ ...deps, tokens: { ...deps.tokens, verify } });
+  const first = readClaim(REST_DOOR, 'account', { authorization: `Bearer ${account.token}` });
+  expect(first.accountId).toBeNull();
+  await expect(first.confirm('192.0.2.1')).resolves.toMatchObject({ accountId: account.accountId });
+  // Now the process knows whose it is before it asks the database, which still decides.
+  const next = readClaim(REST_DOOR, 'account', { authorization: `Bearer ${account.token}` });
+  expect(next.accountId).toBe(account.accountId);
+  await account.ok('POST', '/auth/logout');
+  await expect(next.confirm('192.0.2.1')).rejects.toMatchObject({ code: 'unauthorized' });
+  expect(verified).toBe(2);
 });
