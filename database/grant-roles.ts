@@ -3,7 +3,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { lacksPrivilege } from './failure-kind.ts';
 import { GRANTS } from './grants.ts';
 import type { RoleName } from './grants.ts';
-import { query, run, sql } from './sql.ts';
+import { fetchRow } from './rows.ts';
+import { run, sql } from './sql.ts';
 
 /** The DATABASE_URL of each process: its user and its password. */
 export type RoleUrls = Readonly<Record<RoleName, string>>;
@@ -52,7 +53,7 @@ function rolesOf(urls: RoleUrls): Role[] {
 
 /** Its rights would be taken from it, and it could not give them back. */
 async function refuseOwner(em: EntityManager, roles: readonly Role[]): Promise<void> {
-  const [owner] = await query<{ name: string }>(em, sql`select current_user as name`);
+  const owner = await fetchRow(em, { name: sql<string>`current_user` }, (fields) => sql`select ${fields}`);
   const same = roles.find(({ user }) => user === owner?.name);
   if (same)
     throw new Error(
@@ -61,7 +62,7 @@ async function refuseOwner(em: EntityManager, roles: readonly Role[]): Promise<v
 }
 
 async function makeUser(em: EntityManager, user: string, verifier: string): Promise<void> {
-  const [known] = await query(em, sql`select from pg_roles where rolname = ${user}`);
+  const known = await fetchRow(em, {}, () => sql`select from pg_roles where rolname = ${user}`);
   const change = sql.raw(known ? 'alter' : 'create');
   try {
     await run(em, sql`${change} role ${sql.id(user)} login password ${sql.lit(verifier)}`);
@@ -74,7 +75,7 @@ async function makeUser(em: EntityManager, user: string, verifier: string): Prom
 
 async function setPrivileges(em: EntityManager, name: RoleName, user: string): Promise<void> {
   const to = sql.id(user);
-  const [database] = await query<{ name: string }>(em, sql`select current_database() as name`);
+  const database = await fetchRow(em, { name: sql<string>`current_database()` }, (fields) => sql`select ${fields}`);
   await run(em, sql`grant connect on database ${sql.id(database?.name ?? '')} to ${to}`);
   await run(em, sql`grant usage on schema public to ${to}`);
   await run(em, sql`revoke all on all tables in schema public from ${to}`);

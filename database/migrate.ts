@@ -3,7 +3,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { isDatabaseTimeout, isWriteConflict } from './failure-kind.ts';
 import { ormConfig } from './orm-config.ts';
 import { runTransaction } from './run-transaction.ts';
-import { query, sql } from './sql.ts';
+import { run, sql } from './sql.ts';
 
 interface MigrateOptions {
   /** Asked before anything is changed, in each try: what it throws leaves the database as it is. */
@@ -22,7 +22,7 @@ export async function migrate(databaseUrl: string, { before, after }: MigrateOpt
     await runTransaction(
       orm.em,
       async (em) => {
-        await query(em, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
+        await run(em, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
         await before?.(em);
         const transaction: unknown = em.getTransactionContext();
         await orm.migrator.up({ transaction });

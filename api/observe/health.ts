@@ -3,7 +3,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { remembered } from '../../lib/async/remembered.ts';
 import type { ApiState } from '../api-context.ts';
 import type { ProbeTemporal } from './probe-temporal.ts';
-import { query, sql } from '../../database/sql.ts';
+import { fetchRow } from '../../database/rows.ts';
+import { sql } from '../../database/sql.ts';
 
 const PATIENCE_MS = 2_000;
 /** The endpoint is public and has no rate limit, so its answer is kept for this long. */
@@ -18,7 +19,7 @@ export interface HealthOptions {
 
 async function isDatabaseUp(em: EntityManager): Promise<boolean> {
   try {
-    await query(em.fork(), sql`select 1`, { signal: AbortSignal.timeout(PATIENCE_MS) });
+    await fetchRow(em.fork(), {}, () => sql`select`, { signal: AbortSignal.timeout(PATIENCE_MS) });
     return true;
   } catch {
     return false;
