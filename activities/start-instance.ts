@@ -17,6 +17,7 @@ import type { OpenContent } from './gateway-spec.ts';
 import { openSecrets } from './open-secrets.ts';
 import { publishGateway } from './publish-gateway.ts';
 import { pushContent } from './push-content.ts';
+import { resumeSuspended } from './resume-gateway.ts';
 import { throwIfSuperseded, runStep } from './run-step.ts';
 import type { Attempt, StepInput } from './run-step.ts';
 import { skillTree } from './skill-content.ts';
@@ -42,6 +43,7 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     // It died too often while it ran.
     if (afterDeath(step.row.deaths, clock()).giveUp) throw new GatewayDiedError(await deps.driver.exitOf(runtimeId));
     await killLostGateway(deps, attempt);
+    await resumeSuspended(deps, attempt);
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
     const secrets = openSecrets(deps, content);
     const started = await spawnInTurn(deps, attempt, { rows: content, secrets });

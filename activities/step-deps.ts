@@ -25,12 +25,21 @@ export interface StepDeps {
   connections: GatewayConnections;
   config: Pick<
     Config,
-    'MASTER_KEYS' | 'MODELS' | 'PROVIDERS' | 'MAX_RUNNING' | 'TURN_TIMEOUT_MS' | 'MAX_STORED_MB_PER_ACCOUNT' | 'QUARANTINE_DAYS'
+    | 'MASTER_KEYS'
+    | 'MODELS'
+    | 'PROVIDERS'
+    | 'MAX_RUNNING'
+    | 'SUSPEND'
+    | 'TURN_TIMEOUT_MS'
+    | 'MAX_STORED_MB_PER_ACCOUNT'
+    | 'QUARANTINE_DAYS'
   >;
   clock: Clock;
   monotonicMs: () => number;
   load: Pick<MachineLoad, 'isStarved'>;
   startPace: StartPace;
+  /** How long a suspended gateway gets to answer once it is resumed; by default three seconds. */
+  resumeMs?: number;
   /** How long a gateway gets to take up new content before it counts as refused; by default ten seconds. */
   contentMs?: number;
   /** Told how long each wake of a sleeper took. */

@@ -1,6 +1,7 @@
 import { renewOffers } from '../database/content/model-offers.ts';
 import { findDrift, findRunning, noteLostGateway, tidyUp } from '../database/instances/find-drift.ts';
 import { addUpStoredBytes } from '../database/accounts/stored-bytes.ts';
+import { endSuspension, findSuspended } from '../database/instances/suspended.ts';
 import { wakeQueued } from '../database/instances/slots.ts';
 import { wakeInstance } from '../database/instances/wake-instance.ts';
 import { adoptRuntimes } from '../database/nodes/adopt-runtimes.ts';
@@ -42,7 +43,7 @@ async function sweep(deps: StepDeps, signal: AbortSignal): Promise<Sweep> {
   await tidyUp(orm.em.fork());
   const runtimes = await driver.list();
   if (nodeId !== null) await adopt(deps, nodeId, runtimes);
-  const lost = await noteLost(deps, runtimes);
+  const lost = (await noteLost(deps, runtimes)) + (await noteLostSleepers(deps, runtimes));
   await noteAddresses(deps);
   const woken = lost + (await wake(deps, await findDrift(orm.em.fork())));
   await runTransaction(orm.em, (em) => wakeQueued(em, config.MAX_RUNNING));
@@ -82,6 +83,19 @@ async function noteLost({ orm, driver, nodeId, clock, log }: StepDeps, runtimes:
     if (status === 'running' || (exit && clock().getTime() - exit.at.getTime() < LEAST_DEAD_MS)) continue;
     if (!(await runTransaction(orm.em, (em) => noteLostGateway(em, row, exit?.at ?? null)))) continue;
     log.warn({ instanceId: row.instanceId }, 'a gateway had exited, and its death was not recorded');
+    count += 1;
+  }
+  return count;
+}
+
+/** Of this node too: suspended gateways that were killed, or that a restart of the machine has ended. Nobody watches them. */
+async function noteLostSleepers({ orm, driver, nodeId, log }: StepDeps, runtimes: readonly RuntimeState[]): Promise<number> {
+  const suspended = new Set(runtimes.filter(({ status }) => status === 'suspended').map(({ runtimeId }) => runtimeId));
+  let count = 0;
+  for (const { instanceId, runtimeId } of await findSuspended(orm.em.fork(), nodeId)) {
+    if (suspended.has(runtimeId) || (await driver.inspect(runtimeId)).status === 'suspended') continue;
+    if (!(await runTransaction(orm.em, (em) => endSuspension(em, instanceId)))) continue;
+    log.info({ instanceId }, 'the suspended gateway of a sleeper is gone; its next start is a cold one');
     count += 1;
   }
   return count;

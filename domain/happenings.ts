@@ -63,10 +63,14 @@ export type Happening =
   | { kind: 'released'; killFirst: boolean }
   /** No gateway runs, and this attempt starts one: restarts up to this generation are fulfilled by it. */
   | { kind: 'gateway-gone'; restartGeneration: number }
-  /** It is idle. Its gateway takes no messages any more and is to be ended. */
+  /** It is idle. Its gateway takes no messages any more and is to be suspended or ended. */
   | { kind: 'fell-asleep'; wakesAt: Date | null }
   /** The gateway of a sleeper has ended. */
   | { kind: 'gateway-asleep' }
+  /** The gateway of a sleeper is suspended. */
+  | { kind: 'gateway-suspended' }
+  /** The suspended gateway of a sleeper is to be ended, or has ended. */
+  | { kind: 'suspension-ended' }
   /** A sleeper is used again. */
   | { kind: 'woken' }
   /** A sleeper cannot be woken for its job yet. */

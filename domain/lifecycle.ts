@@ -32,6 +32,8 @@ export interface LifecycleRow {
   gatewayEpoch: number | null;
   transitionKind: TransitionKind | null;
   sleepState: SleepState;
+  /** Since when the gateway of a sleeper is suspended; null: it is not, or it has ended. */
+  suspendedAt: Date | null;
   /** A message waits for it to wake. */
   hasWaitingTurn: boolean;
   hasOpenInterval: boolean;
@@ -86,10 +88,15 @@ export function nextStep(row: LifecycleRow): Step {
     return row.status === 'stopped' && row.transitionKind === null && row.bootId === null && !row.hasOpenInterval
       ? 'none'
       : 'stop';
-  if (isAsleep(row)) return row.hasWaitingTurn ? 'wake' : row.gatewayEpoch === 0 ? 'none' : 'sleep';
+  if (isAsleep(row)) return row.hasWaitingTurn ? 'wake' : isAtRest(row) ? 'none' : 'sleep';
   if (row.status !== 'running' || row.bootId === null || !row.hasOpenInterval) return 'start';
   if (row.restartGeneration > row.appliedRestartGeneration) return 'restart';
   return row.contentGeneration > row.appliedContentGeneration ? 'apply' : 'none';
+}
+
+/** Whether the gateway of a sleeper has ended, or is suspended. */
+function isAtRest({ gatewayEpoch, suspendedAt }: LifecycleRow): boolean {
+  return gatewayEpoch === 0 || suspendedAt !== null;
 }
 
 /** Whether nothing is left to do. */

@@ -4,7 +4,7 @@ import { afterBreakdown } from './gateway-verdict.ts';
 import type { BreakdownFailure, Happening, Lifecycle } from './happenings.ts';
 import { afterDeath, decidePower, isAsleep, rememberFailedStart, startAfterFailures } from './lifecycle.ts';
 import type { PowerAction, TransitionKind, WorkingStep } from './lifecycle.ts';
-import { asleepSince, awakeSince, NO_SLEEP, wakingSince } from './next-sleep.ts';
+import { asleepSince, awakeSince, NO_GATEWAY, NO_SLEEP, sleeperChanged, wakingSince } from './next-sleep.ts';
 
 /** Changes within this time share one restart. */
 const GATHER_MS = 2_000;
@@ -25,14 +25,6 @@ const NO_REASON = {
 
 /** What earlier gateways did counts no more. */
 const FORGIVEN = { deaths: [], breakdowns: [], giveUpFor: null } satisfies Partial<Lifecycle>;
-
-/** The tokens of no process count. */
-const NO_GATEWAY = {
-  bootId: null,
-  gatewayEpoch: 0,
-  killFirst: false,
-  startNotBefore: null,
-} as const satisfies Partial<Lifecycle>;
 
 const after = (now: Date, ms: number): Date => new Date(now.getTime() + ms);
 
@@ -85,19 +77,16 @@ function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Life
     case 'released':
       return { bootId: null, killFirst: row.killFirst || happening.killFirst };
     case 'gateway-gone':
-      return {
-        killFirst: false,
-        gatewayEpoch: row.epoch,
-        appliedRestartGeneration: Math.max(row.appliedRestartGeneration, happening.restartGeneration),
-      };
+      return gatewayGone(row, happening.restartGeneration);
     case 'fell-asleep':
       return fellAsleep(row, happening.wakesAt, now);
-    case 'gateway-asleep':
-      return isAsleep(row) ? { ...NO_GATEWAY, transitionStep: null } : {};
     case 'woken':
       return isAsleep(row) ? powerAsked(row, 'start', now) : {};
+    case 'gateway-asleep':
+    case 'gateway-suspended':
+    case 'suspension-ended':
     case 'wake-postponed':
-      return isAsleep(row) ? { wakesAt: happening.wakesAt } : {};
+      return isAsleep(row) ? sleeperChanged(row, happening, now) : {};
     case 'stopped':
       return { ...NO_GATEWAY, ...FORGIVEN, ...NO_TRANSITION, ...NO_REASON, ...NO_SLEEP, status: 'stopped', stoppedAt: now };
     case 'destroyed':
@@ -123,6 +112,15 @@ function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Life
     case 'tombstone-raised':
       return { epoch: Math.max(row.epoch, happening.fence) + 1 };
   }
+}
+
+function gatewayGone(row: Lifecycle, restartGeneration: number): Partial<Lifecycle> {
+  return {
+    killFirst: false,
+    suspendedAt: null,
+    gatewayEpoch: row.epoch,
+    appliedRestartGeneration: Math.max(row.appliedRestartGeneration, restartGeneration),
+  };
 }
 
 function fellAsleep(row: Lifecycle, wakesAt: Date | null, now: Date): Partial<Lifecycle> {
@@ -159,8 +157,9 @@ function lookAsked(row: Lifecycle, now: Date): Partial<Lifecycle> {
   };
 }
 
-/** Where it does not run the next start makes a new process anyway. */
+/** Where it does not run the next start makes a new process anyway, unless it resumes the one of a sleeper. */
 function restartAsked(row: Lifecycle, now: Date): Partial<Lifecycle> {
+  if (row.sleepState !== 'awake') return { restartGeneration: row.restartGeneration + 1 };
   if (row.status !== 'running' || row.desiredStatus !== 'running') return {};
   const isGathering = row.restartNotBefore !== null && row.restartNotBefore > now;
   return {

@@ -36,7 +36,7 @@ const LONGEST_MS = 45_000;
 export async function stopLocally(deps: Deps): Promise<void> {
   const { orm, driver, clock, log } = deps;
   const giveUp = AbortSignal.timeout(LONGEST_MS);
-  const runtimes = (await driver.list()).filter(({ status }) => status === 'running');
+  const runtimes = (await driver.list()).filter(({ status }) => status === 'running' || status === 'suspended');
   const runtimeIds = runtimes.map(({ runtimeId }) => runtimeId);
   const stops = await runTransaction(orm.em, (em) => beginLocalStop(em, runtimeIds, clock()));
   log.info({ gateways: stops.length }, 'stopping the gateways of this machine');

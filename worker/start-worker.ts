@@ -92,7 +92,7 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
   const watches = startWatchingGateways({
     ...{ orm, driver, connections, leases, notifications, turnWatches, load, clock, monotonicMs, random, log },
   });
-  const sleep = startWatchingSleep({ ...turnDeps, connections, leases, pace: sleepPace });
+  const sleep = startWatchingSleep({ ...turnDeps, config, connections, leases, pace: sleepPace });
   await catchUp({ orm, driver, log });
   const registry = createMetrics('worker');
   const onWoken = registerWakeMetrics(registry);

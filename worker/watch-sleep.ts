@@ -1,11 +1,15 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { fallAsleep, findIdle } from '../database/instances/fall-asleep.ts';
 import type { IdleInstance } from '../database/instances/fall-asleep.ts';
+import { endSuspension, findLongSuspended } from '../database/instances/suspended.ts';
 import { findDueSleepers, wakeForJob } from '../database/instances/wake-sleeper.ts';
 import { findRoomless } from '../database/messages/find-roomless.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { SleepPace } from '../domain/sleep.ts';
+import type { Config } from '../lib/settings/config.ts';
 import type { GatewayConnections } from '../runtime/gateway-connections.ts';
+import { isShort, readSwap as readOwnSwap } from '../runtime/host/swap-room.ts';
+import type { SwapRoom } from '../runtime/host/swap-room.ts';
 import { endTurnFirst } from '../turns/end-turns.ts';
 import { noteSeenCron } from '../turns/note-cron.ts';
 import type { TurnDeps } from '../turns/turn-deps.ts';
@@ -20,6 +24,9 @@ export interface SleepWatch {
 
 interface Deps extends TurnDeps {
   orm: MikroORM;
+  /** By default that of this machine. */
+  readSwap?: () => Promise<SwapRoom>;
+  config: Pick<Config, 'DEEP_SLEEP_AFTER_MS'>;
   connections: Pick<GatewayConnections, 'get'>;
   leases: Pick<ShardLeases, 'held'>;
   pace: SleepPace;
@@ -32,8 +39,8 @@ const GATEWAY_MS = 5_000;
 const LONGEST_RUN_MS = 60 * 60_000;
 
 /**
- * Puts instances of the shards that this worker holds to sleep when they are idle, wakes sleepers whose job is near, and gives
- * messages back that wait for room on the machine for too long.
+ * Puts instances of the shards that this worker holds to sleep when they are idle, wakes sleepers whose job is near, has gateways
+ * stopped that are suspended for too long or while swap is short, and gives messages back that wait for room on the machine for too long.
  */
 export function startWatchingSleep(deps: Deps): SleepWatch {
   const { everyMs } = deps.pace;
@@ -51,8 +58,22 @@ async function look(deps: Deps): Promise<void> {
   for (const instanceId of await findDueSleepers(em, AT_ONCE))
     await runTransaction(orm.em, (inner) => wakeForJob(inner, instanceId));
   for (const messageId of await findRoomless(em, AT_ONCE)) await endTurnFirst(deps, messageId, failedEnd('no_capacity'));
+  await endSuspensions(deps, shards);
   const idle = await findIdle(em, { shards, pace, limit: AT_ONCE });
   await Promise.all(idle.map((instance) => putToSleep(deps, pace, instance)));
+}
+
+/** Of gateways that are suspended for long; where swap is short, also of the one that is for longest, one at each look. */
+async function endSuspensions({ orm, readSwap = readOwnSwap, config, log }: Deps, shards: readonly number[]): Promise<void> {
+  const em = orm.em.fork();
+  const deep = await findLongSuspended(em, { shards, forMs: config.DEEP_SLEEP_AFTER_MS, limit: AT_ONCE });
+  const isFull = deep.length === 0 && isShort(await readSwap());
+  const instanceIds = isFull ? await findLongSuspended(em, { shards, forMs: 0, limit: 1 }) : deep;
+  for (const instanceId of instanceIds) {
+    if (!(await runTransaction(orm.em, (inner) => endSuspension(inner, instanceId)))) continue;
+    if (isFull) log.warn({ instanceId }, 'swap is short: the gateway that was suspended for longest is stopped');
+    else log.info({ instanceId }, 'a gateway that was suspended for long is stopped');
+  }
 }
 
 async function putToSleep(deps: Deps, pace: SleepPace, instance: IdleInstance): Promise<void> {

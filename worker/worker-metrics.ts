@@ -5,6 +5,7 @@ import { outboxLag } from '../database/processes/claim-outbox.ts';
 import { countSleeping } from '../database/instances/count-sleeping.ts';
 import { countStuck } from '../database/instances/count-stuck.ts';
 import { countUnowned } from '../database/stores/unowned-runtimes.ts';
+import { readSwap } from '../runtime/host/swap-room.ts';
 import { askedOnce } from './asked-once.ts';
 import type { ShardLeases } from './shard-leases.ts';
 import type { TemporalLink } from './temporal-link.ts';
@@ -32,6 +33,7 @@ export function registerWorkerMetrics(registry: Registry, { orm, temporal, lease
   registry.registerMetric(stuckGauge(orm));
   registry.registerMetric(sleepingGauge(orm));
   registry.registerMetric(unownedGauge(orm));
+  registry.registerMetric(swapGauge());
   registry.registerMetric(
     gauge('thermidora_temporal_up', 'Whether Temporal serves', async () => Number(await temporal.isUp(TEMPORAL_MS))),
   );
@@ -91,6 +93,21 @@ export function registerWakeMetrics(registry: Registry): (seconds: number) => vo
   });
   registry.registerMetric(histogram);
   return (seconds) => histogram.observe(seconds);
+}
+
+/** Without swap both are zero, and no gateway is suspended. */
+function swapGauge(): Gauge {
+  return new Gauge({
+    name: 'thermidora_swap_bytes',
+    help: 'Swap of the machine of this worker, where the memory of suspended gateways is',
+    labelNames: ['state'],
+    registers: [],
+    async collect() {
+      const { totalBytes, freeBytes } = await readSwap();
+      this.set({ state: 'total' }, totalBytes);
+      this.set({ state: 'free' }, freeBytes);
+    },
+  });
 }
 
 function unownedGauge(orm: MikroORM): Gauge {

@@ -40,6 +40,10 @@ const InstanceSchema = defineEntity({
       name: 'instances_wakes_index',
       expression: 'create index "instances_wakes_index" on "instances" ("wakes_at") where wakes_at is not null',
     },
+    {
+      name: 'instances_suspended_index',
+      expression: 'create index "instances_suspended_index" on "instances" ("suspended_at") where suspended_at is not null',
+    },
   ],
   checks: [
     { name: 'instances_status_known', expression: "status in ('provisioning', 'running', 'stopped', 'destroying', 'error')" },
@@ -126,6 +130,8 @@ const InstanceSchema = defineEntity({
     wakesAt: moment().strictNullable().default(null),
     /** How long its next wake is expected to take. */
     wakeMs: p.integer().strictNullable().default(null),
+    /** Since when the gateway of a sleeper is suspended; while it wakes, until that one has answered. */
+    suspendedAt: moment().strictNullable().default(null),
     /** When a call last used it without a trace elsewhere, so that it does not fall asleep meanwhile. */
     usedAt: moment().strictNullable().default(null),
 

@@ -44,6 +44,7 @@ const WAKES: ReadonlySet<Happening['kind']> = new Set<Happening['kind']>([
   'found-lost',
   'broke-down',
   'fell-asleep',
+  'suspension-ended',
   'woken',
 ]);
 

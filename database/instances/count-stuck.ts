@@ -11,7 +11,7 @@ export async function countStuck(em: EntityManager): Promise<{ error: number; tr
     em,
     sql`select count(*) filter (where status = 'error')::float8 as error,
             count(*) filter (where status <> 'error' and greatest(transition_started_at, start_not_before) < ${TOO_LONG_AGO}
-                             or ${IS_ASLEEP} and gateway_epoch is distinct from 0 and sleep_since < ${TOO_LONG_AGO})::float8 as transition
+                             or ${IS_ASLEEP} and gateway_epoch is distinct from 0 and suspended_at is null and sleep_since < ${TOO_LONG_AGO})::float8 as transition
        from instances where deleted_at is null`,
   );
   return counts ?? { error: 0, transition: 0 };

@@ -24,7 +24,7 @@ export async function findDrift(em: EntityManager): Promise<string[]> {
             power_generation::float8 as "powerGeneration", error_generation::float8 as "errorGeneration",
             content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
             restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
-            boot_id as "bootId", gateway_epoch::float8 as "gatewayEpoch", transition_kind as "transitionKind", sleep_state as "sleepState", false as "isGone",
+            boot_id as "bootId", gateway_epoch::float8 as "gatewayEpoch", transition_kind as "transitionKind", sleep_state as "sleepState", suspended_at as "suspendedAt", false as "isGone",
             exists (select from messages where instance_id = instances.id and messages.status = 'pending') as "hasWaitingTurn",
             exists (select from runtime_intervals where instance_id = instances.id and ended_at is null) as "hasOpenInterval"
        from instances

@@ -40,6 +40,7 @@ export const LIFECYCLE_COLUMNS = [
   'sleepSince',
   'wakesAt',
   'wakeMs',
+  'suspendedAt',
 ] as const satisfies readonly (keyof Lifecycle)[];
 
 /** What the row of an instance says of its lifecycle. */

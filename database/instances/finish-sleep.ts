@@ -19,17 +19,19 @@ interface Asleep {
   instanceId: string;
   epoch: number;
   powerGeneration: number;
+  /** Else it has ended. */
+  isSuspended: boolean;
   maxRunning: number;
 }
 
-/** The gateway of a sleeper has ended: its slot is free, in the caller's transaction. False when it was superseded. */
+/** The gateway of a sleeper is suspended or has ended: its slot is free, in the caller's transaction. False when it was superseded. */
 export async function finishSleep(
   em: EntityManager,
-  { instanceId, epoch, powerGeneration, maxRunning }: Asleep,
+  { instanceId, epoch, powerGeneration, isSuspended, maxRunning }: Asleep,
 ): Promise<boolean> {
   const asleep = await changeLifecycle(em, {
     instanceId,
-    happening: { kind: 'gateway-asleep' },
+    happening: { kind: isSuspended ? 'gateway-suspended' : 'gateway-asleep' },
     allows: (row) => row.epoch === epoch && row.powerGeneration === powerGeneration,
   });
   if (!asleep) return false;

@@ -16,8 +16,11 @@ const HAS_GIVEN_UP = sql`(status = 'error' and error_generation is not distinct 
 /** `isAsleep` for this row of `instances`. */
 export const IS_ASLEEP = sql`(desired_status = 'running' and status = 'stopped' and sleep_state = 'asleep')`;
 
-/** What a sleeper has left to do: its gateway ends, or it wakes for a message. */
-export const IS_RESTLESS = sql`(gateway_epoch is distinct from 0
+/** The gateway of this row of `instances` is suspended. */
+export const IS_SUSPENDED = sql`(${IS_ASLEEP} and suspended_at is not null)`;
+
+/** What a sleeper has left to do: its gateway is suspended or ends, or it wakes for a message. */
+export const IS_RESTLESS = sql`(gateway_epoch is distinct from 0 and suspended_at is null
   or exists (select from messages where instance_id = instances.id and messages.status = 'pending'))`;
 
 /** This row of `instances` is wanted to run, has not given up and does not sleep. */

@@ -2,8 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { changeLifecycle } from './change-lifecycle.ts';
 
 /**
- * Asks for a new gateway process, for an instance whose row this transaction holds and that is to be woken. False, and
- * nothing changed, when it does not run: the next start makes a new one anyway. It takes no messages from then on.
+ * Asks for a new gateway process, for an instance whose row this transaction holds and that is to be woken. It takes no messages
+ * from then on. False when it does not run: the next start makes a new one then.
  */
 export async function requestRestart(
   em: EntityManager,
@@ -13,7 +13,8 @@ export async function requestRestart(
     instanceId,
     happening: { kind: 'restart-asked' },
     now,
-    allows: ({ status, desiredStatus }) => status === 'running' && desiredStatus === 'running',
+    allows: ({ status, desiredStatus, sleepState }) =>
+      desiredStatus === 'running' && (status === 'running' || sleepState !== 'awake'),
   });
-  return changed !== null;
+  return changed?.before.status === 'running';
 }

@@ -5,9 +5,9 @@ import type { Sql } from '../sql.ts';
 
 /**
  * `warming` and `ready`: in the pool of its node. `ending`: it leaves the pool and is deleted. `claimed`: an instance has it
- * and starts, restarts or stops. `awake`: it takes messages. `stopped`: nothing runs. `unowned`: neither an instance nor the pool has it.
+ * and starts, restarts or stops. `awake`: it takes messages. `suspended`: it is halted, for a sleeper. `stopped`: nothing runs. `unowned`: neither an instance nor the pool has it.
  */
-export const RUNTIME_STATES = ['warming', 'ready', 'ending', 'claimed', 'awake', 'stopped', 'unowned'] as const;
+export const RUNTIME_STATES = ['warming', 'ready', 'ending', 'claimed', 'awake', 'suspended', 'stopped', 'unowned'] as const;
 export type RuntimeState = (typeof RUNTIME_STATES)[number];
 
 export interface RuntimeRow {
@@ -29,6 +29,7 @@ const STATE = sql`case
   when pool_members.state is not null then pool_members.state
   when instances.id is null or instances.deleted_at is not null then 'unowned'
   when ${takesMessages('instances')} then 'awake'
+  when instances.suspended_at is not null and instances.sleep_state = 'asleep' then 'suspended'
   when instances.boot_id is null and (instances.status in ('stopped', 'error') or instances.transition_kind is null) then 'stopped'
   else 'claimed' end`;
 

@@ -100,6 +100,16 @@ export const settingsSchema = z.object({
     .max(2_147_483_647)
     .optional()
     .describe('what a new instance gets as `sleepAfterMs`: it falls asleep when it has had no turn for so long; unset: never'),
+  SUSPEND: z
+    .enum(['auto', 'off'])
+    .default('auto')
+    .describe(
+      '`auto`: gateways of sleeping instances are suspended, and their memory moved to swap, where the machine has room for it; `off`: they are always stopped',
+    ),
+  DEEP_SLEEP_AFTER_MS: count
+    .max(2_147_483_647)
+    .default(21_600_000)
+    .describe('how long the gateway of a sleeping instance is suspended before it is stopped'),
   MAX_RUNNING: count
     .optional()
     .describe(

@@ -6,6 +6,8 @@ export const OF_RUNTIME = {
   WORKER_HOST: true,
   WORKER_PORT: true,
   POOL_SIZE: true,
+  SUSPEND: true,
+  DEEP_SLEEP_AFTER_MS: true,
   NODE_NAME: true,
   DOCKER_SOCKET: true,
   EGRESS: true,

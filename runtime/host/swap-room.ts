@@ -10,6 +10,9 @@ export interface SwapRoom {
 
 /** What is left free where memory of sleepers is moved there, as a share of all: the machine may need it itself. */
 const KEPT_FREE = 0.2;
+/** With less of it free the sleepers that are there give way. */
+const SHORT_OF = 0.1;
+
 const kilobytes = z.coerce.number().int().min(0);
 
 /** Without swap, and on systems other than Linux, all of it is zero. */
@@ -21,6 +24,11 @@ export async function readSwap(): Promise<SwapRoom> {
 /** Whether so much memory more can be moved there. */
 export function hasRoom({ totalBytes, freeBytes }: SwapRoom, bytes: number): boolean {
   return totalBytes > 0 && freeBytes - bytes >= totalBytes * KEPT_FREE;
+}
+
+/** Whether it is nearly used up. */
+export function isShort({ totalBytes, freeBytes }: SwapRoom): boolean {
+  return totalBytes > 0 && freeBytes < totalBytes * SHORT_OF;
 }
 
 /** The memory of these processes that only swap can take, which is what they have not read from files, and how much is there. */

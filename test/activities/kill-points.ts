@@ -4,13 +4,21 @@ import type { Activities } from '../../activities/create-activities.ts';
 import type { StepDeps } from '../../activities/step-deps.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 
-export type StepName = 'startInstance' | 'stopInstance' | 'restartInstance' | 'applyContent' | 'destroyInstance';
+export type StepName =
+  | 'startInstance'
+  | 'stopInstance'
+  | 'restartInstance'
+  | 'applyContent'
+  | 'destroyInstance'
+  | 'sleepInstance';
 
 /** Where a step touches the runtime: looks that are repeated any number of times do not count. */
 const COUNTED = new Set<PropertyKey>([
   'ensureRunning',
   'writeConfig',
   'stop',
+  'suspend',
+  'resume',
   'destroy',
   'putFiles',
   'removePaths',

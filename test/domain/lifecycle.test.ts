@@ -51,6 +51,7 @@ const NEW: Lifecycle = {
   sleepSince: null,
   wakesAt: null,
   wakeMs: null,
+  suspendedAt: null,
 };
 
 const actions = fc.constantFrom<PowerAction>('start', 'stop', 'destroy');
@@ -68,6 +69,8 @@ const anyHappening = fc.oneof<fc.Arbitrary<Happening>[]>(
     { kind: 'fell-asleep', wakesAt: null },
     { kind: 'fell-asleep', wakesAt: NOW },
     { kind: 'gateway-asleep' },
+    { kind: 'gateway-suspended' },
+    { kind: 'suspension-ended' },
     { kind: 'woken' },
     { kind: 'wake-postponed', wakesAt: NOW },
     { kind: 'destroyed' },
@@ -143,6 +146,8 @@ test('whatever happens, no counter goes back, and what a row says fits together'
       // A sleeper holds no gateway that takes messages, and only a sleeper has a time to wake at.
       expect(isAsleep(after) && after.bootId !== null && !isAsleep(row)).toBe(false);
       expect(after.wakesAt !== null && after.sleepState !== 'asleep').toBe(false);
+      // Only the gateway of a sleeper, or of one that wakes, is suspended, and it has the tokens that it was started with.
+      expect(after.suspendedAt !== null && (after.sleepState === 'awake' || after.gatewayEpoch === 0)).toBe(false);
       expect(holdsMessages(after) && takesMessages(after)).toBe(false);
       // What is wanted is changed by a call only.
       expect(after.desiredStatus === row.desiredStatus || happening.kind === 'power-asked').toBe(true);
@@ -266,6 +271,45 @@ test('a stop ends a sleep, also while it begins and while the instance wakes, an
 });
 
 test('a stop of the machine leaves a sleeper asleep', () => {
-  const before = work(ASLEEP);
-  expect(next(before, { kind: 'local-stop' }, NOW)).toEqual({ ...before, epoch: before.epoch + 1 });
+  for (const before of [work(ASLEEP), next(ASLEEP, { kind: 'gateway-suspended' }, NOW)])
+    expect(next(before, { kind: 'local-stop' }, NOW)).toEqual({ ...before, epoch: before.epoch + 1 });
+});
+
+const SUSPENDED = next({ ...ASLEEP, gatewayEpoch: 3 }, { kind: 'gateway-suspended' }, NOW);
+
+test('a sleeper whose gateway is suspended is at rest, keeps its tokens, and wakes like every other', () => {
+  expect(SUSPENDED).toMatchObject({ status: 'stopped', suspendedAt: NOW, gatewayEpoch: 3, killFirst: false });
+  expect(stepOf(SUSPENDED)).toBe('none');
+  expect(stepOf(SUSPENDED, false, true)).toBe('wake');
+  const woken = next(SUSPENDED, { kind: 'woken' }, NOW);
+  expect(stepOf(woken)).toBe('start');
+  expect(next(woken, { kind: 'published', bootId: 'b1', contentGeneration: 0 }, later(700))).toMatchObject({
+    status: 'running',
+    suspendedAt: null,
+    gatewayEpoch: 3,
+    // The next one may take a start, of which this says nothing.
+    wakeMs: null,
+  });
+});
+
+test('a suspended gateway that is to end, or has ended, is ended by the next step, and nothing counts as its death', () => {
+  const ending = next(SUSPENDED, { kind: 'suspension-ended' }, NOW);
+  expect(ending).toMatchObject({ suspendedAt: null, killFirst: true, deaths: [] });
+  expect(stepOf(ending)).toBe('sleep');
+  expect(work(ending)).toMatchObject({ sleepState: 'asleep', gatewayEpoch: 0, killFirst: false });
+  expect(next(ASLEEP, { kind: 'suspension-ended' }, NOW)).toEqual(ASLEEP);
+  for (const action of ['stop', 'destroy'] as const)
+    expect(work(call(SUSPENDED, action))).toMatchObject({ suspendedAt: null, gatewayEpoch: 0 });
+});
+
+test('what needs a new process is remembered while the gateway of a sleeper is suspended, and while it is resumed', () => {
+  const waking = next(SUSPENDED, { kind: 'woken' }, NOW);
+  for (const row of [SUSPENDED, waking])
+    expect(next(row, { kind: 'restart-asked' }, NOW)).toEqual({ ...row, restartGeneration: row.restartGeneration + 1 });
+  const resumed = next(
+    next(waking, { kind: 'restart-asked' }, NOW),
+    { kind: 'published', bootId: 'b1', contentGeneration: 0 },
+    NOW,
+  );
+  expect(stepOf(resumed, true)).toBe('restart');
 });

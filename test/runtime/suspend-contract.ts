@@ -98,7 +98,7 @@ export function describeSuspension(name: string, createHarness: () => Promise<Su
 
     test('that is killed has ended, and cannot be resumed', async () => {
       expect(await driver.suspend(RUNTIME, at(4))).toBe('suspended');
-      for (const pid of await harness.pidsOf(RUNTIME)) process.kill(pid, 'SIGKILL');
+      await harness.killGateway(RUNTIME);
       await eventually(async () => expect(await driver.inspect(RUNTIME)).toMatchObject({ status: 'exited' }));
       expect(await driver.exitOf(RUNTIME)).toMatchObject({ at: expect.any(Date) });
       expect(await driver.resume(RUNTIME, at(4))).toBe(false);

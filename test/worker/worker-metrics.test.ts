@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Registry } from 'prom-client';
@@ -39,6 +40,14 @@ test('sleepers and waking instances are counted, and a sleeper whose gateway doe
   expect(text).toContain('thermidora_instances_sleeping{state="waking"} 1\n');
   expect(text).toContain('thermidora_instances_stuck{in="transition"} 1\n');
   await orm.em.fork().execute('update instances set deleted_at = now()', [], 'run');
+});
+
+test('the swap of the machine is counted, and how much of it is free', async () => {
+  const text = await registered().metrics();
+  const bytesOf = (state: string) =>
+    Number(new RegExp(`^thermidora_swap_bytes\\{state="${state}"\\} (\\S+)$`, 'm').exec(text)?.[1]);
+  expect(bytesOf('total')).toBe(Number(/^SwapTotal:\s+(\d+) kB$/m.exec(await readFile('/proc/meminfo', 'utf8'))?.[1]) * 1024);
+  expect(bytesOf('free')).toBeLessThanOrEqual(bytesOf('total'));
 });
 
 test('an instance is stuck in error, or in one transition for over ten minutes; one that is gone is not', async () => {

@@ -8,6 +8,7 @@ import type { TurnView } from '../../database/messages/find-turn.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { systemClock } from '../../lib/async/clock.ts';
 import type { InflowLimits } from '../../runtime/openclaw/wire/inflow-budget.ts';
+import type { SwapRoom } from '../../runtime/host/swap-room.ts';
 import { acceptTurn } from '../../turns/accept-turn.ts';
 import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { createProcessLease } from '../../turns/process-lease.ts';
@@ -80,7 +81,14 @@ interface ProductOptions {
   pace?: ProbePace;
   /** Instances fall asleep and wake at this pace; by default none does. */
   sleep?: SleepPace;
+  /** By default gateways of sleepers are stopped. */
+  suspend?: 'auto' | 'off';
+  /** By default the machine has none, so that those that are suspended stay so. */
+  readSwap?: () => Promise<SwapRoom>;
 }
+
+const NO_SWAP = { totalBytes: 0, freeBytes: 0 };
+const DEEP_SLEEP_AFTER_MS = 3_600_000;
 
 /** Pauses of a worker that tests of broken gateways need not wait out. */
 export const SHORT_PAUSES = {
@@ -88,8 +96,9 @@ export const SHORT_PAUSES = {
   pace: { everyMs: 1_000, probeMs: 900 },
 } as const;
 
-export async function startProduct({ inflow, pauses, pace, sleep }: ProductOptions = {}): Promise<ProductUnderTest> {
-  const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64 });
+export async function startProduct(options: ProductOptions = {}): Promise<ProductUnderTest> {
+  const { inflow, pauses, pace, sleep, suspend = 'off', readSwap = async () => NO_SWAP } = options;
+  const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64, suspend });
   const { orm, driver, deps, client, connection, makeId } = reconciler;
   const { log } = deps;
   const masterKeys = deps.config.MASTER_KEYS;
@@ -109,7 +118,9 @@ export async function startProduct({ inflow, pauses, pace, sleep }: ProductOptio
     ...{ load: { isStarved: () => false }, clock: systemClock, random: Math.random, ...(pace && { pace }) },
   });
 
-  const sleeping = sleep && startWatchingSleep({ ...turnDeps, connections: ofWorker, leases, pace: sleep });
+  const sleeping =
+    sleep &&
+    startWatchingSleep({ ...turnDeps, config: { DEEP_SLEEP_AFTER_MS }, connections: ofWorker, leases, pace: sleep, readSwap });
 
   const endpoints = { endpoint: (runtimeId: string) => findGatewayAddress(orm.em.fork(), runtimeId) };
   const ofApi = createGatewayConnections({ endpoints, masterKeys, log, ...(inflow && { inflow }) });

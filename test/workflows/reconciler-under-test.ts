@@ -109,12 +109,14 @@ interface Options {
   /** Shares the database and the namespace of this one, which is closed after it. */
   beside?: ReconcilerUnderTest;
   withWorkers?: boolean;
+  /** By default gateways of sleepers are stopped. */
+  suspend?: 'auto' | 'off';
 }
 
 /** Brings it up on a database, a namespace and a data directory of its own. */
 export async function startReconciler(options: Options): Promise<ReconcilerUnderTest> {
   const cacheDir = cacheDirOf(process.env);
-  const { beside, node, maxRunning = 4 } = options;
+  const { beside, node, maxRunning = 4, suspend = 'off' } = options;
   const [database, temporal, model, dataDir] = await Promise.all([
     beside ? { url: beside.databaseUrl, drop: async () => undefined } : createTestDatabase(),
     beside?.temporal ?? createTestNamespace(),
@@ -143,6 +145,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
       MODELS: { [MODEL]: offeredModel({ upstream: MODEL }) },
       PROVIDERS: {},
       MAX_RUNNING: maxRunning,
+      SUSPEND: suspend,
       TURN_TIMEOUT_MS: 600_000,
       MAX_STORED_MB_PER_ACCOUNT: 1_024,
       QUARANTINE_DAYS: 7,

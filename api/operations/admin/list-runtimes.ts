@@ -10,7 +10,7 @@ const state = z.enum(RUNTIME_STATES).meta({
   description:
     '`warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next ' +
     'new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or ' +
-    'stops. `awake`: the gateway accepts messages. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.',
+    'stops. `awake`: the gateway accepts messages. `suspended`: the gateway of a sleeping instance is halted and its memory is in swap. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.',
 });
 
 const runtimeSchema = z

@@ -52,6 +52,8 @@ const STATES: [state: string, columns: string][] = [
   ['awake', `status = 'running', transition_kind = null, boot_id = 'b'`],
   ['claimed', `status = 'provisioning', transition_kind = 'starting', boot_id = null`],
   ['claimed', `status = 'running', transition_kind = 'stopping', boot_id = 'b'`],
+  ['suspended', `status = 'stopped', transition_kind = null, boot_id = null, sleep_state = 'asleep', suspended_at = now()`],
+  ['claimed', `status = 'provisioning', transition_kind = 'starting', sleep_state = 'waking', suspended_at = now()`],
   ['stopped', `status = 'stopped', desired_status = 'stopped', transition_kind = null, boot_id = null`],
   ['stopped', `status = 'error', transition_kind = null, boot_id = null`],
 ];

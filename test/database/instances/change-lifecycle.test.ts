@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { beginBreakdown } from '../../../database/instances/begin-breakdown.ts';
 import { beginStep } from '../../../database/instances/begin-step.ts';
 import { fallAsleep } from '../../../database/instances/fall-asleep.ts';
+import { endSuspension } from '../../../database/instances/suspended.ts';
 import { finishSleep } from '../../../database/instances/finish-sleep.ts';
 import { wakeForTurns, wakeSleeper } from '../../../database/instances/wake-sleeper.ts';
 import type { WorkingStep } from '../../../domain/lifecycle.ts';
@@ -67,8 +68,10 @@ async function work(instanceId: string, isHalf = false): Promise<void> {
   const begun = await transact((em) => beginStep(em, { instanceId, powerGeneration, step, fence: 0, now }));
   if (begun.kind !== 'begun') throw new Error(`the step was ${begun.kind}`);
   const of = { instanceId, epoch: begun.epoch };
-  if (step !== 'apply') await transact((em) => releaseGateway(em, { ...of, killFirst: step !== 'start' }));
-  if (!isHalf) await end(step, { ...of, powerGeneration, contentGeneration, restartGeneration });
+  // As an engine that has room for some.
+  const isSuspended = step === 'sleep' && !row.killFirst && begun.epoch % 2 === 0;
+  if (step !== 'apply' && !isSuspended) await transact((em) => releaseGateway(em, { ...of, killFirst: step !== 'start' }));
+  if (!isHalf) await end(step, { ...of, powerGeneration, contentGeneration, restartGeneration, isSuspended });
 }
 
 interface Attempt {
@@ -77,6 +80,7 @@ interface Attempt {
   powerGeneration: number;
   contentGeneration: number;
   restartGeneration: number;
+  isSuspended: boolean;
 }
 
 async function end(step: WorkingStep, attempt: Attempt): Promise<void> {
@@ -141,6 +145,7 @@ const HAPPENINGS = {
   look: (instanceId: string) => transact((em) => lookAgain(em, instanceId)),
   idleness: doze,
   use: (instanceId: string) => transact((em) => wakeSleeper(em, instanceId)),
+  'deep sleep': (instanceId: string) => transact((em) => endSuspension(em, instanceId)),
   death: die,
   breakdown: breakDown,
   'failed start': failStart,
@@ -158,7 +163,8 @@ const names = fc.array(
 );
 
 /** How an instance must look that nothing is left to do for. */
-function restOf({ desiredStatus, status, sleepState, contentGeneration, restartGeneration }: InstanceLifecycle): object {
+function restOf(row: InstanceLifecycle): object {
+  const { desiredStatus, status, sleepState, suspendedAt, contentGeneration, restartGeneration } = row;
   const still = {
     transitionKind: null,
     transitionStep: null,
@@ -169,7 +175,7 @@ function restOf({ desiredStatus, status, sleepState, contentGeneration, restartG
   };
   if (desiredStatus === 'destroyed') return { ...still, isGone: true };
   if (status === 'error' || desiredStatus === 'stopped') return { ...still, status: status === 'error' ? 'error' : 'stopped' };
-  if (sleepState === 'asleep') return { ...still, status: 'stopped', gatewayEpoch: 0 };
+  if (sleepState === 'asleep') return { ...still, status: 'stopped', ...(suspendedAt === null && { gatewayEpoch: 0 }) };
   return {
     status: 'running',
     sleepState: 'awake',

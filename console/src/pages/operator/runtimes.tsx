@@ -14,13 +14,14 @@ type State = NonNullable<QueryOf<'runtimes.list'>['state']>;
 const STATES: Record<State, string> = {
   awake: 'takes messages',
   claimed: 'starts or stops for its instance',
+  suspended: 'sleeps, its memory in swap',
   stopped: 'no gateway runs',
   ready: 'in the pool, to be claimed',
   warming: 'in the pool, not ready yet',
   ending: 'leaves the pool',
   unowned: 'without an owner',
 };
-const FILTERS = ['all', 'awake', 'claimed', 'stopped', 'ready', 'warming', 'ending', 'unowned'] as const;
+const FILTERS = ['all', 'awake', 'claimed', 'suspended', 'stopped', 'ready', 'warming', 'ending', 'unowned'] as const;
 
 /** Gateways with their storage, on every node: those of instances, and those of the pool, which the next new instance gets. */
 export function Runtimes() {

@@ -2012,10 +2012,10 @@ export interface components {
             /** @description The id of the runtime, which is also the name of its directory or container. */
             runtimeId: string;
             /**
-             * @description `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
+             * @description `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `suspended`: the gateway of a sleeping instance is halted and its memory is in swap. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
              * @enum {string}
              */
-            state: "warming" | "ready" | "ending" | "claimed" | "awake" | "stopped" | "unowned";
+            state: "warming" | "ready" | "ending" | "claimed" | "awake" | "suspended" | "stopped" | "unowned";
             /** @description The instance that has the runtime; `null` when no instance has it. */
             instanceId: string | null;
             accountId: string | null;
@@ -4940,7 +4940,7 @@ export interface operations {
                 limit?: number;
                 /** @description The `nextCursor` of the previous page. */
                 cursor?: string;
-                state?: "warming" | "ready" | "ending" | "claimed" | "awake" | "stopped" | "unowned";
+                state?: "warming" | "ready" | "ending" | "claimed" | "awake" | "suspended" | "stopped" | "unowned";
                 /** @description List only the runtimes of this node. */
                 node?: string;
             };

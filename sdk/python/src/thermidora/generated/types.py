@@ -850,9 +850,9 @@ class Runtime(TypedDict):
     """
     The id of the runtime, which is also the name of its directory or container.
     """
-    state: Literal['warming', 'ready', 'ending', 'claimed', 'awake', 'stopped', 'unowned']
+    state: Literal['warming', 'ready', 'ending', 'claimed', 'awake', 'suspended', 'stopped', 'unowned']
     """
-    `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
+    `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `suspended`: the gateway of a sleeping instance is halted and its memory is in swap. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
     """
     instanceId: str | None
     """
@@ -2472,9 +2472,9 @@ class RuntimesListParametersQuery(TypedDict):
     """
     The `nextCursor` of the previous page.
     """
-    state: NotRequired[Literal['warming', 'ready', 'ending', 'claimed', 'awake', 'stopped', 'unowned']]
+    state: NotRequired[Literal['warming', 'ready', 'ending', 'claimed', 'awake', 'suspended', 'stopped', 'unowned']]
     """
-    `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
+    `warming`: a gateway of the pool that cannot be claimed now, because it starts or is kept warm. `ready`: a gateway of the pool that the next new instance can claim. `ending`: a gateway that is removed from the pool. `claimed`: an instance has the runtime, and its gateway starts, restarts or stops. `awake`: the gateway accepts messages. `suspended`: the gateway of a sleeping instance is halted and its memory is in swap. `stopped`: no gateway runs. `unowned`: neither an instance nor the pool has the runtime.
     """
     node: NotRequired[str]
     """
