@@ -20,7 +20,7 @@ export async function fetchRows<F extends Fields>(
   template: Template,
   options?: QueryOptions,
 ): Promise<RowOf<F>[]> {
-  return read(em, fields, await query<Record<string, unknown>>(em, template(listOf(fields)), options));
+  return read(em, fields, await query<Record<string, unknown>>(em, template(listOnce(em, fields)), options));
 }
 
 /** The first of these rows; null where there is none. */
@@ -34,20 +34,40 @@ export async function fetchRow<F extends Fields>(
   return row ?? null;
 }
 
-/** As `fetchRow`, by a plan that the database keeps. See `plannedQuery`. */
+/**
+ * As `fetchRow`, by a plan that the database keeps under this name: for what is asked with every call or message. Its text must be
+ * the same each time. See `plannedQuery`.
+ */
 export async function fetchPlannedRow<F extends Fields>(
   em: EntityManager,
   name: string,
   fields: F,
   template: Template,
 ): Promise<RowOf<F> | null> {
-  const [row] = read(em, fields, await plannedQuery<Record<string, unknown>>(em, name, template(listOf(fields))));
+  const [row] = read(em, fields, await plannedQuery<Record<string, unknown>>(em, name, template(listOnce(em, fields))));
   return row ?? null;
 }
 
 /** The fields as they are listed, for a statement that selects them within another one. */
 export function listOf(fields: Fields): Sql {
   return sql.join(Object.entries(fields).map(([name, field]) => sql`${field} as ${sql.id(name)}`));
+}
+
+/** By fields. Null: they were listed once, and not kept. */
+const LISTS = new WeakMap<Fields, Sql | null>();
+
+/** As `listOf`. Fields that are given again are a constant: their list is kept, as one text where it has no values. */
+function listOnce(em: EntityManager, fields: Fields): Sql {
+  const kept = LISTS.get(fields);
+  if (kept) return kept;
+  const list = listOf(fields);
+  LISTS.set(fields, kept === null ? (textOf(em, list) ?? list) : null);
+  return list;
+}
+
+function textOf(em: EntityManager, part: Sql): Sql | null {
+  const { sql: text, parameters } = part.compile(em.getKysely());
+  return parameters.length === 0 ? sql.raw(text) : null;
 }
 
 function read<F extends Fields>(em: EntityManager, fields: F, rows: Record<string, unknown>[]): RowOf<F>[] {
