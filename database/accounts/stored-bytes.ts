@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { columns } from '../db.ts';
 import { StoredBytesChange } from '../entities/stored-bytes-change.ts';
 import { StoredBytes } from '../entities/stored-bytes.ts';
-import { fetchRow } from '../rows.ts';
+import { fetchPlannedRow, fetchRow } from '../rows.ts';
 import { asNumber, sql } from '../sql.ts';
 
 const BATCH = 10_000;
@@ -14,9 +14,9 @@ const change = columns(StoredBytesChange);
 
 /** How many bytes an account stores, exactly, as the caller's transaction sees it. */
 export async function findStoredBytes(em: EntityManager, accountId: string): Promise<number> {
-  const sum = sql`coalesce((select ${stored.bytes} from stored_bytes where ${stored.accountId} = ${accountId}), 0)
+  const sum = sql<bigint>`coalesce((select ${stored.bytes} from stored_bytes where ${stored.accountId} = ${accountId}), 0)
                     + coalesce((select sum(${change.bytes}) from stored_bytes_changes where ${change.accountId} = ${accountId}), 0)`;
-  const row = await fetchRow(em, { bytes: asNumber(sum.$castTo<bigint>()) }, (fields) => sql`select ${fields}`);
+  const row = await fetchPlannedRow(em, 'stored_bytes', { bytes: asNumber(sum) }, (fields) => sql`select ${fields}`);
   return row?.bytes ?? 0;
 }
 

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { NamedBudget } from '../../domain/budgets.ts';
 import { columns } from '../db.ts';
 import { Budget } from '../entities/budget.ts';
-import { fetchRow } from '../rows.ts';
+import { fetchPlannedRow } from '../rows.ts';
 import { sql } from '../sql.ts';
 
 export interface TurnToHold {
@@ -31,8 +31,9 @@ export async function holdTurn(em: EntityManager, turn: TurnToHold): Promise<Nam
   const { messageId, accountId, instanceId, agentId, model, keyId, senderId, sessionId } = turn;
   const budget = columns(Budget, 'budgets');
   const cost = sql`most_token_cost(${model}, ${turn.inputTokens}::bigint, ${turn.outputTokens}::bigint, clock.now)`;
-  return fetchRow(
+  return fetchPlannedRow(
     em,
+    'hold_turn',
     { budgetId: budget.id, name: budget.name, period: budget.period },
     (fields) => sql`
       select ${fields}

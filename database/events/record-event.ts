@@ -10,7 +10,7 @@ import { Event } from '../entities/event.ts';
 import { OutboxEntry } from '../entities/outbox-entry.ts';
 import { WebhookDelivery } from '../entities/webhook-delivery.ts';
 import { Webhook } from '../entities/webhook.ts';
-import { fetchRow, valuesOf } from '../rows.ts';
+import { fetchPlannedRow, valuesOf } from '../rows.ts';
 import { run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
@@ -71,8 +71,9 @@ export async function recordEvent(em: EntityManager, event: NewEvent): Promise<n
   const webhook = columns(Webhook, 'webhooks');
   const hasWebhooks = sql<boolean>`exists (
     select from webhooks where ${webhook.account} = ${counter.account} and ${webhook.enabled} and ${webhook.deletedAt} is null)`;
-  const taken = await fetchRow(
+  const taken = await fetchPlannedRow(
     em,
+    'take_event_number',
     { seq: lastSeq, hasWebhooks },
     (fields) => sql`
       with occurrence as (

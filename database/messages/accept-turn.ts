@@ -9,7 +9,7 @@ import { Conversation } from '../entities/conversation.ts';
 import { Instance } from '../entities/instance.ts';
 import { Message } from '../entities/message.ts';
 import { Process } from '../entities/process.ts';
-import { fetchRow, fetchRows, valuesOf } from '../rows.ts';
+import { fetchPlannedRow, valuesOf } from '../rows.ts';
 import type { RowOf } from '../rows.ts';
 import { asNumber, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
@@ -34,8 +34,9 @@ export type InstanceGate = RowOf<typeof GATE>;
 
 /** Keeps an instance from starting, stopping and restarting until the transaction ends, and says how it stands. */
 export function holdInstance(em: EntityManager, instanceId: string): Promise<InstanceGate | null> {
-  return fetchRow(
+  return fetchPlannedRow(
     em,
+    'hold_instance',
     GATE,
     (fields) => sql`select ${fields} from instances i where ${i.id} = ${instanceId} and ${i.deletedAt} is null for share`,
   );
@@ -61,12 +62,17 @@ const agentGate = (fields: Sql, instanceId: string, agentId: string): Sql => sql
 
 /** How an instance and its agent stand; null when there is no such instance. */
 export function findAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
-  return fetchRow(em, AGENT_GATE, (fields) => agentGate(fields, instanceId, agentId));
+  return fetchPlannedRow(em, 'agent_gate', AGENT_GATE, (fields) => agentGate(fields, instanceId, agentId));
 }
 
 /** The same, and keeps the instance from starting, stopping and restarting until the transaction ends. */
 export function holdAgentGate(em: EntityManager, instanceId: string, agentId: string): Promise<AgentGate | null> {
-  return fetchRow(em, AGENT_GATE, (fields) => sql`${agentGate(fields, instanceId, agentId)} for share of i`);
+  return fetchPlannedRow(
+    em,
+    'hold_agent_gate',
+    AGENT_GATE,
+    (fields) => sql`${agentGate(fields, instanceId, agentId)} for share of i`,
+  );
 }
 
 /** What is remembered of a conversation whose client sends all of it with each message. See the entity. */
@@ -95,8 +101,9 @@ export async function takeTurnNumber(
     promptHash: mark?.promptHash ?? null,
     instructionsHash: mark?.instructionsHash ?? null,
   });
-  const taken = await fetchRow(
+  const taken = await fetchPlannedRow(
     em,
+    'take_turn_number',
     { conversationId: c.id, number: c.lastNumber },
     (fields) => sql`
       insert into conversations ${begun}
@@ -113,8 +120,9 @@ export async function takeTurnNumber(
 /** How many turns of a conversation have not ended. Ask once the conversation is locked. */
 export async function countPendingTurns(em: EntityManager, instanceId: string, conversationId: string): Promise<number> {
   const message = columns(Message);
-  const counted = await fetchRow(
+  const counted = await fetchPlannedRow(
     em,
+    'count_pending_turns',
     { pending: asNumber(sql<bigint>`count(*)`) },
     (fields) => sql`
       select ${fields} from messages
@@ -186,15 +194,19 @@ export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boo
     attempt: sql<number>`(select is_made::int from claim)`,
     sentAt: sql<Date>`(select now() from claim where is_made)`,
   };
-  const stored = await fetchRows(
+  const { attempt } = columns(Message);
+  const stored = await fetchPlannedRow(
     em,
-    { attempt: columns(Message).attempt },
+    'insert_turn',
+    { attempt: sql<number>`max(${attempt})` },
     (fields) => sql`
       with claim as (
         select ${turn.isHead}::boolean
                and exists (select from processes p where ${owner.id} = ${turn.owner} and ${IS_TRUSTED}) as is_made
+      ), stored as (
+        insert into messages ${valuesOf(Message, request, reply)} returning ${attempt}
       )
-      insert into messages ${valuesOf(Message, request, reply)} returning ${fields}`,
+      select ${fields} from stored`,
   );
-  return stored.some(({ attempt }) => attempt > 0);
+  return (stored?.attempt ?? 0) > 0;
 }

@@ -8,7 +8,7 @@ import { Instance } from '../entities/instance.ts';
 import { Message } from '../entities/message.ts';
 import { Process } from '../entities/process.ts';
 import { WatchShard } from '../entities/watch-shard.ts';
-import { fetchRow } from '../rows.ts';
+import { fetchPlannedRow, fetchRow } from '../rows.ts';
 import { sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
@@ -66,8 +66,9 @@ export async function findClaimedTurn(
   em: EntityManager,
   { messageId, owner }: { messageId: string; owner: string },
 ): Promise<PendingTurn | null> {
-  return fetchRow(
+  return fetchPlannedRow(
     em,
+    'claimed_turn',
     TURN_FIELDS,
     (fields) => sql`
       select ${fields} from messages m ${TURN_JOINS}

@@ -9,7 +9,7 @@ import { columns, db } from '../db.ts';
 import { Agent } from '../entities/agent.ts';
 import { Conversation } from '../entities/conversation.ts';
 import { Message } from '../entities/message.ts';
-import { fetchRow } from '../rows.ts';
+import { fetchPlannedRow } from '../rows.ts';
 import { sql } from '../sql.ts';
 
 interface EndOptions {
@@ -45,8 +45,9 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
     slug: agent.slug,
     displayName: agent.displayName,
   };
-  const ended = await fetchRow(
+  const ended = await fetchPlannedRow(
     em,
+    'complete_reply',
     speaker,
     (fields) => sql`
       with ended as (
