@@ -10,9 +10,9 @@ export async function removeSessionBudgets(em: EntityManager, instanceId: string
     .where('deletedAt', 'is', null)
     .where('id', 'in', (eb) =>
       eb
-        .selectFrom('ClaudeSession as session')
-        .select((session) => sql<string>`${session.ref('session.fields')} ->> 'budgetId'`.as('id'))
-        .where('session.instance', '=', instanceId),
+        .selectFrom('ClaudeSession as sessions')
+        .select((session) => sql<string>`${session.ref('sessions.fields')} ->> 'budgetId'`.as('id'))
+        .where('sessions.instance', '=', instanceId),
     )
     .execute();
 }

@@ -98,10 +98,10 @@ async function loadAgents(em: EntityManager, instanceId: string): Promise<Pick<G
 async function loadFiles(em: EntityManager, instanceId: string): Promise<ContentFile[]> {
   const files = await db(em)
     .selectFrom('AgentFile as file')
-    .innerJoin('Agent as agent', 'agent.id', 'file.agent')
+    .innerJoin('Agent as agents', 'agents.id', 'file.agent')
     .select(['file.agent', 'file.path', 'file.content', 'file.generation'])
-    .where('agent.instance', '=', instanceId)
-    .where('agent.deletedAt', 'is', null)
+    .where('agents.instance', '=', instanceId)
+    .where('agents.deletedAt', 'is', null)
     .where('file.applied', '=', false)
     .orderBy('file.agent')
     .orderBy('file.path')
@@ -118,10 +118,10 @@ async function loadSkills(em: EntityManager, instanceId: string): Promise<Pick<G
     .execute();
   const skillFiles = await db(em)
     .selectFrom('SkillFile as file')
-    .innerJoin('InstanceSkill as skill', 'skill.id', 'file.skill')
-    .select(['skill.name as skillName', 'file.path', 'file.content'])
-    .where('skill.instance', '=', instanceId)
-    .orderBy('skill.name')
+    .innerJoin('InstanceSkill as skills', 'skills.id', 'file.skill')
+    .select(['skills.name as skillName', 'file.path', 'file.content'])
+    .where('skills.instance', '=', instanceId)
+    .orderBy('skills.name')
     .orderBy('file.path')
     .execute();
   return {

@@ -34,8 +34,8 @@ const secrets: Column = {
   async find(em, activeKeyId, limit) {
     const rows = await db(em)
       .selectFrom('InstanceSecret as secret')
-      .innerJoin('Instance as instance', 'instance.id', 'secret.instance')
-      .select(['instance.account as accountId', 'secret.instance as instanceId', 'secret.key', 'secret.value'])
+      .innerJoin('Instance as instances', 'instances.id', 'secret.instance')
+      .select(['instances.account as accountId', 'secret.instance as instanceId', 'secret.key', 'secret.value'])
       .where((eb) => eb(keyOf(eb.ref('secret.value')), '<>', activeKeyId))
       .orderBy('secret.instance')
       .orderBy('secret.key')

@@ -43,8 +43,8 @@ export interface SealedSecret {
 export async function findSealedSecrets(em: EntityManager, instanceId: string): Promise<SealedSecret[]> {
   return db(em)
     .selectFrom('InstanceSecret as secret')
-    .innerJoin('Instance as instance', 'instance.id', 'secret.instance')
-    .select(['instance.account as accountId', 'secret.key', 'secret.value'])
+    .innerJoin('Instance as instances', 'instances.id', 'secret.instance')
+    .select(['instances.account as accountId', 'secret.key', 'secret.value'])
     .where('secret.instance', '=', instanceId)
     .orderBy('secret.key')
     .execute();

@@ -14,18 +14,18 @@ export interface KeptPaths {
 export async function findKeptPaths(em: EntityManager, instanceId: string): Promise<KeptPaths[]> {
   const file = columns(AgentFile, 'file');
   return db(em)
-    .selectFrom('Agent as agent')
+    .selectFrom('Agent as agents')
     .select((eb) => [
-      'agent.id as agentId',
-      'agent.gatewayAgentId',
+      'agents.id as agentId',
+      'agents.gatewayAgentId',
       sql<string[]>`coalesce((select json_agg(${file.path} order by ${file.path}) from agent_files file
-                               where ${file.agent} = ${eb.ref('agent.id')} and ${file.content} is not null), '[]')`.as('paths'),
+                               where ${file.agent} = ${eb.ref('agents.id')} and ${file.content} is not null), '[]')`.as('paths'),
     ])
-    .where('agent.instance', '=', instanceId)
-    .where('agent.deletedAt', 'is', null)
-    .where('agent.status', '<>', 'pending')
-    .orderBy('agent.createdAt')
-    .orderBy('agent.id')
+    .where('agents.instance', '=', instanceId)
+    .where('agents.deletedAt', 'is', null)
+    .where('agents.status', '<>', 'pending')
+    .orderBy('agents.createdAt')
+    .orderBy('agents.id')
     .execute();
 }
 

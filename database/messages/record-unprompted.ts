@@ -35,20 +35,20 @@ export async function recordUnprompted(
   options: RecordOptions,
 ): Promise<boolean> {
   const speaker = await db(em)
-    .selectFrom('Agent as agent')
-    .innerJoin('Instance as instance', 'instance.id', 'agent.instance')
+    .selectFrom('Agent as agents')
+    .innerJoin('Instance as instances', 'instances.id', 'agents.instance')
     .select([
-      'agent.account as accountId',
-      'agent.instance as instanceId',
-      'agent.id as agentId',
-      'agent.slug',
-      'agent.displayName',
+      'agents.account as accountId',
+      'agents.instance as instanceId',
+      'agents.id as agentId',
+      'agents.slug',
+      'agents.displayName',
     ])
-    .where('agent.instance', '=', instanceId)
-    .where('agent.gatewayAgentId', '=', gatewayAgentId)
-    .where('agent.deletedAt', 'is', null)
-    .where('instance.desiredStatus', '<>', 'destroyed')
-    .forShare('instance')
+    .where('agents.instance', '=', instanceId)
+    .where('agents.gatewayAgentId', '=', gatewayAgentId)
+    .where('agents.deletedAt', 'is', null)
+    .where('instances.desiredStatus', '<>', 'destroyed')
+    .forShare('instances')
     .executeTakeFirst();
   if (!speaker || (await isStorageFull(em, speaker.accountId, options.maxStoredBytes))) return false;
   if (!(await claimOccurrence(em, instanceId, runOccurrence(runId)))) return false;
