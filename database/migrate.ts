@@ -10,13 +10,15 @@ interface MigrateOptions {
   before?: (em: EntityManager) => Promise<unknown>;
   /** Once the schema is up to date. */
   after?: (em: EntityManager) => Promise<unknown>;
+  /** The last migration that is done; by default all are. */
+  to?: string | undefined;
 }
 
 /**
  * Brings the schema of this database up to date. Of two at once, one waits for the other. Processes work during it: a
  * migration that deadlocks with one of them, or does not get a lock in the time that it allows, is run again, five times at most.
  */
-export async function migrate(databaseUrl: string, { before, after }: MigrateOptions = {}): Promise<void> {
+export async function migrate(databaseUrl: string, { before, after, to }: MigrateOptions = {}): Promise<void> {
   const orm = await MikroORM.init(ormConfig(databaseUrl));
   try {
     await runTransaction(
@@ -25,7 +27,7 @@ export async function migrate(databaseUrl: string, { before, after }: MigrateOpt
         await run(em, sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`);
         await before?.(em);
         const transaction: unknown = em.getTransactionContext();
-        await orm.migrator.up({ transaction });
+        await orm.migrator.up({ transaction, ...(to !== undefined && { to }) });
       },
       { isPassing: (error) => isWriteConflict(error) || isDatabaseTimeout(error) },
     );

@@ -46,6 +46,7 @@ export async function runWorker({ config, env, log, sleepPace = SLEEP_PACE }: Ru
   const makeId = createIdMaker(randomBytes);
   const worker = await startWorker({
     config,
+    installationId,
     orm,
     reserved,
     driver,

@@ -24,6 +24,7 @@ import { createGatewayConnections } from '../runtime/gateway-connections.ts';
 import { createProcessLease } from '../turns/process-lease.ts';
 import { turnSettings } from '../turns/turn-deps.ts';
 import { createTurnWatches } from '../turns/watch-turns.ts';
+import { keepBackups } from './backup/keep-backups.ts';
 import { beOnNode } from './be-on-node.ts';
 import { createDeliveries } from './deliveries.ts';
 import { keepPool } from './pool/keep-pool.ts';
@@ -50,6 +51,7 @@ export interface RunningWorker {
 
 interface Deps {
   config: ConfigOf<'worker'>;
+  installationId: string;
   orm: MikroORM;
   /** For leases, which go on while all connections of the other are taken. */
   reserved: MikroORM;
@@ -70,7 +72,7 @@ const clock = systemClock;
 
 /** Starts everything that a worker does. Temporal may be away. Resolves when it watches and relays. */
 export async function startWorker(deps: Deps): Promise<RunningWorker> {
-  const { config, orm, reserved, driver, makeId, random, bundle, sleepPace, log } = deps;
+  const { config, installationId, orm, reserved, driver, makeId, random, bundle, sleepPace, log } = deps;
   const monotonicMs = (): number => performance.now();
   const load = observeMachineLoad({ monotonicMs });
   const drain = new AbortController();
@@ -109,9 +111,9 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
     ...{ temporal, activities: createActivities(steps), webhookActivities: deliveries.activities, nodeId, bundle, log },
     buildId: config.WORKER_BUILD_ID,
   });
-  registerWorkerMetrics(registry, { orm, temporal, leases, watches });
-  const address = { host: config.METRICS_HOST, port: config.METRICS_PORT + METRICS_PORT_OFFSET };
-  const status = await startStatusServer({ registry, temporal, leases, watches, log, ...address });
+  const backups = keepBackups({ config, installationId, clock, log });
+  registerWorkerMetrics(registry, { orm, temporal, leases, watches, backups });
+  const status = await startStatusServer({ registry, temporal, leases, watches, backups, log, ...statusAddress(config) });
 
   /** Stops watching and gives the shards back, so that another worker can take them while this one still closes its connections. */
   async function giveUpShards(): Promise<void> {
@@ -123,7 +125,7 @@ export async function startWorker(deps: Deps): Promise<RunningWorker> {
     async end({ gateways }) {
       drain.abort();
       const pooled = gateways === 'stop' ? pool.empty() : pool.stop();
-      const work = Promise.all([relay.stop(), workers.stop(TEMPORAL_MS), sleep.stop(), pooled]);
+      const work = Promise.all([relay.stop(), workers.stop(TEMPORAL_MS), sleep.stop(), backups.stop(), pooled]);
       if (gateways === 'stop') {
         // The watch goes on meanwhile: turns that end before their gateway does are stored.
         await work;
@@ -148,6 +150,10 @@ function serveInstances({ config, driver, log }: Deps): Promise<InstanceServer> 
 /** Null where there is no pool. */
 function handOverBy(steps: StepDeps) {
   return steps.pool && ((instanceId: string, signal: AbortSignal) => handOver(steps, instanceId, signal));
+}
+
+function statusAddress({ METRICS_HOST: host, METRICS_PORT }: Deps['config']): { host: string; port: number } {
+  return { host, port: METRICS_PORT + METRICS_PORT_OFFSET };
 }
 
 async function applyPrices({ config, orm, log }: Pick<Deps, 'config' | 'orm' | 'log'>): Promise<void> {

@@ -7,7 +7,9 @@ import type { Observed } from './worker-metrics.ts';
 
 const TEMPORAL_MS = 1_000;
 
-interface Options extends Pick<Observed, 'temporal' | 'leases' | 'watches'> {
+type Told = Pick<Observed, 'temporal' | 'leases' | 'watches' | 'backups'>;
+
+interface Options extends Told {
   registry: Registry;
   host: string;
   port: number;
@@ -37,8 +39,8 @@ export async function startStatusServer({ registry, host, port, log, ...observed
   }
 }
 
-async function statusOf({ temporal, leases, watches }: Pick<Observed, 'temporal' | 'leases' | 'watches'>) {
+async function statusOf({ temporal, leases, watches, backups }: Told) {
   const isUp = await temporal.isUp(TEMPORAL_MS);
   const shards = [...(leases.held()?.epochs.keys() ?? [])].toSorted((one, other) => one - other);
-  return { status: 'ready', temporal: isUp ? 'up' : 'down', shards, gateways: watches.counts() };
+  return { status: 'ready', temporal: isUp ? 'up' : 'down', shards, gateways: watches.counts(), backups: backups.state() };
 }

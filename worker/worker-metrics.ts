@@ -6,6 +6,8 @@ import { countSleeping } from '../database/instances/count-sleeping.ts';
 import { countStuck } from '../database/instances/count-stuck.ts';
 import { countUnowned } from '../database/stores/unowned-runtimes.ts';
 import { readSwap } from '../runtime/host/swap-room.ts';
+import { registerBackupMetrics } from './backup/backup-metrics.ts';
+import type { Backups } from './backup/keep-backups.ts';
 import { askedOnce } from './asked-once.ts';
 import type { ShardLeases } from './shard-leases.ts';
 import type { TemporalLink } from './temporal-link.ts';
@@ -16,12 +18,13 @@ export interface Observed {
   temporal: Pick<TemporalLink, 'isUp'>;
   leases: Pick<ShardLeases, 'held'>;
   watches: Pick<GatewayWatches, 'counts'>;
+  backups: Pick<Backups, 'state'>;
 }
 
 const TEMPORAL_MS = 1_000;
 
 /** Registers the metrics of a worker. Each value is read when the metrics are requested. */
-export function registerWorkerMetrics(registry: Registry, { orm, temporal, leases, watches }: Observed): void {
+export function registerWorkerMetrics(registry: Registry, { orm, temporal, leases, watches, backups }: Observed): void {
   // The registry reads gauges concurrently, so both ask for the lag: a gauge that the other one set would show the reading before.
   const lag = askedOnce(() => outboxLag(orm.em.fork()));
   registry.registerMetric(gauge('thermidora_outbox_rows', 'Wake-ups of workflows that wait', async () => (await lag()).rows));
@@ -30,6 +33,7 @@ export function registerWorkerMetrics(registry: Registry, { orm, temporal, lease
       return (await lag()).oldestSeconds;
     }),
   );
+  registerBackupMetrics(registry, backups);
   registry.registerMetric(stuckGauge(orm));
   registry.registerMetric(sleepingGauge(orm));
   registry.registerMetric(unownedGauge(orm));

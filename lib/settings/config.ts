@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 import { z } from 'zod';
+import { backupSettings, OF_BACKUP } from './backups.ts';
 import { instanceSettings } from './instances.ts';
 import { kubernetesSettings } from './kubernetes.ts';
 import { capacityOf } from './max-running.ts';
@@ -179,6 +180,7 @@ export const settingsSchema = z.object({
   TURN_TIMEOUT_MS: z.coerce.number().int().min(1_000).default(1_800_000).describe('how long a turn may run'),
   DATA_DIR: z.string().min(1).default('.thermidora').describe('the folder of what this machine stores'),
   QUARANTINE_DAYS: days.default(7).describe('how long storage that no instance owns is kept in quarantine before it is deleted'),
+  ...backupSettings,
   AUDIT_DAYS: days.default(365).describe('how long lines of the audit are kept'),
   MODEL_CALL_DAYS: days.default(400).describe('how long model calls are kept, from which usage is counted in tokens'),
   TOMBSTONE_DAYS: days
@@ -208,7 +210,9 @@ const WITHOUT_KEYS = { PROVIDERS: providerKindsSetting.prefault({}).describe(PRO
 
 /** What each process reads. So a secret of another one need not be where it runs. */
 export const SETTINGS_OF = {
-  api: settingsSchema.omit({ ...OF_SET_UP, ...OF_PROVIDER, ...OF_RUNTIME, RELAY_MAX_BODY_MB: true }).extend(WITHOUT_KEYS),
+  api: settingsSchema
+    .omit({ ...OF_SET_UP, ...OF_PROVIDER, ...OF_RUNTIME, ...OF_BACKUP, RELAY_MAX_BODY_MB: true })
+    .extend(WITHOUT_KEYS),
   worker: settingsSchema
     .omit({ ...OF_SET_UP, ...OF_PROVIDER, OPERATOR_TOKEN: true, SMTP_URL: true, MAIL_FROM: true, TEMPORAL_UI_URL: true })
     .extend(WITHOUT_KEYS),

@@ -24,6 +24,7 @@ function registered(): Registry {
     temporal: { isUp: async () => true },
     leases: { held: () => null },
     watches: { counts: () => ({ watched: 0, connected: 0, slow: 0 }) },
+    backups: { state: () => null },
   });
   return registry;
 }
