@@ -1,6 +1,7 @@
-import { rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { isErrno } from '../../lib/errno.ts';
 import type { SuspendAnswer } from '../driver.ts';
 import { textOf } from '../host/missing-files.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
@@ -24,10 +25,8 @@ export async function suspendContainer(
   { layout, container, signal }: { layout: RuntimeLayout; container: Container | null; signal: AbortSignal },
 ): Promise<SuspendAnswer> {
   if (!container?.State.Running || (await isStopping(layout, container))) return 'not_running';
-  const pids = await pidsOf(engine, container);
-  if (pids === null) return 'not_permitted';
   return moveToSwap({
-    pids: async () => pids,
+    pids: () => pidsOf(engine, container),
     async freeze() {
       await writeFile(markFile(layout), container.Id);
       await orElse(CONFLICT, null, () => engine.call('POST', `/containers/${container.Id}/pause`));
@@ -58,15 +57,25 @@ async function goOn(engine: Engine, layout: RuntimeLayout, { Id }: Container): P
   await rm(markFile(layout), { force: true });
 }
 
-/** The processes of a container by the numbers that they have here; null when they are not processes of this machine. */
-async function pidsOf(engine: Engine, { Id }: Container): Promise<number[] | null> {
+/** The processes of a container by the numbers that they have here; none when they are not processes of this machine. */
+async function pidsOf(engine: Engine, { Id }: Container): Promise<number[]> {
   const listed = await orElse([404, 409, 500], null, () =>
     engine.call('GET', `/containers/${Id}/top`, { query: { ps_args: '-eo pid' } }),
   );
-  if (listed === null) return null;
+  if (listed === null) return [];
   const pids = processList.parse(listed).Processes.map(([pid]) => pid);
-  const groups = await Promise.all(pids.map((pid) => textOf(`/proc/${pid}/cgroup`)));
-  return groups.every((group) => group?.includes(Id)) ? pids : null;
+  const groups = await Promise.all(pids.map(groupsOf));
+  return pids.filter((_, index) => groups[index]?.includes(Id));
+}
+
+/** Null when the process has ended. */
+async function groupsOf(pid: number): Promise<string | null> {
+  try {
+    return await readFile(`/proc/${pid}/cgroup`, 'utf8');
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ESRCH')) return null;
+    throw error;
+  }
 }
 
 function markFile({ root }: RuntimeLayout): string {

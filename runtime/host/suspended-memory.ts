@@ -2,7 +2,7 @@ import type { SuspendAnswer } from '../driver.ts';
 import { pageOut } from './page-out.ts';
 import { hasRoom, memoryOf, readSwap } from './swap-room.ts';
 
-/** The processes of one gateway, and how they are brought to a halt. */
+/** The processes of one gateway, none where they cannot be seen, and how they are brought to a halt. */
 interface Suspendable {
   pids(): Promise<readonly number[]>;
   /** False when not all of them can be stopped. */
@@ -16,7 +16,9 @@ interface Suspendable {
  * moved, they go on. Throws the signal's reason, and leaves them halted then.
  */
 export async function moveToSwap({ pids, freeze, thaw, signal }: Suspendable): Promise<SuspendAnswer> {
-  const [swap, { residentBytes }] = [await readSwap(), await memoryOf(await pids())];
+  const [swap, before] = [await readSwap(), await pids()];
+  if (before.length === 0) return 'not_permitted';
+  const { residentBytes } = await memoryOf(before);
   if (!hasRoom(swap, residentBytes)) return swap.totalBytes === 0 ? 'no_swap' : 'swap_short';
   const answer = (await freeze()) ? await moveAll(await pids(), signal) : 'not_permitted';
   if (answer !== 'suspended') await thaw();
@@ -31,5 +33,6 @@ async function moveAll(pids: readonly number[], signal: AbortSignal): Promise<Su
     return 'not_permitted';
   }
   const { residentBytes, swappedBytes } = await memoryOf(pids);
+  if (pids.length === 0) return 'not_permitted';
   return residentBytes <= swappedBytes ? 'suspended' : 'swap_short';
 }

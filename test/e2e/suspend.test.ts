@@ -6,9 +6,10 @@ import { processesOf } from '../../runtime/process/runtime-processes.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { newAgent, say } from '../support/patient-client.ts';
+import { sharesOf } from '../support/resident-memory.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
-import { requireSwap, residentMiB } from '../support/swap-under-test.ts';
+import { requireSwap } from '../support/swap-under-test.ts';
 
 /** What a suspended gateway may still hold of the memory, the wrapper that waits for its end with it. */
 const LEFT_MIB = 40;
@@ -54,7 +55,8 @@ test('a real gateway is suspended, gives its memory back, costs nothing, and rem
   expect(await status()).toBe('suspended');
   const before = await get();
   expect(before).toMatchObject({ status: 'stopped', desiredStatus: 'running', transition: null, sleep: { state: 'asleep' } });
-  expect(await residentMiB(await processesOf(layoutOf(stack.dataDir, runtimeId)))).toBeLessThan(LEFT_MIB);
+  const { residentMiB } = await sharesOf(await processesOf(layoutOf(stack.dataDir, runtimeId)));
+  expect(residentMiB).toBeLessThan(LEFT_MIB);
   expect((await get()).totalRuntimeMs).toBe(before.totalRuntimeMs);
 
   const reply = await account.ok('POST', path, { message: 'What was the word?', timeoutMs: 240_000 });

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { StaleEpochError } from '../../runtime/driver.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { eventually } from '../support/eventually.ts';
-import { requireSwap, residentMiB } from '../support/swap-under-test.ts';
+import { sharesOf } from '../support/resident-memory.ts';
+import { requireSwap } from '../support/swap-under-test.ts';
 import { at, becomesReady, commandLines, LIMIT_MS, RUNTIME, specOf, statusOfAgent } from './driver-contract.ts';
 import type { DriverHarness } from './driver-contract.ts';
 
@@ -40,7 +41,7 @@ export function describeSuspension(name: string, createHarness: () => Promise<Su
       const before = await driver.inspect(RUNTIME);
       const pids = await harness.pidsOf(RUNTIME);
       expect(await driver.suspend(RUNTIME, at(1))).toBe('suspended');
-      expect(await residentMiB(pids)).toBeLessThan(LEFT_MIB);
+      expect((await sharesOf(pids)).residentMiB).toBeLessThan(LEFT_MIB);
 
       const other = harness.openDriver();
       expect(await other.inspect(RUNTIME)).toEqual({ ...before, status: 'suspended' });
