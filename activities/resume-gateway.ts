@@ -5,6 +5,8 @@ import { findPin } from '../database/nodes/note-make.ts';
 
 /** From the resume on until it answers: what takes longer is a cold start. */
 const RESUME_MS = 3_000;
+/** On a starved machine, where a cold start takes minutes. */
+const STARVED_RESUME_MS = 30_000;
 
 /**
  * Lets the gateway of an instance go on, if it is suspended. One that does not answer in time, or that is to be replaced, is
@@ -32,14 +34,15 @@ async function isAsWanted({ orm, driver }: StepDeps, { runtimeId, step }: Attemp
 }
 
 async function answers(deps: StepDeps, { runtimeId, call, signal, instanceId }: Attempt): Promise<boolean> {
-  const { driver, connections, resumeMs = RESUME_MS, log } = deps;
-  const patience = AbortSignal.timeout(resumeMs);
+  const { driver, connections, load, resumeMs = RESUME_MS, log } = deps;
+  const patienceMs = load.isStarved() ? STARVED_RESUME_MS : resumeMs;
+  const patience = AbortSignal.timeout(patienceMs);
   const endpoint = (await driver.resume(runtimeId, call)) ? await driver.endpoint(runtimeId) : null;
   if (!endpoint) return false;
   try {
     await waitUntilReady(endpoint, {
       signal: AbortSignal.any([signal, patience]),
-      deadlineMs: resumeMs,
+      deadlineMs: patienceMs,
       isAlive: async () => (await driver.inspect(runtimeId)).status === 'running',
       exitOf: () => driver.exitOf(runtimeId),
     });

@@ -123,6 +123,20 @@ test('a gateway that does not answer in time once it is resumed is replaced', as
   expect(await standing()).toMatchObject({ deaths: null });
 });
 
+test('a starved machine gives a gateway more time to answer, because a start would take much longer', async () => {
+  await dozes();
+  await suspended();
+  const { deps, machine } = product.reconciler;
+  deps.resumeMs = 0;
+  machine.isStarved = true;
+  try {
+    await answers();
+  } finally {
+    machine.isStarved = false;
+  }
+  expect(instance.starts()).toBe(1);
+});
+
 test('where swap is short the gateway that is suspended for longest is stopped, and its instance sleeps on', async () => {
   await dozes();
   await suspended();
