@@ -6,6 +6,7 @@ import type { Bench } from './bench.ts';
 import { timed } from './bench.ts';
 import type { Account } from './cold-start.ts';
 import { median, percentile } from './table.ts';
+import { measureWakes } from './wakes.ts';
 
 const READY_MS = 3 * 60_000;
 const MESSAGES = 30;
@@ -18,6 +19,7 @@ export const benchInstant: Bench = async ({ rounds, say }) => {
   try {
     const { running, answered, second, third } = await fromPool(stack, rounds, say);
     const { quiet, beside } = await besideRefill(stack);
+    const wakes = await measureWakes({ rounds, say, bareMs: median(bare) });
     return [
       { what: 'bare gateway: start to first answer', values: bare, unit: 'ms', goal: 'the baseline', reached: null },
       { what: 'pool: create to running', values: running, unit: 'ms', goal: 'p50 <= 500', reached: median(running) <= 500 },
@@ -50,6 +52,7 @@ export const benchInstant: Bench = async ({ rounds, say }) => {
         goal: 'p99 <= 1.3 times without',
         reached: percentile(beside, 0.99) <= 1.3 * percentile(quiet, 0.99),
       },
+      ...wakes,
     ];
   } finally {
     await stack.close();
