@@ -147,8 +147,9 @@ function createLooks(options: Options, { signal, lastStartMs }: Looks) {
     const { connections, clock, makeId } = options;
     const patience = AbortSignal.any([signal, AbortSignal.timeout(WARMING_MS)]);
     const gateway = await connections.get(runtimeId, patience);
-    for (const spare of await findSpares(orm.em.fork(), runtimeId))
-      await warmUp({ gateway, spare, makeId, now: clock(), signal: patience });
+    // One turn keeps warm what all agents share, and what is held ready for the agent that is taken first.
+    const [first] = await findSpares(orm.em.fork(), runtimeId);
+    if (first) await warmUp({ gateway, spare: first, makeId, now: clock(), signal: patience });
   }
 
   return { look };

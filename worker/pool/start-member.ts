@@ -87,6 +87,6 @@ async function makeReady(deps: PoolDeps, { runtimeId, spares }: Starting, signal
     exitOf: () => driver.exitOf(runtimeId),
   });
   const gateway = await connections.get(runtimeId, signal);
-  for (const spare of spares) await warmUp({ ...deps, gateway, spare, now: deps.clock(), signal });
-  await gateway.prove(signal);
+  // The first one last: a gateway holds ready what a turn needs for the agent of its last turn only.
+  for (const spare of spares.toReversed()) await warmUp({ ...deps, gateway, spare, now: deps.clock(), signal });
 }
