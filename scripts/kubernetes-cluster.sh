@@ -2,14 +2,14 @@
 # A real Kubernetes cluster of one or two nodes on a bare Debian machine, for tests. Needs root, Go, and a Docker engine that
 # answers (scripts/docker-engine.sh): it is what makes the images of the nodes.
 #
-#   kubernetes-cluster.sh build       builds the programs into the cache, once for each state of their sources
+#   kubernetes-cluster.sh build       builds its programs, and Helm, into the cache, once for each state of their sources
 #   kubernetes-cluster.sh start [2]   starts the cluster, unless it runs; with 2: two nodes
 #   kubernetes-cluster.sh load IMAGE  brings an image of the Docker engine to every node
 #   kubernetes-cluster.sh crash NODE  kill -9 to the kubelet and containerd of a node (1 or 2); what it ran goes on
 #   kubernetes-cluster.sh revive NODE starts them again
 #   kubernetes-cluster.sh apiserver stop|start
 #   kubernetes-cluster.sh status      which of its programs run
-#   kubernetes-cluster.sh stop        ends it, and removes what it made but for the cache
+#   kubernetes-cluster.sh stop        ends it, removes what it made but for the cache, and fails when something is left
 #
 # Each node is a network namespace, so that its rules and links go with it. The control plane runs outside, on 10.200.0.1.
 # As an administrator: KUBECONFIG=/var/lib/thermidora-kubernetes/admin.kubeconfig
@@ -94,7 +94,7 @@ start() {
     return
   fi
   [ "$(id -u)" = 0 ] || fail 'A cluster needs root, for namespaces, mounts and rules.'
-  build
+  build_cluster
   install_packages
   make_pause_image
   mkdir -p "$state"
@@ -110,9 +110,10 @@ start() {
 }
 
 add_node() {
+  # First, so that `stop` also ends one that was half started.
+  echo "$1" >"$state/nodes"
   [ -d "/sys/class/net/thk$1" ] || make_link "$1"
   start_node "$1"
-  echo "$1" >"$state/nodes"
 }
 
 stop() {
@@ -124,8 +125,23 @@ stop() {
   for node in $(nodes); do remove_node "$node"; done
   remove_link 1
   unmount_below "$state/disks"
-  [ -f "$state/sysctls" ] && sysctl -q -p "$state/sysctls" 2>/dev/null || true
+  [ ! -f "$state/sysctls" ] || sysctl -q -p "$state/sysctls" 2>/dev/null || true
+  local left
+  left=$(remnants)
   rm -rf --one-file-system "$state"
+  [ -z "$left" ] || fail "The cluster has left this on the machine:
+$left"
+}
+
+# What a cluster that has ended has left, one thing a line.
+remnants() {
+  ls -d /run/netns/thermidora-* /sys/class/net/thk* /sys/fs/cgroup/*/thermidora-node* 2>/dev/null || true
+  awk -v state="$state/" -v images="$cache/kubernetes-images/" 'index($2, state) == 1 || index($2, images) == 1 { print "mount " $2 }' /proc/mounts
+  losetup --list --noheadings --output NAME,BACK-FILE 2>/dev/null | grep -F "$state/" || true
+  pgrep --list-full --full "$state/|$(programs)/" || true
+  ip route | grep -E "^(${pods%.*.*}|${services%.*.*})\\." || true
+  iptables-save 2>/dev/null | grep -E '^:(KUBE|CNI)-' || true
+  [ ! -f "$state/sysctls" ] || sysctl "${sysctls[@]}" 2>/dev/null | tr -d ' ' | diff "$state/sysctls" - | grep '^>' || true
 }
 
 unmount_below() {

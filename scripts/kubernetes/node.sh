@@ -80,6 +80,8 @@ path = "$home/opt"
 sandbox_image = "$pause_image"
 # Without CAP_SYS_RESOURCE the score of a sandbox cannot be lowered, and it would not start.
 restrict_oom_score_adj = true
+# Below the state, where the end of the cluster finds them: those of the machine itself may be of others.
+netns_mounts_under_state_dir = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
 conf_dir = "$home/cni"
