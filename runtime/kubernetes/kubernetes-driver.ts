@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { OUR_DIR, PROGRAM, STATE_DIR } from '../docker/in-container.ts';
 import type {
   Endpoint,
@@ -22,8 +21,8 @@ import { checkAnswer, requestText } from '../inside/file-changes.ts';
 import type { FilesRequest } from '../inside/file-changes.ts';
 import { createWorkspaceFiles } from '../inside/workspace-files.ts';
 import { partsOf } from '../host/open-directory.ts';
-import { ApiAwayError } from './api.ts';
-import { deleteClaim, ensureClaim, findClaim, listClaims, markQuarantine, markSkills } from './claim.ts';
+import { awaitServer } from './await-server.ts';
+import { deleteClaim, findClaim, listClaims, markQuarantine, markSkills } from './claim.ts';
 import type { Claim } from './claim.ts';
 import type { Cluster } from './cluster.ts';
 import { deleteSecret, writeSecret } from './config-secret.ts';
@@ -31,7 +30,7 @@ import { openProgram, runProgram } from './exec.ts';
 import { explainingCluster } from './explaining-cluster.ts';
 import { highestEpoch, raiseEpoch } from './fence.ts';
 import { uidOf } from './instance-uid.ts';
-import { endPod, findOurs, placeForFiles, placeGateway, removeCompute } from './placing.ts';
+import { endPod, ensureStorage, findOurs, placeForFiles, placeGateway, removeCompute } from './placing.ts';
 import { activityIn } from './pod-activity.ts';
 import type { PodOptions } from './pod-body.ts';
 import { logOf } from './pod-logs.ts';
@@ -51,9 +50,6 @@ export interface KubernetesDriverOptions {
   relayUrl: string;
 }
 
-/** An API server that is away says nothing of the instance: a change waits for it, within what a step may take. */
-const AWAY_MS = 120_000;
-const AWAY_POLL_MS = 1_000;
 const FILES_ANSWER_MS = 120_000;
 
 /**
@@ -82,7 +78,7 @@ export class KubernetesDriver implements RuntimeDriver {
     await this.#mutate(spec.runtimeId, call, async () => {
       const settings = await this.#options.pods();
       await ensureWalls(this.#cluster, this.#options.walls, settings, call.signal);
-      const uid = await ensureClaim(this.#cluster, spec.runtimeId, call, settings);
+      const uid = await ensureStorage(this.#cluster, this.#pods, spec.runtimeId, call, settings);
       await writeSecret(this.#cluster, spec, { uid, ...call });
       const options = this.#podOptions(spec.runtimeId, this.#cluster.names.of(spec.runtimeId), {
         uid,
@@ -95,7 +91,7 @@ export class KubernetesDriver implements RuntimeDriver {
 
   async writeConfig(spec: RuntimeSpec, call: MutationCall): Promise<void> {
     await this.#mutate(spec.runtimeId, call, async () => {
-      const uid = await ensureClaim(this.#cluster, spec.runtimeId, call, await this.#options.pods());
+      const uid = await ensureStorage(this.#cluster, this.#pods, spec.runtimeId, call, await this.#options.pods());
       await writeSecret(this.#cluster, spec, { uid, ...call });
       const pod = await this.#find(spec.runtimeId, call);
       if (pod && pod.status !== 'ended') await this.#pods.stamp(pod, call);
@@ -191,7 +187,7 @@ export class KubernetesDriver implements RuntimeDriver {
 
   async putFiles(runtimeId: string, directory: string, files: ReadonlyMap<string, Buffer>, call: MutationCall): Promise<void> {
     await this.#mutate(runtimeId, call, async () => {
-      await ensureClaim(this.#cluster, runtimeId, call, await this.#options.pods());
+      await ensureStorage(this.#cluster, this.#pods, runtimeId, call, await this.#options.pods());
       await this.#change(runtimeId, { put: { directory, files } }, call.signal);
     });
   }
@@ -210,7 +206,7 @@ export class KubernetesDriver implements RuntimeDriver {
       const before = await this.#stored(runtimeId, call.signal);
       // A claim that is new has none.
       if (before?.skills === digest || (files.size === 0 && (before?.skills ?? null) === null)) return;
-      await ensureClaim(this.#cluster, runtimeId, call, await this.#options.pods());
+      await ensureStorage(this.#cluster, this.#pods, runtimeId, call, await this.#options.pods());
       const claim = await this.#stored(runtimeId, call.signal);
       if (!claim) throw new Error(`The claim of ${runtimeId} is gone.`);
       await markSkills(this.#cluster, claim, '', call);
@@ -286,21 +282,9 @@ export class KubernetesDriver implements RuntimeDriver {
   /** A change by an attempt that no newer one has replaced. */
   #fenced<T>(runtimeId: string, call: MutationCall, work: () => Promise<T>): Promise<T> {
     return explainingCluster(runtimeId, async () => {
-      await this.#awaitServer(() => raiseEpoch(this.#cluster, runtimeId, call.epoch, call.signal), call.signal);
+      await awaitServer(() => raiseEpoch(this.#cluster, runtimeId, call.epoch, call.signal), call.signal);
       return work();
     });
-  }
-
-  async #awaitServer(first: () => Promise<void>, signal: AbortSignal): Promise<void> {
-    const giveUp = performance.now() + AWAY_MS;
-    for (;;) {
-      try {
-        return await first();
-      } catch (error) {
-        if (!(error instanceof ApiAwayError) || performance.now() > giveUp) throw error;
-        await sleep(AWAY_POLL_MS, undefined, { signal });
-      }
-    }
   }
 }
 

@@ -1,13 +1,14 @@
 import { StaleEpochError } from '../driver.ts';
 import type { MutationCall } from '../driver.ts';
 import { NodeLostError, PlacementError } from '../placement-error.ts';
-import { findClaim } from './claim.ts';
+import { ensureClaim, findClaim } from './claim.ts';
 import type { Cluster } from './cluster.ts';
 import { highestEpoch } from './fence.ts';
 import { filesPod, gatewayPod } from './pod-body.ts';
 import type { PodOptions } from './pod-body.ts';
 import type { Pod } from './pod-state.ts';
 import type { Pods } from './pods.ts';
+import type { PodSettings } from './settings.ts';
 import { endStart, ensureStart } from './start-object.ts';
 
 /** What a gateway that an earlier stop has told to end gets to do so. */
@@ -50,6 +51,26 @@ export async function removeCompute(cluster: Cluster, pods: Pods, runtimeId: str
     if (pod) await removePod(pods, pod, 0, call.signal);
   }
   await endStart(cluster, runtimeId, call);
+}
+
+/**
+ * Like ensureClaim. The cluster lets a deleted claim go when no Pod names it, and a gateway that has ended still has its Pod: that goes
+ * first. Throws PlacementError when the claim does not go, because a gateway still runs with it.
+ */
+export async function ensureStorage(
+  cluster: Cluster,
+  pods: Pods,
+  runtimeId: string,
+  call: MutationCall,
+  settings: PodSettings,
+): Promise<number> {
+  const claim = await findClaim(cluster, runtimeId, call.signal);
+  if (claim?.isDeleting)
+    for (const name of [cluster.names.of(runtimeId), cluster.names.filesOf(runtimeId)]) {
+      const pod = await findOurs(pods, name, call);
+      if (pod && (pod.status === 'ended' || pod.role === 'files')) await removePod(pods, pod, 0, call.signal);
+    }
+  return ensureClaim(cluster, runtimeId, call, settings);
 }
 
 /** Throws StaleEpochError when a newer attempt has made or taken up the Pod. */
@@ -110,7 +131,7 @@ async function untilPlaced(cluster: Cluster, pods: Pods, pod: Pod, signal: Abort
   };
   const placed = await pods.until(pod, isOver, PLACED_MS, signal);
   if (placed === null) throw new Error(`The Pod ${pod.name} was deleted while it started.`);
-  if (placed && placed.status !== 'waiting') return;
+  if (placed && placed.status !== 'waiting' && (placed.startedAt !== null || placed.trouble === null)) return;
   const last = placed ?? (await pods.find(pod.name, signal));
   const claim = await findClaim(cluster, pod.runtimeId, signal);
   const because = last?.trouble ?? (claim?.isBound === false ? 'its claim is not bound to a volume' : 'no reason is given');

@@ -10,6 +10,7 @@ import {
 import { gatewayCommand } from '../host/gateway-environment.ts';
 import { CLAIM_DIR } from './claim.ts';
 import { EPOCH_ANNOTATION, FINALIZER, ROLE_LABEL } from './names.ts';
+import { LAYOUT_CONTAINER } from './pod-trouble.ts';
 import type { PodSettings } from './settings.ts';
 
 export interface PodOptions {
@@ -32,6 +33,18 @@ const TMP = { name: 'tmp', emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
 const FILES_RESOURCES = { limits: { memory: '384Mi', cpu: '1' }, requests: { memory: '32Mi', cpu: '10m' } };
 /** The kubelet would make missing folders as root. */
 const LAYOUT = `umask 077 && mkdir -p ${CLAIM_DIR}/state/home ${CLAIM_DIR}/state/tmp ${CLAIM_DIR}/state/skills && umask 022 && mkdir -p ${CLAIM_DIR}/skills`;
+
+/**
+ * A network plug-in may hear of a new Pod late. The gateway begins once the walls stand around this very Pod: when it does not reach the
+ * API server any more. One that answers does so within half a second; what is dropped is not waited for longer.
+ */
+const AWAIT_WALLS = `
+for look in {1..60}; do
+  timeout 0.5 /bin/bash -c '</dev/tcp/$KUBERNETES_SERVICE_HOST/$KUBERNETES_SERVICE_PORT' 2>/dev/null || exit 0
+  sleep 0.25
+done
+echo 'The Pod still reaches the API server: the NetworkPolicies of its namespace are not enforced.' | tee /dev/termination-log
+exit 1`;
 
 /** What keeps a container small and harmless, whatever runs in it. */
 const HARDENED = {
@@ -76,7 +89,7 @@ export function gatewayPod(options: PodOptions, start: { name: string; uid: stri
       ownerReferences: [{ apiVersion: 'v1', kind: 'ConfigMap', name: start.name, uid: start.uid }],
     },
     spec: {
-      initContainers: [layoutContainer(image), { ...filesContainer('files', image), restartPolicy: 'Always' }],
+      initContainers: [layoutContainer(image, AWAIT_WALLS), { ...filesContainer('files', image), restartPolicy: 'Always' }],
       containers: [gateway],
       volumes: [secret('config', ['openclaw.json']), secret('users', ['passwd', 'group']), TMP],
     },
@@ -148,11 +161,12 @@ function pod({ name, runtimeName, labels, epoch, uid, settings }: PodOptions, ro
   };
 }
 
-function layoutContainer(image: string): object {
+/** Makes the folders of the claim, and goes on with more, where there is any. */
+function layoutContainer(image: string, more = ''): object {
   return {
-    name: 'layout',
+    name: LAYOUT_CONTAINER,
     image,
-    command: ['/bin/bash', '-c', LAYOUT],
+    command: ['/bin/bash', '-c', `${LAYOUT} || exit\n${more}`],
     resources: FILES_RESOURCES,
     securityContext: HARDENED,
     volumeMounts: [{ name: 'claim', mountPath: CLAIM_DIR }],

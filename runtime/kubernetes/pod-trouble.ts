@@ -2,6 +2,9 @@ import type { RawPod } from './pod-state.ts';
 
 type Status = RawPod['status'];
 
+/** Makes the folders of a claim, and waits for the walls. */
+export const LAYOUT_CONTAINER = 'layout';
+
 /** Reasons for which the kubelet cannot start a container, and what an operator does about them. */
 const WAITING: Record<string, string> = {
   ErrImageNeverPull:
@@ -18,7 +21,13 @@ const PASSING = new Set(['PodInitializing', 'ContainerCreating']);
 
 /** Why a Pod does not run, in words for an operator; null where nothing is wrong that can be seen. */
 export function troubleOf({ status, spec }: Pick<RawPod, 'status' | 'spec'>): string | null {
-  return evicted(status) ?? unscheduled(status) ?? waiting(status) ?? nodeLost(status, spec.nodeName ?? 'unknown');
+  return (
+    evicted(status) ??
+    unscheduled(status) ??
+    unprepared(status) ??
+    waiting(status) ??
+    nodeLost(status, spec.nodeName ?? 'unknown')
+  );
 }
 
 function evicted({ phase, reason, message }: Status): string | null {
@@ -30,6 +39,12 @@ function unscheduled({ conditions }: Status): string | null {
   const scheduled = conditions.find(({ type }) => type === 'PodScheduled');
   if (scheduled?.status !== 'False') return null;
   return `No node takes the Pod (${scheduled.reason ?? 'not scheduled'}): ${scheduled.message ?? 'no reason is given'}`;
+}
+
+/** What runs before the gateway has failed. */
+function unprepared({ initContainerStatuses }: Status): string | null {
+  const { exitCode = 0, message } = initContainerStatuses.find(({ name }) => name === LAYOUT_CONTAINER)?.state.terminated ?? {};
+  return exitCode === 0 ? null : `The Pod could not be prepared (exit code ${exitCode}). ${message ?? ''}`.trim();
 }
 
 function waiting({ initContainerStatuses, containerStatuses }: Status): string | null {

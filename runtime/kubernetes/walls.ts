@@ -23,9 +23,12 @@ const PROBE_MS = 120_000;
 const POLL_MS = 500;
 const CONNECT_MS = 3_000;
 
+/** A network plug-in may take some time to hear of a new Pod. */
+const RAISED_MS = 20_000;
+
 /**
- * Tries what no instance may reach: the API server, by its Service, and the kubelet of the node. What was reached is told in the Pod's
- * own status, so that nothing has to be let through for it.
+ * Tries what no instance may reach: the API server, by its Service, and the kubelet of the node, until it reaches neither. What was
+ * reached at last is told in the Pod's own status, so that nothing has to be let through for it.
  */
 const PROBE = `
   const { connect } = require('net');
@@ -35,10 +38,17 @@ const PROBE = `
     socket.on('error', () => done(false));
     setTimeout(() => (done(false), socket.destroy()), ${CONNECT_MS});
   });
-  Promise.all(Object.entries(targets).map(async ([name, target]) => (await reached(target)) ? [name] : [])).then((found) => {
-    require('fs').writeFileSync('/dev/termination-log', JSON.stringify({ reached: found.flat() }));
+  const look = async () => (await Promise.all(Object.entries(targets).map(async ([name, target]) => (await reached(target)) ? [name] : []))).flat();
+  (async () => {
+    const giveUp = performance.now() + ${RAISED_MS};
+    let found = await look();
+    while (found.length > 0 && performance.now() < giveUp) {
+      await new Promise((done) => setTimeout(done, 250));
+      found = await look();
+    }
+    require('fs').writeFileSync('/dev/termination-log', JSON.stringify({ reached: found }));
     process.exit();
-  });`;
+  })();`;
 const told = z.object({ reached: z.array(z.string()) });
 const policy = z.looseObject({ metadata: z.looseObject({ annotations: z.record(z.string(), z.string()).default({}) }) });
 

@@ -20,7 +20,7 @@ import { clusterOf } from '../../runtime/kubernetes/open-kubernetes.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SCRIPT = join(ROOT, 'scripts/kubernetes-cluster.sh');
-const ADMIN_CONFIG = '/var/lib/thermidora-kubernetes/admin.kubeconfig';
+export const ADMIN_CONFIG = '/var/lib/thermidora-kubernetes/admin.kubeconfig';
 
 /** A machine without a cluster leaves out what needs one (test/support/prepare-tests.ts); `scripts/kubernetes-cluster.sh start` brings one up. */
 export const hasCluster = existsSync(ADMIN_CONFIG);
@@ -122,7 +122,8 @@ function pathOfManifest({ apiVersion, kind, metadata }: z.infer<typeof manifest>
 }
 
 async function runIn(admin: Cluster, runtimeId: string, script: string): Promise<string> {
-  const command = ['/bin/bash', '-c', `cd ${STATE_DIR} && ${script}`];
+  // A line of its own: with `&&`, a script that ends in `&` would put both into one shell that holds on to the output.
+  const command = ['/bin/bash', '-c', `cd ${STATE_DIR} || exit\n${script}`];
   const target = { pod: admin.names.of(runtimeId), container: 'gateway', command };
   const { stdout, stderr } = await runProgram(admin, target, { input: '', signal: AbortSignal.timeout(WAIT_MS) });
   if (/command terminated/.test(stderr)) throw new Error(stderr);
@@ -130,7 +131,7 @@ async function runIn(admin: Cluster, runtimeId: string, script: string): Promise
 }
 
 /** Ends its Pods at once, and lets go what the finalizers hold. */
-async function removeNamespace({ api, namespace }: Cluster): Promise<void> {
+export async function removeNamespace({ api, namespace }: Cluster): Promise<void> {
   const pods = podList.parse(await api.call('GET', pathOf(namespace, 'pods'))).items;
   for (const { metadata } of pods) {
     const path = pathOf(namespace, 'pods', metadata.name);

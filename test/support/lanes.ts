@@ -15,6 +15,7 @@ export type Need =
   | 'openclaw'
   | 'engine'
   | 'cluster'
+  | 'helm'
   | 'compose'
   | 'chromium'
   | 'schemathesis'
@@ -43,6 +44,7 @@ const LANE_OF: Record<Need, Lane> = {
   rounds: 'campaign',
   engine: 'docker',
   cluster: 'kubernetes',
+  helm: 'kubernetes',
   compose: 'docker',
 };
 
@@ -57,7 +59,9 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'test/support/docker-compose.ts': { '*': ['compose'] },
   'test/support/event-loop-stand.ts': { '*': ['wholeMachine'] },
   'test/support/docker-under-test.ts': { '*': ['engine'] },
-  'test/support/kubernetes-under-test.ts': { '*': ['cluster', 'engine'] },
+  // Its `cluster` stops parts of the cluster that all tests share.
+  'test/support/kubernetes-under-test.ts': { '*': ['cluster', 'engine'], cluster: ['wholeMachine'] },
+  'test/support/helm.ts': { '*': ['helm'] },
   'test/support/npm-start.ts': { '*': ['temporal', 'openclaw'] },
   // It installs for the files that a run has chosen.
   'test/support/prepare-tests.ts': {},
