@@ -7,7 +7,26 @@ programs() {
   echo "$cache/kubernetes-$version-$hash"
 }
 
+# By which the chart of deploy/chart is installed.
+helm_version=3.22.0
+
 build() {
+  build_cluster
+  build_helm
+}
+
+build_helm() {
+  local target=$cache/helm-$helm_version draft
+  [ ! -x "$target/helm" ] || return 0
+  mkdir -p "$cache"
+  draft=$(mktemp -d "$target.XXXXXX")
+  echo 'Building Helm, once: about two minutes.' >&2
+  GOBIN=$draft go install "helm.sh/helm/v3/cmd/helm@v$helm_version" || { rm -rf "$draft"; return 1; }
+  # Another build may have been faster.
+  mv -T "$draft" "$target" 2>/dev/null || rm -rf "$draft"
+}
+
+build_cluster() {
   local target draft
   target=$(programs)
   [ -x "$target/kube" ] && [ -x "$target/pause" ] && return

@@ -20,6 +20,7 @@ const PREPARE: readonly [Need, Prepare][] = [
   ['engine', requireEngine],
   ['cluster', requireCluster],
   ['swap', async () => (await import('./swap-under-test.ts')).requireSwap()],
+  ['helm', requireHelm],
   [
     'temporal',
     async (installation) => {
@@ -50,7 +51,7 @@ const OPTIONAL: ReadonlySet<Need> = new Set([
 ]);
 
 /** `npm run test:kubernetes` and `npm run test:suspend` have steps of their own where the verdict is given. */
-const ELSEWHERE: ReadonlySet<Need> = new Set(['cluster', 'swap']);
+const ELSEWHERE: ReadonlySet<Need> = new Set(['cluster', 'helm', 'swap']);
 
 export interface Prepared<File> {
   files: File[];
@@ -99,4 +100,10 @@ async function requireCluster(): Promise<void> {
   const { hasCluster } = await import('./kubernetes-under-test.ts');
   if (hasCluster) return;
   throw new Error('No Kubernetes cluster runs on this machine. `scripts/kubernetes-cluster.sh start` starts one.');
+}
+
+async function requireHelm(): Promise<void> {
+  const { findHelm } = await import('./helm.ts');
+  if ((await findHelm(process.env)) !== null) return;
+  throw new Error('Helm is not on the PATH of this machine. `scripts/kubernetes-cluster.sh build` builds it.');
 }
