@@ -6,6 +6,7 @@ import { changedMetadata, changeMetadata } from '../../contract/metadata.ts';
 import { findAgent } from '../../find-instance.ts';
 import { agentParams, agentWithFiles, presentAgent } from './agent.schema.ts';
 import { readFiles } from './read-files.ts';
+import { renamedIdentity } from './renamed-identity.ts';
 import { awaitApplied } from './await-applied.ts';
 import { changedFiles, changeFiles, FILES_BODY_LIMIT_BYTES } from './workspace.ts';
 
@@ -22,7 +23,7 @@ export const updateAgent = defineOperation({
   operationId: 'agents.update',
   summary: 'Update the names, the metadata or the workspace files of an agent',
   description:
-    'Only the given files change; the others stay as they are. On a running instance, the call returns once the next message uses the change.',
+    'Only the given files change; the others stay as they are, but for an IDENTITY.md that is still the default one: it gets a new display name. On a running instance, the call returns once the next message uses the change.',
   tag: 'agents',
   auth: 'account',
   scope: 'write',
@@ -55,9 +56,11 @@ export const updateAgent = defineOperation({
     // The lock makes the files that are merged here the latest ones.
     const generation = await changeContent(em, owned);
     const agent = await findAgent(em, owned);
+    const renamed =
+      body.displayName === undefined || 'IDENTITY.md' in body.files ? [] : await renamedIdentity(em, agent, body.displayName);
     agent.name = body.name ?? agent.name;
     agent.displayName = body.displayName ?? agent.displayName;
-    await changeFiles(em, agent, { changes, generation, deps });
+    await changeFiles(em, agent, { changes: [...renamed, ...changes], generation, deps });
     return { ...owned, generation };
   },
 

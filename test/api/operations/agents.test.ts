@@ -227,6 +227,14 @@ describe('agents.update', () => {
     expect(rows).toEqual([{ path: 'USER.md', content: null }]);
   });
 
+  test('a new display name is in IDENTITY.md, unless that file was changed or is given', async () => {
+    const { agentId } = await account.ok('POST', agents(), body({ slug: 'renamed', displayName: 'Lark' }));
+    const patch = async (change: object) => (await account.ok('PATCH', `${agents()}/${agentId}`, change)).files['IDENTITY.md'];
+    expect(await patch({ displayName: 'Nightingale' })).toContain('- Name: Nightingale\n');
+    expect(await patch({ displayName: 'Owl', files: { 'IDENTITY.md': 'You are you.' } })).toBe('You are you.');
+    expect(await patch({ displayName: 'Wren' })).toBe('You are you.');
+  });
+
   test('refuses to change model or slug, and says so', async () => {
     const agentId = await newAgent(account, instanceId, 'fixed');
     for (const field of ['model', 'slug']) {

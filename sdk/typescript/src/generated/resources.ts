@@ -321,8 +321,9 @@ export class AgentsResource extends Resource {
   /**
    * Update the names, the metadata or the workspace files of an agent.
    *
-   * Only the given files change; the others stay as they are. On a running instance, the call returns once the next message
-   * uses the change. An API key needs the scope `write`.
+   * Only the given files change; the others stay as they are, but for an IDENTITY.md that is still the default one: it gets
+   * a new display name. On a running instance, the call returns once the next message uses the change. An API key needs the
+   * scope `write`.
    *
    * `PATCH /instances/{instanceId}/agents/{agentId}`
    */

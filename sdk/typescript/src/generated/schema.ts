@@ -421,7 +421,7 @@ export interface paths {
         head?: never;
         /**
          * Update the names, the metadata or the workspace files of an agent
-         * @description Only the given files change; the others stay as they are. On a running instance, the call returns once the next message uses the change. An API key needs the scope `write`.
+         * @description Only the given files change; the others stay as they are, but for an IDENTITY.md that is still the default one: it gets a new display name. On a running instance, the call returns once the next message uses the change. An API key needs the scope `write`.
          */
         patch: operations["agents.update"];
         trace?: never;

@@ -282,8 +282,9 @@ class AsyncAgentsResource:
     async def update(self, instance_id: str, agent_id: str, body: types.AgentsUpdateRequest, options: CallOptions | None = None) -> types.AgentWithFiles:
         """Update the names, the metadata or the workspace files of an agent.
 
-        Only the given files change; the others stay as they are. On a running instance, the call returns once the
-        next message uses the change. An API key needs the scope `write`.
+        Only the given files change; the others stay as they are, but for an IDENTITY.md that is still the default
+        one: it gets a new display name. On a running instance, the call returns once the next message uses the
+        change. An API key needs the scope `write`.
 
         `PATCH /instances/{instanceId}/agents/{agentId}`"""
         answer: types.AgentWithFiles = await self._http.json("PATCH", f"/instances/{segment(instance_id)}/agents/{segment(agent_id)}", body=body, takes_key=True, options=options)
