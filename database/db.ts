@@ -21,8 +21,9 @@ export type Row<Name extends keyof Db> = Selectable<Db[Name]>;
 
 /**
  * Statements by the names of entities and their properties, typed by them and bound, in the transaction of this
- * EntityManager if it has one. A moment that is selected under another name than its own stays a text: use `epochMs`. An
- * update names its table without an alias.
+ * EntityManager if it has one. MikroORM reads a result by the names of its columns alone: a moment under another name than
+ * its own stays a text (use `epochMs`), and of several entities with a column of the same name it takes any (select it
+ * under an alias, a number with `asNumber`). An update names its table without an alias.
  */
 export function db(em: EntityManager): Kysely<Db> {
   return em.getKysely<Db>(NAMES);

@@ -42,6 +42,11 @@ export async function plannedQuery<Row>(em: EntityManager, name: string, stateme
   return answer.rows;
 }
 
+/** Waits until no other transaction holds the lock of this number, and holds it until the end of the caller's. */
+export async function lockUntilCommit(em: EntityManager, lock: number): Promise<void> {
+  await run(em, sql`select pg_advisory_xact_lock(${lock})`);
+}
+
 /** Holds where all of these conditions hold. */
 export function allOf(conditions: readonly Sql[]): Sql {
   return sql.join([...conditions], sql` and `);
@@ -83,4 +88,9 @@ export function isThere(rows: Expression<unknown>): RawBuilder<boolean> {
 /** One of these values, after `=`: one bound value for all of them. */
 export function anyOf<Value>(values: readonly Value[]): RawBuilder<Value> {
   return sql`any(${values})`;
+}
+
+/** Whether this has a value. */
+export function isSet(value: Expression<unknown>): RawBuilder<boolean> {
+  return sql`${value} is not null`;
 }

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { anyOf } from '../sql.ts';
 import { hasWorker } from './has-worker.ts';
 import { moveRuntime } from './place-runtime.ts';
 
@@ -9,19 +10,26 @@ import { moveRuntime } from './place-runtime.ts';
  * another one. In the caller's transaction. Answers how many. Locks the instances in the order of their ids.
  */
 export async function adoptRuntimes(em: EntityManager, nodeId: number, runtimeIds: readonly string[]): Promise<number> {
-  const found = await query<{ instanceId: string }>(
-    em,
-    sql`select instances.id as "instanceId" from instances join runtimes on runtimes.id = instances.runtime_id
-      where runtimes.id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))
-        and runtimes.node_id is distinct from ${nodeId} and (runtimes.node_id is null or not ${hasWorker(sql`runtimes.node_id`)})
-      order by instances.id for no key update of instances`,
-  );
-  for (const { instanceId } of found) await moveRuntime(em, { instanceId, nodeId });
-  const pooled = await run(
-    em,
-    sql`update runtimes set node_id = ${nodeId} from pool_members
-      where pool_members.runtime_id = runtimes.id and runtimes.id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))
-        and node_id is distinct from ${nodeId} and not ${hasWorker(sql`runtimes.node_id`)}`,
-  );
-  return found.length + pooled;
+  const among = anyOf(runtimeIds);
+  const found = await db(em)
+    .selectFrom('Instance as i')
+    .innerJoin('Runtime as r', 'r.id', 'i.runtimeId')
+    .select('i.id')
+    .where('r.id', '=', among)
+    .where('r.node', 'is distinct from', nodeId)
+    .where((eb) => eb.or([eb('r.node', 'is', null), eb.not(hasWorker(eb.ref('r.node')))]))
+    .orderBy('i.id')
+    .forNoKeyUpdate('i')
+    .execute();
+  for (const { id: instanceId } of found) await moveRuntime(em, { instanceId, nodeId });
+  const pooled = await db(em)
+    .updateTable('Runtime')
+    .set({ node: nodeId })
+    .from('PoolMember as m')
+    .whereRef('m.runtime', '=', 'Runtime.id')
+    .where('Runtime.id', '=', among)
+    .where('Runtime.node', 'is distinct from', nodeId)
+    .where((eb) => eb.not(hasWorker(eb.ref('Runtime.node'))))
+    .executeTakeFirst();
+  return found.length + Number(pooled.numUpdatedRows);
 }

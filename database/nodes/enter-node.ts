@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { SHARDS } from '../../domain/shards.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { lockUntilCommit, sql } from '../sql.ts';
 
 /** Any number that nothing else locks. */
 const NODES_LOCK = 724_310_379;
@@ -16,21 +17,44 @@ interface NodeFacts {
  * node has, which are all of an installation that had no nodes, or new ones. In the caller's transaction.
  */
 export async function enterNode(em: EntityManager, { name, maxRunning }: NodeFacts): Promise<number> {
-  await query(em, sql`select pg_advisory_xact_lock(${NODES_LOCK})`);
-  const [node] = await query<{ id: number }>(
-    em,
-    sql`insert into nodes (id, name, max_running) select coalesce(max(id), 0) + 1, ${name}, ${maxRunning} from nodes
-     on conflict (name) do update set max_running = excluded.max_running returning id`,
-  );
-  if (!node) throw new Error('the database entered no node');
-  const { id } = node;
-  const [shard] = await query(em, sql`select from watch_shards where node_id = ${id} limit 1`);
+  await lockUntilCommit(em, NODES_LOCK);
+  const { id } = await db(em)
+    .insertInto('Node')
+    .columns(['id', 'name', 'maxRunning'])
+    .expression((eb) =>
+      eb
+        .selectFrom('Node')
+        .select(({ fn }) => [
+          sql<number>`coalesce(${fn.max('id')}, 0) + 1`.as('id'),
+          eb.val(name).as('name'),
+          sql<number>`${maxRunning}::int`.as('maxRunning'),
+        ]),
+    )
+    .onConflict((conflict) => conflict.column('name').doUpdateSet((eb) => ({ maxRunning: eb.ref('excluded.maxRunning') })))
+    .returning('id')
+    .executeTakeFirstOrThrow();
+  const shard = await db(em).selectFrom('WatchShard').select('shard').where('node', '=', id).limit(1).executeTakeFirst();
   if (shard) return id;
-  if ((await run(em, sql`update watch_shards set node_id = ${id} where node_id is null`)) > 0) return id;
-  await run(
-    em,
-    sql`insert into watch_shards (shard, node_id)
-     select next + n, ${id} from (select max(shard) + 1 as next from watch_shards) shards, generate_series(0, ${SHARDS - 1}::int) n`,
-  );
+  const { numUpdatedRows } = await db(em)
+    .updateTable('WatchShard')
+    .set({ node: id })
+    .where('node', 'is', null)
+    .executeTakeFirst();
+  if (numUpdatedRows > 0) return id;
+  await db(em)
+    .insertInto('WatchShard')
+    .columns(['shard', 'node'])
+    .expression((eb) =>
+      eb
+        .selectFrom([
+          eb
+            .selectFrom('WatchShard')
+            .select(({ fn }) => sql<number>`${fn.max('shard')} + 1`.as('next'))
+            .as('shards'),
+          sql<{ n: number }>`generate_series(0, ${SHARDS - 1}::int)`.as<'series'>(sql`series (n)`),
+        ])
+        .select([sql<number>`next + n`.as('shard'), sql<number>`${id}::int`.as('node')]),
+    )
+    .execute();
   return id;
 }

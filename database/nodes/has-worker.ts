@@ -1,7 +1,15 @@
-import { PROCESS_LEASE_MS } from '../processes/process-lease.ts';
-import { sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { expressionBuilder } from 'kysely';
+import type { Expression, RawBuilder } from 'kysely';
+import type { Db } from '../db.ts';
+import { LEASE_BEGAN } from '../processes/process-lease.ts';
+import { isThere } from '../sql.ts';
 
 /** A worker of the node that this expression names lives. */
-export const hasWorker = (node: Sql): Sql => sql`exists (
-  select from processes where kind = 'worker' and node_id = ${node} and seen_at > now() - make_interval(secs => ${PROCESS_LEASE_MS / 1_000}))`;
+export function hasWorker(node: Expression<number | null>): RawBuilder<boolean> {
+  const workers = expressionBuilder<Db>()
+    .selectFrom('Process as worker')
+    .where('worker.kind', '=', 'worker')
+    .where('worker.node', '=', node)
+    .where('worker.seenAt', '>', LEASE_BEGAN);
+  return isThere(workers);
+}

@@ -1,6 +1,13 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { takesMessages } from '../instances/lifecycle-sql.ts';
-import { allOf, epochMs, query, sql } from '../sql.ts';
+import { columns, optionalColumns } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { Node } from '../entities/node.ts';
+import { PoolMember } from '../entities/pool-member.ts';
+import { Runtime } from '../entities/runtime.ts';
+import { fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { allOf, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 /**
@@ -10,33 +17,40 @@ import type { Sql } from '../sql.ts';
 export const RUNTIME_STATES = ['warming', 'ready', 'ending', 'claimed', 'awake', 'suspended', 'stopped', 'unowned'] as const;
 export type RuntimeState = (typeof RUNTIME_STATES)[number];
 
-export interface RuntimeRow {
-  runtimeId: string;
-  instanceId: string | null;
-  accountId: string | null;
-  /** The name of its node. */
-  node: string | null;
-  driver: string | null;
-  pin: string | null;
-  state: RuntimeState;
-  createdAt: Date;
-  readyAt: Date | null;
-  claimedAt: Date | null;
-}
+const RUNTIME = columns(Runtime, 'runtimes');
+const INSTANCE = optionalColumns(Instance, 'instances');
+const NODE = optionalColumns(Node, 'nodes');
+const MEMBER = optionalColumns(PoolMember, 'pool_members');
 
 /** The state of a row of `runtimes`, beside `pool_members` and `instances`. */
-const STATE = sql`case
-  when pool_members.state is not null then pool_members.state
-  when instances.id is null or instances.deleted_at is not null then 'unowned'
+const STATE = sql<RuntimeState>`case
+  when ${MEMBER.state} is not null then ${MEMBER.state}
+  when ${INSTANCE.id} is null or ${INSTANCE.deletedAt} is not null then 'unowned'
   when ${takesMessages('instances')} then 'awake'
-  when instances.suspended_at is not null and instances.sleep_state = 'asleep' then 'suspended'
-  when instances.boot_id is null and (instances.status in ('stopped', 'error') or instances.transition_kind is null) then 'stopped'
+  when ${INSTANCE.suspendedAt} is not null and ${INSTANCE.sleepState} = 'asleep' then 'suspended'
+  when ${INSTANCE.bootId} is null and (${INSTANCE.status} in ('stopped', 'error') or ${INSTANCE.transitionKind} is null) then 'stopped'
   else 'claimed' end`;
 
 const FROM = sql`runtimes
-  left join pool_members on pool_members.runtime_id = runtimes.id
-  left join instances on instances.id = runtimes.instance_id
-  left join nodes on nodes.id = runtimes.node_id`;
+  left join pool_members on ${MEMBER.runtime} = ${RUNTIME.id}
+  left join instances on ${INSTANCE.id} = ${RUNTIME.instance}
+  left join nodes on ${NODE.id} = ${RUNTIME.node}`;
+
+const FIELDS = {
+  runtimeId: RUNTIME.id,
+  instanceId: INSTANCE.id,
+  accountId: INSTANCE.account,
+  /** The name of its node. */
+  node: NODE.name,
+  driver: RUNTIME.driver,
+  pin: RUNTIME.pin,
+  state: STATE,
+  createdAt: RUNTIME.createdAt,
+  readyAt: MEMBER.readyAt,
+  claimedAt: RUNTIME.claimedAt,
+};
+
+export type RuntimeRow = RowOf<typeof FIELDS>;
 
 interface ListOptions {
   state?: RuntimeState | undefined;
@@ -50,38 +64,25 @@ interface ListOptions {
 /** The runtimes of all nodes, newest first, without those of deleted instances. */
 export async function listRuntimes(em: EntityManager, { state, node, after, limit }: ListOptions): Promise<RuntimeRow[]> {
   const filters: Sql[] = [
-    sql`instances.deleted_at is null`,
+    sql`${INSTANCE.deletedAt} is null`,
     ...(state === undefined ? [] : [sql`${STATE} = ${state}`]),
-    ...(node === undefined ? [] : [sql`nodes.name = ${node}`]),
-    ...(after ? [sql`(runtimes.created_at, runtimes.id) < (${new Date(after[0])}::timestamptz, ${after[1]}::text)`] : []),
+    ...(node === undefined ? [] : [sql`${NODE.name} = ${node}`]),
+    ...(after ? [sql`(${RUNTIME.createdAt}, ${RUNTIME.id}) < (${new Date(after[0])}::timestamptz, ${after[1]}::text)`] : []),
   ];
-  const rows = await query<Omit<RuntimeRow, 'createdAt' | 'readyAt' | 'claimedAt'> & Times>(
+  return fetchRows(
     em,
-    sql`select runtimes.id as "runtimeId", instances.id as "instanceId", instances.account_id as "accountId", nodes.name as node,
-            driver, pin, ${STATE} as state, ${epochMs(sql`runtimes.created_at`)} as "createdMs",
-            ${epochMs(sql`pool_members.ready_at`)} as "readyMs", ${epochMs(sql`claimed_at`)} as "claimedMs"
-       from ${FROM} where ${allOf(filters)} order by runtimes.created_at desc, runtimes.id desc limit ${limit}`,
+    FIELDS,
+    (fields) => sql`select ${fields} from ${FROM} where ${allOf(filters)}
+      order by ${RUNTIME.createdAt} desc, ${RUNTIME.id} desc limit ${limit}`,
   );
-  return rows.map(({ createdMs, readyMs, claimedMs, ...row }) => ({
-    ...row,
-    createdAt: new Date(createdMs),
-    readyAt: readyMs === null ? null : new Date(readyMs),
-    claimedAt: claimedMs === null ? null : new Date(claimedMs),
-  }));
-}
-
-interface Times {
-  createdMs: number;
-  readyMs: number | null;
-  claimedMs: number | null;
 }
 
 /** How many runtimes of this node are in each state. */
 export async function countRuntimes(em: EntityManager, nodeId: number): Promise<Map<RuntimeState, number>> {
-  const rows = await query<{ state: RuntimeState; count: number }>(
+  const rows = await fetchRows(
     em,
-    sql`select ${STATE} as state, count(*)::float8 as count from ${FROM}
-      where runtimes.node_id = ${nodeId} and instances.deleted_at is null group by 1`,
+    { state: STATE, count: sql<number>`count(*)::float8` },
+    (fields) => sql`select ${fields} from ${FROM} where ${RUNTIME.node} = ${nodeId} and ${INSTANCE.deletedAt} is null group by 1`,
   );
   return new Map(rows.map(({ state, count }) => [state, count]));
 }

@@ -1,5 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import type { QueryCreator } from 'kysely';
+import { db } from '../db.ts';
+import type { Db } from '../db.ts';
+import { sql } from '../sql.ts';
 import { findNode } from './find-node.ts';
 import { hasWorker } from './has-worker.ts';
 
@@ -9,25 +12,36 @@ interface OnNode {
   nodeId: number;
 }
 
-/** How many gateways may run on each node, and how many have a slot there: `capacity (node_id, max_running, taken)`, for a `with`. */
-export const CAPACITY = sql`capacity as (
-  select nodes.id as node_id, max_running,
-         (select count(*) from instances join runtimes on runtimes.id = runtime_id where has_slot and runtimes.node_id = nodes.id) as taken
-    from nodes
-)`;
+/** How many gateways may run on each node, and how many have a slot there, for a `with`. */
+export function capacity(query: QueryCreator<Db>) {
+  return query.selectFrom('Node as n').select((eb) => [
+    'n.id as nodeId',
+    'n.maxRunning as most',
+    eb
+      .selectFrom('Instance as i')
+      .innerJoin('Runtime as r', 'r.id', 'i.runtimeId')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .where('i.hasSlot', '=', true)
+      .whereRef('r.node', '=', 'n.id')
+      .as('taken'),
+  ]);
+}
 
 /** Writes down that the runtime of this instance, whose row this transaction holds, is on this node, and watched there. */
 export async function moveRuntime(em: EntityManager, { instanceId, nodeId }: OnNode): Promise<void> {
-  await run(
-    em,
-    sql`update instances set shard = (select shard from watch_shards where node_id = ${nodeId} order by random() limit 1)
-      where id = ${instanceId} and shard not in (select shard from watch_shards where node_id = ${nodeId})`,
-  );
-  await run(
-    em,
-    sql`update runtimes set node_id = ${nodeId}
-      where id = (select runtime_id from instances where id = ${instanceId}) and node_id is distinct from ${nodeId}`,
-  );
+  const shards = db(em).selectFrom('WatchShard').select('shard').where('node', '=', nodeId);
+  await db(em)
+    .updateTable('Instance')
+    .set({ shard: shards.orderBy(sql`random()`).limit(1) })
+    .where('id', '=', instanceId)
+    .where('shard', 'not in', shards)
+    .execute();
+  await db(em)
+    .updateTable('Runtime')
+    .set({ node: nodeId })
+    .where('id', '=', (eb) => eb.selectFrom('Instance as i').select('i.runtimeId').where('i.id', '=', instanceId))
+    .where('node', 'is distinct from', nodeId)
+    .execute();
 }
 
 /**
@@ -35,7 +49,7 @@ export async function moveRuntime(em: EntityManager, { instanceId, nodeId }: OnN
  * change it, in the caller's transaction. Locks the instance.
  */
 export async function claimRuntime(em: EntityManager, { instanceId, nodeId }: OnNode): Promise<boolean> {
-  await query(em, sql`select from instances where id = ${instanceId} for no key update`);
+  await db(em).selectFrom('Instance').select('id').where('id', '=', instanceId).forNoKeyUpdate().execute();
   const present = await findNode(em, instanceId);
   if (present !== null && present !== nodeId) return false;
   await moveRuntime(em, { instanceId, nodeId });
@@ -48,20 +62,27 @@ export async function claimRuntime(em: EntityManager, { instanceId, nodeId }: On
  * when no node has room. What an earlier version has started is left to the node that has its storage.
  */
 export async function placeRuntime(em: EntityManager, { instanceId, nodeId }: OnNode): Promise<boolean> {
-  const [unplaced] = await query(
-    em,
-    sql`select from instances join runtimes on runtimes.id = runtime_id
-      where instances.id = ${instanceId} and epoch = 0 and runtimes.node_id is distinct from ${nodeId}
-        and (runtimes.node_id is null or not ${hasWorker(sql`runtimes.node_id`)})`,
-  );
+  const unplaced = await db(em)
+    .selectFrom('Instance as i')
+    .innerJoin('Runtime as r', 'r.id', 'i.runtimeId')
+    .select('i.id')
+    .where('i.id', '=', instanceId)
+    .where('i.epoch', '=', 0)
+    .where('r.node', 'is distinct from', nodeId)
+    .where((eb) => eb.or([eb('r.node', 'is', null), eb.not(hasWorker(eb.ref('r.node')))]))
+    .executeTakeFirst();
   if (!unplaced) return true;
-  const [roomiest] = await query<{ id: number }>(
-    em,
-    sql`with ${CAPACITY} select node_id as id from capacity
-      where taken < max_running and (node_id = ${nodeId} or ${hasWorker(sql`capacity.node_id`)})
-      order by max_running - taken desc, node_id limit 1`,
-  );
+  const roomiest = await db(em)
+    .with('capacity', capacity)
+    .selectFrom('capacity')
+    .select('capacity.nodeId')
+    .whereRef('capacity.taken', '<', 'capacity.most')
+    .where((eb) => eb.or([eb('capacity.nodeId', '=', nodeId), hasWorker(eb.ref('capacity.nodeId'))]))
+    .orderBy((eb) => eb('capacity.most', '-', eb.ref('capacity.taken')), 'desc')
+    .orderBy('capacity.nodeId')
+    .limit(1)
+    .executeTakeFirst();
   if (!roomiest) return false;
-  await moveRuntime(em, { instanceId, nodeId: roomiest.id });
+  await moveRuntime(em, { instanceId, nodeId: roomiest.nodeId });
   return true;
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { CAPACITY } from '../nodes/place-runtime.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { capacity } from '../nodes/place-runtime.ts';
+import { asNumber, isThere, lockUntilCommit, sql } from '../sql.ts';
 
 /** Any number that nothing else locks. */
 const POOL_LOCK = 724_310_380;
@@ -39,42 +40,51 @@ export interface PoolRoom {
  * together never take more than the memory for MAX_RUNNING; none while an instance waits for a slot.
  */
 export async function findPoolRoom(em: EntityManager, { nodeId, size }: { nodeId: number; size: number }): Promise<PoolRoom> {
-  const [row] = await query<PoolRoom>(
-    em,
-    sql`with ${CAPACITY}, beginning as (
-       select count(*) as count from instances join runtimes on runtimes.id = runtime_id
-        where has_slot and runtimes.node_id = ${nodeId} and epoch = 0
-     )
-     select greatest(0, least(${size}::int, max_running - taken))::float8 as "toStart",
-            greatest(0, least(${size}::int, max_running - taken + beginning.count))::float8 as "toKeep"
-       from capacity, beginning
-      where node_id = ${nodeId}
-        and not exists (select from instances join runtimes on runtimes.id = runtime_id
-                         where queued_at is not null and coalesce(runtimes.node_id, ${nodeId}) = ${nodeId})`,
-  );
-  return row ?? { toKeep: 0, toStart: 0 };
+  const room = await db(em)
+    .with('capacity', capacity)
+    .selectFrom('capacity')
+    .select((eb) => {
+      const free = eb('capacity.most', '-', eb.ref('capacity.taken'));
+      const beginning = eb
+        .selectFrom('Instance as i')
+        .innerJoin('Runtime as r', 'r.id', 'i.runtimeId')
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .where('i.hasSlot', '=', true)
+        .where('r.node', '=', nodeId)
+        .where('i.epoch', '=', 0);
+      return [
+        asNumber(sql<number>`greatest(0, least(${size}::int, ${free}))`).as('toStart'),
+        asNumber(sql<number>`greatest(0, least(${size}::int, ${free} + ${beginning}))`).as('toKeep'),
+      ];
+    })
+    .where('capacity.nodeId', '=', nodeId)
+    .where(({ not, selectFrom }) => {
+      const waiting = selectFrom('Instance as i')
+        .innerJoin('Runtime as r', 'r.id', 'i.runtimeId')
+        .where('i.queuedAt', 'is not', null)
+        .where((eb) => eb.or([eb('r.node', 'is', null), eb('r.node', '=', nodeId)]));
+      return not(isThere(waiting));
+    })
+    .executeTakeFirst();
+  return room ?? { toKeep: 0, toStart: 0 };
 }
 
 /** Adds a member that is about to be started, with its spare agents, in the caller's transaction. False when the pool is full. */
 export async function addMember(em: EntityManager, member: NewMember): Promise<boolean> {
   const { runtimeId, nodeId, recipe, size, driver, pin, spares } = member;
-  await query(em, sql`select pg_advisory_xact_lock(${POOL_LOCK})`);
-  const [pool] = await query<{ count: number }>(
-    em,
-    sql`select count(*)::float8 as count from pool_members join runtimes on runtimes.id = runtime_id where node_id = ${nodeId}`,
-  );
+  await lockUntilCommit(em, POOL_LOCK);
+  const pool = await db(em)
+    .selectFrom('PoolMember as m')
+    .innerJoin('Runtime as r', 'r.id', 'm.runtime')
+    .select(({ fn }) => asNumber(fn.countAll()).as('count'))
+    .where('r.node', '=', nodeId)
+    .executeTakeFirstOrThrow();
   const { toStart } = await findPoolRoom(em, { nodeId, size });
-  if ((pool?.count ?? 0) >= toStart) return false;
-  await run(em, sql`insert into runtimes (id, node_id, driver, pin) values (${runtimeId}, ${nodeId}, ${driver}, ${pin})`);
-  await run(
-    em,
-    sql`insert into pool_members (runtime_id, state, epoch, recipe) values (${runtimeId}, 'warming', ${FIRST_EPOCH}, ${recipe})`,
-  );
-  for (const [place, { id, gatewayAgentId, model }] of spares.entries())
-    await run(
-      em,
-      sql`insert into spare_agents (id, runtime_id, gateway_agent_id, model, place)
-       values (${id}, ${runtimeId}, ${gatewayAgentId}, ${model}, ${place})`,
-    );
+  if (pool.count >= toStart) return false;
+  await db(em).insertInto('Runtime').values({ id: runtimeId, node: nodeId, driver, pin }).execute();
+  const warming = { runtime: runtimeId, state: 'warming', epoch: FIRST_EPOCH, recipe } as const;
+  await db(em).insertInto('PoolMember').values(warming).execute();
+  const placed = spares.map((spare, place) => ({ ...spare, runtime: runtimeId, place }));
+  if (placed.length > 0) await db(em).insertInto('SpareAgent').values(placed).execute();
   return true;
 }

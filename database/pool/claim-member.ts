@@ -1,8 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { expressionBuilder } from 'kysely';
+import type { Expression, RawBuilder } from 'kysely';
+import { db } from '../db.ts';
+import type { Db } from '../db.ts';
+import { anyOf, fromNow, isThere, NOW, run, sql } from '../sql.ts';
 
 /** For so long an account that has taken a gateway leaves the last one of a node to others. */
-const FAIR = sql`interval '10 minutes'`;
+const FAIR_MS = 600_000;
 
 /** Claims of one account are made one after the other, so that they count each other. Any number that nothing else locks with a second one. */
 const CLAIMS_LOCK = 724_310;
@@ -29,29 +33,60 @@ export async function claimMember(
   em: EntityManager,
   { instanceId, accountId, runtimeIds }: Claim,
 ): Promise<ClaimedRuntime | null> {
-  await query(em, sql`select pg_advisory_xact_lock(${CLAIMS_LOCK}, hashtext(${accountId}))`);
-  const [claimed] = await query<ClaimedRuntime>(
-    em,
-    sql`delete from pool_members where runtime_id = (
-       select runtime_id from pool_members
-        where runtime_id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb)) and state = 'ready'
-          and ((select count(*) from pool_members others join runtimes on runtimes.id = others.runtime_id
-                 where state = 'ready' and node_id = (select node_id from runtimes where id = pool_members.runtime_id)) > 1
-               or not exists (select from runtimes join instances on instances.id = instance_id
-                               where claimed_at > now() - ${FAIR} and account_id = ${accountId})
-               or not exists (select from accounts where id <> ${accountId}))
-        order by ready_at limit 1 for update skip locked)
-     returning runtime_id as "runtimeId", epoch::float8 as epoch`,
-  );
+  await run(em, sql`select pg_advisory_xact_lock(${CLAIMS_LOCK}, hashtext(${accountId}))`);
+  const claimed = await db(em)
+    .deleteFrom('PoolMember')
+    .where('runtime', '=', (eb) =>
+      eb
+        .selectFrom('PoolMember as m')
+        .innerJoin('Runtime as r', 'r.id', 'm.runtime')
+        .select('m.runtime')
+        .where('m.runtime', '=', anyOf(runtimeIds))
+        .where('m.state', '=', 'ready')
+        .where((of) => of.or([hasAnother(of.ref('r.node')), of.not(hasJustClaimed(accountId)), of.not(hasOthers(accountId))]))
+        .orderBy('m.readyAt')
+        .limit(1)
+        .forUpdate('m')
+        .skipLocked(),
+    )
+    .returning(['runtime as runtimeId', 'epoch'])
+    .executeTakeFirst();
   if (!claimed) return null;
   const { runtimeId } = claimed;
   // The trigger of this update has the runtime point at the instance.
-  const [before] = await query<{ runtimeId: string }>(
-    em,
-    sql`update instances set runtime_id = ${runtimeId} from instances before
-      where instances.id = ${instanceId} and before.id = instances.id returning before.runtime_id as "runtimeId"`,
-  );
-  await run(em, sql`update runtimes set claimed_at = now() where id = ${runtimeId}`);
-  if (before) await run(em, sql`delete from runtimes where id = ${before.runtimeId} and instance_id is null`);
+  const before = await db(em)
+    .updateTable('Instance')
+    .set({ runtimeId })
+    .from('Instance as before')
+    .where('Instance.id', '=', instanceId)
+    .whereRef('before.id', '=', 'Instance.id')
+    .returning('before.runtimeId')
+    .executeTakeFirst();
+  await db(em).updateTable('Runtime').set({ claimedAt: NOW }).where('id', '=', runtimeId).execute();
+  if (before) await db(em).deleteFrom('Runtime').where('id', '=', before.runtimeId).where('instance', 'is', null).execute();
   return claimed;
+}
+
+/** More than one is ready on this node. */
+function hasAnother(node: Expression<number | null>): RawBuilder<boolean> {
+  const ready = expressionBuilder<Db>()
+    .selectFrom('PoolMember as other')
+    .innerJoin('Runtime as place', 'place.id', 'other.runtime')
+    .select(({ fn }) => fn.countAll<number>().as('count'))
+    .where('other.state', '=', 'ready')
+    .where('place.node', '=', node);
+  return sql`${ready} > 1`;
+}
+
+function hasJustClaimed(accountId: string): RawBuilder<boolean> {
+  const claimed = expressionBuilder<Db>()
+    .selectFrom('Runtime as owned')
+    .innerJoin('Instance as i', 'i.id', 'owned.instance')
+    .where('owned.claimedAt', '>', fromNow(-FAIR_MS))
+    .where('i.account', '=', accountId);
+  return isThere(claimed);
+}
+
+function hasOthers(accountId: string): RawBuilder<boolean> {
+  return isThere(expressionBuilder<Db>().selectFrom('Account').where('id', '<>', accountId));
 }

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { PoolState } from '../entities/pool-member.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { anyOf, epochMs, isSet, isThere, NOW } from '../sql.ts';
 
 export interface Member {
   runtimeId: string;
@@ -14,22 +15,21 @@ export interface Member {
 
 /** The pool of this node, the oldest first. */
 export async function findMembers(em: EntityManager, nodeId: number): Promise<Member[]> {
-  return query<Member>(
-    em,
-    sql`select runtime_id as "runtimeId", state, epoch::float8 as epoch, recipe, ready_at is not null as "wasReady",
-            (extract(epoch from created_at) * 1000)::float8 as "createdAtMs"
-       from pool_members join runtimes on runtimes.id = runtime_id where node_id = ${nodeId} order by created_at, runtime_id`,
-  );
+  return db(em)
+    .selectFrom('PoolMember as m')
+    .innerJoin('Runtime as r', 'r.id', 'm.runtime')
+    .select(['m.runtime as runtimeId', 'm.state', 'm.epoch', 'm.recipe'])
+    .select((eb) => [isSet(eb.ref('m.readyAt')).as('wasReady'), epochMs(eb.ref('r.createdAt')).as('createdAtMs')])
+    .where('r.node', '=', nodeId)
+    .orderBy('r.createdAt')
+    .orderBy('m.runtime')
+    .execute();
 }
 
 /** Those of these runtimes that are in a pool. */
 export async function findPooled(em: EntityManager, runtimeIds: readonly string[]): Promise<string[]> {
-  const rows = await query<{ runtimeId: string }>(
-    em,
-    sql`select runtime_id as "runtimeId" from pool_members
-      where runtime_id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))`,
-  );
-  return rows.map(({ runtimeId }) => runtimeId);
+  const rows = await db(em).selectFrom('PoolMember').select('runtime').where('runtime', '=', anyOf(runtimeIds)).execute();
+  return rows.map(({ runtime }) => runtime);
 }
 
 interface OfMember {
@@ -39,38 +39,54 @@ interface OfMember {
 
 /** An instance may take it from now on. False when it is no longer being warmed, or another attempt has it. */
 export async function markReady(em: EntityManager, { runtimeId, epoch }: OfMember): Promise<boolean> {
-  const count = await run(
-    em,
-    sql`update pool_members set state = 'ready', ready_at = coalesce(ready_at, now())
-      where runtime_id = ${runtimeId} and epoch = ${epoch} and state = 'warming'`,
-  );
-  return count > 0;
+  const { numUpdatedRows } = await db(em)
+    .updateTable('PoolMember')
+    .set((eb) => ({ state: 'ready', readyAt: eb.fn.coalesce('readyAt', NOW) }))
+    .where('runtime', '=', runtimeId)
+    .where('epoch', '=', epoch)
+    .where('state', '=', 'warming')
+    .executeTakeFirst();
+  return numUpdatedRows > 0;
 }
 
 /** No instance may take it until it is ready again. False when one has it. */
 export async function takeAside(em: EntityManager, { runtimeId, epoch }: OfMember): Promise<boolean> {
-  const count = await run(
-    em,
-    sql`update pool_members set state = 'warming' where runtime_id = ${runtimeId} and epoch = ${epoch} and state = 'ready'`,
-  );
-  return count > 0;
+  const { numUpdatedRows } = await db(em)
+    .updateTable('PoolMember')
+    .set({ state: 'warming' })
+    .where('runtime', '=', runtimeId)
+    .where('epoch', '=', epoch)
+    .where('state', '=', 'ready')
+    .executeTakeFirst();
+  return numUpdatedRows > 0;
 }
 
 /** No instance will ever take it. Answers the epoch for its deletion; null when an instance has it or it is gone. */
 export async function beginEnding(em: EntityManager, { runtimeId, epoch }: OfMember): Promise<number | null> {
-  const [row] = await query<{ epoch: number }>(
-    em,
-    sql`update pool_members set epoch = case when state = 'ending' then epoch else epoch + 1 end, state = 'ending'
-      where runtime_id = ${runtimeId} and epoch = ${epoch} returning epoch::float8 as epoch`,
-  );
+  const row = await db(em)
+    .updateTable('PoolMember')
+    .set((eb) => ({
+      epoch: eb
+        .case()
+        .when('state', '=', 'ending')
+        .then(eb.ref('epoch'))
+        .else(eb('epoch', '+', 1))
+        .end(),
+      state: 'ending',
+    }))
+    .where('runtime', '=', runtimeId)
+    .where('epoch', '=', epoch)
+    .returning('epoch')
+    .executeTakeFirst();
   return row?.epoch ?? null;
 }
 
 /** Nothing of it is left, or it is not the pool's to delete. */
 export async function forgetMember(em: EntityManager, { runtimeId, epoch }: OfMember): Promise<void> {
-  await run(
-    em,
-    sql`delete from runtimes where id = ${runtimeId} and instance_id is null
-      and exists (select from pool_members where runtime_id = ${runtimeId} and epoch = ${epoch})`,
-  );
+  await db(em)
+    .deleteFrom('Runtime')
+    .where('id', '=', runtimeId)
+    .where('instance', 'is', null)
+    .where((eb) => isThere(eb.selectFrom('PoolMember as m').where('m.runtime', '=', runtimeId).where('m.epoch', '=', epoch)))
+    .execute();
 }

@@ -1,13 +1,16 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import type { SpareAgent } from './add-member.ts';
 
 /** The spare agents that this runtime still has, in the order in which they are taken. */
 export async function findSpares(em: EntityManager, runtimeId: string): Promise<SpareAgent[]> {
-  return query<SpareAgent>(
-    em,
-    sql`select id, gateway_agent_id as "gatewayAgentId", model from spare_agents where runtime_id = ${runtimeId} order by place, id`,
-  );
+  return db(em)
+    .selectFrom('SpareAgent')
+    .select(['id', 'gatewayAgentId', 'model'])
+    .where('runtime', '=', runtimeId)
+    .orderBy('place')
+    .orderBy('id')
+    .execute();
 }
 
 /** Takes a spare agent of this model for a new agent of this instance, whose row the caller's transaction holds; null when it has none. */
@@ -15,12 +18,20 @@ export async function takeSpare(
   em: EntityManager,
   { instanceId, model }: { instanceId: string; model: string },
 ): Promise<SpareAgent | null> {
-  const [spare] = await query<SpareAgent>(
-    em,
-    sql`delete from spare_agents where id = (
-       select spare_agents.id from spare_agents join runtimes on runtimes.id = runtime_id
-        where instance_id = ${instanceId} and model = ${model} order by place, spare_agents.id limit 1)
-     returning id, gateway_agent_id as "gatewayAgentId", model`,
-  );
+  const spare = await db(em)
+    .deleteFrom('SpareAgent')
+    .where('id', '=', (eb) =>
+      eb
+        .selectFrom('SpareAgent as s')
+        .innerJoin('Runtime as r', 'r.id', 's.runtime')
+        .select('s.id')
+        .where('r.instance', '=', instanceId)
+        .where('s.model', '=', model)
+        .orderBy('s.place')
+        .orderBy('s.id')
+        .limit(1),
+    )
+    .returning(['id', 'gatewayAgentId', 'model'])
+    .executeTakeFirst();
   return spare ?? null;
 }

@@ -39,7 +39,7 @@ export async function claimOutbox(
     .from('due')
     .whereRef('OutboxEntry.id', '=', 'due.id')
     .returning((eb) => [
-      'OutboxEntry.id',
+      asNumber(eb.ref('OutboxEntry.id')).as('id'),
       'OutboxEntry.workflow',
       'OutboxEntry.subjectId',
       eb.fn
