@@ -1,7 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { secretPlace } from '../secret-place.ts';
 import { webhookPlace } from '../webhook-place.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { anyOf, asNumber, isThere, NOW, rowsOf, sql } from '../sql.ts';
 
 /** What a database says of the installation that it belongs to. */
 export interface DatabaseMark {
@@ -19,27 +20,26 @@ export interface DatabaseMark {
 
 /** Reads the mark of a database in any state, an empty one or one of an earlier version too. Writes nothing. */
 export async function readMark(em: EntityManager): Promise<DatabaseMark> {
-  const [tables] = await query<{ isOurs: boolean; isMarked: boolean }>(
+  const [tables] = await rowsOf(
     em,
-    sql`select to_regclass('instances') is not null as "isOurs", to_regclass('installation') is not null as "isMarked"`,
+    sql<{ isOurs: boolean; isMarked: boolean }>`
+      select to_regclass('instances') is not null as "isOurs", to_regclass('installation') is not null as "isMarked"`,
   );
   if (!tables?.isOurs)
     return { hasTables: false, id: null, isClaimed: false, hasAccounts: false, hasStorage: false, canaries: {} };
-  const [use] = await query<{ hasAccounts: boolean; hasStorage: boolean }>(
-    em,
-    sql`select exists (select from accounts) as "hasAccounts",
-            exists (select from instances where deleted_at is null and epoch > 0) as "hasStorage"`,
-  );
-  const used = { hasTables: true, hasAccounts: use?.hasAccounts ?? false, hasStorage: use?.hasStorage ?? false };
+  const { hasAccounts, hasStorage } = await db(em)
+    .selectNoFrom((eb) => [
+      isThere(eb.selectFrom('Account')).as('hasAccounts'),
+      isThere(eb.selectFrom('Instance').where('deletedAt', 'is', null).where('epoch', '>', 0)).as('hasStorage'),
+    ])
+    .executeTakeFirstOrThrow();
+  const used = { hasTables: true, hasAccounts, hasStorage };
   if (!tables.isMarked) return { id: null, isClaimed: false, ...used, canaries: {} };
-  const [mark] = await query<{ id: string; isClaimed: boolean }>(
-    em,
-    sql`select id, claimed_at is not null as "isClaimed" from installation`,
-  );
-  const canaries = await query<{ keyId: string; sealed: string }>(em, sql`select key_id as "keyId", sealed from key_canaries`);
+  const mark = await db(em).selectFrom('Installation').select(['id', 'claimedAt']).executeTakeFirst();
+  const canaries = await db(em).selectFrom('KeyCanary').select(['keyId', 'sealed']).execute();
   return {
     id: mark?.id ?? null,
-    isClaimed: mark?.isClaimed ?? false,
+    isClaimed: mark !== undefined && mark.claimedAt !== null,
     ...used,
     canaries: Object.fromEntries(canaries.map(({ keyId, sealed }) => [keyId, sealed])),
   };
@@ -47,29 +47,35 @@ export async function readMark(em: EntityManager): Promise<DatabaseMark> {
 
 /** Whether an instance, also a deleted one, has one of these runtimes. The tables must be there. */
 export async function countKnownRuntimes(em: EntityManager, runtimeIds: readonly string[]): Promise<number> {
-  const [row] = await query<{ count: number }>(
-    em,
-    sql`select count(*)::int as count from instances where runtime_id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))`,
-  );
-  return row?.count ?? 0;
+  const { count } = await db(em)
+    .selectFrom('Instance')
+    .select(({ fn }) => asNumber(fn.countAll()).as('count'))
+    .where('runtimeId', '=', anyOf(runtimeIds))
+    .executeTakeFirstOrThrow();
+  return count;
 }
 
 /** One sealed value of each kind that the database holds, with its place. */
 export async function findSealedSamples(em: EntityManager): Promise<{ place: string; value: string }[]> {
-  const [tables] = await query<{ areThere: boolean }>(
+  const [tables] = await rowsOf(
     em,
-    sql`select to_regclass('webhooks') is not null and to_regclass('instance_secrets') is not null as "areThere"`,
+    sql<{ areThere: boolean }>`
+      select to_regclass('webhooks') is not null and to_regclass('instance_secrets') is not null as "areThere"`,
   );
   if (!tables?.areThere) return [];
-  const webhooks = await query<{ id: string; value: string }>(
-    em,
-    sql`select id, secret as value from webhooks where secret <> '' order by created_at desc limit 1`,
-  );
-  const secrets = await query<{ accountId: string; instanceId: string; key: string; value: string }>(
-    em,
-    sql`select account_id as "accountId", instance_id as "instanceId", key, value
-       from instance_secrets join instances on instances.id = instance_id limit 1`,
-  );
+  const webhooks = await db(em)
+    .selectFrom('Webhook')
+    .select(['id', 'secret as value'])
+    .where('secret', '<>', '')
+    .orderBy('createdAt', 'desc')
+    .limit(1)
+    .execute();
+  const secrets = await db(em)
+    .selectFrom('InstanceSecret as s')
+    .innerJoin('Instance as i', 'i.id', 's.instance')
+    .select(['i.account as accountId', 's.instance as instanceId', 's.key', 's.value'])
+    .limit(1)
+    .execute();
   return [
     ...webhooks.map(({ id, value }) => ({ place: webhookPlace(id), value })),
     ...secrets.map(({ value, ...of }) => ({ place: secretPlace(of), value })),
@@ -83,19 +89,31 @@ interface Mark {
 
 /** Says that the DATA_DIR with this id belongs to the database, and adds proofs of keys that have none. Repeatable. */
 export async function claimDatabase(em: EntityManager, { id, canaries }: Mark): Promise<void> {
-  await run(em, sql`update installation set id = ${id}, claimed_at = coalesce(claimed_at, now())`);
+  await db(em)
+    .updateTable('Installation')
+    .set((eb) => ({ id, claimedAt: eb.fn.coalesce('claimedAt', NOW) }))
+    .execute();
   for (const [keyId, sealed] of Object.entries(canaries))
-    await run(em, sql`insert into key_canaries (key_id, sealed) values (${keyId}, ${sealed}) on conflict do nothing`);
+    await db(em)
+      .insertInto('KeyCanary')
+      .values({ keyId, sealed })
+      .onConflict((conflict) => conflict.doNothing())
+      .execute();
 }
 
 /** Adds the proofs of relay keys that have none. Repeatable. */
 export async function proveRelayKeys(em: EntityManager, canaries: Mark['canaries']): Promise<void> {
   for (const [keyId, sealed] of Object.entries(canaries))
-    await run(em, sql`update key_canaries set relay_sealed = ${sealed} where key_id = ${keyId} and relay_sealed is null`);
+    await db(em)
+      .updateTable('KeyCanary')
+      .set({ relaySealed: sealed })
+      .where('keyId', '=', keyId)
+      .where('relaySealed', 'is', null)
+      .execute();
 }
 
 /** The database belongs to this DATA_DIR, and the proofs of these keys take the place of all earlier ones. For an operator's decision only. */
 export async function adoptDatabase(em: EntityManager, mark: Mark): Promise<void> {
-  await run(em, sql`delete from key_canaries`);
+  await db(em).deleteFrom('KeyCanary').execute();
   await claimDatabase(em, mark);
 }

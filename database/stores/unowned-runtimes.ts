@@ -1,5 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, run, sql } from '../sql.ts';
+import { expressionBuilder } from 'kysely';
+import type { Expression, RawBuilder } from 'kysely';
+import { db } from '../db.ts';
+import type { Db } from '../db.ts';
+import { asNumber, isThere, sql } from '../sql.ts';
 import { changeLifecycle } from '../instances/change-lifecycle.ts';
 
 /** A runtime whose id no row of `instances` has. */
@@ -18,59 +22,93 @@ interface FoundOnNode {
 
 /** Makes the list of unowned runtimes of a node what a sweep has found there; what was asked about each of them stays. */
 export async function noteUnowned(em: EntityManager, { nodeId, found, now }: FoundOnNode): Promise<void> {
-  await run(
-    em,
-    sql`with found as (
-       select runtime_id, quarantined_at from jsonb_to_recordset(${JSON.stringify(found.map(({ runtimeId, quarantinedAt }) => ({ runtime_id: runtimeId, quarantined_at: quarantinedAt })))}::jsonb) as f (runtime_id text, quarantined_at timestamptz)
-        where not exists (select from instances where instances.runtime_id = f.runtime_id)
-     ), forgotten as (
-       delete from unowned_runtimes
-        where (node_id is null or node_id = ${nodeId}) and runtime_id not in (select runtime_id from found)
-     )
-     insert into unowned_runtimes (runtime_id, found_at, quarantined_at, node_id)
-     select runtime_id, ${now}::timestamptz, quarantined_at, ${nodeId}::int from found
-     on conflict (runtime_id) do update set quarantined_at = excluded.quarantined_at, node_id = excluded.node_id`,
-  );
+  const rows = found.map(({ runtimeId, quarantinedAt }) => ({ runtime_id: runtimeId, quarantined_at: quarantinedAt }));
+  const listed = sql<FoundRow>`jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)`;
+  await db(em)
+    .with('found', (query) =>
+      query
+        .selectFrom(listed.as<'f'>(sql`f (runtime_id text, quarantined_at timestamptz)`))
+        .select(['f.runtime_id', 'f.quarantined_at'])
+        .where(({ ref, not }) => not(isOwned(ref('f.runtime_id')))),
+    )
+    .with('forgotten', (query) =>
+      query
+        .deleteFrom('UnownedRuntime')
+        .where((eb) => eb.or([eb('node', 'is', null), eb('node', '=', nodeId)]))
+        .where('runtimeId', 'not in', (eb) => eb.selectFrom('found').select('found.runtime_id')),
+    )
+    .insertInto('UnownedRuntime')
+    .columns(['runtimeId', 'foundAt', 'quarantinedAt', 'node'])
+    .expression((eb) =>
+      eb
+        .selectFrom('found')
+        .select([
+          'found.runtime_id',
+          sql<Date>`${now}::timestamptz`.as('foundAt'),
+          'found.quarantined_at',
+          sql<number | null>`${nodeId}::int`.as('node'),
+        ]),
+    )
+    .onConflict((conflict) =>
+      conflict
+        .column('runtimeId')
+        .doUpdateSet((eb) => ({ quarantinedAt: eb.ref('excluded.quarantinedAt'), node: eb.ref('excluded.node') })),
+    )
+    .execute();
+}
+
+interface FoundRow {
+  runtime_id: string;
+  quarantined_at: Date | null;
+}
+
+/** An instance, also a deleted one, has this runtime. */
+function isOwned(runtimeId: Expression<string>): RawBuilder<boolean> {
+  return isThere(expressionBuilder<Db>().selectFrom('Instance as owner').where('owner.runtimeId', '=', runtimeId));
 }
 
 /** Asks for the deletion of what was quarantined before this moment and still has no instance. */
 export async function askToDeleteOld(em: EntityManager, { before, now }: { before: Date; now: Date }): Promise<void> {
-  await run(
-    em,
-    sql`update unowned_runtimes set delete_asked_at = ${now}
-      where quarantined_at < ${before} and delete_asked_at is null
-        and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)`,
-  );
+  await db(em)
+    .updateTable('UnownedRuntime')
+    .set({ deleteAskedAt: now })
+    .where('quarantinedAt', '<', before)
+    .where('deleteAskedAt', 'is', null)
+    .where(({ not, ref }) => not(isOwned(ref('UnownedRuntime.runtimeId'))))
+    .execute();
 }
 
 /** Asks for the deletion of one, in the caller's transaction. False when it is not in the list. */
 export async function askToDelete(em: EntityManager, runtimeId: string, now: Date): Promise<boolean> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`update unowned_runtimes set delete_asked_at = coalesce(delete_asked_at, ${now}) where runtime_id = ${runtimeId}
-     returning runtime_id as id`,
-  );
-  return rows.length > 0;
+  const { numUpdatedRows } = await db(em)
+    .updateTable('UnownedRuntime')
+    .set((eb) => ({ deleteAskedAt: eb.fn.coalesce('deleteAskedAt', eb.val(now)) }))
+    .where('runtimeId', '=', runtimeId)
+    .executeTakeFirst();
+  return numUpdatedRows > 0;
 }
 
 /** The runtimes of this node whose deletion was asked for and that no instance owns. */
 export async function findAskedToDelete(em: EntityManager, nodeId: number | null): Promise<string[]> {
-  const rows = await query<{ runtimeId: string }>(
-    em,
-    sql`select runtime_id as "runtimeId" from unowned_runtimes
-      where delete_asked_at is not null and (node_id is null or node_id = ${nodeId})
-        and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)`,
-  );
+  const rows = await db(em)
+    .selectFrom('UnownedRuntime')
+    .select('runtimeId')
+    .where('deleteAskedAt', 'is not', null)
+    .where((eb) => eb.or([eb('node', 'is', null), eb('node', '=', nodeId)]))
+    .where(({ not, ref }) => not(isOwned(ref('UnownedRuntime.runtimeId'))))
+    .execute();
   return rows.map(({ runtimeId }) => runtimeId);
 }
 
 /** How many unowned runtimes are quarantined, and how many were left as they are. */
 export async function countUnowned(em: EntityManager): Promise<{ quarantined: number; left: number }> {
-  const [counts] = await query<{ quarantined: number; left: number }>(
-    em,
-    sql`select count(quarantined_at)::float8 as quarantined, (count(*) - count(quarantined_at))::float8 as left from unowned_runtimes`,
-  );
-  return counts ?? { quarantined: 0, left: 0 };
+  return db(em)
+    .selectFrom('UnownedRuntime')
+    .select(({ fn }) => [
+      asNumber(fn.countAll().filterWhere('quarantinedAt', 'is not', null)).as('quarantined'),
+      asNumber(fn.countAll().filterWhere('quarantinedAt', 'is', null)).as('left'),
+    ])
+    .executeTakeFirstOrThrow();
 }
 
 /**
@@ -81,10 +119,12 @@ export async function raiseTombstone(
   em: EntityManager,
   { runtimeId, fence }: { runtimeId: string; fence: number },
 ): Promise<number | null> {
-  const [tombstone] = await query<{ id: string }>(
-    em,
-    sql`select id from instances where runtime_id = ${runtimeId} and deleted_at is not null`,
-  );
+  const tombstone = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('runtimeId', '=', runtimeId)
+    .where('deletedAt', 'is not', null)
+    .executeTakeFirst();
   if (!tombstone) return null;
   const happening = { kind: 'tombstone-raised', fence } as const;
   const raised = await changeLifecycle(em, { instanceId: tombstone.id, happening });
@@ -93,15 +133,21 @@ export async function raiseTombstone(
 
 /** Takes a runtime out of the list, in the transaction that makes its instance, which is then on the node that has it. */
 export async function takeUnowned(em: EntityManager, runtimeId: string): Promise<'taken' | 'unknown' | 'deleting'> {
-  const [row] = await query<{ isAsked: boolean; nodeId: number | null }>(
-    em,
-    sql`select delete_asked_at is not null as "isAsked", node_id as "nodeId" from unowned_runtimes
-      where runtime_id = ${runtimeId} and not exists (select from instances where instances.runtime_id = unowned_runtimes.runtime_id)
-        for update`,
-  );
+  const row = await db(em)
+    .selectFrom('UnownedRuntime')
+    .select(['deleteAskedAt', 'node'])
+    .where('runtimeId', '=', runtimeId)
+    .where(({ not, ref }) => not(isOwned(ref('UnownedRuntime.runtimeId'))))
+    .forUpdate()
+    .executeTakeFirst();
   if (!row) return 'unknown';
-  if (row.isAsked) return 'deleting';
-  await run(em, sql`delete from unowned_runtimes where runtime_id = ${runtimeId}`);
-  await run(em, sql`insert into runtimes (id, node_id) values (${runtimeId}, ${row.nodeId}) on conflict (id) do nothing`);
+  if (row.deleteAskedAt !== null) return 'deleting';
+  await db(em).deleteFrom('UnownedRuntime').where('runtimeId', '=', runtimeId).execute();
+  const runtime = { id: runtimeId, node: row.node };
+  await db(em)
+    .insertInto('Runtime')
+    .values(runtime)
+    .onConflict((conflict) => conflict.column('id').doNothing())
+    .execute();
   return 'taken';
 }
