@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { asNumber, secondsSince, sql } from '../sql.ts';
 
 interface DeliveryLag {
   /** Deliveries of enabled webhooks that have not ended. */
@@ -12,13 +13,19 @@ interface DeliveryLag {
 
 /** How much waits to be delivered. */
 export async function deliveryLag(em: EntityManager): Promise<DeliveryLag> {
-  const [lag] = await query<DeliveryLag>(
-    em,
-    sql`select count(*) filter (where enabled)::float8 as waiting, count(*) filter (where not enabled)::float8 as disabled,
-            greatest(0, coalesce(extract(epoch from now() - min(greatest(next_attempt_at, not_before)) filter (where enabled)), 0))::float8
-              as "oldestSeconds"
-       from webhook_deliveries delivery join webhooks on webhooks.id = webhook_id
-      where status = 'pending' and webhooks.deleted_at is null`,
-  );
-  return lag ?? { waiting: 0, disabled: 0, oldestSeconds: 0 };
+  const { oldestSeconds, ...lag } = await db(em)
+    .selectFrom('WebhookDelivery as d')
+    .innerJoin('Webhook as w', 'w.id', 'd.webhook')
+    .select(({ fn, ref }) => {
+      const due = sql<Date>`greatest(${ref('d.nextAttemptAt')}, ${ref('w.notBefore')})`;
+      return [
+        asNumber(fn.countAll().filterWhere('w.enabled', '=', true)).as('waiting'),
+        asNumber(fn.countAll().filterWhere('w.enabled', '=', false)).as('disabled'),
+        secondsSince(fn.min<Date | null>(due).filterWhere('w.enabled', '=', true)).as('oldestSeconds'),
+      ];
+    })
+    .where('d.status', '=', 'pending')
+    .where('w.deletedAt', 'is', null)
+    .executeTakeFirstOrThrow();
+  return { ...lag, oldestSeconds: Math.max(0, oldestSeconds ?? 0) };
 }

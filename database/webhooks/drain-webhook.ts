@@ -1,16 +1,22 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { WebhookDelivery } from '../entities/webhook-delivery.ts';
+import { Webhook } from '../entities/webhook.ts';
+import { fetchRow } from '../rows.ts';
+import { fromNow, sql } from '../sql.ts';
 
 /** How long a handed-over wake-up waits, so that the run that hands it over has ended by then. */
-const HAND_OVER_SECONDS = 1;
+const HAND_OVER_MS = 1_000;
 
 /** Notes that this run delivers for the webhook, so that new events wake no run for as long as this (database clock). */
 export async function holdDrain(em: EntityManager, webhookId: string, forMs: number): Promise<void> {
-  await run(
-    em,
-    sql`update webhooks set drained_until = now() + make_interval(secs => ${forMs / 1_000}) where id = ${webhookId} and deleted_at is null`,
-  );
+  await db(em)
+    .updateTable('Webhook')
+    .set({ drainedUntil: fromNow(forMs) })
+    .where('id', '=', webhookId)
+    .where('deletedAt', 'is', null)
+    .execute();
 }
 
 /**
@@ -19,11 +25,13 @@ export async function holdDrain(em: EntityManager, webhookId: string, forMs: num
  * misses nothing.
  */
 export async function releaseDrain(em: EntityManager, webhookId: string): Promise<void> {
-  const [row] = await query<{ accountId: string }>(
-    em,
-    sql`update webhooks set drained_until = null where id = ${webhookId} returning account_id as "accountId"`,
-  );
-  if (row) await query(em, sql`select last_seq from event_counters where account_id = ${row.accountId} for update`);
+  const row = await db(em)
+    .updateTable('Webhook')
+    .set({ drainedUntil: null })
+    .where('id', '=', webhookId)
+    .returning('account')
+    .executeTakeFirst();
+  if (row) await db(em).selectFrom('EventCounter').select('lastSeq').where('account', '=', row.account).forUpdate().execute();
 }
 
 /**
@@ -31,15 +39,10 @@ export async function releaseDrain(em: EntityManager, webhookId: string): Promis
  * Until then new events wake no run: they would wake the run that is ending here instead of a new one.
  */
 export async function handOverDrain(em: EntityManager, webhookId: string): Promise<void> {
-  await run(
-    em,
-    sql`update webhooks set drained_until = now() + make_interval(secs => ${HAND_OVER_SECONDS}) where id = ${webhookId}`,
-  );
-  await run(
-    em,
-    sql`insert into outbox (workflow, subject_id, claimed_until)
-     values ('deliverWebhook', ${webhookId}, now() + make_interval(secs => ${HAND_OVER_SECONDS}))`,
-  );
+  const until = fromNow(HAND_OVER_MS);
+  await db(em).updateTable('Webhook').set({ drainedUntil: until }).where('id', '=', webhookId).execute();
+  const wake = { workflow: 'deliverWebhook', subjectId: webhookId, claimedUntil: until } as const;
+  await db(em).insertInto('OutboxEntry').values(wake).execute();
 }
 
 /** What a webhook still has to deliver. */
@@ -53,23 +56,35 @@ export interface Waiting {
   nextInMs: number | null;
 }
 
+const WEBHOOK = columns(Webhook, 'webhook');
+const DELIVERY = columns(WebhookDelivery, 'delivery');
+
+const FIELDS = {
+  accountId: WEBHOOK.account,
+  waiting: sql<number>`pending.count`,
+  failures: WEBHOOK.failures,
+  enabled: WEBHOOK.enabled,
+  nextInMs: sql<number | null>`
+    case when next.at is not null then greatest(0, ceil(extract(epoch from next.at - now()) * 1000))::float8 end`,
+};
+
 /** Null when there is no such webhook. */
 export async function findWaiting(em: EntityManager, webhookId: string): Promise<Waiting | null> {
-  const [row] = await query<Waiting>(
+  return fetchRow(
     em,
-    sql`select webhook.account_id as "accountId", pending.count as waiting, webhook.failures, webhook.enabled,
-            case when next.at is not null then greatest(0, ceil(extract(epoch from next.at - now()) * 1000))::float8 end as "nextInMs"
+    FIELDS,
+    (fields) => sql`select ${fields}
        from webhooks webhook
        cross join lateral (
-         select count(*)::float8 as count, min(next_attempt_at) filter (where is_test) as test,
-                min(next_attempt_at) filter (where not is_test) as first
-           from webhook_deliveries where webhook_id = webhook.id and status = 'pending'
+         select count(*)::float8 as count, min(${DELIVERY.nextAttemptAt}) filter (where ${DELIVERY.isTest}) as test,
+                min(${DELIVERY.nextAttemptAt}) filter (where not ${DELIVERY.isTest}) as first
+           from webhook_deliveries delivery where ${DELIVERY.webhook} = ${WEBHOOK.id} and ${DELIVERY.status} = 'pending'
        ) pending
        cross join lateral (
-         select least(pending.test, case when webhook.enabled and pending.first is not null
-           then greatest(webhook.not_before, case when webhook.failures < ${FAILURES_UNTIL_PROBING} then pending.first else now() end) end) as at
+         select least(pending.test, case when ${WEBHOOK.enabled} and pending.first is not null
+           then greatest(${WEBHOOK.notBefore},
+                         case when ${WEBHOOK.failures} < ${FAILURES_UNTIL_PROBING} then pending.first else now() end) end) as at
        ) next
-      where webhook.id = ${webhookId} and webhook.deleted_at is null`,
+      where ${WEBHOOK.id} = ${webhookId} and ${WEBHOOK.deletedAt} is null`,
   );
-  return row ?? null;
 }

@@ -1,7 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
-import { query, sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { columns, db, optionalColumns } from '../db.ts';
+import { WebhookDelivery } from '../entities/webhook-delivery.ts';
+import { Webhook } from '../entities/webhook.ts';
+import { fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 /** What a delivery needs to know of its webhook. */
 export interface Endpoint {
@@ -38,15 +42,31 @@ interface Question {
   except: readonly string[];
 }
 
-type Row = Endpoint & { [Field in keyof DueDelivery]: DueDelivery[Field] | null };
+const WEBHOOK = columns(Webhook, 'webhook');
+const WAITING = columns(WebhookDelivery, 'waiting');
+const DELIVERY = optionalColumns(WebhookDelivery, 'delivery');
 
-const ENDPOINT = sql`
-  webhook.id as "webhookId", webhook.account_id as "accountId", webhook.url, webhook.secret,
-  case when webhook.previous_secret_until > now() then webhook.previous_secret end as "previousSecret",
-  webhook.enabled, webhook.failures, coalesce(webhook.not_before > now(), false) as "isResting"`;
-const DELIVERY = sql`id, event_id as "eventId", event_type as "eventType", body, is_test as "isTest", attempts, tries`;
-const isNoneOf = (ids: readonly string[]): Sql =>
-  sql`id not in (select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb))`;
+const FIELDS = {
+  webhookId: WEBHOOK.id,
+  accountId: WEBHOOK.account,
+  url: WEBHOOK.url,
+  secret: WEBHOOK.secret,
+  previousSecret: sql<string | null>`case when ${WEBHOOK.previousSecretUntil} > now() then ${WEBHOOK.previousSecret} end`,
+  enabled: WEBHOOK.enabled,
+  failures: WEBHOOK.failures,
+  isResting: sql<boolean>`coalesce(${WEBHOOK.notBefore} > now(), false)`,
+  id: DELIVERY.id,
+  eventId: DELIVERY.eventId,
+  eventType: DELIVERY.eventType,
+  body: DELIVERY.body,
+  isTest: DELIVERY.isTest,
+  attempts: DELIVERY.attempts,
+  tries: DELIVERY.tries,
+};
+
+/** What this webhook may be sent now: nothing but tests while it is disabled, rests, or is to be probed. */
+const MAY_BE_SENT = sql`(${WAITING.isTest} or ${WEBHOOK.enabled} and ${WEBHOOK.failures} < ${FAILURES_UNTIL_PROBING}
+  and coalesce(${WEBHOOK.notBefore} <= now(), true))`;
 
 /**
  * The endpoint of a webhook and what may be sent to it now, what has waited longest first; null when there is no such
@@ -56,27 +76,30 @@ export async function findDueDeliveries(
   em: EntityManager,
   { webhookId, limit, bytes, except }: Question,
 ): Promise<{ endpoint: Endpoint; due: DueDelivery[] } | null> {
-  const rows = await query<Row>(
+  const rows = await fetchRows(
     em,
-    sql`select ${ENDPOINT}, delivery.*
+    FIELDS,
+    (fields) => sql`select ${fields}
        from webhooks webhook
        left join lateral (
-         select ${DELIVERY}
-           from (select id, next_attempt_at, sum(size) over (order by next_attempt_at, id) - size as bytes_before
-                   from (select id, next_attempt_at, octet_length(body) as size from webhook_deliveries
-                          where webhook_id = webhook.id and status = 'pending' and next_attempt_at <= now() and ${isNoneOf(except)}
-                            and (is_test or webhook.enabled and webhook.failures < ${FAILURES_UNTIL_PROBING} and coalesce(webhook.not_before <= now(), true))
-                          order by next_attempt_at limit ${limit}) due) sized
-           join webhook_deliveries using (id, next_attempt_at)
-          where bytes_before < ${bytes} order by next_attempt_at, id
-       ) delivery on true
-      where webhook.id = ${webhookId} and webhook.deleted_at is null`,
+         select id, at
+           from (select id, at, sum(size) over (order by at, id) - size as bytes_before
+                   from (select ${WAITING.id} as id, ${WAITING.nextAttemptAt} as at, octet_length(${WAITING.body}) as size
+                           from webhook_deliveries waiting
+                          where ${WAITING.webhook} = ${WEBHOOK.id} and ${WAITING.status} = 'pending'
+                            and ${WAITING.nextAttemptAt} <= now() and ${MAY_BE_SENT} and ${WAITING.id} <> all(${[...except]})
+                          order by ${WAITING.nextAttemptAt} limit ${limit}) due) sized
+          where bytes_before < ${bytes}
+       ) due on true
+       left join webhook_deliveries delivery on ${DELIVERY.id} = due.id and ${DELIVERY.nextAttemptAt} = due.at
+      where ${WEBHOOK.id} = ${webhookId} and ${WEBHOOK.deletedAt} is null
+      order by due.at, due.id`,
   );
   const [first] = rows;
   return first ? { endpoint: first, due: rows.filter(isDelivery) } : null;
 }
 
-function isDelivery(row: Row): row is Endpoint & DueDelivery {
+function isDelivery(row: RowOf<typeof FIELDS>): row is Endpoint & DueDelivery {
   return row.id !== null;
 }
 
@@ -85,12 +108,16 @@ export async function findOldestDelivery(
   em: EntityManager,
   { webhookId, except }: Pick<Question, 'webhookId' | 'except'>,
 ): Promise<DueDelivery | null> {
-  const [oldest] = await query<DueDelivery>(
-    em,
-    sql`select ${DELIVERY} from webhook_deliveries
-      where id = (select id from webhook_deliveries
-                   where webhook_id = ${webhookId} and status = 'pending' and not is_test and ${isNoneOf(except)}
-                   order by created_at, id limit 1)`,
-  );
+  const oldest = await db(em)
+    .selectFrom('WebhookDelivery')
+    .select(['id', 'eventId', 'eventType', 'body', 'isTest', 'attempts', 'tries'])
+    .where('webhook', '=', webhookId)
+    .where('status', '=', 'pending')
+    .where('isTest', '=', false)
+    .where('id', '<>', sql<string>`all(${[...except]})`)
+    .orderBy('createdAt')
+    .orderBy('id')
+    .limit(1)
+    .executeTakeFirst();
   return oldest ?? null;
 }

@@ -5,7 +5,10 @@ import { healthAfter } from '../../domain/webhook-health.ts';
 import type { AttemptOutcome, HealthChange } from '../../domain/webhook-health.ts';
 import type { DisabledReason } from '../../domain/webhook-events.ts';
 import { recordNotice } from '../events/record-notice.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { WebhookAttempt } from '../entities/webhook-attempt.ts';
+import { WebhookDelivery } from '../entities/webhook-delivery.ts';
+import { fromNow, NOW, run, sql } from '../sql.ts';
 
 /** One attempt and what becomes of its delivery. */
 export interface EndedAttempt {
@@ -23,6 +26,10 @@ export interface EndedAttempt {
   retryInMs: number | null;
 }
 
+const DELIVERY = columns(WebhookDelivery, 'webhook_deliveries');
+const SET = columns(WebhookDelivery);
+const ATTEMPT = columns(WebhookAttempt);
+
 /**
  * Records attempts in one statement. When a worker that was taken for dead and the one that replaced it both made the
  * same attempt, the first one to be recorded counts.
@@ -38,14 +45,15 @@ export async function recordAttempts(em: EntityManager, attempts: readonly Ended
      ),
      written as (
        update webhook_deliveries
-          set status = ended.status, attempts = ended.number, tries = ended.tries,
-              next_attempt_at = case when ended.status = 'pending'
-                                     then coalesce(now() + make_interval(secs => ended."retryInMs" / 1000), next_attempt_at) end
+          set ${SET.status} = ended.status, ${SET.attempts} = ended.number, ${SET.tries} = ended.tries,
+              ${SET.nextAttemptAt} = case when ended.status = 'pending'
+                then coalesce(now() + make_interval(secs => ended."retryInMs" / 1000), ${DELIVERY.nextAttemptAt}) end
          from ended
-        where id = "deliveryId" and webhook_deliveries.status = 'pending' and attempts = ended.number - 1
-       returning id
+        where ${DELIVERY.id} = "deliveryId" and ${DELIVERY.status} = 'pending' and ${DELIVERY.attempts} = ended.number - 1
+       returning ${DELIVERY.id} as id
      )
-     insert into webhook_attempts (delivery_id, number, at, status_code, duration_ms, error, response)
+     insert into webhook_attempts (${ATTEMPT.delivery}, ${ATTEMPT.number}, ${ATTEMPT.at}, ${ATTEMPT.statusCode}, ${ATTEMPT.durationMs},
+                                   ${ATTEMPT.error}, ${ATTEMPT.response})
      select "deliveryId", number, at, "statusCode", "durationMs", error, response from ended join written on id = "deliveryId"`,
   );
 }
@@ -67,34 +75,40 @@ export async function recordHealth(
   outcomes: readonly AttemptOutcome[],
   { random, makeId, now }: HealthOptions,
 ): Promise<HealthChange | null> {
-  const [row] = await query<{ accountId: string; enabled: boolean; failures: number; failingSince: Date | string | null }>(
-    em,
-    sql`select account_id as "accountId", enabled, failures, failing_since as "failingSince"
-       from webhooks where id = ${webhookId} and deleted_at is null for no key update`,
-  );
+  const row = await db(em)
+    .selectFrom('Webhook')
+    .select(['account', 'enabled', 'failures', 'failingSince'])
+    .where('id', '=', webhookId)
+    .where('deletedAt', 'is', null)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
   if (!row) return null;
-  const failingSince = row.failingSince === null ? null : new Date(row.failingSince);
-  const change = healthAfter({ failures: row.failures, failingSince }, outcomes, random);
+  const change = healthAfter(row, outcomes, random);
   const disable = row.enabled ? change.disable : null;
-  await run(
-    em,
-    sql`update webhooks
-        set failures = ${change.failures}, failing_since = ${change.failingSince}, enabled = enabled and ${disable}::text is null, disabled_reason = coalesce(${disable}, disabled_reason),
-            not_before = case when ${change.isRecovered} then null else coalesce(now() + make_interval(secs => ${change.restMs === null ? null : change.restMs / 1_000}::float8), not_before) end
-      where id = ${webhookId}`,
-  );
+  const { failures, failingSince, isRecovered, restMs } = change;
+  await db(em)
+    .updateTable('Webhook')
+    .set({ failures, failingSince })
+    .$if(disable !== null, (update) => update.set({ enabled: false, disabledReason: disable }))
+    .$if(isRecovered || restMs !== null, (update) =>
+      update.set({ notBefore: isRecovered || restMs === null ? null : fromNow(restMs) }),
+    )
+    .where('id', '=', webhookId)
+    .execute();
   if (change.isRecovered) await makeDue(em, webhookId);
-  if (disable !== null)
-    await recordDisabled(em, { id: makeId('evt'), accountId: row.accountId, webhookId, reason: disable, now });
+  if (disable !== null) await recordDisabled(em, { id: makeId('evt'), accountId: row.account, webhookId, reason: disable, now });
   return { ...change, disable };
 }
 
 /** Makes every delivery of the webhook that waits for its retry due now. */
 export async function makeDue(em: EntityManager, webhookId: string): Promise<void> {
-  await run(
-    em,
-    sql`update webhook_deliveries set next_attempt_at = now() where webhook_id = ${webhookId} and status = 'pending' and next_attempt_at > now()`,
-  );
+  await db(em)
+    .updateTable('WebhookDelivery')
+    .set({ nextAttemptAt: NOW })
+    .where('webhook', '=', webhookId)
+    .where('status', '=', 'pending')
+    .where('nextAttemptAt', '>', NOW)
+    .execute();
 }
 
 interface Disabled {
