@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { NamedBudget } from '../../domain/budgets.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import type { CronResult } from './record-cron-run.ts';
 
 /** How far the clocks of a gateway and of the database may be apart. */
@@ -15,16 +15,19 @@ type Run = Pick<CronResult, 'instanceId' | 'gatewayJobId' | 'gatewayAgentId' | '
 export async function findRunRefusal(em: EntityManager, run: Run): Promise<NamedBudget | null> {
   const { instanceId, gatewayJobId, gatewayAgentId, runAt, saidAt } = run;
   const [from, to] = [new Date(runAt.getTime() - CLOCKS_DIFFER_MS), new Date(saidAt.getTime() + CLOCKS_DIFFER_MS)];
-  const [budget] = await query<NamedBudget>(
-    em,
-    sql`select budgets.id as "budgetId", budgets.name, period
-       from agents
-       left join cron_jobs job on job.instance_id = agents.instance_id and job.gateway_job_id = ${gatewayJobId}
-       join model_calls call on call.agent_id = agents.id and call.message_id is null and call.at between ${from} and ${to}
-       join budgets on budgets.id = call.refused_by
-      where agents.instance_id = ${instanceId}
-        and (agents.gateway_agent_id = ${gatewayAgentId} or (${gatewayAgentId}::text is null and agents.id = job.agent_id))
-      order by call.id desc limit 1`,
-  );
+  const budget = await db(em)
+    .selectFrom('Agent as a')
+    .leftJoin('CronJob as j', (j) => j.onRef('j.instance', '=', 'a.instance').on('j.gatewayJobId', '=', gatewayJobId))
+    .innerJoin('ModelCall as c', 'c.agent', 'a.id')
+    .innerJoin('Budget as b', 'b.id', 'c.refusedBy')
+    .select(['b.id as budgetId', 'b.name', 'b.period'])
+    .where('c.message', 'is', null)
+    .where('c.at', '>=', from)
+    .where('c.at', '<=', to)
+    .where('a.instance', '=', instanceId)
+    .where((eb) => (gatewayAgentId === null ? eb('a.id', '=', eb.ref('j.agent')) : eb('a.gatewayAgentId', '=', gatewayAgentId)))
+    .orderBy('c.id', 'desc')
+    .limit(1)
+    .executeTakeFirst();
   return budget ?? null;
 }

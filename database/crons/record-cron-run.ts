@@ -4,7 +4,8 @@ import { claimOccurrence } from '../events/record-event.ts';
 import { recordSpoken } from '../messages/record-spoken.ts';
 import type { RecordOptions, Speaker } from '../messages/record-spoken.ts';
 import { isStorageFull } from '../accounts/stored-bytes.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { sql } from '../sql.ts';
 
 export interface CronResult {
   instanceId: string;
@@ -51,11 +52,13 @@ export async function recordCronRun(em: EntityManager, result: CronResult, optio
   if (!(await claimOccurrence(em, instanceId, cronOccurrence(gatewayJobId, runAt.getTime())))) return false;
   const eventId = options.makeId('evt');
   const lateMs = await takeLateness(em, result);
-  await run(
-    em,
-    sql`update cron_jobs set last_run_at = ${runAt}, last_run_status = ${error === null ? 'ok' : 'error'}, last_event_id = ${eventId}
-      where instance_id = ${instanceId} and gateway_job_id = ${gatewayJobId} and coalesce(last_run_at < ${runAt}, true)`,
-  );
+  await db(em)
+    .updateTable('CronJob')
+    .set({ lastRunAt: runAt, lastRunStatus: error === null ? 'ok' : 'error', lastEventId: eventId })
+    .where('instance', '=', instanceId)
+    .where('gatewayJobId', '=', gatewayJobId)
+    .where((eb) => eb.or([eb('lastRunAt', 'is', null), eb('lastRunAt', '<', runAt)]))
+    .execute();
   const jobName = result.jobName ?? owner.jobName ?? UNNAMED;
   const conversationId = result.conversationId ?? (result.isDelivered ? owner.conversationId : null);
   await recordSpoken(em, { ...result, eventId, speaker: owner, jobName, lateMs, conversationId, finishReason: null }, options);
@@ -70,32 +73,44 @@ const LEAST_LATE_MS = 1_000;
  * forgotten with that: another run has its own.
  */
 async function takeLateness(em: EntityManager, { instanceId, gatewayJobId, runAt }: CronResult): Promise<number | null> {
-  const [job] = await query<{ lateMs: number | null }>(
-    em,
-    sql`with job as (
-       select job.id, case when job.next_run_at <= ${runAt} then job.next_run_at else job.due_at end as due, i.sleep_since, i.wake_ms
-         from cron_jobs job join instances i on i.id = job.instance_id
-        where job.instance_id = ${instanceId} and job.gateway_job_id = ${gatewayJobId}
-     ), taken as (update cron_jobs set due_at = null from job where cron_jobs.id = job.id)
-     select case when due < sleep_since and ${runAt}::timestamptz >= sleep_since - make_interval(secs => coalesce(wake_ms, 0) / 1000.0)
-                 then (extract(epoch from ${runAt}::timestamptz - due) * 1000)::int end as "lateMs" from job`,
-  );
+  const job = await db(em)
+    .with('job', (query) =>
+      query
+        .selectFrom('CronJob as j')
+        .innerJoin('Instance as i', 'i.id', 'j.instance')
+        .select(['j.id', 'i.sleepSince as since', 'i.wakeMs as wake'])
+        .select((eb) =>
+          eb.case().when('j.nextRunAt', '<=', runAt).then(eb.ref('j.nextRunAt')).else(eb.ref('j.dueAt')).end().as('due'),
+        )
+        .where('j.instance', '=', instanceId)
+        .where('j.gatewayJobId', '=', gatewayJobId),
+    )
+    .with('taken', (query) => query.updateTable('CronJob').set({ dueAt: null }).from('job').whereRef('CronJob.id', '=', 'job.id'))
+    .selectFrom('job')
+    .select(({ ref }) => {
+      const [due, since] = [ref('job.due'), ref('job.since')];
+      return sql<number | null>`
+        case when ${due} < ${since} and ${runAt}::timestamptz >= ${since} - make_interval(secs => coalesce(${ref('job.wake')}, 0) / 1000.0)
+             then (extract(epoch from ${runAt}::timestamptz - ${due}) * 1000)::int end`.as('lateMs');
+    })
+    .executeTakeFirst();
   const lateMs = job?.lateMs ?? null;
   return lateMs !== null && lateMs >= LEAST_LATE_MS ? lateMs : null;
 }
 
 /** Keeps the instance from being deleted until the transaction ends. */
 async function findOwner(em: EntityManager, { instanceId, gatewayJobId, gatewayAgentId }: CronResult): Promise<Owner | null> {
-  const [owner] = await query<Owner>(
-    em,
-    sql`select agents.account_id as "accountId", agents.instance_id as "instanceId", agents.id as "agentId",
-            agents.slug, agents.display_name as "displayName", job.name as "jobName", job.conversation_id as "conversationId"
-       from agents
-       join instances on instances.id = agents.instance_id and instances.desired_status <> 'destroyed'
-       left join cron_jobs job on job.instance_id = agents.instance_id and job.gateway_job_id = ${gatewayJobId}
-      where agents.instance_id = ${instanceId} and agents.deleted_at is null
-        and (agents.gateway_agent_id = ${gatewayAgentId} or (${gatewayAgentId}::text is null and agents.id = job.agent_id))
-        for share of instances`,
-  );
+  const owner = await db(em)
+    .selectFrom('Agent as a')
+    .innerJoin('Instance as i', 'i.id', 'a.instance')
+    .leftJoin('CronJob as j', (j) => j.onRef('j.instance', '=', 'a.instance').on('j.gatewayJobId', '=', gatewayJobId))
+    .select(['a.account as accountId', 'a.instance as instanceId', 'a.id as agentId', 'a.slug', 'a.displayName'])
+    .select(['j.name as jobName', 'j.conversationId'])
+    .where('i.desiredStatus', '<>', 'destroyed')
+    .where('a.instance', '=', instanceId)
+    .where('a.deletedAt', 'is', null)
+    .where((eb) => (gatewayAgentId === null ? eb('a.id', '=', eb.ref('j.agent')) : eb('a.gatewayAgentId', '=', gatewayAgentId)))
+    .forShare('i')
+    .executeTakeFirst();
   return owner ?? null;
 }
