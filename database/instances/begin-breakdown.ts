@@ -3,7 +3,7 @@ import type { MakeId } from '../../domain/ids.ts';
 import { closeInterval } from '../billing/intervals.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
 import { handOverTurns } from '../messages/stamp-turns.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import type { BreakdownFailure } from '../../domain/happenings.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 
@@ -33,7 +33,7 @@ export async function beginBreakdown(em: EntityManager, breakdown: Breakdown): P
   });
   if (!broken) return false;
   const refusingSince = await lockRefusingSince(em, instanceId);
-  await run(em, sql`delete from gateway_refusals where instance_id = ${instanceId}`);
+  await db(em).deleteFrom('GatewayRefusal').where('instance', '=', instanceId).execute();
   // None of them ran when it was refused, and what did run was ended by us: that is no death.
   await handOverTurns(em, instanceId);
   await closeInterval(em, instanceId, refusingSince);
@@ -52,10 +52,12 @@ export async function beginBreakdown(em: EntityManager, breakdown: Breakdown): P
 }
 
 async function lockRefusingSince(em: EntityManager, instanceId: string): Promise<Date | null> {
-  const [interval] = await query<{ ms: number | null }>(
-    em,
-    sql`select (extract(epoch from refusing_since) * 1000)::float8 as ms
-       from runtime_intervals where instance_id = ${instanceId} and ended_at is null for update`,
-  );
-  return interval?.ms == null ? null : new Date(interval.ms);
+  const interval = await db(em)
+    .selectFrom('RuntimeInterval')
+    .select('refusingSince')
+    .where('instance', '=', instanceId)
+    .where('endedAt', 'is', null)
+    .forUpdate()
+    .executeTakeFirst();
+  return interval?.refusingSince ?? null;
 }

@@ -1,5 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { anyOf } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 
 export interface LocalStop {
@@ -17,11 +18,14 @@ export interface LocalStop {
  */
 export async function beginLocalStop(em: EntityManager, runtimeIds: readonly string[], now: Date): Promise<LocalStop[]> {
   if (runtimeIds.length === 0) return [];
-  const local = await query<{ id: string; runtimeId: string }>(
-    em,
-    sql`select id, runtime_id as "runtimeId" from instances
-      where runtime_id = any(${[...runtimeIds]}) and deleted_at is null order by id for update`,
-  );
+  const local = await db(em)
+    .selectFrom('Instance')
+    .select(['id', 'runtimeId'])
+    .where('runtimeId', '=', anyOf(runtimeIds))
+    .where('deletedAt', 'is', null)
+    .orderBy('id')
+    .forUpdate()
+    .execute();
   const stops: LocalStop[] = [];
   for (const { id: instanceId, runtimeId } of local) {
     const changed = await changeLifecycle(em, { instanceId, happening: { kind: 'local-stop' }, now });

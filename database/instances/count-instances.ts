@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { lockAccount } from '../accounts/lock-account.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { asNumber } from '../sql.ts';
 
 /**
  * How many instances of the account are not gone. Locks the account's row, so that of two transactions that count in
@@ -8,9 +9,11 @@ import { query, sql } from '../sql.ts';
  */
 export async function countInstancesLocked(em: EntityManager, accountId: string): Promise<number> {
   await lockAccount(em, accountId);
-  const [row] = await query<{ count: number }>(
-    em,
-    sql`select count(*)::int as count from instances where account_id = ${accountId} and deleted_at is null`,
-  );
-  return row?.count ?? 0;
+  const { count } = await db(em)
+    .selectFrom('Instance')
+    .select(({ fn }) => asNumber(fn.countAll()).as('count'))
+    .where('account', '=', accountId)
+    .where('deletedAt', 'is', null)
+    .executeTakeFirstOrThrow();
+  return count;
 }

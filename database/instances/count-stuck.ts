@@ -1,18 +1,25 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { STUCK_AFTER_MS } from '../../domain/lifecycle.ts';
-import { query, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { asNumber, fromNow, sql } from '../sql.ts';
 import { IS_ASLEEP } from './lifecycle-sql.ts';
 
-const TOO_LONG_AGO = sql`now() - make_interval(secs => ${STUCK_AFTER_MS / 1_000})`;
+const TOO_LONG_AGO = fromNow(-STUCK_AFTER_MS);
+
+const INSTANCE = columns(Instance, 'instances');
+const HANGS = sql<boolean>`(${INSTANCE.status} <> 'error'
+    and greatest(${INSTANCE.transitionStartedAt}, ${INSTANCE.startNotBefore}) < ${TOO_LONG_AGO}
+  or ${IS_ASLEEP} and ${INSTANCE.gatewayEpoch} is distinct from 0 and ${INSTANCE.suspendedAt} is null and ${INSTANCE.sleepSince} < ${TOO_LONG_AGO})`;
 
 /** How many instances are in `error`, in one transition for too long, or asleep with a gateway that does not end. */
 export async function countStuck(em: EntityManager): Promise<{ error: number; transition: number }> {
-  const [counts] = await query<{ error: number; transition: number }>(
-    em,
-    sql`select count(*) filter (where status = 'error')::float8 as error,
-            count(*) filter (where status <> 'error' and greatest(transition_started_at, start_not_before) < ${TOO_LONG_AGO}
-                             or ${IS_ASLEEP} and gateway_epoch is distinct from 0 and suspended_at is null and sleep_since < ${TOO_LONG_AGO})::float8 as transition
-       from instances where deleted_at is null`,
-  );
-  return counts ?? { error: 0, transition: 0 };
+  return db(em)
+    .selectFrom('Instance')
+    .select(({ fn }) => [
+      asNumber(fn.countAll().filterWhere('status', '=', 'error')).as('error'),
+      asNumber(fn.countAll().filterWhere(HANGS)).as('transition'),
+    ])
+    .where('deletedAt', 'is', null)
+    .executeTakeFirstOrThrow();
 }

@@ -2,31 +2,46 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { wakeTime } from '../../domain/sleep.ts';
 import type { SleepPace } from '../../domain/sleep.ts';
 import { closeInterval } from '../billing/intervals.ts';
-import { query, sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { CronJob } from '../entities/cron-job.ts';
+import { Event } from '../entities/event.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { OpenModelCall } from '../entities/open-model-call.ts';
+import { anyOf, epochMs, fromNow, sql } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 import { readLifecycle } from './find-lifecycle.ts';
 import { takesMessages } from './lifecycle-sql.ts';
 
 /** A job that its gateway has not run by then is taken for one that it does not run. */
-const OVERDUE = sql`interval '10 minutes'`;
+const OVERDUE_MS = 600_000;
 
-const JOBS = sql`select next_run_at from cron_jobs
-  where cron_jobs.instance_id = i.id and removed_at is null and enabled and next_run_at > now() - ${OVERDUE}`;
+const I = columns(Instance, 'i');
+const JOB = columns(CronJob, 'cron_jobs');
+const EVENT = columns(Event, 'events');
+const MESSAGE = columns(Message, 'messages');
+const CALL = columns(OpenModelCall, 'open_model_calls');
+
+const JOBS = sql`select ${JOB.nextRunAt} from cron_jobs
+  where ${JOB.instance} = ${I.id} and ${JOB.removedAt} is null and ${JOB.enabled} and ${JOB.nextRunAt} > ${fromNow(-OVERDUE_MS)}`;
 
 /** When an instance `i` was last used: each turn, run of a job and unprompted message ends with an event. */
-const LAST_USED = sql`greatest(i.started_at, i.used_at,
-  (select recorded_at from events where events.instance_id = i.id order by seq desc limit 1))`;
+const LAST_USED = sql<Date>`greatest(${I.startedAt}, ${I.usedAt},
+  (select ${EVENT.recordedAt} from events where ${EVENT.instance} = ${I.id} order by ${EVENT.seq} desc limit 1))`;
 
 /** Nothing runs or waits in an instance `i`, nothing of it is to be changed, and no job is near. */
-const isIdle = ({ leastRestMs }: Pick<SleepPace, 'leastRestMs'>): Sql => sql`
-  i.sleep_after_ms is not null and ${takesMessages('i')}
-  and i.content_generation <= i.applied_content_generation and i.restart_generation <= i.applied_restart_generation
-  and ${LAST_USED} <= now() - make_interval(secs => i.sleep_after_ms / 1000.0)
-  and not exists (select from messages where messages.instance_id = i.id and messages.status = 'pending')
-  and not exists (select from open_model_calls where open_model_calls.instance_id = i.id)
-  and not exists (select from cron_jobs where cron_jobs.instance_id = i.id and gateway_job_id is null and created_at > now() - interval '1 minute')
-  and not exists (${JOBS} and next_run_at < now() + make_interval(secs => greatest(${leastRestMs}, 2 * coalesce(i.wake_ms, 0)) / 1000.0))`;
+const isIdle = ({ leastRestMs }: Pick<SleepPace, 'leastRestMs'>) => sql<boolean>`
+  ${I.sleepAfterMs} is not null and ${takesMessages('i')}
+  and ${I.contentGeneration} <= ${I.appliedContentGeneration} and ${I.restartGeneration} <= ${I.appliedRestartGeneration}
+  and ${LAST_USED} <= now() - make_interval(secs => ${I.sleepAfterMs} / 1000.0)
+  and not exists (select from messages where ${MESSAGE.instance} = ${I.id} and ${MESSAGE.status} = 'pending')
+  and not exists (select from open_model_calls where ${CALL.instance} = ${I.id})
+  and not exists (select from cron_jobs
+                   where ${JOB.instance} = ${I.id} and ${JOB.gatewayJobId} is null and ${JOB.createdAt} > ${fromNow(-60_000)})
+  and not exists (${JOBS} and ${JOB.nextRunAt} < now() + make_interval(secs => greatest(${leastRestMs}, 2 * coalesce(${I.wakeMs}, 0)) / 1000.0))`;
+
+/** When the next job of an instance `i` is due. */
+const NEXT_JOB = sql<Date | null>`(select min(next_run_at) from (${JOBS} and ${JOB.nextRunAt} > now()) jobs (next_run_at))`;
 
 export interface IdleInstance {
   instanceId: string;
@@ -38,11 +53,15 @@ export async function findIdle(
   em: EntityManager,
   { shards, pace, limit }: { shards: readonly number[]; pace: SleepPace; limit: number },
 ): Promise<IdleInstance[]> {
-  return query<IdleInstance>(
-    em,
-    sql`select i.id as "instanceId", i.runtime_id as "runtimeId" from instances i
-      where i.shard = any(${[...shards]}) and i.boot_id is not null and ${isIdle(pace)} order by i.id limit ${limit}`,
-  );
+  return db(em)
+    .selectFrom('Instance as i')
+    .select(['i.id as instanceId', 'i.runtimeId'])
+    .where('i.shard', '=', anyOf(shards))
+    .where('i.bootId', 'is not', null)
+    .where(isIdle(pace))
+    .orderBy('i.id')
+    .limit(limit)
+    .execute();
 }
 
 /**
@@ -57,11 +76,12 @@ export async function fallAsleep(
   const row = await readLifecycle(em, instanceId, { lock: true });
   if (!row || row.deletedAt !== null) return false;
   // A second statement, whose snapshot includes what was committed while the first one waited for its lock.
-  const [idle] = await query<{ nextJobMs: number | null }>(
-    em,
-    sql`select (extract(epoch from (select min(next_run_at) from (${JOBS} and next_run_at > now()) jobs)) * 1000)::float8 as "nextJobMs"
-       from instances i where i.id = ${instanceId} and ${isIdle(pace)}`,
-  );
+  const idle = await db(em)
+    .selectFrom('Instance as i')
+    .select(epochMs(NEXT_JOB).as('nextJobMs'))
+    .where('i.id', '=', instanceId)
+    .where(isIdle(pace))
+    .executeTakeFirst();
   if (!idle) return false;
   const nextJobAt = idle.nextJobMs === null ? null : new Date(idle.nextJobMs);
   const wakesAt = wakeTime({ nextJobAt, wakeMs: row.wakeMs }, pace);

@@ -1,14 +1,24 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { NotNull } from 'kysely';
 import { converged } from '../../domain/lifecycle.ts';
-import type { LifecycleRow } from '../../domain/lifecycle.ts';
 import { closeInterval } from '../billing/intervals.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { anyOf, fromNow, isSet, isThere, NOW, sql } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
-import { IS_ASLEEP, IS_RESTLESS } from './lifecycle-sql.ts';
+import { HAS_CHANGED, HAS_OPEN_INTERVAL, HAS_PENDING_TURN, IS_ASLEEP, IS_RESTLESS } from './lifecycle-sql.ts';
 
-interface DriftRow extends LifecycleRow {
-  id: string;
-}
+const INSTANCE = columns(Instance, 'instances');
+
+/** Only what is certain to need nothing is left out here: `converged` decides. */
+const MAY_HAVE_DRIFTED = sql<boolean>`
+  (${INSTANCE.desiredStatus} <> 'running' or ${INSTANCE.bootId} is null or ${INSTANCE.status} <> 'running'
+   or ${HAS_CHANGED} or not ${HAS_OPEN_INTERVAL})
+  and not (${INSTANCE.desiredStatus} = 'stopped' and ${INSTANCE.status} = 'stopped' and ${INSTANCE.bootId} is null
+           and ${INSTANCE.transitionKind} is null)
+  and (not ${IS_ASLEEP} or ${IS_RESTLESS})
+  and not (${INSTANCE.desiredStatus} = 'running' and ${INSTANCE.status} = 'error'
+           and ${INSTANCE.errorGeneration} = ${INSTANCE.powerGeneration})`;
 
 /** The oldest first; what is more is found a minute later. */
 const LIMIT = 500;
@@ -18,30 +28,29 @@ const LIMIT = 500;
  * last minute. Leaves out those that wait for a slot or for their pause.
  */
 export async function findDrift(em: EntityManager): Promise<string[]> {
-  const rows = await query<DriftRow>(
-    em,
-    sql`select id, desired_status as "desiredStatus", status,
-            power_generation::float8 as "powerGeneration", error_generation::float8 as "errorGeneration",
-            content_generation::float8 as "contentGeneration", applied_content_generation::float8 as "appliedContentGeneration",
-            restart_generation::float8 as "restartGeneration", applied_restart_generation::float8 as "appliedRestartGeneration",
-            boot_id as "bootId", gateway_epoch::float8 as "gatewayEpoch", transition_kind as "transitionKind", sleep_state as "sleepState", suspended_at as "suspendedAt", false as "isGone",
-            exists (select from messages where instance_id = instances.id and messages.status = 'pending') as "hasWaitingTurn",
-            exists (select from runtime_intervals where instance_id = instances.id and ended_at is null) as "hasOpenInterval"
-       from instances
-      where deleted_at is null and queued_at is null
-        and (start_not_before is null or start_not_before < now())
-        and (transition_started_at is null or transition_started_at < now() - interval '1 minute')
-        and (desired_status = 'destroyed' or boot_id is null or desired_status = 'stopped'
-             or status <> 'running' or content_generation > applied_content_generation
-             or restart_generation > applied_restart_generation
-             or not exists (select from runtime_intervals where instance_id = instances.id and ended_at is null))
-        and not (desired_status = 'stopped' and status = 'stopped' and boot_id is null and transition_kind is null)
-        and (not ${IS_ASLEEP} or ${IS_RESTLESS})
-        and not (desired_status = 'running' and status = 'error' and error_generation = power_generation)
-        and not exists (select from outbox where workflow = 'reconcileInstance' and subject_id = instances.id)
-      order by transition_started_at nulls first, id limit ${LIMIT}`,
-  );
-  return rows.filter((row) => !converged(row)).map(({ id }) => id);
+  const rows = await db(em)
+    .selectFrom('Instance')
+    .select(['id as instanceId', 'desiredStatus', 'status', 'powerGeneration', 'errorGeneration', 'bootId', 'gatewayEpoch'])
+    .select(['contentGeneration', 'appliedContentGeneration', 'restartGeneration', 'appliedRestartGeneration'])
+    .select(['transitionKind', 'sleepState', 'suspendedAt'])
+    .select([HAS_PENDING_TURN.as('hasWaitingTurn'), HAS_OPEN_INTERVAL.as('hasOpenInterval')])
+    .where('deletedAt', 'is', null)
+    .where('queuedAt', 'is', null)
+    .where((eb) => eb.or([eb('startNotBefore', 'is', null), eb('startNotBefore', '<', NOW)]))
+    .where((eb) => eb.or([eb('transitionStartedAt', 'is', null), eb('transitionStartedAt', '<', fromNow(-60_000))]))
+    .where(MAY_HAVE_DRIFTED)
+    .where((eb) => {
+      const wakes = eb
+        .selectFrom('OutboxEntry as o')
+        .where('o.workflow', '=', 'reconcileInstance')
+        .whereRef('o.subjectId', '=', 'Instance.id');
+      return eb.not(isThere(wakes));
+    })
+    .orderBy('transitionStartedAt', (at) => at.asc().nullsFirst())
+    .orderBy('id')
+    .limit(LIMIT)
+    .execute();
+  return rows.filter((row) => !converged({ ...row, isGone: false })).map(({ instanceId }) => instanceId);
 }
 
 export interface OwnedRuntime {
@@ -52,17 +61,18 @@ export interface OwnedRuntime {
 
 /** The instances that own these runtimes. */
 export async function findOwners(em: EntityManager, runtimeIds: readonly string[]): Promise<OwnedRuntime[]> {
-  return query<OwnedRuntime>(
-    em,
-    sql`select runtime_id as "runtimeId", id as "instanceId", deleted_at is not null as "isGone"
-       from instances where runtime_id in (select jsonb_array_elements_text(${JSON.stringify(runtimeIds)}::jsonb))`,
-  );
+  return db(em)
+    .selectFrom('Instance')
+    .select(['runtimeId', 'id as instanceId'])
+    .select((eb) => isSet(eb.ref('deletedAt')).as('isGone'))
+    .where('runtimeId', '=', anyOf(runtimeIds))
+    .execute();
 }
 
 /** Frees what relays claimed and never came back for, and forgets processes that were not seen for an hour. */
 export async function tidyUp(em: EntityManager): Promise<void> {
-  await run(em, sql`update outbox set claimed_until = null where claimed_until < now()`);
-  await run(em, sql`delete from processes where seen_at < now() - interval '1 hour'`);
+  await db(em).updateTable('OutboxEntry').set({ claimedUntil: null }).where('claimedUntil', '<', NOW).execute();
+  await db(em).deleteFrom('Process').where('seenAt', '<', fromNow(-3_600_000)).execute();
 }
 
 export interface RunningRow {
@@ -73,12 +83,15 @@ export interface RunningRow {
 
 /** Every instance of this node (null: of none) that takes messages, as its row says. */
 export async function findRunning(em: EntityManager, nodeId: number | null): Promise<RunningRow[]> {
-  return query<RunningRow>(
-    em,
-    sql`select instances.id as "instanceId", runtime_id as "runtimeId", boot_id as "bootId"
-       from instances join runtimes on runtimes.id = runtime_id
-      where boot_id is not null and status = 'running' and node_id is not distinct from ${nodeId}`,
-  );
+  return db(em)
+    .selectFrom('Instance as i')
+    .innerJoin('Runtime as r', 'r.id', 'i.runtimeId')
+    .select(['i.id as instanceId', 'i.runtimeId', 'i.bootId'])
+    .$narrowType<{ bootId: NotNull }>()
+    .where('i.bootId', 'is not', null)
+    .where('i.status', '=', 'running')
+    .where('r.node', 'is not distinct from', nodeId)
+    .execute();
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Lifecycle } from '../../domain/happenings.ts';
 import { isAsleep } from '../../domain/lifecycle.ts';
 import type { LifecycleRow } from '../../domain/lifecycle.ts';
 import { db } from '../db.ts';
-import { query, sql } from '../sql.ts';
+import { epochMs, isThere, NOW } from '../sql.ts';
 
 export const LIFECYCLE_COLUMNS = [
   'desiredStatus',
@@ -69,7 +69,7 @@ export async function readLifecycle(
   const row = await db(em)
     .selectFrom('Instance')
     .select([...LIFECYCLE_COLUMNS, 'account', 'runtimeId', 'hasSlot'])
-    .select(sql<number>`(extract(epoch from now()) * 1000)::float8`.as('nowMs'))
+    .select(epochMs(NOW).as('nowMs'))
     .where('id', '=', instanceId)
     .$if(lock, (select) => select.forNoKeyUpdate())
     .executeTakeFirst();
@@ -99,33 +99,35 @@ export async function findLifecycle(
   const row = await readLifecycle(em, instanceId, options);
   if (!row) return null;
   // A second statement, whose snapshot includes what was committed while the first one waited for its lock.
-  const [interval] = await query<{ isOpen: boolean }>(
-    em,
-    sql`select exists (select from runtime_intervals where instance_id = ${instanceId} and ended_at is null) as "isOpen"`,
-  );
+  const { hasOpenInterval } = await db(em)
+    .selectNoFrom((eb) => {
+      const open = eb.selectFrom('RuntimeInterval').where('instance', '=', instanceId).where('endedAt', 'is', null);
+      return isThere(open).as('hasOpenInterval');
+    })
+    .executeTakeFirstOrThrow();
   const hasWaitingTurn = isAsleep(row) && (await hasPendingTurn(em, instanceId));
-  return { ...row, hasWaitingTurn, hasOpenInterval: interval?.isOpen ?? false, isGone: row.deletedAt !== null };
+  return { ...row, hasWaitingTurn, hasOpenInterval, isGone: row.deletedAt !== null };
 }
 
 async function hasPendingTurn(em: EntityManager, instanceId: string): Promise<boolean> {
-  const pending = await query(em, sql`select from messages where instance_id = ${instanceId} and status = 'pending' limit 1`);
+  const pending = await db(em)
+    .selectFrom('Message')
+    .select('id')
+    .where('instance', '=', instanceId)
+    .where('status', '=', 'pending')
+    .limit(1)
+    .execute();
   return pending.length > 0;
 }
 
 /** Null when there never was such an instance. */
 export async function findRuntimeId(em: EntityManager, instanceId: string): Promise<string | null> {
-  const [row] = await query<{ runtimeId: string }>(
-    em,
-    sql`select runtime_id as "runtimeId" from instances where id = ${instanceId}`,
-  );
+  const row = await db(em).selectFrom('Instance').select('runtimeId').where('id', '=', instanceId).executeTakeFirst();
   return row?.runtimeId ?? null;
 }
 
 /** Null when there never was such an instance. */
 export async function findPowerGeneration(em: EntityManager, instanceId: string): Promise<number | null> {
-  const [row] = await query<{ generation: number }>(
-    em,
-    sql`select power_generation::float8 as generation from instances where id = ${instanceId}`,
-  );
-  return row?.generation ?? null;
+  const row = await db(em).selectFrom('Instance').select('powerGeneration').where('id', '=', instanceId).executeTakeFirst();
+  return row?.powerGeneration ?? null;
 }

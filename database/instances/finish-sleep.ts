@@ -1,17 +1,20 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ObservedGateway } from '../../domain/observed-gateway.ts';
 import { proveEnd } from '../billing/intervals.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 import { freeSlot } from './slots.ts';
 
 /** Settles the last interval of an instance whose gateway was observed after it had ended, in the caller's transaction. */
 export async function proveLastEnd(em: EntityManager, instanceId: string, observed: ObservedGateway | null): Promise<void> {
   if (!observed) return;
-  const [last] = await query<{ bootId: string }>(
-    em,
-    sql`select boot_id as "bootId" from runtime_intervals where instance_id = ${instanceId} order by started_at desc limit 1`,
-  );
+  const last = await db(em)
+    .selectFrom('RuntimeInterval')
+    .select('bootId')
+    .where('instance', '=', instanceId)
+    .orderBy('startedAt', 'desc')
+    .limit(1)
+    .executeTakeFirst();
   if (last) await proveEnd(em, { instanceId, bootId: last.bootId, diedAt: observed.isAlive ? null : observed.diedAt });
 }
 

@@ -1,9 +1,15 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { NotNull } from 'kysely';
 import { z } from 'zod';
 import type { GatewayAddress } from '../entities/instance.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import { Instance } from '../entities/instance.ts';
+import { sql } from '../sql.ts';
 
 const addressRow = z.object({ wsUrl: z.string(), peer: z.enum(['loopback', 'remote']) });
+
+/** The process whose address it is. */
+const ADDRESSED_PROCESS = sql<string | null>`${columns(Instance, 'instances').gatewayAddress} ->> 'bootId'`;
 
 /**
  * The address of the published gateway process of this runtime; null when no process is published, or its address is not
@@ -13,22 +19,25 @@ export async function findGatewayAddress(
   em: EntityManager,
   runtimeId: string,
 ): Promise<Pick<GatewayAddress, 'wsUrl' | 'peer'> | null> {
-  const [row] = await query<{ address: unknown }>(
-    em,
-    sql`select gateway_address as address from instances
-      where runtime_id = ${runtimeId} and boot_id is not null and gateway_address ->> 'bootId' = boot_id`,
-  );
-  return row ? addressRow.parse(row.address) : null;
+  const row = await db(em)
+    .selectFrom('Instance')
+    .select('gatewayAddress')
+    .where('runtimeId', '=', runtimeId)
+    .where('bootId', 'is not', null)
+    .where((eb) => eb(ADDRESSED_PROCESS, '=', eb.ref('bootId')))
+    .executeTakeFirst();
+  return row ? addressRow.parse(row.gatewayAddress) : null;
 }
 
 /** Writes down where this gateway process listens, if it is still the published one. Repeatable. */
 export async function noteGatewayAddress(em: EntityManager, instanceId: string, address: GatewayAddress): Promise<void> {
   const { bootId, wsUrl, peer } = address;
-  await run(
-    em,
-    sql`update instances set gateway_address = ${JSON.stringify({ bootId, wsUrl, peer })}::jsonb
-      where id = ${instanceId} and boot_id = ${bootId}`,
-  );
+  await db(em)
+    .updateTable('Instance')
+    .set({ gatewayAddress: sql<GatewayAddress>`${JSON.stringify({ bootId, wsUrl, peer })}::jsonb` })
+    .where('id', '=', instanceId)
+    .where('bootId', '=', bootId)
+    .execute();
 }
 
 export interface UnaddressedGateway {
@@ -39,10 +48,13 @@ export interface UnaddressedGateway {
 
 /** Published gateways without a recorded address, at most `limit`: a worker of an earlier version started them. */
 export async function findUnaddressedGateways(em: EntityManager, limit: number): Promise<UnaddressedGateway[]> {
-  return query<UnaddressedGateway>(
-    em,
-    sql`select id as "instanceId", runtime_id as "runtimeId", boot_id as "bootId" from instances
-      where boot_id is not null and gateway_address ->> 'bootId' is distinct from boot_id
-      order by id limit ${limit}`,
-  );
+  return db(em)
+    .selectFrom('Instance')
+    .select(['id as instanceId', 'runtimeId', 'bootId'])
+    .$narrowType<{ bootId: NotNull }>()
+    .where('bootId', 'is not', null)
+    .where((eb) => eb(ADDRESSED_PROCESS, 'is distinct from', eb.ref('bootId')))
+    .orderBy('id')
+    .limit(limit)
+    .execute();
 }

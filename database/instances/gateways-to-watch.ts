@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { query, sql } from '../sql.ts';
+import type { NotNull } from 'kysely';
+import { db } from '../db.ts';
+import { anyOf } from '../sql.ts';
 
 /** A gateway that takes messages, and so is to be watched. */
 export interface GatewayToWatch {
@@ -13,9 +15,11 @@ export interface GatewayToWatch {
 /** The gateways of all instances of these shards. */
 export async function gatewaysToWatch(em: EntityManager, shards: readonly number[]): Promise<GatewayToWatch[]> {
   if (shards.length === 0) return [];
-  return query<GatewayToWatch>(
-    em,
-    sql`select id as "instanceId", runtime_id as "runtimeId", boot_id as "bootId", shard
-       from instances where shard = any(${[...shards]}) and boot_id is not null`,
-  );
+  return db(em)
+    .selectFrom('Instance')
+    .select(['id as instanceId', 'runtimeId', 'bootId', 'shard'])
+    .$narrowType<{ bootId: NotNull }>()
+    .where('shard', '=', anyOf(shards))
+    .where('bootId', 'is not', null)
+    .execute();
 }

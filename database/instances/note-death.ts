@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { closeInterval, proveEnd } from '../billing/intervals.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { epochMs, sql } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 
 export interface GatewayDeath {
@@ -38,22 +39,29 @@ export async function noteDeath(em: EntityManager, death: GatewayDeath): Promise
 }
 
 async function holdsLease(em: EntityManager, { lease: { owner, shard, epoch } }: GatewayDeath): Promise<boolean> {
-  const rows = await query<{ shard: number }>(
-    em,
-    sql`select shard from watch_shards where shard = ${shard} and owner = ${owner} and epoch = ${epoch} for share`,
-  );
-  return rows.length > 0;
+  const held = await db(em)
+    .selectFrom('WatchShard')
+    .select('shard')
+    .where('shard', '=', shard)
+    .where('owner', '=', owner)
+    .where('epoch', '=', epoch)
+    .forShare()
+    .executeTakeFirst();
+  return held !== undefined;
 }
 
 /** How far the open interval of this instance is proven. */
 async function readProvenUntil(em: EntityManager, instanceId: string): Promise<Date | null> {
-  const [row] = await query<{ ms: number | null }>(
-    em,
-    sql`select (extract(epoch from coalesce(least(lost_at, refusing_since), alive_until)) * 1000)::float8 as ms
-       from runtime_intervals
-       join instances on instances.id = instance_id
-       join watch_shards on watch_shards.shard = instances.shard
-      where instance_id = ${instanceId} and ended_at is null`,
-  );
+  const row = await db(em)
+    .selectFrom('RuntimeInterval as r')
+    .innerJoin('Instance as i', 'i.id', 'r.instance')
+    .innerJoin('WatchShard as s', 's.shard', 'i.shard')
+    .select(({ ref }) => {
+      const lost = sql<Date | null>`least(${ref('r.lostAt')}, ${ref('r.refusingSince')})`;
+      return epochMs(sql<Date | null>`coalesce(${lost}, ${ref('s.aliveUntil')})`).as('ms');
+    })
+    .where('r.instance', '=', instanceId)
+    .where('r.endedAt', 'is', null)
+    .executeTakeFirst();
   return row?.ms == null ? null : new Date(row.ms);
 }

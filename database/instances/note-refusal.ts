@@ -1,7 +1,14 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { judgeGateway } from '../../domain/gateway-verdict.ts';
 import type { GatewayVerdict, RefusalEvidence, RefusalSign } from '../../domain/gateway-verdict.ts';
-import { query, run, sql } from '../sql.ts';
+import { columns, db } from '../db.ts';
+import type { Row } from '../db.ts';
+import { GatewayRefusal } from '../entities/gateway-refusal.ts';
+import { Instance } from '../entities/instance.ts';
+import { Message } from '../entities/message.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { fetchRow } from '../rows.ts';
+import { fromNow, NOW, rowsOf, sql } from '../sql.ts';
 import { INSTANCE_NOTES } from '../../domain/failures.ts';
 import { takesMessages } from '../../domain/lifecycle.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
@@ -29,20 +36,32 @@ export async function noteRefusal(em: EntityManager, refusal: Refusal): Promise<
   const row = await readLifecycle(em, instanceId, { lock: true });
   if (row?.bootId !== bootId || !takesMessages(row)) return 'wait';
   // A refusal that is heard twice, by its event and by the answer to its call, counts once.
-  await run(
-    em,
-    sql`insert into gateway_refusals as known (instance_id, boot_id, conversation_id, sign, times, first_at, last_at)
-     values (${instanceId}, ${bootId}, ${conversationId}, ${sign}, 1, now() - ${forMs}::float8 * interval '1 millisecond', now())
-     on conflict (instance_id, boot_id, conversation_id) do update
-        set sign = excluded.sign, last_at = excluded.last_at,
-            times = known.times + (excluded.last_at >= known.last_at + interval '1 second')::int`,
-  );
-  await run(
-    em,
-    sql`update runtime_intervals set refusing_since = now() where instance_id = ${instanceId} and ended_at is null and refusing_since is null`,
-  );
+  await db(em)
+    .insertInto('GatewayRefusal')
+    .values({ instance: instanceId, bootId, conversationId, sign, times: 1, firstAt: fromNow(-forMs), lastAt: NOW })
+    .onConflict((conflict) =>
+      conflict.columns(['instance', 'bootId', 'conversationId']).doUpdateSet(({ ref }) => {
+        const [known, last] = [ref('GatewayRefusal.lastAt'), ref('excluded.lastAt')];
+        const isNew = sql<number>`(${last} >= ${known} + interval '1 second')::int`;
+        const times = sql<number>`${ref('GatewayRefusal.times')} + ${isNew}`;
+        return { sign: ref('excluded.sign'), lastAt: last, times };
+      }),
+    )
+    .execute();
+  await db(em)
+    .updateTable('RuntimeInterval')
+    .set({ refusingSince: NOW })
+    .where('instance', '=', instanceId)
+    .where('endedAt', 'is', null)
+    .where('refusingSince', 'is', null)
+    .execute();
   return judgeGateway(await readEvidence(em, { instanceId, bootId, conversationId, sign }));
 }
+
+const REFUSAL = columns(GatewayRefusal, 'gateway_refusals');
+const INSTANCE = columns(Instance, 'instances');
+const INTERVAL = columns(RuntimeInterval, 'runtime_intervals');
+const MESSAGE = columns(Message, 'messages');
 
 interface Refused {
   instanceId: string;
@@ -52,22 +71,26 @@ interface Refused {
 }
 
 async function readEvidence(em: EntityManager, { instanceId, bootId, conversationId, sign }: Refused): Promise<RefusalEvidence> {
-  const [found] = await query<Omit<RefusalEvidence, 'sign'>>(
+  const found = await fetchRow(
     em,
-    sql`with refusal as (
-       select conversation_id, times, first_at, last_at from gateway_refusals where instance_id = ${instanceId} and boot_id = ${bootId}
-     ), other as (
-       select status, attempt, ended_at from messages
-        where instance_id = ${instanceId} and role = 'agent' and status in ('pending', 'completed')
-          and (status = 'pending' or ended_at > (select min(first_at) from refusal))
-          and conversation_id not in (select conversation_id from refusal)
+    {
+      times: sql<number>`sum(refusal.times)::float8`,
+      spanMs: sql<number>`(extract(epoch from max(refusal.last_at) - min(refusal.first_at)) * 1000)::float8`,
+      timesHere: sql<number>`coalesce(sum(refusal.times) filter (where refusal.conversation_id = ${conversationId}), 0)::float8`,
+      conversations: sql<number>`count(*)::float8`,
+      othersAnswered: sql<boolean>`exists (select from other where other.status = 'completed')`,
+      othersInFlight: sql<number>`(select count(*) from other where other.status = 'pending' and other.attempt > 0)::float8`,
+    },
+    (fields) => sql`with refusal (conversation_id, times, first_at, last_at) as (
+       select ${REFUSAL.conversationId}, ${REFUSAL.times}, ${REFUSAL.firstAt}, ${REFUSAL.lastAt}
+         from gateway_refusals where ${REFUSAL.instance} = ${instanceId} and ${REFUSAL.bootId} = ${bootId}
+     ), other (status, attempt) as (
+       select ${MESSAGE.status}, ${MESSAGE.attempt} from messages
+        where ${MESSAGE.instance} = ${instanceId} and ${MESSAGE.role} = 'agent' and ${MESSAGE.status} in ('pending', 'completed')
+          and (${MESSAGE.status} = 'pending' or ${MESSAGE.endedAt} > (select min(refusal.first_at) from refusal))
+          and ${MESSAGE.conversation} not in (select refusal.conversation_id from refusal)
      )
-     select sum(times)::float8 as times, (extract(epoch from max(last_at) - min(first_at)) * 1000)::float8 as "spanMs",
-            coalesce(sum(times) filter (where conversation_id = ${conversationId}), 0)::float8 as "timesHere",
-            count(*)::float8 as conversations,
-            exists (select from other where status = 'completed') as "othersAnswered",
-            (select count(*) from other where status = 'pending' and attempt > 0)::float8 as "othersInFlight"
-       from refusal`,
+     select ${fields} from refusal`,
   );
   if (!found) throw new Error('the database did not count');
   return { sign, ...found };
@@ -80,27 +103,31 @@ async function readEvidence(em: EntityManager, { instanceId, bootId, conversatio
  * floods are forgotten does not speak of them any more. In the caller's transaction.
  */
 export async function forgetRefusals(em: EntityManager, instanceIds: readonly string[]): Promise<void> {
-  const calm = await query<{ instanceId: string }>(
+  const calm = await rowsOf(
     em,
-    sql`with instance as (
-       select id, boot_id from instances
-        where id in (select instance_id from gateway_refusals where instance_id in (select jsonb_array_elements_text(${JSON.stringify(instanceIds)}::jsonb)))
-        order by id for update skip locked
-     ), forgotten as (
-       delete from gateway_refusals refusal using instance
-        where refusal.instance_id = instance.id
-          and (refusal.boot_id is distinct from instance.boot_id or refusal.last_at < now() - case sign when 'not_ready' then interval '10 seconds' else interval '2 minutes' end
-               or exists (select from messages m
-                           where m.conversation_id = refusal.conversation_id and m.status = 'completed' and m.ended_at > refusal.last_at))
-       returning refusal.instance_id, refusal.boot_id, refusal.conversation_id, refusal.sign
+    sql<{ instanceId: Row<'Instance'>['id'] }>`with instance (id, boot_id) as (
+       select ${INSTANCE.id}, ${INSTANCE.bootId} from instances
+        where ${INSTANCE.id} in (select ${REFUSAL.instance} from gateway_refusals where ${REFUSAL.instance} = any(${[...instanceIds]}))
+        order by ${INSTANCE.id} for update skip locked
+     ), forgotten (instance_id, boot_id, conversation_id, sign) as (
+       delete from gateway_refusals using instance
+        where ${REFUSAL.instance} = instance.id
+          and (${REFUSAL.bootId} is distinct from instance.boot_id
+               or ${REFUSAL.lastAt} < now() - case ${REFUSAL.sign} when 'not_ready' then interval '10 seconds' else interval '2 minutes' end
+               or exists (select from messages
+                           where ${MESSAGE.conversation} = ${REFUSAL.conversationId} and ${MESSAGE.status} = 'completed'
+                             and ${MESSAGE.endedAt} > ${REFUSAL.lastAt}))
+       returning ${REFUSAL.instance}, ${REFUSAL.bootId}, ${REFUSAL.conversationId}, ${REFUSAL.sign}
      ), resumed as (
-     update runtime_intervals i set refusing_since = null
+     update runtime_intervals set ${columns(RuntimeInterval).refusingSince} = null
        from instance
-      where i.instance_id = instance.id and i.boot_id = instance.boot_id and i.ended_at is null and i.refusing_since is not null
+      where ${INTERVAL.instance} = instance.id and ${INTERVAL.bootId} = instance.boot_id
+        and ${INTERVAL.endedAt} is null and ${INTERVAL.refusingSince} is not null
         and instance.id in (select instance_id from forgotten)
-        and not exists (select from gateway_refusals refusal
-                         where refusal.instance_id = instance.id and refusal.boot_id = instance.boot_id
-                           and (refusal.instance_id, refusal.boot_id, refusal.conversation_id) not in (select instance_id, boot_id, conversation_id from forgotten))
+        and not exists (select from gateway_refusals
+                         where ${REFUSAL.instance} = instance.id and ${REFUSAL.bootId} = instance.boot_id
+                           and (${REFUSAL.instance}, ${REFUSAL.bootId}, ${REFUSAL.conversationId})
+                               not in (select instance_id, boot_id, conversation_id from forgotten))
      )
      select distinct instance_id as "instanceId" from forgotten where sign = 'flooding' order by 1`,
   );

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { openInterval } from '../billing/intervals.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 import { readLifecycle } from './find-lifecycle.ts';
 
@@ -32,11 +32,14 @@ export async function publishRunning(em: EntityManager, options: PublishOptions)
     row?.epoch === epoch && row.powerGeneration === powerGeneration && row.desiredStatus === 'running' && row.deletedAt === null;
   if (!row || !isCurrent) return 'superseded';
   // A second statement, whose snapshot includes a turn that was accepted while the first one waited for its lock.
-  const [left] = await query(
-    em,
-    sql`select from messages
-      where instance_id = ${instanceId} and status = 'pending' and boot_id is distinct from ${bootId} limit 1`,
-  );
+  const left = await db(em)
+    .selectFrom('Message')
+    .select('id')
+    .where('instance', '=', instanceId)
+    .where('status', '=', 'pending')
+    .where('bootId', 'is distinct from', bootId)
+    .limit(1)
+    .executeTakeFirst();
   if (left) return 'turns_left';
   await changeLifecycle(em, { instanceId, happening: { kind: 'published', bootId, contentGeneration } });
   await openInterval(em, { id: intervalId, instanceId, accountId: row.accountId, bootId });

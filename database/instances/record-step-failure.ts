@@ -7,7 +7,7 @@ import { findLifecycle } from './find-lifecycle.ts';
 import { closeInterval } from '../billing/intervals.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
 import { freeSlot } from './slots.ts';
-import { run, sql } from '../sql.ts';
+import { db } from '../db.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 
 interface FailureOptions {
@@ -123,13 +123,19 @@ export async function giveUpContent(
     allows: (row) => row.powerGeneration === powerGeneration && row.appliedContentGeneration < contentGeneration,
   });
   if (!givenUp) return;
-  await run(
-    em,
-    sql`update agents set status = 'error'
-      where instance_id = ${instanceId} and deleted_at is null and status = 'pending' and generation <= ${contentGeneration}`,
-  );
-  await run(
-    em,
-    sql`update instance_skills set status = 'error' where instance_id = ${instanceId} and status = 'pending' and generation <= ${contentGeneration}`,
-  );
+  await db(em)
+    .updateTable('Agent')
+    .set({ status: 'error' })
+    .where('instance', '=', instanceId)
+    .where('deletedAt', 'is', null)
+    .where('status', '=', 'pending')
+    .where('generation', '<=', contentGeneration)
+    .execute();
+  await db(em)
+    .updateTable('InstanceSkill')
+    .set({ status: 'error' })
+    .where('instance', '=', instanceId)
+    .where('status', '=', 'pending')
+    .where('generation', '<=', contentGeneration)
+    .execute();
 }

@@ -1,60 +1,129 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { DeleteResult, Kysely } from 'kysely';
 import { closeInterval } from '../billing/intervals.ts';
 import { freeSlot } from './slots.ts';
-import { run, sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { db } from '../db.ts';
+import type { Db } from '../db.ts';
+import { NOW } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 
 const BATCH = 5_000;
 
-/** What goes with an instance, in the order in which rows point at each other. Each statement removes one batch. */
-const removalsOf = (instanceId: string): Sql[] => [
-  sql`update webhooks set deleted_at = now(), enabled = false, secret = '', previous_secret = null
-    where instance_id = ${instanceId} and deleted_at is null`,
-  sql`update events
-      set deleted = true, agent_slug = null, agent_name = null, source = null, message_id = null, content = null,
-          content_truncated = false, finish_reason = null, job_name = null, error_code = null, error_message = null
-    where id in (select id from events where instance_id = ${instanceId} and not deleted limit ${BATCH})`,
-  sql`delete from messages where id in (select id from messages where instance_id = ${instanceId} limit ${BATCH})`,
-  sql`delete from conversations
-    where id in (select conversations.id from conversations join agents on agents.id = agent_id
-                  where instance_id = ${instanceId} limit ${BATCH})`,
-  sql`delete from agent_files
-    where (agent_id, path) in (select agent_id, path from agent_files join agents on agents.id = agent_id
-                                where instance_id = ${instanceId} limit ${BATCH})`,
-  sql`delete from instance_secrets
-    where (instance_id, key) in (select instance_id, key from instance_secrets where instance_id = ${instanceId} limit ${BATCH})`,
-  // Each with its files, of 5 MiB at most.
-  sql`delete from instance_skills
-    where id in (select id from instance_skills where instance_id = ${instanceId} limit 10)`,
-  sql`delete from cron_jobs where id in (select id from cron_jobs where instance_id = ${instanceId} limit ${BATCH})`,
-  sql`delete from claude_agent_places where instance_id = ${instanceId}`,
-  sql`delete from claude_environments where instance_id = ${instanceId}`,
-  sql`delete from claude_sessions
-    where id in (select id from claude_sessions where instance_id = ${instanceId} limit ${BATCH})`,
-  sql`delete from gateway_refusals where instance_id = ${instanceId}`,
-  sql`delete from event_occurrences
-    where (instance_id, key) in (select instance_id, key from event_occurrences where instance_id = ${instanceId} limit ${BATCH})`,
+/** Removes one batch, and answers how many rows that were. */
+type Removal = (of: Kysely<Db>, instanceId: string) => Promise<bigint>;
+
+/** What goes with an instance, in the order in which rows point at each other. */
+const REMOVALS: readonly Removal[] = [
+  async (of, instanceId) => {
+    const { numUpdatedRows } = await of
+      .updateTable('Webhook')
+      .set({ deletedAt: NOW, enabled: false, secret: '', previousSecret: null })
+      .where('instance', '=', instanceId)
+      .where('deletedAt', 'is', null)
+      .executeTakeFirst();
+    return numUpdatedRows;
+  },
+  async (of, instanceId) => {
+    const batch = of
+      .selectFrom('Event')
+      .select('id')
+      .where('instance', '=', instanceId)
+      .where('deleted', '=', false)
+      .limit(BATCH);
+    const { numUpdatedRows } = await of.updateTable('Event').set(EMPTY_EVENT).where('id', 'in', batch).executeTakeFirst();
+    return numUpdatedRows;
+  },
+  async (of, instanceId) => {
+    const batch = of.selectFrom('Message').select('id').where('instance', '=', instanceId).limit(BATCH);
+    return deleted(of.deleteFrom('Message').where('id', 'in', batch));
+  },
+  async (of, instanceId) => {
+    const batch = of
+      .selectFrom('Conversation as c')
+      .innerJoin('Agent as a', 'a.id', 'c.agent')
+      .select('c.id')
+      .where('a.instance', '=', instanceId)
+      .limit(BATCH);
+    return deleted(of.deleteFrom('Conversation').where('id', 'in', batch));
+  },
+  async (of, instanceId) => {
+    const batch = of
+      .selectFrom('AgentFile as f')
+      .innerJoin('Agent as a', 'a.id', 'f.agent')
+      .select(['f.agent', 'f.path'])
+      .where('a.instance', '=', instanceId)
+      .limit(BATCH)
+      .$asTuple('agent', 'path');
+    return deleted(of.deleteFrom('AgentFile').where(({ eb, refTuple }) => eb(refTuple('agent', 'path'), 'in', batch)));
+  },
+  async (of, instanceId) => {
+    const batch = of.selectFrom('InstanceSecret').select('key').where('instance', '=', instanceId).limit(BATCH);
+    return deleted(of.deleteFrom('InstanceSecret').where('instance', '=', instanceId).where('key', 'in', batch));
+  },
+  async (of, instanceId) => {
+    // Each with its files, of 5 MiB at most.
+    const batch = of.selectFrom('InstanceSkill').select('id').where('instance', '=', instanceId).limit(10);
+    return deleted(of.deleteFrom('InstanceSkill').where('id', 'in', batch));
+  },
+  async (of, instanceId) => {
+    const batch = of.selectFrom('CronJob').select('id').where('instance', '=', instanceId).limit(BATCH);
+    return deleted(of.deleteFrom('CronJob').where('id', 'in', batch));
+  },
+  async (of, instanceId) => deleted(of.deleteFrom('ClaudeAgentPlace').where('instance', '=', instanceId)),
+  async (of, instanceId) => deleted(of.deleteFrom('ClaudeEnvironment').where('instance', '=', instanceId)),
+  async (of, instanceId) => {
+    const batch = of.selectFrom('ClaudeSession').select('id').where('instance', '=', instanceId).limit(BATCH);
+    return deleted(of.deleteFrom('ClaudeSession').where('id', 'in', batch));
+  },
+  async (of, instanceId) => deleted(of.deleteFrom('GatewayRefusal').where('instance', '=', instanceId)),
+  async (of, instanceId) => {
+    const batch = of.selectFrom('EventOccurrence').select('key').where('instance', '=', instanceId).limit(BATCH);
+    return deleted(of.deleteFrom('EventOccurrence').where('instance', '=', instanceId).where('key', 'in', batch));
+  },
 ];
+
+/** What is left of an event: its number and its kind. */
+const EMPTY_EVENT = {
+  deleted: true,
+  agentSlug: null,
+  agentName: null,
+  source: null,
+  messageId: null,
+  content: null,
+  contentTruncated: false,
+  finishReason: null,
+  jobName: null,
+  errorCode: null,
+  errorMessage: null,
+};
+
+async function deleted(statement: { executeTakeFirst(): Promise<DeleteResult> }): Promise<bigint> {
+  const { numDeletedRows } = await statement.executeTakeFirst();
+  return numDeletedRows;
+}
 
 /**
  * Removes what a destroyed instance held, in transactions of bounded size. Its agents stay as rows without names, and
  * its events as numbers, because usage and the sequence point at them. Repeating it is harmless.
  */
 export async function removeInstanceData(em: EntityManager, instanceId: string, signal: AbortSignal): Promise<void> {
-  for (const statement of removalsOf(instanceId)) {
+  for (const remove of REMOVALS) {
     for (let isDone = false; !isDone;) {
       signal.throwIfAborted();
-      isDone = (await run(em, statement)) === 0;
+      isDone = (await remove(db(em), instanceId)) === 0n;
     }
   }
-  await run(
-    em,
-    sql`update agents
-        set name = '', display_name = '', status = 'deleting', deleted_at = coalesce(deleted_at, now()),
-            removed_at = coalesce(removed_at, now())
-      where instance_id = ${instanceId}`,
-  );
+  await db(em)
+    .updateTable('Agent')
+    .set(({ fn }) => ({
+      name: '',
+      displayName: '',
+      status: 'deleting',
+      deletedAt: fn.coalesce('deletedAt', NOW),
+      removedAt: fn.coalesce('removedAt', NOW),
+    }))
+    .where('instance', '=', instanceId)
+    .execute();
 }
 
 interface Destroyed {

@@ -1,44 +1,23 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { DesiredStatus, InstanceStatus, TransitionKind } from '../../domain/lifecycle.ts';
-import type { SleepState } from '../../domain/sleep.ts';
 import { BILLED, msBetween, provenUntil } from '../billing/meter-sql.ts';
-import type { Metadata } from '../merge-metadata.ts';
-import { epochMs, plannedQuery, query, sql } from '../sql.ts';
+import { columns } from '../db.ts';
+import type { Row } from '../db.ts';
+import { Agent } from '../entities/agent.ts';
+import { Instance } from '../entities/instance.ts';
+import { RuntimeInterval } from '../entities/runtime-interval.ts';
+import { WatchShard } from '../entities/watch-shard.ts';
+import { fetchPlannedRow, fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { epochMs, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 /** An instance with everything that its customer sees of it. Times are milliseconds since 1970. */
-export interface InstanceRow {
-  id: string;
-  name: string;
-  status: InstanceStatus;
-  desiredStatus: DesiredStatus;
-  transitionKind: TransitionKind | null;
-  transitionStartedMs: number | null;
-  transitionAttempt: number;
-  transitionStep: string | null;
-  reasonCode: string | null;
-  reasonMessage: string | null;
-  reasonAtMs: number | null;
-  reasonRetryable: boolean | null;
-  createdMs: number;
-  stoppedMs: number | null;
-  /** Its gateway is watched by no worker now, so that its status is only the last known one. */
-  isStale: boolean;
-  /** Since when its gateway has not answered, once that is longer than one that hangs is left running. */
-  silentSinceMs: number | null;
-  agents: { agentId: string; slug: string; status: 'pending' | 'active' | 'error' | 'deleting' }[];
-  metadata: Metadata;
-  /** Null: it never falls asleep. */
-  sleepAfterMs: number | null;
-  sleepState: SleepState;
-  sleepSinceMs: number | null;
-  wakesAtMs: number | null;
-  /** When its current or last interval began. */
-  startedMs: number | null;
-  /** All the time that it was ready, the open interval included. */
-  totalRuntimeMs: number;
-  /** What was debited and what has accrued. Never falls and is never over totalRuntimeMs. */
-  billedMs: number;
-}
+export type InstanceRow = RowOf<typeof FIELDS>;
+
+const INSTANCE = columns(Instance, 'instances');
+const INTERVAL = columns(RuntimeInterval, 'i');
+const SHARD = columns(WatchShard, 'shard');
+const AGENT = columns(Agent, 'agents');
 
 /**
  * An interval is billed up to the last proof that its gateway ran: a gateway that is found dead later was dead since
@@ -46,48 +25,84 @@ export interface InstanceRow {
  */
 const TOTALS = sql`
   select max(started_at) as started_at, sum(greatest(ran, billed)) as ran, sum(billed) as billed, max(lost_at) as lost_at
-    from (select i.started_at, case when i.ended_at is null then i.lost_at end as lost_at,
-                 greatest(0, ${msBetween(sql`i.started_at`, sql`coalesce(i.ended_at, date_trunc('milliseconds', now()))`)}) as ran,
+    from (select ${INTERVAL.startedAt} as started_at, case when ${INTERVAL.endedAt} is null then ${INTERVAL.lostAt} end as lost_at,
+                 greatest(0, ${msBetween(INTERVAL.startedAt, sql`coalesce(${INTERVAL.endedAt}, date_trunc('milliseconds', now()))`)}) as ran,
                  ${msBetween(
-                   sql`i.started_at`,
-                   sql`case when i.settled then ${BILLED}
+                   INTERVAL.startedAt,
+                   sql`case when ${INTERVAL.settled} then ${BILLED}
                          else date_trunc('milliseconds', greatest(${BILLED}, ${provenUntil(sql`now()`)})) end`,
                  )} as billed
-            from runtime_intervals i where i.instance_id = instances.id) spans`;
+            from runtime_intervals i where ${INTERVAL.instance} = ${INSTANCE.id}) spans`;
 
-const AGENTS = sql`
-  select json_agg(json_build_object('agentId', id, 'slug', slug, 'status', status) order by created_at, id)
-    from agents where agents.instance_id = instances.id and agents.deleted_at is null`;
+type AgentOfInstance = Pick<Row<'Agent'>, 'slug' | 'status'> & { agentId: Row<'Agent'>['id'] };
 
-const COLUMNS = sql`
-  instances.id, instances.name, instances.status, instances.desired_status as "desiredStatus",
-  instances.transition_kind as "transitionKind", ${epochMs(sql`instances.transition_started_at`)} as "transitionStartedMs",
-  instances.transition_attempt as "transitionAttempt", instances.transition_step as "transitionStep",
-  instances.reason_code as "reasonCode", instances.reason_message as "reasonMessage",
-  ${epochMs(sql`instances.reason_at`)} as "reasonAtMs", instances.reason_retryable as "reasonRetryable",
-  ${epochMs(sql`instances.created_at`)} as "createdMs", ${epochMs(sql`instances.stopped_at`)} as "stoppedMs",
-  (instances.boot_id is not null and (shard.owner is null or coalesce(shard.expires_at < now(), true))) as "isStale",
-  case when totals.lost_at < now() - interval '40 seconds' then ${epochMs(sql`totals.lost_at`)} end as "silentSinceMs",
-  instances.sleep_after_ms as "sleepAfterMs", instances.sleep_state as "sleepState",
-  ${epochMs(sql`instances.sleep_since`)} as "sleepSinceMs", ${epochMs(sql`instances.wakes_at`)} as "wakesAtMs",
-  coalesce((${AGENTS}), '[]') as agents, instances.metadata, ${epochMs(sql`totals.started_at`)} as "startedMs",
-  coalesce(totals.ran, 0)::float8 as "totalRuntimeMs", coalesce(totals.billed, 0)::float8 as "billedMs"`;
+const AGENTS = sql<AgentOfInstance[]>`coalesce((
+  select json_agg(json_build_object('agentId', ${AGENT.id}, 'slug', ${AGENT.slug}, 'status', ${AGENT.status})
+                  order by ${AGENT.createdAt}, ${AGENT.id})
+    from agents where ${AGENT.instance} = ${INSTANCE.id} and ${AGENT.deletedAt} is null), '[]')`;
 
-const VIEW = sql`
-  select ${COLUMNS}
-    from instances join watch_shards shard on shard.shard = instances.shard
+const TOTAL_STARTED_AT = sql<Date | null>`totals.started_at`;
+const TOTAL_LOST_AT = sql<Date | null>`totals.lost_at`;
+
+const FIELDS = {
+  id: INSTANCE.id,
+  name: INSTANCE.name,
+  status: INSTANCE.status,
+  desiredStatus: INSTANCE.desiredStatus,
+  transitionKind: INSTANCE.transitionKind,
+  transitionStartedMs: epochMs(INSTANCE.transitionStartedAt),
+  transitionAttempt: INSTANCE.transitionAttempt,
+  transitionStep: INSTANCE.transitionStep,
+  reasonCode: INSTANCE.reasonCode,
+  reasonMessage: INSTANCE.reasonMessage,
+  reasonAtMs: epochMs(INSTANCE.reasonAt),
+  reasonRetryable: INSTANCE.reasonRetryable,
+  createdMs: epochMs(INSTANCE.createdAt),
+  stoppedMs: epochMs(INSTANCE.stoppedAt),
+  /** Its gateway is watched by no worker now, so that its status is only the last known one. */
+  isStale: sql<boolean>`(${INSTANCE.bootId} is not null
+    and (${SHARD.owner} is null or coalesce(${SHARD.expiresAt} < now(), true)))`,
+  /** Since when its gateway has not answered, once that is longer than one that hangs is left running. */
+  silentSinceMs: sql<
+    number | null
+  >`case when ${TOTAL_LOST_AT} < now() - interval '40 seconds' then ${epochMs(TOTAL_LOST_AT)} end`,
+  agents: AGENTS,
+  metadata: INSTANCE.metadata,
+  /** Null: it never falls asleep. */
+  sleepAfterMs: INSTANCE.sleepAfterMs,
+  sleepState: INSTANCE.sleepState,
+  sleepSinceMs: epochMs(INSTANCE.sleepSince),
+  wakesAtMs: epochMs(INSTANCE.wakesAt),
+  /** When its current or last interval began. */
+  startedMs: epochMs(TOTAL_STARTED_AT),
+  /** All the time that it was ready, the open interval included. */
+  totalRuntimeMs: sql<number>`coalesce(totals.ran, 0)::float8`,
+  /** What was debited and what has accrued. Never falls and is never over totalRuntimeMs. */
+  billedMs: sql<number>`coalesce(totals.billed, 0)::float8`,
+};
+
+const viewOf = (fields: Sql): Sql => sql`
+  select ${fields}
+    from instances join watch_shards shard on ${SHARD.shard} = ${INSTANCE.shard}
     left join lateral (${TOTALS}) totals on true`;
 
 /** These instances, in no order; without those that are gone. In one statement: this is what clients poll. */
 export async function viewInstances(em: EntityManager, instanceIds: readonly string[]): Promise<InstanceRow[]> {
   if (instanceIds.length === 0) return [];
-  return query<InstanceRow>(em, sql`${VIEW} where instances.id = any(${[...instanceIds]}) and instances.deleted_at is null`);
+  return fetchRows(
+    em,
+    FIELDS,
+    (fields) => sql`${viewOf(fields)} where ${INSTANCE.id} = any(${[...instanceIds]}) and ${INSTANCE.deletedAt} is null`,
+  );
 }
 
 /** The account's instance; null when it has none of this id. */
 export async function viewInstance(em: EntityManager, accountId: string, instanceId: string): Promise<InstanceRow | null> {
-  const statement = sql`${VIEW}
-   where instances.id = ${instanceId} and instances.account_id = ${accountId} and instances.deleted_at is null`;
-  const [row] = await plannedQuery<InstanceRow>(em, 'view_instance', statement);
-  return row ?? null;
+  return fetchPlannedRow(
+    em,
+    'view_instance',
+    FIELDS,
+    (fields) => sql`${viewOf(fields)}
+     where ${INSTANCE.id} = ${instanceId} and ${INSTANCE.account} = ${accountId} and ${INSTANCE.deletedAt} is null`,
+  );
 }

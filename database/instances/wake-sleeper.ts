@@ -2,7 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { isAsleep, nextStep } from '../../domain/lifecycle.ts';
 import { hasMoney } from '../billing/find-balance.ts';
 import { findUsedUp } from '../budgets/find-used-up.ts';
-import { query, run, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { epochMs, NOW } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 import { findLifecycle } from './find-lifecycle.ts';
 import { IS_ASLEEP } from './lifecycle-sql.ts';
@@ -21,15 +22,25 @@ export async function wakeForTurns(em: EntityManager, instanceId: string): Promi
 
 /** Keeps an instance from falling asleep for the time after which it would have. */
 export async function noteUse(em: EntityManager, instanceId: string): Promise<void> {
-  await run(em, sql`update instances set used_at = now() where id = ${instanceId} and sleep_after_ms is not null`);
+  await db(em)
+    .updateTable('Instance')
+    .set({ usedAt: NOW })
+    .where('id', '=', instanceId)
+    .where('sleepAfterMs', 'is not', null)
+    .execute();
 }
 
 /** Sleepers whose next job is near, those that wait longest first. */
 export async function findDueSleepers(em: EntityManager, limit: number): Promise<string[]> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select id from instances where wakes_at <= now() and ${IS_ASLEEP} order by wakes_at, id limit ${limit}`,
-  );
+  const rows = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('wakesAt', '<=', NOW)
+    .where(IS_ASLEEP)
+    .orderBy('wakesAt')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
   return rows.map(({ id }) => id);
 }
 
@@ -40,11 +51,14 @@ const WITHOUT_MONEY_MS = 60_000;
  * minute later. True when it was woken.
  */
 export async function wakeForJob(em: EntityManager, instanceId: string): Promise<boolean> {
-  const [sleeper] = await query<{ accountId: string; nowMs: number }>(
-    em,
-    sql`select account_id as "accountId", (extract(epoch from now()) * 1000)::float8 as "nowMs"
-       from instances where id = ${instanceId} and wakes_at <= now() and ${IS_ASLEEP} for no key update`,
-  );
+  const sleeper = await db(em)
+    .selectFrom('Instance')
+    .select(['account as accountId', epochMs(NOW).as('nowMs')])
+    .where('id', '=', instanceId)
+    .where('wakesAt', '<=', NOW)
+    .where(IS_ASLEEP)
+    .forNoKeyUpdate()
+    .executeTakeFirst();
   if (!sleeper) return false;
   const { accountId, nowMs } = sleeper;
   const isPaid = (await hasMoney(em, accountId)) && (await findUsedUp(em, { accountId, instanceId, now: null })) === null;
