@@ -2,6 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Expression, Insertable, RawBuilder } from 'kysely';
 import { columns, originOf } from './db.ts';
 import type { Db, EntityClass } from './db.ts';
+// oxlint-disable-next-line no-restricted-imports -- here their rows get types
 import { plannedQuery, query, sql } from './sql.ts';
 import type { QueryOptions, Sql } from './sql.ts';
 

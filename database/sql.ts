@@ -18,11 +18,6 @@ export async function query<Row>(em: EntityManager, statement: Sql, options: Que
   return answer.rows;
 }
 
-/** As `query`, of a template that says what its rows are: sql<Row>`...`. */
-export async function rowsOf<Row>(em: EntityManager, statement: RawBuilder<Row>): Promise<Row[]> {
-  return query<Row>(em, statement);
-}
-
 /** Runs a statement whose rows do not matter. Answers how many it inserted, updated or deleted. As `query`. */
 export async function run(em: EntityManager, statement: Sql): Promise<number> {
   const { numAffectedRows } = await statement.execute(em.getKysely());

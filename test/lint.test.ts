@@ -10,6 +10,7 @@ const ROOT = join(dirname(fileURLToPath(import.meta.url)), '..');
 const report = z.object({ diagnostics: z.array(z.object({ code: z.string(), filename: z.string() })) });
 
 const importing = (path: string) => `import { it } from '${path}';\nit();\n`;
+const importingName = (name: string, path: string) => `import { ${name} } from '${path}';\n${name}();\n`;
 const importingType = (path: string) => `import type { It } from '${path}';\nexport type That = It;\n`;
 const DIRECTION = 'eslint(no-restricted-imports)';
 const EXECUTE = 'eslint(no-restricted-properties)';
@@ -25,6 +26,9 @@ const FILES: [file: string, text: string, rule: string | null][] = [
   ['lib/b.ts', importing('node:fs/promises'), null],
   ['database/billing/a.ts', importing('../../runtime/x.ts'), DIRECTION],
   ['database/billing/b.ts', importing('../../domain/x.ts'), null],
+  ['database/pool/a.ts', importingName('query', '../sql.ts'), DIRECTION],
+  ['database/pool/b.ts', importingName('run', '../sql.ts'), null],
+  ['api/http/a.ts', importingName('plannedQuery', '../../database/sql.ts'), DIRECTION],
   ['runtime/process/a.ts', importing('../../database/x.ts'), DIRECTION],
   ['runtime/process/b.ts', importing('../driver.ts'), null],
   ['runtime/c.ts', importing('../stores/x.ts'), DIRECTION],

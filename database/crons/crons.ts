@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { Expression, NotNull } from 'kysely';
 import { db } from '../db.ts';
-import { anyOf, asNumber, isThere, rowsOf, sql } from '../sql.ts';
+import { anyOf, asNumber, isThere, sql } from '../sql.ts';
 
 /** A job as its gateway shows it. */
 export interface SeenCron {
@@ -111,11 +111,8 @@ export async function noteCronRemoved(em: EntityManager, instanceId: string, gat
 
 /** The moment by the database clock, to be taken before a list of jobs is asked for. */
 export async function databaseNow(em: EntityManager): Promise<Date> {
-  const [row] = await rowsOf(
-    em,
-    sql<{ now: string }>`select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as now`,
-  );
-  if (!row) throw new Error('the database told no time');
+  const now = sql<string>`to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+  const row = await db(em).selectNoFrom(now.as('now')).executeTakeFirstOrThrow();
   return new Date(row.now);
 }
 

@@ -2,13 +2,12 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { judgeGateway } from '../../domain/gateway-verdict.ts';
 import type { GatewayVerdict, RefusalEvidence, RefusalSign } from '../../domain/gateway-verdict.ts';
 import { columns, db } from '../db.ts';
-import type { Row } from '../db.ts';
 import { GatewayRefusal } from '../entities/gateway-refusal.ts';
 import { Instance } from '../entities/instance.ts';
 import { Message } from '../entities/message.ts';
 import { RuntimeInterval } from '../entities/runtime-interval.ts';
-import { fetchRow } from '../rows.ts';
-import { fromNow, NOW, rowsOf, sql } from '../sql.ts';
+import { fetchRow, fetchRows } from '../rows.ts';
+import { fromNow, NOW, sql } from '../sql.ts';
 import { INSTANCE_NOTES } from '../../domain/failures.ts';
 import { takesMessages } from '../../domain/lifecycle.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
@@ -103,9 +102,10 @@ async function readEvidence(em: EntityManager, { instanceId, bootId, conversatio
  * floods are forgotten does not speak of them any more. In the caller's transaction.
  */
 export async function forgetRefusals(em: EntityManager, instanceIds: readonly string[]): Promise<void> {
-  const calm = await rowsOf(
+  const calm = await fetchRows(
     em,
-    sql<{ instanceId: Row<'Instance'>['id'] }>`with instance (id, boot_id) as (
+    { instanceId: columns(GatewayRefusal, 'forgotten').instance },
+    (fields) => sql`with instance (id, boot_id) as (
        select ${INSTANCE.id}, ${INSTANCE.bootId} from instances
         where ${INSTANCE.id} in (select ${REFUSAL.instance} from gateway_refusals where ${REFUSAL.instance} = any(${[...instanceIds]}))
         order by ${INSTANCE.id} for update skip locked
@@ -129,7 +129,7 @@ export async function forgetRefusals(em: EntityManager, instanceIds: readonly st
                            and (${REFUSAL.instance}, ${REFUSAL.bootId}, ${REFUSAL.conversationId})
                                not in (select instance_id, boot_id, conversation_id from forgotten))
      )
-     select distinct instance_id as "instanceId" from forgotten where sign = 'flooding' order by 1`,
+     select distinct ${fields} from forgotten where sign = 'flooding' order by 1`,
   );
   for (const { instanceId } of calm)
     await changeLifecycle(em, {

@@ -1,6 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { isAsleep } from '../../domain/lifecycle.ts';
-import { query, sql } from '../sql.ts';
+import { db } from '../db.ts';
+import { anyOf, fromNow } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 import { IS_SUSPENDED } from './lifecycle-sql.ts';
 
@@ -11,12 +12,13 @@ export interface SuspendedRow {
 
 /** Every sleeper of this node (null: of none) whose gateway is suspended, as its row says. */
 export async function findSuspended(em: EntityManager, nodeId: number | null): Promise<SuspendedRow[]> {
-  return query<SuspendedRow>(
-    em,
-    sql`select instances.id as "instanceId", runtime_id as "runtimeId"
-       from instances join runtimes on runtimes.id = runtime_id
-      where ${IS_SUSPENDED} and node_id is not distinct from ${nodeId}`,
-  );
+  return db(em)
+    .selectFrom('Instance')
+    .innerJoin('Runtime as r', 'r.id', 'Instance.runtimeId')
+    .select(['Instance.id as instanceId', 'Instance.runtimeId'])
+    .where(IS_SUSPENDED)
+    .where('r.node', 'is not distinct from', nodeId)
+    .execute();
 }
 
 /** Sleepers of these shards whose gateway is suspended for longer than this, those that are for longest first. */
@@ -24,12 +26,16 @@ export async function findLongSuspended(
   em: EntityManager,
   { shards, forMs, limit }: { shards: readonly number[]; forMs: number; limit: number },
 ): Promise<string[]> {
-  const rows = await query<{ id: string }>(
-    em,
-    sql`select id from instances
-      where shard = any(${[...shards]}) and ${IS_SUSPENDED} and suspended_at <= now() - make_interval(secs => ${forMs / 1_000})
-      order by suspended_at, id limit ${limit}`,
-  );
+  const rows = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('shard', '=', anyOf(shards))
+    .where(IS_SUSPENDED)
+    .where('suspendedAt', '<=', fromNow(-forMs))
+    .orderBy('suspendedAt')
+    .orderBy('id')
+    .limit(limit)
+    .execute();
   return rows.map(({ id }) => id);
 }
 

@@ -1,11 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ShardLease } from './shard-leases.ts';
-import { columns } from '../db.ts';
-import type { Row } from '../db.ts';
+import { columns, db } from '../db.ts';
 import { Instance } from '../entities/instance.ts';
 import { RuntimeInterval } from '../entities/runtime-interval.ts';
 import { WatchShard } from '../entities/watch-shard.ts';
-import { rowsOf, sql } from '../sql.ts';
+import { fetchRows } from '../rows.ts';
+import { sql } from '../sql.ts';
 
 /** What a round of pings changes for one gateway process: it answers now, or does not any more. */
 export interface LifeSign {
@@ -17,9 +17,10 @@ export interface LifeSign {
 
 /** The database's time, as PostgreSQL writes it. */
 export async function databaseNow(em: EntityManager): Promise<string> {
-  const [row] = await rowsOf(em, sql<{ now: string }>`select clock_timestamp()::text as now`);
-  if (!row) throw new Error('the database did not say what time it is');
-  return row.now;
+  const { now } = await db(em)
+    .selectNoFrom(sql<string>`clock_timestamp()::text`.as('now'))
+    .executeTakeFirstOrThrow();
+  return now;
 }
 
 const SHARD = columns(WatchShard, 'watch_shards');
@@ -50,9 +51,10 @@ interface Round {
 export async function proveAlive(em: EntityManager, { owner, leases, sentAt, changes }: Round): Promise<number[]> {
   if (leases.length === 0) return [];
   const changed = JSON.stringify(changes);
-  const rows = await rowsOf(
+  const rows = await fetchRows(
     em,
-    sql<Pick<Row<'WatchShard'>, 'shard'>>`with held as (
+    { shard: columns(WatchShard, 'proven').shard },
+    (fields) => sql`with held as (
        select ${SHARD.shard}, ${SHARD.aliveUntil} as before, coalesce(lease."isFirst", false) as is_first
          from watch_shards join jsonb_to_recordset(${JSON.stringify(leases)}::jsonb) as lease (shard int, epoch bigint, "isFirst" boolean)
            on lease.shard = ${SHARD.shard} and lease.epoch = ${SHARD.epoch}
@@ -75,7 +77,7 @@ export async function proveAlive(em: EntityManager, { owner, leases, sentAt, cha
           and not exists (select from jsonb_to_recordset(${changed}::jsonb) as change ("instanceId" text, "bootId" text)
                            where change."instanceId" = ${INSTANCE.id} and change."bootId" = ${INTERVAL.bootId})
      )
-     select proven.shard from proven`,
+     select ${fields} from proven`,
   );
   return rows.map(({ shard }) => shard);
 }

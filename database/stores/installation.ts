@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { secretPlace } from '../secret-place.ts';
 import { webhookPlace } from '../webhook-place.ts';
 import { db } from '../db.ts';
-import { anyOf, asNumber, isThere, NOW, rowsOf, sql } from '../sql.ts';
+import { anyOf, asNumber, isThere, NOW, sql } from '../sql.ts';
 
 /** What a database says of the installation that it belongs to. */
 export interface DatabaseMark {
@@ -20,13 +20,13 @@ export interface DatabaseMark {
 
 /** Reads the mark of a database in any state, an empty one or one of an earlier version too. Writes nothing. */
 export async function readMark(em: EntityManager): Promise<DatabaseMark> {
-  const [tables] = await rowsOf(
-    em,
-    sql<{ isOurs: boolean; isMarked: boolean }>`
-      select to_regclass('instances') is not null as "isOurs", to_regclass('installation') is not null as "isMarked"`,
-  );
-  if (!tables?.isOurs)
-    return { hasTables: false, id: null, isClaimed: false, hasAccounts: false, hasStorage: false, canaries: {} };
+  const { isOurs, isMarked } = await db(em)
+    .selectNoFrom([
+      sql<boolean>`to_regclass('instances') is not null`.as('isOurs'),
+      sql<boolean>`to_regclass('installation') is not null`.as('isMarked'),
+    ])
+    .executeTakeFirstOrThrow();
+  if (!isOurs) return { hasTables: false, id: null, isClaimed: false, hasAccounts: false, hasStorage: false, canaries: {} };
   const { hasAccounts, hasStorage } = await db(em)
     .selectNoFrom((eb) => [
       isThere(eb.selectFrom('Account')).as('hasAccounts'),
@@ -34,7 +34,7 @@ export async function readMark(em: EntityManager): Promise<DatabaseMark> {
     ])
     .executeTakeFirstOrThrow();
   const used = { hasTables: true, hasAccounts, hasStorage };
-  if (!tables.isMarked) return { id: null, isClaimed: false, ...used, canaries: {} };
+  if (!isMarked) return { id: null, isClaimed: false, ...used, canaries: {} };
   const mark = await db(em).selectFrom('Installation').select(['id', 'claimedAt']).executeTakeFirst();
   const canaries = await db(em).selectFrom('KeyCanary').select(['keyId', 'sealed']).execute();
   return {
@@ -57,12 +57,12 @@ export async function countKnownRuntimes(em: EntityManager, runtimeIds: readonly
 
 /** One sealed value of each kind that the database holds, with its place. */
 export async function findSealedSamples(em: EntityManager): Promise<{ place: string; value: string }[]> {
-  const [tables] = await rowsOf(
-    em,
-    sql<{ areThere: boolean }>`
-      select to_regclass('webhooks') is not null and to_regclass('instance_secrets') is not null as "areThere"`,
-  );
-  if (!tables?.areThere) return [];
+  const { areThere } = await db(em)
+    .selectNoFrom(
+      sql<boolean>`to_regclass('webhooks') is not null and to_regclass('instance_secrets') is not null`.as('areThere'),
+    )
+    .executeTakeFirstOrThrow();
+  if (!areThere) return [];
   const webhooks = await db(em)
     .selectFrom('Webhook')
     .select(['id', 'secret as value'])
