@@ -10,7 +10,7 @@ import { Instance } from '../entities/instance.ts';
 import { Message } from '../entities/message.ts';
 import { Process } from '../entities/process.ts';
 import { fetchPlannedRow, valuesOf } from '../rows.ts';
-import type { RowOf } from '../rows.ts';
+import type { RowOf, Values } from '../rows.ts';
 import { asNumber, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
@@ -161,39 +161,7 @@ export interface TurnRows {
  * the first attempt: it is the head, and that process is trusted (see claimAttempt). The instance must be held.
  */
 export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boolean> {
-  const { sender, replySender, now } = turn;
   const owner = columns(Process, 'p');
-  const attachments = turn.attachments.length === 0 ? null : JSON.stringify(turn.attachments);
-  const place = {
-    account: turn.accountId,
-    instance: turn.instanceId,
-    agent: turn.agentId,
-    conversation: turn.conversationId,
-    number: turn.number,
-    createdAt: now,
-  };
-  const request = {
-    ...place,
-    id: turn.requestMessageId,
-    role: 'user' as const,
-    content: turn.text,
-    context: turn.context,
-    attachments: sql<Attachment[] | null>`${attachments}::jsonb`,
-    ...{ senderType: sender.type, senderId: sender.id, senderName: sender.name },
-    ...{ status: null, traceId: null, keyId: null, owner: null, bootId: null, attempt: 0, sentAt: null },
-  };
-  const reply = {
-    ...place,
-    id: turn.replyMessageId,
-    role: 'agent' as const,
-    content: '',
-    context: null,
-    attachments: null,
-    ...{ senderType: replySender.type, senderId: replySender.id, senderName: replySender.name },
-    ...{ status: 'pending' as const, traceId: turn.traceId, keyId: turn.keyId, owner: turn.owner, bootId: turn.bootId },
-    attempt: sql<number>`(select is_made::int from claim)`,
-    sentAt: sql<Date>`(select now() from claim where is_made)`,
-  };
   const { attempt } = columns(Message);
   const stored = await fetchPlannedRow(
     em,
@@ -204,9 +172,65 @@ export async function insertTurn(em: EntityManager, turn: TurnRows): Promise<boo
         select ${turn.isHead}::boolean
                and exists (select from processes p where ${owner.id} = ${turn.owner} and ${IS_TRUSTED}) as is_made
       ), stored as (
-        insert into messages ${valuesOf(Message, request, reply)} returning ${attempt}
+        insert into messages ${valuesOf(Message, requestOf(turn), replyOf(turn))} returning ${attempt}
       )
       select ${fields} from stored`,
   );
   return (stored?.attempt ?? 0) > 0;
+}
+
+function requestOf(turn: TurnRows): Values<typeof Message> {
+  const { sender } = turn;
+  const attachments = turn.attachments.length === 0 ? null : JSON.stringify(turn.attachments);
+  return {
+    id: turn.requestMessageId,
+    account: turn.accountId,
+    instance: turn.instanceId,
+    agent: turn.agentId,
+    conversation: turn.conversationId,
+    number: turn.number,
+    role: 'user',
+    content: turn.text,
+    context: turn.context,
+    attachments: sql<Attachment[] | null>`${attachments}::jsonb`,
+    senderType: sender.type,
+    senderId: sender.id,
+    senderName: sender.name,
+    createdAt: turn.now,
+    status: null,
+    traceId: null,
+    keyId: null,
+    owner: null,
+    bootId: null,
+    attempt: 0,
+    sentAt: null,
+  };
+}
+
+/** The reply that is to come: the turn. */
+function replyOf(turn: TurnRows): Values<typeof Message> {
+  const { replySender: sender } = turn;
+  return {
+    id: turn.replyMessageId,
+    account: turn.accountId,
+    instance: turn.instanceId,
+    agent: turn.agentId,
+    conversation: turn.conversationId,
+    number: turn.number,
+    role: 'agent',
+    content: '',
+    context: null,
+    attachments: null,
+    senderType: sender.type,
+    senderId: sender.id,
+    senderName: sender.name,
+    createdAt: turn.now,
+    status: 'pending',
+    traceId: turn.traceId,
+    keyId: turn.keyId,
+    owner: turn.owner,
+    bootId: turn.bootId,
+    attempt: sql<number>`(select is_made::int from claim)`,
+    sentAt: sql<Date>`(select now() from claim where is_made)`,
+  };
 }
