@@ -3,8 +3,7 @@ import type { KeyLimits } from '../../domain/key-scopes.ts';
 import { columns, db } from '../db.ts';
 import { ApiKey } from '../entities/api-key.ts';
 import { fetchPlannedRow } from '../rows.ts';
-import { run, sql } from '../sql.ts';
-import type { Sql } from '../sql.ts';
+import { sql } from '../sql.ts';
 
 interface KeyOwner extends KeyLimits {
   keyId: string;
@@ -14,27 +13,36 @@ interface KeyOwner extends KeyLimits {
 }
 
 const key = columns(ApiKey);
+const OWNER = { keyId: key.id, accountId: key.account, scopes: key.scopes, instanceId: key.instance, lastUsedAt: key.lastUsedAt };
 
 /** `last_used_at` is this coarse, so that a busy key is written once a minute and not with each call. */
-const useIsStale = (now: Date): Sql =>
-  sql`(${key.lastUsedAt} is null or ${key.lastUsedAt} < ${now}::timestamptz - interval '1 minute')`;
+const USE_RESOLUTION_MS = 60_000;
+
+const staleBefore = (now: Date): Date => new Date(now.getTime() - USE_RESOLUTION_MS);
 
 /** Whose key has this hash; null when there is none that is good now. One look into a unique index. */
-export function findAccountOfKey(em: EntityManager, hash: Buffer, now: Date): Promise<KeyOwner | null> {
-  const owner = { keyId: key.id, accountId: key.account, scopes: key.scopes, instanceId: key.instance };
-  return fetchPlannedRow(
+export async function findAccountOfKey(em: EntityManager, hash: Buffer, now: Date): Promise<KeyOwner | null> {
+  const found = await fetchPlannedRow(
     em,
     'account_of_key',
-    { ...owner, useIsStale: useIsStale(now).$castTo<boolean>() },
+    OWNER,
     (fields) => sql`
       select ${fields} from api_keys
        where ${key.hash} = ${hash} and ${key.revokedAt} is null and (${key.expiresAt} is null or ${key.expiresAt} > ${now}::timestamptz)`,
   );
+  if (!found) return null;
+  const { lastUsedAt, ...owner } = found;
+  return { ...owner, useIsStale: lastUsedAt === null || lastUsedAt < staleBefore(now) };
 }
 
 /** Notes that the key was used, at most once a minute however many processes do. */
 export async function touchApiKey(em: EntityManager, keyId: string, now: Date): Promise<void> {
-  await run(em, sql`update api_keys set ${key.lastUsedAt} = ${now} where ${key.id} = ${keyId} and ${useIsStale(now)}`);
+  await db(em)
+    .updateTable('ApiKey')
+    .set({ lastUsedAt: now })
+    .where('id', '=', keyId)
+    .where((eb) => eb.or([eb('lastUsedAt', 'is', null), eb('lastUsedAt', '<', staleBefore(now))]))
+    .execute();
 }
 
 /** Revokes one key of the account; false when it has no such key. */
