@@ -33,11 +33,12 @@ let openClaw: StandIn;
 let stack: StackUnderTest;
 let orm: MikroORM;
 let account: ApiClient;
-const done = { messages: 0, jobs: 0, stops: 0, deletes: 0, workers: 0, apis: 0, gateways: 0 };
+const done = { messages: 0, jobs: 0, stops: 0, deletes: 0, workers: 0, apis: 0, gateways: 0, suspended: 0 };
 
 beforeAll(async () => {
   openClaw = await installScriptedOpenClaw();
-  const env = { MAX_RUNNING: '64', MAX_INSTANCES_PER_ACCOUNT: '1000' };
+  // Where the machine has swap they are suspended, else stopped.
+  const env = { MAX_RUNNING: '64', MAX_INSTANCES_PER_ACCOUNT: '1000', SUSPEND: 'auto' };
   stack = await startStack({ openClaw, env, workerFile: join(import.meta.dirname, '../sleepy-worker/main.ts') });
   orm = await createOrm(stack.databaseUrl);
   account = await stack.newAccount();
@@ -168,9 +169,9 @@ async function killEach(dice: Dice): Promise<void> {
 }
 
 async function killGateway(dice: Dice): Promise<void> {
-  const running = (await stack.driver.list()).filter(({ status }) => status === 'running');
-  if (running.length === 0) return;
-  const record = await readRecord(layoutOf(stack.dataDir, dice.pick(running).runtimeId));
+  const alive = (await stack.driver.list()).filter(({ status }) => status === 'running' || status === 'suspended');
+  if (alive.length === 0) return;
+  const record = await readRecord(layoutOf(stack.dataDir, dice.pick(alive).runtimeId));
   try {
     if (!record) return;
     process.kill(record.pid, 'SIGKILL');
@@ -180,21 +181,22 @@ async function killGateway(dice: Dice): Promise<void> {
   }
 }
 
-/** Each comes to rest asleep: no process, no slot, no open meter, and its bill is what it was awake. */
+/** Each comes to rest asleep: its gateway gone or suspended, no slot, no open meter, and its bill is what it was awake. */
 async function allAsleep(sleepers: readonly Sleeper[], round: number): Promise<void> {
   const ids = sleepers.map(({ instanceId }) => instanceId);
   await eventually(async () => {
     const found = await query(
-      `select status, sleep_state, boot_id, has_slot, gateway_epoch::int, status_open from instances
+      `select status, sleep_state, boot_id, has_slot, gateway_epoch = 0 or suspended_at is not null as is_at_rest, status_open from instances
         cross join lateral (select count(*)::int as status_open from runtime_intervals where instance_id = instances.id and ended_at is null) open
         where instances.id in (${ids.map(() => '?').join(', ')})`,
       ids,
     );
-    const atRest = { status: 'stopped', sleep_state: 'asleep', boot_id: null, has_slot: false, gateway_epoch: 0, status_open: 0 };
+    const atRest = { status: 'stopped', sleep_state: 'asleep', boot_id: null, has_slot: false, is_at_rest: true, status_open: 0 };
     expect([round, found]).toEqual([round, sleepers.map(() => atRest)]);
   });
-  const running = (await stack.driver.list()).filter(({ status }) => status === 'running');
-  expect(running).toEqual([]);
+  const runtimes = await stack.driver.list();
+  expect(runtimes.filter(({ status }) => status === 'running')).toEqual([]);
+  done.suspended += runtimes.filter(({ status }) => status === 'suspended').length;
   for (const instanceId of ids) {
     const { totalRuntimeMs, billedMs } = await account.ok('GET', `/instances/${instanceId}`);
     expect(billedMs).toBeLessThanOrEqual(totalRuntimeMs);
