@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import type { QueryCreator } from 'kysely';
 import { db } from '../db.ts';
 import type { Db } from '../db.ts';
-import { sql } from '../sql.ts';
+import { isThere, sql } from '../sql.ts';
 import { findNode } from './find-node.ts';
 import { hasWorker } from './has-worker.ts';
 
@@ -25,6 +25,14 @@ export function capacity(query: QueryCreator<Db>) {
       .whereRef('r.node', '=', 'n.id')
       .as('taken'),
   ]);
+}
+
+function readyMembers(em: EntityManager) {
+  return db(em)
+    .selectFrom('PoolMember as m')
+    .innerJoin('Runtime as r', 'r.id', 'm.runtime')
+    .select('m.runtime as memberId')
+    .where('m.state', '=', 'ready');
 }
 
 /** Writes down that the runtime of this instance, whose row this transaction holds, is on this node, and watched there. */
@@ -57,8 +65,8 @@ export async function claimRuntime(em: EntityManager, { instanceId, nodeId }: On
 }
 
 /**
- * Finds a node for the runtime of this instance, whose row this transaction holds, unless it is on one: the one with the most
- * room of those that have a worker. One that was never begun is on none for good: it moves when its node has no worker. False
+ * Finds a node for the runtime of this instance, whose row this transaction holds, unless it is on one: of those that have a
+ * worker one with a ready gateway in its pool, and among these the one with the most room. One that was never begun is on none for good: it moves when its node has no worker. False
  * when no node has room. What an earlier version has started is left to the node that has its storage.
  */
 export async function placeRuntime(em: EntityManager, { instanceId, nodeId }: OnNode): Promise<boolean> {
@@ -78,6 +86,7 @@ export async function placeRuntime(em: EntityManager, { instanceId, nodeId }: On
     .select('capacity.nodeId')
     .whereRef('capacity.taken', '<', 'capacity.most')
     .where((eb) => eb.or([eb('capacity.nodeId', '=', nodeId), hasWorker(eb.ref('capacity.nodeId'))]))
+    .orderBy((eb) => isThere(readyMembers(em).whereRef('r.node', '=', eb.ref('capacity.nodeId'))), 'desc')
     .orderBy((eb) => eb('capacity.most', '-', eb.ref('capacity.taken')), 'desc')
     .orderBy('capacity.nodeId')
     .limit(1)

@@ -124,6 +124,27 @@ test('instances are placed where there is most room, up to what each node may ru
   expect(places[3]).toBeNull();
 });
 
+test('an instance is placed where a gateway is ready for it, though another node has more room', async () => {
+  const [roomy, prepared] = [await enter('roomy', 5), await enter('prepared', 2)];
+  await live(roomy);
+  await live(prepared);
+  const pooled = async (state: string) => {
+    await change(sql`insert into runtimes (id, node_id) values (${`run_${state}`}, ${prepared})`);
+    await change(sql`insert into pool_members (runtime_id, state, epoch, recipe) values (${`run_${state}`}, ${state}, 1, '')`);
+  };
+  const placed = async () => {
+    const { instanceId, runtimeId } = await newInstance(database.orm);
+    expect(await takes(roomy, instanceId)).toBe(true);
+    return (await placeOf(runtimeId))?.nodeId;
+  };
+  await pooled('warming');
+  expect(await placed()).toBe(roomy);
+  await pooled('ready');
+  expect(await placed()).toBe(prepared);
+  expect(await placed()).toBe(prepared);
+  expect(await placed()).toBe(roomy);
+});
+
 test('a slot that is free wakes who waits for its node, and who waits for any', async () => {
   const [full, free] = [await enter('full', 1), await enter('free', 1)];
   await live(full);
