@@ -65,6 +65,12 @@ export interface RuntimeDriver {
   /** What the compute of a runtime does; null when no gateway runs. */
   activityOf(runtimeId: string): Promise<RuntimeActivity | null>;
 
+  /**
+   * Has the compute of a runtime give way to all others where CPU time is scarce, or no longer. Changes nothing where the machine
+   * cannot do that; a driver without it treats all alike.
+   */
+  giveWay?(runtimeId: string, givesWay: boolean): Promise<void>;
+
   /** Every runtime that has compute or storage here and is not quarantined. */
   list(): Promise<RuntimeState[]>;
 

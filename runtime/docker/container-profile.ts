@@ -48,6 +48,9 @@ export const GIVES_WAY = {
   BlkioWeight: 100,
 };
 
+/** Of one that gives way to the other instances too, for a while. */
+export const FEW_CPU_SHARES = 26;
+
 /** What keeps a container small and harmless, whatever runs in it. */
 export function hardening({ memoryMb, cpus, pids }: ContainerLimits) {
   return {

@@ -26,11 +26,11 @@ import { replaceSkillTree } from '../host/skill-tree.ts';
 import { explainingStorage } from '../host/storage-error.ts';
 import type { FilesRequest } from '../inside/file-changes.ts';
 import { createWorkspaceFiles } from '../inside/workspace-files.ts';
-import { gatewayContainer } from './container-profile.ts';
+import { gatewayContainer, GIVES_WAY, FEW_CPU_SHARES } from './container-profile.ts';
 import type { ContainerLimits } from './container-profile.ts';
 import { containerFiles } from './container-files.ts';
 import { linesOfContainer } from './container-logs.ts';
-import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
+import { findContainer, killContainer, removeContainers, shareCpu, signalContainer, waitUntilGone } from './container-end.ts';
 import { endpointOf, readActivity, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
 import { Engine } from './engine.ts';
@@ -185,6 +185,11 @@ export class DockerDriver implements RuntimeDriver {
   async activityOf(runtimeId: string): Promise<RuntimeActivity | null> {
     const container = await this.#find(runtimeId);
     return container && readActivity(this.#engine, container);
+  }
+
+  async giveWay(runtimeId: string, givesWay: boolean): Promise<void> {
+    const container = await this.#find(runtimeId);
+    if (container?.State.Running) await shareCpu(this.#engine, container, givesWay ? FEW_CPU_SHARES : GIVES_WAY.CpuShares);
   }
 
   async list(): Promise<RuntimeState[]> {

@@ -21,6 +21,7 @@ import { freePort } from '../host/free-port.ts';
 import { homeOf, tempDirOf } from '../host/gateway-environment.ts';
 import type { GatewayProgram } from '../host/gateway-environment.ts';
 import type { RuntimeFiles } from '../driver-files.ts';
+import { shareCpu } from './cpu-share.ts';
 import { exitOfGateway } from './gateway-exit.ts';
 import { lastLinesOf, trimOutput } from '../host/gateway-output.ts';
 import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
@@ -160,6 +161,11 @@ export class ProcessDriver implements RuntimeDriver {
   async activityOf(runtimeId: string): Promise<RuntimeActivity | null> {
     const record = await readRecord(this.#layout(runtimeId));
     return record && activityOfProcess(record);
+  }
+
+  async giveWay(runtimeId: string, givesWay: boolean): Promise<void> {
+    const record = await readRecord(this.#layout(runtimeId));
+    if (record && (await isAlive(record))) await shareCpu(record.pid, givesWay ? 'small' : 'usual');
   }
 
   async list(): Promise<RuntimeState[]> {

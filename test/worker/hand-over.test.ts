@@ -1,8 +1,11 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { handOver } from '../../activities/hand-over.ts';
 import { run, sql } from '../../database/sql.ts';
+import { layoutOf } from '../../runtime/host/runtime-layout.ts';
+import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { newInstance } from '../factories.ts';
 import type { NewInstance } from '../factories.ts';
+import { niceOfSession } from '../support/nice-of-session.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
@@ -31,8 +34,8 @@ async function newcomer(): Promise<NewInstance> {
 }
 
 /** The pool of one gateway, which is ready and not replaced. */
-async function keepOne(): Promise<string> {
-  const pool = await keepTestPool(reconciler, { size: 1, onStart: (start) => void starts.push(start) });
+async function keepOne({ givesWay } = { givesWay: false }): Promise<string> {
+  const pool = await keepTestPool(reconciler, { size: 1, givesWay, onStart: (start) => void starts.push(start) });
   const [member] = await readyMembers(reconciler, 1);
   await pool.stop();
   return member?.runtimeId ?? '';
@@ -59,6 +62,12 @@ test('an instance without agents takes a ready gateway at once, and its workflow
   expect(await reconciler.driver.inspect(runtimeId)).toEqual(before);
   await reconciler.power(instanceId, 'destroy');
   await reconciler.reconcile(instanceId);
+});
+
+test('a gateway has its usual share of CPU time before an instance can take it', async () => {
+  const runtimeId = await keepOne({ givesWay: true });
+  const record = await readRecord(layoutOf(reconciler.dataDir, runtimeId));
+  expect([null, '0']).toContain(await niceOfSession(record?.pid ?? 0));
 });
 
 test('of five instances that take the only ready gateway at once one gets it, and nothing has happened to the others', async () => {

@@ -74,6 +74,8 @@ test(
     expect(await reconciler.row(instance.instanceId)).toMatchObject({ status: 'running', runtimeId, gatewayEpoch: 1 });
 
     const first = await newAgent(instance, 'first');
+    // It is the one that the gateway has what turns need ready for.
+    expect(model.calls[warmUps - 1]?.authorization).toContain(`${first.agentId}.1.`);
     const gateway = await deps.connections.get(runtimeId, AbortSignal.timeout(30_000));
     expect(await say(gateway, first, 'Who are you?')).toMatchObject({
       kind: 'done',

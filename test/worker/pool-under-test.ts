@@ -1,4 +1,5 @@
 import { query, sql } from '../../database/sql.ts';
+import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { keepPool } from '../../worker/pool/keep-pool.ts';
 import type { Pool } from '../../worker/pool/keep-pool.ts';
 import { eventually } from '../support/eventually.ts';
@@ -11,12 +12,14 @@ interface Options {
   onStart?: (start: { isClaimed: boolean }) => void;
   /** By default 0. */
   restMs?: number;
+  /** Whether its gateways start with a small share of CPU time, as in production; a busy machine takes long for that. */
+  givesWay?: boolean;
 }
 
 /** A pool of this size, as a worker of the node of this reconciler keeps it, and from which its instances start. */
 export async function keepTestPool(
   { deps, orm }: ReconcilerUnderTest,
-  { size, freeBytes = () => 64 * 1024 ** 3, onStart = () => undefined, restMs = 0 }: Options,
+  { size, freeBytes = () => 64 * 1024 ** 3, onStart = () => undefined, restMs = 0, givesWay = false }: Options,
 ): Promise<Pool> {
   const { nodeId } = deps;
   if (nodeId === null) throw new Error('it is on no node');
@@ -26,6 +29,7 @@ export async function keepTestPool(
   );
   const pool = keepPool({
     ...deps,
+    driver: givesWay ? deps.driver : withoutGivingWay(deps.driver),
     nodeId,
     config: { ...deps.config, POOL_SIZE: size, RUNTIME: 'process', INSTANCE_MEMORY_MB: 1_536 },
     ...{ freeBytes, onStart, restMs },
@@ -34,6 +38,15 @@ export async function keepTestPool(
   });
   deps.pool = pool;
   return pool;
+}
+
+function withoutGivingWay(driver: RuntimeDriver): RuntimeDriver {
+  return new Proxy(driver, {
+    get(target, name) {
+      const value: unknown = name === 'giveWay' ? undefined : Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
 export interface MemberRow {

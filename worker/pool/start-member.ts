@@ -78,6 +78,7 @@ interface Starting {
 async function makeReady(deps: PoolDeps, { runtimeId, spares }: Starting, signal: AbortSignal): Promise<void> {
   const { driver, connections } = deps;
   await driver.ensureRunning(memberSpec(deps, runtimeId, spares), { epoch: FIRST_EPOCH, signal });
+  await driver.giveWay?.(runtimeId, true);
   const endpoint = await driver.endpoint(runtimeId);
   if (!endpoint) throw new GatewayDiedError(await driver.exitOf(runtimeId));
   await waitUntilReady(endpoint, {
@@ -89,4 +90,5 @@ async function makeReady(deps: PoolDeps, { runtimeId, spares }: Starting, signal
   const gateway = await connections.get(runtimeId, signal);
   // The first one last: a gateway holds ready what a turn needs for the agent of its last turn only.
   for (const spare of spares.toReversed()) await warmUp({ ...deps, gateway, spare, now: deps.clock(), signal });
+  await driver.giveWay?.(runtimeId, false);
 }

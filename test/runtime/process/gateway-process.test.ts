@@ -15,6 +15,7 @@ import { statFieldsOf } from '../../../runtime/host/process-identity.ts';
 import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
+import { niceOfSession } from '../../support/nice-of-session.ts';
 
 // What is under test is how processes are started, known and ended; a small program stands for the gateway, whose
 // own behaviour test/runtime/process-driver.test.ts covers.
@@ -59,6 +60,17 @@ test('a gateway gives way to the control plane where CPU time is scarce', async 
   await isUp();
   const { pid } = await record();
   expect(getPriority(pid)).toBeGreaterThan(getPriority());
+});
+
+test('a gateway can be made to give way to all others for a while', async () => {
+  await open().ensureRunning(spec, at(1));
+  await isUp();
+  const { pid } = await record();
+  const before = await niceOfSession(pid);
+  await open().giveWay(RUNTIME, true);
+  expect(await niceOfSession(pid)).toBe(before && '10');
+  await open().giveWay(RUNTIME, false);
+  expect(await niceOfSession(pid)).toBe(before && '0');
 });
 
 test('a signal does not open the debugger of a gateway', async () => {
