@@ -29,6 +29,12 @@ export const kubernetesSettings = {
     .describe(
       'with `kubernetes`: a kubeconfig with a token or a client certificate; unset: the ServiceAccount of the Pod of the worker',
     ),
+  KUBERNETES_SERVICE_HOST: z
+    .string()
+    .min(1)
+    .default('kubernetes.default.svc')
+    .describe('with `kubernetes` and without a kubeconfig: the API server; the kubelet puts it into every Pod'),
+  KUBERNETES_SERVICE_PORT: whole.min(1).max(65_535).default(443).describe('its port; the kubelet puts it there too'),
   KUBERNETES_NAMESPACE: z
     .string()
     .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, 'must be the name of a namespace')
@@ -78,6 +84,8 @@ export const kubernetesSettings = {
 /** Of OF_RUNTIME: the API reads none of them. */
 export const OF_KUBERNETES = {
   KUBERNETES_CONFIG: true,
+  KUBERNETES_SERVICE_HOST: true,
+  KUBERNETES_SERVICE_PORT: true,
   KUBERNETES_NAMESPACE: true,
   KUBERNETES_CONTROL_PLANE: true,
   KUBERNETES_RELAY: true,

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import { dirname, resolve } from 'node:path';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -41,17 +42,18 @@ const kubeconfig = z.looseObject({
 });
 
 /**
- * How the API server is reached: by this kubeconfig, or, without one, by what Kubernetes mounts into the Pod of a ServiceAccount.
- * What stands in files is read again every minute. The answer throws ConfigError, which says what to change.
+ * How the API server is reached: by this kubeconfig, or, without one, at this place by what Kubernetes mounts into the Pod of a
+ * ServiceAccount. What stands in files is read again every minute. The answer throws ConfigError, which says what to change.
  */
-export function accessFrom(file: string | undefined): () => Promise<Access> {
-  return remembered(REMEMBERED_MS, () => (file === undefined ? mountedAccess() : accessOf(file)));
+export function accessFrom(file: string | undefined, service: { host: string; port: number }): () => Promise<Access> {
+  return remembered(REMEMBERED_MS, () => (file === undefined ? mountedAccess(service) : accessOf(file)));
 }
 
-async function mountedAccess(): Promise<Access> {
+async function mountedAccess({ host, port }: { host: string; port: number }): Promise<Access> {
   try {
     const [ca, token] = await Promise.all(['ca.crt', 'token'].map((name) => readFile(`${MOUNTED}/${name}`, 'utf8')));
-    return { url: 'https://kubernetes.default.svc', ca, token: token?.trim(), cert: undefined, key: undefined };
+    const url = `https://${isIPv6(host) ? `[${host}]` : host}:${port}`;
+    return { url, ca, token: token?.trim(), cert: undefined, key: undefined };
   } catch (cause) {
     const message = `There is no ServiceAccount in ${MOUNTED}: run this in a Pod that has one, or name a kubeconfig in KUBERNETES_CONFIG.`;
     throw new ConfigError(message, { cause });

@@ -14,7 +14,7 @@ export type KubernetesSettings = Pick<
   | 'EGRESS'
   | 'EGRESS_MAIL'
   | `INSTANCE_${'IMAGE' | 'DISK_MB' | 'MEMORY_MB' | 'CPUS' | 'DNS' | 'RUNTIME' | 'FIRST_UID'}`
-  | `KUBERNETES_${'CONFIG' | 'NAMESPACE' | 'CONTROL_PLANE' | 'RELAY' | 'STORAGE_CLASS' | 'ACCESS_MODE' | 'REQUEST_MEMORY_MB' | 'REQUEST_CPUS' | 'NODE_SELECTOR' | 'TOLERATIONS' | 'PULL_SECRETS' | 'USER_NAMESPACES'}`
+  | `KUBERNETES_${'CONFIG' | 'SERVICE_HOST' | 'SERVICE_PORT' | 'NAMESPACE' | 'CONTROL_PLANE' | 'RELAY' | 'STORAGE_CLASS' | 'ACCESS_MODE' | 'REQUEST_MEMORY_MB' | 'REQUEST_CPUS' | 'NODE_SELECTOR' | 'TOLERATIONS' | 'PULL_SECRETS' | 'USER_NAMESPACES'}`
 >;
 
 interface Deps {
@@ -35,14 +35,14 @@ export function openKubernetes(
   return new KubernetesDriver({ cluster: clusterOf(config, installationId), pods, walls: wallsOf(config, resolvers), relayUrl });
 }
 
+type ClusterSettings = Pick<KubernetesSettings, `KUBERNETES_${'CONFIG' | 'SERVICE_HOST' | 'SERVICE_PORT' | 'NAMESPACE'}`>;
+
 /** What an installation has in a cluster. */
-export function clusterOf(
-  { KUBERNETES_CONFIG, KUBERNETES_NAMESPACE }: Pick<KubernetesSettings, 'KUBERNETES_CONFIG' | 'KUBERNETES_NAMESPACE'>,
-  installationId: string,
-): Cluster {
+export function clusterOf(config: ClusterSettings, installationId: string): Cluster {
+  const service = { host: config.KUBERNETES_SERVICE_HOST, port: config.KUBERNETES_SERVICE_PORT };
   return {
-    api: new KubernetesApi(accessFrom(KUBERNETES_CONFIG)),
-    namespace: KUBERNETES_NAMESPACE,
+    api: new KubernetesApi(accessFrom(config.KUBERNETES_CONFIG, service)),
+    namespace: config.KUBERNETES_NAMESPACE,
     names: namesOf(installationId),
   };
 }

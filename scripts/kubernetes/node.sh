@@ -130,10 +130,17 @@ conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeo
 CONFIG
 }
 
+# An image of that name which is another one by now is brought there again.
 load() {
-  local image=${1:?the name of an image} node
+  local image=${1:?the name of an image} node id record
+  id=$(docker image inspect --format '{{.Id}}' "$image")
   for node in $(nodes); do
-    ctr_of "$node" images ls -q | grep -F "/$image" >/dev/null || docker save "$image" | ctr_of "$node" images import - >/dev/null
+    record=$(images "$node").loaded
+    touch "$record"
+    grep -qxF "$image $id" "$record" && [ -n "$(ctr_of "$node" images ls -q | grep -F "/$image")" ] && continue
+    docker save "$image" | ctr_of "$node" images import - >/dev/null
+    { grep -vF "$image " "$record" || true; echo "$image $id"; } >"$record.new"
+    mv "$record.new" "$record"
   done
 }
 

@@ -75,7 +75,7 @@ export async function openKubernetes(changes: Partial<Omit<Settings, 'RUNTIME'>>
     ...changes,
     RUNTIME: 'kubernetes',
   };
-  const admin = clusterOf({ KUBERNETES_CONFIG: ADMIN_CONFIG, KUBERNETES_NAMESPACE: namespace }, dataDir);
+  const admin = asAdmin(namespace, dataDir);
   await install(admin, settings);
   return {
     admin,
@@ -91,6 +91,15 @@ export async function openKubernetes(changes: Partial<Omit<Settings, 'RUNTIME'>>
       await rm(dataDir, { recursive: true, force: true });
     },
   };
+}
+
+/** A namespace of the cluster, as an administrator. */
+export function asAdmin(namespace: string, installationId: string): Cluster {
+  const { KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT } = settingsSchema
+    .pick({ KUBERNETES_SERVICE_HOST: true, KUBERNETES_SERVICE_PORT: true })
+    .parse({});
+  const place = { KUBERNETES_CONFIG: ADMIN_CONFIG, KUBERNETES_NAMESPACE: namespace };
+  return clusterOf({ ...place, KUBERNETES_SERVICE_HOST, KUBERNETES_SERVICE_PORT }, installationId);
 }
 
 /** What deploy/kubernetes makes, in this namespace, and a kubeconfig with the token of its ServiceAccount. */

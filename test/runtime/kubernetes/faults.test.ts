@@ -62,8 +62,8 @@ const FEWEST_CALLS = 4;
   });
 
   test('a gateway that was ended by hand keeps its exit until the next start, also when a worker that was to let it go has died', async () => {
-    await start('left');
-    await instances.remove('pods', nameOf('left'), { gracePeriodSeconds: 5 });
+    await instances.startAnswering('left');
+    await instances.remove('pods', nameOf('left'), { gracePeriodSeconds: 60 });
     await becomes('left', 'exited');
     expect(await instances.driver.exitOf('left')).toMatchObject({ code: 0 });
     expect(held.parse(await instances.find('pods', nameOf('left'))).metadata).toMatchObject({

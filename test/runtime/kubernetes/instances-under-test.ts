@@ -1,8 +1,12 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { request } from 'node:http';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
+import { expect } from '@jest/globals';
+import { z } from 'zod';
 import type { MutationCall, RuntimeDriver, RuntimeSpec } from '../../../runtime/driver.ts';
+import { eventually } from '../../support/eventually.ts';
 import { MACHINE, openKubernetes, WAIT_MS } from '../../support/kubernetes-under-test.ts';
 import type { KubernetesUnderTest } from '../../support/kubernetes-under-test.ts';
 import { standInImage } from '../docker/stand-in-images.ts';
@@ -14,17 +18,36 @@ export interface InstancesUnderTest extends KubernetesUnderTest {
   spec(runtimeId: string): RuntimeSpec;
   /** For a change by a newer attempt than all before. */
   call(): MutationCall;
+  /** Starts one, waits until it answers, and returns what asks it for the status of an answer. */
+  startAnswering(runtimeId: string): Promise<() => Promise<number>>;
 }
+
+const answer = z.custom<{ statusCode: number; resume(): void }>();
+const ANSWER_MS = 10_000;
 
 export async function openInstances(changes: Parameters<typeof openKubernetes>[0] = {}): Promise<InstancesUnderTest> {
   const kubernetes = await openKubernetes({ INSTANCE_IMAGE: await standInImage(), ...changes });
   const driver = kubernetes.openDriver();
   let epoch = 0;
+  const spec = (runtimeId: string) => specOf(driver, runtimeId);
+  const call = (): MutationCall => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(WAIT_MS) });
   return {
     ...kubernetes,
     driver,
-    spec: (runtimeId) => specOf(driver, runtimeId),
-    call: () => ({ epoch: (epoch += 1), signal: AbortSignal.timeout(WAIT_MS) }),
+    spec,
+    call,
+    async startAnswering(runtimeId) {
+      await driver.ensureRunning(spec(runtimeId), call());
+      const { httpUrl } = (await driver.endpoint(runtimeId))!;
+      const ask = async () => {
+        const [response] = await once(request(httpUrl).end(), 'response', { signal: AbortSignal.timeout(ANSWER_MS) });
+        const { statusCode } = answer.parse(response);
+        answer.parse(response).resume();
+        return statusCode;
+      };
+      await eventually(async () => expect(await ask()).toBe(200));
+      return ask;
+    },
   };
 }
 

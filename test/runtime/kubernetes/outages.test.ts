@@ -1,17 +1,10 @@
-import { request } from 'node:http';
-import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { z } from 'zod';
 import { NodeLostError, PlacementError } from '../../../runtime/placement-error.ts';
-import { eventually } from '../../support/eventually.ts';
 import { cluster, hasCluster, TEST_MS } from '../../support/kubernetes-under-test.ts';
 import { openInstances } from './instances-under-test.ts';
 import type { InstancesUnderTest } from './instances-under-test.ts';
 
 jest.setTimeout(TEST_MS);
-
-const answer = z.custom<{ statusCode: number; resume(): void }>();
-const ANSWER_MS = 10_000;
 
 (hasCluster ? describe : describe.skip)('on a cluster', () => {
   let instances: InstancesUnderTest;
@@ -22,22 +15,8 @@ const ANSWER_MS = 10_000;
 
   const start = (runtimeId: string) => instances.driver.ensureRunning(instances.spec(runtimeId), instances.call());
 
-  /** Starts one, and answers what asks it for a status. */
-  async function startAnswering(runtimeId: string): Promise<() => Promise<number>> {
-    await start(runtimeId);
-    const { httpUrl } = (await instances.driver.endpoint(runtimeId))!;
-    const ask = async () => {
-      const [response] = await once(request(httpUrl).end(), 'response', { signal: AbortSignal.timeout(ANSWER_MS) });
-      const { statusCode } = answer.parse(response);
-      answer.parse(response).resume();
-      return statusCode;
-    };
-    await eventually(async () => expect(await ask()).toBe(200));
-    return ask;
-  }
-
   test('while the API server is away gateways go on, and the driver goes on when it is back', async () => {
-    const ask = await startAnswering('away');
+    const ask = await instances.startAnswering('away');
     await cluster('apiserver', 'stop');
     let stopped: Promise<void>;
     try {
@@ -55,7 +34,7 @@ const ANSWER_MS = 10_000;
   });
 
   test('a gateway on a node that is lost is not told to have ended before the node says so', async () => {
-    const ask = await startAnswering('lost');
+    const ask = await instances.startAnswering('lost');
     await cluster('crash', '1');
     try {
       await expect(instances.driver.stop('lost', { graceMs: 1_000 }, instances.call())).rejects.toThrow(NodeLostError);
