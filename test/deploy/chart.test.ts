@@ -71,7 +71,7 @@ function environmentOf(objects: readonly Manifest[], part: string): Record<strin
   const files = new Set(volumes.flatMap(({ secret }) => secret?.items?.map(({ path }) => path) ?? []));
   return Object.fromEntries(
     containers[0].env.map(({ name, value = '', valueFrom }): [string, string] => {
-      const [, file] = /^\/run\/secrets\/(.+)$/.exec(value) ?? [];
+      const [, file] = /^\/run\/thermidora\/(.+)$/.exec(value) ?? [];
       if (file !== undefined && files.has(file)) return [name.replace(/_FILE$/, ''), SECRETS[file] ?? ''];
       return [name, OF_KUBELET[valueFrom?.fieldRef.fieldPath ?? value] ?? value];
     }),

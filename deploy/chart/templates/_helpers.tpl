@@ -78,8 +78,9 @@ topologySpreadConstraints:
 - { name: tmp, emptyDir: {} }
 {{- end }}
 
+{{/* Not /run/secrets: below it the kubelet mounts the token of a worker. */}}
 {{- define "thermidora.mounts" -}}
-- { name: secrets, mountPath: /run/secrets, readOnly: true }
+- { name: secrets, mountPath: /run/thermidora, readOnly: true }
 - { name: tmp, mountPath: /tmp }
 {{- end }}
 
