@@ -31,11 +31,6 @@ export async function signalContainer(engine: Engine, { Id }: Container, signal:
   await orElse([404, 409], null, () => engine.call('POST', `/containers/${Id}/kill`, { query: { signal } }));
 }
 
-/** Gives it so many of the shares by which containers divide CPU time. Nothing happens to one that has ended. */
-export async function shareCpu(engine: Engine, { Id }: Container, CpuShares: number): Promise<void> {
-  await orElse([404, 409], null, () => engine.call('POST', `/containers/${Id}/update`, { body: { CpuShares } }));
-}
-
 /** Kills it unless it has ended. Throws when it does not end by that either. */
 export async function killContainer(engine: Engine, container: Container | null): Promise<void> {
   if (!container?.State.Running) return;

@@ -26,14 +26,15 @@ import { replaceSkillTree } from '../host/skill-tree.ts';
 import { explainingStorage } from '../host/storage-error.ts';
 import type { FilesRequest } from '../inside/file-changes.ts';
 import { createWorkspaceFiles } from '../inside/workspace-files.ts';
-import { gatewayContainer, GIVES_WAY, FEW_CPU_SHARES } from './container-profile.ts';
-import type { ContainerLimits } from './container-profile.ts';
+import { gatewayContainer } from './container-profile.ts';
 import { containerFiles } from './container-files.ts';
 import { linesOfContainer } from './container-logs.ts';
-import { findContainer, killContainer, removeContainers, shareCpu, signalContainer, waitUntilGone } from './container-end.ts';
+import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
 import { endpointOf, readActivity, stateOf } from './container-state.ts';
 import type { Container } from './container-state.ts';
+import { shareCpu } from './cpu-share.ts';
 import { Engine } from './engine.ts';
+import type { DockerDriverOptions } from './driver-options.ts';
 import { explainingEngine } from './engine-storage.ts';
 import { STATE_DIR } from './in-container.ts';
 import { changeFiles } from './instance-files.ts';
@@ -49,26 +50,6 @@ import { listRuntimeIds } from './runtime-list.ts';
 import { isSuspended, resumeContainer, suspendContainer } from './suspended-container.ts';
 import { forgetStopping, isStopping, markStopping } from './stopping-mark.ts';
 import { ensureWalls } from './walls.ts';
-import type { WallsOptions } from './walls.ts';
-
-export interface DockerDriverOptions {
-  dataDir: string;
-  /** For the labels of what is made. */
-  installationId: string | undefined;
-  socketPath: string;
-  /** The image of instances; asked for when one is to be started. */
-  image: () => Promise<string>;
-  limits: ContainerLimits;
-  /** One of the engine's; undefined: its default. */
-  runtime: string | undefined;
-  /** The first user id of instances; each instance has its own. */
-  firstUid: number;
-  /** What one instance may store: the size of its disk. Undefined: no disk, and no limit. */
-  diskMb: number | undefined;
-  walls: Omit<WallsOptions, 'image'>;
-  /** The range that the networks of instances are cut from. */
-  subnets: string;
-}
 
 /** Longer than any critical section takes, a start on a busy machine included. */
 const LOCK_MS = 120_000;
@@ -188,8 +169,7 @@ export class DockerDriver implements RuntimeDriver {
   }
 
   async giveWay(runtimeId: string, givesWay: boolean): Promise<void> {
-    const container = await this.#find(runtimeId);
-    if (container?.State.Running) await shareCpu(this.#engine, container, givesWay ? FEW_CPU_SHARES : GIVES_WAY.CpuShares);
+    await shareCpu(this.#engine, await this.#find(runtimeId), givesWay);
   }
 
   async list(): Promise<RuntimeState[]> {
