@@ -22,7 +22,7 @@ const FEWEST_CALLS = 4;
   beforeAll(async () => {
     instances = await openInstances();
   });
-  afterAll(() => instances.close());
+  afterAll(() => instances?.close());
 
   const nameOf = (runtimeId: string) => instances.admin.names.of(runtimeId);
   const statusOf = async (runtimeId: string) => (await instances.driver.inspect(runtimeId)).status;

@@ -11,7 +11,7 @@ jest.setTimeout(TEST_MS);
   beforeAll(async () => {
     instances = await openInstances();
   });
-  afterAll(() => instances.close());
+  afterAll(() => instances?.close());
 
   const start = (runtimeId: string) => instances.driver.ensureRunning(instances.spec(runtimeId), instances.call());
 

@@ -30,8 +30,8 @@ const SERVICE = '10.202.0.1:443';
     await Promise.all(['one', 'two'].map((id) => instances.driver.ensureRunning(instances.spec(id), instances.call())));
   });
   afterAll(async () => {
-    await instances.close();
-    await closeWorld();
+    await instances?.close();
+    await closeWorld?.();
   });
 
   /** Which of these it connects to. */
