@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import type { RuntimeSpec } from '../driver.ts';
-import { replaceChanged } from '../host/replace-file.ts';
+import { replaceChanged } from '../host/replace-changed.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { GATEWAY_PORT } from './in-container.ts';
 

@@ -32,7 +32,7 @@ import { resumeGateway, suspendGateway } from './suspended-gateway.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
 import { exists, namesIn, textOf } from '../host/missing-files.ts';
 import { giveBack, quarantinedIn, removeQuarantined, setAside } from '../host/quarantine.ts';
-import { replaceChanged } from '../host/replace-file.ts';
+import { replaceChanged } from '../host/replace-changed.ts';
 import { gatewayPathsOf, isRuntimeId, layoutOf, runtimesDirOf } from '../host/runtime-layout.ts';
 import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { putFilesBelow, removePathsBelow } from '../host/safe-files.ts';
