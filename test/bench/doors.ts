@@ -33,7 +33,7 @@ export const benchDoors: Bench = async ({ stack, say }) => {
   const turns: Record<string, Turn> = {
     straight: straight.turn,
     'chat completions': () => throughChat(openai, agentId),
-    responses: () => throughResponses(openai, agentId),
+    responses: throughResponses(openai, agentId),
     sessions: await openSession(anthropic, instanceId),
   };
   const times = new Map<string, TurnTimes[]>(Object.keys(turns).map((name) => [name, []]));
@@ -100,11 +100,17 @@ function throughChat({ chat }: OpenAI, model: string): Promise<TurnTimes> {
   });
 }
 
-function throughResponses({ responses }: OpenAI, model: string): Promise<TurnTimes> {
-  return timesOf(async function* () {
-    for await (const event of await responses.create({ model, input: MESSAGE, stream: true }))
-      if (event.type === 'response.output_text.delta') yield event.delta;
-  });
+/** One conversation, in which each input answers the response before. */
+function throughResponses({ responses }: OpenAI, model: string): Turn {
+  let previous: string | undefined;
+  return () =>
+    timesOf(async function* () {
+      const body = { model, input: MESSAGE, stream: true as const, ...(previous && { previous_response_id: previous }) };
+      for await (const event of await responses.create(body)) {
+        if (event.type === 'response.created') previous = event.response.id;
+        if (event.type === 'response.output_text.delta') yield event.delta;
+      }
+    });
 }
 
 /** A session whose events are heard all the time, as its clients do. */

@@ -99,19 +99,23 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
   }
 }
 
-/** Gathers the parts of a reply and shows them at most once a frame, however fast they come. */
+/** Shows the first part of a reply at once, and what follows at most once a frame, however fast it comes. */
 function drawer(begun: Turn, setTurn: (turn: Turn) => void) {
   let now = begun;
   let frame: number | null = null;
+  let isFirst = true;
   return {
     add(part: ReplyPart, messageId: string | null) {
       if (part.type === 'text') now = { ...now, messageId, text: now.text + part.text };
       if (part.type === 'step')
         now = { ...now, messageId, steps: [...now.steps.filter(({ stepId }) => stepId !== part.step.stepId), part.step] };
-      frame ??= requestAnimationFrame(() => {
-        frame = null;
-        setTurn(now);
-      });
+      if (isFirst) setTurn(now);
+      else
+        frame ??= requestAnimationFrame(() => {
+          frame = null;
+          setTurn(now);
+        });
+      isFirst = false;
     },
     steps: () => now.steps,
     stop() {
