@@ -50,7 +50,7 @@ const OPTIONAL: ReadonlySet<Need> = new Set([
   'chromium',
 ]);
 
-/** `npm run test:kubernetes` has a step of its own where the verdict is given; `npm run test:suspend` changes the swap of the machine, and is run by command. */
+/** `npm run test:kubernetes` and `npm run test:suspend` have steps of their own where the verdict is given. */
 const ELSEWHERE: ReadonlySet<Need> = new Set(['cluster', 'helm', 'swap']);
 
 export interface Prepared<File> {
