@@ -1,9 +1,11 @@
+import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { gzipSync } from 'node:zlib';
 import type { Page } from 'playwright-core';
 import { Agent, request } from 'undici';
+import { createApiClient } from '../support/api-client.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { startBrowser } from '../support/chromium.ts';
 import { residentMiB } from '../support/resident-memory.ts';
@@ -103,9 +105,10 @@ async function measureReplies(
   const inChat: number[] = [];
   // The first turn of an agent takes longer.
   await account.ok('POST', `${path}/messages`, { message: MESSAGE });
+  const { apiKey } = await account.ok('POST', '/auth/keys', { name: 'bench' });
   for (let turn = 0; turn < REPLIES; turn += 1) {
     await sleep(IDLE_MS);
-    fromApi.push(await firstWord(account, path));
+    fromApi.push(await firstWord(stack, apiKey, path));
     await sleep(IDLE_MS);
     inChat.push(await firstWordShown(page));
   }
@@ -123,9 +126,12 @@ async function measureReplies(
 }
 
 /** Milliseconds to the first word from the API. Resolves when the turn has ended. */
-async function firstWord(account: Account, path: string): Promise<number> {
+async function firstWord(stack: StackUnderTest, apiKey: string, path: string): Promise<number> {
   const begunAt = performance.now();
-  const response = await account.raw('POST', `${path}/messages`, { message: MESSAGE, stream: true });
+  // The call that the chat makes.
+  const body = { message: MESSAGE, include: ['steps'], stream: true };
+  const account = createApiClient(stack.url, { 'x-api-key': apiKey, 'idempotency-key': randomUUID() });
+  const response = await account.raw('POST', `${path}/messages`, body);
   let foundAfter = Number.NaN;
   let seen = '';
   for await (const text of response.body!.pipeThrough(new TextDecoderStream())) {
