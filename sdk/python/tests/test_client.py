@@ -183,3 +183,21 @@ def test_the_stream_of_instances_tells_each_change(driver, client):
 def test_a_key_and_a_token_together_are_an_error_of_the_library(driver):
     with pytest.raises(ThermidoraError):
         driver.new(api_key="tc_live_nothing", token="nothing")
+
+
+def test_a_file_goes_up_and_comes_down_in_pieces_byte_for_byte(driver, client, place):
+    pieces = [bytes([number]) * 64 * 1024 for number in range(40)]
+
+    async def later():
+        for piece in pieces:
+            yield piece
+
+    body = later() if driver.is_async else iter(pieces)
+    path = f"from python/{driver.is_async}.bin"
+    stored = driver.run(client.files.put(*place, path, body))
+    assert stored["size"] == 40 * 64 * 1024
+    response = driver.run(client.files.get(*place, path))
+    read = response.aiter_bytes() if driver.is_async else response.iter_bytes()
+    assert b"".join(driver.each(read)) == b"".join(pieces)
+    driver.run(response.aclose() if driver.is_async else response.close())
+    driver.run(client.files.delete(*place, path))
