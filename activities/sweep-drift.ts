@@ -88,7 +88,7 @@ async function noteLost({ orm, driver, nodeId, clock, log }: StepDeps, runtimes:
   return count;
 }
 
-/** Of this node too: suspended gateways that were killed, or that a restart of the machine has ended. Nobody watches them. */
+/** Of this node too: suspended gateways that were killed, or that a restart of the machine has ended. No watch of this worker sees these. */
 async function noteLostSleepers({ orm, driver, nodeId, log }: StepDeps, runtimes: readonly RuntimeState[]): Promise<number> {
   const suspended = new Set(runtimes.filter(({ status }) => status === 'suspended').map(({ runtimeId }) => runtimeId));
   let count = 0;

@@ -36,7 +36,7 @@ export function parseContainer(answer: unknown): Container {
   return containerSchema.parse(answer);
 }
 
-/** `isSuspended`: we have paused exactly this container. One that somebody else has paused counts as running. */
+/** `isSuspended`: this driver has paused exactly this container. One that an operator has paused counts as running. */
 export function stateOf(runtimeId: string, { State }: Container, { isSuspended }: { isSuspended: boolean }): RuntimeState {
   const status = isSuspended ? 'suspended' : 'running';
   return { runtimeId, status: State.Running ? status : 'exited', startedAt: State.StartedAt };

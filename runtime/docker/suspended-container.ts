@@ -47,7 +47,7 @@ export async function resumeContainer(
   return true;
 }
 
-/** Whether exactly this container was suspended, and not by somebody else's hand. */
+/** Whether this driver has suspended exactly this container. */
 export async function isSuspended(layout: RuntimeLayout, { Id }: Container): Promise<boolean> {
   return (await textOf(markFile(layout))) === Id;
 }

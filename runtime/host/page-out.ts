@@ -21,7 +21,8 @@ const OF_KERNEL = /\[(vdso|vvar|vvar_vclock|vsyscall)\]$/;
  * Throws when it may not be done, which takes root or CAP_SYS_NICE and the process's own user, and the signal's reason.
  */
 export async function pageOut(pid: number, signal: AbortSignal): Promise<void> {
-  const { openProcess, close, advise } = await kernelCalls();
+  kernel ??= kernelCalls();
+  const { openProcess, close, advise } = await kernel;
   const ranges = await rangesOf(pid);
   const process = ranges.length === 0 ? null : openProcess(pid);
   if (process === null) return;
@@ -65,7 +66,10 @@ async function mapsOf(pid: number): Promise<string> {
   }
 }
 
-/** The calls of Linux that Node does not have. Loaded where they are needed: few processes of ours ever do. */
+/** Made once, when a process is first to be moved: few processes of ours ever do that. */
+let kernel: ReturnType<typeof kernelCalls> | undefined;
+
+/** The calls of Linux that Node does not have. */
 async function kernelCalls() {
   const { default: koffi } = await import('koffi');
   const libc = koffi.load(null);

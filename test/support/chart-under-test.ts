@@ -1,25 +1,21 @@
-import { execFile, spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { Connection } from '@temporalio/client';
 import { z } from 'zod';
 import { imageName } from '../../runtime/docker/image.ts';
-import { freePort } from '../../runtime/host/free-port.ts';
 import type { Cluster } from '../../runtime/kubernetes/cluster.ts';
 import { relayKeys } from '../../runtime/openclaw/install/tokens.ts';
 import { createApiClient } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
-import { eventually } from './eventually.ts';
 import { helm } from './helm.ts';
 import { ADMIN_CONFIG, asAdmin, cluster, MACHINE, removeNamespace, TEST_MS, WAIT_MS } from './kubernetes-under-test.ts';
 import { createOwnedDatabase, roleUrlOf } from './owned-database.ts';
-import { productionTemporal } from './temporal-programs.ts';
+import { npmRun } from './npm-run.ts';
+import { startOwnTemporal } from './own-temporal.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const KUBECONFIG = { KUBECONFIG: ADMIN_CONFIG };
 const service = z.looseObject({ spec: z.looseObject({ clusterIP: z.string() }) });
 
@@ -41,14 +37,14 @@ export interface ChartUnderTest {
 export async function prepareChart(versions: readonly [string, ...string[]]): Promise<ChartUnderTest> {
   const id = randomBytes(4).toString('hex');
   const [release, namespace, instances] = [`chart-${id}`, `control-${id}`, `gateways-${id}`];
-  await npm('image:app', versions[0]);
+  await npmRun('image:app', [versions[0]], { timeoutMs: TEST_MS });
   for (const version of versions.slice(1))
     await promisify(execFile)('docker', ['tag', `thermidora:${versions[0]}`, `thermidora:${version}`]);
   for (const image of [await imageName(), ...versions.map((version) => `thermidora:${version}`)]) await cluster('load', image);
 
   const database = await createOwnedDatabase();
   const databaseAt = await reachable(Number(database.port));
-  const temporal = await startTemporal();
+  const temporal = await startOwnTemporal({ waitMs: WAIT_MS });
   const temporalAt = await reachable(temporal.port);
   const masterKey = { id: 'k1', key: randomBytes(32) };
   const operatorToken = `op_${randomBytes(32).toString('hex')}`;
@@ -117,25 +113,4 @@ async function reachable(port: number): Promise<{ port: number; close(): void }>
   await once(server, 'listening');
   server.unref();
   return { port: (server.address() as AddressInfo).port, close: () => void server.close() };
-}
-
-async function startTemporal(): Promise<{ port: number; end(): Promise<void> }> {
-  const port = await freePort(null);
-  const { command, args, env } = await productionTemporal(port);
-  const child = spawn(command, args, { env, stdio: 'ignore' });
-  const address = `127.0.0.1:${port}`;
-  await eventually(async () => (await Connection.connect({ address, connectTimeout: 10_000 })).close(), WAIT_MS);
-  return {
-    port,
-    async end() {
-      const gone = once(child, 'exit');
-      child.kill('SIGKILL');
-      await gone;
-    },
-  };
-}
-
-async function npm(script: string, ...words: string[]): Promise<void> {
-  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
-  await promisify(execFile)('npm', ['run', script, ...words], { cwd: ROOT, env, maxBuffer: 64 * 1024 ** 2, timeout: TEST_MS });
 }

@@ -1,11 +1,7 @@
-import { execFile, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-import { Connection } from '@temporalio/client';
+import { join } from 'node:path';
 import { Engine } from '../../runtime/docker/engine.ts';
 import { namesOf } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
@@ -15,9 +11,9 @@ import { createApiClient } from './api-client.ts';
 import type { ApiClient } from './api-client.ts';
 import { runCompose } from './docker-compose.ts';
 import { docker, ENGINE_SOCKET, WAIT_MS } from './docker-under-test.ts';
-import { eventually } from './eventually.ts';
 import { createOwnedDatabase, roleUrlOf } from './owned-database.ts';
-import { productionTemporal } from './temporal-programs.ts';
+import { npmRun } from './npm-run.ts';
+import { startOwnTemporal } from './own-temporal.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const OURS = ['set-up', 'relay', 'api', 'worker', 'worker-before', 'worker-version'];
@@ -47,9 +43,9 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
   await mkdir(dataDir);
   await chown(dataDir, 1000, 1000);
   const imageOf = (version: string) => `${project}-${version}`;
-  await npm('image:build');
+  await npmRun('image:build');
   const [first = '', ...others] = versions.map(imageOf);
-  await npm('image:app', first);
+  await npmRun('image:app', [first]);
   for (const other of others) await docker('tag', `thermidora:${first}`, `thermidora:${other}`);
 
   const ports = {
@@ -77,7 +73,7 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
   for (const [name, value] of Object.entries(secrets))
     await writeFile(join(directory, 'secrets', name), `${value}\n`, { mode: 0o444 });
   await writeFile(override, overrideOf({ secretsDir: join(directory, 'secrets'), names: Object.keys(secrets), ports }));
-  const temporal = await startTemporal();
+  const temporal = await startOwnTemporal({ waitMs: WAIT_MS });
 
   const compose: ComposeUnderTest['compose'] = async ({ version, before }, ...words) => {
     const files = ['-f', join(ROOT, 'docker-compose.yml'), '-f', override, '--env-file', '/dev/null', '--project-name', project];
@@ -89,7 +85,7 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
       ...(before === undefined ? {} : { VERSION_BEFORE: imageOf(before) }),
       DATA_DIR: dataDir,
       DOCKER_GID: String((await stat(ENGINE_SOCKET)).gid),
-      TEMPORAL_ADDRESS: temporal.address,
+      TEMPORAL_ADDRESS: `127.0.0.1:${temporal.port}`,
       HOST: '127.0.0.1',
       METRICS_PORT_BEFORE: String(ports.before),
     };
@@ -137,25 +133,4 @@ function overrideOf({ secretsDir, names, ports }: Override): string {
   });
   const secrets = names.map((name) => `  ${name}: { file: '${join(secretsDir, name)}' }\n`);
   return `services:\n${services.join('')}secrets:\n${secrets.join('')}`;
-}
-
-async function startTemporal(): Promise<{ address: string; end(): Promise<void> }> {
-  const port = await freePort(null);
-  const { command, args, env } = await productionTemporal(port);
-  const child = spawn(command, args, { env, stdio: 'ignore' });
-  const address = `127.0.0.1:${port}`;
-  await eventually(async () => (await Connection.connect({ address, connectTimeout: 10_000 })).close(), WAIT_MS);
-  return {
-    address,
-    async end() {
-      const gone = once(child, 'exit');
-      child.kill('SIGKILL');
-      await gone;
-    },
-  };
-}
-
-async function npm(script: string, ...words: string[]): Promise<void> {
-  const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env['PATH']}` };
-  await promisify(execFile)('npm', ['run', script, ...words], { cwd: ROOT, env, maxBuffer: 64 * 1024 ** 2 });
 }
