@@ -9,6 +9,8 @@ export const ROLE_LABEL = 'thermidora/role';
 export const QUARANTINED_LABEL = 'thermidora/quarantined-at';
 /** The epoch of the attempt that wrote an object last. The policy of deploy/kubernetes refuses a lower one. */
 export const EPOCH_ANNOTATION = 'thermidora/epoch';
+/** Of the Pods of instances: made by deploy/kubernetes, so that a Pod never waits for the account that a cluster gives a new namespace. */
+export const SERVICE_ACCOUNT = 'thermidora-instance';
 /** Keeps a Pod that has ended until its exit was read. */
 export const FINALIZER = 'thermidora/exit';
 

@@ -9,7 +9,7 @@ import {
 } from '../docker/in-container.ts';
 import { gatewayCommand } from '../host/gateway-environment.ts';
 import { CLAIM_DIR } from './claim.ts';
-import { EPOCH_ANNOTATION, FINALIZER, ROLE_LABEL } from './names.ts';
+import { EPOCH_ANNOTATION, FINALIZER, ROLE_LABEL, SERVICE_ACCOUNT } from './names.ts';
 import { LAYOUT_CONTAINER } from './pod-trouble.ts';
 import type { PodSettings } from './settings.ts';
 
@@ -138,6 +138,7 @@ function pod({ name, runtimeName, labels, epoch, uid, settings }: PodOptions, ro
       terminationGracePeriodSeconds: GRACE_S,
       // A gateway takes up the state of a dead one only under the same host name.
       hostname: runtimeName.slice(0, 63).replace(/-+$/, ''),
+      serviceAccountName: SERVICE_ACCOUNT,
       automountServiceAccountToken: false,
       enableServiceLinks: false,
       dnsPolicy: 'None',

@@ -6,7 +6,7 @@ import { PROGRAM } from '../docker/in-container.ts';
 import { PlacementError } from '../placement-error.ts';
 import { orElse } from './api.ts';
 import type { Cluster } from './cluster.ts';
-import { INSTALLATION_LABEL, pathOf, ROLE_LABEL } from './names.ts';
+import { INSTALLATION_LABEL, pathOf, ROLE_LABEL, SERVICE_ACCOUNT } from './names.ts';
 import { policiesOf } from './policies.ts';
 import type { WallsSettings } from './policies.ts';
 import { podOf } from './pod-state.ts';
@@ -122,6 +122,7 @@ function probePod(name: string, installation: string, settings: PodSettings): ob
     spec: {
       restartPolicy: 'Never',
       activeDeadlineSeconds: 300,
+      serviceAccountName: SERVICE_ACCOUNT,
       automountServiceAccountToken: false,
       dnsPolicy: 'None',
       dnsConfig: { nameservers: ['192.0.2.53'] },

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { z } from 'zod';
 import { loadConfigOf, SETTINGS_OF } from '../../lib/settings/config.ts';
+import { SERVICE_ACCOUNT } from '../../runtime/kubernetes/names.ts';
 import { helm, objectsIn, renderChart } from '../support/helm.ts';
 import type { Manifest } from '../support/helm.ts';
 
@@ -127,6 +128,8 @@ describe('the chart', () => {
     expect(named(objects, 'ValidatingAdmissionPolicy', 'gateways-epochs')['spec']).toEqual(
       named(applied, 'ValidatingAdmissionPolicy', 'thermidora-epochs')['spec'],
     );
+    expect(named(objects, 'ServiceAccount', SERVICE_ACCOUNT)).toMatchObject({ metadata: { namespace: 'gateways' } });
+    expect(named(applied, 'ServiceAccount', SERVICE_ACCOUNT)).toMatchObject({ automountServiceAccountToken: false });
     expect(named(objects, 'RoleBinding', 'ours-worker')).toMatchObject({
       metadata: { namespace: 'gateways' },
       subjects: [{ kind: 'ServiceAccount', name: 'ours-worker', namespace: 'control' }],
