@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { memo, useState } from 'react';
 import { useQuery } from '@tanstack/react-query';
 import type { Message } from '../../../../sdk/typescript/src/generated/resources.ts';
 import { client } from '../../client/client.ts';
@@ -11,7 +11,7 @@ import { Steps } from './steps.tsx';
 import type { Turn } from './use-turn.ts';
 
 /** A message that was said: by a person with its attachments, or by the agent with what it did and used. */
-export function Said({ message, name, ...place }: AgentPlace & { message: Message; name: string }) {
+export const Said = memo(function Said({ message, name, ...place }: AgentPlace & { message: Message; name: string }) {
   const { role, content, sender, timestamp, status, error, attachments } = message;
   return (
     <article className={`said said-${role}`}>
@@ -26,7 +26,7 @@ export function Said({ message, name, ...place }: AgentPlace & { message: Messag
       <Used message={message} />
     </article>
   );
-}
+});
 
 /** What the reply used. */
 function Used({ message: { usage } }: { message: Message }) {

@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from 'react';
+import { flushSync } from 'react-dom';
 import { useQueryClient } from '@tanstack/react-query';
 import type { Step } from '../../../../sdk/typescript/src/generated/resources.ts';
 import type { Reply, ReplyPart } from '../../../../sdk/typescript/src/reply.ts';
@@ -41,11 +42,14 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
   const show = useCallback(
     async (reply: Reply, begun: Turn) => {
       const { signal } = left.current;
+      const parts = reply[Symbol.asyncIterator]();
+      // The call is under way while the page draws the question.
+      const first = parts.next();
       setError(null);
       setTurn(begun);
       const drawn = drawer(begun, setTurn);
       try {
-        for await (const part of reply) drawn.add(part, reply.messageId ?? null);
+        for (let next = await first; !next.done; next = await parts.next()) drawn.add(next.value, reply.messageId ?? null);
         if (reply.messageId !== undefined) cache.setQueryData(['steps', reply.messageId], drawn.steps());
       } catch (cause) {
         if (!signal.aborted) setError(cause);
@@ -66,8 +70,8 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
     error,
     send: async (message, files, sessionId) => {
       const begun = { message, files: files.map(({ name }) => name), messageId: null, text: '', steps: [] };
-      setTurn(begun);
-      const attachments = await encoded(files);
+      if (files.length > 0) setTurn(begun);
+      const attachments = files.length > 0 ? await encoded(files) : [];
       const body = { message, attachments, include: ['steps' as const], ...(sessionId === null ? {} : { sessionId }) };
       const reply = client.messages.sendAndStream(instanceId, agentId, body, { signal: left.current.signal });
       return show(reply, begun);
@@ -86,17 +90,19 @@ export function useTurn({ instanceId, agentId }: AgentPlace): Turns {
       [agentId, instanceId, show],
     ),
     cancel: () => {
-      const cancelled = turn?.messageId ? client.messages.cancel(instanceId, agentId, turn.messageId) : cancelNewest();
+      const cancelled = turn?.messageId
+        ? client.messages.cancel(instanceId, agentId, turn.messageId)
+        : cancelNewest({ instanceId, agentId });
       cancelled.catch(setError);
     },
   };
+}
 
-  /** Before its first word the reply has no id here: it is the newest one that is pending. */
-  async function cancelNewest(): Promise<void> {
-    const { messages } = await client.messages.list(instanceId, agentId, { limit: 10 }).page();
-    const pending = messages.findLast(({ status }) => status === 'pending');
-    if (pending) await client.messages.cancel(instanceId, agentId, pending.messageId);
-  }
+/** Before its first word the reply has no id here: it is the newest one that is pending. */
+async function cancelNewest({ instanceId, agentId }: AgentPlace): Promise<void> {
+  const { messages } = await client.messages.list(instanceId, agentId, { limit: 10 }).page();
+  const pending = messages.findLast(({ status }) => status === 'pending');
+  if (pending) await client.messages.cancel(instanceId, agentId, pending.messageId);
 }
 
 /** Shows the first part of a reply at once, and what follows at most once a frame, however fast it comes. */
@@ -109,7 +115,7 @@ function drawer(begun: Turn, setTurn: (turn: Turn) => void) {
       if (part.type === 'text') now = { ...now, messageId, text: now.text + part.text };
       if (part.type === 'step')
         now = { ...now, messageId, steps: [...now.steps.filter(({ stepId }) => stepId !== part.step.stepId), part.step] };
-      if (isFirst) setTurn(now);
+      if (isFirst) flushSync(() => setTurn(now));
       else
         frame ??= requestAnimationFrame(() => {
           frame = null;
