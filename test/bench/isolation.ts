@@ -10,6 +10,7 @@ import { startStack } from '../support/stack-under-test.ts';
 import type { ProcessName, StackUnderTest } from '../support/stack-under-test.ts';
 import { FLOOD_NAMES } from '../support/two-tenants/floods.ts';
 import { PRODUCT_LIMITS } from '../support/two-tenants/product-limits.ts';
+import { startProvider } from '../support/two-tenants/start-provider.ts';
 import { startFlood } from '../support/two-tenants/start-flood.ts';
 import { newTenant, useAs } from '../support/two-tenants/tenant.ts';
 import type { TenantPlace, Use } from '../support/two-tenants/tenant.ts';
@@ -36,16 +37,16 @@ const HOSTILITIES: Deed[] = [
 
 /** What one customer notices of another one, on a stack of its own whose gateways are scripted ones. */
 export const benchIsolation: Bench = async ({ say }) => {
-  const openClaw = await installScriptedOpenClaw();
+  const [openClaw, provider] = await Promise.all([installScriptedOpenClaw(), startProvider()]);
   try {
-    const stack = await startStack({ openClaw, env: PRODUCT_LIMITS });
+    const stack = await startStack({ openClaw, env: { ...PRODUCT_LIMITS, MODEL_UPSTREAM_URL: provider.url } });
     try {
       return [...(await floods(stack, say)), ...(await stands(stack, say)), ...(await memory(stack, say))];
     } finally {
       await stack.close();
     }
   } finally {
-    await openClaw.remove();
+    await Promise.all([openClaw.remove(), provider.close()]);
   }
 };
 
