@@ -2,8 +2,11 @@ import { writeFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno } from '../../lib/errno.ts';
 
-/** Of autogroups, on the scale of nice(1): a small one gets a tenth of what each other one gets, so that it still gets on where these never rest. */
-const NICE = { small: 10, usual: 0 };
+/**
+ * Of autogroups, on the scale of nice(1): a gateway gets a third of what the control plane gets, as run-gateway.sh has it begin. A small
+ * one gets a tenth of any other gateway's, so that it still gets on where these never rest.
+ */
+const NICE = { small: 15, usual: 5 };
 /** The kernel takes one change in a tenth of a second from users other than root. */
 const PAUSE_MS = 110;
 const TRIES = 20;

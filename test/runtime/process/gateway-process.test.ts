@@ -60,6 +60,8 @@ test('a gateway gives way to the control plane where CPU time is scarce', async 
   await isUp();
   const { pid } = await record();
   expect(getPriority(pid)).toBeGreaterThan(getPriority());
+  // Null where Linux does not share CPU time out among sessions.
+  expect([null, '5']).toContain(await niceOfSession(pid));
 });
 
 test('a gateway can be made to give way to all others for a while', async () => {
@@ -68,9 +70,9 @@ test('a gateway can be made to give way to all others for a while', async () => 
   const { pid } = await record();
   const before = await niceOfSession(pid);
   await open().giveWay(RUNTIME, true);
-  expect(await niceOfSession(pid)).toBe(before && '10');
+  expect(await niceOfSession(pid)).toBe(before && '15');
   await open().giveWay(RUNTIME, false);
-  expect(await niceOfSession(pid)).toBe(before && '0');
+  expect(await niceOfSession(pid)).toBe(before && '5');
 });
 
 test('a signal does not open the debugger of a gateway', async () => {
