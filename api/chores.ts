@@ -1,4 +1,4 @@
-import { deliverDue } from './doors/anthropic/initial-events.ts';
+import { deliverDue } from './doors/anthropic/events/initial-events.ts';
 import type { Deps } from './deps.ts';
 import { removeLeftAttachments } from './operations/messages/remove-left-attachments.ts';
 

@@ -1,6 +1,6 @@
 import { BadRequestError, ConflictError, NotFoundError } from '@anthropic-ai/sdk';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { deliverDue, deliverInitial } from '../../../api/doors/anthropic/initial-events.ts';
+import { deliverDue, deliverInitial } from '../../../api/doors/anthropic/events/initial-events.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { said, startAnthropicDoor } from './anthropic-agent.ts';
