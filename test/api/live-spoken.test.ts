@@ -124,7 +124,7 @@ test('what an agent says by itself in a conversation is in its history at the mo
         message: `[[SAY ${text}]]`,
         saidAt: new Date(),
         traceId: 'ab'.repeat(16),
-        timeoutSeconds: 60,
+        timeoutSeconds: PATIENCE_MS / 1_000,
       },
     });
   const contents = async () => (await history('?sessionId=Own')).map(({ content }) => content);

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { isErrno } from '../../lib/errno.ts';
 import { namesIn } from '../../runtime/host/missing-files.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
+import { PATIENCE_MS } from './eventually.ts';
 import { openGateway } from './gateway-program.ts';
 import type { GatewayUnderTest } from './gateway-program.ts';
-
-const ENDING_MS = 30_000;
 
 /** A gateway of this run that no file has any more, else a new one that runs this program, which goes on after its file. */
 export async function borrowFrom(runDir: string, entry: string, gatewayAgentIds: readonly string[]): Promise<GatewayUnderTest> {
@@ -23,7 +22,7 @@ export async function endGateways(runDir: string): Promise<void> {
   const { gateways } = poolOf(runDir);
   for (const name of await namesIn(gateways)) {
     const driver = new ProcessDriver({ dataDir: join(gateways, name), relayUrl: '', program: null });
-    const call = { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(ENDING_MS) };
+    const call = { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(PATIENCE_MS) };
     for (const { runtimeId } of await driver.list()) await driver.destroy(runtimeId, call);
   }
 }

@@ -51,13 +51,14 @@ describe('an instance takes messages only while it runs, is meant to, and is in 
 
   test('an accepted message and an accepted stop are ordered: no message slips in behind a stop', async () => {
     instance = await turns.newInstance();
-    await turns.orm.em.fork().transactional(async (em) => {
+    const waiting = await turns.orm.em.fork().transactional(async (em) => {
       await em.execute(`update instances set transition_kind = 'stopping' where id = ?`, [instance.instanceId], 'run');
-      const waiting = refusal(turns.accept(instance));
-      const first = await Promise.race([waiting, em.execute('select pg_sleep(0.2)').then(() => 'still waits')]);
+      const outcome = refusal(turns.accept(instance));
+      const first = await Promise.race([outcome, em.execute('select pg_sleep(0.2)').then(() => 'still waits')]);
       expect(first).toBe('still waits');
-      void waiting.then((error) => expect(error).toMatchObject({ code: 'instance_not_ready', reason: 'stopping' }));
+      return { outcome };
     });
+    expect(await waiting.outcome).toMatchObject({ code: 'instance_not_ready', reason: 'stopping' });
     expect(await refusal(turns.accept(instance))).toMatchObject({ code: 'instance_not_ready', reason: 'stopping' });
   });
 });

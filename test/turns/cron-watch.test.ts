@@ -5,7 +5,7 @@ import type { NewCron } from '../../runtime/gateway/gateway-jobs.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { listCrons } from '../support/cron-lists.ts';
-import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { AGENT, startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { startApi, startWatch } from './processes-under-test.ts';
@@ -304,7 +304,7 @@ test('what an agent says without being asked is one event, heard or read back; w
       message: `[[SAY ${text}]]`,
       saidAt: new Date(),
       traceId: 'ab'.repeat(16),
-      timeoutSeconds: 60,
+      timeoutSeconds: PATIENCE_MS / 1_000,
     });
   const before = await watch();
   await say('wake-1', 'By the way.');

@@ -6,7 +6,7 @@ import { readHistory } from '../../runtime/openclaw/conversation/gateway-history
 import { handOverTurns } from '../../database/messages/stamp-turns.ts';
 import { endTurnFirst } from '../../turns/end-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { AGENT } from '../support/gateway-program.ts';
 import type { GatewayUnderTest } from '../support/gateway-program.ts';
 import { countAnswers } from '../support/scripted-gateway/scripted-control.ts';
@@ -63,7 +63,7 @@ async function sendUnheard(text: string, sessionId: string): Promise<string> {
     message: turn!.text,
     saidAt: new Date(turn!.saidAtMs),
     traceId: turn!.traceId,
-    timeoutSeconds: 60,
+    timeoutSeconds: PATIENCE_MS / 1_000,
   });
   expect(sent).toEqual({ kind: 'accepted' });
   return messageId;

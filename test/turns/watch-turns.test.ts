@@ -5,7 +5,7 @@ import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import { turnKey } from '../../runtime/openclaw/conversation/turn-key.ts';
 import { endTurnFirst } from '../../turns/end-turns.ts';
 import { cancelledEnd } from '../../turns/turn-end.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { heard, startApi, startWatch } from './processes-under-test.ts';
@@ -211,7 +211,7 @@ describe('a turn that we end first', () => {
       message: turn!.text,
       saidAt: new Date(turn!.saidAtMs),
       traceId: turn!.traceId,
-      timeoutSeconds: 60,
+      timeoutSeconds: PATIENCE_MS / 1_000,
     });
 
     const call = await modelCalled('late frame');

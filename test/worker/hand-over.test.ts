@@ -5,6 +5,7 @@ import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import { newInstance } from '../factories.ts';
 import type { NewInstance } from '../factories.ts';
+import { PATIENCE_MS } from '../support/eventually.ts';
 import { niceOfSession } from '../support/nice-of-session.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from '../workflows/reconciler-under-test.ts';
@@ -24,7 +25,7 @@ afterEach(async () => {
   starts.splice(0);
 });
 
-const within = () => AbortSignal.timeout(30_000);
+const within = () => AbortSignal.timeout(PATIENCE_MS);
 
 /** As the API makes one, that wants to run and has no agents. */
 async function newcomer(): Promise<NewInstance> {

@@ -7,6 +7,7 @@ import { query, sql } from '../../database/sql.ts';
 import type { Gateway } from '../../runtime/gateway/gateway.ts';
 import { defaultFiles } from '../../runtime/engine.ts';
 import { newInstance } from '../factories.ts';
+import { PATIENCE_MS } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
 import { MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
@@ -45,7 +46,9 @@ async function say(gateway: Gateway, { gatewayAgentId }: Made, text: string): Pr
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const place = { gatewayAgentId, conversationId: 'conv_first', messageId: reconciler.makeId('msg'), attempt: 1 };
   const turn = { ...place, text, saidAtMs: Date.now(), traceId: 'a'.repeat(32) };
-  expect(await gateway.turns.send(turn, { timeoutSeconds: 120, onResult: resolve })).toEqual({ kind: 'accepted' });
+  expect(await gateway.turns.send(turn, { timeoutSeconds: PATIENCE_MS / 1_000, onResult: resolve })).toEqual({
+    kind: 'accepted',
+  });
   return promise;
 }
 
@@ -76,7 +79,7 @@ test(
     const first = await newAgent(instance, 'first');
     // It is the one that the gateway has what turns need ready for.
     expect(model.calls[warmUps - 1]?.authorization).toContain(`${first.agentId}.1.`);
-    const gateway = await deps.connections.get(runtimeId, AbortSignal.timeout(30_000));
+    const gateway = await deps.connections.get(runtimeId, AbortSignal.timeout(PATIENCE_MS));
     expect(await say(gateway, first, 'Who are you?')).toMatchObject({
       kind: 'done',
       outcome: { text: 'You said: Who are you?' },

@@ -2,7 +2,7 @@ import { query, sql } from '../../database/sql.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { keepPool } from '../../worker/pool/keep-pool.ts';
 import type { Pool } from '../../worker/pool/keep-pool.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { expect } from '@jest/globals';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
 
@@ -59,7 +59,7 @@ export async function membersOf({ orm }: ReconcilerUnderTest): Promise<MemberRow
 }
 
 /** So many members once all of them are ready. */
-export async function readyMembers(reconciler: ReconcilerUnderTest, count: number, withinMs = 60_000): Promise<MemberRow[]> {
+export async function readyMembers(reconciler: ReconcilerUnderTest, count: number, withinMs = PATIENCE_MS): Promise<MemberRow[]> {
   return eventually(async () => {
     const found = await membersOf(reconciler);
     expect(found.map(({ state }) => state)).toEqual(Array.from({ length: count }, () => 'ready'));

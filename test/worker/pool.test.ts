@@ -3,7 +3,7 @@ import { beginStep } from '../../database/instances/begin-step.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { query, run, sql } from '../../database/sql.ts';
 import type { Pool } from '../../worker/pool/keep-pool.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { InstanceWithAgent, ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
@@ -56,7 +56,7 @@ async function looked(): Promise<void> {
     const em = reconciler.orm.em.fork();
     await run(em, sql`insert into runtimes (id, node_id) values (${runtimeId}, ${reconciler.deps.nodeId})`);
     await run(em, sql`insert into pool_members (runtime_id, state, epoch, recipe) values (${runtimeId}, 'ending', 1, '')`);
-    await eventually(async () => expect((await members()).map((it) => it.runtimeId)).not.toContain(runtimeId), 30_000);
+    await eventually(async () => expect((await members()).map((it) => it.runtimeId)).not.toContain(runtimeId));
   }
 }
 
@@ -200,13 +200,13 @@ test('a gateway that has died, and one that would be started differently now, ar
     expect(member).toMatchObject({ state: 'ready' });
     expect(member?.runtimeId).not.toBe(dead?.runtimeId);
     return member?.runtimeId ?? '';
-  }, 60_000);
+  });
   await run(reconciler.orm.em.fork(), sql`update pool_members set recipe = 'of an earlier OpenClaw' where runtime_id = ${alive}`);
   await eventually(async () => {
     const [member] = await members();
     expect(member).toMatchObject({ state: 'ready' });
     expect(member?.runtimeId).not.toBe(alive);
-  }, 60_000);
+  });
   expect(await isRunning(alive)).toBe(false);
 });
 
@@ -216,7 +216,7 @@ test('what an instance that a restored database does not know may have had is ne
   await pool.stop();
   const runtimeId = member?.runtimeId ?? '';
   // As the attempt of an instance that had claimed it.
-  await reconciler.driver.replaceSkills(runtimeId, new Map(), { epoch: 2, signal: AbortSignal.timeout(10_000) });
+  await reconciler.driver.replaceSkills(runtimeId, new Map(), { epoch: 2, signal: AbortSignal.timeout(PATIENCE_MS) });
   const instance = await startNew();
   expect(await runtimeOf(instance)).toBe(instance.runtimeId);
   await run(
@@ -224,9 +224,9 @@ test('what an instance that a restored database does not know may have had is ne
     sql`update pool_members set recipe = 'of an earlier OpenClaw' where runtime_id = ${runtimeId}`,
   );
   await keep(1);
-  await eventually(async () => expect((await members()).map((it) => it.runtimeId)).not.toContain(runtimeId), 60_000);
+  await eventually(async () => expect((await members()).map((it) => it.runtimeId)).not.toContain(runtimeId));
   expect(await isRunning(runtimeId)).toBe(true);
-  const call = { epoch: 3, signal: AbortSignal.timeout(30_000) };
+  const call = { epoch: 3, signal: AbortSignal.timeout(PATIENCE_MS) };
   await reconciler.driver.destroy(runtimeId, call);
   await destroy(instance);
 });
@@ -256,7 +256,7 @@ test('a start that waits for its turn ends the start of a member, and nothing of
   reconciler.deps.startPace = { ...startPace, state: () => ((asked += 1) === 1 ? 'idle' : 'waiting') };
   try {
     await keep(1);
-    await eventually(async () => expect(asked).toBeGreaterThan(2), 60_000);
+    await eventually(async () => expect(asked).toBeGreaterThan(2));
     expect(await members()).toEqual([]);
     expect((await reconciler.driver.list()).map(({ runtimeId }) => runtimeId)).toEqual(before);
   } finally {

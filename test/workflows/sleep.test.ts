@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from '@jest/globals';
 import { stopLocally } from '../../worker/local-stop.ts';
-import { eventually } from '../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { productForEach } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
 
@@ -123,7 +123,7 @@ test('a sleeper without money refuses a message, and wakes by the next one once 
 async function addJob(afterMs: number): Promise<void> {
   const { runtimeId, gatewayAgentId } = instance;
   const { connections } = product.reconciler.deps;
-  const gateway = await connections.get(runtimeId, AbortSignal.timeout(10_000));
+  const gateway = await connections.get(runtimeId, AbortSignal.timeout(PATIENCE_MS));
   const schedule = { kind: 'at', at: new Date(Date.now() + afterMs).toISOString() } as const;
   const cronId = product.reconciler.makeId('cron');
   await gateway.jobs.add({ cronId, agentId: gatewayAgentId, name: 'Reminder', schedule, message: 'Say hello', enabled: true });

@@ -4,6 +4,7 @@ import { headerLine } from '../../../database/dump/dump-format.ts';
 import { DumpBusyError, readDump } from '../../../database/dump/read-dump.ts';
 import { restoreDump } from '../../../database/dump/restore-dump.ts';
 import { newAgent, newInstance } from '../../factories.ts';
+import { PATIENCE_MS } from '../../support/eventually.ts';
 import { createEmptyDatabase, openTestOrm } from '../../support/test-database.ts';
 import type { TestOrm } from '../../support/test-database.ts';
 
@@ -36,7 +37,7 @@ afterAll(async () => {
 
 async function dump(url: string): Promise<string[]> {
   const found: string[] = [];
-  for await (const line of readDump(url, { now: new Date(), signal: AbortSignal.timeout(60_000) })) found.push(line);
+  for await (const line of readDump(url, { now: new Date(), signal: AbortSignal.timeout(PATIENCE_MS) })) found.push(line);
   return found;
 }
 
@@ -106,7 +107,7 @@ test('a dump of an earlier version is restored with the schema of that version',
 });
 
 test('of two dumps at once one is refused', async () => {
-  const first = readDump(database.url, { now: new Date(), signal: AbortSignal.timeout(60_000) });
+  const first = readDump(database.url, { now: new Date(), signal: AbortSignal.timeout(PATIENCE_MS) });
   await first.next();
   await expect(dump(database.url)).rejects.toBeInstanceOf(DumpBusyError);
   await first.return(undefined);
@@ -114,7 +115,7 @@ test('of two dumps at once one is refused', async () => {
 });
 
 test('a dump is what the database was at its beginning', async () => {
-  const reading = readDump(database.url, { now: new Date(), signal: AbortSignal.timeout(60_000) });
+  const reading = readDump(database.url, { now: new Date(), signal: AbortSignal.timeout(PATIENCE_MS) });
   await reading.next();
   await newInstance(database.orm, { name: 'made meanwhile' });
   const found: string[] = [];

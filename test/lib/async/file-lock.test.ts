@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { LockError, withLock } from '../../../lib/async/file-lock.ts';
+import { PATIENCE_MS } from '../../support/eventually.ts';
 
 const MODULE = join(import.meta.dirname, '../../../lib/async/file-lock.ts');
-const patience = { timeoutMs: 60_000 };
+const patience = { timeoutMs: PATIENCE_MS };
 
 let dir: string;
 beforeAll(async () => {
@@ -37,7 +38,7 @@ test('it is held against other processes, and free the moment its holder is kill
   const file = join(dir, 'killed');
   const script = `
     import { withLock } from ${JSON.stringify(MODULE)};
-    await withLock(process.argv[1], { timeoutMs: 60_000 }, () => new Promise(() => { console.log('held'); setInterval(() => {}, 1000); }));
+    await withLock(process.argv[1], { timeoutMs: ${PATIENCE_MS} }, () => new Promise(() => { console.log('held'); setInterval(() => {}, 1000); }));
   `;
   const holder = spawn(process.execPath, ['--input-type=module', '--eval', script, file], {
     stdio: ['ignore', 'pipe', 'inherit'],

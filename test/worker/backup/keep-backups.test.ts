@@ -11,7 +11,7 @@ import { keepBackups } from '../../../worker/backup/keep-backups.ts';
 import type { Backups } from '../../../worker/backup/keep-backups.ts';
 import { newInstance } from '../../factories.ts';
 import { temporaryDir } from '../../local/temporary-dir.ts';
-import { eventually } from '../../support/eventually.ts';
+import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 import { asRole, createEmptyDatabase, openTestOrm } from '../../support/test-database.ts';
 import type { TestOrm } from '../../support/test-database.ts';
 
@@ -102,7 +102,7 @@ test('a backup fills an empty database by npm run backup:restore, and nothing el
   });
   const dump = async (of: string) => {
     const lines: string[] = [];
-    for await (const line of readDump(of, { now: new Date(), signal: AbortSignal.timeout(60_000) })) lines.push(line);
+    for await (const line of readDump(of, { now: new Date(), signal: AbortSignal.timeout(PATIENCE_MS) })) lines.push(line);
     return lines.slice(1);
   };
   expect(await dump(url)).toEqual(await dump(database.url));
