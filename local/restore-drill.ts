@@ -52,7 +52,7 @@ export async function drillRestore(options: DrillOptions): Promise<string> {
     const agent = await prepare(place, options.progress);
     return await ask(place, agent, options);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
 

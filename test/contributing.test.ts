@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -7,6 +7,7 @@ import type { Operation } from '../api/contract/define-operation.ts';
 import { operations } from '../api/operations/index.ts';
 import { startApi } from './api/api-under-test.ts';
 import type { ApiUnderTest } from './api/api-under-test.ts';
+import { removeFolder } from './support/remove-folder.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -33,7 +34,7 @@ describe('the endpoint of CONTRIBUTING.md', () => {
   });
   afterAll(async () => {
     await api.close();
-    await rm(directory, { recursive: true });
+    await removeFolder(directory);
   });
 
   test('renames an API key of the caller, refuses a wrong name, and knows no key of another account', async () => {

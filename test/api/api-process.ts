@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '../local/free-ports.ts';
@@ -10,6 +10,7 @@ import { eventually } from '../support/eventually.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { OPERATOR_TOKEN } from './api-under-test.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 /** The API as a process of its own, as it runs in production, on a database of its own. */
 export interface ApiProcess {
@@ -63,7 +64,7 @@ export async function startApiProcess(env: Record<string, string> = {}): Promise
       child.kill('SIGKILL');
       await gone;
       await database.drop();
-      await rm(dataDir, { recursive: true, force: true });
+      await removeFolder(dataDir);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
@@ -37,6 +37,7 @@ import type { ApiClient } from '../support/api-client.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
 import { startMailbox } from './mailbox.ts';
 import type { Mailbox } from './mailbox.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 export const OPERATOR_TOKEN = 'operator-token-of-the-api-under-test';
 export const MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
@@ -178,7 +179,7 @@ export async function startApi(given: ApiOptions = {}): Promise<ApiUnderTest> {
       await Promise.all([orm.close(), reserved.close(), owner.close()]);
       await mailbox.close();
       await database.drop();
-      await rm(dataDir, { recursive: true, force: true });
+      await removeFolder(dataDir);
       if (undeclared.length > 0) throw new Error(undeclared.join('\n'));
     },
   };

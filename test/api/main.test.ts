@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -13,6 +13,7 @@ import { eventually } from '../support/eventually.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { OPERATOR_TOKEN } from './api-under-test.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const MAIN = join(import.meta.dirname, '../../api/main.ts');
 const MAX_IDLE_BYTES = 150 * 1024 ** 2;
@@ -27,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await database.drop();
-  await rm(dataDir, { recursive: true, force: true });
+  await removeFolder(dataDir);
 });
 
 const children: ChildProcess[] = [];

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -15,6 +15,7 @@ import { registerAccount } from '../support/register-account.ts';
 import { startApiProcess } from './api-process.ts';
 import type { ApiProcess } from './api-process.ts';
 import { MASTER_KEY } from './api-under-test.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const MEBIBYTE = 1024 ** 2;
 
@@ -37,7 +38,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await database.end();
   await api.end();
-  await rm(dataDir, { recursive: true });
+  await removeFolder(dataDir);
 });
 beforeEach(async () => {
   const { instanceId } = await account.ok('POST', '/instances', { name: 'with a log' });

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { RequestListener } from 'node:http';
 import { once } from 'node:events';
@@ -17,6 +17,7 @@ import { startApiProcess } from './api-process.ts';
 import type { ApiProcess } from './api-process.ts';
 import { MASTER_KEY } from './api-under-test.ts';
 import { newAgent, newInstance } from './rows.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const MEBIBYTE = 1024 ** 2;
 
@@ -43,7 +44,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await database.end();
   await api.end();
-  await rm(dataDir, { recursive: true });
+  await removeFolder(dataDir);
 });
 beforeEach(async () => {
   const instanceId = await newInstance(account);

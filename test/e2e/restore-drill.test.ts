@@ -1,11 +1,10 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, readFile, readdir, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, mkdir, readFile, readdir, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
-import { expect, test } from '@jest/globals';
+import { beforeAll, expect, test } from '@jest/globals';
 import { temporaryDir } from '../local/temporary-dir.ts';
 import { createApiClient } from '../support/api-client.ts';
 import { FIRST_START_MS, npmStart, untilItRuns } from '../support/npm-start.ts';
@@ -15,13 +14,20 @@ const ROOT = join(import.meta.dirname, '../..');
 const LONG_MS = 300_000;
 
 const dir = temporaryDir();
+/** Where drills make their folders, and nothing else does. */
+const drills = () => dir.path('drills');
+beforeAll(async () => {
+  await mkdir(drills());
+  // PostgreSQL may have to run as another user, who must get in.
+  await chmod(drills(), 0o755);
+});
 
 /** `npm run restore:drill`, with the settings of this machine. */
 async function drill(archive: string): Promise<{ code: unknown; output: string; errors: string }> {
   const child = spawn(process.execPath, [join(ROOT, 'scripts/restore-drill.ts'), archive], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_OPTIONS: '' },
+    env: { ...process.env, NODE_OPTIONS: '', TMPDIR: drills() },
   });
   const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
   return { code, output, errors };
@@ -29,10 +35,6 @@ async function drill(archive: string): Promise<{ code: unknown; output: string; 
 
 const pack = (dataDir: string, archive: string) =>
   promisify(execFile)('tar', ['-C', dataDir, '-czhf', archive, '--exclude=./logs', '.']);
-const drills = async () => (await readdir(tmpdir())).filter((name) => name.startsWith('thermidora-drill-'));
-/** A run that was killed has left its own. */
-const before = new Set(await drills());
-const drillsLeft = async () => (await drills()).filter((name) => !before.has(name));
 
 test(
   'a backup of DATA_DIR alone is restored in an empty place, where an agent of it answers; nothing of the copy stays',
@@ -56,7 +58,7 @@ test(
     const { code, output, errors } = await drill(archive);
     expect([code, errors]).toEqual([0, '']);
     expect(output).toContain('The backup can be restored: one of its agents replied');
-    expect(await drillsLeft()).toEqual([]);
+    expect(await readdir(drills())).toEqual([]);
   },
   FIRST_START_MS + 3 * LONG_MS,
 );
@@ -75,5 +77,5 @@ test('a backup without a database, or with a link in its place, is refused in a 
     const { code, errors } = await drill(archive);
     expect([code, errors]).toEqual([1, expect.stringContaining(sentence)]);
   }
-  expect(await drillsLeft()).toEqual([]);
+  expect(await readdir(drills())).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -12,6 +12,7 @@ import type { Config } from '../../lib/settings/config.ts';
 import { checkStores } from '../../stores/check-stores.ts';
 import { createEmptyDatabase, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** Every program that opens both stores. */
@@ -155,7 +156,7 @@ afterEach(async () => {
   for (const database of databases.splice(0)) await database.drop();
 });
 afterAll(async () => {
-  for (const directory of directories) await rm(directory, { recursive: true, force: true });
+  for (const directory of directories) await removeFolder(directory);
 });
 
 describe('a start is refused in a sentence, and nothing is deleted or changed', () => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -11,6 +11,7 @@ import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
 import type { StandIn } from '../support/stand-in-openclaw.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const README = join(import.meta.dirname, '../../README.md');
 
@@ -68,7 +69,7 @@ test('the conversation of README.md prints a reply and a stream, and its second 
     expect(rest).toContain('data: [DONE]');
     expect(rest.at(-1)).toMatch(/^tc_live_[\w-]+$/);
   } finally {
-    await rm(directory, { recursive: true });
+    await removeFolder(directory);
   }
 });
 
@@ -88,6 +89,6 @@ test("the program of README.md prints the agent's reply through OpenAI's client,
     const [output, problems] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);
     expect([problems, output]).toEqual(['', expect.stringContaining('You said: Good morning!')]);
   } finally {
-    await rm(directory, { recursive: true });
+    await removeFolder(directory);
   }
 });

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { startPostgres, stopPostgres } from '../../local/postgres.ts';
 import { killPid, runs } from '../../runtime/host/process-identity.ts';
 import { eventually } from '../support/eventually.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 let home: string;
 let dataDir: string;
@@ -18,7 +19,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await stopPostgres(dataDir);
-  await rm(home, { recursive: true });
+  await removeFolder(home);
 });
 
 describe('startPostgres', () => {

@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { chmod, mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureTemporalServer, TEMPORAL_SERVER_VERSION } from '../../local/temporal-server.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 let home: string;
 
@@ -10,7 +11,7 @@ beforeEach(async () => {
   home = await mkdtemp(join(tmpdir(), 'temporal-server-'));
   await mkdir(join(home, 'bin'));
 });
-afterEach(() => rm(home, { recursive: true }));
+afterEach(() => removeFolder(home));
 
 test('the server and its schema tool are built once, of one version', async () => {
   await go(

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -34,6 +34,7 @@ import {
 import { keysText, NODE, startRelayProcess } from './relay-process.ts';
 import type { RelayProcess } from './relay-process.ts';
 import { startWireServer } from './wire-server.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const MAIN = join(import.meta.dirname, '../../relay/main.ts');
 
@@ -126,7 +127,7 @@ test('no key of a provider is in a log, an answer, a metric or the database, als
   child.kill('SIGTERM');
   await exit;
   await provider.close();
-  await rm(directory, { recursive: true });
+  await removeFolder(directory);
 });
 
 test('a model call that is under way at SIGTERM ends whole and is counted before the process leaves', async () => {

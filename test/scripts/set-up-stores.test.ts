@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -10,6 +10,7 @@ import { Client } from 'pg';
 import { createOwnedDatabase, roleUrlOf } from '../support/owned-database.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
 import { TEST_LIMIT_MS } from '../support/eventually.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const SET_UP = join(import.meta.dirname, '../../scripts/set-up-stores.ts');
 
@@ -28,7 +29,7 @@ beforeAll(async () => {
     TEMPORAL_NAMESPACE: temporal.namespace,
   };
 });
-afterAll(() => rm(env['DATA_DIR'] ?? '', { recursive: true, force: true }));
+afterAll(() => removeFolder(env['DATA_DIR'] ?? ''));
 
 async function setUp(settings: Record<string, string>): Promise<{ output: string; code: unknown }> {
   const child = spawn(process.execPath, [SET_UP], { env: settings, stdio: ['ignore', 'pipe', 'pipe'] });

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -16,6 +16,7 @@ import { eventually } from '../support/eventually.ts';
 import { startSdk } from './sdk-under-test.ts';
 import type { SdkUnderTest } from './sdk-under-test.ts';
 import { openTerminal } from './terminal.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../sdk/typescript/cli/main.ts');
 
@@ -30,7 +31,7 @@ beforeAll(async () => {
 beforeEach(() => sdk.proxy.expect());
 afterAll(async () => {
   await sdk?.close();
-  await rm(home, { recursive: true, force: true });
+  await removeFolder(home);
 });
 
 function start(args: string[], given: Record<string, string> = env): ChildProcess {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
 import type { StandIn } from '../support/stand-in-openclaw.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
@@ -33,7 +34,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await stack?.close();
   await openClaw?.remove();
-  await rm(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 /** What a program prints, which must end well. */

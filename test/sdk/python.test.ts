@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,6 +11,7 @@ import { TEST_LIMIT_MS } from '../support/eventually.ts';
 import { ensureSdkPython } from '../support/sdk-python.ts';
 import { startSdk } from './sdk-under-test.ts';
 import type { SdkUnderTest } from './sdk-under-test.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const SOURCE = join(import.meta.dirname, '../../sdk/python');
 const run = promisify(execFile);
@@ -24,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await sdk?.close();
-  await rm(directory, { recursive: true, force: true });
+  await removeFolder(directory);
 });
 
 /** Deliveries as the worker signs them. */

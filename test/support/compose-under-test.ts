@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdir, mkdtemp, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Engine } from '../../runtime/docker/engine.ts';
@@ -14,6 +14,7 @@ import { docker, ENGINE_SOCKET, WAIT_MS } from './docker-under-test.ts';
 import { createOwnedDatabase, roleUrlOf } from './owned-database.ts';
 import { npmRun } from './npm-run.ts';
 import { startOwnTemporal } from './own-temporal.ts';
+import { removeFolder } from './remove-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const OURS = ['set-up', 'relay', 'api', 'worker', 'worker-before', 'worker-version'];
@@ -108,7 +109,7 @@ export async function prepareCompose(versions: readonly string[]): Promise<Compo
       await removeWalls(engine, namesOf(dataDir));
       await temporal.end();
       for (const version of versions) await docker('rmi', '--no-prune', `thermidora:${imageOf(version)}`);
-      await rm(directory, { recursive: true, force: true });
+      await removeFolder(directory);
     },
   };
 }

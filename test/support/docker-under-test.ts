@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import { INSTALLATION_LABEL, namesOf } from '../../runtime/docker/names.ts';
 import type { Names } from '../../runtime/docker/names.ts';
 import { removeWalls } from '../../runtime/docker/walls.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
+import { removeFolder } from './remove-folder.ts';
 
 export const ENGINE_SOCKET = process.env['DOCKER_SOCKET'] ?? '/var/run/docker.sock';
 
@@ -77,7 +78,7 @@ export async function openDocker(
       for (const { runtimeId } of await driver.list())
         await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(WAIT_MS) });
       await removeWalls(engine, names);
-      await rm(dataDir, { recursive: true, force: true });
+      await removeFolder(dataDir);
     },
   };
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
@@ -19,6 +19,7 @@ import { listCrons } from './cron-lists.ts';
 import { eventually, PATIENCE_MS } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
+import { removeFolder } from './remove-folder.ts';
 
 /** Makes the token of the gateway under test. */
 export const GATEWAY_MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
@@ -190,7 +191,7 @@ function gatewayOf({ driver, place, model, agents, ...before }: Parts): GatewayU
       if (!goesOn) await driver.destroy(runtimeId, call());
       await model.close();
       if (goesOn) await lend?.();
-      else await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+      else await removeFolder(dataDir);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -17,6 +17,7 @@ import type { Cluster } from '../../runtime/kubernetes/cluster.ts';
 import { runProgram } from '../../runtime/kubernetes/exec.ts';
 import { pathOf } from '../../runtime/kubernetes/names.ts';
 import { clusterOf } from '../../runtime/kubernetes/open-kubernetes.ts';
+import { removeFolder } from './remove-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SCRIPT = join(ROOT, 'scripts/kubernetes-cluster.sh');
@@ -88,7 +89,7 @@ export async function openKubernetes(changes: Partial<Omit<Settings, 'RUNTIME'>>
     remove: (kind, name, body = {}) => admin.api.call('DELETE', pathOf(namespace, kind, name), { body }),
     async close() {
       await removeNamespace(admin);
-      await rm(dataDir, { recursive: true, force: true });
+      await removeFolder(dataDir);
     },
   };
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -8,6 +8,7 @@ import { eventually } from './eventually.ts';
 import type { GatewayUnderTest } from './gateway-program.ts';
 import { borrowFrom, endGateways } from './lent-gateways.ts';
 import { SCRIPTED_GATEWAY } from './scripted-gateway/scripted-control.ts';
+import { removeFolder } from './remove-folder.ts';
 
 let runDir: string;
 
@@ -16,7 +17,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await endGateways(runDir);
-  await rm(runDir, { recursive: true, force: true });
+  await removeFolder(runDir);
 });
 
 const borrow = (agent: string) => borrowFrom(runDir, SCRIPTED_GATEWAY, [agent]);

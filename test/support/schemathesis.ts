@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { ensureVenv } from '../../scripts/python-venv.ts';
+import { removeFolder } from './remove-folder.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const VERSION = '4.32.5';
@@ -42,6 +43,6 @@ export async function runSchemathesis(
     const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
     return { code, output };
   } finally {
-    await rm(cwd, { recursive: true, force: true });
+    await removeFolder(cwd);
   }
 }

@@ -3,7 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
@@ -24,6 +24,7 @@ import { registerAccount } from './register-account.ts';
 import type { StandIn } from './stand-in-openclaw.ts';
 import { asRole, createTestDatabase } from './test-database.ts';
 import { createTestNamespace } from './test-temporal.ts';
+import { removeFolder } from './remove-folder.ts';
 
 export type ProcessName = 'api' | 'worker' | 'relay';
 
@@ -188,7 +189,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
       if (config.RUNTIME === 'docker') await removeWalls(new Engine(config.DOCKER_SOCKET), namesOf(dataDir));
       await model.close();
       await database.drop();
-      await rm(dataDir, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+      await removeFolder(dataDir);
     },
   };
   try {

@@ -1,9 +1,10 @@
-import { copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { SCRIPTED_GATEWAY } from './scripted-gateway/scripted-control.ts';
+import { removeFolder } from './remove-folder.ts';
 
 export interface StandIn {
   /** XDG_CACHE_HOME of the processes that are to start it. */
@@ -46,5 +47,5 @@ async function installStandIn(programOf: (entry: string) => string): Promise<Sta
   const others = (await readdir(realCache)).filter((name) => !name.startsWith('openclaw'));
   for (const name of new Set([...others, 'compile-cache'])) await symlink(join(realCache, name), join(cacheDir, name));
   await writeFile(join(copy, 'dist', 'index.js'), programOf(entry));
-  return { cacheHome, remove: () => rm(cacheHome, { recursive: true, force: true }) };
+  return { cacheHome, remove: () => removeFolder(cacheHome) };
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { z } from 'zod';
@@ -10,6 +10,7 @@ import { killPid } from '../../runtime/host/process-identity.ts';
 import { replaceFile } from '../../runtime/host/replace-file.ts';
 import { PATIENCE_MS } from './eventually.ts';
 import { endGateways } from './lent-gateways.ts';
+import { removeFolder } from './remove-folder.ts';
 
 const VARIABLE = 'THERMIDORA_TEST_RUN';
 
@@ -40,7 +41,7 @@ export async function closeTestRun(): Promise<void> {
   if (temporal > 0) killPid(temporal, 'SIGKILL');
   await endGateways(directory);
   const cluster = await realpath(join(directory, 'postgres', 'cluster')).catch(() => directory);
-  for (const path of [cluster, directory]) await rm(path, { recursive: true, force: true, maxRetries: 5 });
+  for (const path of [cluster, directory]) await removeFolder(path);
 }
 
 /** The folder of this run. */

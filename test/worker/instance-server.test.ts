@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -11,6 +11,7 @@ import { workerTicket } from '../../runtime/worker-ticket.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { startInstanceServer } from '../../worker/instance-server.ts';
 import type { InstanceServer } from '../../worker/instance-server.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const KEYS = [
   { id: 'new', key: randomBytes(32) },
@@ -31,7 +32,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.stop();
-  await rm(dataDir, { recursive: true });
+  await removeFolder(dataDir);
 });
 
 async function serve(logs: Pick<RuntimeDriver, 'logs'>): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -10,6 +10,7 @@ import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { workerTicket } from '../../runtime/worker-ticket.ts';
 import { startInstanceServer } from '../../worker/instance-server.ts';
 import type { InstanceServer } from '../../worker/instance-server.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const KEYS = [{ id: 'only', key: randomBytes(32) }];
 const RUNTIME = 'run_of_this_test';
@@ -33,7 +34,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await server.stop();
-  await rm(dataDir, { recursive: true });
+  await removeFolder(dataDir);
 });
 
 async function serve(files: RuntimeFiles): Promise<void> {

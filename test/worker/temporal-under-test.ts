@@ -1,13 +1,14 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { freePort } from '../../runtime/host/free-port.ts';
 import { eventually } from '../support/eventually.ts';
 import { newTemporal } from '../support/temporal-programs.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 /** A Temporal of its own, of this run's kind, for a test that takes it away. */
 export interface TemporalUnderTest {
@@ -44,7 +45,7 @@ export async function createTemporal(): Promise<TemporalUnderTest> {
     },
     async close() {
       await temporal.kill();
-      await rm(directory, { recursive: true, force: true });
+      await removeFolder(directory);
     },
   };
   return temporal;

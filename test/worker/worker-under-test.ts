@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -18,6 +18,7 @@ import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
 import { asRole } from '../support/test-database.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const MAIN = join(import.meta.dirname, '../../worker/main.ts');
 
@@ -107,7 +108,7 @@ export async function createWorker({ databaseUrl, temporalAddress, temporalNames
       await worker.end('SIGKILL');
       for (const { runtimeId } of await driver.list())
         await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(PATIENCE_MS) });
-      await rm(dataDir, { recursive: true, force: true });
+      await removeFolder(dataDir);
       await standIn.remove();
     },
   };

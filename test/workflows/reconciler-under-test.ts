@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
@@ -38,6 +38,7 @@ import { startFakeModel } from '../support/fake-model.ts';
 import type { FakeModel } from '../support/fake-model.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 
 const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 // Once per process, before the first connection.
@@ -232,7 +233,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
       await Promise.all([orm.close(), own.close()]);
       await model.close();
       await database.drop();
-      await rm(dataDir, { recursive: true, force: true });
+      await removeFolder(dataDir);
     },
   };
 }

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, mkdtemp, readFile, realpath, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, realpath } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +17,7 @@ import { createIdMaker } from '../../../domain/ids.ts';
 import { startPostgres } from '../../../local/postgres.ts';
 import { campaignRounds, createDice, reportCampaign } from '../../support/campaign.ts';
 import { HOUR, pings, startRunning } from './bill-rows.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 const T0 = Date.parse('2025-03-01T10:20:00Z');
 const HOURS = 20;
@@ -70,8 +71,8 @@ test('sweeps whose process and whose database are killed in the middle leave eve
     });
   } finally {
     await postgres.stop();
-    await rm(await realpath(join(dataDir, 'cluster')), { recursive: true, force: true });
-    await rm(directory, { recursive: true, force: true });
+    await removeFolder(await realpath(join(dataDir, 'cluster')));
+    await removeFolder(directory);
   }
 });
 

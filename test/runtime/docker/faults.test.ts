@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -14,6 +14,7 @@ import { cutAfter } from './cut-socket.ts';
 import { standInImage } from './stand-in-images.ts';
 import { openStandIns, specOf } from './stand-ins-under-test.ts';
 import type { StandInsUnderTest } from './stand-ins-under-test.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 const run = promisify(execFile);
 /** More calls than any change makes. */
@@ -135,7 +136,7 @@ describe('a full disk', () => {
     } finally {
       await under.close();
       await run('umount', [dataDir]);
-      await rm(dataDir, { recursive: true, force: true });
+      await removeFolder(dataDir);
     }
   });
 });

@@ -9,6 +9,7 @@ import { writeFileBelow } from '../../../runtime/host/write-file.ts';
 import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
 import { describeFiles, PLACE } from './files-contract.ts';
 import type { FilesHarness } from './files-contract.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 describeFiles('a process', openHarness);
 
@@ -23,7 +24,7 @@ async function openHarness(): Promise<FilesHarness> {
     run: (script) => promisify(execFile)('/bin/bash', ['-ec', script], { cwd }),
     call: () => ({ epoch: 1, signal: new AbortController().signal }),
     pageSizes: [1, 2, 3, 7, 8],
-    close: () => rm(dataDir, { recursive: true }),
+    close: () => removeFolder(dataDir),
   };
 }
 
@@ -33,7 +34,7 @@ async function inRoot(work: (root: string) => Promise<void>): Promise<void> {
     await mkdir(join(root, 'w'));
     await work(root);
   } finally {
-    await rm(root, { recursive: true });
+    await removeFolder(root);
   }
 }
 

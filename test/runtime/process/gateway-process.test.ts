@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, utimes, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { getPriority, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 import { eventually, PATIENCE_MS } from '../../support/eventually.ts';
 import { niceOfSession } from '../../support/nice-of-session.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 // What is under test is how processes are started, known and ended; a small program stands for the gateway, whose
 // own behaviour test/runtime/process-driver.test.ts covers.
@@ -44,7 +45,7 @@ beforeAll(async () => {
   const python = await promisify(execFile)('python3', ['-c', 'import sys; print(sys.executable, end="")']);
   await writeFile(join(dir, 'headless'), `#!${python.stdout}${HEADLESS}`, { mode: 0o755 });
 });
-afterAll(() => rm(dir, { recursive: true }));
+afterAll(() => removeFolder(dir));
 beforeEach(async () => {
   dataDir = await mkdtemp(join(dir, 'data-'));
 });

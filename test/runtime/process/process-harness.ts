@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -10,6 +10,7 @@ import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
 import { processesOf } from '../../../runtime/process/runtime-processes.ts';
 import { SCRIPTED_GATEWAY } from '../../support/scripted-gateway/scripted-control.ts';
 import type { DriverHarness } from '../driver-contract.ts';
+import { removeFolder } from '../../support/remove-folder.ts';
 
 /** Processes of this machine, with the scripted gateway. */
 export async function openProcessHarness(): Promise<DriverHarness & { pidsOf(runtimeId: string): Promise<number[]> }> {
@@ -41,6 +42,6 @@ export async function openProcessHarness(): Promise<DriverHarness & { pidsOf(run
       const { wrapperPid } = await recordOf(runtimeId);
       return (await processesOf(layoutOf(dataDir, runtimeId))).filter((pid) => pid !== wrapperPid);
     },
-    close: () => rm(dataDir, { recursive: true }),
+    close: () => removeFolder(dataDir),
   };
 }
