@@ -41,9 +41,12 @@ interface Followed extends WatchedLog {
 async function lookAtAll(logs: Followed[], largest: number): Promise<void> {
   for (const log of logs) {
     try {
-      if (log.onLine) await readOn(log, log.onLine);
+      await readOn(log, log.file);
       if ((await sizeOf(log.file)) < largest) continue;
-      await copyFile(log.file, `${log.file}.1`);
+      const kept = `${log.file}.1`;
+      await copyFile(log.file, kept);
+      // What came since it was read is in the copy.
+      await readOn(log, kept);
       await truncate(log.file);
       log.position = 0;
     } catch {
@@ -52,11 +55,13 @@ async function lookAtAll(logs: Followed[], largest: number): Promise<void> {
   }
 }
 
-async function readOn(log: Followed, onLine: (line: string) => void): Promise<void> {
-  const size = await sizeOf(log.file);
+/** Passes on the lines of this file, the log or its copy, from where the last one ended. */
+async function readOn(log: Followed, file: string): Promise<void> {
+  if (!log.onLine) return;
+  const size = await sizeOf(file);
   if (size < log.position) log.position = 0;
   if (size === log.position) return;
-  const handle = await open(log.file, 'r');
+  const handle = await open(file, 'r');
   try {
     while (log.position < size) {
       const bytes = Buffer.alloc(Math.min(CHUNK, size - log.position));
@@ -65,7 +70,7 @@ async function readOn(log: Followed, onLine: (line: string) => void): Promise<vo
       log.position += bytesRead;
       const lines = (log.rest + bytes.toString('utf8', 0, bytesRead)).split('\n');
       log.rest = (lines.pop() ?? '').slice(-CHUNK);
-      for (const line of lines) onLine(line);
+      for (const line of lines) log.onLine(line);
     }
   } finally {
     await handle.close();

@@ -1,3 +1,4 @@
+import { appendFileSync } from 'node:fs';
 import { appendFile, readFile, writeFile } from 'node:fs/promises';
 import { expect, test } from '@jest/globals';
 import { watchLogs } from '../../local/watch-logs.ts';
@@ -39,4 +40,20 @@ test('a log that has grown large is kept once and emptied, and its reader goes o
   await appendFile(file, 'next\n');
   await stop();
   expect(lines).toEqual([long, 'next']);
+});
+
+test('a line that comes after a log was read and before it is emptied is passed on too', async () => {
+  const file = dir.path('late.log');
+  await writeFile(file, '');
+  const long = 'x'.repeat(120);
+  const lines: string[] = [];
+  const onLine = (line: string) => {
+    lines.push(line);
+    if (line === 'first') appendFileSync(file, `${long}\n`);
+  };
+  const stop = await watchLogs([{ file, onLine }], { everyMs: 5, largest: 100 });
+  await appendFile(file, 'first\n');
+  await eventually(async () => expect(await readFile(`${file}.1`, 'utf8')).toBe(`first\n${long}\n`));
+  await stop();
+  expect(lines).toEqual(['first', long]);
 });
