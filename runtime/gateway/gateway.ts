@@ -91,6 +91,11 @@ export interface GatewayTurns {
   reopen(conversation: ConversationPlace, why: ClosedSession, signal: AbortSignal): Promise<void>;
   /** Deletes the session of a conversation whose turns are aborted. A session that does not exist is no error. */
   forget(conversation: ConversationPlace, signal: AbortSignal): Promise<void>;
+  /**
+   * Starts what reads the conversations of this agent, which the deletion of one has ended, so that the agent's next turn does not
+   * wait for it. Leaves nothing behind, and needs no conversation.
+   */
+  startReader(gatewayAgentId: string, signal: AbortSignal): Promise<void>;
   readBack(turn: TurnPlace, signal: AbortSignal): Promise<TurnTrace>;
   /** The finished runs of a session that no message and no job began, as far as it is kept. */
   readUnprompted(session: GatewaySession, signal: AbortSignal): Promise<UnpromptedRun[]>;

@@ -18,6 +18,7 @@ import { readHistory } from './conversation/gateway-history.ts';
 import { signsOf } from './conversation/history-calls.ts';
 import { decideRecovery, isHeldOpen, rerunAtWork, rerunsOf, willRerun } from './conversation/recovery.ts';
 import { sessionKeyOf } from './conversation/session-key.ts';
+import { startReader } from './conversation/session-reader.ts';
 import { messageIdOfRun, turnKey } from './conversation/turn-key.ts';
 import { proveTurns } from './conversation/turn-proof.ts';
 import { listSessionsSince, unpromptedRuns } from './conversation/unprompted-runs.ts';
@@ -69,6 +70,7 @@ function turnsOf(client: GatewayClient): GatewayTurns {
     reopen: async (conversation, why, signal) => void (await reopenSession(client, sessionKeyOf(conversation), why, signal)),
     forget: async (conversation, signal) =>
       void (await client.request('sessions.delete', { key: sessionKeyOf(conversation) }, { signal })),
+    startReader: (gatewayAgentId, signal) => startReader(client, gatewayAgentId, signal),
     readBack: (turn, signal) => readBack(client, turn, signal),
     readUnprompted: async ({ key: sessionKey }, signal) =>
       unpromptedRuns(await readHistory(client, { sessionKey, keys: [], signal }), (runId) => messageIdOfRun(runId) !== null),

@@ -21,7 +21,7 @@ export class WarmUpError extends Error {}
 
 /**
  * Has a spare agent take a turn, which the relay answers itself, so that the gateway has loaded what turns need; and deletes
- * its conversation. Throws WarmUpError, GatewayRequestError, and the signal's reason.
+ * its conversation. What the deletion ends is started again. Throws WarmUpError, GatewayRequestError, and the signal's reason.
  */
 export async function warmUp({ gateway, spare, makeId, now, signal }: Options): Promise<void> {
   const conversation = { gatewayAgentId: spare.gatewayAgentId, conversationId: CONVERSATION };
@@ -36,4 +36,5 @@ export async function warmUp({ gateway, spare, makeId, now, signal }: Options): 
   const end = await orAborted(Promise.race([ended, gateway.closed.then(() => 'lost')]), signal);
   if (end !== 'completed') throw new WarmUpError(`The turn of a spare agent did not complete: ${end}`);
   await gateway.turns.forget(conversation, signal);
+  await gateway.turns.startReader(spare.gatewayAgentId, signal);
 }
