@@ -112,13 +112,25 @@ export type Values<Entity> = Entity extends { '~entityName'?: infer Name extends
 
 /** The columns and the values of an insert, after the name of its table. Each row has the same properties. */
 export function valuesOf<Entity extends EntityClass>(entity: Entity, ...rows: [Values<Entity>, ...Values<Entity>[]]): Sql {
-  const names: Record<string, Sql> = columns(entity);
   const properties = Object.keys(rows[0]);
-  const tuples = rows.map((row) => {
-    const values: Record<string, unknown> = row;
-    return sql`(${sql.join(properties.map((property) => values[property] ?? null))})`;
-  });
-  return sql`(${sql.join(properties.map((property) => names[property]))}) values ${sql.join(tuples)}`;
+  const tuples = rows.map((row) => sql`(${valuesIn(properties, row)})`);
+  return sql`(${namesOf(entity, properties)}) values ${sql.join(tuples)}`;
+}
+
+/** The columns of an insert and a `select` of their values, before its `from`: one row for each row there. */
+export function selectionOf<Entity extends EntityClass>(entity: Entity, row: Values<Entity>): Sql {
+  const properties = Object.keys(row);
+  return sql`(${namesOf(entity, properties)}) select ${valuesIn(properties, row)}`;
+}
+
+function namesOf(entity: EntityClass, properties: readonly string[]): Sql {
+  const names: Record<string, Sql> = columns(entity);
+  return sql.join(properties.map((property) => names[property]));
+}
+
+function valuesIn(properties: readonly string[], row: Values<EntityClass>): Sql {
+  const values: Record<string, unknown> = row;
+  return sql.join(properties.map((property) => values[property] ?? null));
 }
 
 /** The fields of a subquery that was made with `listOf(fields)` and has this name. */

@@ -1,4 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { RawBuilder } from 'kysely';
 import { eventBody } from '../../domain/event-body.ts';
 import type { FinishReason } from '../../domain/turn.ts';
 import { matchingEntries } from '../../domain/webhook-events.ts';
@@ -10,8 +11,8 @@ import { Event } from '../entities/event.ts';
 import { OutboxEntry } from '../entities/outbox-entry.ts';
 import { WebhookDelivery } from '../entities/webhook-delivery.ts';
 import { Webhook } from '../entities/webhook.ts';
-import { fetchPlannedRow, valuesOf } from '../rows.ts';
-import { run, sql } from '../sql.ts';
+import { fetchPlannedRow, selectionOf } from '../rows.ts';
+import { asNumber, run, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 export interface NewEvent {
@@ -58,6 +59,9 @@ export async function claimOccurrence(em: EntityManager, instanceId: string, key
   return claimed > 0;
 }
 
+const SEQ = sql<number>`counted.seq`;
+const COUNTED = { seq: asNumber(SEQ), hasWebhooks: sql<boolean>`counted.has_webhooks` };
+
 /**
  * Records an event under the next sequence number of its account and queues it for every webhook that wants it; null,
  * and nothing changed, when this occurrence was recorded before. Locks the account's counter, so it is the last thing
@@ -73,26 +77,30 @@ export async function recordEvent(em: EntityManager, event: NewEvent): Promise<n
     select from webhooks where ${webhook.account} = ${counter.account} and ${webhook.enabled} and ${webhook.deletedAt} is null)`;
   const taken = await fetchPlannedRow(
     em,
-    'take_event_number',
-    { seq: lastSeq, hasWebhooks },
+    'record_event',
+    COUNTED,
     (fields) => sql`
       with occurrence as (
         insert into event_occurrences (${instance}, ${key}) select ${event.instanceId}, ${event.occurrenceKey} where ${claims}::boolean
         on conflict do nothing returning ${key}
+      ), counted as (
+        insert into event_counters (${account}, ${lastSeq})
+        select ${event.accountId}, 1 where not ${claims}::boolean or exists (select from occurrence)
+        on conflict (${account}) do update set ${lastSeq} = ${counter.lastSeq} + 1
+        returning ${lastSeq} as seq, ${hasWebhooks} as has_webhooks
+      ), stored as (
+        ${insertEvent(event, SEQ)} from counted where not counted.has_webhooks
       )
-      insert into event_counters (${account}, ${lastSeq})
-      select ${event.accountId}, 1 where not ${claims}::boolean or exists (select from occurrence)
-      on conflict (${account}) do update set ${lastSeq} = ${counter.lastSeq} + 1
-      returning ${fields}`,
+      select ${fields} from counted`,
   );
   if (!taken) return null;
   if (taken.hasWebhooks) await insertAndFanOut(em, event, taken.seq);
-  else await run(em, insertEvent(event, taken.seq));
   return taken.seq;
 }
 
-function insertEvent(event: NewEvent, seq: number): Sql {
-  const values = valuesOf(Event, {
+/** What inserts the event, before the `from` of one row. */
+function insertEvent(event: NewEvent, seq: number | RawBuilder<number>): Sql {
+  const values = selectionOf(Event, {
     id: event.id,
     account: event.accountId,
     seq,
