@@ -37,6 +37,11 @@ export async function plannedQuery<Row>(em: EntityManager, name: string, stateme
   return answer.rows;
 }
 
+/** As `run`, by a plan that the database keeps under this name. Its text must be the same each time. See `plannedQuery`. */
+export async function runPlanned(em: EntityManager, name: string, statement: Sql): Promise<void> {
+  await plannedQuery(em, name, statement);
+}
+
 /** Waits until no other transaction holds the lock of this number, and holds it until the end of the caller's. */
 export async function lockUntilCommit(em: EntityManager, lock: number): Promise<void> {
   await run(em, sql`select pg_advisory_xact_lock(${lock})`);

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { wakeInstance } from '../database/instances/wake-instance.ts';
-import { holdTurn } from '../database/budgets/hold-turn.ts';
 import { forgetWaiting } from '../database/messages/waiting-attachments.ts';
-import { countPendingTurns, insertTurn, takeTurnNumber } from '../database/messages/accept-turn.ts';
-import type { AgentGate, ConversationMark } from '../database/messages/accept-turn.ts';
+import type { AgentGate } from '../database/messages/agent-gate.ts';
+import { storeTurn } from '../database/messages/store-turn.ts';
+import type { ConversationMark, NewTurnRows } from '../database/messages/store-turn.ts';
+import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Attachment } from '../domain/attachments.ts';
@@ -14,6 +15,7 @@ import type { MakeId } from '../domain/ids.ts';
 import { MAX_WAITING_TURNS } from '../domain/turn.ts';
 import { requireAccepting } from './require-accepting.ts';
 import { requireWakeable } from './require-wakeable.ts';
+import { TurnClaim } from './turn-claim.ts';
 import { NO_ROOM } from './turn-end.ts';
 
 export interface NewTurn {
@@ -49,8 +51,8 @@ export interface AcceptedTurn {
   messageId: string;
   requestMessageId: string;
   conversationId: string;
-  /** Its owner has claimed the first attempt with it: send it as such once this is committed. */
-  isClaimed: boolean;
+  /** Its owner has claimed the first attempt with it: send it by that once this is committed. Null: it may wait for others. */
+  claim: TurnClaim | null;
 }
 
 const SOON_SECONDS = 5;
@@ -63,38 +65,47 @@ const LATER_SECONDS = 30;
  * instance sleeps and may not run.
  */
 export async function acceptTurn(em: EntityManager, gate: AgentGate, turn: NewTurn): Promise<AcceptedTurn> {
-  const { instanceId, agentId, sessionId, context = null, mark = null, makeId, now, keyId, promised } = turn;
+  const { instanceId, context = null, mark = null, makeId, now } = turn;
+  const begunAt = performance.now();
   const bootId = holdsMessages(gate) ? null : requireAccepting(gate, notAccepting);
   requireActiveAgent(gate);
   if (bootId === null) await requireRoomAndMoney(em, gate, turn);
-  const conversation = { newId: makeId('conv'), agentId, sessionId, mark, now };
-  const { conversationId, number } = await takeTurnNumber(em, conversation);
-  const pending = await countPendingTurns(em, instanceId, conversationId);
-  // One more than may wait: the first of them is not waiting, it is the one that runs.
-  if (pending > MAX_WAITING_TURNS) throw tooManyWaiting();
   if (turn.attached && !(await forgetWaiting(em, turn.attached.requestMessageId))) throw removedAttachments();
   const messageId = makeId('msg');
   const { requestMessageId, attachments } = turn.attached ?? { requestMessageId: makeId('msg'), attachments: [] };
-  const isClaimed = await insertTurn(em, {
+  const rows = {
     ...turn,
     context,
+    mark,
     attachments,
     replySender: { type: 'agent', id: gate.slug, name: gate.displayName },
     requestMessageId,
     replyMessageId: messageId,
     accountId: gate.accountId,
-    conversationId,
-    number,
+    model: gate.model,
+    newConversationId: makeId('conv'),
     bootId,
-    isHead: pending === 0 && bootId !== null,
     traceId: traceIdOf(messageId),
-  });
-  const { accountId, model } = gate;
-  const place = { messageId, accountId, instanceId, agentId, model, keyId, senderId: turn.sender.id, sessionId };
-  const refusal = await holdTurn(em, { ...place, ...promised });
-  if (refusal) throw new AppError('payment_required', reachedMessage(refusal, now), { reason: BUDGET_REACHED });
+  };
+  const { conversationId, pending, isClaimed, refusedBy } = await storeTurn(em, rows);
+  // One more than may wait: the first of them is not waiting, it is the one that runs.
+  if (pending > MAX_WAITING_TURNS) throw tooManyWaiting();
+  if (refusedBy) throw new AppError('payment_required', reachedMessage(refusedBy, now), { reason: BUDGET_REACHED });
   if (isAsleep(gate)) await wakeInstance(em, instanceId);
-  return { messageId, requestMessageId, conversationId, isClaimed };
+  const claim = isClaimed ? new TurnClaim(claimedTurn(gate, rows, conversationId), begunAt) : null;
+  return { messageId, requestMessageId, conversationId, claim };
+}
+
+/** The turn that was stored, at its first attempt. */
+function claimedTurn({ runtimeId, gatewayAgentId }: AgentGate, rows: NewTurnRows, conversationId: string): PendingTurn {
+  const { replyMessageId: messageId, instanceId, context, text, now, traceId, owner, bootId } = rows;
+  return {
+    ...{ messageId, instanceId, runtimeId, conversationId, gatewayAgentId, traceId, owner, bootId },
+    text: context === null ? text : `${context}\n\n${text}`,
+    saidAtMs: now.getTime(),
+    attempt: 1,
+    deaths: 0,
+  };
 }
 
 function notAccepting(reason: string): string {

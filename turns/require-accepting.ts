@@ -1,4 +1,4 @@
-import type { InstanceGate } from '../database/messages/accept-turn.ts';
+import type { InstanceGate } from '../database/messages/agent-gate.ts';
 import { AppError } from '../domain/errors.ts';
 import { takesMessages } from '../domain/lifecycle.ts';
 

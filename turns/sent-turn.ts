@@ -12,6 +12,7 @@ import type { GatewayConnections } from '../runtime/gateway-connections.ts';
 import { pauseAfter, reportFlood, reportRefusal, reportUnbegun } from './report-refusal.ts';
 import { sendFirst, settleTurn } from './settle-turn.ts';
 import type { Settled } from './settle-turn.ts';
+import type { TurnClaim } from './turn-claim.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { StepRecorder } from './steps/step-recorder.ts';
 import { endOfOutcome, failedEnd } from './turn-end.ts';
@@ -21,22 +22,21 @@ export interface SentTurnDeps extends TurnDeps {
   connections: GatewayConnections;
   claimant: Extract<Claimant, { kind: 'process' }>;
   turn: PendingTurn;
-  /** Just claimed for its first attempt: nothing can have become of it, and the frame leaves without a look into the history. */
-  isFresh: boolean;
+  /** Null: it was claimed before, and its history says what became of it. */
+  claim: TurnClaim | null;
   feed: TurnFeed;
   signal: AbortSignal;
 }
 
 const RETRY_MS = 500;
-const FRESH_MS = 1_000;
 const MAX_REFUSALS = 6;
 
 /** Brings one turn that this process has claimed to its end, over whatever connections that takes. */
 export class SentTurn {
   readonly #deps: SentTurnDeps;
   #turn: PendingTurn;
-  readonly #claimedAt = performance.now();
-  #isFresh: boolean;
+  /** Null: something may have become of the turn. */
+  #claim: TurnClaim | null;
   #runKey: string | null = null;
   #refusals = 0;
   /** When the gateway was first seen to have accepted the present attempt, by the monotonic clock; null: not yet. */
@@ -53,7 +53,7 @@ export class SentTurn {
   constructor(deps: SentTurnDeps) {
     this.#deps = deps;
     this.#turn = deps.turn;
-    this.#isFresh = deps.isFresh;
+    this.#claim = deps.claim;
     this.#steps = new StepRecorder({ ...deps, stores: true, onStep: (step) => deps.feed.tellStep(step) });
   }
 
@@ -82,7 +82,7 @@ export class SentTurn {
         if (isRefused && (await this.#giveUp().catch(() => false))) return;
         await this.#pause(RETRY_MS);
       }
-      this.#isFresh = false;
+      this.#claim = null;
     }
   }
 
@@ -144,8 +144,8 @@ export class SentTurn {
     const onResult = (result: TurnResult): void => this.#hear(result);
     const options = { claimant, signal, onResult, reopen: this.#reopen, ...(reported && { reported }) };
     this.#reopen = undefined;
-    const isFresh = this.#isFresh && performance.now() - this.#claimedAt < FRESH_MS;
-    this.#isFresh = false;
+    const isFresh = this.#claim?.isFresh() ?? false;
+    this.#claim = null;
     if (isFresh) return sendFirst(this.#deps, gateway, this.#turn, options);
     // The attempt may have moved on while we settled before.
     const turn = await this.#reload();

@@ -10,6 +10,7 @@ import { SentTurn } from './sent-turn.ts';
 import { hearTurn } from './hear-turn.ts';
 import type { ReplyPlace } from './conversation/reply-place.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
+import { TurnClaim } from './turn-claim.ts';
 import type { TurnDeps } from './turn-deps.ts';
 import { TurnFeed } from './turn-feed.ts';
 import type { ReplyPiece, StepPiece } from './turn-feed.ts';
@@ -37,7 +38,7 @@ export interface TurnSender {
    * Sends the accepted turn now if it is the head of its conversation, else when it has become that. Call it after the
    * commit, with what acceptTurn said.
    */
-  send(messageId: string, accepted?: { isClaimed: boolean }): void;
+  send(messageId: string, accepted?: { claim?: TurnClaim | null }): void;
   /** Any turn, whichever process owns it, after this place of its reply. */
   follow(messageId: string, after?: ReplyPlace): FollowedTurn;
   /** Sends nothing any more. What runs goes on; another process takes it over once the lease is given back. */
@@ -98,10 +99,10 @@ class Sender {
     return id;
   }
 
-  send(messageId: string, { isClaimed } = { isClaimed: false }): void {
+  send(messageId: string, { claim = null }: { claim?: TurnClaim | null } = {}): void {
     if (this.#stopping.signal.aborted) return;
     if (this.#sending.has(messageId)) return void this.#askedAgain.add(messageId);
-    const done = this.#sendTurn(messageId, isClaimed)
+    const done = this.#sendTurn(messageId, claim)
       .catch((err: unknown) => this.#deps.log.warn({ err, messageId }, 'could not send a turn yet'))
       .finally(() => {
         this.#sending.delete(messageId);
@@ -140,27 +141,34 @@ class Sender {
     await Promise.all([this.#looking, ...this.#sending.values(), ...[...this.#heard.values()].map(({ done }) => done)]);
   }
 
-  async #sendTurn(messageId: string, isClaimed: boolean): Promise<void> {
+  async #sendTurn(messageId: string, accepted: TurnClaim | null): Promise<void> {
     const { orm, lease } = this.#deps;
     const owner = lease.id();
     this.#unsent.add(messageId);
     if (owner === null) return;
-    const claimant = { kind: 'process', owner } as const;
-    const em = orm.em.fork();
-    const fresh = isClaimed
-      ? await findClaimedTurn(em, { messageId, owner })
-      : await claimAttempt(em, { messageId, attempt: 0, next: 1, claimant });
-    const turn = fresh ?? (await this.#findLeftOver(messageId, owner));
+    const claim =
+      accepted?.turn.owner === owner && accepted.isFresh() ? accepted : await this.#claim(messageId, owner, accepted !== null);
+    const turn = claim?.turn ?? (await this.#findLeftOver(messageId, owner));
     if (!turn) return;
     this.#unsent.delete(messageId);
     const entry = this.#entries.get(messageId) ?? this.#open(messageId);
     this.#heard.get(messageId)?.end.abort();
-    const isFresh = fresh !== null;
-    const sent = new SentTurn({ ...this.#deps, claimant, turn, isFresh, feed: entry.feed, signal: this.#stopping.signal });
+    const claimant = { kind: 'process', owner } as const;
+    const sent = new SentTurn({ ...this.#deps, claimant, turn, claim, feed: entry.feed, signal: this.#stopping.signal });
     await sent.run();
     if (entry.feed.hasEnded || this.#stopping.signal.aborted) return;
     const ended = await getTurn(orm.em.fork(), messageId);
     if (ended?.status !== 'pending') entry.feed.end(ended);
+  }
+
+  /** Claims the first attempt of a turn, or finds that it was claimed when it was accepted; null when it may not be sent now. */
+  async #claim(messageId: string, owner: string, isClaimed: boolean): Promise<TurnClaim | null> {
+    const em = this.#deps.orm.em.fork();
+    const begunAt = performance.now();
+    const turn = isClaimed
+      ? await findClaimedTurn(em, { messageId, owner })
+      : await claimAttempt(em, { messageId, attempt: 0, next: 1, claimant: { kind: 'process', owner } });
+    return turn && new TurnClaim(turn, begunAt);
   }
 
   /** Listens to a turn that another process has sent, while a client follows it in this process. The next look does it again. */

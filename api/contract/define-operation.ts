@@ -68,8 +68,11 @@ export interface OperationFacts {
   upload?: true;
   /** The last parameter of the path is the rest of it, slashes included. */
   rest?: true;
-  /** It makes what the account stores grow: refused with `payload_too_large` while that is all that it may store. */
-  stores?: true;
+  /**
+   * It makes what the account stores grow: refused with `payload_too_large` while that is all that it may store. `handle`: that
+   * function refuses it, because it knows how much that is.
+   */
+  stores?: true | 'handle';
   /** The codes it may answer beside the standing ones (`standing-errors.ts`). */
   errors: readonly ErrorCode[];
 }

@@ -74,7 +74,8 @@ function perform({ operation, call, keyed, idempotency }: Work, prepared: unknow
 
 async function loadAndHandle(operation: Operation, call: AnyCall, prepared: unknown, em: EntityManager) {
   const loaded = await operation.load?.({ ...call, em });
-  if (operation.stores && call.actor?.kind === 'account') await requireStorage(em, call.actor.accountId, call.deps.config);
+  if (operation.stores === true && call.actor?.kind === 'account')
+    await requireStorage(em, call.actor.accountId, call.deps.config);
   return { handled: await operation.handle({ ...call, em, loaded, prepared }) };
 }
 

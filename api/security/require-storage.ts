@@ -12,7 +12,11 @@ const MEBIBYTE = 1024 ** 2;
  * can go beyond by the bodies of its calls that are at work at once.
  */
 export async function requireStorage(em: EntityManager, accountId: string, config: TurnConfig): Promise<void> {
-  const stored = await findStoredBytes(em, accountId);
+  requireStorageLeft(await findStoredBytes(em, accountId), config);
+}
+
+/** The same where it is known how many bytes the account stores. */
+export function requireStorageLeft(stored: number, config: TurnConfig): void {
   if (stored < turnSettings(config).maxStoredBytes) return;
   const mebibytes = Math.floor(stored / MEBIBYTE);
   const message = `This account stores ${mebibytes} MiB and may store ${config.MAX_STORED_MB_PER_ACCOUNT} MiB. Delete instances, skills or secrets that you no longer need, then try again.`;

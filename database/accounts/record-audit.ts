@@ -1,5 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { db } from '../db.ts';
+import { AuditEntry } from '../entities/audit-entry.ts';
+import { valuesOf } from '../rows.ts';
+import { runPlanned, sql } from '../sql.ts';
 
 export interface AuditEntryValues {
   id: string;
@@ -16,5 +18,7 @@ export interface AuditEntryValues {
 
 /** Writes one line of the audit, in the transaction of what it tells. */
 export async function recordAudit(em: EntityManager, entry: AuditEntryValues): Promise<void> {
-  await db(em).insertInto('AuditEntry').values(entry).execute();
+  const { id, accountId, instanceId, at, actor, action, target, requestId, address } = entry;
+  const values = valuesOf(AuditEntry, { id, accountId, instanceId, at, actor, action, target, requestId, address });
+  await runPlanned(em, 'record_audit', sql`insert into audit_entries ${values}`);
 }

@@ -1,9 +1,11 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { RawBuilder } from 'kysely';
 import { columns } from '../db.ts';
 import { StoredBytesChange } from '../entities/stored-bytes-change.ts';
 import { StoredBytes } from '../entities/stored-bytes.ts';
 import { fetchPlannedRow, fetchRow } from '../rows.ts';
 import { asNumber, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
 const BATCH = 10_000;
 /** The most batches of one sweep; the next sweep does the rest. */
@@ -12,11 +14,18 @@ const MAX_BATCHES = 100;
 const stored = columns(StoredBytes);
 const change = columns(StoredBytesChange);
 
+/** How many bytes this account stores, as a field of a statement. */
+export function storedBytesOf(accountId: Sql): RawBuilder<number> {
+  return asNumber(
+    sql<bigint>`coalesce((select ${stored.bytes} from stored_bytes where ${stored.accountId} = ${accountId}), 0)
+              + coalesce((select sum(${change.bytes}) from stored_bytes_changes where ${change.accountId} = ${accountId}), 0)`,
+  );
+}
+
 /** How many bytes an account stores, exactly, as the caller's transaction sees it. */
 export async function findStoredBytes(em: EntityManager, accountId: string): Promise<number> {
-  const sum = sql<bigint>`coalesce((select ${stored.bytes} from stored_bytes where ${stored.accountId} = ${accountId}), 0)
-                    + coalesce((select sum(${change.bytes}) from stored_bytes_changes where ${change.accountId} = ${accountId}), 0)`;
-  const row = await fetchPlannedRow(em, 'stored_bytes', { bytes: asNumber(sum) }, (fields) => sql`select ${fields}`);
+  const bytes = storedBytesOf(sql`${accountId}`);
+  const row = await fetchPlannedRow(em, 'stored_bytes', { bytes }, (fields) => sql`select ${fields}`);
   return row?.bytes ?? 0;
 }
 

@@ -1,47 +1,61 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { db } from '../db.ts';
-import { epochMs } from '../sql.ts';
+import { columns } from '../db.ts';
+import { Agent } from '../entities/agent.ts';
+import { Instance } from '../entities/instance.ts';
+import { fetchPlannedRow, fetchRows } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { epochMs, sql } from '../sql.ts';
+import type { Sql } from '../sql.ts';
 
-export interface AgentEntry {
-  instanceId: string;
-  agentId: string;
-  displayName: string;
-  createdAtMs: number;
-}
+const a = columns(Agent, 'a');
+const i = columns(Instance, 'i');
 
-const found = (em: EntityManager, accountId: string) =>
-  db(em)
-    .selectFrom('Agent as a')
-    .innerJoin('Instance as i', 'i.id', 'a.instance')
-    .select((eb) => [
-      'a.instance as instanceId',
-      'a.id as agentId',
-      'a.displayName',
-      epochMs(eb.ref('a.createdAt')).as('createdAtMs'),
-    ])
-    .where('a.account', '=', accountId)
-    .where('a.deletedAt', 'is', null)
-    .where('a.status', '<>', 'deleting')
-    .where('i.deletedAt', 'is', null);
+const ENTRY = {
+  instanceId: a.instance,
+  agentId: a.id,
+  displayName: a.displayName,
+  createdAtMs: epochMs(a.createdAt),
+  status: a.status,
+};
+
+/** An agent that is not being deleted. */
+export type AgentEntry = RowOf<typeof ENTRY>;
+
+const entriesOf = (fields: Sql, accountId: string): Sql => sql`
+  select ${fields} from agents a join instances i on ${i.id} = ${a.instance}
+   where ${a.account} = ${accountId} and ${a.deletedAt} is null and ${a.status} <> 'deleting' and ${i.deletedAt} is null`;
 
 /** The account's agents, or those of one of its instances, the newest first. */
 export async function listAgentEntries(
   em: EntityManager,
   { accountId, instanceId, limit }: { accountId: string; instanceId: string | null; limit: number },
 ): Promise<AgentEntry[]> {
-  const agents = found(em, accountId).orderBy('a.createdAt', 'desc').orderBy('a.id', 'desc').limit(limit);
-  return (instanceId === null ? agents : agents.where('a.instance', '=', instanceId)).execute();
+  const isOfInstance = instanceId === null ? sql`true` : sql`${a.instance} = ${instanceId}`;
+  return fetchRows(
+    em,
+    ENTRY,
+    (fields) =>
+      sql`${entriesOf(fields, accountId)} and ${isOfInstance} order by ${a.createdAt} desc, ${a.id} desc limit ${limit}`,
+  );
 }
 
 /** An agent by its id, or by its slug within an instance. */
 export type AgentName = { agentId: string } | { instanceId: string; slug: string };
 
 /** The account's agent with this name; null when it has none. */
-export async function findAgentEntry(em: EntityManager, accountId: string, name: AgentName): Promise<AgentEntry | null> {
-  const agents = found(em, accountId);
-  const named =
-    'agentId' in name
-      ? agents.where('a.id', '=', name.agentId)
-      : agents.where('a.instance', '=', name.instanceId).where('a.slug', '=', name.slug);
-  return (await named.executeTakeFirst()) ?? null;
+export function findAgentEntry(em: EntityManager, accountId: string, name: AgentName): Promise<AgentEntry | null> {
+  if ('agentId' in name)
+    return fetchPlannedRow(
+      em,
+      'agent_by_id',
+      ENTRY,
+      (fields) => sql`${entriesOf(fields, accountId)} and ${a.id} = ${name.agentId}`,
+    );
+  const { instanceId, slug } = name;
+  return fetchPlannedRow(
+    em,
+    'agent_by_slug',
+    ENTRY,
+    (fields) => sql`${entriesOf(fields, accountId)} and ${a.instance} = ${instanceId} and ${a.slug} = ${slug}`,
+  );
 }

@@ -3,7 +3,7 @@ import { findAccountOfKey } from '../../database/accounts/api-keys.ts';
 import { findStoredBytes } from '../../database/accounts/stored-bytes.ts';
 import { findTokenVersion } from '../../database/accounts/token-version.ts';
 import { viewInstance } from '../../database/instances/view-instances.ts';
-import { findAgentGate } from '../../database/messages/accept-turn.ts';
+import { findAgentGate } from '../../database/messages/agent-gate.ts';
 import { query, sql } from '../../database/sql.ts';
 import { eventually } from '../support/eventually.ts';
 import { openTestOrm } from '../support/test-database.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { holdAgentGate } from '../../database/messages/accept-turn.ts';
-import type { AgentGate } from '../../database/messages/accept-turn.ts';
+import { holdAgentGate } from '../../database/messages/agent-gate.ts';
+import type { AgentGate } from '../../database/messages/agent-gate.ts';
 
 /** The gate of an agent that exists, held as a message call holds it. */
 export async function gateOf(em: EntityManager, of: { instanceId: string; agentId: string }): Promise<AgentGate> {

@@ -1,10 +1,14 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { holdAgentGate } from '../../database/messages/accept-turn.ts';
+import { hideConversation } from '../../database/messages/conversations.ts';
+import { holdAgentGate } from '../../database/messages/agent-gate.ts';
 import { findClaimedTurn } from '../../database/messages/claim-turn.ts';
 import { MAX_WAITING_TURNS } from '../../domain/turn.ts';
 import { openTurns } from './turns-under-test.ts';
+import { eventually } from '../support/eventually.ts';
 import type { NewAgent } from '../factories.ts';
 import type { TurnsUnderTest } from './turns-under-test.ts';
+
+const WAITING = `select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
 
 let turns: TurnsUnderTest;
 let instance: NewAgent;
@@ -122,9 +126,41 @@ describe('the order of a conversation', () => {
     const head = await turns.accept(instance, { owner, claims: true });
     const waiting = await turns.accept(instance, { owner, claims: true });
 
-    expect([head.isClaimed, waiting.isClaimed]).toEqual([true, false]);
+    expect(waiting.claim).toBeNull();
     const claimed = await findClaimedTurn(turns.orm.em.fork(), { messageId: head.messageId, owner });
     expect(claimed).toMatchObject({ messageId: head.messageId, attempt: 1 });
+    expect(head.claim?.turn).toEqual(claimed);
+  });
+
+  test('of messages that come at once, and wait for each other, one is the head', async () => {
+    instance = await turns.newInstance();
+    const owner = await turns.newProcess();
+
+    const accepted = await Promise.all(Array.from({ length: 8 }, () => turns.accept(instance, { owner, claims: true })));
+
+    const claimed = accepted.flatMap(({ claim }) => (claim ? [claim.turn.messageId] : []));
+    const [first] = await turns.rows<{ id: string }>(
+      `select id from messages where agent_id = ? and role = 'agent' order by number limit 1`,
+      [instance.agentId],
+    );
+    expect(claimed).toEqual([first?.id]);
+  });
+
+  test('a message that waits for the deletion of its conversation is the head of a new one', async () => {
+    instance = await turns.newInstance();
+    const owner = await turns.newProcess();
+    const { conversationId } = await turns.accept(instance, { owner, claims: true });
+    const { waiting } = await turns.orm.em.fork().transactional(async (em) => {
+      await hideConversation(em, { agentId: instance.agentId, name: conversationId, now: new Date() });
+      const accepting = turns.accept(instance, { owner, claims: true });
+      await eventually(async () => expect(await turns.rows(WAITING)).toHaveLength(1));
+      return { waiting: accepting };
+    });
+
+    const accepted = await waiting;
+
+    expect(accepted.conversationId).not.toBe(conversationId);
+    expect(accepted.claim?.turn).toMatchObject({ messageId: accepted.messageId, attempt: 1 });
   });
 
   test('a process that was silent for eight seconds has claimed nothing by accepting it', async () => {
@@ -132,7 +168,7 @@ describe('the order of a conversation', () => {
     const owner = await turns.newProcess();
     await turns.rows(`update processes set seen_at = now() - interval '8.5 seconds' where id = ? returning id`, [owner]);
 
-    expect(await turns.accept(instance, { owner, claims: true })).toMatchObject({ isClaimed: false });
+    expect(await turns.accept(instance, { owner, claims: true })).toMatchObject({ claim: null });
   });
 
   test.each([

@@ -100,9 +100,9 @@ export async function openTurns(
       runTransaction(orm.em, async (em) => {
         const said = { instanceId, agentId, sessionId, text, ...UNCOUNTED, sender: SOMEBODY, owner, makeId, now: systemClock() };
         const accepted = await acceptTurn(em, await gateOf(em, { instanceId, agentId }), said);
-        if (claims || !accepted.isClaimed) return accepted;
+        if (claims || !accepted.claim) return accepted;
         await em.execute('update messages set attempt = 0, sent_at = null where id = ?', [accepted.messageId], 'run');
-        return { ...accepted, isClaimed: false };
+        return { ...accepted, claim: null };
       }),
     turn,
     end: (messageId, withinMs = PATIENCE_MS) =>

@@ -6,7 +6,8 @@ import type { Models, ModelSettings } from '../../lib/settings/models.ts';
 import { estimatedTokens } from '../../lib/text/estimated-tokens.ts';
 import { acceptTurn } from '../accept-turn.ts';
 import type { Attached } from '../accept-turn.ts';
-import type { ConversationMark } from '../../database/messages/accept-turn.ts';
+import type { ConversationMark } from '../../database/messages/store-turn.ts';
+import type { TurnClaim } from '../turn-claim.ts';
 import type { ConversationDeps } from './conversation-deps.ts';
 import type { AgentPlace, ConversationActor, OwnAgent } from './own-agent.ts';
 
@@ -28,8 +29,8 @@ export interface NewMessage {
 export interface AcceptedMessage extends AgentPlace {
   /** The id of the reply, which names the turn. */
   messageId: string;
-  /** See AcceptedTurn. */
-  isClaimed: boolean;
+  /** See AcceptedTurn. It does not survive JSON. */
+  claim?: TurnClaim | null;
   model: string;
   acceptedAtMs: number;
 }
@@ -70,8 +71,8 @@ export async function acceptMessage(
     makeId,
     now,
   };
-  const { messageId, isClaimed } = await acceptTurn(em, agent, turn);
-  return { instanceId, agentId, messageId, isClaimed, model, acceptedAtMs: now.getTime() };
+  const { messageId, claim } = await acceptTurn(em, agent, turn);
+  return { instanceId, agentId, messageId, claim, model, acceptedAtMs: now.getTime() };
 }
 
 /** The relay would refuse every call of such an agent; said here, it costs no turn. */

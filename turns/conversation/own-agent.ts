@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { findAgentGate, holdAgentGate } from '../../database/messages/accept-turn.ts';
-import type { AgentGate } from '../../database/messages/accept-turn.ts';
+import { findAgentGate, holdAgentGate } from '../../database/messages/agent-gate.ts';
+import type { AgentGate, HeldAgentGate } from '../../database/messages/agent-gate.ts';
 import { AppError } from '../../domain/errors.ts';
 import { seesInstance } from '../../domain/key-scopes.ts';
 import type { KeyLimits } from '../../domain/key-scopes.ts';
@@ -23,18 +23,25 @@ export interface AgentPlace {
 /** An agent that was found to be the actor's. Functions on its conversations take this, so that they cannot reach another account's. */
 export interface OwnAgent extends AgentGate, AgentPlace {}
 
+/** An own agent whose instance does not start, stop or restart until the transaction ends. */
+export interface HeldAgent extends HeldAgentGate, AgentPlace {}
+
 /** The actor's own agent as it is now. Throws AppError `not_found`, also for what is another account's. */
 export async function findOwnAgent(em: EntityManager, actor: ConversationActor, place: AgentPlace): Promise<OwnAgent> {
   return requireOwn(await findAgentGate(em, place.instanceId, place.agentId), actor, place);
 }
 
 /** The same, and keeps its instance from starting, stopping and restarting until the transaction ends. */
-export async function holdOwnAgent(em: EntityManager, actor: ConversationActor, place: AgentPlace): Promise<OwnAgent> {
+export async function holdOwnAgent(em: EntityManager, actor: ConversationActor, place: AgentPlace): Promise<HeldAgent> {
   return requireOwn(await holdAgentGate(em, place.instanceId, place.agentId), actor, place);
 }
 
-function requireOwn(gate: AgentGate | null, actor: ConversationActor, { instanceId, agentId }: AgentPlace): OwnAgent {
-  const isSeen = gate?.accountId === actor.accountId && seesInstance(actor.limits, instanceId);
+function requireOwn<Gate extends AgentGate>(
+  gate: Gate | null,
+  actor: ConversationActor,
+  { instanceId, agentId }: AgentPlace,
+): Gate & AgentPlace {
+  const isSeen = gate !== null && gate.accountId === actor.accountId && seesInstance(actor.limits, instanceId);
   if (!isSeen) throw new AppError('not_found', 'Instance not found');
   if (gate.agentStatus === null) throw new AppError('not_found', 'Agent not found');
   return { ...gate, instanceId, agentId };

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { insertTurn, takeTurnNumber } from '../../database/messages/accept-turn.ts';
+import { storeTurn } from '../../database/messages/store-turn.ts';
 import { completeReply } from '../../database/messages/complete-reply.ts';
 import { traceIdOf } from '../accept-turn.ts';
 import type { NewMessage } from './accept-message.ts';
@@ -21,13 +21,12 @@ export async function storeRefused(
   const { instanceId, agentId } = agent;
   const now = deps.clock();
   const replyMessageId = makeId('msg');
-  const conversation = { newId: makeId('conv'), agentId, sessionId, mark: null, now };
-  await insertTurn(em, {
-    ...{ accountId, instanceId, agentId, keyId, text, now, replyMessageId },
-    ...(await takeTurnNumber(em, conversation)),
-    ...{ context: null, attachments: [], bootId: null, isHead: false },
+  await storeTurn(em, {
+    ...{ accountId, instanceId, agentId, keyId, sessionId, text, now, replyMessageId, model: agent.model },
+    ...{ mark: null, context: null, attachments: [], bootId: null, promised: null },
     sender: { type: 'human', id: accountId, name: agent.accountName },
     replySender: { type: 'agent', id: agent.slug, name: agent.displayName },
+    newConversationId: makeId('conv'),
     requestMessageId: makeId('msg'),
     traceId: traceIdOf(replyMessageId),
     owner: deps.turnSender.owner(),

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { holdInstance } from '../../../database/messages/accept-turn.ts';
+import { holdInstance } from '../../../database/messages/agent-gate.ts';
 import { noteCronRemoved } from '../../../database/crons/crons.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { AppError } from '../../../domain/errors.ts';

@@ -15,6 +15,7 @@ import { oneLine } from '../../contract/fields.ts';
 import { AcceptedAnswer } from '../../http/accepted-answer.ts';
 import { BASE_PATH } from '../../http/base-path.ts';
 import { EventStream } from '../../http/event-stream.ts';
+import { requireStorageLeft } from '../../security/require-storage.ts';
 import { agentParams } from '../agents/agent.schema.ts';
 import { attachmentsField, MESSAGE_BODY_LIMIT_BYTES } from './attachment.schema.ts';
 import { chatChunks } from './chat-chunks.ts';
@@ -56,7 +57,7 @@ export const sendMessage = defineOperation({
   audit: 'messages.send',
   rateLimit: 'account',
   idempotent: true,
-  stores: true,
+  stores: 'handle',
   bodyLimitBytes: MESSAGE_BODY_LIMIT_BYTES,
   params: agentParams,
   body: z
@@ -104,6 +105,7 @@ export const sendMessage = defineOperation({
   },
   undo: (attached, { deps }) => removeAttachments(deps.orm.em.fork(), deps, attached),
   async handle({ body, actor, loaded: agent, prepared: attached, em, deps }) {
+    requireStorageLeft(agent.storedBytes, deps.config);
     const { message: text, sessionId, sender } = body;
     const accepted = await acceptMessage(em, conversationDeps(deps), actor, agent, { text, attached, sessionId, sender });
     const pending = body.async ? presentMessage(await readMessage(em, agent, accepted.messageId)) : null;

@@ -66,6 +66,20 @@ describe('an account that stores all that it may', () => {
     expect(await said()).toEqual(before);
   });
 
+  test.each<[string, object]>([
+    ['/chat/completions', { messages: [{ role: 'user', content: 'Hello' }] }],
+    ['/responses', { input: 'Hello' }],
+  ])('POST %s of OpenAI is 413 and stores nothing', async (route, body) => {
+    const before = await said();
+    const response = await fetch(`${api.url}/openai/v1${route}`, {
+      method: 'POST',
+      body: JSON.stringify({ model: of.agentId, ...body }),
+      headers: { authorization: `Bearer ${account.token}`, 'content-type': 'application/json' },
+    });
+    expect([response.status, await response.text()]).toEqual([413, expect.stringMatching(/stores \d MiB and may store 1 MiB/)]);
+    expect(await said()).toEqual(before);
+  });
+
   test('PUT of a file is 413 before its body is read', async () => {
     const response = await fetch(`${api.url}/v1${path}/agents/${of.agentId}/files/a`, {
       method: 'PUT',

@@ -4,7 +4,8 @@ import { setTokenPrices } from '../../../database/billing/set-token-prices.ts';
 import { settleLeftCalls } from '../../../database/billing/settle-left-calls.ts';
 import { applyLimit, lockBudget } from '../../../database/budgets/change-budget.ts';
 import { listDueSpends } from '../../../database/budgets/find-spend.ts';
-import { holdTurn } from '../../../database/budgets/hold-turn.ts';
+import { takeRoom } from '../../../database/budgets/take-room.ts';
+import { NOW, query, sql } from '../../../database/sql.ts';
 import type { NamedBudget } from '../../../domain/budgets.ts';
 import { listSpend } from '../../../database/budgets/list-budgets.ts';
 import { lookAtSpend } from '../../../database/budgets/look-at-spend.ts';
@@ -53,7 +54,10 @@ async function beginTurn(of: NewAgent = agent, sender = 'u1'): Promise<{ turn: T
   const turn = { ...(await newTurn(orm, of, { id: messageId, traceId })), traceId };
   const { accountId, instanceId, agentId } = of;
   const place = { messageId, accountId, instanceId, agentId, model: MODEL, keyId: null, senderId: sender, sessionId: '' };
-  const refusal = await orm.em.fork().transactional((em) => holdTurn(em, { ...place, ...CALL }));
+  const [refusal = null] = await query<NamedBudget>(
+    orm.em.fork(),
+    sql`select b.id as "budgetId", b.name, b.period from (select ${takeRoom({ ...place, ...CALL }, NOW)} as id) refused join budgets b using (id)`,
+  );
   return { turn, refusal };
 }
 

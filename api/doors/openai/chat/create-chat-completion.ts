@@ -14,6 +14,7 @@ import { invalidRequest } from '../../../contract/invalid-request.ts';
 import { EventStream } from '../../../http/event-stream.ts';
 import { orTold } from '../../../operations/messages/conversation.ts';
 import { sessionIdField } from '../../../operations/messages/message.schema.ts';
+import { requireStorageLeft } from '../../../security/require-storage.ts';
 import { putAttachments, removeAttachments } from '../../../operations/messages/put-attachments.ts';
 import { chatCompletionSchema, completionChunks, presentCompletion } from './chat-completion.ts';
 import { chatRequest, HONOURED_IN_CHAT, speakerOf, userOf } from './chat-request.ts';
@@ -42,7 +43,7 @@ export const createChatCompletion = defineOperation({
   audit: 'messages.send',
   rateLimit: 'account',
   idempotent: true,
-  stores: true,
+  stores: 'handle',
   bodyLimitBytes: BODY_LIMIT_BYTES,
   body: chatRequest,
   success: { status: 200, schema: chatCompletionSchema, stream: true },
@@ -54,7 +55,7 @@ export const createChatCompletion = defineOperation({
     requireSaid('messages', transcript);
     const sessionId = sessionOf(body, headers);
     const files = attachmentsOf('messages', transcript.files);
-    await awaitActiveAgent(deps, actor, place, signal);
+    if (place.status === 'pending') await awaitActiveAgent(deps, actor, place, signal);
     const attached = await putAttachments(em, deps, { accountId: actor.accountId, ...place }, files, signal);
     return { place, transcript, sessionId, attached };
   },
@@ -63,9 +64,10 @@ export const createChatCompletion = defineOperation({
     const { place, transcript, sessionId, attached } = prepared;
     const { instanceId, agentId } = place;
     const agent = await holdOwnAgent(em, actor, place);
+    requireStorageLeft(agent.storedBytes, deps.config);
     const { promptHash, text, name } = transcript;
     const sent = isRetry(headers) && (await findSentBefore(em, agent, { promptHash, sessionId, now: deps.clock() }));
-    if (sent) return { instanceId, agentId, ...sent, isClaimed: false, model: body.model };
+    if (sent) return { instanceId, agentId, ...sent, model: body.model };
     const conversation = await conversationOf(em, agent, transcript, { sessionId, makeName: () => deps.makeId('conv') });
     const accepted = await say(em, deps, actor, agent, { ...conversation, text, attached, sender: speakerOf(body, name) });
     return { ...accepted, model: body.model, sessionId: conversation.sessionId };

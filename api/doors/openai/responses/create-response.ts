@@ -11,6 +11,7 @@ import { streamReply } from '../../../../turns/conversation/stream-reply.ts';
 import { defineOperation } from '../../../contract/define-operation.ts';
 import { EventStream } from '../../../http/event-stream.ts';
 import { orTold } from '../../../operations/messages/conversation.ts';
+import { requireStorageLeft } from '../../../security/require-storage.ts';
 import { putAttachments, removeAttachments } from '../../../operations/messages/put-attachments.ts';
 import { readTranscript, requireSaid } from '../chat/chat-transcript.ts';
 import { speakerOf, userOf } from '../chat/chat-request.ts';
@@ -40,7 +41,7 @@ export const createResponse = defineOperation({
   audit: 'messages.send',
   rateLimit: 'account',
   idempotent: true,
-  stores: true,
+  stores: 'handle',
   bodyLimitBytes: BODY_LIMIT_BYTES,
   body: responseRequest,
   success: { status: 200, schema: responseSchema, stream: true },
@@ -51,7 +52,7 @@ export const createResponse = defineOperation({
     const transcript = readTranscript(body.input, userOf(body));
     requireSaid('input', transcript);
     const files = attachmentsOf('input', transcript.files);
-    await awaitActiveAgent(deps, actor, agent, signal);
+    if (agent.status === 'pending') await awaitActiveAgent(deps, actor, agent, signal);
     const attached = await putAttachments(em, deps, { accountId: actor.accountId, ...agent }, files, signal);
     return { agent, transcript, attached };
   },
@@ -60,12 +61,13 @@ export const createResponse = defineOperation({
     const { transcript, attached } = prepared;
     const { agentId, instanceId } = prepared.agent;
     const agent = await holdOwnAgent(em, actor, prepared.agent);
+    requireStorageLeft(agent.storedBytes, deps.config);
     const promptHash = hashOfInput(transcript, body);
     const now = deps.clock();
     const before = isRetry(headers) && (await findSentBefore(em, agent, { promptHash, sessionId: undefined, now }));
     if (before) {
       const { messageId, acceptedAtMs } = before;
-      return { instanceId, agentId, messageId, acceptedAtMs, model: agent.model, isClaimed: false };
+      return { instanceId, agentId, messageId, acceptedAtMs, model: agent.model };
     }
     const place = await placeOfInput(em, actor, agent, body, transcript);
     const { text, instructionsHash } = transcript;
