@@ -1,5 +1,9 @@
 import { applyContent } from './apply-content.ts';
 import { destroyInstance } from './destroy-instance.ts';
+import { moveInstance } from './move-instance.ts';
+import { moveSome } from './move-some.ts';
+import type { MoveSome } from './move-some.ts';
+import { vacateInstance } from './vacate-instance.ts';
 import { readNodes, readPowerGeneration, readTarget } from './read-target.ts';
 import { recordStepFailure } from './record-step-failure.ts';
 import type { FailedStep } from './record-step-failure.ts';
@@ -23,6 +27,9 @@ export function createActivities(deps: StepDeps) {
     destroyInstance: (input: StepInput) => destroyInstance(deps, input),
     restartInstance: (input: StepInput) => restartInstance(deps, input),
     sleepInstance: (input: StepInput) => sleepInstance(deps, input),
+    vacateInstance: (input: StepInput) => vacateInstance(deps, input),
+    moveInstance: (input: StepInput) => moveInstance(deps, input),
+    moveSome: (input: MoveSome) => moveSome(deps, input),
     applyContent: (input: StepInput) => applyContent(deps, input),
     recordStepFailure: (input: FailedStep) => recordStepFailure(deps, input),
     sweepDrift: () => sweepDrift(deps),

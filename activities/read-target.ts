@@ -35,7 +35,7 @@ export function readTarget(deps: StepDeps, { instanceId }: { instanceId: string 
       if (!row) return { step: 'none', accountId: '', powerGeneration: 0, contentGeneration: 0, waitMs: 0, nodeId: null };
       const { accountId, powerGeneration, contentGeneration } = row;
       const answer = async (step: Target['step'], waitMs = 0): Promise<Target> => {
-        const node = step === 'none' || step === 'wait' ? null : await findNode(em, instanceId);
+        const node = step === 'none' || step === 'wait' ? null : step === 'move' ? row.moveNode : await findNode(em, instanceId);
         return { step, accountId, powerGeneration, contentGeneration, waitMs, nodeId: node };
       };
       const step = nextStep(row);

@@ -1,4 +1,5 @@
 import { enterError, giveUpContent, recordFailedChange, recordFailedStart } from '../database/instances/record-step-failure.ts';
+import { giveUpMove } from '../database/moves/finish-move.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { StepFailure } from '../domain/failures.ts';
 import type { WorkingStep } from '../domain/lifecycle.ts';
@@ -31,6 +32,7 @@ export function recordStepFailure(deps: StepDeps, failed: FailedStep): Promise<v
     await runTransaction(deps.orm.em, async (em) => {
       await recordFailedChange(em, { ...failed, now });
       if (failed.step === 'apply' && failed.failure === 'agents_not_live' && failed.isLast) await giveUpContent(em, failed);
+      if (failed.step === 'move' && failed.isLast) await giveUpMove(em, failed);
     });
   });
 }

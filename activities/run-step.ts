@@ -75,11 +75,9 @@ async function attemptStep(
 }
 
 async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal: AbortSignal): Promise<Attempt | null> {
-  const { orm, clock, nodeId } = deps;
+  const { orm, clock } = deps;
   const { instanceId } = input;
-  if (nodeId !== null && !(await runTransaction(orm.em, (em) => claimRuntime(em, { instanceId, nodeId }))))
-    throw new SupersededError('The runtime is on another node');
-  const fence = await fenceOf(deps, instanceId);
+  const fence = name === 'move' ? await fenceOfTarget(deps, instanceId) : await fenceHere(deps, instanceId);
   const claimable = name === 'start' && fence === 0 ? await findClaimable(deps, signal) : [];
   const step = await runTransaction(orm.em, (em) => beginStep(em, { ...input, step: name, fence, claimable, now: clock() }));
   if (name === 'start' && fence === 0 && step.kind === 'begun') deps.pool?.onStart({ isClaimed: step.isClaimed });
@@ -97,6 +95,21 @@ async function begin(deps: StepDeps, name: WorkingStep, input: StepInput, signal
       throwIfSuperseded(await runTransaction(orm.em, (em) => markStep(em, { instanceId, epoch, step: what })));
     },
   };
+}
+
+/** The fence of a runtime of this node. Throws SupersededError when it is on another one. */
+async function fenceHere(deps: StepDeps, instanceId: string): Promise<number> {
+  const { orm, nodeId } = deps;
+  if (nodeId !== null && !(await runTransaction(orm.em, (em) => claimRuntime(em, { instanceId, nodeId }))))
+    throw new SupersededError('The runtime is on another node');
+  return fenceOf(deps, instanceId);
+}
+
+/** The fence of the runtime that an instance moves to. Throws SupersededError when it does not move to this node. */
+async function fenceOfTarget({ orm, driver, nodeId }: StepDeps, instanceId: string): Promise<number> {
+  const row = await findLifecycle(orm.em.fork(), instanceId, { lock: false });
+  if (!row || row.moveRuntimeId === null || row.moveNode !== nodeId) throw new SupersededError('It moves to another node');
+  return driver.fenceOf(row.moveRuntimeId);
 }
 
 /** The highest epoch that has changed the runtime of this instance; 0 when none has. */

@@ -12,6 +12,8 @@ import {
   GatewayRequestError,
 } from '../runtime/gateway/gateway-errors.ts';
 import { NodeLostError, PlacementError } from '../runtime/placement-error.ts';
+import { StateArchiveError } from '../runtime/state-archive.ts';
+import { NotServedError } from '../runtime/worker-call.ts';
 import { QueuedTooLongError } from './start-pace.ts';
 import { StorageError } from '../runtime/host/storage-error.ts';
 
@@ -41,6 +43,7 @@ export function failureTypeOf(error: unknown): StepFailure | StepInterruption {
   if (error instanceof GatewayConnectError || error instanceof GatewayRequestError) return 'gateway_unreachable';
   if (error instanceof StorageError) return 'storage_refused';
   if (error instanceof InstanceDiskFullError) return 'disk_full';
+  if (error instanceof StateArchiveError || error instanceof NotServedError) return 'not_moved';
   if (error instanceof PlacementError) return 'not_placed';
   if (error instanceof NodeLostError) return 'node_lost';
   return isDatabaseAway(error) ? 'database_away' : 'unexpected';

@@ -1,4 +1,5 @@
 import { findOwners } from '../database/instances/find-drift.ts';
+import { findLeft } from '../database/moves/find-left.ts';
 import { findPooled } from '../database/pool/members.ts';
 import type { FoundUnowned } from '../database/stores/unowned-runtimes.ts';
 import { askToDeleteOld, findAskedToDelete, noteUnowned, raiseTombstone } from '../database/stores/unowned-runtimes.ts';
@@ -33,6 +34,8 @@ interface Sorted {
   ownedAgain: string[];
   /** No row has ever had them, as far as this database knows. */
   unowned: string[];
+  /** Their instance has moved away, or was to move there and did not. */
+  left: string[];
   quarantined: FoundUnowned[];
 }
 
@@ -47,29 +50,31 @@ export async function sweepRuntimes(
   signal: AbortSignal,
 ): Promise<RuntimeSweep> {
   const { orm, nodeId, config, clock, log } = deps;
-  const { gone, ownedAgain, unowned, quarantined } = await sort(deps, runtimes);
+  const { gone, ownedAgain, unowned, left, quarantined } = await sort(deps, runtimes);
   const asked = await findAskedToDelete(orm.em.fork(), nodeId);
   for (const runtimeId of asked) await destroyAsked(deps, runtimeId, signal);
   const kept = unowned.filter((runtimeId) => !asked.includes(runtimeId));
   const aside = quarantined.filter(({ runtimeId }) => !asked.includes(runtimeId));
+  const now = clock();
+  for (const runtimeId of left) await quarantine(deps, runtimeId, { at: now, signal });
+  const setAside = left.map((runtimeId) => ({ runtimeId, quarantinedAt: now }));
   const note = (found: readonly FoundUnowned[]) =>
-    noteUnowned(orm.em.fork(), { nodeId, found: [...found, ...aside], now: clock() });
+    noteUnowned(orm.em.fork(), { nodeId, found: [...found, ...setAside, ...aside], now });
   if (unowned.length > Math.max(MOST_UNOWNED, runtimes.length * MOST_UNOWNED_SHARE)) {
     log.error(
       { unowned: unowned.length, runtimes: runtimes.length },
       'too many runtimes have no instance in this database, so the sweep changes none of them: check DATABASE_URL and DATA_DIR, or whether a restore is incomplete',
     );
     await note(kept.map((runtimeId) => ({ runtimeId, quarantinedAt: null })));
-    return { destroyed: asked.length, quarantined: 0, restored: 0, left: kept.length };
+    return { destroyed: asked.length, quarantined: left.length, restored: 0, left: kept.length };
   }
   let destroyed = asked.length;
   for (const runtimeId of gone) destroyed += await destroyGone(deps, runtimeId, signal);
   for (const runtimeId of ownedAgain) await restore(deps, runtimeId, signal);
-  const now = clock();
   for (const runtimeId of kept) await quarantine(deps, runtimeId, { at: now, signal });
   await note(kept.map((runtimeId) => ({ runtimeId, quarantinedAt: now })));
   await askToDeleteOld(orm.em.fork(), { before: new Date(now.getTime() - config.QUARANTINE_DAYS * DAY_MS), now });
-  return { destroyed, quarantined: kept.length, restored: ownedAgain.length, left: 0 };
+  return { destroyed, quarantined: kept.length + left.length, restored: ownedAgain.length, left: 0 };
 }
 
 async function sort({ orm, driver, clock }: StepDeps, runtimes: readonly RuntimeState[]): Promise<Sorted> {
@@ -79,12 +84,20 @@ async function sort({ orm, driver, clock }: StepDeps, runtimes: readonly Runtime
   const isGone = new Map(owners.map((owner) => [owner.runtimeId, owner.isGone]));
   const isYoung = ({ startedAt }: RuntimeState) => startedAt !== null && clock().getTime() - startedAt.getTime() < LEAST_AGE_MS;
   const pooled = new Set(await findPooled(orm.em.fork(), ids));
+  const moved = new Map((await findLeft(orm.em.fork(), ids)).map((found) => [found.runtimeId, found]));
   const isUnowned = (runtimeId: string) => !isGone.has(runtimeId) && !pooled.has(runtimeId);
+  const isLeft = (runtimeId: string) => {
+    const found = moved.get(runtimeId);
+    return found !== undefined && !found.isGone && !found.isTarget && isUnowned(runtimeId);
+  };
   return {
-    gone: ids.filter((runtimeId) => isGone.get(runtimeId) === true),
+    gone: ids.filter((runtimeId) => isGone.get(runtimeId) ?? moved.get(runtimeId)?.isGone ?? false),
+    left: runtimes.map(({ runtimeId }) => runtimeId).filter(isLeft),
     ownedAgain: aside.filter(({ runtimeId }) => isGone.get(runtimeId) === false).map(({ runtimeId }) => runtimeId),
-    unowned: runtimes.filter((it) => isUnowned(it.runtimeId) && !isYoung(it)).map(({ runtimeId }) => runtimeId),
-    quarantined: aside.filter(({ runtimeId }) => isUnowned(runtimeId)),
+    unowned: runtimes
+      .filter((it) => isUnowned(it.runtimeId) && !moved.has(it.runtimeId) && !isYoung(it))
+      .map(({ runtimeId }) => runtimeId),
+    quarantined: aside.filter(({ runtimeId }) => isUnowned(runtimeId) && moved.get(runtimeId)?.isGone !== true),
   };
 }
 

@@ -2,12 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findInstanceServers } from '../database/processes/process-lease.ts';
 import { AppError } from '../domain/errors.ts';
 import type { Log } from '../lib/log.ts';
+import { NotServedError } from '../runtime/worker-call.ts';
 
 const WORKERS_ASKED = 3;
 const RETRY_AFTER_SECONDS = 5;
-
-/** A worker did not take the request: another one may be asked instead. */
-export class NotServedError extends Error {}
 
 /** No worker has answered: what `what` names cannot be had for the moment. */
 export function noWorker(what: string, cause: unknown): AppError {

@@ -3,9 +3,10 @@ import { z } from 'zod';
 import type { Log } from '../lib/log.ts';
 import { boundedFetch } from '../lib/net/bounded-fetch.ts';
 import type { LogLine } from '../runtime/driver.ts';
+import { NotServedError } from '../runtime/worker-call.ts';
 import { workerTicket } from '../runtime/worker-ticket.ts';
 import type { MasterKey } from '../runtime/engine.ts';
-import { askWorkers, NotServedError } from './ask-workers.ts';
+import { askWorkers } from './ask-workers.ts';
 
 /**
  * The last lines of the log of a runtime, oldest first, up to the limit. A worker reads them, because the API has no access to

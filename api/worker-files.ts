@@ -15,9 +15,9 @@ import {
   targetOf,
 } from '../runtime/files-protocol.ts';
 import type { MasterKey } from '../runtime/engine.ts';
+import { callWorker, LostCallError } from '../runtime/worker-call.ts';
 import { workerTicket } from '../runtime/worker-ticket.ts';
 import { askWorkers, noWorker } from './ask-workers.ts';
-import { callWorker, LostCallError } from './worker-call.ts';
 
 interface Deps {
   orm: MikroORM;

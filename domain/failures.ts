@@ -13,6 +13,7 @@ export type StepFailure =
   | 'disk_full'
   | 'not_placed'
   | 'node_lost'
+  | 'not_moved'
   | 'step_timed_out'
   | 'unexpected';
 
@@ -88,6 +89,11 @@ export const STEP_FAILURES = {
   node_lost: {
     code: 'node_lost',
     message: `The machine of the instance does not answer, so it is not known whether the gateway runs. ${TRIED_AGAIN}`,
+    retryable: true,
+  },
+  not_moved: {
+    code: 'not_moved',
+    message: `The platform could not move the instance to another of its machines. ${TRIED_AGAIN}`,
     retryable: true,
   },
   step_timed_out: { code: 'timed_out', message: `The operation took too long. ${TRIED_AGAIN}`, retryable: true },

@@ -12,6 +12,8 @@ export interface Lifecycle extends Omit<LifecycleRow, 'hasOpenInterval' | 'hasWa
   reasonRetryable: boolean | null;
   epoch: number;
   killFirst: boolean;
+  /** Which runtime its state is copied to, on the node that it moves to. */
+  moveRuntimeId: string | null;
   startNotBefore: Date | null;
   restartNotBefore: Date | null;
   queuedAt: Date | null;
@@ -75,6 +77,14 @@ export type Happening =
   | { kind: 'woken' }
   /** A sleeper cannot be woken for its job yet. */
   | { kind: 'wake-postponed'; wakesAt: Date }
+  /** An operator moves it to this node, where this runtime is to have its state. */
+  | { kind: 'move-asked'; nodeId: number; runtimeId: string }
+  /** Its gateway has ended, so that its state can be copied. */
+  | { kind: 'vacated' }
+  /** Its state is whole in the runtime that it was copied to, which is its own from now on. */
+  | { kind: 'moved' }
+  /** It stays where it is. */
+  | { kind: 'move-given-up' }
   | { kind: 'stopped' }
   | { kind: 'destroyed' }
   /** Its gateway ended without being told to. `killFirst`: it may still run. */

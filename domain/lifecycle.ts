@@ -10,7 +10,7 @@ export type PowerAction = 'start' | 'stop' | 'destroy';
 export const STUCK_AFTER_MS = 10 * 60_000;
 
 /** One thing that the reconciler does next. */
-export type Step = 'none' | 'wake' | 'start' | 'stop' | 'destroy' | 'restart' | 'apply' | 'sleep';
+export type Step = 'none' | 'wake' | 'start' | 'stop' | 'destroy' | 'restart' | 'apply' | 'sleep' | 'vacate' | 'move';
 
 /** A step that an activity does. */
 export type WorkingStep = Exclude<Step, 'none' | 'wake'>;
@@ -34,6 +34,8 @@ export interface LifecycleRow {
   sleepState: SleepState;
   /** Since when the gateway of a sleeper is suspended; null: it is not, or it has ended. */
   suspendedAt: Date | null;
+  /** The node that an operator moves it to. */
+  moveNode: number | null;
   /** A message waits for it to wake. */
   hasWaitingTurn: boolean;
   hasOpenInterval: boolean;
@@ -83,15 +85,19 @@ export function decidePower(
 export function nextStep(row: LifecycleRow): Step {
   if (row.isGone) return 'none';
   if (row.desiredStatus === 'destroyed') return 'destroy';
+  // One that is to stop ends its turns first, and one that moves starts where it has moved to.
+  const isToStop = row.desiredStatus === 'stopped' && !hasFailed(row) && !hasStopped(row);
+  if (row.moveNode !== null && !isToStop) return row.gatewayEpoch === 0 ? 'move' : 'vacate';
   if (hasFailed(row)) return 'none';
-  if (row.desiredStatus === 'stopped')
-    return row.status === 'stopped' && row.transitionKind === null && row.bootId === null && !row.hasOpenInterval
-      ? 'none'
-      : 'stop';
+  if (row.desiredStatus === 'stopped') return isToStop ? 'stop' : 'none';
   if (isAsleep(row)) return row.hasWaitingTurn ? 'wake' : isAtRest(row) ? 'none' : 'sleep';
   if (row.status !== 'running' || row.bootId === null || !row.hasOpenInterval) return 'start';
   if (row.restartGeneration > row.appliedRestartGeneration) return 'restart';
   return row.contentGeneration > row.appliedContentGeneration ? 'apply' : 'none';
+}
+
+function hasStopped({ status, transitionKind, bootId, hasOpenInterval }: LifecycleRow): boolean {
+  return status === 'stopped' && transitionKind === null && bootId === null && !hasOpenInterval;
 }
 
 /** Whether the gateway of a sleeper has ended, or is suspended. */

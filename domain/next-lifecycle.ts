@@ -4,6 +4,7 @@ import { afterBreakdown } from './gateway-verdict.ts';
 import type { BreakdownFailure, Happening, Lifecycle } from './happenings.ts';
 import { afterDeath, decidePower, isAsleep, rememberFailedStart, startAfterFailures } from './lifecycle.ts';
 import type { PowerAction, TransitionKind, WorkingStep } from './lifecycle.ts';
+import { isOfMove, moveChanged } from './next-move.ts';
 import { asleepSince, awakeSince, NO_GATEWAY, NO_SLEEP, sleeperChanged, wakingSince } from './next-sleep.ts';
 
 /** Changes within this time share one restart. */
@@ -47,6 +48,7 @@ export function next(row: Lifecycle, happening: Happening, now: Date): Lifecycle
 }
 
 function changeOf(row: Lifecycle, happening: Happening, now: Date): Partial<Lifecycle> {
+  if (isOfMove(happening)) return moveChanged(row, happening);
   switch (happening.kind) {
     case 'power-asked':
       return powerAsked(row, happening.action, now);
@@ -185,8 +187,11 @@ function stepBegun(row: Lifecycle, { step, fence }: Extract<Happening, { kind: '
 }
 
 /** A start goes on with the transition that it belongs to; one that was not asked for is a recovery. */
-function transitionOf({ transitionKind }: Lifecycle, step: WorkingStep): TransitionKind | null {
+function transitionOf({ transitionKind, status }: Lifecycle, step: WorkingStep): TransitionKind | null {
   switch (step) {
+    case 'vacate':
+    case 'move':
+      return transitionKind ?? (status === 'running' ? 'restarting' : null);
     case 'apply':
     case 'sleep':
       return null;

@@ -6,6 +6,14 @@ export const DELIVER_WEBHOOK = 'deliverWebhook';
 export const SWEEP_WEBHOOKS = 'sweepWebhooks';
 export const SWEEP_RETENTION = 'sweepRetention';
 
+/** Moves all instances of some nodes to others. */
+export const MOVE_INSTANCES = 'moveInstances';
+/** Only one fleet moves at a time. */
+export const MOVE_INSTANCES_ID = 'move/instances';
+/** An operator sends these to it. */
+export const PAUSE_SIGNAL = 'pause';
+export const RESUME_SIGNAL = 'resume';
+
 /** The signal that says "look again". It carries nothing. */
 export const WAKE_SIGNAL = 'wake';
 

@@ -102,6 +102,18 @@ export interface RuntimeDriver {
    */
   replaceSkills(runtimeId: string, files: ReadonlyMap<string, SkillFile>, call: MutationCall): Promise<void>;
 
+  /**
+   * What a runtime stores, whose gateway must not run, as an archive with its end (state-archive.ts); null: nothing is stored.
+   * Changes nothing.
+   */
+  readState(runtimeId: string, signal: AbortSignal): Promise<AsyncIterable<Buffer> | null>;
+
+  /**
+   * Makes this archive, without its end, what a runtime stores, in place of all that it had; its gateway must not run. Cut off, it
+   * leaves a part of it: the next call begins anew. Throws what the archive throws, and StateArchiveError.
+   */
+  replaceState(runtimeId: string, archive: AsyncIterable<Buffer>, call: MutationCall): Promise<void>;
+
   /** The base URL (ending in /v1) under which an instance reaches the model relay. */
   relayUrl(): string;
 

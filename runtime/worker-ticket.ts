@@ -5,10 +5,10 @@ import type { MasterKey } from './openclaw/install/tokens.ts';
 
 /** What a ticket is good for. */
 export interface WorkerTicket {
-  kind: 'log' | 'files';
+  kind: 'log' | 'files' | 'state';
   /** The server of a worker that it is shown to, by its base URL: another program that listens there later has no use for it. */
   address: string;
-  /** Of a log: its runtime. Of files: the method and the target of the request. */
+  /** Of a log or a state: its runtime. Of files: the method and the target of the request. */
   subject: string;
 }
 

@@ -9,13 +9,13 @@ import type { RuntimeDriver } from '../runtime/driver.ts';
 interface Deps {
   config: Pick<Config, 'NODE_NAME' | 'MAX_RUNNING'>;
   orm: MikroORM;
-  driver: Pick<RuntimeDriver, 'list'>;
+  driver: Pick<RuntimeDriver, 'list' | 'kind'>;
   log: Log;
 }
 
 /** Enters the node of this worker, and which runtimes are there. Answers its id. */
 export async function beOnNode({ config, orm, driver, log }: Deps): Promise<number> {
-  const node = { name: config.NODE_NAME, maxRunning: config.MAX_RUNNING };
+  const node = { name: config.NODE_NAME, maxRunning: config.MAX_RUNNING, driver: driver.kind };
   const nodeId = await runTransaction(orm.em, (em) => enterNode(em, node));
   const found = (await driver.list()).map(({ runtimeId }) => runtimeId);
   const adopted = await runTransaction(orm.em, (em) => adoptRuntimes(em, nodeId, found));

@@ -8,6 +8,7 @@ import type { WorkerTicket } from '../runtime/worker-ticket.ts';
 import type { MasterKey } from '../runtime/engine.ts';
 import { refuse } from './refuse.ts';
 import { createServeFiles } from './serve-files.ts';
+import { createServeState } from './serve-state.ts';
 import { createServeLog } from './serve-log.ts';
 
 export interface InstanceServer {
@@ -17,7 +18,7 @@ export interface InstanceServer {
 }
 
 interface Deps {
-  driver: Pick<RuntimeDriver, 'logs' | 'files'>;
+  driver: Pick<RuntimeDriver, 'logs' | 'files' | 'readState' | 'inspect'>;
   masterKeys: readonly MasterKey[];
   log: Log;
   /** An address of this machine, by which API processes reach it. Undefined: its loopback address. */
@@ -36,12 +37,12 @@ const LOOPBACK = '127.0.0.1';
 const GRACE_MS = 5_000;
 
 /**
- * Serves logs of instances and files of their agents to API processes, which hold nothing that runs instances, for the holders of
- * tickets (see workerTicket). There is nothing else to ask for. Rejects when it cannot listen at that address.
+ * Serves logs of instances and files of their agents to API processes, which hold nothing that runs instances, and the state of those that
+ * move to workers of other nodes, for the holders of tickets (see workerTicket). There is nothing else to ask for. Rejects when it cannot listen at that address.
  */
 export async function startInstanceServer(deps: Deps): Promise<InstanceServer> {
   const { driver, masterKeys, log, host = LOOPBACK, port = 0 } = deps;
-  const kinds: Serve[] = [createServeLog(driver), createServeFiles(driver.files)];
+  const kinds: Serve[] = [createServeLog(driver), createServeFiles(driver.files), createServeState(driver)];
   const server = await startHttpServer(
     (request, response) => {
       answer(request, response).catch((err: unknown) => {

@@ -44,6 +44,13 @@ export function stepsOn(nodeId: number | null | undefined) {
     startToCloseTimeout: '30 minutes',
     summary: 'destroy',
   });
+  const { vacateInstance } = proxyActivities<Pick<Activities, 'vacateInstance'>>({ ...step, summary: 'vacate' });
+  const { moveInstance } = proxyActivities<Pick<Activities, 'moveInstance'>>({
+    ...step,
+    // A whole disk is copied.
+    startToCloseTimeout: '1 hour',
+    summary: 'move',
+  });
   return {
     start: startInstance,
     stop: stopInstance,
@@ -51,6 +58,8 @@ export function stepsOn(nodeId: number | null | undefined) {
     apply: applyContent,
     sleep: sleepInstance,
     destroy: destroyInstance,
+    vacate: vacateInstance,
+    move: moveInstance,
   } satisfies Record<WorkingStep, unknown>;
 }
 

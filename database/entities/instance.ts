@@ -44,6 +44,10 @@ const InstanceSchema = defineEntity({
       name: 'instances_suspended_index',
       expression: 'create index "instances_suspended_index" on "instances" ("suspended_at") where suspended_at is not null',
     },
+    {
+      name: 'instances_move_index',
+      expression: 'create index "instances_move_index" on "instances" ("move_node_id") where move_node_id is not null',
+    },
   ],
   checks: [
     { name: 'instances_status_known', expression: "status in ('provisioning', 'running', 'stopped', 'destroying', 'error')" },
@@ -132,6 +136,10 @@ const InstanceSchema = defineEntity({
     wakeMs: p.integer().strictNullable().default(null),
     /** Since when the gateway of a sleeper is suspended; while it wakes, until that one has answered. */
     suspendedAt: moment().strictNullable().default(null),
+    /** The node that an operator moves it to; null: it stays where it is. */
+    moveNode: p.integer().name('move_node_id').strictNullable().default(null),
+    /** The runtime there that its state is copied to. */
+    moveRuntimeId: p.text().strictNullable().default(null),
     /** When a call last used it without a trace elsewhere, so that it does not fall asleep meanwhile. */
     usedAt: moment().strictNullable().default(null),
 

@@ -10,6 +10,8 @@ const NodeSchema = defineEntity({
     name: p.text(),
     /** MAX_RUNNING of the worker that started last. */
     maxRunning: p.integer(),
+    /** The kind of driver of the worker that started last; null: it was one of a version that did not say. */
+    driver: p.text().strictNullable().default(null),
   },
 });
 

@@ -47,6 +47,8 @@ const RuntimeSchema = defineEntity({
     pin: p.text().strictNullable().default(null),
     /** Of runtimes that were made by a version that did not say: when this column came. */
     createdAt: moment().defaultRaw('now()'),
+    /** The instance that has moved away from it, or whose state is being copied to it; null: none. */
+    leftBy: p.text().strictNullable().default(null),
     /** When an instance took it from the pool; null: it never was there, or still is. */
     claimedAt: moment().strictNullable().default(null),
   },

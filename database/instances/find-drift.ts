@@ -11,14 +11,15 @@ import { HAS_CHANGED, HAS_OPEN_INTERVAL, HAS_PENDING_TURN, IS_ASLEEP, IS_RESTLES
 const INSTANCE = columns(Instance, 'instances');
 
 /** Only what is certain to need nothing is left out here: `converged` decides. */
-const MAY_HAVE_DRIFTED = sql<boolean>`
+const MAY_HAVE_DRIFTED = sql<boolean>`(
+  ${INSTANCE.moveNode} is not null or
   (${INSTANCE.desiredStatus} <> 'running' or ${INSTANCE.bootId} is null or ${INSTANCE.status} <> 'running'
    or ${HAS_CHANGED} or not ${HAS_OPEN_INTERVAL})
   and not (${INSTANCE.desiredStatus} = 'stopped' and ${INSTANCE.status} = 'stopped' and ${INSTANCE.bootId} is null
            and ${INSTANCE.transitionKind} is null)
   and (not ${IS_ASLEEP} or ${IS_RESTLESS})
   and not (${INSTANCE.desiredStatus} = 'running' and ${INSTANCE.status} = 'error'
-           and ${INSTANCE.errorGeneration} = ${INSTANCE.powerGeneration})`;
+           and ${INSTANCE.errorGeneration} = ${INSTANCE.powerGeneration}))`;
 
 /** The oldest first; what is more is found a minute later. */
 const LIMIT = 500;
@@ -32,7 +33,7 @@ export async function findDrift(em: EntityManager): Promise<string[]> {
     .selectFrom('Instance')
     .select(['id as instanceId', 'desiredStatus', 'status', 'powerGeneration', 'errorGeneration', 'bootId', 'gatewayEpoch'])
     .select(['contentGeneration', 'appliedContentGeneration', 'restartGeneration', 'appliedRestartGeneration'])
-    .select(['transitionKind', 'sleepState', 'suspendedAt'])
+    .select(['transitionKind', 'sleepState', 'suspendedAt', 'moveNode'])
     .select([HAS_PENDING_TURN.as('hasWaitingTurn'), HAS_OPEN_INTERVAL.as('hasOpenInterval')])
     .where('deletedAt', 'is', null)
     .where('queuedAt', 'is', null)

@@ -41,6 +41,8 @@ export const LIFECYCLE_COLUMNS = [
   'wakesAt',
   'wakeMs',
   'suspendedAt',
+  'moveNode',
+  'moveRuntimeId',
 ] as const satisfies readonly (keyof Lifecycle)[];
 
 /** What the row of an instance says of its lifecycle. */

@@ -48,6 +48,7 @@ export const HAS_CHANGED = sql<boolean>`(${ROW.contentGeneration} > ${ROW.applie
 export const IS_UNCONVERGED = sql<boolean>`
   ${ROW.deletedAt} is null
   and (${ROW.desiredStatus} = 'destroyed'
+       or ${ROW.moveNode} is not null
        or not ${HAS_GIVEN_UP}
           and case when ${ROW.desiredStatus} = 'stopped'
                    then ${ROW.status} <> 'stopped' or ${ROW.bootId} is not null or ${ROW.transitionKind} is not null

@@ -36,6 +36,7 @@ import { Pool } from './20261214-pool.ts';
 import { AccountOperators } from './20261213-account-operators.ts';
 import { SessionBeginnings } from './20261214-session-beginnings.ts';
 import { Sleep } from './20261214-sleep.ts';
+import { Moves } from './20261216-moves.ts';
 import { Suspend } from './20261215-suspend.ts';
 import { WaitingAttachments } from './20261214-waiting-attachments.ts';
 import { SkillSettingsKey } from './20261204-skill-settings-key.ts';
@@ -87,4 +88,5 @@ export const migrationsList = [
   { name: '20261214-sleep', class: Sleep },
   { name: '20261214-waiting-attachments', class: WaitingAttachments },
   { name: '20261215-suspend', class: Suspend },
+  { name: '20261216-moves', class: Moves },
 ];

@@ -10,17 +10,19 @@ interface NodeFacts {
   name: string;
   /** How many gateways may run there at once. */
   maxRunning: number;
+  /** The kind of its driver. */
+  driver: string;
 }
 
 /**
  * Enters the node of a worker, or what has changed of it, and answers its id. It gets its own watch shards: those that no
  * node has, which are all of an installation that had no nodes, or new ones. In the caller's transaction.
  */
-export async function enterNode(em: EntityManager, { name, maxRunning }: NodeFacts): Promise<number> {
+export async function enterNode(em: EntityManager, { name, maxRunning, driver }: NodeFacts): Promise<number> {
   await lockUntilCommit(em, NODES_LOCK);
   const { id } = await db(em)
     .insertInto('Node')
-    .columns(['id', 'name', 'maxRunning'])
+    .columns(['id', 'name', 'maxRunning', 'driver'])
     .expression((eb) =>
       eb
         .selectFrom('Node')
@@ -28,9 +30,14 @@ export async function enterNode(em: EntityManager, { name, maxRunning }: NodeFac
           sql<number>`coalesce(${fn.max('id')}, 0) + 1`.as('id'),
           eb.val(name).as('name'),
           sql<number>`${maxRunning}::int`.as('maxRunning'),
+          sql<string>`${driver}::text`.as('driver'),
         ]),
     )
-    .onConflict((conflict) => conflict.column('name').doUpdateSet((eb) => ({ maxRunning: eb.ref('excluded.maxRunning') })))
+    .onConflict((conflict) =>
+      conflict
+        .column('name')
+        .doUpdateSet((eb) => ({ maxRunning: eb.ref('excluded.maxRunning'), driver: eb.ref('excluded.driver') })),
+    )
     .returning('id')
     .executeTakeFirstOrThrow();
   const shard = await db(em).selectFrom('WatchShard').select('shard').where('node', '=', id).limit(1).executeTakeFirst();

@@ -113,7 +113,7 @@ export async function countUnowned(em: EntityManager): Promise<{ quarantined: nu
 
 /**
  * Raises the epoch of a deleted instance above the fence of its runtime, in the caller's transaction, and answers it; null when no deleted instance
- * has this runtime. It is the proof that the storage may go.
+ * has this runtime or has left it. It is the proof that the storage may go.
  */
 export async function raiseTombstone(
   em: EntityManager,
@@ -122,7 +122,10 @@ export async function raiseTombstone(
   const tombstone = await db(em)
     .selectFrom('Instance')
     .select('id')
-    .where('runtimeId', '=', runtimeId)
+    .where((eb) => {
+      const left = eb.selectFrom('Runtime').select('leftBy').where('id', '=', runtimeId).where('instance', 'is', null);
+      return eb.or([eb('runtimeId', '=', runtimeId), eb('id', '=', left)]);
+    })
     .where('deletedAt', 'is not', null)
     .executeTakeFirst();
   if (!tombstone) return null;

@@ -27,7 +27,9 @@ import { explainingStorage } from '../host/storage-error.ts';
 import type { FilesRequest } from '../inside/file-changes.ts';
 import { createWorkspaceFiles } from '../inside/workspace-files.ts';
 import { gatewayContainer } from './container-profile.ts';
+import { fillState, readState } from './container-state-archive.ts';
 import { containerFiles } from './container-files.ts';
+import type { Beside } from './container-files.ts';
 import { linesOfContainer } from './container-logs.ts';
 import { findContainer, killContainer, removeContainers, signalContainer, waitUntilGone } from './container-end.ts';
 import { endpointOf, readActivity, stateOf } from './container-state.ts';
@@ -69,6 +71,7 @@ export class DockerDriver implements RuntimeDriver {
   readonly #options: DockerDriverOptions;
   readonly #engine: Engine;
   readonly #names: Names;
+  readonly #beside: Beside;
 
   constructor(options: DockerDriverOptions) {
     this.#options = options;
@@ -77,7 +80,8 @@ export class DockerDriver implements RuntimeDriver {
     this.#names = namesOf(options.dataDir, options.installationId);
     const { labelsOf } = this.#names;
     const open = (runtimeId: string, signal: AbortSignal) => this.#accessTo(runtimeId, signal);
-    this.files = createWorkspaceFiles(containerFiles({ engine: this.#engine, labelsOf, image: options.image, accessTo: open }));
+    this.#beside = { engine: this.#engine, labelsOf, image: options.image, accessTo: open };
+    this.files = createWorkspaceFiles(containerFiles(this.#beside));
   }
 
   async ensureRunning(spec: RuntimeSpec, call: MutationCall): Promise<void> {
@@ -206,6 +210,20 @@ export class DockerDriver implements RuntimeDriver {
     await this.#mutate(runtimeId, call, async (layout) => {
       await makeDirectories(layout);
       await replaceSkillTree(layout, files, { isMounted: true });
+    });
+  }
+
+  readState(runtimeId: string, signal: AbortSignal): Promise<AsyncIterable<Buffer> | null> {
+    return readState(this.#beside, runtimeId, signal);
+  }
+
+  async replaceState(runtimeId: string, archive: AsyncIterable<Buffer>, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      const storage = this.#storageOf(runtimeId, layout, call.signal);
+      await ensureStorage(this.#engine, this.#names, storage);
+      const beside = { ...this.#beside, accessTo: () => accessTo(this.#engine, this.#names, storage, null) };
+      await fillState(beside, runtimeId, archive, call);
     });
   }
 

@@ -24,16 +24,20 @@ const LIMITS = { memoryMb: 256, cpus: 1, pids: 32 };
  */
 export async function changeFiles(engine: Engine, request: FilesRequest, options: FilesOptions): Promise<void> {
   const input = requestText(request);
-  const { stdout, stderr } = await runOnce(engine, filesContainer(options, SCRIPT), { input, signal: options.signal });
+  const { stdout, stderr } = await runOnce(
+    engine,
+    filesContainer(options, [PROGRAM.node, '--disable-warning=ExperimentalWarning', SCRIPT]),
+    { input, signal: options.signal },
+  );
   checkAnswer({ stdout, stderr }, { isDisk: options.state.Type === 'bind' });
 }
 
-/** The body of the engine's create call for a program of ours that works on the files of an instance, as its user. */
-export function filesContainer({ image, state, user, labels }: Omit<FilesOptions, 'signal'>, script: string) {
+/** The body of the engine's create call for a program that works on the files of an instance, as its user. */
+export function filesContainer({ image, state, user, labels }: Omit<FilesOptions, 'signal'>, command: readonly string[]) {
   return {
     Image: image,
     User: user,
-    Entrypoint: [PROGRAM.node, '--disable-warning=ExperimentalWarning', script],
+    Entrypoint: command,
     Cmd: [],
     Env: [],
     Labels: labels,

@@ -30,7 +30,7 @@ import { openProgram, runProgram } from './exec.ts';
 import { explainingCluster } from './explaining-cluster.ts';
 import { highestEpoch, raiseEpoch } from './fence.ts';
 import { uidOf } from './instance-uid.ts';
-import { endPod, ensureStorage, findOurs, placeForFiles, placeGateway, removeCompute } from './placing.ts';
+import { endPod, ensureStorage, findOurs, placeForFiles, placeGateway, removeCompute, removePod } from './placing.ts';
 import { activityIn } from './pod-activity.ts';
 import type { PodOptions } from './pod-body.ts';
 import { logOf } from './pod-logs.ts';
@@ -38,6 +38,7 @@ import { endpointOf, exitOfPod, stateOf } from './pod-state.ts';
 import { Pods } from './pods.ts';
 import type { WallsSettings } from './policies.ts';
 import type { PodSettings } from './settings.ts';
+import { fillFrom, readArchive, readStateCommand, replaceStateCommand } from '../state-archive.ts';
 import { endStart } from './start-object.ts';
 import { ensureWalls } from './walls.ts';
 
@@ -215,6 +216,23 @@ export class KubernetesDriver implements RuntimeDriver {
     });
   }
 
+  async readState(runtimeId: string, signal: AbortSignal): Promise<AsyncIterable<Buffer> | null> {
+    const claim = await this.#stored(runtimeId, signal);
+    if (!claim || claim.quarantinedAt) return null;
+    return readArchive(await this.#open(runtimeId, readStateCommand(STATE_DIR), signal));
+  }
+
+  async replaceState(runtimeId: string, archive: AsyncIterable<Buffer>, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async () => {
+      const { signal, epoch } = call;
+      await ensureStorage(this.#cluster, this.#pods, runtimeId, call, await this.#options.pods());
+      // An earlier attempt that still sends loses its Pod.
+      const earlier = await this.#pods.find(this.#cluster.names.filesOf(runtimeId), signal);
+      if (earlier) await removePod(this.#pods, earlier, 0, signal);
+      await fillFrom(archive, await this.#open(runtimeId, replaceStateCommand(STATE_DIR, epoch), signal));
+    });
+  }
+
   relayUrl(): string {
     return this.#options.relayUrl;
   }
@@ -266,8 +284,11 @@ export class KubernetesDriver implements RuntimeDriver {
   async #openFiles(runtimeId: string, signal: AbortSignal) {
     const claim = await this.#stored(runtimeId, signal);
     if (!claim || claim.quarantinedAt) return null;
-    const target = { ...(await this.#placeForFiles(runtimeId, signal)), command: commandOf('workspace-files.ts') };
-    return { program: await openProgram(this.#cluster, target, signal), isDisk: true };
+    return { program: await this.#open(runtimeId, commandOf('workspace-files.ts'), signal), isDisk: true };
+  }
+
+  async #open(runtimeId: string, command: string[], signal: AbortSignal) {
+    return openProgram(this.#cluster, { ...(await this.#placeForFiles(runtimeId, signal)), command }, signal);
   }
 
   /** A change on behalf of the instance that owns the runtime. */

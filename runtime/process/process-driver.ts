@@ -38,6 +38,8 @@ import type { RuntimeLayout } from '../host/runtime-layout.ts';
 import { putFilesBelow, removePathsBelow } from '../host/safe-files.ts';
 import { replaceSkillTree } from '../host/skill-tree.ts';
 import { pinnedVersion } from '../openclaw/install/installation.ts';
+import { fillFrom, readArchive, readStateCommand, replaceStateCommand } from '../state-archive.ts';
+import { openStateProgram } from './state-program.ts';
 import { explainingStorage } from '../host/storage-error.ts';
 
 export interface ProcessDriverOptions {
@@ -204,6 +206,18 @@ export class ProcessDriver implements RuntimeDriver {
     await this.#mutate(runtimeId, call, async (layout) => {
       await makeDirectories(layout);
       await replaceSkillTree(layout, files);
+    });
+  }
+
+  async readState(runtimeId: string, signal: AbortSignal): Promise<AsyncIterable<Buffer> | null> {
+    const { stateDir } = this.#layout(runtimeId);
+    return (await exists(stateDir)) ? readArchive(openStateProgram(readStateCommand(stateDir), signal)) : null;
+  }
+
+  async replaceState(runtimeId: string, archive: AsyncIterable<Buffer>, call: MutationCall): Promise<void> {
+    await this.#mutate(runtimeId, call, async (layout) => {
+      await makeDirectories(layout);
+      await fillFrom(archive, openStateProgram(replaceStateCommand(layout.stateDir, call.epoch), call.signal));
     });
   }
 

@@ -10,7 +10,9 @@ export type StepName =
   | 'restartInstance'
   | 'applyContent'
   | 'destroyInstance'
-  | 'sleepInstance';
+  | 'sleepInstance'
+  | 'vacateInstance'
+  | 'moveInstance';
 
 /** Where a step touches the runtime: looks that are repeated any number of times do not count. */
 const COUNTED = new Set<PropertyKey>([
@@ -24,6 +26,7 @@ const COUNTED = new Set<PropertyKey>([
   'removePaths',
   'replaceSkills',
   'endpoint',
+  'replaceState',
 ]);
 
 class Killed extends Error {}

@@ -52,6 +52,8 @@ const NEW: Lifecycle = {
   wakesAt: null,
   wakeMs: null,
   suspendedAt: null,
+  moveNode: null,
+  moveRuntimeId: null,
 };
 
 const actions = fc.constantFrom<PowerAction>('start', 'stop', 'destroy');
@@ -66,6 +68,10 @@ const anyHappening = fc.oneof<fc.Arbitrary<Happening>[]>(
     { kind: 'queued' },
     { kind: 'slot-taken' },
     { kind: 'stopped' },
+    { kind: 'move-asked', nodeId: 2, runtimeId: 'run_2' },
+    { kind: 'vacated' },
+    { kind: 'moved' },
+    { kind: 'move-given-up' },
     { kind: 'fell-asleep', wakesAt: null },
     { kind: 'fell-asleep', wakesAt: NOW },
     { kind: 'gateway-asleep' },
@@ -86,7 +92,7 @@ const anyHappening = fc.oneof<fc.Arbitrary<Happening>[]>(
   ),
   fc.record({
     kind: fc.constant('step-begun'),
-    step: fc.constantFrom('start', 'stop', 'destroy', 'restart', 'apply', 'sleep'),
+    step: fc.constantFrom('start', 'stop', 'destroy', 'restart', 'apply', 'sleep', 'vacate', 'move'),
     fence: generations,
   }),
   fc.record({ kind: fc.constant('published'), bootId: fc.constantFrom('b1', 'b2'), contentGeneration: generations }),
@@ -119,6 +125,8 @@ function work(row: Lifecycle): Lifecycle {
       { kind: 'gateway-gone', restartGeneration: row.restartGeneration },
     ],
     apply: [{ kind: 'content-applied', contentGeneration: row.contentGeneration }],
+    vacate: [{ kind: 'released', killFirst: true }, { kind: 'vacated' }],
+    move: [{ kind: 'moved' }],
     start: [{ kind: 'published', bootId: 'b1', contentGeneration: row.contentGeneration }],
   };
   const begun = step === 'none' || step === 'wake' ? row : next(row, { kind: 'step-begun', step, fence: 0 }, NOW);

@@ -10,6 +10,7 @@ import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.t
 import { GatewayDiedError } from '../../runtime/gateway/gateway-errors.ts';
 import { waitUntilReady } from '../../runtime/openclaw/wire/readiness.ts';
 import { renderConfig } from '../../runtime/openclaw/install/render-config.ts';
+import { expectCopied } from './copied-state.ts';
 import { eventually, TEST_LIMIT_MS } from '../support/eventually.ts';
 
 /** What the suite needs to know of one driver. */
@@ -281,6 +282,12 @@ export function describeDriver(
         expect(await commandLines()).not.toContain(child);
         await driver.stop(RUNTIME, { graceMs: START_MS }, at(14));
       },
+      LIMIT_MS,
+    );
+
+    test(
+      'what is stored is copied to another runtime as it is, also after an attempt that was cut off',
+      () => expectCopied(driver, RUNTIME),
       LIMIT_MS,
     );
 

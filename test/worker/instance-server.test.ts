@@ -35,9 +35,14 @@ afterEach(async () => {
   await removeFolder(dataDir);
 });
 
+function servedBy(logs: RuntimeDriver['logs']): Pick<RuntimeDriver, 'logs' | 'files' | 'readState' | 'inspect'> {
+  const { files } = driver;
+  return { logs, files, readState: (...given) => driver.readState(...given), inspect: (id) => driver.inspect(id) };
+}
+
 async function serve(logs: Pick<RuntimeDriver, 'logs'>): Promise<void> {
   await server?.stop();
-  const served: Pick<RuntimeDriver, 'logs' | 'files'> = { logs: (...given) => logs.logs(...given), files: driver.files };
+  const served = servedBy((...given) => logs.logs(...given));
   server = await startInstanceServer({ driver: served, masterKeys: KEYS, log: createLog('test', 'silent') });
 }
 
@@ -121,7 +126,7 @@ describe('the server of logs of a worker', () => {
 
   test('is at the address and the port of this machine that it is given, and a ticket names them', async () => {
     await server.stop();
-    const given = { driver: { logs: () => Promise.resolve([]), files: driver.files }, masterKeys: KEYS };
+    const given = { driver: servedBy(() => Promise.resolve([])), masterKeys: KEYS };
     server = await startInstanceServer({ ...given, log: createLog('test', 'silent'), host: '127.0.0.2' });
     expect(server.address).toMatch(/^http:\/\/127\.0\.0\.2:\d+$/);
     expect((await ask(LOG)).status).toBe(200);

@@ -39,7 +39,8 @@ afterEach(async () => {
 
 async function serve(files: RuntimeFiles): Promise<void> {
   await server?.stop();
-  const served = { files, logs: async () => [] };
+  const { readState, inspect } = driver;
+  const served = { files, logs: async () => [], readState, inspect };
   server = await startInstanceServer({ driver: served, masterKeys: KEYS, log: createLog('test', 'silent') });
 }
 

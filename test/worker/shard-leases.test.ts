@@ -118,7 +118,7 @@ test('a worker that was paused for longer than its leases can be trusted holds n
 
 test('the workers of a node share its shards, and take none of another node', async () => {
   const admin = await createOrm(database.url);
-  const enter = (name: string) => runTransaction(admin.em, (em) => enterNode(em, { name, maxRunning: 1 }));
+  const enter = (name: string) => runTransaction(admin.em, (em) => enterNode(em, { name, maxRunning: 1, driver: 'process' }));
   const [here, there] = [await enter('here'), await enter('there')];
   await admin.close();
   const [one, other, far] = [

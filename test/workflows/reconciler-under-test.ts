@@ -24,11 +24,13 @@ import { TASK_QUEUES } from '../../domain/task-queues.ts';
 import { instanceWorkflowId, instanceWorkflowSummary, RECONCILE_INSTANCE, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
+import type { RuntimeDriver } from '../../runtime/driver.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { quietTemporal } from './quiet-temporal.ts';
 import { bundleApart } from '../../worker/bundle-apart.ts';
+import { startInstanceServer } from '../../worker/instance-server.ts';
 import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
 import { makeId as newId, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
@@ -60,7 +62,7 @@ export interface ReconcilerUnderTest {
   deps: StepDeps;
   /** What the activities take it for, whatever it is. */
   machine: { isStarved: boolean };
-  driver: ProcessDriver;
+  driver: RuntimeDriver;
   dataDir: string;
   client: Client;
   connection: NativeConnection;
@@ -109,6 +111,9 @@ interface Options {
   node?: string;
   /** Shares the database and the namespace of this one, which is closed after it. */
   beside?: ReconcilerUnderTest;
+  /** By default gateways are processes of this machine; it is told how they reach the model, which listens on this host. */
+  openDriver?: (modelUrl: string) => RuntimeDriver;
+  modelHost?: string;
   withWorkers?: boolean;
   /** By default gateways of sleepers are stopped. */
   suspend?: 'auto' | 'off';
@@ -121,7 +126,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   const [database, temporal, model, dataDir] = await Promise.all([
     beside ? { url: beside.databaseUrl, drop: async () => undefined } : createTestDatabase(),
     beside?.temporal ?? createTestNamespace(),
-    startFakeModel(),
+    startFakeModel(options.modelHost === undefined ? {} : { host: options.modelHost }),
     mkdtemp(join(tmpdir(), 'reconciler-under-test-')),
   ]);
   const { address, namespace } = temporal;
@@ -129,17 +134,18 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
   const orm = await createOrm(database.url);
   const own = await createOrm(asRole(database.url, 'worker'));
   const program = { node: process.execPath, entry, compileCacheDir: join(cacheDir, 'compile-cache') };
-  const driver = new ProcessDriver({ dataDir, relayUrl: model.url, program });
+  const driver = options.openDriver?.(model.url) ?? new ProcessDriver({ dataDir, relayUrl: model.url, program });
   const makeId = createIdMaker(randomBytes);
   const drain = new AbortController();
-  const masterKeys = [{ id: 'test', key: randomBytes(32) }];
+  const masterKeys = beside?.deps.config.MASTER_KEYS ?? [{ id: 'test', key: randomBytes(32) }];
+  const server = await startInstanceServer({ driver, masterKeys, log });
   const connections = createGatewayConnections({ endpoints: driver, masterKeys, log });
   const machine = { isStarved: false };
   const load = { isStarved: () => machine.isStarved };
   const deps: StepDeps = {
     orm: own,
     driver,
-    nodeId: node === undefined ? null : await enterAlive(own, { name: node, maxRunning }),
+    nodeId: node === undefined ? null : await enterAlive(own, { name: node, maxRunning, driver: driver.kind }, server.address),
     connections,
     config: {
       MASTER_KEYS: masterKeys,
@@ -229,6 +235,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
       connections.closeAll();
       for (const { runtimeId } of await driver.list())
         await driver.destroy(runtimeId, { epoch: Number.MAX_SAFE_INTEGER, signal: AbortSignal.timeout(PATIENCE_MS) });
+      await server.stop();
       await connection.close();
       await Promise.all([orm.close(), own.close()]);
       await model.close();
@@ -239,10 +246,10 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
 }
 
 /** A node with a worker that lives for as long as the test does. */
-async function enterAlive(orm: MikroORM, node: { name: string; maxRunning: number }): Promise<number> {
+async function enterAlive(orm: MikroORM, node: Parameters<typeof enterNode>[1], address: string): Promise<number> {
   const nodeId = await runTransaction(orm.em, (em) => enterNode(em, node));
   const id = newId('proc');
-  await insertProcess(orm.em.fork(), { id, kind: 'worker', address: null, nodeId });
+  await insertProcess(orm.em.fork(), { id, kind: 'worker', address, nodeId });
   await orm.em.fork().execute(`update processes set seen_at = 'infinity' where id = ?`, [id]);
   return nodeId;
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { finishMove, finishVacate, giveUpMove } from '../../../database/moves/finish-move.ts';
 import { beginBreakdown } from '../../../database/instances/begin-breakdown.ts';
 import { beginStep } from '../../../database/instances/begin-step.ts';
 import { fallAsleep } from '../../../database/instances/fall-asleep.ts';
@@ -70,7 +71,8 @@ async function work(instanceId: string, isHalf = false): Promise<void> {
   const of = { instanceId, epoch: begun.epoch };
   // As an engine that has room for some.
   const isSuspended = step === 'sleep' && !row.killFirst && begun.epoch % 2 === 0;
-  if (step !== 'apply' && !isSuspended) await transact((em) => releaseGateway(em, { ...of, killFirst: step !== 'start' }));
+  if (step !== 'apply' && step !== 'move' && !isSuspended)
+    await transact((em) => releaseGateway(em, { ...of, killFirst: step !== 'start' }));
   if (!isHalf) await end(step, { ...of, powerGeneration, contentGeneration, restartGeneration, isSuspended });
 }
 
@@ -97,6 +99,14 @@ async function end(step: WorkingStep, attempt: Attempt): Promise<void> {
     case 'restart':
       expect(await transact((em) => noteGatewayGone(em, attempt))).toBe(true);
       return;
+    case 'vacate':
+      expect(await transact((em) => finishVacate(em, { ...attempt, maxRunning }))).toBe(true);
+      return;
+    case 'move': {
+      const { runtimeId: from, moveRuntimeId: to } = await rowOf(attempt.instanceId);
+      expect(await transact((em) => finishMove(em, { ...attempt, from, to: to ?? '' }))).toBe(true);
+      return;
+    }
     case 'apply':
       expect(await transact((em) => markContentApplied(em, attempt))).toBe(true);
       return;
@@ -149,6 +159,12 @@ const HAPPENINGS = {
   death: die,
   breakdown: breakDown,
   'failed start': failStart,
+  move: (instanceId: string) =>
+    transact((em) => changeLifecycle(em, { instanceId, happening: { kind: 'move-asked', nodeId: 1, runtimeId: makeId('run') } })),
+  'failed move': async (instanceId: string) => {
+    const { powerGeneration } = await rowOf(instanceId);
+    await transact((em) => giveUpMove(em, { instanceId, powerGeneration }));
+  },
   step: (instanceId: string) => work(instanceId),
   'half a step': (instanceId: string) => work(instanceId, true),
 };
@@ -207,8 +223,8 @@ test('whatever happens, and wherever a worker dies, an instance comes to rest wh
         const allowed = takesMessages(row) ? [1] : row.bootId === null ? [0] : [0, 1];
         expect(allowed).toContain(open?.count);
       }
-      // More than the longest way: a restart, its start, and content.
-      for (let steps = 0; steps < 6 && !converged(await rowOf(instanceId)); steps += 1) await work(instanceId);
+      // More than the longest way: a move, a restart, its start, and content.
+      for (let steps = 0; steps < 8 && !converged(await rowOf(instanceId)); steps += 1) await work(instanceId);
       const row = await rowOf(instanceId);
       expect(converged(row)).toBe(true);
       expect(row).toMatchObject(restOf(row));

@@ -25,7 +25,8 @@ beforeEach(async () => {
 });
 
 const change = (statement: Sql) => run(database.orm.em.fork(), statement);
-const enter = (name: string, maxRunning = 4) => runTransaction(database.orm.em, (em) => enterNode(em, { name, maxRunning }));
+const enter = (name: string, maxRunning = 4) =>
+  runTransaction(database.orm.em, (em) => enterNode(em, { name, maxRunning, driver: 'process' }));
 const adopt = (nodeId: number, ...runtimeIds: string[]) =>
   runTransaction(database.orm.em, (em) => adoptRuntimes(em, nodeId, runtimeIds));
 const live = (nodeId: number) =>

@@ -1,7 +1,6 @@
 import { request } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { NotServedError } from './ask-workers.ts';
 
 interface WorkerCall {
   address: string;
@@ -11,6 +10,9 @@ interface WorkerCall {
   content: AsyncIterable<Buffer> | null;
   signal: AbortSignal;
 }
+
+/** A worker did not take the request: another one may be asked instead. */
+export class NotServedError extends Error {}
 
 /** The worker was lost when a part of the content was sent already. */
 export class LostCallError extends Error {}
