@@ -1,4 +1,4 @@
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { isErrno } from '../../../lib/errno.ts';
@@ -128,6 +128,8 @@ export class Faults {
   /** Those of an earlier process that ended with it. */
   readonly #over: Set<string>;
   readonly #used = new Map<string, number>();
+  /** Of the file as it was read last. They are asked for with every frame and many times a second. */
+  #orders: { version: string; orders: Orders } | null = null;
 
   constructor(stateDir: string, bootId: string) {
     this.bootId = bootId;
@@ -146,7 +148,7 @@ export class Faults {
   }
 
   isReleased(name: string): boolean {
-    return readOrders(this.#stateDir).released.includes(name);
+    return this.#read().released.includes(name);
   }
 
   /** Whether this is done wrong at the moment. */
@@ -163,12 +165,20 @@ export class Faults {
     return found.deed;
   }
 
+  #read(): Orders {
+    const found = statSync(ordersFile(this.#stateDir), { throwIfNoEntry: false, bigint: true });
+    // Each change is a new file.
+    const version = found ? `${found.ino} ${found.size} ${found.mtimeNs}` : '';
+    if (this.#orders?.version !== version) this.#orders = { version, orders: readOrders(this.#stateDir) };
+    return this.#orders.orders;
+  }
+
   #count(faultId: string): void {
     this.#used.set(faultId, (this.#used.get(faultId) ?? 0) + 1);
   }
 
   #findFault<Kind extends Deed['kind']>(kind: Kind, { agentId, sessionKey }: Concerned) {
-    for (const one of readOrders(this.#stateDir).faults) {
+    for (const one of this.#read().faults) {
       if (this.#over.has(one.id) || (one.times !== undefined && (this.#used.get(one.id) ?? 0) >= one.times)) continue;
       if (one.agentId !== undefined && one.agentId !== agentId) continue;
       if (one.sessionKey !== undefined && one.sessionKey !== sessionKey) continue;

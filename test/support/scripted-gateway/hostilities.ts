@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 import { z } from 'zod';
 import { parse } from './conversations.ts';
-import type { Faults } from './faults.ts';
+import type { Deed, Faults } from './faults.ts';
 import type { Peers } from './wire.ts';
 
 const BOMB_MS = 500;
@@ -14,7 +14,7 @@ const offsetParam = z.looseObject({ offset: z.number() });
 export function startHostilities(faults: Faults, peers: Peers): void {
   setInterval(() => {
     const bomb = faults.find('bomb');
-    if (bomb) peers.emitText(`${BOMB_START}${bomb.of === 'text' ? `"${'x'.repeat(bomb.bytes)}"` : lists(bomb.bytes)}}`);
+    if (bomb) peers.emitText(bombOf(bomb));
     if (faults.find('hang-up') && faults.take('hang-up')) peers.close(1012, 'service restart');
   }, BOMB_MS);
   let pouredAt = performance.now();
@@ -27,8 +27,15 @@ export function startHostilities(faults: Faults, peers: Peers): void {
   }, POUR_MS);
 }
 
-function lists(bytes: number): string {
-  return `[${'[],'.repeat(bytes / 3)}0]`;
+const bombs = new Map<string, Buffer>();
+
+/** Its text is made once, because that takes longer than to send it. */
+function bombOf({ of, bytes }: Extract<Deed, { kind: 'bomb' }>): Buffer {
+  const name = `${bytes} of ${of}`;
+  const payload = () => (of === 'text' ? `"${'x'.repeat(bytes)}"` : `[${'[],'.repeat(bytes / 3)}0]`);
+  const bomb = bombs.get(name) ?? Buffer.from(`${BOMB_START}${payload()}}`);
+  bombs.set(name, bomb);
+  return bomb;
 }
 
 let told = 0;

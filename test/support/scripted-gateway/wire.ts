@@ -60,8 +60,8 @@ export class Peers {
   }
 
   /** The same text to all of them. */
-  emitText(text: string): void {
-    for (const socket of this.#sockets) socket.send(text);
+  emitText(text: string | Buffer): void {
+    for (const socket of this.#sockets) socket.send(text, { binary: false });
   }
 
   close(code: number, reason: string): void {
