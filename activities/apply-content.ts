@@ -26,7 +26,7 @@ export function applyContent(deps: StepDeps, input: StepInput): Promise<void> {
     await driver.writeConfig(spec, call);
     const gateway = await connections.get(runtimeId, signal);
     await gateway.secrets.sync(secrets, signal);
-    const { refused } = await pushContent(deps, attempt, { gateway, content, spec, isNew: false });
+    const { refused } = await pushContent(deps, attempt, { gateway, content, spec, hasRead: false });
     const { contentGeneration } = content;
     await noteOffers(orm.em.fork(), { instanceId, epoch: call.epoch, offers: offersDigest(deps.config) });
     const applied = { instanceId, epoch: call.epoch, contentGeneration };

@@ -39,15 +39,15 @@ interface Pushing {
   content: GatewayContentRows;
   /** Its configuration, which is written. */
   spec: RuntimeSpec;
-  /** The gateway began with this configuration, so it has read it. */
-  isNew: boolean;
+  /** The gateway has read this configuration: it began with it, or knew it when it was suspended. */
+  hasRead: boolean;
 }
 
 /**
  * Brings a ready gateway whose configuration is written to this content: waits until it has the agents and skills,
- * unless it is new and one before it had them, gives them their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
+ * unless it has read that and one before it had them, gives them their files, clears up after those that are gone, and says so in the database. Throws AgentsNotLiveError.
  */
-export async function pushContent(deps: StepDeps, attempt: Attempt, { isNew, ...pushing }: Pushing): Promise<PushedContent> {
+export async function pushContent(deps: StepDeps, attempt: Attempt, { hasRead, ...pushing }: Pushing): Promise<PushedContent> {
   const { orm, driver, clock } = deps;
   const { runtimeId, call } = attempt;
   const { gateway, content } = pushing;
@@ -55,7 +55,7 @@ export async function pushContent(deps: StepDeps, attempt: Attempt, { isNew, ...
   // The call that deleted an agent may have died before it had ended its turns.
   for (const { id } of removedAgents) await endTurns(turnDepsOf(deps), { agentId: id }, cancelledEnd());
   // What an earlier gateway took up is not asked for again: a new one takes long to answer, and the customer waits.
-  if (!isNew || !wasSeen(content)) await takenUp(deps, attempt, pushing);
+  if (!hasRead || !wasSeen(content)) await takenUp(deps, attempt, pushing);
 
   const filesOf = Map.groupBy(files, ({ agentId }) => agentId);
   const refused = new Set<ContentFile>();
@@ -96,7 +96,7 @@ function wasSeen({ agents, removedAgents, skills }: GatewayContentRows): boolean
 }
 
 /** A gateway was seen that had missed a replacement of its configuration: one that does not take it up gets it again, for the next attempt. */
-async function takenUp(deps: StepDeps, attempt: Attempt, pushing: Omit<Pushing, 'isNew'>): Promise<void> {
+async function takenUp(deps: StepDeps, attempt: Attempt, pushing: Omit<Pushing, 'hasRead'>): Promise<void> {
   try {
     await waitForContent(deps, attempt, pushing);
   } catch (error) {

@@ -10,20 +10,21 @@ const STARVED_RESUME_MS = 30_000;
 
 /**
  * Lets the gateway of an instance go on, if it is suspended. One that does not answer in time, or that is to be replaced, is
- * ended: the start makes a new one then.
+ * ended: the start makes a new one then. Answers whether it goes on.
  */
-export async function resumeSuspended(deps: StepDeps, attempt: Attempt): Promise<void> {
+export async function resumeSuspended(deps: StepDeps, attempt: Attempt): Promise<boolean> {
   const { driver, connections, log } = deps;
   const { instanceId, runtimeId, call, signal } = attempt;
-  if ((await driver.inspect(runtimeId)).status !== 'suspended') return;
+  if ((await driver.inspect(runtimeId)).status !== 'suspended') return false;
   await attempt.enter('resuming_gateway');
   // Those from before are silent for so long that the gateway may have closed them.
   connections.close(runtimeId);
-  if ((await isAsWanted(deps, attempt)) && (await answers(deps, attempt))) return;
+  if ((await isAsWanted(deps, attempt)) && (await answers(deps, attempt))) return true;
   signal.throwIfAborted();
   log.info({ instanceId }, 'a suspended gateway was ended instead of resumed, because it did not answer in time or is outdated');
   connections.close(runtimeId);
   await driver.stop(runtimeId, { graceMs: 0 }, call);
+  return false;
 }
 
 /** Nothing has changed that needs a new process. */

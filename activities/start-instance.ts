@@ -1,7 +1,7 @@
 import { noteGatewayGone } from '../database/instances/finish-stop.ts';
 import { loadGatewayContent } from '../database/content/gateway-content.ts';
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
-import { noteOffers } from '../database/content/model-offers.ts';
+import { knowsOffers, noteOffers } from '../database/content/model-offers.ts';
 import { noteMake } from '../database/nodes/note-make.ts';
 import { noteInstance } from '../database/instances/note-instance.ts';
 import { runTransaction } from '../database/run-transaction.ts';
@@ -43,23 +43,42 @@ export function startInstance(deps: StepDeps, input: StepInput): Promise<void> {
     // It died too often while it ran.
     if (afterDeath(step.row.deaths, clock()).giveUp) throw new GatewayDiedError(await deps.driver.exitOf(runtimeId));
     await killLostGateway(deps, attempt);
-    await resumeSuspended(deps, attempt);
+    const isResumed = await resumeSuspended(deps, attempt);
     const content = await loadGatewayContent(orm.em.fork(), instanceId);
+    const isUnchanged = isResumed && (await hasContent(deps, attempt, content));
     const secrets = openSecrets(deps, content);
-    const started = await spawnInTurn(deps, attempt, { rows: content, secrets });
+    const { isNew, spec } = await spawnInTurn(deps, attempt, { rows: content, secrets });
     // Without delay: three seconds after it is ready the gateway begins to run interrupted turns again on its own.
     const gateway = await connections.get(runtimeId, signal);
     // Before any turn runs; what is not new to it takes no time.
-    await gateway.secrets.sync(secrets, signal);
+    if (!isUnchanged) await gateway.secrets.sync(secrets, signal);
     await attempt.enter('recovering_turns');
-    await recoverTurnsOf(deps, attempt, gateway);
+    const takesTurns = await recoverTurnsOf(deps, attempt, gateway);
     await attempt.enter('applying_content');
-    const { refused } = await pushContent(deps, attempt, { gateway, content, ...started });
-    await gateway.prove(signal);
+    const { refused } = await pushContent(deps, attempt, { gateway, content, spec, hasRead: isNew || isUnchanged });
+    if (!(takesTurns && isWoken(attempt, { isNew, isResumed }))) await gateway.prove(signal);
     await noteOffers(orm.em.fork(), { instanceId, epoch: attempt.call.epoch, offers: offersDigest(deps.config) });
     await publish(deps, attempt, { gateway, content });
     if (refused > 0) await runTransaction(orm.em, (em) => noteInstance(em, { instanceId, note: 'file_refused' }));
   });
+}
+
+/**
+ * Whether a sleeper wakes with a gateway of which nothing bad is known: then an accepted turn shows as well as a proof that it takes
+ * turns, and need not wait for one. What another attempt has left half-way may accept turns and refuse them afterwards.
+ */
+function isWoken({ step }: Attempt, { isNew, isResumed }: { isNew: boolean; isResumed: boolean }): boolean {
+  return step.row.sleepState === 'waking' && (isNew || isResumed);
+}
+
+/** Whether the gateway had all of this content when it was suspended. A changed secret would have ended it. */
+async function hasContent(
+  { orm, config }: StepDeps,
+  { instanceId, step }: Attempt,
+  content: GatewayContentRows,
+): Promise<boolean> {
+  if (content.contentGeneration > step.row.appliedContentGeneration) return false;
+  return knowsOffers(orm.em.fork(), { instanceId, offers: offersDigest(config) });
 }
 
 /** A gateway that was given up must not be adopted. */
@@ -141,8 +160,8 @@ async function isSlowToStart(deps: StepDeps, attempt: Attempt): Promise<boolean>
   return true;
 }
 
-async function recoverTurnsOf(deps: StepDeps, { instanceId, call, signal }: Attempt, gateway: Gateway): Promise<void> {
-  await recoverTurns(turnDepsOf(deps), { gateway, instanceId, epoch: call.epoch, signal });
+function recoverTurnsOf(deps: StepDeps, { instanceId, call, signal }: Attempt, gateway: Gateway): Promise<boolean> {
+  return recoverTurns(turnDepsOf(deps), { gateway, instanceId, epoch: call.epoch, signal });
 }
 
 interface Ready {

@@ -31,10 +31,11 @@ const FATAL_DEATHS = 2;
 /**
  * Gives every pending turn of an instance to the gateway process that has just been started: what its predecessor had
  * begun goes on before the gateway repeats it under another id (about three seconds after it is ready), what it had
- * finished is stored, what waits is sent. Harmless to repeat. Throws StaleEpochError when a newer attempt works on the
- * instance, GatewayRequestError when the gateway goes away, and the signal's reason.
+ * finished is stored, what waits is sent. Harmless to repeat. Answers whether the gateway has accepted one that waited, and so takes
+ * turns. Throws StaleEpochError when a newer attempt works on the instance, GatewayRequestError when the gateway goes away, and the
+ * signal's reason.
  */
-export async function recoverTurns(deps: TurnDeps, recovery: RecoverOptions): Promise<void> {
+export async function recoverTurns(deps: TurnDeps, recovery: RecoverOptions): Promise<boolean> {
   const { gateway, instanceId, epoch, signal } = recovery;
   const { bootId } = gateway;
   const stamped = await runTransaction(deps.orm.em, (em) => stampTurns(em, { instanceId, epoch, bootId }));
@@ -53,31 +54,36 @@ export async function recoverTurns(deps: TurnDeps, recovery: RecoverOptions): Pr
     }),
   );
   const heads = await listUnsentHeads(deps.orm.em.fork(), instanceId);
-  await Promise.all(heads.map((id) => unlessUnclear(deps, recovery, id, () => sendHead(deps, gateway, id, options))));
+  const sent = await Promise.all(
+    heads.map((id) => unlessUnclear(deps, recovery, id, () => sendHead(deps, gateway, id, options))),
+  );
+  return sent.includes(true);
 }
 
 /** Logs a failure: a turn of which the gateway gives no clear answer must not keep the instance from starting. The watcher goes on with it. */
-async function unlessUnclear(
+async function unlessUnclear<T>(
   { log }: TurnDeps,
   { gateway, signal, instanceId }: RecoverOptions,
   messageId: string,
-  task: () => Promise<void>,
-): Promise<void> {
+  task: () => Promise<T>,
+): Promise<T | null> {
   try {
-    await task();
+    return await task();
   } catch (err) {
     signal.throwIfAborted();
     if (!gateway.isOpen()) throw err;
     log.warn({ err, instanceId, messageId }, 'could not recover a turn yet');
+    return null;
   }
 }
 
 type Options = { claimant: Claimant; signal: AbortSignal };
 
-async function sendHead(deps: TurnDeps, gateway: Gateway, messageId: string, options: Options): Promise<void> {
+/** Whether the gateway has accepted it. */
+async function sendHead(deps: TurnDeps, gateway: Gateway, messageId: string, options: Options): Promise<boolean> {
   const { claimant } = options;
   const turn = await claimAttempt(deps.orm.em.fork(), { messageId, attempt: 0, next: 1, claimant });
-  if (turn) await sendFirst(deps, gateway, turn, options);
+  return turn !== null && (await sendFirst(deps, gateway, turn, options)).kind === 'running';
 }
 
 async function recoverTurn(deps: TurnDeps, gateway: Gateway, turn: PendingTurn, options: Options): Promise<void> {

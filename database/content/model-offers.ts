@@ -22,6 +22,17 @@ export async function noteOffers(
     .execute();
 }
 
+/** Whether the gateway of this instance knows these offers of models. */
+export async function knowsOffers(em: EntityManager, { instanceId, offers }: Offers & { instanceId: string }): Promise<boolean> {
+  const found = await db(em)
+    .selectFrom('Instance')
+    .select('id')
+    .where('id', '=', instanceId)
+    .where('modelOffers', '=', offers)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /**
  * Has the content of running gateways that know other offers of models applied once more, which gives them these offers. Leaves
  * out gateways with a change under way, and takes at most `limit`. Answers how many.

@@ -7,6 +7,7 @@ import { stopLocally } from '../../worker/local-stop.ts';
 import { attempt } from '../activities/kill-points.ts';
 import { eventually } from '../support/eventually.ts';
 import { requireSwap } from '../support/swap-under-test.ts';
+import { WEDGED } from './gateway-outcomes.ts';
 import { productForEach } from './product-under-test.ts';
 import type { InstanceUnderTest, ProductUnderTest } from './product-under-test.ts';
 
@@ -81,6 +82,15 @@ test('an idle instance is suspended, holds nothing meanwhile, and ten messages a
     expect(await instance.end(messageId)).toMatchObject({ status: 'completed' });
     expect(instance.answersTo(messageId)).toBe(1);
   }
+  expect(instance.starts()).toBe(1);
+});
+
+test('the message that wakes a gateway is its proof that it takes turns, and waits for no other one', async () => {
+  await dozes();
+  await suspended();
+  const refusal = { code: 'UNAVAILABLE', message: WEDGED };
+  instance.control.misbehave({ kind: 'refuse-call', method: 'sessions.groups.rename', ...refusal });
+  await answers();
   expect(instance.starts()).toBe(1);
 });
 
