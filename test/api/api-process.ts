@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePorts } from '../local/free-ports.ts';
 import { createApiClient } from '../support/api-client.ts';
@@ -11,6 +9,7 @@ import { asRole, createTestDatabase } from '../support/test-database.ts';
 import type { TestDatabase } from '../support/test-database.ts';
 import { OPERATOR_TOKEN } from './api-under-test.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { ofThisRun, runFolder } from '../support/run-folder.ts';
 
 /** The API as a process of its own, as it runs in production, on a database of its own. */
 export interface ApiProcess {
@@ -28,11 +27,12 @@ export interface ApiProcess {
 /** Starts it without limits of rate, and waits until it is ready. */
 export async function startApiProcess(env: Record<string, string> = {}): Promise<ApiProcess> {
   const database = await createTestDatabase();
-  const dataDir = await mkdtemp(join(tmpdir(), 'api-process-'));
+  const dataDir = await runFolder('api');
   const port = await freePorts(2);
   const settings = {
     PATH: process.env['PATH'],
     HOME: process.env['HOME'],
+    ...ofThisRun(),
     DATABASE_URL: asRole(database.url, 'api'),
     TEMPORAL_ADDRESS: '127.0.0.1:1',
     SMTP_URL: 'print:',

@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import type { Endpoint, MutationCall, RuntimeDriver, RuntimeSpec, SkillFile } from '../../runtime/driver.ts';
@@ -20,6 +18,7 @@ import { eventually, PATIENCE_MS } from './eventually.ts';
 import { startFakeModel } from './fake-model.ts';
 import type { FakeModel } from './fake-model.ts';
 import { removeFolder } from './remove-folder.ts';
+import { runFolder } from './run-folder.ts';
 
 /** Makes the token of the gateway under test. */
 export const GATEWAY_MASTER_KEY = { id: 'test', key: Buffer.alloc(32, 7) };
@@ -71,7 +70,7 @@ export interface GatewayPlace {
 
 /** Starts this program as a gateway with these agents, ready, in a directory of its own. */
 export async function startGatewayProgram(entry: string, gatewayAgentIds: readonly string[]): Promise<GatewayUnderTest> {
-  return openGateway({ entry, dataDir: await mkdtemp(join(tmpdir(), 'gateway-under-test-')) }, gatewayAgentIds);
+  return openGateway({ entry, dataDir: await runFolder('gateway') }, gatewayAgentIds);
 }
 
 /** The gateway of this place with these agents, ready; started unless it runs. */

@@ -2,7 +2,7 @@ import { AGENT, startGatewayProgram } from './gateway-program.ts';
 import type { GatewayUnderTest } from './gateway-program.ts';
 import { borrowFrom } from './lent-gateways.ts';
 import { openClaw } from './open-claw.ts';
-import { testRunDir } from './test-run.ts';
+import { testRunDir } from './run-folder.ts';
 
 export { AGENT } from './gateway-program.ts';
 export type { GatewayUnderTest } from './gateway-program.ts';

@@ -3,8 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { loadConfig } from '../../lib/settings/config.ts';
@@ -25,6 +24,7 @@ import type { StandIn } from './stand-in-openclaw.ts';
 import { asRole, createTestDatabase } from './test-database.ts';
 import { createTestNamespace } from './test-temporal.ts';
 import { removeFolder } from './remove-folder.ts';
+import { ofThisRun, runFolder } from './run-folder.ts';
 
 export type ProcessName = 'api' | 'worker' | 'relay';
 
@@ -81,7 +81,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     createTestDatabase(),
     createTestNamespace(),
     startFakeModel(),
-    mkdtemp(join(tmpdir(), 'stack-under-test-')),
+    runFolder('stack'),
     // API, relay, and the metrics of the three.
     freePorts(5),
   ]);
@@ -91,6 +91,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
   const env = {
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
+    ...ofThisRun(),
     HOST: '127.0.0.1',
     PORT: String(apiPort),
     RELAY_PORT: String(relayPort),

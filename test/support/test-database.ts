@@ -8,7 +8,8 @@ import type { RoleName } from '../../database/grants.ts';
 import { createOrm } from '../../database/orm.ts';
 import { migrate } from '../../database/migrate.ts';
 import { startPostgres } from '../../local/postgres.ts';
-import { startOnce, testRunDir } from './test-run.ts';
+import { testRunDir } from './run-folder.ts';
+import { startOnce } from './test-run.ts';
 
 const server = z.object({ url: z.url() });
 /** With a character that a URL must escape. */

@@ -11,17 +11,22 @@ import { replaceFile } from '../../runtime/host/replace-file.ts';
 import { PATIENCE_MS } from './eventually.ts';
 import { endGateways } from './lent-gateways.ts';
 import { removeFolder } from './remove-folder.ts';
+import { RUN_VARIABLE, testRunDir } from './run-folder.ts';
 
-const VARIABLE = 'THERMIDORA_TEST_RUN';
-
-/** Waits until the run ($1) has ended, however it did, and ends the servers in its folder ($2). */
+/**
+ * Waits until the run ($1) has ended, however it did, and ends the servers in its folder ($2), and every process that has the
+ * folder in its environment; what such a process starts as it is ended, a second later.
+ */
 const REAPER = `
 while kill -0 "$1" && [ -d "$2" ]; do sleep 1; done
 [ -d "$2" ] || exit 0
 kill -QUIT "$(head -n 1 "$2/postgres/cluster/postmaster.pid")"
 kill -KILL "$(cat "$2/temporal.pid")"
 for record in "$2"/gateways/*/runtimes/*/process; do kill -KILL "$(sed -n 2p "$record")"; done
-sleep 1
+for round in 1 2; do
+  for environ in $(grep -lsF "$2" /proc/[0-9]*/environ); do kill -KILL "$(basename "$(dirname "$environ")")"; done
+  sleep 1
+done
 rm -rf "$(readlink -f "$2/postgres/cluster")" "$2"
 `;
 
@@ -29,8 +34,10 @@ rm -rf "$(readlink -f "$2/postgres/cluster")" "$2"
 export async function openTestRun(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'thermidora-test-'));
   await chmod(directory, 0o755);
-  process.env[VARIABLE] = directory;
-  spawn('/bin/sh', ['-c', REAPER, 'sh', String(process.pid), directory], { detached: true, stdio: 'ignore' }).unref();
+  process.env[RUN_VARIABLE] = directory;
+  // Without the folder in its own environment.
+  const env = { PATH: process.env['PATH'] };
+  spawn('/bin/sh', ['-c', REAPER, 'sh', String(process.pid), directory], { env, detached: true, stdio: 'ignore' }).unref();
 }
 
 /** Stops the servers of this run and removes its folder. */
@@ -42,13 +49,6 @@ export async function closeTestRun(): Promise<void> {
   await endGateways(directory);
   const cluster = await realpath(join(directory, 'postgres', 'cluster')).catch(() => directory);
   for (const path of [cluster, directory]) await removeFolder(path);
-}
-
-/** The folder of this run. */
-export function testRunDir(): string {
-  const directory = process.env[VARIABLE];
-  if (!directory) throw new Error('No test run is open: test/support/global-setup.ts opens one.');
-  return directory;
 }
 
 /** Starts a server for the whole run, or answers what the first one to ask has started. */

@@ -9,7 +9,8 @@ import { freePort } from '../../runtime/host/free-port.ts';
 import { ensureNamespace } from '../../worker/temporal-setup.ts';
 import { eventually } from './eventually.ts';
 import { newTemporal } from './temporal-programs.ts';
-import { startOnce, testRunDir } from './test-run.ts';
+import { testRunDir } from './run-folder.ts';
+import { startOnce } from './test-run.ts';
 
 const server = z.object({ address: z.string() });
 

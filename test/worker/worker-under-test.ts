@@ -4,8 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync, openSync } from 'node:fs';
-import { mkdtemp, readFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
@@ -19,6 +18,7 @@ import { eventually, PATIENCE_MS } from '../support/eventually.ts';
 import { installScriptedOpenClaw } from '../support/stand-in-openclaw.ts';
 import { asRole } from '../support/test-database.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { runFolder } from '../support/run-folder.ts';
 
 const MAIN = join(import.meta.dirname, '../../worker/main.ts');
 
@@ -56,7 +56,7 @@ interface Settings {
 export async function createWorker({ databaseUrl, temporalAddress, temporalNamespace }: Settings): Promise<WorkerUnderTest> {
   const cacheDir = cacheDirOf(process.env);
   const [openclaw, standIn] = await Promise.all([ensureOpenClaw({ cacheDir, env: process.env }), installScriptedOpenClaw()]);
-  const dataDir = await mkdtemp(join(tmpdir(), 'worker-under-test-'));
+  const dataDir = await runFolder('worker');
   const metricsPort = await freePort(null);
   const config = { RUNTIME: 'process', DATA_DIR: dataDir, RELAY_HOST: '127.0.0.1', RELAY_PORT: 9 } as const;
   const driver = createDriver(config, { openclaw, cacheDir, node: process.execPath });

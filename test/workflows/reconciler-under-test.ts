@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { Client } from '@temporalio/client';
@@ -41,6 +40,7 @@ import type { FakeModel } from '../support/fake-model.ts';
 import { asRole, createTestDatabase } from '../support/test-database.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { runFolder } from '../support/run-folder.ts';
 
 const log = pino({ level: process.env['TEST_LOG_LEVEL'] ?? 'silent' });
 // Once per process, before the first connection.
@@ -127,7 +127,7 @@ export async function startReconciler(options: Options): Promise<ReconcilerUnder
     beside ? { url: beside.databaseUrl, drop: async () => undefined } : createTestDatabase(),
     beside?.temporal ?? createTestNamespace(),
     startFakeModel(options.modelHost === undefined ? {} : { host: options.modelHost }),
-    mkdtemp(join(tmpdir(), 'reconciler-under-test-')),
+    runFolder('reconciler'),
   ]);
   const { address, namespace } = temporal;
   const entry = await options.program(dataDir);
