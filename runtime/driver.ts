@@ -66,7 +66,7 @@ export interface RuntimeDriver {
   activityOf(runtimeId: string): Promise<RuntimeActivity | null>;
 
   /**
-   * Has the compute of a runtime give way to all others where CPU time is scarce, or no longer. Changes nothing where the machine
+   * Has the compute of a runtime give way to all others where CPU time or memory is scarce, or no longer. Changes nothing where the machine
    * cannot do that; a driver without it treats all alike.
    */
   giveWay?(runtimeId: string, givesWay: boolean): Promise<void>;

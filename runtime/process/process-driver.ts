@@ -22,11 +22,13 @@ import { homeOf, tempDirOf } from '../host/gateway-environment.ts';
 import type { GatewayProgram } from '../host/gateway-environment.ts';
 import type { RuntimeFiles } from '../driver-files.ts';
 import { shareCpu } from './cpu-share.ts';
+import { endFirst } from './memory-share.ts';
 import { exitOfGateway } from './gateway-exit.ts';
 import { lastLinesOf, trimOutput } from '../host/gateway-output.ts';
 import { killAll, startGateway, waitUntilGone } from './gateway-process.ts';
 import { isStopping, isSuspended, markStopping, readRecord } from './gateway-record.ts';
 import { activityOfProcess } from './process-activity.ts';
+import { processesOf } from './runtime-processes.ts';
 import { createProcessFiles } from './process-files.ts';
 import { resumeGateway, suspendGateway } from './suspended-gateway.ts';
 import { isAlive, signalProcess } from '../host/process-identity.ts';
@@ -166,8 +168,11 @@ export class ProcessDriver implements RuntimeDriver {
   }
 
   async giveWay(runtimeId: string, givesWay: boolean): Promise<void> {
-    const record = await readRecord(this.#layout(runtimeId));
-    if (record && (await isAlive(record))) await shareCpu(record.pid, givesWay ? 'small' : 'usual');
+    const layout = this.#layout(runtimeId);
+    const record = await readRecord(layout);
+    if (!record || !(await isAlive(record))) return;
+    await endFirst(await processesOf(layout), givesWay);
+    await shareCpu(record.pid, givesWay ? 'small' : 'usual');
   }
 
   async list(): Promise<RuntimeState[]> {

@@ -11,6 +11,7 @@ import { StaleEpochError } from '../../../runtime/driver.ts';
 import type { MutationCall, RuntimeSpec } from '../../../runtime/driver.ts';
 import { raiseEpoch } from '../../../runtime/host/epoch-fence.ts';
 import { readRecord } from '../../../runtime/process/gateway-record.ts';
+import { scoreOf } from '../../../runtime/process/memory-share.ts';
 import { statFieldsOf } from '../../../runtime/host/process-identity.ts';
 import { ProcessDriver } from '../../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../../runtime/host/runtime-layout.ts';
@@ -65,15 +66,17 @@ test('a gateway gives way to the control plane where CPU time is scarce', async 
   expect([null, '5']).toContain(await niceOfSession(pid));
 });
 
-test('a gateway can be made to give way to all others for a while', async () => {
+test('a gateway can be made to give way to all others for a while, in CPU time and in memory', async () => {
   await open().ensureRunning(spec, at(1));
   await isUp();
   const { pid } = await record();
-  const before = await niceOfSession(pid);
+  const [before, score] = [await niceOfSession(pid), await scoreOf(pid)];
   await open().giveWay(RUNTIME, true);
   expect(await niceOfSession(pid)).toBe(before && '15');
+  expect(await scoreOf(pid)).toBe(score === null ? null : Math.min(score + 500, 1_000));
   await open().giveWay(RUNTIME, false);
   expect(await niceOfSession(pid)).toBe(before && '5');
+  expect(await scoreOf(pid)).toBe(score);
 });
 
 test('a signal does not open the debugger of a gateway', async () => {
