@@ -4,6 +4,8 @@ import type { Row } from './table.ts';
 export interface BenchContext {
   stack: StackUnderTest;
   rounds: number;
+  /** Whether what takes over ten minutes is measured too. */
+  isLong: boolean;
   say(sentence: string): void;
 }
 

@@ -2,24 +2,36 @@ import { eventually } from '../support/eventually.ts';
 import { startStack } from '../support/stack-under-test.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { bareColdStart } from './bare-cold-start.ts';
-import type { Bench } from './bench.ts';
+import type { Bench, BenchContext } from './bench.ts';
 import { timed } from './bench.ts';
 import type { Account } from './cold-start.ts';
+import { measureCrowd } from './crowd.ts';
 import { median, percentile } from './table.ts';
+import type { Row } from './table.ts';
 import { measureWakes } from './wakes.ts';
 
 const READY_MS = 3 * 60_000;
 const MESSAGES = 30;
 
 /** From the creation of an instance to its agent's first answer where a gateway is ready for it, and what keeping one ready costs. */
-export const benchInstant: Bench = async ({ rounds, say }) => {
+export const benchInstant: Bench = async ({ rounds, isLong, say }) => {
   const bare: number[] = [];
   for (let round = 0; round < Math.min(rounds, 3); round += 1) bare.push(await bareColdStart());
+  const rows = await measurePool({ rounds, isLong, say, bare });
+  return isLong ? [...rows, ...(await measureCrowd({ say }))] : rows;
+};
+
+interface Measured extends Pick<BenchContext, 'rounds' | 'isLong' | 'say'> {
+  /** What a bare gateway takes from its start to its first answer. */
+  bare: readonly number[];
+}
+
+async function measurePool({ rounds, isLong, say, bare }: Measured): Promise<Row[]> {
   const stack = await startStack({ env: { POOL_SIZE: '1' } });
   try {
     const { running, answered, second, third } = await fromPool(stack, rounds, say);
     const { quiet, beside } = await besideRefill(stack);
-    const wakes = await measureWakes({ rounds, say, bareMs: median(bare) });
+    const wakes = await measureWakes({ rounds, isLong, say, bareMs: median(bare) });
     return [
       { what: 'bare gateway: start to first answer', values: bare, unit: 'ms', goal: 'the baseline', reached: null },
       { what: 'pool: create to running', values: running, unit: 'ms', goal: 'p50 <= 500', reached: median(running) <= 500 },
@@ -57,7 +69,7 @@ export const benchInstant: Bench = async ({ rounds, say }) => {
   } finally {
     await stack.close();
   }
-};
+}
 
 async function fromPool(stack: StackUnderTest, rounds: number, say: (sentence: string) => void) {
   const account = await stack.newAccount();

@@ -27,6 +27,8 @@ import { benchWorkerKill } from './worker-kill.ts';
 const ONLY = process.env['ONLY']?.split(',');
 /** How often the slow measurements are made. */
 const ROUNDS = Number(process.env['ROUNDS'] ?? 3);
+/** Whether to measure what takes over ten minutes: the sleep of ten minutes (half an hour), and a hundred instances (an hour). */
+const IS_LONG = process.env['LONG'] === 'true';
 /** Where to keep what was measured, as JSON; without it the table is all there is. */
 const { RESULTS_DIR } = process.env;
 
@@ -62,10 +64,10 @@ try {
     for (const [name, bench] of Object.entries(parts)) {
       if (ONLY && !ONLY.includes(name)) continue;
       say(`Measuring: ${name} ...`);
-      const measured = await bench({ stack, rounds: ROUNDS, say });
+      const measured = await bench({ stack, rounds: ROUNDS, isLong: IS_LONG, say });
       rows.push(...measured);
       if (RESULTS_DIR === undefined) continue;
-      const command = `ONLY='${name}' ROUNDS=${ROUNDS} npm run bench`;
+      const command = `ONLY='${name}'${IS_LONG ? ' LONG=true' : ''} ROUNDS=${ROUNDS} npm run bench`;
       await keepResult(RESULTS_DIR, { kind: 'bench', name, command, rows: measured.map(summarize) }, new Date());
     }
   } finally {
