@@ -45,8 +45,18 @@ export async function fetchPlannedRow<F extends Fields>(
   fields: F,
   template: Template,
 ): Promise<RowOf<F> | null> {
-  const [row] = read(em, fields, await plannedQuery<Record<string, unknown>>(em, name, template(listOnce(em, fields))));
+  const [row] = await fetchPlannedRows(em, name, fields, template);
   return row ?? null;
+}
+
+/** As `fetchPlannedRow`, for all of the rows. */
+export async function fetchPlannedRows<F extends Fields>(
+  em: EntityManager,
+  name: string,
+  fields: F,
+  template: Template,
+): Promise<RowOf<F>[]> {
+  return read(em, fields, await plannedQuery<Record<string, unknown>>(em, name, template(listOnce(em, fields))));
 }
 
 /** The fields as they are listed, for a statement that selects them within another one. */

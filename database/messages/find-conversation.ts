@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { columns, notNull } from '../db.ts';
 import { Conversation } from '../entities/conversation.ts';
 import { Message } from '../entities/message.ts';
-import { fetchRow } from '../rows.ts';
+import { fetchPlannedRow, fetchRow } from '../rows.ts';
 import type { RowOf } from '../rows.ts';
 import { allOf, epochMs, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
@@ -15,8 +15,9 @@ export type KnownConversation = RowOf<typeof KNOWN>;
 
 /** Locks the conversation with this name until the transaction ends; null when the agent has none. */
 export function lockConversation(em: EntityManager, agentId: string, sessionId: string): Promise<KnownConversation | null> {
-  return fetchRow(
+  return fetchPlannedRow(
     em,
+    'lock_conversation',
     KNOWN,
     (fields) => sql`
       select ${fields} from conversations

@@ -3,7 +3,7 @@ import { columns, notNull, optionalColumns } from '../db.ts';
 import { Conversation } from '../entities/conversation.ts';
 import { Message } from '../entities/message.ts';
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
-import { fetchRow, fetchRows } from '../rows.ts';
+import { fetchPlannedRow, fetchRow, fetchRows } from '../rows.ts';
 import type { RowOf } from '../rows.ts';
 import { allOf, epochMs, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
@@ -59,8 +59,9 @@ const IS_SHOWN = sql`${conversation.deletedAt} is null`;
 
 /** One message of an agent; null when it has no such message. */
 export function findMessage(em: EntityManager, agentId: string, messageId: string): Promise<MessageView | null> {
-  return fetchRow(
+  return fetchPlannedRow(
     em,
+    'message',
     FIELDS,
     (fields) => sql`
       select ${fields} from ${TABLES} where ${message.id} = ${messageId} and ${message.agent} = ${agentId} and ${IS_SHOWN}`,

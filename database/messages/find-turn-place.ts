@@ -1,9 +1,7 @@
-import type { EntityManager } from '@mikro-orm/postgresql';
 import { columns, notNull } from '../db.ts';
 import { Agent } from '../entities/agent.ts';
 import { Conversation } from '../entities/conversation.ts';
 import { Message } from '../entities/message.ts';
-import { fetchRow } from '../rows.ts';
 import type { RowOf } from '../rows.ts';
 import { epochMs, sql } from '../sql.ts';
 
@@ -12,7 +10,8 @@ const c = columns(Conversation, 'c');
 const a = columns(Agent, 'a');
 const later = columns(Message, 'later');
 
-const FIELDS = {
+/** Of TURN_PLACED. */
+export const TURN_PLACE = {
   messageId: m.id,
   accountId: m.account,
   instanceId: m.instance,
@@ -28,17 +27,10 @@ const FIELDS = {
 };
 
 /** Where a reply to a message stands. */
-export type TurnPlace = RowOf<typeof FIELDS>;
+export type TurnPlace = RowOf<typeof TURN_PLACE>;
 
-/** The place of the turn with this reply; null when there is none, or when its conversation or its agent was deleted. */
-export function findTurnPlace(em: EntityManager, messageId: string): Promise<TurnPlace | null> {
-  return fetchRow(
-    em,
-    FIELDS,
-    (fields) => sql`
-      select ${fields} from messages m
-        join conversations c on ${c.id} = ${m.conversation} and ${c.deletedAt} is null
-        join agents a on ${a.id} = ${m.agent} and ${a.deletedAt} is null
-       where ${m.id} = ${messageId} and ${m.role} = 'agent' and ${m.source} is null`,
-  );
-}
+/** The replies to messages of conversations and agents that were not deleted, as a `from`; a `where` for the reply `m` follows. */
+export const TURN_PLACED = sql`
+  messages m
+  join conversations c on ${c.id} = ${m.conversation} and ${c.deletedAt} is null and ${m.role} = 'agent' and ${m.source} is null
+  join agents a on ${a.id} = ${m.agent} and ${a.deletedAt} is null`;

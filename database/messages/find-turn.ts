@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { columns, notNull, optionalColumns } from '../db.ts';
 import { Conversation } from '../entities/conversation.ts';
 import { Message } from '../entities/message.ts';
-import { fetchRow } from '../rows.ts';
+import { fetchPlannedRow } from '../rows.ts';
 import type { RowOf } from '../rows.ts';
 import { sql } from '../sql.ts';
 import { turnUsage, USAGE_FIELDS } from './turn-usage.ts';
@@ -35,6 +35,8 @@ const TURN = {
   isDeleted: sql<boolean>`${c.deletedAt} is not null`,
 };
 
+const FIELDS = { ...TURN, ...USAGE_FIELDS };
+
 /** A reply as its customer may see it, or what an agent said unprompted. */
 export type TurnView = RowOf<typeof TURN> & {
   /** Of all model calls of the turn so far. */
@@ -43,9 +45,10 @@ export type TurnView = RowOf<typeof TURN> & {
 
 /** The turn with this reply, whatever its state; null when there is none, or no more. */
 export async function getTurn(em: EntityManager, messageId: string): Promise<TurnView | null> {
-  const row = await fetchRow(
+  const row = await fetchPlannedRow(
     em,
-    { ...TURN, ...USAGE_FIELDS },
+    'turn',
+    FIELDS,
     (fields) => sql`
       select ${fields} from messages m
         left join messages u on ${u.conversation} = ${m.conversation} and ${u.number} = ${m.number} and ${u.role} = 'user'

@@ -3,7 +3,7 @@ import { columns, notNull } from '../db.ts';
 import { Agent } from '../entities/agent.ts';
 import { Instance } from '../entities/instance.ts';
 import { Message } from '../entities/message.ts';
-import { fetchRow, fetchRows } from '../rows.ts';
+import { fetchPlannedRow, fetchPlannedRows, fetchRow, fetchRows } from '../rows.ts';
 import type { RowOf } from '../rows.ts';
 import { asNumber, epochMs, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
@@ -54,8 +54,9 @@ export const IS_HEAD = sql`not exists (
 
 /** The turn, or null when it has ended or is gone. */
 export function findPendingTurn(em: EntityManager, messageId: string): Promise<PendingTurn | null> {
-  return fetchRow(
+  return fetchPlannedRow(
     em,
+    'pending_turn',
     TURN_FIELDS,
     (fields) => sql`select ${fields} from messages m ${TURN_JOINS} where ${m.id} = ${messageId} and ${m.status} = 'pending'`,
   );
@@ -135,14 +136,17 @@ export async function listPendingIds(em: EntityManager, of: TurnsOf): Promise<st
   return turns.map(({ id }) => id);
 }
 
+const PROGRESS = { id: sql<string>`asked.id`, hasEnded: sql<boolean>`${m.id} is null` };
+
 /** Which of these turns have ended or are gone, and which were sent and have not ended. */
 export async function findProgress(
   em: EntityManager,
   messageIds: readonly string[],
 ): Promise<{ ended: string[]; sent: string[] }> {
-  const rows = await fetchRows(
+  const rows = await fetchPlannedRows(
     em,
-    { id: sql<string>`asked.id`, hasEnded: sql<boolean>`${m.id} is null` },
+    'turn_progress',
+    PROGRESS,
     (fields) => sql`
       select ${fields} from unnest(${[...messageIds]}::text[]) as asked (id)
         left join messages m on ${m.id} = asked.id and ${m.status} = 'pending'

@@ -4,9 +4,9 @@ import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
 import { columns, db, notNull, optionalColumns } from '../db.ts';
 import { Conversation } from '../entities/conversation.ts';
 import { Message } from '../entities/message.ts';
-import { fetchRow, fetchRows } from '../rows.ts';
+import { fetchPlannedRows, fetchRow, fetchRows } from '../rows.ts';
 import type { RowOf } from '../rows.ts';
-import { anyOf, asNumber, epochMs, run, sql } from '../sql.ts';
+import { anyOf, asNumber, epochMs, runPlanned, sql } from '../sql.ts';
 import type { Sql } from '../sql.ts';
 
 const c = columns(Conversation, 'c');
@@ -52,6 +52,13 @@ interface Page {
   limit: number;
 }
 
+const IN_ORDER = { asc: reply.number, desc: sql`${reply.number} desc` };
+const TEXT = sql`coalesce(${request.content}, '') || ${reply.content}`;
+const PAGES = {
+  asc: { ...FIELDS, bytesToHere: bytesToHere(TEXT, IN_ORDER.asc) },
+  desc: { ...FIELDS, bytesToHere: bytesToHere(TEXT, IN_ORDER.desc) },
+};
+
 /** Up to so many turns of a conversation in order, within the bytes of a page, and whether more follow. */
 export async function listSessionTurns(
   em: EntityManager,
@@ -59,10 +66,9 @@ export async function listSessionTurns(
   { beyond, order, limit }: Page,
 ): Promise<{ turns: SessionTurn[]; hasMore: boolean }> {
   const isAsc = order === 'asc';
-  const isBeyond = beyond === null ? sql`true` : isAsc ? sql`${reply.number} > ${beyond}` : sql`${reply.number} < ${beyond}`;
-  const inOrder = isAsc ? reply.number : sql`${reply.number} desc`;
-  const text = sql`coalesce(${request.content}, '') || ${reply.content}`;
-  const found = await fetchRows(em, { ...FIELDS, bytesToHere: bytesToHere(text, inOrder) }, (fields) =>
+  const inOrder = IN_ORDER[order];
+  const isBeyond = sql`(${beyond}::bigint is null or ${isAsc ? sql`${reply.number} > ${beyond}` : sql`${reply.number} < ${beyond}`})`;
+  const found = await fetchPlannedRows(em, `session_turns_${order}`, PAGES[order], (fields) =>
     fittingRows(sql`
       select ${fields}
         from conversations c
@@ -124,5 +130,5 @@ export async function findStepsOf(em: EntityManager, replyIds: readonly string[]
 
 /** Tells those who follow this session at the commit that something was said in it. They look once a second, too. */
 export async function notifySession(em: EntityManager, sessionId: string): Promise<void> {
-  await run(em, sql`select pg_notify('session', ${sessionId})`);
+  await runPlanned(em, 'notify_session', sql`select pg_notify('session', ${sessionId})`);
 }

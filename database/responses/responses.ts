@@ -1,6 +1,12 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ResponseRequest } from '../entities/response.ts';
-import { db } from '../db.ts';
+import { columns, db, optionalColumns } from '../db.ts';
+import { Message } from '../entities/message.ts';
+import { Response } from '../entities/response.ts';
+import { TURN_PLACE, TURN_PLACED } from '../messages/find-turn-place.ts';
+import { fetchPlannedRow, valuesOf } from '../rows.ts';
+import type { RowOf } from '../rows.ts';
+import { runPlanned, sql } from '../sql.ts';
 
 interface NewResponse {
   messageId: string;
@@ -11,22 +17,32 @@ interface NewResponse {
 
 /** Stores the fields of a request that its answers repeat, in the transaction that accepts its message. */
 export async function storeResponse(em: EntityManager, { messageId, accountId, request, now }: NewResponse): Promise<void> {
-  await db(em).insertInto('Response').values({ message: messageId, account: accountId, request, createdAt: now }).execute();
+  const stored = sql<ResponseRequest>`${JSON.stringify(request)}::jsonb`;
+  const values = valuesOf(Response, { message: messageId, account: accountId, request: stored, createdAt: now });
+  await runPlanned(em, 'store_response', sql`insert into responses ${values}`);
 }
 
-export interface StoredResponse {
-  request: ResponseRequest;
-  isDeleted: boolean;
-}
+const m = columns(Message, 'm');
+const r = optionalColumns(Response, 'r');
 
-/** The stored request of this reply; null when its message was not sent through the Responses API. */
-export async function findResponse(em: EntityManager, messageId: string): Promise<StoredResponse | null> {
-  const response = await db(em)
-    .selectFrom('Response')
-    .select(['request', 'deletedAt'])
-    .where('message', '=', messageId)
-    .executeTakeFirst();
-  return response ? { request: response.request, isDeleted: response.deletedAt !== null } : null;
+const FOUND = {
+  ...TURN_PLACE,
+  /** Null: its message was not sent through the Responses API. */
+  request: r.request,
+  isDeleted: sql<boolean>`${r.deletedAt} is not null`,
+};
+
+export type FoundResponse = RowOf<typeof FOUND>;
+
+/** The turn with this reply, and the stored request; null when there is none, or when its conversation or its agent was deleted. */
+export function findResponse(em: EntityManager, messageId: string): Promise<FoundResponse | null> {
+  return fetchPlannedRow(
+    em,
+    'response',
+    FOUND,
+    (fields) => sql`
+      select ${fields} from ${TURN_PLACED} left join responses r on ${r.message} = ${m.id} where ${m.id} = ${messageId}`,
+  );
 }
 
 /** Marks a response as deleted. It can be repeated. */

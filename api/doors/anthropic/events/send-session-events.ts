@@ -7,6 +7,7 @@ import { endTurnFirst } from '../../../../turns/end-turns.ts';
 import { cancelledEnd } from '../../../../turns/turn-end.ts';
 import { AppError } from '../../../../domain/errors.ts';
 import { defineOperation } from '../../../contract/define-operation.ts';
+import { requireStorageLeft } from '../../../security/require-storage.ts';
 import { conversationDeps } from '../../../operations/messages/conversation.ts';
 import { say } from '../../say.ts';
 import { awaitSession } from '../sessions/await-session.ts';
@@ -28,7 +29,7 @@ export const sendSessionEvents = defineOperation({
   audit: 'messages.send',
   rateLimit: 'account',
   idempotent: true,
-  stores: true,
+  stores: 'handle',
   bodyLimitBytes: EVENTS_BODY_LIMIT_BYTES,
   params: sessionParams,
   body: z.object({ events: eventsField }),
@@ -45,6 +46,7 @@ export const sendSessionEvents = defineOperation({
   async handle({ body, actor, em, deps, loaded }) {
     const { id: sessionId, instance: instanceId, agent: agentId } = loaded;
     const agent = await holdOwnAgent(em, actor, { instanceId, agentId });
+    requireStorageLeft(agent.storedBytes, deps.config);
     const session = loaded.fields.initial ? await lockSession(em, sessionId) : loaded;
     if (!session) throw new AppError('not_found', `There is no session with the id '${sessionId}'.`);
     if (session.archivedAt) throw new AppError('conflict', 'This session is archived and takes no events.');

@@ -2,7 +2,7 @@ import { waitForInstance } from '../../../../database/instances/wait-for-instanc
 import { holdsMessages, isAsleep } from '../../../../domain/lifecycle.ts';
 import { wakeForCall } from '../../../../turns/conversation/await-awake.ts';
 import { findOwnAgent } from '../../../../turns/conversation/own-agent.ts';
-import type { AgentPlace, ConversationActor } from '../../../../turns/conversation/own-agent.ts';
+import type { AgentPlace, ConversationActor, OwnAgent } from '../../../../turns/conversation/own-agent.ts';
 import type { Deps } from '../../../deps.ts';
 
 /** How long a message waits for an environment that starts, and for an agent that was made with its session. */
@@ -21,11 +21,14 @@ export async function awaitSession(
 ): Promise<void> {
   const { instanceId } = place;
   const first = await findOwnAgent(orm.em.fork(), actor, place);
+  if (isReady(first)) return;
   if (first.agentStatus === 'pending' && isAsleep(first)) await wakeForCall(orm, { accountId: actor.accountId, instanceId });
   await waitForInstance(notifications, { instanceId, timeoutMs: PATIENCE_MS, signal }, async () => {
     const gate = await findOwnAgent(orm.em.fork(), actor, place);
-    const { agentStatus, status, desiredStatus } = gate;
-    const isReady = (status === 'running' || holdsMessages(gate)) && agentStatus !== 'pending';
-    return isReady || desiredStatus !== 'running' || status === 'error' ? true : undefined;
+    return isReady(gate) || gate.desiredStatus !== 'running' || gate.status === 'error' ? true : undefined;
   });
+}
+
+function isReady(agent: OwnAgent): boolean {
+  return (agent.status === 'running' || holdsMessages(agent)) && agent.agentStatus !== 'pending';
 }

@@ -1,7 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { ResponseRequest } from '../../../../database/entities/response.ts';
 import { getTurn } from '../../../../database/messages/find-turn.ts';
-import { findTurnPlace } from '../../../../database/messages/find-turn-place.ts';
 import type { TurnPlace } from '../../../../database/messages/find-turn-place.ts';
 import { findResponse } from '../../../../database/responses/responses.ts';
 import { AppError } from '../../../../domain/errors.ts';
@@ -18,11 +17,10 @@ export interface OwnResponse {
 
 /** The caller's response. Throws AppError `not_found`, also for one that was deleted. */
 export async function findOwnResponse(em: EntityManager, actor: ConversationActor, messageId: string): Promise<OwnResponse> {
-  const place = await findTurnPlace(em, messageId);
+  const place = await findResponse(em, messageId);
   const isSeen = place?.accountId === actor.accountId && seesInstance(actor.limits, place.instanceId);
-  const stored = isSeen ? await findResponse(em, messageId) : null;
-  if (!isSeen || stored?.isDeleted) throw noResponse();
-  return { place, request: stored?.request ?? requestOf(place) };
+  if (!isSeen || place.isDeleted) throw noResponse();
+  return { place, request: place.request ?? requestOf(place) };
 }
 
 /** The response as it is now. Throws AppError `not_found`. */
