@@ -87,8 +87,8 @@ export type Happening =
   | { kind: 'move-given-up' }
   | { kind: 'stopped' }
   | { kind: 'destroyed' }
-  /** Its gateway ended without being told to. `killFirst`: it may still run. */
-  | { kind: 'died'; endedAt: Date | null; killFirst: boolean }
+  /** Its gateway ended without being told to by us. `killFirst`: it may still run. `isDisruption`: where it ran it was told to, for no fault of its own. */
+  | { kind: 'died'; endedAt: Date | null; killFirst: boolean; isDisruption?: boolean }
   /** Its gateway had ended, and no worker had noted the death. */
   | { kind: 'found-lost' }
   | { kind: 'broke-down'; failure: BreakdownFailure }

@@ -237,15 +237,15 @@ function contentApplied(row: Lifecycle, contentGeneration: number): Partial<Life
   };
 }
 
-function died(row: Lifecycle, { endedAt, killFirst }: Extract<Happening, { kind: 'died' }>, now: Date): Partial<Lifecycle> {
+function died(row: Lifecycle, happening: Extract<Happening, { kind: 'died' }>, now: Date): Partial<Lifecycle> {
+  const { endedAt, killFirst, isDisruption = false } = happening;
   // A gateway that was told to end has not died.
   if (row.desiredStatus !== 'running' || row.transitionKind === 'restarting') return { bootId: null, killFirst };
+  const recovering = { ...begun('recovering', now), status: 'provisioning', bootId: null, killFirst } as const;
+  if (isDisruption) return recovering;
   const { recent, pauseMs } = afterDeath([...row.deaths, endedAt ?? now], now);
   return {
-    ...begun('recovering', now),
-    status: 'provisioning',
-    bootId: null,
-    killFirst,
+    ...recovering,
     startNotBefore: pauseMs > 0 ? after(now, pauseMs) : null,
     deaths: recent,
     failedStarts: rememberFailedStart(row.failedStarts, now),

@@ -175,6 +175,8 @@ export interface RuntimeExit {
   /** Exit code, or null when it was killed by a signal or nothing but its absence is known. */
   code: number | null;
   signal: string | null;
+  /** Where it runs it was told to end, for a reason that is not its own: a node is drained, or needs room for others. */
+  isDisruption?: boolean;
 }
 
 export interface Endpoint {

@@ -22,6 +22,8 @@ export interface FoundDeath {
   /** When the process ended; null when that is not known. */
   endedAt: Date | null;
   killFirst: boolean;
+  /** Where it ran it was told to end, for no fault of its own. */
+  isDisruption?: boolean;
 }
 
 /** The watch over one gateway process. */
@@ -163,7 +165,10 @@ async function deathWithin(
   for (let waitedMs = 0; !signal.aborted;) {
     try {
       const { status } = await driver.inspect(runtimeId);
-      if (status !== 'running') return { endedAt: (await driver.exitOf(runtimeId))?.at ?? null, killFirst: false };
+      if (status !== 'running') {
+        const exit = await driver.exitOf(runtimeId);
+        return { endedAt: exit?.at ?? null, killFirst: false, isDisruption: exit?.isDisruption ?? false };
+      }
     } catch (err) {
       log.debug({ err, runtimeId }, 'the state of a runtime could not be read');
     }

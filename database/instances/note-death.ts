@@ -14,6 +14,8 @@ export interface GatewayDeath {
   endedAt: Date | null;
   /** Whether it may still be there: the next start ends it first. */
   killFirst: boolean;
+  /** Where it ran it was told to end, for no fault of its own: that is not counted. */
+  isDisruption?: boolean;
   now: Date;
 }
 
@@ -24,10 +26,10 @@ export interface GatewayDeath {
  */
 export async function noteDeath(em: EntityManager, death: GatewayDeath): Promise<boolean> {
   if (!(await holdsLease(em, death))) return false;
-  const { instanceId, bootId, endedAt, killFirst, now } = death;
+  const { instanceId, bootId, endedAt, killFirst, isDisruption = false, now } = death;
   const noted = await changeLifecycle(em, {
     instanceId,
-    happening: { kind: 'died', endedAt, killFirst },
+    happening: { kind: 'died', endedAt, killFirst, isDisruption },
     now,
     allows: (row) => row.bootId === bootId,
   });

@@ -64,6 +64,8 @@ export interface Pod {
   node: string | null;
   address: string | null;
   isDeleting: boolean;
+  /** The cluster ends it: its node is drained or lost, or has no room for it. */
+  isDisrupted: boolean;
   /** Whether the sidecar for files runs, or the program of a Pod for files. */
   canWorkOnFiles: boolean;
   /** Of the main container. */
@@ -93,6 +95,7 @@ export function podOf(answer: unknown): Pod {
     node: spec.nodeName ?? null,
     address: status.podIP ?? null,
     isDeleting: metadata.deletionTimestamp !== undefined,
+    isDisrupted: status.conditions.some(({ type, status: is }) => type === 'DisruptionTarget' && is === 'True'),
     canWorkOnFiles: Boolean(sidecar ? sidecar.running : main.running),
     status: end ? 'ended' : main.running ? 'running' : 'waiting',
     startedAt: (main.running ?? main.terminated)?.startedAt ?? null,
@@ -122,10 +125,10 @@ export function endpointOf({ status, address }: Pod): Endpoint | null {
 }
 
 /** When and how its gateway ended, in whole seconds, rounded down; null when it has not, or that is not known. */
-export function exitOfPod({ end }: Pod): RuntimeExit | null {
+export function exitOfPod({ end, isDisrupted }: Pod): RuntimeExit | null {
   if (!end?.at) return null;
   const signal = end.code === null ? null : signalNumbered(end.code - 128);
-  return { at: end.at, code: signal ? null : end.code, signal };
+  return { at: end.at, code: signal ? null : end.code, signal, ...(isDisrupted && { isDisruption: true }) };
 }
 
 function signalNumbered(number: number): string | null {

@@ -15,7 +15,8 @@ make_link() {
   inside "$node" ip link set lo up
   inside "$node" ip route add default via "$net.1"
   inside "$node" sysctl -q net.ipv4.ip_forward=1
-  ip route replace "10.201.$((node - 1)).0/24" via "$net.2"
+  # From one address to the Pods of every node: instances let in the control plane alone.
+  ip route replace "10.201.$((node - 1)).0/24" via "$net.2" src 10.200.0.1
   [ "$node" != 1 ] || ip route replace "$services" via "$net.2"
 }
 

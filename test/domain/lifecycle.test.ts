@@ -99,7 +99,12 @@ const anyHappening = fc.oneof<fc.Arbitrary<Happening>[]>(
   fc.record({ kind: fc.constantFrom('content-applied', 'content-given-up'), contentGeneration: generations }),
   fc.record({ kind: fc.constant('released'), killFirst: fc.boolean() }),
   fc.record({ kind: fc.constant('gateway-gone'), restartGeneration: generations }),
-  fc.record({ kind: fc.constant('died'), endedAt: fc.constantFrom(null, NOW), killFirst: fc.boolean() }),
+  fc.record({
+    kind: fc.constant('died'),
+    endedAt: fc.constantFrom(null, NOW),
+    killFirst: fc.boolean(),
+    isDisruption: fc.boolean(),
+  }),
   fc.record({ kind: fc.constant('start-failed'), failure: fc.constant('gateway_died'), fence: generations }),
   fc.record({ kind: fc.constant('tombstone-raised'), fence: generations }),
 );
@@ -320,4 +325,21 @@ test('what needs a new process is remembered while the gateway of a sleeper is s
     NOW,
   );
   expect(stepOf(resumed, true)).toBe('restart');
+});
+
+test('a gateway that ends because its machine is drained starts again at once, and that is no death', () => {
+  const running = work(next(NEW, { kind: 'slot-taken' }, NOW));
+  const after = next(running, { kind: 'died', endedAt: NOW, killFirst: false, isDisruption: true }, NOW);
+  expect(after).toMatchObject({
+    status: 'provisioning',
+    transitionKind: 'recovering',
+    bootId: null,
+    deaths: [],
+    failedStarts: [],
+  });
+  expect([stepOf(after), after.startNotBefore]).toEqual(['start', null]);
+  expect(next(running, { kind: 'died', endedAt: NOW, killFirst: false }, NOW)).toMatchObject({
+    deaths: [NOW],
+    failedStarts: [NOW],
+  });
 });

@@ -75,6 +75,8 @@ export function productForEach(
 }
 
 interface ProductOptions {
+  /** By default one whose gateways are scripted processes. */
+  reconciler?: () => Promise<ReconcilerUnderTest>;
   inflow?: InflowLimits;
   /** By default those of a worker. */
   pauses?: TurnPauses;
@@ -98,7 +100,8 @@ export const SHORT_PAUSES = {
 
 export async function startProduct(options: ProductOptions = {}): Promise<ProductUnderTest> {
   const { inflow, pauses, pace, sleep, suspend = 'off', readSwap = async () => NO_SWAP } = options;
-  const reconciler = await startReconciler({ program: async () => SCRIPTED_GATEWAY, maxRunning: 64, suspend });
+  const program = async () => SCRIPTED_GATEWAY;
+  const reconciler = await (options.reconciler?.() ?? startReconciler({ program, maxRunning: 64, suspend }));
   const { orm, driver, deps, client, connection, makeId } = reconciler;
   const { log } = deps;
   const masterKeys = deps.config.MASTER_KEYS;
