@@ -15,9 +15,11 @@ export interface SleepPace {
   leastRestMs: number;
   /** A sleeper wakes at least so long before its next job. */
   leastLeadMs: number;
+  /** One whose gateway is suspended wakes so much later than one that has to start. Less than a job may be late, in case that it starts. */
+  suspendedLaterMs: number;
 }
 
-export const SLEEP_PACE: SleepPace = { everyMs: 2_000, leastRestMs: 120_000, leastLeadMs: 20_000 };
+export const SLEEP_PACE: SleepPace = { everyMs: 2_000, leastRestMs: 120_000, leastLeadMs: 20_000, suspendedLaterMs: 12_000 };
 
 /** How much later than the measured one a wake may be ready. */
 const LEAD_MARGIN_MS = 5_000;

@@ -55,7 +55,7 @@ async function look(deps: Deps): Promise<void> {
   const shards = [...(leases.held()?.epochs.keys() ?? [])];
   if (shards.length === 0) return;
   const em = orm.em.fork();
-  for (const instanceId of await findDueSleepers(em, AT_ONCE))
+  for (const instanceId of await findDueSleepers(em, { ...pace, limit: AT_ONCE }))
     await runTransaction(orm.em, (inner) => wakeForJob(inner, instanceId));
   for (const messageId of await findRoomless(em, AT_ONCE)) await endTurnFirst(deps, messageId, failedEnd('no_capacity'));
   await endSuspensions(deps, shards);

@@ -3,10 +3,10 @@ import { isAsleep, nextStep } from '../../domain/lifecycle.ts';
 import { hasMoney } from '../billing/find-balance.ts';
 import { findUsedUp } from '../budgets/find-used-up.ts';
 import { db } from '../db.ts';
-import { epochMs, NOW } from '../sql.ts';
+import { epochMs, fromNow, NOW } from '../sql.ts';
 import { changeLifecycle } from './change-lifecycle.ts';
 import { findLifecycle } from './find-lifecycle.ts';
-import { IS_ASLEEP } from './lifecycle-sql.ts';
+import { IS_ASLEEP, IS_SUSPENDED } from './lifecycle-sql.ts';
 
 /** Has a sleeper start, in the caller's transaction. False, and nothing changed, when it does not sleep. Locks its row. */
 export async function wakeSleeper(em: EntityManager, instanceId: string): Promise<boolean> {
@@ -30,13 +30,24 @@ export async function noteUse(em: EntityManager, instanceId: string): Promise<vo
     .execute();
 }
 
-/** Sleepers whose next job is near, those that wait longest first. */
-export async function findDueSleepers(em: EntityManager, limit: number): Promise<string[]> {
+/** Sleepers whose next job is near, those that wait longest first. One that only has to be resumed wakes so much later. */
+export async function findDueSleepers(
+  em: EntityManager,
+  { limit, suspendedLaterMs }: { limit: number; suspendedLaterMs: number },
+): Promise<string[]> {
   const rows = await db(em)
     .selectFrom('Instance')
     .select('id')
     .where('wakesAt', '<=', NOW)
     .where(IS_ASLEEP)
+    .where((of) =>
+      of.or([
+        of('wakesAt', '<=', fromNow(-suspendedLaterMs)),
+        of.not(IS_SUSPENDED),
+        // It is started anew.
+        of('restartGeneration', '>', of.ref('appliedRestartGeneration')),
+      ]),
+    )
     .orderBy('wakesAt')
     .orderBy('id')
     .limit(limit)

@@ -8,5 +8,5 @@ await runWorker({
   config,
   env: process.env,
   log: createLog('worker', config.LOG_LEVEL),
-  sleepPace: { everyMs: 200, leastRestMs: 8_000, leastLeadMs: 6_000 },
+  sleepPace: { everyMs: 200, leastRestMs: 8_000, leastLeadMs: 6_000, suspendedLaterMs: 1_000 },
 });

@@ -12,7 +12,7 @@ productForEach(
   (...given) => {
     [product, instance] = given;
   },
-  { sleep: { everyMs: 100, leastRestMs: 6_000, leastLeadMs: 5_000 } },
+  { sleep: { everyMs: 100, leastRestMs: 6_000, leastLeadMs: 5_000, suspendedLaterMs: 1_000 } },
 );
 
 const dozes = (afterMs = 300) => instance.sql(`update instances set sleep_after_ms = ${afterMs} where id = ? returning id`);

@@ -25,7 +25,7 @@ productForEach(
     product.reconciler.deps.resumeMs = 60_000;
   },
   {
-    sleep: { everyMs: 100, leastRestMs: 6_000, leastLeadMs: 5_000 },
+    sleep: { everyMs: 100, leastRestMs: 6_000, leastLeadMs: 5_000, suspendedLaterMs: 1_000 },
     suspend: 'auto',
     readSwap: async () => swap,
   },
