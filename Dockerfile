@@ -31,7 +31,7 @@ COPY . .
 # Built before by npm run build:console. Better no image than one without the console.
 RUN test -f console/dist/index.html
 # Once, so that no worker has to, nor needs what the bundler needs.
-RUN node worker/bundle-workflows.ts >workflow-bundle.js
+RUN node worker/temporal/bundle-workflows.ts >workflow-bundle.js
 # The command line: `docker compose exec api thermidora doctor`.
 RUN ln -s /opt/thermidora/sdk/typescript/cli/main.ts /usr/local/bin/thermidora
 USER 1000:1000

@@ -1,7 +1,7 @@
 import { abortDue } from '../turns/abort-turn.ts';
-import type { Attempt } from './run-step.ts';
-import { turnDepsOf } from './step-deps.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { Attempt } from './steps/run-step.ts';
+import { turnDepsOf } from './steps/step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 const ABORT_MS = 5_000;
 

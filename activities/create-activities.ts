@@ -1,20 +1,20 @@
-import { applyContent } from './apply-content.ts';
+import { applyContent } from './content/apply-content.ts';
 import { destroyInstance } from './destroy-instance.ts';
-import { moveInstance } from './move-instance.ts';
-import { moveSome } from './move-some.ts';
-import type { MoveSome } from './move-some.ts';
-import { vacateInstance } from './vacate-instance.ts';
+import { moveInstance } from './moves/move-instance.ts';
+import { moveSome } from './moves/move-some.ts';
+import type { MoveSome } from './moves/move-some.ts';
+import { vacateInstance } from './moves/vacate-instance.ts';
 import { readNodes, readPowerGeneration, readTarget } from './read-target.ts';
-import { recordStepFailure } from './record-step-failure.ts';
-import type { FailedStep } from './record-step-failure.ts';
+import { recordStepFailure } from './steps/record-step-failure.ts';
+import type { FailedStep } from './steps/record-step-failure.ts';
 import { restartInstance } from './restart-instance.ts';
-import type { StepInput } from './run-step.ts';
+import type { StepInput } from './steps/run-step.ts';
 import { sleepInstance } from './sleep-instance.ts';
 import { startInstance } from './start-instance.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 import { stopInstance } from './stop-instance.ts';
 import { sweepBilling } from './sweep-billing.ts';
-import { sweepDrift } from './sweep-drift.ts';
+import { sweepDrift } from './content/sweep-drift.ts';
 
 /** Everything that workflows do to the world, by the names under which Temporal knows it. */
 export function createActivities(deps: StepDeps) {

@@ -1,9 +1,9 @@
-import { finishDestroy, removeInstanceData } from '../database/instances/remove-instance.ts';
+import { finishDestroy, removeInstanceData } from '../database/instances/lifecycle/remove-instance.ts';
 import { proveEnd } from '../database/billing/intervals.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { throwIfSuperseded, runStep } from './run-step.ts';
-import type { StepInput } from './run-step.ts';
-import type { StepDeps } from './step-deps.ts';
+import { throwIfSuperseded, runStep } from './steps/run-step.ts';
+import type { StepInput } from './steps/run-step.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 import { observeGateway } from '../runtime/observe-gateway.ts';
 
 /** Destroys an instance: compute, storage and what the database holds of it. Its turns end without an event. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { countTurnsInFlight } from '../database/messages/pending-turns.ts';
-import type { Attempt } from './run-step.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { Attempt } from './steps/run-step.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 const POLL_MS = 200;
 

@@ -1,9 +1,9 @@
-import { releaseGateway } from '../database/instances/finish-stop.ts';
+import { releaseGateway } from '../database/instances/lifecycle/finish-stop.ts';
 import type { ObservedGateway } from '../domain/observed-gateway.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { throwIfSuperseded } from './run-step.ts';
-import type { Attempt } from './run-step.ts';
-import type { StepDeps } from './step-deps.ts';
+import { throwIfSuperseded } from './steps/run-step.ts';
+import type { Attempt } from './steps/run-step.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 /** How long a gateway may take to end after SIGTERM. It is idle then, and takes about a second. */
 const GRACE_MS = 15_000;

@@ -1,6 +1,6 @@
 import { endTurns } from '../turns/end-turns.ts';
-import { turnDepsOf } from './step-deps.ts';
-import type { StepDeps } from './step-deps.ts';
+import { turnDepsOf } from './steps/step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 const MESSAGES = {
   instance_stopped: 'The instance was stopped before the agent replied. Start the instance and send the message again.',

@@ -3,8 +3,8 @@ import { modelOffer } from '../lib/settings/model-offer.ts';
 import type { RuntimeSpec } from '../runtime/driver.ts';
 import { gatewayToken, relayToken, renderConfig } from '../runtime/engine.ts';
 import type { GatewayAgent } from '../runtime/engine.ts';
-import { bundledSkills, skillEnvironments } from './skill-content.ts';
-import type { StepDeps } from './step-deps.ts';
+import { bundledSkills, skillEnvironments } from './content/skill-content.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 /** What a gateway shall hold, with its secrets in clear: see openSecrets. */
 export interface OpenContent {

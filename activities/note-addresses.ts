@@ -1,5 +1,5 @@
 import { findUnaddressedGateways, noteGatewayAddress } from '../database/instances/gateway-address.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 /** What is more is found by the next sweep. */
 const LIMIT = 500;

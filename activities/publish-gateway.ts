@@ -1,8 +1,8 @@
 import { noteGatewayAddress } from '../database/instances/gateway-address.ts';
-import { publishRunning } from '../database/instances/publish-running.ts';
-import type { PublishOutcome } from '../database/instances/publish-running.ts';
+import { publishRunning } from '../database/instances/lifecycle/publish-running.ts';
+import type { PublishOutcome } from '../database/instances/lifecycle/publish-running.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 interface Publication {
   instanceId: string;

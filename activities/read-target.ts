@@ -1,12 +1,12 @@
 import { findLiveNodes, findNode } from '../database/nodes/find-node.ts';
-import { findLifecycle, findPowerGeneration } from '../database/instances/find-lifecycle.ts';
+import { findLifecycle, findPowerGeneration } from '../database/instances/lifecycle/find-lifecycle.ts';
 import { takeSlot } from '../database/instances/slots.ts';
-import { wakeForTurns } from '../database/instances/wake-sleeper.ts';
+import { wakeForTurns } from '../database/instances/sleep/wake-sleeper.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { nextStep } from '../domain/lifecycle.ts';
 import type { WorkingStep } from '../domain/lifecycle.ts';
-import { runRetryable } from './run-retryable.ts';
-import type { StepDeps } from './step-deps.ts';
+import { runRetryable } from './steps/run-retryable.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 /** What the reconciler does next. */
 export interface Target {

@@ -1,10 +1,10 @@
-import { noteGatewayGone } from '../database/instances/finish-stop.ts';
+import { noteGatewayGone } from '../database/instances/lifecycle/finish-stop.ts';
 import { handOverTurns } from '../database/messages/stamp-turns.ts';
 import { drainTurns } from './drain-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';
-import { throwIfSuperseded, runStep } from './run-step.ts';
-import type { StepInput } from './run-step.ts';
-import type { StepDeps } from './step-deps.ts';
+import { throwIfSuperseded, runStep } from './steps/run-step.ts';
+import type { StepInput } from './steps/run-step.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 import { observeGateway } from '../runtime/observe-gateway.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 

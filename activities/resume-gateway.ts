@@ -1,5 +1,5 @@
-import type { Attempt } from './run-step.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { Attempt } from './steps/run-step.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 import { waitUntilReady } from '../runtime/engine.ts';
 import { findPin } from '../database/nodes/note-make.ts';
 

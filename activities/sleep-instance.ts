@@ -1,12 +1,12 @@
-import { finishSleep, proveLastEnd } from '../database/instances/finish-sleep.ts';
+import { finishSleep, proveLastEnd } from '../database/instances/sleep/finish-sleep.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { observeGateway } from '../runtime/observe-gateway.ts';
 import { abortTurns } from './abort-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';
-import { keepFiles } from './keep-files.ts';
-import { throwIfSuperseded, runStep } from './run-step.ts';
-import type { Attempt, StepInput } from './run-step.ts';
-import type { StepDeps } from './step-deps.ts';
+import { keepFiles } from './content/keep-files.ts';
+import { throwIfSuperseded, runStep } from './steps/run-step.ts';
+import type { Attempt, StepInput } from './steps/run-step.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 /** Suspends the gateway of an instance that has fallen asleep, or else ends it. Storage stays, and so does what is wanted. */
 export function sleepInstance(deps: StepDeps, input: StepInput): Promise<void> {

@@ -8,7 +8,7 @@ import {
 } from '../runtime/gateway/gateway-errors.ts';
 import { createSlownessMeter } from '../runtime/slowness.ts';
 import type { Slowness } from '../runtime/slowness.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 /** From the spawn on: the longest that a start waits for a gateway that is slow. */
 export const LONGEST_START_MS = 5 * 60_000;

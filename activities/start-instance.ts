@@ -1,4 +1,4 @@
-import { noteGatewayGone } from '../database/instances/finish-stop.ts';
+import { noteGatewayGone } from '../database/instances/lifecycle/finish-stop.ts';
 import { loadGatewayContent } from '../database/content/gateway-content.ts';
 import type { GatewayContentRows } from '../database/content/gateway-content.ts';
 import { knowsOffers, noteOffers } from '../database/content/model-offers.ts';
@@ -14,17 +14,17 @@ import { GatewayDiedError } from '../runtime/gateway/gateway-errors.ts';
 import { recoverTurns } from '../turns/recover-turns.ts';
 import { gatewaySpec } from './gateway-spec.ts';
 import type { OpenContent } from './gateway-spec.ts';
-import { openSecrets } from './open-secrets.ts';
+import { openSecrets } from './content/open-secrets.ts';
 import { publishGateway } from './publish-gateway.ts';
-import { pushContent } from './push-content.ts';
+import { pushContent } from './content/push-content.ts';
 import { resumeSuspended } from './resume-gateway.ts';
-import { throwIfSuperseded, runStep } from './run-step.ts';
-import type { Attempt, StepInput } from './run-step.ts';
-import { skillTree } from './skill-content.ts';
+import { throwIfSuperseded, runStep } from './steps/run-step.ts';
+import type { Attempt, StepInput } from './steps/run-step.ts';
+import { skillTree } from './content/skill-content.ts';
 import { gatewayAgeMs, LONGEST_START_MS, slownessOf } from './slow-gateway.ts';
-import { GivenUpError, SupersededError } from './step-failure.ts';
-import { turnDepsOf } from './step-deps.ts';
-import type { StepDeps } from './step-deps.ts';
+import { GivenUpError, SupersededError } from './steps/step-failure.ts';
+import { turnDepsOf } from './steps/step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 /** From the spawn on, for a gateway that is not slow. */
 const READY_MS = 90_000;

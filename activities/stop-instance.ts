@@ -1,14 +1,14 @@
-import { finishStop } from '../database/instances/finish-stop.ts';
+import { finishStop } from '../database/instances/lifecycle/finish-stop.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { observeGateway } from '../runtime/observe-gateway.ts';
 import { abortTurns } from './abort-turns.ts';
 import { drainTurns } from './drain-turns.ts';
 import { endGateway, retireGateway } from './end-gateway.ts';
 import { endLeftovers } from './end-leftovers.ts';
-import { keepFiles } from './keep-files.ts';
-import { throwIfSuperseded, runStep } from './run-step.ts';
-import type { StepInput } from './run-step.ts';
-import type { StepDeps } from './step-deps.ts';
+import { keepFiles } from './content/keep-files.ts';
+import { throwIfSuperseded, runStep } from './steps/run-step.ts';
+import type { StepInput } from './steps/run-step.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 
 const DRAIN_MS = 60_000;
 

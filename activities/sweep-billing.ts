@@ -11,10 +11,10 @@ import { lookAtSpend } from '../database/budgets/look-at-spend.ts';
 import { stopOverBudget } from '../database/budgets/stop-over-budget.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { MakeId } from '../domain/ids.ts';
-import { runRetryable } from './run-retryable.ts';
-import type { StepDeps } from './step-deps.ts';
-import { stepFailure } from './step-failure.ts';
-import { withHeartbeat } from './with-heartbeat.ts';
+import { runRetryable } from './steps/run-retryable.ts';
+import type { StepDeps } from './steps/step-deps.ts';
+import { stepFailure } from './steps/step-failure.ts';
+import { withHeartbeat } from './steps/with-heartbeat.ts';
 
 const MINUTE_MS = 60_000;
 const WATCH_MS = 2_000;

@@ -5,7 +5,7 @@ import type { FoundUnowned } from '../database/stores/unowned-runtimes.ts';
 import { askToDeleteOld, findAskedToDelete, noteUnowned, raiseTombstone } from '../database/stores/unowned-runtimes.ts';
 import { StaleEpochError } from '../runtime/driver.ts';
 import type { RuntimeState } from '../runtime/driver.ts';
-import type { StepDeps } from './step-deps.ts';
+import type { StepDeps } from './steps/step-deps.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 
 /** A runtime is made before its row could be missed, but a clock may be off. */

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { changeLifecycle } from '../database/instances/change-lifecycle.ts';
+import { changeLifecycle } from '../database/instances/lifecycle/change-lifecycle.ts';
 import { AppError } from '../domain/errors.ts';
 
 /**

@@ -4,7 +4,7 @@ import { readDataDirMark, runtimesIn } from '../runtime/data-dir-mark.ts';
 import { exists } from '../runtime/host/missing-files.ts';
 import { readMarkOf } from '../stores/read-mark-of.ts';
 import type { Place } from './place.ts';
-import { reachDatabase } from './reach-database.ts';
+import { reachDatabase } from './postgres/reach-database.ts';
 import { Refusal } from './refusal.ts';
 
 /**

@@ -2,8 +2,8 @@ import { ConfigError } from '../lib/settings/config.ts';
 import { isErrno } from '../lib/errno.ts';
 import { LockError } from '../lib/async/file-lock.ts';
 import { InstallationError } from '../runtime/engine.ts';
-import { PostgresError } from './postgres-account.ts';
-import { ProgramsError } from './install-programs.ts';
+import { PostgresError } from './postgres/postgres-account.ts';
+import { ProgramsError } from './install/install-programs.ts';
 
 /** The start cannot go on. The message tells the person at the terminal what happened and what to do. */
 export class Refusal extends Error {}

@@ -5,7 +5,7 @@ import type { Leftover } from './pid-file.ts';
 import type { Place } from './place.ts';
 import { WORKER_METRICS_OFFSET } from './ports.ts';
 import type { ServiceSpec } from './service.ts';
-import { devServerArguments } from './temporal-arguments.ts';
+import { devServerArguments } from './temporal/temporal-arguments.ts';
 
 const LOOPBACK = '127.0.0.1';
 const PROBE_MS = 2_000;

@@ -1,4 +1,4 @@
-import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/money/budgets.ts';
 import type { RelayDeps } from './relay-deps.ts';
 import { RelayError } from './relay-error.ts';
 import type { RelayAgent } from './store.ts';

@@ -1,7 +1,7 @@
 import { Pool } from 'pg';
 import { z } from 'zod';
-import { BUDGET_PERIODS } from '../domain/budgets.ts';
-import type { NamedBudget } from '../domain/budgets.ts';
+import { BUDGET_PERIODS } from '../domain/money/budgets.ts';
+import type { NamedBudget } from '../domain/money/budgets.ts';
 import { shareConnections } from '../lib/async/fair-connections.ts';
 import type { Canaries } from '../lib/crypto/key-canary.ts';
 import type { Log } from '../lib/log.ts';

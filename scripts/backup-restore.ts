@@ -7,7 +7,7 @@ import { isErrno } from '../lib/errno.ts';
 import { givenSettings } from '../lib/settings/config.ts';
 import { openPlace, withPlaceLocked } from '../local/place.ts';
 import type { Place } from '../local/place.ts';
-import { startPostgres } from '../local/postgres.ts';
+import { startPostgres } from '../local/postgres/postgres.ts';
 import { explain, Refusal } from '../local/refusal.ts';
 
 /**

@@ -5,7 +5,7 @@ import { reverseLine } from '../database/billing/reverse-line.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { AppError } from '../domain/errors.ts';
 import { createIdMaker } from '../domain/ids.ts';
-import { formatUsd } from '../domain/money.ts';
+import { formatUsd } from '../domain/money/money.ts';
 import { databaseUrl } from './local-database.ts';
 
 // Takes back one credit or debit: npm run billing:reverse -- <entryId> "<reason, which the customer sees>". A second time

@@ -1,6 +1,6 @@
 import { createOrm } from '../database/orm.ts';
 import { verifyBilling } from '../database/billing/verify-billing.ts';
-import { formatUsd } from '../domain/money.ts';
+import { formatUsd } from '../domain/money/money.ts';
 import { databaseUrl } from './local-database.ts';
 
 /** More of them would only hide the first. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { buildConsole } from '../local/console-build.ts';
+import { buildConsole } from '../local/install/console-build.ts';
 import { availableBase, buildImage } from './docker-build.ts';
 
 /**

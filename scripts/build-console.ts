@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import { buildConsole } from '../local/console-build.ts';
+import { buildConsole } from '../local/install/console-build.ts';
 
 /** Builds the console into console/dist, where the API serves it from: `npm run build:console`. */
 const wasBuilt = await buildConsole(dirname(import.meta.dirname));

@@ -6,10 +6,10 @@ import { askMove, findPlace } from '../database/moves/ask-move.ts';
 import { createOrm } from '../database/orm.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import { createIdMaker } from '../domain/ids.ts';
-import { TASK_QUEUES } from '../domain/task-queues.ts';
-import { MOVE_INSTANCES, MOVE_INSTANCES_ID } from '../domain/workflow-ids.ts';
+import { TASK_QUEUES } from '../domain/temporal/task-queues.ts';
+import { MOVE_INSTANCES, MOVE_INSTANCES_ID } from '../domain/temporal/workflow-ids.ts';
 import { createLog } from '../lib/log.ts';
-import { openTemporalLink } from '../worker/temporal-link.ts';
+import { openTemporalLink } from '../worker/temporal/temporal-link.ts';
 import { loadConfigOf, settingsSchema } from '../lib/settings/config.ts';
 
 // Moves an instance, or all of them, to the nodes of another driver or name: `npm run instance:move -- ins_... --to kubernetes`,

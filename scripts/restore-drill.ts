@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { createProgress } from '../local/progress.ts';
 import { readGiven } from '../local/place.ts';
 import { explain, Refusal } from '../local/refusal.ts';
-import { drillRestore } from '../local/restore-drill.ts';
+import { drillRestore } from '../local/postgres/restore-drill.ts';
 
 /**
  * npm run restore:drill -- data.tgz

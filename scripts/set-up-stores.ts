@@ -6,8 +6,8 @@ import { migrate } from '../database/migrate.ts';
 import { ConfigError, loadConfigOf, SETTINGS_OF } from '../lib/settings/config.ts';
 import { createLog } from '../lib/log.ts';
 import { checkStores, refuseStores } from '../stores/check-stores.ts';
-import { ensureTemporalSetup, updateSchedules } from '../worker/schedules.ts';
-import { openTemporalLink } from '../worker/temporal-link.ts';
+import { ensureTemporalSetup, updateSchedules } from '../worker/temporal/schedules.ts';
+import { openTemporalLink } from '../worker/temporal/temporal-link.ts';
 
 /**
  * Brings both stores to this version, before its processes start: migrates the database, makes the users of its processes

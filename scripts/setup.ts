@@ -1,6 +1,6 @@
 import { cacheDirOf } from '../lib/cache-dir.ts';
-import { ensureTemporal } from '../local/temporal-binary.ts';
-import { ensureTemporalServer } from '../local/temporal-server.ts';
+import { ensureTemporal } from '../local/temporal/temporal-binary.ts';
+import { ensureTemporalServer } from '../local/temporal/temporal-server.ts';
 import { ensureOpenClaw } from '../runtime/engine.ts';
 import { ensureCompose } from '../test/support/docker-compose.ts';
 

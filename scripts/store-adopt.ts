@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { migrate } from '../database/migrate.ts';
 import { openPlace, withPlaceLocked } from '../local/place.ts';
 import type { Place } from '../local/place.ts';
-import { startPostgres } from '../local/postgres.ts';
+import { startPostgres } from '../local/postgres/postgres.ts';
 import { explain } from '../local/refusal.ts';
 import { completeSettings } from '../local/settings.ts';
 import { adoptStores } from '../stores/adopt-stores.ts';

@@ -1,8 +1,8 @@
 import { Client } from '@temporalio/client';
 import { loadConfigOf, settingsSchema } from '../lib/settings/config.ts';
 import { createLog } from '../lib/log.ts';
-import { openTemporalLink } from '../worker/temporal-link.ts';
-import { handOver, listWorkerVersions, makeCurrent } from '../worker/worker-versions.ts';
+import { openTemporalLink } from '../worker/temporal/temporal-link.ts';
+import { handOver, listWorkerVersions, makeCurrent } from '../worker/temporal/worker-versions.ts';
 
 /**
  * Which build of the workers begins new runs:

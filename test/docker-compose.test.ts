@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import { beforeAll, describe, expect, test } from '@jest/globals';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { devServerArguments } from '../local/temporal-arguments.ts';
-import { TEMPORAL_SERVER_VERSION } from '../local/temporal-server.ts';
+import { devServerArguments } from '../local/temporal/temporal-arguments.ts';
+import { TEMPORAL_SERVER_VERSION } from '../local/temporal/temporal-server.ts';
 import { GIVES_WAY } from '../runtime/docker/container-profile.ts';
 import { runCompose } from './support/docker-compose.ts';
 

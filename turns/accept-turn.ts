@@ -1,14 +1,14 @@
 import { createHash } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { wakeInstance } from '../database/instances/wake-instance.ts';
+import { wakeInstance } from '../database/instances/sleep/wake-instance.ts';
 import { forgetWaiting } from '../database/messages/waiting-attachments.ts';
 import type { AgentGate } from '../database/messages/agent-gate.ts';
 import { storeTurn } from '../database/messages/store-turn.ts';
 import type { ConversationMark, NewTurnRows } from '../database/messages/store-turn.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
-import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/money/budgets.ts';
 import { AppError } from '../domain/errors.ts';
-import type { Attachment } from '../domain/attachments.ts';
+import type { Attachment } from '../domain/agents/attachments.ts';
 import { NO_CAPACITY } from '../domain/failures.ts';
 import { holdsMessages, isAsleep } from '../domain/lifecycle.ts';
 import type { MakeId } from '../domain/ids.ts';

@@ -14,7 +14,7 @@ import { findRunRefusal } from '../database/crons/find-run-refusal.ts';
 import { cronOccurrence, recordCronRun } from '../database/crons/record-cron-run.ts';
 import type { CronResult } from '../database/crons/record-cron-run.ts';
 import { runTransaction } from '../database/run-transaction.ts';
-import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/money/budgets.ts';
 import { RecentTexts } from '../lib/text/recent-texts.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import type { GatewayEvent } from '../runtime/gateway/gateway-events.ts';

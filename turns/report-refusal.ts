@@ -1,5 +1,5 @@
-import { beginBreakdown } from '../database/instances/begin-breakdown.ts';
-import type { Breakdown } from '../database/instances/begin-breakdown.ts';
+import { beginBreakdown } from '../database/instances/lifecycle/begin-breakdown.ts';
+import type { Breakdown } from '../database/instances/lifecycle/begin-breakdown.ts';
 import { noteInstance } from '../database/instances/note-instance.ts';
 import { noteRefusal } from '../database/instances/note-refusal.ts';
 import type { Refusal } from '../database/instances/note-refusal.ts';

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { hasMoney } from '../database/billing/find-balance.ts';
 import { findUsedUp } from '../database/budgets/find-used-up.ts';
-import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/money/budgets.ts';
 import { AppError } from '../domain/errors.ts';
 
 /** Throws AppError `payment_required` where a sleeping instance may not run: its account has no money, or a budget of it is used up. */

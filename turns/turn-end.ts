@@ -1,6 +1,6 @@
 import type { TurnEnd, TurnFailure } from '../domain/turn.ts';
-import { BUDGET_REACHED, reachedMessage } from '../domain/budgets.ts';
-import type { NamedBudget } from '../domain/budgets.ts';
+import { BUDGET_REACHED, reachedMessage } from '../domain/money/budgets.ts';
+import type { NamedBudget } from '../domain/money/budgets.ts';
 import { AppError } from '../domain/errors.ts';
 import type { TurnView } from '../database/messages/find-turn.ts';
 import type { TurnOutcome } from '../runtime/gateway/turn-results.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { observeGateway } from '../runtime/observe-gateway.ts';
-import { beginLocalStop } from '../database/instances/begin-local-stop.ts';
-import type { LocalStop } from '../database/instances/begin-local-stop.ts';
-import { releaseGateway } from '../database/instances/finish-stop.ts';
+import { beginLocalStop } from '../database/instances/lifecycle/begin-local-stop.ts';
+import type { LocalStop } from '../database/instances/lifecycle/begin-local-stop.ts';
+import { releaseGateway } from '../database/instances/lifecycle/finish-stop.ts';
 import { runTransaction } from '../database/run-transaction.ts';
 import type { Clock } from '../lib/async/clock.ts';
 import type { Log } from '../lib/log.ts';

@@ -5,11 +5,11 @@ import { claimOutbox, deleteOutbox, postponeOutbox } from '../database/processes
 import type { OutboxRow } from '../database/processes/claim-outbox.ts';
 import type { Log } from '../lib/log.ts';
 import { Backoff } from '../lib/async/backoff.ts';
-import { GRPC, grpcCodeOf } from './grpc-code.ts';
-import { startPoller } from './poller.ts';
-import { ensureTemporalSetup, updateSchedules } from './schedules.ts';
-import type { TemporalLink } from './temporal-link.ts';
-import { wakeWorkflow, workflowIdOf } from './wake-workflow.ts';
+import { GRPC, grpcCodeOf } from './temporal/grpc-code.ts';
+import { startPoller } from './gateways/poller.ts';
+import { ensureTemporalSetup, updateSchedules } from './temporal/schedules.ts';
+import type { TemporalLink } from './temporal/temporal-link.ts';
+import { wakeWorkflow, workflowIdOf } from './temporal/wake-workflow.ts';
 
 export interface OutboxRelay {
   /** Claims nothing more; resolves when what was claimed is sent or given back. */

@@ -13,9 +13,9 @@ import { checkCluster } from '../runtime/kubernetes/check-cluster.ts';
 import { clusterOf } from '../runtime/kubernetes/open-kubernetes.ts';
 import { ensureOpenClaw } from '../runtime/engine.ts';
 import { checkStores, refuseForeignVolumes } from '../stores/check-stores.ts';
-import { bundleApart } from './bundle-apart.ts';
+import { bundleApart } from './temporal/bundle-apart.ts';
 import { startWorker } from './start-worker.ts';
-import { installTemporalLogging } from './temporal-logging.ts';
+import { installTemporalLogging } from './temporal/temporal-logging.ts';
 
 interface Run {
   config: ConfigOf<'worker'>;

@@ -2,8 +2,8 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { Counter, Gauge } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { deliveryLag } from '../database/webhooks/delivery-lag.ts';
-import type { AttemptOutcome } from '../domain/webhook-health.ts';
-import { askedOnce } from './asked-once.ts';
+import type { AttemptOutcome } from '../domain/webhooks/webhook-health.ts';
+import { askedOnce } from './gateways/asked-once.ts';
 
 /** What an operator watches of deliveries. Answers what counts an attempt. */
 export function registerWebhookMetrics(

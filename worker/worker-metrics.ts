@@ -2,16 +2,16 @@ import type { MikroORM } from '@mikro-orm/postgresql';
 import { Gauge, Histogram } from 'prom-client';
 import type { Registry } from 'prom-client';
 import { outboxLag } from '../database/processes/claim-outbox.ts';
-import { countSleeping } from '../database/instances/count-sleeping.ts';
+import { countSleeping } from '../database/instances/sleep/count-sleeping.ts';
 import { countStuck } from '../database/instances/count-stuck.ts';
 import { countUnowned } from '../database/stores/unowned-runtimes.ts';
 import { readSwap } from '../runtime/host/swap-room.ts';
 import { registerBackupMetrics } from './backup/backup-metrics.ts';
 import type { Backups } from './backup/keep-backups.ts';
-import { askedOnce } from './asked-once.ts';
-import type { ShardLeases } from './shard-leases.ts';
-import type { TemporalLink } from './temporal-link.ts';
-import type { GatewayWatches } from './watch-gateways.ts';
+import { askedOnce } from './gateways/asked-once.ts';
+import type { ShardLeases } from './gateways/shard-leases.ts';
+import type { TemporalLink } from './temporal/temporal-link.ts';
+import type { GatewayWatches } from './gateways/watch-gateways.ts';
 
 export interface Observed {
   orm: MikroORM;

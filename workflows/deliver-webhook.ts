@@ -9,7 +9,7 @@ import {
   upsertSearchAttributes,
 } from '@temporalio/workflow';
 import type { SendingResult } from '../activities/webhooks/sending-result.ts';
-import { WAKE_SIGNAL } from '../domain/workflow-ids.ts';
+import { WAKE_SIGNAL } from '../domain/temporal/workflow-ids.ts';
 import { sendDeliveries } from './proxy-webhook-activities.ts';
 
 const wake = defineSignal(WAKE_SIGNAL);

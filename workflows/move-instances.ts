@@ -7,8 +7,8 @@ import {
   setHandler,
 } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
-import { TASK_QUEUES } from '../domain/task-queues.ts';
-import { PAUSE_SIGNAL, RESUME_SIGNAL } from '../domain/workflow-ids.ts';
+import { TASK_QUEUES } from '../domain/temporal/task-queues.ts';
+import { PAUSE_SIGNAL, RESUME_SIGNAL } from '../domain/temporal/workflow-ids.ts';
 
 const pause = defineSignal(PAUSE_SIGNAL);
 const resume = defineSignal(RESUME_SIGNAL);

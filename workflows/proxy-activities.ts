@@ -2,7 +2,7 @@ import { ActivityCancellationType, proxyActivities, proxyLocalActivities } from 
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
 import type { WorkingStep } from '../domain/lifecycle.ts';
-import { nodeQueue, TASK_QUEUES } from '../domain/task-queues.ts';
+import { nodeQueue, TASK_QUEUES } from '../domain/temporal/task-queues.ts';
 
 /**
  * A step beats each second and hears of its cancellation by that. It has ended before the next one begins. What fails

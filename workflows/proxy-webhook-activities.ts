@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { WebhookActivities } from '../activities/webhooks/create-webhook-activities.ts';
-import { TASK_QUEUES } from '../domain/task-queues.ts';
+import { TASK_QUEUES } from '../domain/temporal/task-queues.ts';
 
 /** The activity ends after five minutes plus the time that its last requests take. */
 export const { sendDeliveries } = proxyActivities<Pick<WebhookActivities, 'sendDeliveries'>>({

@@ -12,7 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { Target } from '../activities/read-target.ts';
 import type { WorkingStep } from '../domain/lifecycle.ts';
-import { WAKE_SIGNAL } from '../domain/workflow-ids.ts';
+import { WAKE_SIGNAL } from '../domain/temporal/workflow-ids.ts';
 import { bookkeepingOn, reads, stepsOn } from './proxy-activities.ts';
 import { outcomeOf } from './step-outcome.ts';
 import type { StepOutcome } from './step-outcome.ts';

@@ -1,6 +1,6 @@
 import { proxyActivities } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
-import { TASK_QUEUES } from '../domain/task-queues.ts';
+import { TASK_QUEUES } from '../domain/temporal/task-queues.ts';
 
 const activities = proxyActivities<Pick<Activities, 'sweepBilling'>>({
   taskQueue: TASK_QUEUES.maintenance,

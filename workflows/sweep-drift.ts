@@ -1,7 +1,7 @@
 import { patched, proxyActivities } from '@temporalio/workflow';
 import type { ActivityOptions } from '@temporalio/workflow';
 import type { Activities } from '../activities/create-activities.ts';
-import { nodeQueue, TASK_QUEUES } from '../domain/task-queues.ts';
+import { nodeQueue, TASK_QUEUES } from '../domain/temporal/task-queues.ts';
 import { reads } from './proxy-activities.ts';
 
 const SWEEP: ActivityOptions = {

@@ -1,9 +1,9 @@
 import type { DueDelivery, Endpoint } from '../../database/webhooks/find-due-deliveries.ts';
 import type { EndedAttempt } from '../../database/webhooks/record-attempts.ts';
 import { webhookPlace } from '../../database/webhook-place.ts';
-import { retryAfterMs, retryPauseMs } from '../../domain/retry-schedule.ts';
-import type { AttemptOutcome } from '../../domain/webhook-health.ts';
-import { isProbed } from '../../domain/webhook-health.ts';
+import { retryAfterMs, retryPauseMs } from '../../domain/webhooks/retry-schedule.ts';
+import type { AttemptOutcome } from '../../domain/webhooks/webhook-health.ts';
+import { isProbed } from '../../domain/webhooks/webhook-health.ts';
 import { storableText } from '../../lib/text/storable-text.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import { deliveryHeaders } from './delivery-headers.ts';

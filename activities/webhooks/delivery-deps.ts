@@ -1,8 +1,8 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Notifications } from '../../database/notifications.ts';
 import type { MakeId } from '../../domain/ids.ts';
-import type { Random } from '../../domain/retry-schedule.ts';
-import type { AttemptOutcome } from '../../domain/webhook-health.ts';
+import type { Random } from '../../domain/webhooks/retry-schedule.ts';
+import type { AttemptOutcome } from '../../domain/webhooks/webhook-health.ts';
 import type { Clock } from '../../lib/async/clock.ts';
 import type { Config } from '../../lib/settings/config.ts';
 import type { Encryption } from '../../lib/crypto/encryption.ts';

@@ -1,5 +1,5 @@
-import { runRetryable } from '../run-retryable.ts';
-import { withHeartbeat } from '../with-heartbeat.ts';
+import { runRetryable } from '../steps/run-retryable.ts';
+import { withHeartbeat } from '../steps/with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 import { Sending } from './sending.ts';
 import type { SendingResult } from './sending-result.ts';

@@ -4,7 +4,7 @@ import { findDueDeliveries, findOldestDelivery } from '../../database/webhooks/f
 import type { DueDelivery, Endpoint } from '../../database/webhooks/find-due-deliveries.ts';
 import { recordAttempts, recordHealth } from '../../database/webhooks/record-attempts.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
-import { isProbed } from '../../domain/webhook-health.ts';
+import { isProbed } from '../../domain/webhooks/webhook-health.ts';
 import { AutoResetEvent } from '../../lib/async/auto-reset-event.ts';
 import { attemptDelivery } from './attempt-delivery.ts';
 import type { MadeAttempt } from './attempt-delivery.ts';

@@ -20,8 +20,8 @@ import {
 } from '../../database/retention/remove-old.ts';
 import { removeOldBudgets, removeOldSpends } from '../../database/retention/remove-old-budgets.ts';
 import { STEPS_KEPT_DAYS } from '../../domain/steps.ts';
-import { runRetryable } from '../run-retryable.ts';
-import { withHeartbeat } from '../with-heartbeat.ts';
+import { runRetryable } from '../steps/run-retryable.ts';
+import { withHeartbeat } from '../steps/with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 
 const DAY_MS = 24 * 60 * 60_000;

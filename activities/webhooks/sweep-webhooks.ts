@@ -1,6 +1,6 @@
 import { wakeDueWebhooks } from '../../database/webhooks/wake-webhooks.ts';
-import { runRetryable } from '../run-retryable.ts';
-import { withHeartbeat } from '../with-heartbeat.ts';
+import { runRetryable } from '../steps/run-retryable.ts';
+import { withHeartbeat } from '../steps/with-heartbeat.ts';
 import type { DeliveryDeps } from './delivery-deps.ts';
 
 /** Wakes every webhook that has something to send and no run that delivers for it. Says how many. */

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { z } from 'zod';
 import type { ErrorCode } from '../../domain/errors.ts';
-import type { KeyScope } from '../../domain/key-scopes.ts';
+import type { KeyScope } from '../../domain/access/key-scopes.ts';
 import type { Log } from '../../lib/log.ts';
 import type { Actor, ActorOf, Auth } from '../security/actor.ts';
 import type { Deps } from '../deps.ts';

@@ -2,7 +2,7 @@ import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import { idPattern } from '../../domain/ids.ts';
 import type { IdPrefix } from '../../domain/ids.ts';
-import { parseUsd } from '../../domain/money.ts';
+import { parseUsd } from '../../domain/money/money.ts';
 import { invalidRequest } from './invalid-request.ts';
 
 /** An id in a path or a body. */

@@ -1,4 +1,4 @@
-import type { KeyLimits } from '../../domain/key-scopes.ts';
+import type { KeyLimits } from '../../domain/access/key-scopes.ts';
 
 export type Auth = 'public' | 'account' | 'operator';
 

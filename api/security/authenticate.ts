@@ -4,7 +4,7 @@ import { findAccountOfKey, touchApiKey } from '../../database/accounts/api-keys.
 import { isOperator } from '../../database/accounts/operators.ts';
 import { findTokenVersion } from '../../database/accounts/token-version.ts';
 import { AppError } from '../../domain/errors.ts';
-import { NO_LIMITS } from '../../domain/key-scopes.ts';
+import { NO_LIMITS } from '../../domain/access/key-scopes.ts';
 import type { AccountActor, Actor, Auth } from './actor.ts';
 import { bearerToken } from '../http/door.ts';
 import type { Door } from '../http/door.ts';

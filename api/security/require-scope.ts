@@ -1,5 +1,5 @@
 import { AppError } from '../../domain/errors.ts';
-import { hasScope, seesInstance } from '../../domain/key-scopes.ts';
+import { hasScope, seesInstance } from '../../domain/access/key-scopes.ts';
 import type { OperationFacts } from '../contract/define-operation.ts';
 import type { Actor } from './actor.ts';
 

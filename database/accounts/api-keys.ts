@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { KeyLimits } from '../../domain/key-scopes.ts';
+import type { KeyLimits } from '../../domain/access/key-scopes.ts';
 import { columns, db } from '../db.ts';
 import { ApiKey } from '../entities/api-key.ts';
 import { fetchPlannedRow } from '../rows.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { chargeOf } from '../../domain/metering.ts';
+import { chargeOf } from '../../domain/money/metering.ts';
 import { BILLED, provenUntil, reckonedUntil } from './meter-sql.ts';
 import { undebitedTokens } from './token-sql.ts';
 import { columns } from '../db.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { chargeOf } from '../../domain/metering.ts';
-import type { Price } from '../../domain/metering.ts';
+import { chargeOf } from '../../domain/money/metering.ts';
+import type { Price } from '../../domain/money/metering.ts';
 import { listPrices } from './set-price.ts';
 import type { AccountCharge } from './write-debits.ts';
 import { columns, db, notNull } from '../db.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { TokenHour, TokenPart, TokenRecord } from '../../domain/verify-tokens.ts';
+import type { TokenHour, TokenPart, TokenRecord } from '../../domain/money/verify-tokens.ts';
 import { columns } from '../db.ts';
 import type { Columns } from '../db.ts';
 import { ModelCall } from '../entities/model-call.ts';

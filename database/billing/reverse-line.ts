@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { AppError } from '../../domain/errors.ts';
 import type { MakeId } from '../../domain/ids.ts';
-import { formatUsd } from '../../domain/money.ts';
+import { formatUsd } from '../../domain/money/money.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
 import { transfer } from './transfer.ts';
 import { findAccountMoney } from './account-money.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Price as PriceFrom } from '../../domain/metering.ts';
+import type { Price as PriceFrom } from '../../domain/money/metering.ts';
 import { reckonExhaustion } from './reckon-exhaustion.ts';
 import { notePrice } from '../budgets/note-running.ts';
 import { columns, db } from '../db.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { TokenPrice } from '../../domain/token-cost.ts';
+import type { TokenPrice } from '../../domain/money/token-cost.ts';
 import { columns } from '../db.ts';
 import { ModelPrice } from '../entities/model-price.ts';
 import { fetchRows } from '../rows.ts';

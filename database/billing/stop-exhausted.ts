@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
-import { changePower } from '../instances/change-power.ts';
-import { IS_WANTED } from '../instances/lifecycle-sql.ts';
+import { changePower } from '../instances/lifecycle/change-power.ts';
+import { IS_WANTED } from '../instances/lifecycle/lifecycle-sql.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
 import { recordNotice } from '../events/record-notice.ts';
 import { findAccountMoney } from './account-money.ts';

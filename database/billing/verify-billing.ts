@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Price } from '../../domain/metering.ts';
-import { verifyAccount } from '../../domain/verify-account.ts';
-import type { AccountRecord, LedgerLine, MeteredInterval } from '../../domain/verify-account.ts';
+import type { Price } from '../../domain/money/metering.ts';
+import { verifyAccount } from '../../domain/money/verify-account.ts';
+import type { AccountRecord, LedgerLine, MeteredInterval } from '../../domain/money/verify-account.ts';
 import { BILLED, LOST, provenUntil } from './meter-sql.ts';
 import { readTokens } from './read-tokens.ts';
 import { listPrices } from './set-price.ts';

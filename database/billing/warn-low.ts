@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
-import { hoursLeft, lowThreshold } from '../../domain/metering.ts';
+import { hoursLeft, lowThreshold } from '../../domain/money/metering.ts';
 import { recordNotice } from '../events/record-notice.ts';
 import { findAccountMoney } from './account-money.ts';
 import { lockAccounts, reckonExhaustion } from './reckon-exhaustion.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { NamedBudget } from '../../domain/budgets.ts';
+import type { NamedBudget } from '../../domain/money/budgets.ts';
 import { columns } from '../db.ts';
 import { BudgetSpend } from '../entities/budget-spend.ts';
 import { Budget } from '../entities/budget.ts';

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { nextLook, resetsAt } from '../../domain/budgets.ts';
+import { nextLook, resetsAt } from '../../domain/money/budgets.ts';
 import type { MakeId } from '../../domain/ids.ts';
 import { recordNotice } from '../events/record-notice.ts';
-import { IS_WANTED } from '../instances/lifecycle-sql.ts';
+import { IS_WANTED } from '../instances/lifecycle/lifecycle-sql.ts';
 import { db } from '../db.ts';
 import { sql } from '../sql.ts';
 import { lockSpend } from './find-spend.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { chargeOf } from '../../domain/metering.ts';
+import { chargeOf } from '../../domain/money/metering.ts';
 import { reckonedUntil } from '../billing/meter-sql.ts';
 import { listPrices } from '../billing/set-price.ts';
 import { columns } from '../db.ts';

@@ -1,8 +1,8 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
 import { recordAudit } from '../accounts/record-audit.ts';
-import { changePower } from '../instances/change-power.ts';
-import { IS_WANTED } from '../instances/lifecycle-sql.ts';
+import { changePower } from '../instances/lifecycle/change-power.ts';
+import { IS_WANTED } from '../instances/lifecycle/lifecycle-sql.ts';
 import { db } from '../db.ts';
 import { sql } from '../sql.ts';
 import { findUsedUp } from './find-used-up.ts';

@@ -4,8 +4,8 @@ import { Instance } from '../entities/instance.ts';
 import { Runtime } from '../entities/runtime.ts';
 import { fetchRows } from '../rows.ts';
 import { sql } from '../sql.ts';
-import { changeLifecycle } from '../instances/change-lifecycle.ts';
-import { takesMessages } from '../instances/lifecycle-sql.ts';
+import { changeLifecycle } from '../instances/lifecycle/change-lifecycle.ts';
+import { takesMessages } from '../instances/lifecycle/lifecycle-sql.ts';
 
 export interface SettledInstance {
   instanceId: string;

@@ -5,7 +5,7 @@ import type { SpareAgent } from '../pool/add-member.ts';
 import { findSpares } from '../pool/spare-agents.ts';
 import { findSealedSecrets } from './secrets.ts';
 import type { SealedSecret } from './secrets.ts';
-import { changeLifecycle } from '../instances/change-lifecycle.ts';
+import { changeLifecycle } from '../instances/lifecycle/change-lifecycle.ts';
 
 export interface ContentAgent {
   id: string;

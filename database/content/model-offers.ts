@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { changeLifecycle } from '../instances/change-lifecycle.ts';
+import { changeLifecycle } from '../instances/lifecycle/change-lifecycle.ts';
 import { runTransaction } from '../run-transaction.ts';
 import { db } from '../db.ts';
 import { IS_SETTLED } from './content-drift.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { NamedBudget } from '../../domain/budgets.ts';
+import type { NamedBudget } from '../../domain/money/budgets.ts';
 import { db } from '../db.ts';
 import type { CronResult } from './record-cron-run.ts';
 

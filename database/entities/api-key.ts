@@ -1,6 +1,6 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
 import { Account } from './account.ts';
-import type { KeyScope } from '../../domain/key-scopes.ts';
+import type { KeyScope } from '../../domain/access/key-scopes.ts';
 import { moment } from './columns.ts';
 import { Instance } from './instance.ts';
 

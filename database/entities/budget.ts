@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { BudgetPeriod } from '../../domain/budgets.ts';
+import type { BudgetPeriod } from '../../domain/money/budgets.ts';
 import { Account } from './account.ts';
 import { moment, nanoUsd } from './columns.ts';
 

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { ClaudeDefinition } from '../../domain/claude-agents.ts';
+import type { ClaudeDefinition } from '../../domain/agents/claude-agents.ts';
 import { Account } from './account.ts';
 import { moment } from './columns.ts';
 

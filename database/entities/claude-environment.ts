@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { ClaudeEnvironmentFields } from '../../domain/claude-agents.ts';
+import type { ClaudeEnvironmentFields } from '../../domain/agents/claude-agents.ts';
 import { Account } from './account.ts';
 import { moment } from './columns.ts';
 import { Instance } from './instance.ts';

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { ClaudeSessionFields } from '../../domain/claude-agents.ts';
+import type { ClaudeSessionFields } from '../../domain/agents/claude-agents.ts';
 import { Account } from './account.ts';
 import { Agent } from './agent.ts';
 import { moment } from './columns.ts';

@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { Attachment } from '../../domain/attachments.ts';
+import type { Attachment } from '../../domain/agents/attachments.ts';
 import type { FinishReason, TurnFailure, TurnStatus } from '../../domain/turn.ts';
 import { Account } from './account.ts';
 import { Agent } from './agent.ts';

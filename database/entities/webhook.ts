@@ -1,5 +1,5 @@
 import { defineEntity, p } from '@mikro-orm/postgresql';
-import type { DisabledReason } from '../../domain/webhook-events.ts';
+import type { DisabledReason } from '../../domain/webhooks/webhook-events.ts';
 import { Account } from './account.ts';
 import { Agent } from './agent.ts';
 import { moment } from './columns.ts';

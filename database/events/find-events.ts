@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { columns } from '../db.ts';
 import { Event } from '../entities/event.ts';
-import type { EventType } from '../../domain/webhook-events.ts';
+import type { EventType } from '../../domain/webhooks/webhook-events.ts';
 import { bytesToHere, fittingRows, pageOf } from '../page-bytes.ts';
 import { fetchRows, listOf } from '../rows.ts';
 import type { RowOf } from '../rows.ts';

@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { RawBuilder } from 'kysely';
-import { eventBody } from '../../domain/event-body.ts';
+import { eventBody } from '../../domain/webhooks/event-body.ts';
 import type { FinishReason } from '../../domain/turn.ts';
-import { matchingEntries } from '../../domain/webhook-events.ts';
-import type { EventType } from '../../domain/webhook-events.ts';
+import { matchingEntries } from '../../domain/webhooks/webhook-events.ts';
+import type { EventType } from '../../domain/webhooks/webhook-events.ts';
 import { columns } from '../db.ts';
 import { EventCounter } from '../entities/event-counter.ts';
 import { EventOccurrence } from '../entities/event-occurrence.ts';

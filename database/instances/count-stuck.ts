@@ -3,7 +3,7 @@ import { STUCK_AFTER_MS } from '../../domain/lifecycle.ts';
 import { columns, db } from '../db.ts';
 import { Instance } from '../entities/instance.ts';
 import { asNumber, fromNow, sql } from '../sql.ts';
-import { IS_ASLEEP } from './lifecycle-sql.ts';
+import { IS_ASLEEP } from './lifecycle/lifecycle-sql.ts';
 
 const TOO_LONG_AGO = fromNow(-STUCK_AFTER_MS);
 

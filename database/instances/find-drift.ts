@@ -5,8 +5,8 @@ import { closeInterval } from '../billing/intervals.ts';
 import { columns, db } from '../db.ts';
 import { Instance } from '../entities/instance.ts';
 import { anyOf, fromNow, isSet, isThere, NOW, sql } from '../sql.ts';
-import { changeLifecycle } from './change-lifecycle.ts';
-import { HAS_CHANGED, HAS_OPEN_INTERVAL, HAS_PENDING_TURN, IS_ASLEEP, IS_RESTLESS } from './lifecycle-sql.ts';
+import { changeLifecycle } from './lifecycle/change-lifecycle.ts';
+import { HAS_CHANGED, HAS_OPEN_INTERVAL, HAS_PENDING_TURN, IS_ASLEEP, IS_RESTLESS } from './lifecycle/lifecycle-sql.ts';
 
 const INSTANCE = columns(Instance, 'instances');
 

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { changeLifecycle } from './change-lifecycle.ts';
+import { changeLifecycle } from './lifecycle/change-lifecycle.ts';
 
 /**
  * Has the reconciler look at this instance again, also when its last try has ended in an error. Answers the id of its

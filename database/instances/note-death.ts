@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { closeInterval, proveEnd } from '../billing/intervals.ts';
 import { db } from '../db.ts';
 import { epochMs, sql } from '../sql.ts';
-import { changeLifecycle } from './change-lifecycle.ts';
+import { changeLifecycle } from './lifecycle/change-lifecycle.ts';
 
 export interface GatewayDeath {
   instanceId: string;

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { INSTANCE_NOTES } from '../../domain/failures.ts';
 import type { InstanceNote } from '../../domain/failures.ts';
-import { changeLifecycle } from './change-lifecycle.ts';
+import { changeLifecycle } from './lifecycle/change-lifecycle.ts';
 
 /**
  * Says something about the content of an instance in its row, once, in the caller's transaction; the next start, or

@@ -10,8 +10,8 @@ import { fetchRow, fetchRows } from '../rows.ts';
 import { fromNow, NOW, sql } from '../sql.ts';
 import { INSTANCE_NOTES } from '../../domain/failures.ts';
 import { takesMessages } from '../../domain/lifecycle.ts';
-import { changeLifecycle } from './change-lifecycle.ts';
-import { readLifecycle } from './find-lifecycle.ts';
+import { changeLifecycle } from './lifecycle/change-lifecycle.ts';
+import { readLifecycle } from './lifecycle/find-lifecycle.ts';
 
 export interface Refusal {
   instanceId: string;

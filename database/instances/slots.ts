@@ -2,11 +2,11 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { expressionBuilder } from 'kysely';
 import { hasWorker } from '../nodes/has-worker.ts';
 import { capacity, placeRuntime } from '../nodes/place-runtime.ts';
-import { wakeInstance } from './wake-instance.ts';
+import { wakeInstance } from './sleep/wake-instance.ts';
 import { db } from '../db.ts';
 import type { Db } from '../db.ts';
 import { lockUntilCommit, sql } from '../sql.ts';
-import { changeLifecycle } from './change-lifecycle.ts';
+import { changeLifecycle } from './lifecycle/change-lifecycle.ts';
 
 /** Any number that nothing else locks. Taken after the instance's own row. */
 const SLOTS_LOCK = 724_310_378;

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { db } from '../db.ts';
 import { isThere, sql } from '../sql.ts';
-import { IS_UNCONVERGED } from './lifecycle-sql.ts';
+import { IS_UNCONVERGED } from './lifecycle/lifecycle-sql.ts';
 
 /** Wakes the reconciler for every instance that is not as it is wanted, unless it is to be woken already. */
 export async function wakeUnconverged(em: EntityManager): Promise<number> {

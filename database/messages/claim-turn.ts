@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { takesMessages } from '../instances/lifecycle-sql.ts';
+import { takesMessages } from '../instances/lifecycle/lifecycle-sql.ts';
 import { IS_HEAD, m, SHARD_OWNER, TURN_FIELDS, TURN_JOINS } from './pending-turns.ts';
 import type { PendingTurn } from './pending-turns.ts';
 import { IS_TRUSTED } from '../processes/process-lease.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { NamedBudget } from '../../domain/budgets.ts';
+import type { NamedBudget } from '../../domain/money/budgets.ts';
 import { CONTENT_FILTER } from '../../domain/turn.ts';
 import { columns, optionalColumns } from '../db.ts';
 import { Budget } from '../entities/budget.ts';

@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import type { Attachment } from '../../domain/attachments.ts';
-import type { NamedBudget } from '../../domain/budgets.ts';
+import type { Attachment } from '../../domain/agents/attachments.ts';
+import type { NamedBudget } from '../../domain/money/budgets.ts';
 import { takeRoom } from '../budgets/take-room.ts';
 import type { ModelCallSize } from '../budgets/take-room.ts';
 import { columns, notNull, optionalColumns } from '../db.ts';

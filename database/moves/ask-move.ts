@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { changeLifecycle } from '../instances/change-lifecycle.ts';
+import { changeLifecycle } from '../instances/lifecycle/change-lifecycle.ts';
 import { db } from '../db.ts';
 import { capacity } from '../nodes/place-runtime.ts';
 import { hasWorker } from '../nodes/has-worker.ts';

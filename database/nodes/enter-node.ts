@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { SHARDS } from '../../domain/shards.ts';
+import { SHARDS } from '../../domain/temporal/shards.ts';
 import { db } from '../db.ts';
 import { lockUntilCommit, sql } from '../sql.ts';
 

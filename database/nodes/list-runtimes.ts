@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { takesMessages } from '../instances/lifecycle-sql.ts';
+import { takesMessages } from '../instances/lifecycle/lifecycle-sql.ts';
 import { columns, optionalColumns } from '../db.ts';
 import { Instance } from '../entities/instance.ts';
 import { Node } from '../entities/node.ts';

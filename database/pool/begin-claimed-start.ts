@@ -1,7 +1,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { nextStep } from '../../domain/lifecycle.ts';
-import { beginStep } from '../instances/begin-step.ts';
-import { findLifecycle } from '../instances/find-lifecycle.ts';
+import { beginStep } from '../instances/lifecycle/begin-step.ts';
+import { findLifecycle } from '../instances/lifecycle/find-lifecycle.ts';
 import { takeSlot } from '../instances/slots.ts';
 import { claimRuntime } from '../nodes/place-runtime.ts';
 import { runTransaction } from '../run-transaction.ts';

@@ -4,7 +4,7 @@ import type { Expression, RawBuilder } from 'kysely';
 import { db } from '../db.ts';
 import type { Db } from '../db.ts';
 import { asNumber, isThere, sql } from '../sql.ts';
-import { changeLifecycle } from '../instances/change-lifecycle.ts';
+import { changeLifecycle } from '../instances/lifecycle/change-lifecycle.ts';
 
 /** A runtime whose id no row of `instances` has. */
 export interface FoundUnowned {

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
+import { FAILURES_UNTIL_PROBING } from '../../domain/webhooks/webhook-health.ts';
 import { columns, db, optionalColumns } from '../db.ts';
 import { WebhookDelivery } from '../entities/webhook-delivery.ts';
 import { Webhook } from '../entities/webhook.ts';

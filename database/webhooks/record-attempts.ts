@@ -1,9 +1,9 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import type { MakeId } from '../../domain/ids.ts';
-import type { Random } from '../../domain/retry-schedule.ts';
-import { healthAfter } from '../../domain/webhook-health.ts';
-import type { AttemptOutcome, HealthChange } from '../../domain/webhook-health.ts';
-import type { DisabledReason } from '../../domain/webhook-events.ts';
+import type { Random } from '../../domain/webhooks/retry-schedule.ts';
+import { healthAfter } from '../../domain/webhooks/webhook-health.ts';
+import type { AttemptOutcome, HealthChange } from '../../domain/webhooks/webhook-health.ts';
+import type { DisabledReason } from '../../domain/webhooks/webhook-events.ts';
 import { recordNotice } from '../events/record-notice.ts';
 import { columns, db } from '../db.ts';
 import { WebhookAttempt } from '../entities/webhook-attempt.ts';

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { FAILURES_UNTIL_PROBING } from '../../domain/webhook-health.ts';
+import { FAILURES_UNTIL_PROBING } from '../../domain/webhooks/webhook-health.ts';
 import { db } from '../db.ts';
 import { isThere, NOW, sql } from '../sql.ts';
 

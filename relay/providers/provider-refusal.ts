@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { z } from 'zod';
-import { retryAfterMs } from '../../domain/retry-schedule.ts';
+import { retryAfterMs } from '../../domain/webhooks/retry-schedule.ts';
 import { CONTENT_FILTER } from '../../domain/turn.ts';
 import type { Log } from '../../lib/log.ts';
 import { jsonOrNull } from '../../lib/text/json-or-null.ts';

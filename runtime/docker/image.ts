@@ -7,8 +7,8 @@ const ROOT = join(import.meta.dirname, '..', '..');
 
 /** What the image is made of, beside its base: files and whole folders of this project. */
 export const IMAGE_INPUTS = [
-  'domain/agent-file-path.ts',
-  'domain/file-path.ts',
+  'domain/agents/agent-file-path.ts',
+  'domain/agents/file-path.ts',
   'domain/gateway-verdict.ts',
   'lib/errno.ts',
   'package.json',

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { Dirent } from 'node:fs';
 import { lstat, opendir } from 'node:fs/promises';
-import { agentFilePathProblem } from '../../domain/agent-file-path.ts';
+import { agentFilePathProblem } from '../../domain/agents/agent-file-path.ts';
 import { isErrno } from '../../lib/errno.ts';
 import { UnsafePathError } from '../driver.ts';
 import { FolderTooLargeError } from '../driver-files.ts';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { changeContent } from '../../api/change-content.ts';
-import { requestRestart } from '../../database/instances/request-restart.ts';
+import { requestRestart } from '../../database/instances/lifecycle/request-restart.ts';
 import { deleteSecret, storeSecret } from '../../database/content/secrets.ts';
 import { secretPlace } from '../../database/secret-place.ts';
 import { runTransaction } from '../../database/run-transaction.ts';

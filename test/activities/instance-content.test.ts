@@ -1,7 +1,7 @@
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { holds, mendContent } from '../../activities/content-drift.ts';
+import { holds, mendContent } from '../../activities/content/content-drift.ts';
 import { loadGatewayContent } from '../../database/content/gateway-content.ts';
 import { secretNames } from '../../runtime/openclaw/content/secret-store.ts';
 import { contentOf } from './content-under-test.ts';

@@ -1,7 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { createActivities } from '../../activities/create-activities.ts';
 import type { Activities } from '../../activities/create-activities.ts';
-import type { StepDeps } from '../../activities/step-deps.ts';
+import type { StepDeps } from '../../activities/steps/step-deps.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
 
 export type StepName =

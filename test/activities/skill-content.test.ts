@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { skillEnvironments } from '../../activities/skill-content.ts';
+import { skillEnvironments } from '../../activities/content/skill-content.ts';
 
 const skill = (name: string, requiresEnv: string[], settingsKey: string | null = null) => ({
   id: name,

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
-import { fallAsleep } from '../../database/instances/fall-asleep.ts';
-import { wakeSleeper } from '../../database/instances/wake-sleeper.ts';
+import { fallAsleep } from '../../database/instances/sleep/fall-asleep.ts';
+import { wakeSleeper } from '../../database/instances/sleep/wake-sleeper.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { SLEEP_PACE } from '../../domain/sleep.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { sweepRetention } from '../../activities/webhooks/sweep-retention.ts';
 import { hideConversation } from '../../database/messages/conversations.ts';
-import { removeInstanceData } from '../../database/instances/remove-instance.ts';
+import { removeInstanceData } from '../../database/instances/lifecycle/remove-instance.ts';
 import { createLog } from '../../lib/log.ts';
 import { makeId, newAccount, newAgent, newInstance, newTurn } from '../factories.ts';
 import type { NewAgent } from '../factories.ts';

@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { Client } from 'pg';
 import { createLog } from '../../lib/log.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
-import { startInstanceServer } from '../../worker/instance-server.ts';
+import { startInstanceServer } from '../../worker/serving/instance-server.ts';
 import type { ApiClient } from '../support/api-client.ts';
 import { eventually } from '../support/eventually.ts';
 import { registerAccount } from '../support/register-account.ts';

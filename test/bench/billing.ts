@@ -6,7 +6,7 @@ import autocannon from 'autocannon';
 import { migrate } from '../../database/migrate.ts';
 import { createOrm } from '../../database/orm.ts';
 import { debitDue } from '../../database/billing/debit-due.ts';
-import { startPostgres } from '../../local/postgres.ts';
+import { startPostgres } from '../../local/postgres/postgres.ts';
 import type { StackUnderTest } from '../support/stack-under-test.ts';
 import { timed } from './bench.ts';
 import type { Bench } from './bench.ts';

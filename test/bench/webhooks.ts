@@ -9,7 +9,7 @@ import { enableWebhook } from '../../database/webhooks/webhooks.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { webhookPlace } from '../../database/webhook-place.ts';
 import { createIdMaker } from '../../domain/ids.ts';
-import { webhookWorkflowId } from '../../domain/workflow-ids.ts';
+import { webhookWorkflowId } from '../../domain/temporal/workflow-ids.ts';
 import { createEncryption } from '../../lib/crypto/encryption.ts';
 import { makeSigningSecret } from '../../lib/crypto/signing-secret.ts';
 import { eventually } from '../support/eventually.ts';

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { filePathProblem, utf8Length } from '../../domain/file-path.ts';
-import { workspaceProblems } from '../../domain/workspace-files.ts';
+import { filePathProblem, utf8Length } from '../../domain/agents/file-path.ts';
+import { workspaceProblems } from '../../domain/agents/workspace-files.ts';
 
 test.each(['SOUL.md', 'notes/2026-01-31.md', 'a b/ü.txt', '.hidden', 'a..b', '...'])('%j is a path of a workspace', (path) => {
   expect(filePathProblem(path)).toBeNull();

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { chargeOf, debitSpans, hoursLeft, lowThreshold, shortage } from '../../domain/metering.ts';
-import type { Price } from '../../domain/metering.ts';
+import { chargeOf, debitSpans, hoursLeft, lowThreshold, shortage } from '../../domain/money/metering.ts';
+import type { Price } from '../../domain/money/metering.ts';
 
 const HOUR = 3_600_000;
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { tokenPricesOf } from '../../domain/token-cost.ts';
+import { tokenPricesOf } from '../../domain/money/token-cost.ts';
 
 test('prices of MODELS are nano-dollars for a million tokens; cached input without a price costs as other input', () => {
   const models = {

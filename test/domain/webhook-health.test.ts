@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { retryAfterMs, retryPauseMs } from '../../domain/retry-schedule.ts';
-import { healthAfter } from '../../domain/webhook-health.ts';
-import type { AttemptOutcome, WebhookHealth } from '../../domain/webhook-health.ts';
+import { retryAfterMs, retryPauseMs } from '../../domain/webhooks/retry-schedule.ts';
+import { healthAfter } from '../../domain/webhooks/webhook-health.ts';
+import type { AttemptOutcome, WebhookHealth } from '../../domain/webhooks/webhook-health.ts';
 
 const NOW = new Date('2026-04-07T09:00:00.000Z');
 const HOUR = 3_600_000;

@@ -132,7 +132,7 @@ jest.setTimeout(TEST_MS);
       const client = await connect(instance);
       await fill(instance);
       const prompt = { agentId, name: 'AGENTS.md', content: 'x'.repeat(MEBIBYTE) } as const;
-      // See activities/push-content.ts.
+      // See activities/content/push-content.ts.
       await expect(setAgentFile(client, prompt)).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
       client.close();
     });

@@ -1,9 +1,9 @@
 import { readFile, readdir, stat } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { holds } from '../../activities/content-drift.ts';
-import { openSecrets } from '../../activities/open-secrets.ts';
-import { skillTree, wantedSkills } from '../../activities/skill-content.ts';
+import { holds } from '../../activities/content/content-drift.ts';
+import { openSecrets } from '../../activities/content/open-secrets.ts';
+import { skillTree, wantedSkills } from '../../activities/content/skill-content.ts';
 import { loadGatewayContent } from '../../database/content/gateway-content.ts';
 import { connectGateway } from '../../runtime/openclaw/wire/gateway-client.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readFile, stat, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { startPostgres, stopPostgres } from '../../local/postgres.ts';
+import { startPostgres, stopPostgres } from '../../local/postgres/postgres.ts';
 import { killPid, runs } from '../../runtime/host/process-identity.ts';
 import { eventually } from '../support/eventually.ts';
 import { removeFolder } from '../support/remove-folder.ts';

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import { CHECKSUMS, ensureTemporal } from '../../local/temporal-binary.ts';
+import { CHECKSUMS, ensureTemporal } from '../../local/temporal/temporal-binary.ts';
 
 const PINNED = '1.5.1';
 const ARCHIVE = `temporal_cli_${PINNED}_${process.platform}_${process.arch === 'x64' ? 'amd64' : process.arch}.tar.gz`;

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { chmod, mkdir, mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureTemporalServer, TEMPORAL_SERVER_VERSION } from '../../local/temporal-server.ts';
+import { ensureTemporalServer, TEMPORAL_SERVER_VERSION } from '../../local/temporal/temporal-server.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 
 let home: string;

@@ -9,9 +9,9 @@ import { createEncryption } from '../../lib/crypto/encryption.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { createSafeFetch } from '../../lib/net/safe-fetch.ts';
 import { startOutboxRelay } from '../../worker/outbox-relay.ts';
-import { openTemporalLink } from '../../worker/temporal-link.ts';
-import { bundleApart } from '../../worker/bundle-apart.ts';
-import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
+import { openTemporalLink } from '../../worker/temporal/temporal-link.ts';
+import { bundleApart } from '../../worker/temporal/bundle-apart.ts';
+import { createTemporalWorkers } from '../../worker/temporal/temporal-workers.ts';
 import { quietTemporal } from '../workflows/quiet-temporal.ts';
 
 export interface DeliveringOptions {

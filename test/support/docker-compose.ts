@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { goInstall, runProgram } from '../../local/go-install.ts';
-import { installPrograms } from '../../local/install-programs.ts';
-import type { InstallOptions } from '../../local/install-programs.ts';
+import { goInstall, runProgram } from '../../local/install/go-install.ts';
+import { installPrograms } from '../../local/install/install-programs.ts';
+import type { InstallOptions } from '../../local/install/install-programs.ts';
 
 /** The newest that `go install` takes: later ones exclude something in their go.mod. */
 const VERSION = '2.32.4';

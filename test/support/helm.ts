@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { runProgram } from '../../local/go-install.ts';
+import { runProgram } from '../../local/install/go-install.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 /** As in scripts/kubernetes/programs.sh. */

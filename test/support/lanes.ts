@@ -50,7 +50,7 @@ const LANE_OF: Record<Need, Lane> = {
 
 /** Modules that start or install something: importing these names, or any name (`*`), is what a file needs it by. */
 const STARTERS: Record<string, Record<string, readonly Need[]>> = {
-  'local/postgres.ts': { startPostgres: ['postgres'] },
+  'local/postgres/postgres.ts': { startPostgres: ['postgres'] },
   'runtime/engine.ts': { ensureOpenClaw: ['openclaw'] },
   'runtime/openclaw/install/installation.ts': { ensureOpenClaw: ['openclaw'] },
   'scripts/sdk/generators.ts': { ensureGenerators: ['sdkGenerators'] },
@@ -70,8 +70,8 @@ const STARTERS: Record<string, Record<string, readonly Need[]>> = {
   'test/support/swap-under-test.ts': { '*': ['swap'] },
   'test/support/starve-machine.ts': { '*': ['wholeMachine'] },
   'test/support/temporal-programs.ts': { newTemporal: ['temporal'], productionTemporal: ['temporalServer'] },
-  'worker/temporal-logging.ts': { '*': ['temporalLibrary'] },
-  'worker/temporal-workers.ts': { '*': ['temporalLibrary'] },
+  'worker/temporal/temporal-logging.ts': { '*': ['temporalLibrary'] },
+  'worker/temporal/temporal-workers.ts': { '*': ['temporalLibrary'] },
 };
 
 /** `import {…} from './x.ts'` and `export … from` but for types, and `import('./x.ts')`, as the formatter writes them. */

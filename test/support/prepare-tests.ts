@@ -1,6 +1,6 @@
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { ensureTemporal } from '../../local/temporal-binary.ts';
-import { ensureTemporalServer } from '../../local/temporal-server.ts';
+import { ensureTemporal } from '../../local/temporal/temporal-binary.ts';
+import { ensureTemporalServer } from '../../local/temporal/temporal-server.ts';
 import { ensureOpenClaw } from '../../runtime/openclaw/install/installation.ts';
 import { ensureGenerators } from '../../scripts/sdk/generators.ts';
 import { ensureCompose } from './docker-compose.ts';

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { devServerArguments } from '../../local/temporal-arguments.ts';
-import { ensureTemporal } from '../../local/temporal-binary.ts';
-import { ensureTemporalServer } from '../../local/temporal-server.ts';
+import { devServerArguments } from '../../local/temporal/temporal-arguments.ts';
+import { ensureTemporal } from '../../local/temporal/temporal-binary.ts';
+import { ensureTemporalServer } from '../../local/temporal/temporal-server.ts';
 import { freePort } from '../../runtime/host/free-port.ts';
 import { createEmptyDatabase } from './test-database.ts';
 

@@ -7,7 +7,7 @@ import { grantRoles } from '../../database/grant-roles.ts';
 import type { RoleName } from '../../database/grants.ts';
 import { createOrm } from '../../database/orm.ts';
 import { migrate } from '../../database/migrate.ts';
-import { startPostgres } from '../../local/postgres.ts';
+import { startPostgres } from '../../local/postgres/postgres.ts';
 import { testRunDir } from './run-folder.ts';
 import { startOnce } from './test-run.ts';
 

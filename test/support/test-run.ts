@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { z } from 'zod';
 import { isErrno } from '../../lib/errno.ts';
 import { withLock } from '../../lib/async/file-lock.ts';
-import { stopPostgres } from '../../local/postgres.ts';
+import { stopPostgres } from '../../local/postgres/postgres.ts';
 import { killPid } from '../../runtime/host/process-identity.ts';
 import { replaceFile } from '../../runtime/host/replace-file.ts';
 import { PATIENCE_MS } from './eventually.ts';

@@ -1,5 +1,5 @@
 import { runTransaction } from '../../database/run-transaction.ts';
-import { NO_LIMITS } from '../../domain/key-scopes.ts';
+import { NO_LIMITS } from '../../domain/access/key-scopes.ts';
 import { abortCancelled, cancelMessage } from '../../turns/conversation/cancel-message.ts';
 import { findOwnAgent } from '../../turns/conversation/own-agent.ts';
 import type { AgentPlace } from '../../turns/conversation/own-agent.ts';

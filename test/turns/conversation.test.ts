@@ -1,7 +1,7 @@
 import { offeredModel } from '../support/offered-model.ts';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { runTransaction } from '../../database/run-transaction.ts';
-import { NO_LIMITS } from '../../domain/key-scopes.ts';
+import { NO_LIMITS } from '../../domain/access/key-scopes.ts';
 import { acceptMessage } from '../../turns/conversation/accept-message.ts';
 import type { AcceptedMessage, NewMessage } from '../../turns/conversation/accept-message.ts';
 import { awaitReply } from '../../turns/conversation/await-reply.ts';

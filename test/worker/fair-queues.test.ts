@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
-import { TASK_QUEUES } from '../../domain/task-queues.ts';
-import { RECONCILE_INSTANCE } from '../../domain/workflow-ids.ts';
+import { TASK_QUEUES } from '../../domain/temporal/task-queues.ts';
+import { RECONCILE_INSTANCE } from '../../domain/temporal/workflow-ids.ts';
 import type { OutboxRow } from '../../database/processes/claim-outbox.ts';
-import { wakeWorkflow } from '../../worker/wake-workflow.ts';
+import { wakeWorkflow } from '../../worker/temporal/wake-workflow.ts';
 import { makeId } from '../factories.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
 import { TEST_LIMIT_MS } from '../support/eventually.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { handOver } from '../../activities/hand-over.ts';
+import { handOver } from '../../activities/pool/hand-over.ts';
 import { run, sql } from '../../database/sql.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';

@@ -9,8 +9,8 @@ import { createLog } from '../../lib/log.ts';
 import type { LogLine, RuntimeDriver } from '../../runtime/driver.ts';
 import { workerTicket } from '../../runtime/worker-ticket.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
-import { startInstanceServer } from '../../worker/instance-server.ts';
-import type { InstanceServer } from '../../worker/instance-server.ts';
+import { startInstanceServer } from '../../worker/serving/instance-server.ts';
+import type { InstanceServer } from '../../worker/serving/instance-server.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 
 const KEYS = [

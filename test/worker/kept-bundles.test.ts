@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { bundleApart } from '../../worker/bundle-apart.ts';
-import { digestOfSources, keepNewest } from '../../worker/kept-bundles.ts';
+import { bundleApart } from '../../worker/temporal/bundle-apart.ts';
+import { digestOfSources, keepNewest } from '../../worker/temporal/kept-bundles.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -18,11 +18,11 @@ describe('the digest of the sources', () => {
   };
 
   beforeEach(async () => {
-    for (const file of ['package-lock.json', 'worker/temporal-workers.ts', 'workflows/a.ts', 'domain/deep/b.ts'])
+    for (const file of ['package-lock.json', 'worker/temporal/temporal-workers.ts', 'workflows/a.ts', 'domain/deep/b.ts'])
       await write(file, 'before');
   });
 
-  test.each(['package-lock.json', 'worker/temporal-workers.ts', 'workflows/a.ts', 'domain/deep/b.ts'])(
+  test.each(['package-lock.json', 'worker/temporal/temporal-workers.ts', 'workflows/a.ts', 'domain/deep/b.ts'])(
     'is another one when %s changes',
     async (file) => {
       const before = await digestOfSources(folder);

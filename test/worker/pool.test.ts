@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
-import { beginStep } from '../../database/instances/begin-step.ts';
+import { beginStep } from '../../database/instances/lifecycle/begin-step.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { query, run, sql } from '../../database/sql.ts';
 import type { Pool } from '../../worker/pool/keep-pool.ts';

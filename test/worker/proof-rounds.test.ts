@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { Endpoint } from '../../runtime/driver.ts';
 import type { Slowness } from '../../runtime/slowness.ts';
-import { createProofRounds } from '../../worker/proof-rounds.ts';
-import type { ProbeAnswer } from '../../worker/silence.ts';
+import { createProofRounds } from '../../worker/gateways/proof-rounds.ts';
+import type { ProbeAnswer } from '../../worker/gateways/silence.ts';
 import { openTestOrm } from '../support/test-database.ts';
 import type { TestOrm } from '../support/test-database.ts';
 

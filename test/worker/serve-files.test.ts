@@ -8,8 +8,8 @@ import type { FilesPage, RuntimeFiles } from '../../runtime/driver-files.ts';
 import { OPTIONS_HEADER, READ_HEADER } from '../../runtime/files-protocol.ts';
 import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { workerTicket } from '../../runtime/worker-ticket.ts';
-import { startInstanceServer } from '../../worker/instance-server.ts';
-import type { InstanceServer } from '../../worker/instance-server.ts';
+import { startInstanceServer } from '../../worker/serving/instance-server.ts';
+import type { InstanceServer } from '../../worker/serving/instance-server.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 
 const KEYS = [{ id: 'only', key: randomBytes(32) }];

@@ -7,8 +7,8 @@ import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { workerTicket } from '../../runtime/worker-ticket.ts';
 import type { WorkerTicket } from '../../runtime/worker-ticket.ts';
 import type { RuntimeState } from '../../runtime/driver.ts';
-import { startInstanceServer } from '../../worker/instance-server.ts';
-import type { InstanceServer } from '../../worker/instance-server.ts';
+import { startInstanceServer } from '../../worker/serving/instance-server.ts';
+import type { InstanceServer } from '../../worker/serving/instance-server.ts';
 
 const KEYS = [{ id: 'test', key: Buffer.alloc(32, 1) }];
 const RUNTIME = 'run_1';

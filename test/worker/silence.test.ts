@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
-import { Silence } from '../../worker/silence.ts';
-import type { ProbeAnswer, Verdict } from '../../worker/silence.ts';
+import { Silence } from '../../worker/gateways/silence.ts';
+import type { ProbeAnswer, Verdict } from '../../worker/gateways/silence.ts';
 
 /** The verdict after each of these probes. */
 function judge(...probes: readonly [count: number, answer: ProbeAnswer][]): Verdict[] {

@@ -1,12 +1,12 @@
 import type { Client } from '@temporalio/client';
-import { TASK_QUEUES } from '../../domain/task-queues.ts';
+import { TASK_QUEUES } from '../../domain/temporal/task-queues.ts';
 import {
   SWEEP_RETENTION,
   SWEEP_RETENTION_ID,
   SWEEP_WEBHOOKS,
   SWEEP_WEBHOOKS_ID,
   webhookWorkflowId,
-} from '../../domain/workflow-ids.ts';
+} from '../../domain/temporal/workflow-ids.ts';
 import { startDelivering } from '../support/delivering.ts';
 import { eventually } from '../support/eventually.ts';
 import { answering, startWebhookReceiver } from '../support/webhook-receiver.ts';

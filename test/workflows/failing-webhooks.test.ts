@@ -4,7 +4,7 @@ import { createEncryption } from '../../lib/crypto/encryption.ts';
 import { signHex } from '../../lib/crypto/signing-secret.ts';
 import { wakeDueWebhooks, wakeWebhook } from '../../database/webhooks/wake-webhooks.ts';
 import { enableWebhook, queueDelivery } from '../../database/webhooks/webhooks.ts';
-import { webhookWorkflowId } from '../../domain/workflow-ids.ts';
+import { webhookWorkflowId } from '../../domain/temporal/workflow-ids.ts';
 import { campaignRounds } from '../support/campaign.ts';
 import { startDeliveries } from '../support/deliveries-under-test.ts';
 import type { DeliveriesUnderTest } from '../support/deliveries-under-test.ts';

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { Client, Connection } from '@temporalio/client';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
-import { TASK_QUEUES } from '../../domain/task-queues.ts';
-import { instanceWorkflowId, RECONCILE_INSTANCE } from '../../domain/workflow-ids.ts';
-import { bundleWorkflows } from '../../worker/temporal-workers.ts';
+import { TASK_QUEUES } from '../../domain/temporal/task-queues.ts';
+import { instanceWorkflowId, RECONCILE_INSTANCE } from '../../domain/temporal/workflow-ids.ts';
+import { bundleWorkflows } from '../../worker/temporal/temporal-workers.ts';
 import { makeId } from '../factories.ts';
 import { createTestNamespace } from '../support/test-temporal.ts';
 

@@ -1,6 +1,6 @@
 import { IllegalStateError } from '@temporalio/common';
 import type { Log } from '../../lib/log.ts';
-import { installTemporalLogging } from '../../worker/temporal-logging.ts';
+import { installTemporalLogging } from '../../worker/temporal/temporal-logging.ts';
 
 /** Has Temporal's library write to this log, unless an earlier test file of this process has done so. */
 export function quietTemporal(log: Log): void {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { instanceWorkflowId } from '../../domain/workflow-ids.ts';
+import { instanceWorkflowId } from '../../domain/temporal/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { controlScripted, SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { newAgentWithFiles, startReconciler } from './reconciler-under-test.ts';

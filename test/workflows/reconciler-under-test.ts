@@ -8,19 +8,24 @@ import { pino } from 'pino';
 import { createActivities } from '../../activities/create-activities.ts';
 import type { Activities } from '../../activities/create-activities.ts';
 import { createStartPace } from '../../activities/start-pace.ts';
-import type { StepDeps } from '../../activities/step-deps.ts';
+import type { StepDeps } from '../../activities/steps/step-deps.ts';
 import type { Agent } from '../../database/entities/agent.ts';
 import { createOrm } from '../../database/orm.ts';
-import { changePower } from '../../database/instances/change-power.ts';
-import { findLifecycle } from '../../database/instances/find-lifecycle.ts';
-import type { InstanceLifecycle } from '../../database/instances/find-lifecycle.ts';
+import { changePower } from '../../database/instances/lifecycle/change-power.ts';
+import { findLifecycle } from '../../database/instances/lifecycle/find-lifecycle.ts';
+import type { InstanceLifecycle } from '../../database/instances/lifecycle/find-lifecycle.ts';
 import { enterNode } from '../../database/nodes/enter-node.ts';
 import { insertProcess } from '../../database/processes/process-lease.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { createIdMaker } from '../../domain/ids.ts';
 import type { PowerAction } from '../../domain/lifecycle.ts';
-import { TASK_QUEUES } from '../../domain/task-queues.ts';
-import { instanceWorkflowId, instanceWorkflowSummary, RECONCILE_INSTANCE, WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
+import { TASK_QUEUES } from '../../domain/temporal/task-queues.ts';
+import {
+  instanceWorkflowId,
+  instanceWorkflowSummary,
+  RECONCILE_INSTANCE,
+  WAKE_SIGNAL,
+} from '../../domain/temporal/workflow-ids.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
 import { readRecord } from '../../runtime/process/gateway-record.ts';
 import type { RuntimeDriver } from '../../runtime/driver.ts';
@@ -28,9 +33,9 @@ import { ProcessDriver } from '../../runtime/process/process-driver.ts';
 import { layoutOf } from '../../runtime/host/runtime-layout.ts';
 import { createGatewayConnections } from '../../runtime/gateway-connections.ts';
 import { quietTemporal } from './quiet-temporal.ts';
-import { bundleApart } from '../../worker/bundle-apart.ts';
-import { startInstanceServer } from '../../worker/instance-server.ts';
-import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
+import { bundleApart } from '../../worker/temporal/bundle-apart.ts';
+import { startInstanceServer } from '../../worker/serving/instance-server.ts';
+import { createTemporalWorkers } from '../../worker/temporal/temporal-workers.ts';
 import { makeId as newId, newAgent, newInstance } from '../factories.ts';
 import type { NewAgent, NewInstance } from '../factories.ts';
 import { eventually, PATIENCE_MS } from '../support/eventually.ts';

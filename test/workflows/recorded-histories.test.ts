@@ -6,7 +6,7 @@ import { Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { quietTemporal } from './quiet-temporal.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { bundleApart } from '../../worker/bundle-apart.ts';
+import { bundleApart } from '../../worker/temporal/bundle-apart.ts';
 import { customerDataIn } from './customer-data.ts';
 import { HISTORIES_DIR, SHAPES } from './recorded-shapes.ts';
 

@@ -1,5 +1,5 @@
-import { TASK_QUEUES } from '../../domain/task-queues.ts';
-import { SWEEP_BILLING, SWEEP_BILLING_ID, SWEEP_DRIFT, SWEEP_DRIFT_ID } from '../../domain/workflow-ids.ts';
+import { TASK_QUEUES } from '../../domain/temporal/task-queues.ts';
+import { SWEEP_BILLING, SWEEP_BILLING_ID, SWEEP_DRIFT, SWEEP_DRIFT_ID } from '../../domain/temporal/workflow-ids.ts';
 import { eventually } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
 import type { Shape } from './recorded-shapes.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, test } from '@jest/globals';
-import { requestRestart } from '../../database/instances/request-restart.ts';
-import { endSuspension } from '../../database/instances/suspended.ts';
+import { requestRestart } from '../../database/instances/lifecycle/request-restart.ts';
+import { endSuspension } from '../../database/instances/sleep/suspended.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { stopLocally } from '../../worker/local-stop.ts';
 import { attempt } from '../activities/kill-points.ts';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { createActivities } from '../../activities/create-activities.ts';
 import { query, sql } from '../../database/sql.ts';
-import { SWEEP_DRIFT } from '../../domain/workflow-ids.ts';
-import { TASK_QUEUES } from '../../domain/task-queues.ts';
+import { SWEEP_DRIFT } from '../../domain/temporal/workflow-ids.ts';
+import { TASK_QUEUES } from '../../domain/temporal/task-queues.ts';
 import { attempt } from '../activities/kill-points.ts';
 import { SCRIPTED_GATEWAY } from '../support/scripted-gateway/scripted-control.ts';
 import { startReconciler } from './reconciler-under-test.ts';

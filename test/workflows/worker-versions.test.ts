@@ -1,10 +1,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import { WAKE_SIGNAL } from '../../domain/workflow-ids.ts';
+import { WAKE_SIGNAL } from '../../domain/temporal/workflow-ids.ts';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
-import { bundleApart } from '../../worker/bundle-apart.ts';
-import { createTemporalWorkers } from '../../worker/temporal-workers.ts';
-import { handOver, listWorkerVersions, makeCurrent } from '../../worker/worker-versions.ts';
+import { bundleApart } from '../../worker/temporal/bundle-apart.ts';
+import { createTemporalWorkers } from '../../worker/temporal/temporal-workers.ts';
+import { handOver, listWorkerVersions, makeCurrent } from '../../worker/temporal/worker-versions.ts';
 import { eventually, PATIENCE_MS, TEST_LIMIT_MS } from '../support/eventually.ts';
 import { dyingGateway, startReconciler } from './reconciler-under-test.ts';
 import type { ReconcilerUnderTest, Run } from './reconciler-under-test.ts';

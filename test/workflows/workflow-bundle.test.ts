@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { pino } from 'pino';
-import { BUNDLED_FOLDERS } from '../../worker/kept-bundles.ts';
-import { bundleWorkflows } from '../../worker/temporal-workers.ts';
+import { BUNDLED_FOLDERS } from '../../worker/temporal/kept-bundles.ts';
+import { bundleWorkflows } from '../../worker/temporal/temporal-workers.ts';
 
 const OURS = new RegExp(`^\\./(${BUNDLED_FOLDERS.join('|')})/`);
 const PACKAGES = new Set(['@temporalio/common', '@temporalio/workflow', 'nexus-rpc', 'ms', 'long']);

@@ -1,5 +1,5 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { attachmentsNote } from '../../domain/attachments.ts';
+import { attachmentsNote } from '../../domain/agents/attachments.ts';
 import { AppError } from '../../domain/errors.ts';
 import { offersTo } from '../../lib/settings/models.ts';
 import type { Models, ModelSettings } from '../../lib/settings/models.ts';

@@ -1,7 +1,7 @@
 import type { MikroORM } from '@mikro-orm/postgresql';
-import { findLifecycle } from '../../database/instances/find-lifecycle.ts';
+import { findLifecycle } from '../../database/instances/lifecycle/find-lifecycle.ts';
 import { waitForInstance } from '../../database/instances/wait-for-instance.ts';
-import { noteUse, wakeSleeper } from '../../database/instances/wake-sleeper.ts';
+import { noteUse, wakeSleeper } from '../../database/instances/sleep/wake-sleeper.ts';
 import type { Notifications } from '../../database/notifications.ts';
 import { runTransaction } from '../../database/run-transaction.ts';
 import { holdsMessages, isAsleep } from '../../domain/lifecycle.ts';

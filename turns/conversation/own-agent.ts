@@ -2,8 +2,8 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { findAgentGate, holdAgentGate } from '../../database/messages/agent-gate.ts';
 import type { AgentGate, HeldAgentGate } from '../../database/messages/agent-gate.ts';
 import { AppError } from '../../domain/errors.ts';
-import { seesInstance } from '../../domain/key-scopes.ts';
-import type { KeyLimits } from '../../domain/key-scopes.ts';
+import { seesInstance } from '../../domain/access/key-scopes.ts';
+import type { KeyLimits } from '../../domain/access/key-scopes.ts';
 
 /** The account, and the key if there is one, on whose behalf a door acts. */
 export interface ConversationActor {

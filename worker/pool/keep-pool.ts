@@ -4,8 +4,8 @@ import { findMembers, markReady, takeAside } from '../../database/pool/members.t
 import type { Member } from '../../database/pool/members.ts';
 import { findSpares } from '../../database/pool/spare-agents.ts';
 import { liveWorkers } from '../../database/processes/shard-leases.ts';
-import { poolRecipe } from '../../activities/pool-recipe.ts';
-import type { PoolOfNode } from '../../activities/step-deps.ts';
+import { poolRecipe } from '../../activities/pool/pool-recipe.ts';
+import type { PoolOfNode } from '../../activities/steps/step-deps.ts';
 import { gatewayMemoryMb } from '../../lib/settings/max-running.ts';
 import { endMember } from './end-member.ts';
 import type { PoolDeps } from './pool-deps.ts';

@@ -1,4 +1,4 @@
-import type { StepDeps } from '../../activities/step-deps.ts';
+import type { StepDeps } from '../../activities/steps/step-deps.ts';
 import type { Config } from '../../lib/settings/config.ts';
 
 /** What keeping the pool of a node takes. */

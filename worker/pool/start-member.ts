@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defaultModel, memberSpec } from '../../activities/pool-recipe.ts';
+import { defaultModel, memberSpec } from '../../activities/pool/pool-recipe.ts';
 import { addMember, FIRST_EPOCH } from '../../database/pool/add-member.ts';
 import type { SpareAgent } from '../../database/pool/add-member.ts';
 import { markReady } from '../../database/pool/members.ts';

@@ -4,7 +4,7 @@ import { readDatabaseClock } from '../../../database/billing/account-money.ts';
 import { grantCredit } from '../../../database/billing/grant-credit.ts';
 import { findBalance } from '../../../database/billing/find-balance.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { formatUsd } from '../../../domain/money.ts';
+import { formatUsd } from '../../../domain/money/money.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { amountUsdField, idField, timestamp } from '../../contract/fields.ts';
 

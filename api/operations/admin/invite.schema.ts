@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { formatUsd } from '../../../domain/money.ts';
+import { formatUsd } from '../../../domain/money/money.ts';
 import type { Invite } from '../../../database/entities/invite.ts';
 import { timestamp } from '../../contract/fields.ts';
 

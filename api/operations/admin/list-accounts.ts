@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
 import { findBalance } from '../../../database/billing/find-balance.ts';
-import { formatUsd } from '../../../domain/money.ts';
+import { formatUsd } from '../../../domain/money/money.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { emailField, idField, timestamp } from '../../contract/fields.ts';
 import { byCreation, nextCursor, olderThan, paginate } from '../../contract/pagination.ts';

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { Instance } from '../../../database/entities/instance.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { instanceWorkflowId } from '../../../domain/workflow-ids.ts';
+import { instanceWorkflowId } from '../../../domain/temporal/workflow-ids.ts';
 import type { ConfigOf } from '../../../lib/settings/config.ts';
 import { idField } from '../../contract/fields.ts';
 import { instanceSchema, presentInstances } from '../instances/instance.schema.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { Agent } from '../../../database/entities/agent.ts';
-import { slugProblem } from '../../../domain/slug.ts';
+import { slugProblem } from '../../../domain/agents/slug.ts';
 import { metadataField } from '../../contract/metadata.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 import { agentStatus, instanceParams } from '../instances/instance.schema.ts';

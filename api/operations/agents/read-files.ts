@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { AgentFile } from '../../../database/entities/agent-file.ts';
 import type { Agent } from '../../../database/entities/agent.ts';
 import { Instance } from '../../../database/entities/instance.ts';
-import { SHOWN_FILES } from '../../../domain/workspace-files.ts';
+import { SHOWN_FILES } from '../../../domain/agents/workspace-files.ts';
 import { orAborted } from '../../../lib/async/aborted.ts';
 import type { SeenWorkspace } from '../../../runtime/gateway/gateway.ts';
 import type { Deps } from '../../deps.ts';

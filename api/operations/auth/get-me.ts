@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Account } from '../../../database/entities/account.ts';
 import { findBalance } from '../../../database/billing/find-balance.ts';
 import { findStoredBytes } from '../../../database/accounts/stored-bytes.ts';
-import { balanceUsd } from '../../../domain/money.ts';
+import { balanceUsd } from '../../../domain/money/money.ts';
 import { turnSettings } from '../../../turns/turn-deps.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField } from '../../contract/fields.ts';

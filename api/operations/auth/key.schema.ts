@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ApiKey } from '../../../database/entities/api-key.ts';
-import { KEY_SCOPES } from '../../../domain/key-scopes.ts';
+import { KEY_SCOPES } from '../../../domain/access/key-scopes.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 
 export const scopesField = z

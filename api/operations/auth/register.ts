@@ -3,7 +3,7 @@ import { countInviteUse, lockInvite } from '../../../database/accounts/invites.t
 import { insertAccount, markRegistrationContested } from '../../../database/accounts/accounts.ts';
 import { transfer } from '../../../database/billing/transfer.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { parseUsd } from '../../../domain/money.ts';
+import { parseUsd } from '../../../domain/money/money.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { emailField, idField, nameField, timestamp } from '../../contract/fields.ts';
 

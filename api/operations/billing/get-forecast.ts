@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { findAccountMoney, readDatabaseClock } from '../../../database/billing/account-money.ts';
-import { hoursLeft } from '../../../domain/metering.ts';
+import { hoursLeft } from '../../../domain/money/metering.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { timestamp } from '../../contract/fields.ts';
 

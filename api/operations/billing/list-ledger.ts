@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { listLedger as findLedger } from '../../../database/billing/list-ledger.ts';
-import { formatUsd } from '../../../domain/money.ts';
+import { formatUsd } from '../../../domain/money/money.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 import { byCreation, nextCursor, paginate } from '../../contract/pagination.ts';

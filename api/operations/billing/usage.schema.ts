@@ -4,7 +4,7 @@ import { readDatabaseClock } from '../../../database/billing/account-money.ts';
 import { listPrices } from '../../../database/billing/set-price.ts';
 import { listPaidIntervals, sumModelUsage } from '../../../database/billing/usage.ts';
 import type { UsageGroup } from '../../../database/billing/usage.ts';
-import { sumRuntime } from '../../../domain/usage.ts';
+import { sumRuntime } from '../../../domain/money/usage.ts';
 import { givenTime, timestamp } from '../../contract/fields.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';
 

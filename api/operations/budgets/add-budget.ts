@@ -3,7 +3,7 @@ import { readDatabaseClock } from '../../../database/billing/account-money.ts';
 import { countBudgetsLocked } from '../../../database/budgets/change-budget.ts';
 import { noteBudget } from '../../../database/budgets/note-running.ts';
 import { Budget } from '../../../database/entities/budget.ts';
-import type { BudgetPeriod, BudgetScope } from '../../../domain/budgets.ts';
+import type { BudgetPeriod, BudgetScope } from '../../../domain/money/budgets.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { Deps } from '../../deps.ts';
 

@@ -2,10 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { findBudget } from '../../../database/budgets/list-budgets.ts';
 import type { BudgetView } from '../../../database/budgets/list-budgets.ts';
-import { BUDGET_PERIODS, EACH, resetsAt } from '../../../domain/budgets.ts';
+import { BUDGET_PERIODS, EACH, resetsAt } from '../../../domain/money/budgets.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { IdPrefix } from '../../../domain/ids.ts';
-import { formatUsd } from '../../../domain/money.ts';
+import { formatUsd } from '../../../domain/money/money.ts';
 import { amountUsdField, idField, timestamp } from '../../contract/fields.ts';
 
 export const budgetParams = z.object({ budgetId: idField('bud') });

@@ -2,7 +2,7 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { Agent } from '../../../database/entities/agent.ts';
 import { ApiKey } from '../../../database/entities/api-key.ts';
-import { EACH } from '../../../domain/budgets.ts';
+import { EACH } from '../../../domain/money/budgets.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { findInstance } from '../../find-instance.ts';
 import { defineOperation } from '../../contract/define-operation.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { EventView } from '../../../database/events/find-events.ts';
-import { AGENT_EVENTS, NOTICE_EVENTS } from '../../../domain/webhook-events.ts';
+import { AGENT_EVENTS, NOTICE_EVENTS } from '../../../domain/webhooks/webhook-events.ts';
 import { idField, timestamp } from '../../contract/fields.ts';
 
 const seq = z

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { agentFilePathProblem } from '../../../domain/agent-file-path.ts';
+import { agentFilePathProblem } from '../../../domain/agents/agent-file-path.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { InstanceDiskFullError, UnsafePathError } from '../../../runtime/driver.ts';
 import { FileChangedError, FileTooLargeError, FolderTooLargeError, NoStorageError } from '../../../runtime/driver-files.ts';

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { z } from 'zod';
 import { AppError } from '../../../domain/errors.ts';
-import { mediaTypeOf } from '../../../domain/media-type.ts';
+import { mediaTypeOf } from '../../../domain/agents/media-type.ts';
 import type { ByteRange, FileFacts } from '../../../runtime/driver-files.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import type { Deps } from '../../deps.ts';

@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { findPendingFiles } from '../../../database/content/agent-files.ts';
 import type { PendingFile } from '../../../database/content/agent-files.ts';
-import { agentFilePathProblem } from '../../../domain/agent-file-path.ts';
-import { mediaTypeOf } from '../../../domain/media-type.ts';
+import { agentFilePathProblem } from '../../../domain/agents/agent-file-path.ts';
+import { mediaTypeOf } from '../../../domain/agents/media-type.ts';
 import type { FilesPage } from '../../../runtime/driver-files.ts';
 import { MAX_LISTED } from '../../../runtime/files-protocol.ts';
 import { defineOperation } from '../../contract/define-operation.ts';

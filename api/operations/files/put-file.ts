@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { z } from 'zod';
 import { findToldFile, noteWrittenFile } from '../../../database/content/agent-files.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { MAX_FILE_BYTES } from '../../../domain/workspace-files.ts';
+import { MAX_FILE_BYTES } from '../../../domain/agents/workspace-files.ts';
 import type { FileFacts } from '../../../runtime/driver-files.ts';
 import { isPersonaFile } from '../../../runtime/engine.ts';
 import { changeContent } from '../../change-content.ts';

@@ -2,10 +2,10 @@ import type { EntityManager } from '@mikro-orm/postgresql';
 import { hasMoney } from '../../../database/billing/find-balance.ts';
 import { Instance } from '../../../database/entities/instance.ts';
 import { countInstancesLocked } from '../../../database/instances/count-instances.ts';
-import { wakeInstance } from '../../../database/instances/wake-instance.ts';
+import { wakeInstance } from '../../../database/instances/sleep/wake-instance.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { RandomBytes } from '../../../domain/ids.ts';
-import { SHARDS } from '../../../domain/shards.ts';
+import { SHARDS } from '../../../domain/temporal/shards.ts';
 import type { Deps } from '../../deps.ts';
 import { requireBudget } from './require-budget.ts';
 

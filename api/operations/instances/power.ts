@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
 import { removeSessionBudgets } from '../../../database/budgets/remove-session-budgets.ts';
-import { changePower } from '../../../database/instances/change-power.ts';
+import { changePower } from '../../../database/instances/lifecycle/change-power.ts';
 import { AppError } from '../../../domain/errors.ts';
 import type { PowerAction } from '../../../domain/lifecycle.ts';
 import { idField } from '../../contract/fields.ts';

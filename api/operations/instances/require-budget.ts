@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { findUsedUp } from '../../../database/budgets/find-used-up.ts';
-import { BUDGET_REACHED, reachedMessage } from '../../../domain/budgets.ts';
+import { BUDGET_REACHED, reachedMessage } from '../../../domain/money/budgets.ts';
 import { AppError } from '../../../domain/errors.ts';
 
 /** Throws `payment_required` where a budget of running time is used up that the instance, or a new one (null), counts for. */

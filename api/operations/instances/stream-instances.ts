@@ -4,7 +4,7 @@ import { idField } from '../../contract/fields.ts';
 import { findInstance } from '../../find-instance.ts';
 import { EventStream } from '../../http/event-stream.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { seesInstance } from '../../../domain/key-scopes.ts';
+import { seesInstance } from '../../../domain/access/key-scopes.ts';
 import { followInstances } from './follow-instances.ts';
 import { instanceSchema } from './instance.schema.ts';
 

@@ -1,7 +1,7 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
 import { z } from 'zod';
-import { setSleepAfter } from '../../../database/instances/set-sleep-after.ts';
-import { wakeSleeper } from '../../../database/instances/wake-sleeper.ts';
+import { setSleepAfter } from '../../../database/instances/sleep/set-sleep-after.ts';
+import { wakeSleeper } from '../../../database/instances/sleep/wake-sleeper.ts';
 import { requireWakeable } from '../../../turns/require-wakeable.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { nameField } from '../../contract/fields.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { attachmentsProblem, MAX_ATTACHMENTS, MAX_ATTACHMENTS_BYTES } from '../../../domain/attachments.ts';
+import { attachmentsProblem, MAX_ATTACHMENTS, MAX_ATTACHMENTS_BYTES } from '../../../domain/agents/attachments.ts';
 import type { GivenAttachment } from './put-attachments.ts';
 
 /** 10 MiB as base64, and a message every character of which may be escaped. */

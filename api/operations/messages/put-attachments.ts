@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
-import { attachmentPaths, MAX_ATTACHMENTS_BYTES } from '../../../domain/attachments.ts';
-import type { Attachment } from '../../../domain/attachments.ts';
+import { attachmentPaths, MAX_ATTACHMENTS_BYTES } from '../../../domain/agents/attachments.ts';
+import type { Attachment } from '../../../domain/agents/attachments.ts';
 import { forgetWaiting, noteWaiting } from '../../../database/messages/waiting-attachments.ts';
 import type { WorkspacePlace } from '../../../runtime/driver-files.ts';
 import type { Deps } from '../../deps.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { utf8Length } from '../../../domain/file-path.ts';
+import { utf8Length } from '../../../domain/agents/file-path.ts';
 import { acceptMessage } from '../../../turns/conversation/accept-message.ts';
 import type { AcceptedMessage } from '../../../turns/conversation/accept-message.ts';
 import { awaitActiveAgent } from '../../../turns/conversation/await-active-agent.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { requestRestart } from '../../../database/instances/request-restart.ts';
+import { requestRestart } from '../../../database/instances/lifecycle/request-restart.ts';
 import { deleteSecret as removeSecret } from '../../../database/content/secrets.ts';
 import { AppError } from '../../../domain/errors.ts';
 import { changeContent } from '../../change-content.ts';

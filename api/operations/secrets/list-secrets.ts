@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
-import { MAX_SECRETS, SECRET_KEY } from '../../../domain/secrets.ts';
+import { MAX_SECRETS, SECRET_KEY } from '../../../domain/agents/secrets.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { timestamp } from '../../contract/fields.ts';
 import { findInstance } from '../../find-instance.ts';

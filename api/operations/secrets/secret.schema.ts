@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MAX_SECRETS, SECRET_KEY, secretKeyProblem, secretValueProblem } from '../../../domain/secrets.ts';
+import { MAX_SECRETS, SECRET_KEY, secretKeyProblem, secretValueProblem } from '../../../domain/agents/secrets.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 
 export const secretParams = instanceParams.extend({ key: z.string().regex(SECRET_KEY).meta({ example: 'SLACK_TOKEN' }) });

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { InstanceSecret } from '../../../database/entities/instance-secret.ts';
-import { requestRestart } from '../../../database/instances/request-restart.ts';
+import { requestRestart } from '../../../database/instances/lifecycle/request-restart.ts';
 import { countSecretBytes, storeSecret } from '../../../database/content/secrets.ts';
 import { secretPlace } from '../../../database/secret-place.ts';
 import type { AppError } from '../../../domain/errors.ts';
-import { MAX_SECRETS, MAX_SECRETS_BYTES } from '../../../domain/secrets.ts';
+import { MAX_SECRETS, MAX_SECRETS_BYTES } from '../../../domain/agents/secrets.ts';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { encryptionOf } from '../../security/encryption-of.ts';

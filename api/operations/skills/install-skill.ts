@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { InstanceSkill } from '../../../database/entities/instance-skill.ts';
 import { SkillFile } from '../../../database/entities/skill-file.ts';
 import { AppError } from '../../../domain/errors.ts';
-import { MAX_SKILLS } from '../../../domain/skills.ts';
+import { MAX_SKILLS } from '../../../domain/agents/skills.ts';
 import { changeContent } from '../../change-content.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';

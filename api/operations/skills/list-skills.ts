@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { InstanceSkill } from '../../../database/entities/instance-skill.ts';
-import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS, SKILL_NAME } from '../../../domain/skills.ts';
+import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS, SKILL_NAME } from '../../../domain/agents/skills.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { findInstance } from '../../find-instance.ts';
 import { nextCursor, paginate } from '../../contract/pagination.ts';

@@ -1,6 +1,6 @@
 import { AppError } from '../../../domain/errors.ts';
-import { SKILL_KEY, SKILL_MANIFEST, skillFilesProblems } from '../../../domain/skills.ts';
-import { secretKeyProblem } from '../../../domain/secrets.ts';
+import { SKILL_KEY, SKILL_MANIFEST, skillFilesProblems } from '../../../domain/agents/skills.ts';
+import { secretKeyProblem } from '../../../domain/agents/secrets.ts';
 import { completeSkill, FrontMatterError } from '../../../runtime/engine.ts';
 import type { BundledSkill, CompleteSkill } from '../../../runtime/engine.ts';
 import { invalidRequest } from '../../contract/invalid-request.ts';

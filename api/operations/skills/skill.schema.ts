@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { InstanceSkill } from '../../../database/entities/instance-skill.ts';
-import { MAX_SKILL_NAME_LENGTH, SKILL_NAME } from '../../../domain/skills.ts';
+import { MAX_SKILL_NAME_LENGTH, SKILL_NAME } from '../../../domain/agents/skills.ts';
 import { instanceParams } from '../instances/instance.schema.ts';
 
 export const skillNameField = z

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { queueDelivery } from '../../../database/webhooks/webhooks.ts';
-import { testBody } from '../../../domain/event-body.ts';
-import { TEST_EVENT } from '../../../domain/webhook-events.ts';
+import { testBody } from '../../../domain/webhooks/event-body.ts';
+import { TEST_EVENT } from '../../../domain/webhooks/webhook-events.ts';
 import { defineOperation } from '../../contract/define-operation.ts';
 import { idField } from '../../contract/fields.ts';
 import { findWebhook, webhookParams } from './webhook.schema.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { retryAfterMs } from '../../../domain/retry-schedule.ts';
+import { retryAfterMs } from '../../../domain/webhooks/retry-schedule.ts';
 import type { Log } from '../../../lib/log.ts';
 import { RelayError } from '../../relay-error.ts';
 import { notPrepared, unreachable } from '../http-provider.ts';

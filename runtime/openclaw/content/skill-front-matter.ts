@@ -1,6 +1,6 @@
 import { Document, isMap, isScalar, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
-import { utf8Length } from '../../../domain/file-path.ts';
+import { utf8Length } from '../../../domain/agents/file-path.ts';
 
 /** The front matter of a SKILL.md cannot be read. The message is for the author of the skill. */
 export class FrontMatterError extends Error {}

@@ -8,7 +8,7 @@ import {
 } from '@anthropic-ai/sdk';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { anthropicOperations } from '../../../api/doors/anthropic/operations.ts';
-import { removeInstanceData } from '../../../database/instances/remove-instance.ts';
+import { removeInstanceData } from '../../../database/instances/lifecycle/remove-instance.ts';
 import { startScripted } from '../../support/scripted-gateway/start-scripted.ts';
 import { newInstance } from '../rows.ts';
 import { said, startAnthropicDoor } from './anthropic-agent.ts';

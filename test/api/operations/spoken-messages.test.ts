@@ -5,7 +5,7 @@ import { recordCronRun } from '../../../database/crons/record-cron-run.ts';
 import type { CronResult } from '../../../database/crons/record-cron-run.ts';
 import { recordUnprompted } from '../../../database/messages/record-unprompted.ts';
 import type { UnpromptedMessage } from '../../../database/messages/record-unprompted.ts';
-import { removeInstanceData } from '../../../database/instances/remove-instance.ts';
+import { removeInstanceData } from '../../../database/instances/lifecycle/remove-instance.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { turnSettings } from '../../../turns/turn-deps.ts';
 import { startApi } from '../api-under-test.ts';

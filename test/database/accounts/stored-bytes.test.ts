@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { addUpStoredBytes, findStoredBytes } from '../../../database/accounts/stored-bytes.ts';
-import { removeInstanceData } from '../../../database/instances/remove-instance.ts';
+import { removeInstanceData } from '../../../database/instances/lifecycle/remove-instance.ts';
 import { removeDeletedWebhooks, removeOldEvents } from '../../../database/retention/remove-old.ts';
 import { makeId, newAccount, newAgent, newInstance, newTurn } from '../../factories.ts';
 import type { NewAgent } from '../../factories.ts';

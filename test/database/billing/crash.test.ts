@@ -14,7 +14,7 @@ import { setPrice } from '../../../database/billing/set-price.ts';
 import { verifyBilling } from '../../../database/billing/verify-billing.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { createIdMaker } from '../../../domain/ids.ts';
-import { startPostgres } from '../../../local/postgres.ts';
+import { startPostgres } from '../../../local/postgres/postgres.ts';
 import { campaignRounds, createDice, reportCampaign } from '../../support/campaign.ts';
 import { HOUR, pings, startRunning } from './bill-rows.ts';
 import { removeFolder } from '../../support/remove-folder.ts';

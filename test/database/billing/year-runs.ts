@@ -3,7 +3,7 @@ import { findAccountMoney } from '../../../database/billing/account-money.ts';
 import { closeInterval, openInterval, proveEnd } from '../../../database/billing/intervals.ts';
 import { proveAlive } from '../../../database/processes/prove-alive.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
-import { SHARDS } from '../../../domain/shards.ts';
+import { SHARDS } from '../../../domain/temporal/shards.ts';
 import type { Dice } from '../../support/campaign.ts';
 import { accountCost, naiveShortage } from './naive-bill.ts';
 import type { Run, SimAccount, SimPrice } from './naive-bill.ts';

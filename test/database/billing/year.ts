@@ -15,7 +15,7 @@ import type { SpentCall } from './year-budgets.ts';
 import { createYearCalls } from './year-calls.ts';
 import { ALL_SHARDS, createYearRuns } from './year-runs.ts';
 import type { EndKind } from './year-runs.ts';
-import { SHARDS } from '../../../domain/shards.ts';
+import { SHARDS } from '../../../domain/temporal/shards.ts';
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;

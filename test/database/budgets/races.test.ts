@@ -6,7 +6,7 @@ import { applyLimit, lockBudget } from '../../../database/budgets/change-budget.
 import { listDueSpends } from '../../../database/budgets/find-spend.ts';
 import { takeRoom } from '../../../database/budgets/take-room.ts';
 import { NOW, query, sql } from '../../../database/sql.ts';
-import type { NamedBudget } from '../../../domain/budgets.ts';
+import type { NamedBudget } from '../../../domain/money/budgets.ts';
 import { listSpend } from '../../../database/budgets/list-budgets.ts';
 import { lookAtSpend } from '../../../database/budgets/look-at-spend.ts';
 import { notePrice, noteRunning } from '../../../database/budgets/note-running.ts';

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { setTokenPrices } from '../../../database/billing/set-token-prices.ts';
 import { findRunRefusal } from '../../../database/crons/find-run-refusal.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
-import type { NamedBudget } from '../../../domain/budgets.ts';
+import type { NamedBudget } from '../../../domain/money/budgets.ts';
 import { makeId, newAgent, newBudget, newTurn } from '../../factories.ts';
 import type { NewAgent } from '../../factories.ts';
 import { openTestOrm } from '../../support/test-database.ts';

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { beginBreakdown } from '../../../database/instances/begin-breakdown.ts';
-import { changePower } from '../../../database/instances/change-power.ts';
-import { findLifecycle } from '../../../database/instances/find-lifecycle.ts';
+import { beginBreakdown } from '../../../database/instances/lifecycle/begin-breakdown.ts';
+import { changePower } from '../../../database/instances/lifecycle/change-power.ts';
+import { findLifecycle } from '../../../database/instances/lifecycle/find-lifecycle.ts';
 import { noteDeath } from '../../../database/instances/note-death.ts';
-import { recordFailedStart } from '../../../database/instances/record-step-failure.ts';
+import { recordFailedStart } from '../../../database/instances/lifecycle/record-step-failure.ts';
 import { takeShards } from '../../../database/processes/shard-leases.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { MAX_FAILED_STARTS } from '../../../domain/lifecycle.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { beginBreakdown } from '../../../database/instances/begin-breakdown.ts';
+import { beginBreakdown } from '../../../database/instances/lifecycle/begin-breakdown.ts';
 import { forgetRefusals, noteRefusal } from '../../../database/instances/note-refusal.ts';
 import type { Refusal } from '../../../database/instances/note-refusal.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';

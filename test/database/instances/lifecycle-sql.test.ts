@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { takesMessages } from '../../../domain/lifecycle.ts';
-import { takesMessages as takesMessagesSql } from '../../../database/instances/lifecycle-sql.ts';
+import { takesMessages as takesMessagesSql } from '../../../database/instances/lifecycle/lifecycle-sql.ts';
 import { query, sql } from '../../../database/sql.ts';
 import type { InstanceStatus, DesiredStatus, TransitionKind } from '../../../domain/lifecycle.ts';
 import { openTestOrm } from '../../support/test-database.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { recordEvent } from '../../../database/events/record-event.ts';
-import { removeInstanceData } from '../../../database/instances/remove-instance.ts';
+import { removeInstanceData } from '../../../database/instances/lifecycle/remove-instance.ts';
 import { runTransaction } from '../../../database/run-transaction.ts';
 import { startApi } from '../../api/api-under-test.ts';
 import type { AccountClient, ApiUnderTest } from '../../api/api-under-test.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import type { Instance } from '../../../database/entities/instance.ts';
-import { findDueSleepers } from '../../../database/instances/wake-sleeper.ts';
+import { findDueSleepers } from '../../../database/instances/sleep/wake-sleeper.ts';
 import { createOrm } from '../../../database/orm.ts';
 import { newInstance } from '../../factories.ts';
 import { createTestDatabase } from '../../support/test-database.ts';

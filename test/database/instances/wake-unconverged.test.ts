@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { MikroORM } from '@mikro-orm/postgresql';
 import { createOrm } from '../../../database/orm.ts';
-import { findLifecycle } from '../../../database/instances/find-lifecycle.ts';
+import { findLifecycle } from '../../../database/instances/lifecycle/find-lifecycle.ts';
 import { wakeUnconverged } from '../../../database/instances/wake-unconverged.ts';
 import { converged } from '../../../domain/lifecycle.ts';
 import { createTestDatabase } from '../../support/test-database.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS } from '../../../domain/skills.ts';
+import { MAX_SKILL_NAME_LENGTH, MAX_SKILLS } from '../../../domain/agents/skills.ts';
 import { setAgentFile } from '../../../runtime/openclaw/content/agent-files.ts';
 import type { PersonaFile } from '../../../runtime/gateway/gateway.ts';
 import { addCron, runCron } from '../../../runtime/openclaw/content/crons.ts';

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { ClaudeAgent } from '../../../../database/entities/claude-agent.ts';
-import type { ClaudeDefinition } from '../../../../domain/claude-agents.ts';
+import type { ClaudeDefinition } from '../../../../domain/agents/claude-agents.ts';
 import { unsupported } from '../request-fields.ts';
 
 const definitionFields = {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { ClaudeEnvironment } from '../../../../database/entities/claude-environment.ts';
 import type { Instance } from '../../../../database/entities/instance.ts';
-import type { ClaudeEnvironmentFields } from '../../../../domain/claude-agents.ts';
+import type { ClaudeEnvironmentFields } from '../../../../domain/agents/claude-agents.ts';
 import { environmentId } from '../ids.ts';
 
 export const environmentSchema = z.object({

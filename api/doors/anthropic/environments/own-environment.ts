@@ -3,7 +3,7 @@ import { LockMode } from '@mikro-orm/postgresql';
 import { ClaudeEnvironment } from '../../../../database/entities/claude-environment.ts';
 import { Instance } from '../../../../database/entities/instance.ts';
 import { AppError } from '../../../../domain/errors.ts';
-import { seesInstance } from '../../../../domain/key-scopes.ts';
+import { seesInstance } from '../../../../domain/access/key-scopes.ts';
 import type { ConversationActor } from '../../../../turns/conversation/own-agent.ts';
 import { invalidRequest } from '../../../contract/invalid-request.ts';
 import { PLAIN_FIELDS } from './environment.schema.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { utf8Length } from '../../../../domain/file-path.ts';
+import { utf8Length } from '../../../../domain/agents/file-path.ts';
 
 /** Of a body with events. */
 export const EVENTS_BODY_LIMIT_BYTES = 8 * 1024 * 1024;

@@ -3,7 +3,7 @@ import { ClaudeSession } from '../../../../database/entities/claude-session.ts';
 import { Instance } from '../../../../database/entities/instance.ts';
 import type { SessionPlace } from '../../../../database/messages/session-turns.ts';
 import { AppError } from '../../../../domain/errors.ts';
-import { seesInstance } from '../../../../domain/key-scopes.ts';
+import { seesInstance } from '../../../../domain/access/key-scopes.ts';
 import type { ConversationActor } from '../../../../turns/conversation/own-agent.ts';
 
 /** Of an instance that is not being deleted. */

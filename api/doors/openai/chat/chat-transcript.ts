@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BLANKS } from '../../../../database/messages/find-conversation.ts';
 import type { Transcript } from '../../../../turns/conversation/find-conversation.ts';
-import { utf8Length } from '../../../../domain/file-path.ts';
+import { utf8Length } from '../../../../domain/agents/file-path.ts';
 import { invalidRequest } from '../../../contract/invalid-request.ts';
 import { MAX_TOLD_BYTES } from './chat-request.ts';
 import type { ChatMessage } from './chat-request.ts';

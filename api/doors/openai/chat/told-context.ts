@@ -1,4 +1,4 @@
-import { utf8Length } from '../../../../domain/file-path.ts';
+import { utf8Length } from '../../../../domain/agents/file-path.ts';
 import { invalidRequest } from '../../../contract/invalid-request.ts';
 import { MAX_TOLD_BYTES } from './chat-request.ts';
 import type { ChatMessage } from './chat-request.ts';

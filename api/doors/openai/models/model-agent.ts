@@ -3,7 +3,7 @@ import { findAgentEntry } from '../../../../database/content/find-agent-place.ts
 import type { AgentEntry, AgentName } from '../../../../database/content/find-agent-place.ts';
 import { AppError } from '../../../../domain/errors.ts';
 import { idPattern } from '../../../../domain/ids.ts';
-import { seesInstance } from '../../../../domain/key-scopes.ts';
+import { seesInstance } from '../../../../domain/access/key-scopes.ts';
 import type { ConversationActor } from '../../../../turns/conversation/own-agent.ts';
 import { NO_MODEL } from '../error-answer.ts';
 

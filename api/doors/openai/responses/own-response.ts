@@ -4,7 +4,7 @@ import { getTurn } from '../../../../database/messages/find-turn.ts';
 import type { TurnPlace } from '../../../../database/messages/find-turn-place.ts';
 import { findResponse } from '../../../../database/responses/responses.ts';
 import { AppError } from '../../../../domain/errors.ts';
-import { seesInstance } from '../../../../domain/key-scopes.ts';
+import { seesInstance } from '../../../../domain/access/key-scopes.ts';
 import type { ConversationActor } from '../../../../turns/conversation/own-agent.ts';
 import { presentResponse } from './response.schema.ts';
 import type { ResponseObject } from './response.schema.ts';

@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from '@jest/globals';
-import { answersProbe } from '../../../../worker/probe-gateway.ts';
+import { answersProbe } from '../../../../worker/gateways/probe-gateway.ts';
 import { waitForAgents } from '../../../../runtime/openclaw/content/agent-liveness.ts';
 import { approveDevice } from '../../../../runtime/openclaw/wire/device-identity.ts';
 import { gatewayFetch } from '../../../../runtime/openclaw/wire/gateway-fetch.ts';
