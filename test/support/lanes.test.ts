@@ -28,7 +28,11 @@ describe('the lane of a test file', () => {
   test.each([
     ['nothing that starts something', "import { decide } from '../domain/lifecycle.ts';\n", 'unit'],
     ['what starts a server', "import { startPostgres } from '../local/postgres/postgres.ts';\n", 'database'],
-    ['the same over several lines', "import {\n  startPostgres,\n  stopPostgres,\n} from '../local/postgres/postgres.ts';\n", 'database'],
+    [
+      'the same over several lines',
+      "import {\n  startPostgres,\n  stopPostgres,\n} from '../local/postgres/postgres.ts';\n",
+      'database',
+    ],
     ['it by another name', "import { startPostgres as start } from '../local/postgres/postgres.ts';\n", 'database'],
     ['all of such a module', "import * as postgres from '../local/postgres/postgres.ts';\n", 'database'],
     ['it from a helper', "import { startStack } from './stack.ts';\n", 'gateway'],
