@@ -27,6 +27,8 @@ export interface FollowedTurn {
   activity: AsyncIterable<ReplyPiece | StepPiece>;
   /** The turn once it has ended, its end committed; null when it was deleted. See errorOfTurn. */
   ended: Promise<TurnView | null>;
+  /** It is followed since it was accepted, so that `activity` has all of its steps. */
+  isNew?: boolean;
   /** For a client that went away. The turn goes on. */
   close(): void;
 }

@@ -6,5 +6,5 @@ import type { ConversationDeps } from './conversation-deps.ts';
 export function sendAccepted({ turnSender }: Pick<ConversationDeps, 'turnSender'>, accepted: AcceptedMessage): FollowedTurn {
   // First: what is being sent is not looked for.
   turnSender.send(accepted.messageId, accepted);
-  return turnSender.follow(accepted.messageId);
+  return { ...turnSender.follow(accepted.messageId), isNew: true };
 }

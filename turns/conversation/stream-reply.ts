@@ -55,7 +55,7 @@ export async function* streamWithSteps(
   }
   const stored = () => findSteps(deps.orm.em.fork(), sent.messageId);
   try {
-    yield* untold(await stored());
+    if (!turn.isNew) yield* untold(await stored());
     for await (const piece of untilAborted(turn.activity, sent, signal))
       if ('step' in piece) yield* untold([piece.step]);
       else yield { kind: 'text', ...piece };
