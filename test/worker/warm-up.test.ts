@@ -5,7 +5,7 @@ import { createIdMaker } from '../../domain/ids.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
 import { send, turnOf } from '../runtime/openclaw/turns-under-test.ts';
 import { PATIENCE_MS } from '../support/eventually.ts';
-import { AGENT, borrowGateway } from '../support/gateway-under-test.ts';
+import { AGENT, startGateway } from '../support/gateway-under-test.ts';
 import type { GatewayUnderTest } from '../support/gateway-under-test.ts';
 import { asGateway } from '../support/raw-gateway.ts';
 import { warmUp } from '../../worker/pool/warm-up.ts';
@@ -17,7 +17,8 @@ let gateway: GatewayUnderTest;
 let client: GatewayClient;
 
 beforeAll(async () => {
-  gateway = await borrowGateway();
+  // A pool's gateway has had no other conversation, which one that other tests have left has.
+  gateway = await startGateway([AGENT]);
   client = await gateway.connect();
 });
 afterAll(() => gateway?.close());
