@@ -12,7 +12,7 @@ import { createLog } from '../lib/log.ts';
 import { openTemporalLink } from '../worker/temporal/temporal-link.ts';
 import { loadConfigOf, settingsSchema } from '../lib/settings/config.ts';
 
-// Moves an instance, or all of them, to the nodes of another driver or name: `npm run instance:move -- ins_... --to kubernetes`,
+// Moves an instance, or all of them, to the nodes of another driver or name: `npm run instance:move -- inst_... --to kubernetes`,
 // `npm run instance:move -- --all --from process --to kubernetes`. DATABASE_URL is the worker's or the owner's. May be repeated.
 const USAGE = `Say which instance and where to: npm run instance:move -- <instanceId> --to <process|docker|kubernetes|NODE_NAME>
 or all of them: npm run instance:move -- --all --from <driver or node> --to <driver or node> [--at-once 4]\n`;
