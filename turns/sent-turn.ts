@@ -45,7 +45,6 @@ export class SentTurn {
   #hasBegun = false;
   /** What its conversation was refused for after the gateway had accepted the turn. */
   #reopen: ClosedSession | undefined;
-  #isEnding = false;
   /** What was heard since the last look. */
   #heard: TurnResult | null = null;
   #wake = Promise.withResolvers<void>();
@@ -56,11 +55,6 @@ export class SentTurn {
     this.#turn = deps.turn;
     this.#claim = deps.claim;
     this.#steps = new StepRecorder({ ...deps, stores: true, onStep: (step) => deps.feed.tellStep(step) });
-  }
-
-  /** It stores the end of the turn: `run` resolves when that is done. */
-  get isEnding(): boolean {
-    return this.#isEnding;
   }
 
   /** Resolves when the turn has ended, has another owner, or this process stops. */
@@ -209,12 +203,7 @@ export class SentTurn {
     }
     await this.#steps.store();
     // When this fails it was not taken: it is tried again.
-    this.#isEnding = true;
-    try {
-      await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
-    } finally {
-      this.#isEnding = false;
-    }
+    await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
     return 'ended';
   }
 

@@ -75,7 +75,6 @@ class Sender {
   readonly #deps: Deps;
   readonly #entries = new Map<string, Entry>();
   readonly #sending = new Map<string, Promise<void>>();
-  readonly #sent = new Map<string, SentTurn>();
   /** Turns that are followed in this process and sent by another one. */
   readonly #heard = new Map<string, { done: Promise<void>; end: AbortController }>();
   /** Accepted here, not yet sent: the end of another turn may make them heads. */
@@ -158,8 +157,7 @@ class Sender {
     this.#heard.get(messageId)?.end.abort();
     const claimant = { kind: 'process', owner } as const;
     const sent = new SentTurn({ ...this.#deps, claimant, turn, claim, feed: entry.feed, signal: this.#stopping.signal });
-    this.#sent.set(messageId, sent);
-    await sent.run().finally(() => this.#sent.delete(messageId));
+    await sent.run();
     if (entry.feed.hasEnded || this.#stopping.signal.aborted) return;
     const ended = await getTurn(orm.em.fork(), messageId);
     if (ended?.status !== 'pending') entry.feed.end(ended);
@@ -211,9 +209,7 @@ class Sender {
   #onTurnEnded(payload: string | null): void {
     const replyId = payload?.split(' ')[0] ?? null;
     if (replyId !== null) this.#unsent.delete(replyId);
-    // What this process ends itself it knows.
-    const isEnding = replyId !== null && (this.#sent.get(replyId)?.isEnding ?? false);
-    if (!isEnding && (replyId === null || this.#entries.has(replyId))) this.#lookNow(replyId === null ? undefined : [replyId]);
+    if (replyId === null || this.#entries.has(replyId)) this.#lookNow(replyId === null ? undefined : [replyId]);
     if (this.#unsent.size > 0) this.#soon(() => this.#sendHeads());
   }
 
