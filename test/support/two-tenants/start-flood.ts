@@ -1,8 +1,6 @@
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, setPriority } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { forkApart } from './fork-apart.ts';
 import type { Answers, FloodName } from './floods.ts';
 import type { TenantPlace } from './tenant.ts';
 
@@ -12,12 +10,10 @@ export interface RunningFlood {
 }
 
 /**
- * Floods from a process of its own that gives way to all others: a customer's program runs on a machine of its own, and here
- * it must not take CPU time of what is measured.
+ * Floods from another process: a customer's program.
  */
 export function startFlood(name: FloodName, place: TenantPlace): RunningFlood {
-  const child = fork(fileURLToPath(new URL('flood-process.ts', import.meta.url)), { execArgv: [] });
-  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  const child = forkApart(new URL('flood-process.ts', import.meta.url));
   const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the flood ended with ${code}`)));
   ended.catch(() => undefined);
   child.send({ name, place });

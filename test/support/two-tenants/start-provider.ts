@@ -1,8 +1,6 @@
-import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { constants, setPriority } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
+import { forkApart } from './fork-apart.ts';
 
 export interface RunningProvider {
   /** For MODEL_UPSTREAM_URL. */
@@ -15,8 +13,7 @@ export interface RunningProvider {
  * not delay the program that measures the other one.
  */
 export async function startProvider(): Promise<RunningProvider> {
-  const child = fork(fileURLToPath(new URL('provider-process.ts', import.meta.url)), { execArgv: [] });
-  if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW);
+  const child = forkApart(new URL('provider-process.ts', import.meta.url));
   const ended = once(child, 'exit');
   const [url] = await Promise.race([
     once(child, 'message'),
