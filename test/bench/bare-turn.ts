@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { sendTurn } from '../../runtime/openclaw/conversation/agent-turn.ts';
 import type { GatewayClient } from '../../runtime/openclaw/wire/gateway-client.ts';
-import { sessionKeyOf } from '../../runtime/openclaw/conversation/session-key.ts';
 
 /** In milliseconds from the moment at which it was said. */
 export interface TurnTimes {
@@ -29,7 +28,8 @@ export async function bareTurn(client: GatewayClient, gatewayAgentId: string, me
   const { kind } = await sendTurn(client, {
     key,
     agentId: gatewayAgentId,
-    sessionKey: sessionKeyOf({ gatewayAgentId, conversationId: 'straight' }),
+    // No conversation of ours: the worker would read its history after each turn, and the gateway would have it at hand for the next one.
+    sessionKey: `agent:${gatewayAgentId}:bench:straight`,
     message,
     saidAt: new Date(),
     traceId: randomBytes(16).toString('hex'),

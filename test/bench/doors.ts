@@ -13,7 +13,7 @@ import { median } from './table.ts';
 import type { Row } from './table.ts';
 
 const MESSAGE = 'hello [[WORDS 10]]';
-const TURNS = 20;
+const TURNS = 40;
 const RESUMES = 30;
 const FIRST_TOKEN_ADDED_MS = 6;
 const ANSWER_ADDED_MS = 15;
@@ -39,7 +39,8 @@ export const benchDoors: Bench = async ({ stack, say }) => {
   const times = new Map<string, TurnTimes[]>(Object.keys(turns).map((name) => [name, []]));
   for (const turn of Object.values(turns)) await eventually(turn);
   for (let round = 0; round < TURNS; round += 1) {
-    for (const [name, turn] of Object.entries(turns)) {
+    // In another order each time: what a turn takes also depends on which one came before.
+    for (const [name, turn] of shuffled(Object.entries(turns))) {
       // A gateway takes longer for the first turn after one of another agent: only the second one counts.
       await turn();
       await sleep(IDLE_MS);
@@ -69,6 +70,13 @@ export const benchDoors: Bench = async ({ stack, say }) => {
     { ...resume, goal: `p50 <= ${RESUME_MS}`, reached: median(resumes) <= RESUME_MS },
   ];
 };
+
+function shuffled<T>(list: T[]): T[] {
+  return list
+    .map((item) => ({ item, at: Math.random() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
 
 function rowsOf(times: ReadonlyMap<string, TurnTimes[]>, what: string, field: keyof TurnTimes, most: number): Row[] {
   const valuesOf = (name: string) => (times.get(name) ?? []).map((turn) => turn[field]);

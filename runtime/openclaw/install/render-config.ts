@@ -38,7 +38,6 @@ export interface GatewayAgent {
   relayToken: string;
 }
 
-const MODEL_CALL_SECONDS = 600;
 /**
  * For the list of skills in the prompt. By default it has 18,000 characters, and what does not fit is left out. This holds
  * the most that an instance has, with the longest names; descriptions the gateway shortens when the list takes more
@@ -202,15 +201,15 @@ function agentsSection({ agents, paths, turnTimeoutSeconds }: GatewayContent) {
   };
 }
 
-function provider({ model, relayToken }: GatewayAgent, { relayUrl, turnTimeoutSeconds }: GatewayContent) {
+function provider({ model, relayToken }: GatewayAgent, { relayUrl }: GatewayContent) {
   const { wire = 'openai-completions', input = ['text'] } = model;
   return {
     // For Anthropic's messages the gateway adds /v1 itself.
     baseUrl: wire === 'anthropic-messages' ? relayUrl.replace(/\/v1$/, '') : relayUrl,
     apiKey: relayToken,
     api: wire,
-    // For a whole model call, a long answer included.
-    timeoutSeconds: Math.min(MODEL_CALL_SECONDS, turnTimeoutSeconds),
+    // Without `timeoutSeconds`: with it the gateway keeps all of a turn in memory (0.9 MB) until that time has passed, and a busy one runs out.
+    // The relay limits a call, and the gateway its silence: the first event to five minutes, later ones to the turn's time.
     models: [
       {
         id: model.id,

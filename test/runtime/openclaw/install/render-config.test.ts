@@ -71,6 +71,10 @@ test('a turn may run as long as the setting says', () => {
   expect(rendered([agent('alpha')]).agents.defaults.timeoutSeconds).toBe(1_800);
 });
 
+test('a model call has no time limit of the gateway, which would keep the whole turn in memory until then', () => {
+  expect(rendered([agent('alpha')]).models.providers['relay-alpha']).not.toHaveProperty('timeoutSeconds');
+});
+
 test('conversations and cron results are never archived or pruned', () => {
   expect(rendered([])).toMatchObject({
     session: { reset: { mode: 'none' }, maintenance: { pruneAfter: '3650d', archiveDashboardAfter: false, maxDiskBytes: false } },
