@@ -49,12 +49,18 @@ export class SentTurn {
   #heard: TurnResult | null = null;
   #wake = Promise.withResolvers<void>();
   readonly #steps: StepRecorder;
+  #isEnding = false;
 
   constructor(deps: SentTurnDeps) {
     this.#deps = deps;
     this.#turn = deps.turn;
     this.#claim = deps.claim;
     this.#steps = new StepRecorder({ ...deps, stores: true, onStep: (step) => deps.feed.tellStep(step) });
+  }
+
+  /** Whether it stores the end itself, or has stored it: `run` resolves then. */
+  get isEnding(): boolean {
+    return this.#isEnding;
   }
 
   /** Resolves when the turn has ended, has another owner, or this process stops. */
@@ -202,9 +208,15 @@ export class SentTurn {
       return heard.outcome;
     }
     await this.#steps.store();
-    // When this fails it was not taken: it is tried again.
-    await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
-    return 'ended';
+    this.#isEnding = true;
+    try {
+      await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
+      return 'ended';
+    } catch (error) {
+      // It was not taken: it is tried again.
+      this.#isEnding = false;
+      throw error;
+    }
   }
 
   /** Forgets the repetition of a refusal: the gateway reports one twice, by an event and by its second answer. */

@@ -69,6 +69,8 @@ export function createTurnSender(deps: Deps): TurnSender {
 interface Entry {
   feed: TurnFeed;
   followers: number;
+  /** While this process sends the turn. */
+  sent?: SentTurn;
 }
 
 class Sender {
@@ -156,8 +158,8 @@ class Sender {
     const entry = this.#entries.get(messageId) ?? this.#open(messageId);
     this.#heard.get(messageId)?.end.abort();
     const claimant = { kind: 'process', owner } as const;
-    const sent = new SentTurn({ ...this.#deps, claimant, turn, claim, feed: entry.feed, signal: this.#stopping.signal });
-    await sent.run();
+    entry.sent = new SentTurn({ ...this.#deps, claimant, turn, claim, feed: entry.feed, signal: this.#stopping.signal });
+    await entry.sent.run();
     if (entry.feed.hasEnded || this.#stopping.signal.aborted) return;
     const ended = await getTurn(orm.em.fork(), messageId);
     if (ended?.status !== 'pending') entry.feed.end(ended);
@@ -209,7 +211,10 @@ class Sender {
   #onTurnEnded(payload: string | null): void {
     const replyId = payload?.split(' ')[0] ?? null;
     if (replyId !== null) this.#unsent.delete(replyId);
-    if (replyId === null || this.#entries.has(replyId)) this.#lookNow(replyId === null ? undefined : [replyId]);
+    const entry = replyId === null ? undefined : this.#entries.get(replyId);
+    if (replyId === null) this.#lookNow();
+    // The end that this process stores itself is not looked for.
+    else if (entry && entry.sent?.isEnding !== true) this.#lookNow([replyId]);
     if (this.#unsent.size > 0) this.#soon(() => this.#sendHeads());
   }
 
