@@ -1,3 +1,4 @@
+import type { TurnView } from '../database/messages/find-turn.ts';
 import { completeReply } from '../database/messages/complete-reply.ts';
 import { lockTurn } from '../database/messages/lock-turn.ts';
 import { listPendingIds } from '../database/messages/pending-turns.ts';
@@ -8,8 +9,8 @@ import type { TurnDeps } from './turn-deps.ts';
 
 type EndDeps = Pick<TurnDeps, 'orm' | 'makeId' | 'clock' | 'maxStoredBytes'>;
 
-/** Ends a turn as its gateway says that it ended. False when any process has ended it already, or it is gone. */
-export async function endTurn(deps: EndDeps, messageId: string, end: TurnEnd): Promise<boolean> {
+/** Ends a turn as its gateway says that it ended, and answers it as it is then. Null when any process has ended it already, or it is gone. */
+export async function endTurn(deps: EndDeps, messageId: string, end: TurnEnd): Promise<TurnView | null> {
   const { orm, makeId, clock, maxStoredBytes } = deps;
   const options = { makeId, now: clock(), maxStoredBytes, abortDue: false };
   return runTransaction(orm.em, (em) => completeReply(em, messageId, end, options));

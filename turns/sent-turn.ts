@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isDatabaseRefusal } from '../database/failure-kind.ts';
 import type { Claimant } from '../database/messages/claim-turn.ts';
 import { findPendingTurn } from '../database/messages/pending-turns.ts';
+import type { TurnView } from '../database/messages/find-turn.ts';
 import type { PendingTurn } from '../database/messages/pending-turns.ts';
 import type { Gateway } from '../runtime/gateway/gateway.ts';
 import type { GatewayEvent } from '../runtime/gateway/gateway-events.ts';
@@ -50,6 +51,7 @@ export class SentTurn {
   #wake = Promise.withResolvers<void>();
   readonly #steps: StepRecorder;
   #isEnding = false;
+  #ended: TurnView | null = null;
 
   constructor(deps: SentTurnDeps) {
     this.#deps = deps;
@@ -63,13 +65,14 @@ export class SentTurn {
     return this.#isEnding;
   }
 
-  /** Resolves when the turn has ended, has another owner, or this process stops. */
-  async run(): Promise<void> {
+  /** Resolves when the turn has ended, has another owner, or this process stops: with the turn where it has stored the end itself. */
+  async run(): Promise<TurnView | null> {
     try {
       await this.#run();
     } finally {
       await this.#steps.store();
     }
+    return this.#ended;
   }
 
   async #run(): Promise<void> {
@@ -210,7 +213,7 @@ export class SentTurn {
     await this.#steps.store();
     this.#isEnding = true;
     try {
-      await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
+      this.#ended = await endTurn(this.#deps, this.#turn.messageId, endOfOutcome(heard.outcome));
       return 'ended';
     } catch (error) {
       // It was not taken: it is tried again.

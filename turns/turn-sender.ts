@@ -159,9 +159,9 @@ class Sender {
     this.#heard.get(messageId)?.end.abort();
     const claimant = { kind: 'process', owner } as const;
     entry.sent = new SentTurn({ ...this.#deps, claimant, turn, claim, feed: entry.feed, signal: this.#stopping.signal });
-    await entry.sent.run();
+    const stored = await entry.sent.run();
     if (entry.feed.hasEnded || this.#stopping.signal.aborted) return;
-    const ended = await getTurn(orm.em.fork(), messageId);
+    const ended = stored ?? (await getTurn(orm.em.fork(), messageId));
     if (ended?.status !== 'pending') entry.feed.end(ended);
   }
 

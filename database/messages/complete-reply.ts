@@ -11,6 +11,8 @@ import { Conversation } from '../entities/conversation.ts';
 import { Message } from '../entities/message.ts';
 import { fetchPlannedRow } from '../rows.ts';
 import { sql } from '../sql.ts';
+import { TURN_FIELDS, TURN_SOURCES, viewOf } from './find-turn.ts';
+import type { TurnView } from './find-turn.ts';
 
 interface EndOptions {
   makeId: MakeId;
@@ -21,12 +23,23 @@ interface EndOptions {
   abortDue: boolean;
 }
 
+const m = columns(Message, 'm');
+const agent = columns(Agent, 'a');
+
+/** The turn, and whose it is. */
+const ENDED = { ...TURN_FIELDS, accountId: m.account, slug: agent.slug, displayName: agent.displayName };
+
 /**
- * Ends a turn, with its event, in the caller's transaction, which must end no other one. False, and nothing changed,
+ * Ends a turn, with its event, in the caller's transaction, which must end no other one, and answers it as it is then. Null, and nothing changed,
  * when it has ended already or is gone: so every turn ends once, whichever process sees its end first. A reply is cut where it is
  * longer than is kept, and shorter while its account stores all that it may.
  */
-export async function completeReply(em: EntityManager, messageId: string, end: TurnEnd, options: EndOptions): Promise<boolean> {
+export async function completeReply(
+  em: EntityManager,
+  messageId: string,
+  end: TurnEnd,
+  options: EndOptions,
+): Promise<TurnView | null> {
   const { makeId, now, abortDue } = options;
   const said = end.status === 'completed' ? end.content : '';
   const { text: content, isCut } = cutText(said, await roomFor(em, messageId, said, options.maxStoredBytes));
@@ -35,20 +48,13 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
   const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
   // The order of locks forbids waiting for the conversation here. Another transaction that has it locked adds a later message, or deletes it.
   const reply = columns(Message, 'messages');
-  const agent = columns(Agent, 'agents');
+  const of = columns(Agent, 'agents');
   const ending = columns(Message);
   const conversation = columns(Conversation);
-  const speaker = {
-    accountId: reply.account,
-    instanceId: reply.instance,
-    agentId: reply.agent,
-    slug: agent.slug,
-    displayName: agent.displayName,
-  };
-  const ended = await fetchPlannedRow(
+  const row = await fetchPlannedRow(
     em,
     'complete_reply',
-    speaker,
+    ENDED,
     (fields) => sql`
       with ended as (
         update messages
@@ -56,24 +62,25 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
                ${ending.finishReason} = ${finishReason}, ${ending.errorReason} = ${reason}, ${ending.errorMessage} = ${message},
                ${ending.endedAt} = ${now}, ${ending.abortDue} = ${abortDue}
           from agents
-         where ${reply.id} = ${messageId} and ${reply.status} = 'pending' and ${agent.id} = ${reply.agent}
-        returning ${fields}, ${reply.conversation}
+         where ${reply.id} = ${messageId} and ${reply.status} = 'pending' and ${of.id} = ${reply.agent}
+        returning messages.*
       ), seen as (
         update conversations set ${conversation.lastAt} = greatest(${conversation.lastAt}, ${now})
          where ${conversation.id} = (select ${conversation.id} from conversations
                                       where ${conversation.id} = (select ${ending.conversation} from ended) for no key update skip locked)
       )
-      select * from ended`,
+      select ${fields} from ended ${TURN_SOURCES} join agents a on ${agent.id} = ${m.agent}`,
   );
-  if (!ended) return false;
+  if (!row) return null;
+  const { accountId, slug, displayName, ...ended } = row;
   await recordEvent(em, {
     id: makeId('evt'),
-    accountId: ended.accountId,
+    accountId,
     instanceId: ended.instanceId,
     type: end.status === 'completed' ? 'agent.message' : 'agent.error',
     agentId: ended.agentId,
-    agentSlug: ended.slug,
-    agentName: ended.displayName,
+    agentSlug: slug,
+    agentName: displayName,
     source: 'agent',
     messageId,
     content: end.status === 'completed' ? content : null,
@@ -85,7 +92,7 @@ export async function completeReply(em: EntityManager, messageId: string, end: T
     // That its row was pending has claimed it.
     occurrenceKey: null,
   });
-  return true;
+  return viewOf(ended);
 }
 
 /** How many bytes of this reply are kept. */

@@ -35,7 +35,14 @@ const TURN = {
   isDeleted: sql<boolean>`${c.deletedAt} is not null`,
 };
 
-const FIELDS = { ...TURN, ...USAGE_FIELDS };
+/** The fields of a turn, of rows that come from TURN_SOURCES. */
+export const TURN_FIELDS = { ...TURN, ...USAGE_FIELDS };
+
+/** Where they come from: replies with the name `m`. */
+export const TURN_SOURCES = sql`
+  m left join messages u on ${u.conversation} = ${m.conversation} and ${u.number} = ${m.number} and ${u.role} = 'user'
+    left join conversations c on ${c.id} = ${m.conversation}
+   cross join lateral ${turnUsage(m.id)} usage`;
 
 /** A reply as its customer may see it, or what an agent said unprompted. */
 export type TurnView = RowOf<typeof TURN> & {
@@ -48,15 +55,14 @@ export async function getTurn(em: EntityManager, messageId: string): Promise<Tur
   const row = await fetchPlannedRow(
     em,
     'turn',
-    FIELDS,
-    (fields) => sql`
-      select ${fields} from messages m
-        left join messages u on ${u.conversation} = ${m.conversation} and ${u.number} = ${m.number} and ${u.role} = 'user'
-        left join conversations c on ${c.id} = ${m.conversation}
-       cross join lateral ${turnUsage(m.id)} usage
-       where ${m.id} = ${messageId} and ${m.role} = 'agent'`,
+    TURN_FIELDS,
+    (fields) => sql`select ${fields} from messages ${TURN_SOURCES} where ${m.id} = ${messageId} and ${m.role} = 'agent'`,
   );
-  if (!row) return null;
+  return row && viewOf(row);
+}
+
+/** The turn of a row with TURN_FIELDS. */
+export function viewOf(row: RowOf<typeof TURN_FIELDS>): TurnView {
   const { inputTokens, outputTokens, cacheReadTokens, cacheWriteTokens, thinkingTokens, costNanoUsd, models, ...turn } = row;
   const cache = { cacheReadTokens, cacheWriteTokens };
   return { ...turn, usage: { inputTokens, outputTokens, ...cache, thinkingTokens, costNanoUsd, models } };

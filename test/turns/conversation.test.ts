@@ -120,7 +120,7 @@ describe('a conversation is held without any door', () => {
     const sent = await accept({ text: 'Hello' });
     const failure = { why: 'still_running', code: 'timeout', messageId: sent.messageId };
     await expect(wait(sent, sendAccepted(deps, sent), 1)).rejects.toMatchObject(failure);
-    expect(await reply(sent.messageId, 'Good morning')).toBe(true);
+    expect(await reply(sent.messageId, 'Good morning')).toMatchObject({ status: 'completed', content: 'Good morning' });
   });
 
   test('a cancelled turn fails for those who wait, by the id of the message or of its reply', async () => {

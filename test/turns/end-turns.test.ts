@@ -108,7 +108,11 @@ describe('ending the turns of an instance or an agent', () => {
     });
 
     await expect(failing).rejects.toThrow('the process died');
-    expect(await endTurn(turns.deps, messageId, { status: 'completed', content: 'yes', finishReason: 'stop' })).toBe(true);
+    expect(await endTurn(turns.deps, messageId, { status: 'completed', content: 'yes', finishReason: 'stop' })).toMatchObject({
+      messageId,
+      status: 'completed',
+      content: 'yes',
+    });
   });
 });
 
