@@ -23,7 +23,7 @@ RUN NODE_EXTRA_CA_CERTS=/opt/thermidora/build-ca.pem npm ci --omit=dev --ignore-
   && node -e "require('argon2')"
 
 FROM ${BASE}
-ENV NODE_ENV=production XDG_CACHE_HOME=/opt/cache
+ENV NODE_ENV=production XDG_CACHE_HOME=/opt/cache MALLOC_ARENA_MAX=2
 COPY --from=skills /opt/cache /opt/cache
 WORKDIR /opt/thermidora
 COPY --from=packages /opt/thermidora/node_modules node_modules

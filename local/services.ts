@@ -1,3 +1,4 @@
+import { SMALL_PROCESS_ENV } from '../lib/small-process.ts';
 import { join } from 'node:path';
 import { createTemporalProbe } from '../api/observe/probe-temporal.ts';
 import type { Config } from '../lib/settings/config.ts';
@@ -72,7 +73,12 @@ export function nodeService(
   };
   return {
     title: TITLES[name],
-    program: { command: process.execPath, args: [join(place.projectDir, name, 'main.ts')], env, cwd: place.projectDir },
+    program: {
+      command: process.execPath,
+      args: [join(place.projectDir, name, 'main.ts')],
+      env: { ...SMALL_PROCESS_ENV, ...env },
+      cwd: place.projectDir,
+    },
     logFile: logFileOf(place, name),
     pidFile: pidFileOf(place, name),
     isReady: probes[name],

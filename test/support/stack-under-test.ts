@@ -6,6 +6,7 @@ import { closeSync, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirOf } from '../../lib/cache-dir.ts';
+import { SMALL_PROCESS_ENV } from '../../lib/small-process.ts';
 import { loadConfig } from '../../lib/settings/config.ts';
 import { createDriver } from '../../runtime/create-driver.ts';
 import { Engine } from '../../runtime/docker/engine.ts';
@@ -92,6 +93,7 @@ export async function startStack(options: StackOptions = {}): Promise<StackUnder
     PATH: process.env['PATH'] ?? '',
     HOME: process.env['HOME'] ?? '',
     ...ofThisRun(),
+    ...SMALL_PROCESS_ENV,
     HOST: '127.0.0.1',
     PORT: String(apiPort),
     RELAY_PORT: String(relayPort),
