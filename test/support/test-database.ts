@@ -7,11 +7,15 @@ import { grantRoles } from '../../database/grant-roles.ts';
 import type { RoleName } from '../../database/grants.ts';
 import { createOrm } from '../../database/orm.ts';
 import { migrate } from '../../database/migrate.ts';
+import { postgresAccount } from '../../local/postgres/postgres-account.ts';
 import { startPostgres } from '../../local/postgres/postgres.ts';
+import { makeMemoryFolder } from './memory-folder.ts';
 import { testRunDir } from './run-folder.ts';
 import { startOnce } from './test-run.ts';
 
-const server = z.object({ url: z.url() });
+/** Where the databases of the tests lie: `TABLESPACE`, or PostgreSQL's own. */
+const server = z.object({ url: z.url(), tablespace: z.string() });
+const TABLESPACE = 'in_memory';
 /** With a character that a URL must escape. */
 const ROLE_PASSWORD = 'of a role';
 
@@ -22,10 +26,11 @@ export interface TestDatabase {
 
 /** A database of its own with the whole schema and no rows, on the PostgreSQL of this run. */
 export async function createTestDatabase(): Promise<TestDatabase> {
-  const { url: template } = await startOnce('postgres', server, startMigrated);
+  const { url: template, tablespace } = await startOnce('postgres', server, startMigrated);
   const name = `test_${randomBytes(8).toString('hex')}`;
   const admin = databaseUrl(template, 'postgres');
-  await execute(admin, `create database ${name} template ${new URL(template).pathname.slice(1)} strategy file_copy`);
+  const from = `template ${new URL(template).pathname.slice(1)} strategy file_copy`;
+  await execute(admin, `create database ${name} ${from} tablespace ${tablespace}`);
   return {
     url: databaseUrl(template, name),
     drop: () => execute(admin, `drop database if exists ${name} with (force)`),
@@ -65,11 +70,24 @@ export function asRole(url: string, name: RoleName): string {
   return Object.assign(new URL(url), { username: `thermidora_${name}`, password: ROLE_PASSWORD }).toString();
 }
 
-async function startMigrated(): Promise<{ url: string }> {
+async function startMigrated(): Promise<z.output<typeof server>> {
   const { url } = await startPostgres({ dataDir: join(testRunDir(), 'postgres'), durable: false });
   const urls = { api: asRole(url, 'api'), worker: asRole(url, 'worker'), relay: asRole(url, 'relay') };
   await migrate(url, { after: (em) => grantRoles(em, { urls, randomBytes }) });
-  return { url };
+  return { url, tablespace: await createTablespace(url) };
+}
+
+/**
+ * A database is some 600 files, of a few kilobytes each. A file system on a disk takes up to half a second of processor time to make
+ * them while as many were just deleted, and hundreds of databases come and go in a run.
+ */
+async function createTablespace(url: string): Promise<string> {
+  const directory = await makeMemoryFolder();
+  if (directory === null) return 'pg_default';
+  const account = await postgresAccount();
+  await account.own(directory);
+  await execute(url, `create tablespace ${TABLESPACE} location '${directory}'`);
+  return TABLESPACE;
 }
 
 function databaseUrl(url: string, name: string): string {

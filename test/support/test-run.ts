@@ -10,12 +10,13 @@ import { killPid } from '../../runtime/host/process-identity.ts';
 import { replaceFile } from '../../runtime/host/replace-file.ts';
 import { PATIENCE_MS } from './eventually.ts';
 import { endGateways } from './lent-gateways.ts';
+import { memoryFolderOf } from './memory-folder.ts';
 import { removeFolder } from './remove-folder.ts';
 import { RUN_VARIABLE, testRunDir } from './run-folder.ts';
 
 /**
  * Waits until the run ($1) has ended, however it did, and ends the servers in its folder ($2), and every process that has the
- * folder in its environment; what such a process starts as it is ended, a second later.
+ * folder in its environment; what such a process starts as it is ended, a second later. Removes the folder, and the one in memory ($3).
  */
 const REAPER = `
 while kill -0 "$1" && [ -d "$2" ]; do sleep 1; done
@@ -27,7 +28,7 @@ for round in 1 2; do
   for environ in $(grep -lsF "$2" /proc/[0-9]*/environ); do kill -KILL "$(basename "$(dirname "$environ")")"; done
   sleep 1
 done
-rm -rf "$(readlink -f "$2/postgres/cluster")" "$2"
+rm -rf "$(readlink -f "$2/postgres/cluster")" "$3" "$2"
 `;
 
 /** Opens the folder of this run, where its servers live. They start when a test first asks for them. */
@@ -37,7 +38,8 @@ export async function openTestRun(): Promise<void> {
   process.env[RUN_VARIABLE] = directory;
   // Without the folder in its own environment.
   const env = { PATH: process.env['PATH'] };
-  spawn('/bin/sh', ['-c', REAPER, 'sh', String(process.pid), directory], { env, detached: true, stdio: 'ignore' }).unref();
+  const args = [String(process.pid), directory, memoryFolderOf(directory)];
+  spawn('/bin/sh', ['-c', REAPER, 'sh', ...args], { env, detached: true, stdio: 'ignore' }).unref();
 }
 
 /** Stops the servers of this run and removes its folder. */
@@ -48,7 +50,7 @@ export async function closeTestRun(): Promise<void> {
   if (temporal > 0) killPid(temporal, 'SIGKILL');
   await endGateways(directory);
   const cluster = await realpath(join(directory, 'postgres', 'cluster')).catch(() => directory);
-  for (const path of [cluster, directory]) await removeFolder(path);
+  for (const path of [cluster, memoryFolderOf(directory), directory]) await removeFolder(path);
 }
 
 /** Starts a server for the whole run, or answers what the first one to ask has started. */
