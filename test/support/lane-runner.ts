@@ -55,10 +55,9 @@ export default class LaneRunner implements EmittingTestRunnerInterface {
   /** Throws when this machine can run none of them, or lacks what no run goes without. */
   async runTests(tests: Test[], watcher: TestWatcher): Promise<void> {
     const { files, leftOut } = await prepareTests(planned(tests));
-    const workers = this.#config.maxWorkers;
-    const pools = poolsOf(files, workers, totalmem());
+    const pools = poolsOf(files, this.#config.maxWorkers, totalmem());
     const without = leftOut.map(({ files: of, reason }) => `Left out: ${count(of.length, 'test file')}. ${reason}`);
-    process.stdout.write(['', ...describePlan(pools, workers), ...without, '', ''].join('\n'));
+    process.stdout.write(['', ...describePlan(pools), ...without, '', ''].join('\n'));
     if (files.length === 0) throw new Error('None of the chosen tests can run on this machine.');
     await openTestRun();
     try {

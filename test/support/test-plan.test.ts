@@ -33,14 +33,14 @@ describe('the pools of a run', () => {
     const [first, ...others] = pools([...all, ...more], 2);
     for (const other of others) expect(other.shared).toBe(first?.shared);
     // 200 s; 160 and 100 s; 150 s; 21 and 140 s; 110 and 130 s.
-    expect(describePlan(pools([...all, ...more], 2), 2)[0]).toBe('10 test files with 2 workers, usually 4 minutes:');
+    expect(describePlan(pools([...all, ...more], 2))[0]).toBe('10 test files with 5 workers, usually 4 minutes:');
   });
 
   test('have those that wait take long unit and database tests too, but not when there are no others', () => {
     const long = fileOf('long', 30, 'postgres');
     expect(shapes([...all, long], 2)).toEqual(shapes(all, 2));
     expect(sharedOf([...all, long], 2)[0]).toEqual(['kills', 'gateway', 'long']);
-    expect(shapes([pure, rows, long], 2)).toEqual([[2, 'long', 'rows', 'pure']]);
+    expect(shapes([pure, rows, long], 2)).toEqual([[4, 'long', 'rows', 'pure']]);
   });
 
   test('have no more files wait at a time than there is memory for, and no fewer than there are workers', () => {
@@ -48,8 +48,10 @@ describe('the pools of a run', () => {
     expect([32, 24, 23, 16, 8].map(waiting)).toEqual([[6], [6], [5], [4], [4]]);
   });
 
-  test('give all workers to unit and database tests that are alone', () => {
-    expect(shapes([pure, rows], 4)).toEqual([[4, 'rows', 'pure']]);
+  test('run unit and database tests that are alone two to a worker, where there is memory for so many', () => {
+    const quick = (gibibytes: number) => poolsOf([pure, rows], 4, gibibytes * 1024 ** 3).map(({ workers }) => workers);
+    expect([24, 16, 15, 10, 4].map(quick)).toEqual([[8], [8], [7], [5], [4]]);
+    expect(shapes([pure, rows], 4)).toEqual([[8, 'rows', 'pure']]);
   });
 
   test('are one with one worker, the longest file first', () => {
@@ -60,7 +62,7 @@ describe('the pools of a run', () => {
     const starving = fileOf('starving', 300, 'openclaw', 'wholeMachine');
     expect(shapes([...all, starving], 2)).toEqual([...shapes(all, 2), [1, 'starving']]);
     expect(pools([...all, starving], 2).map(({ runsLast }) => runsLast)).toEqual([false, false, false, true]);
-    expect(describePlan(pools([pure, starving], 2), 2)[0]).toBe('2 test files with 2 workers, usually 5 minutes:');
+    expect(describePlan(pools([pure, starving], 2))[0]).toBe('2 test files with 2 workers, usually 5 minutes:');
   });
 
   test('let no process run two files that load what never ends', () => {
@@ -71,15 +73,15 @@ describe('the pools of a run', () => {
 
 describe('what is said of a run', () => {
   test('names each lane that runs, and the time of the slowest pool', () => {
-    expect(describePlan(pools(all, 2), 2)).toEqual([
-      '6 test files with 2 workers, usually 3 minutes:',
+    expect(describePlan(pools(all, 2))).toEqual([
+      '6 test files with 5 workers, usually 3 minutes:',
       '  unit       1  starts no server',
       '  database   1  PostgreSQL',
       '  gateway    1  OpenClaw gateways, some with the whole platform',
       '  campaign   1  random kills and inputs, in rounds',
       '  docker     2  containers on the Docker engine',
     ]);
-    expect(describePlan(pools([pure], 2), 2)[0]).toBe('1 test file with 2 workers, usually 1 second:');
+    expect(describePlan(pools([pure], 2))[0]).toBe('1 test file with 1 worker, usually 1 second:');
   });
 
   test('takes for a file that was never measured what it took before, or what is usual in its lane', () => {

@@ -39,6 +39,9 @@ const LONG_SECONDS = 30;
 /** The most that one with its gateways, API, worker and relay was seen to take. */
 const WAITING_FILE_BYTES = 4 * 1024 ** 3;
 
+/** The most that the worker of unit and database tests and what they start was seen to take. */
+const QUICK_FILE_BYTES = 2 * 1024 ** 3;
+
 const STARTS: Record<Lane, string> = {
   unit: 'starts no server',
   database: 'PostgreSQL',
@@ -62,7 +65,8 @@ export function secondsOf(
  * rest mostly waits for what it has started and runs beside them, half as many again at a time as there are workers where
  * the machine has memory for so many; the engine is for one file at a time, because some kill it. Workers that are done with unit
  * tests or the engine help those that wait, which take the long ones of the unit and database tests in exchange, so that all
- * are done at about the same time. What takes the whole machine comes last. The longest goes first. With one worker everything is one pool.
+ * are done at about the same time. Unit and database tests that are alone run two to a worker, because they too wait for more than half of
+ * their time. What takes the whole machine comes last. The longest goes first. With one worker everything is one pool.
  */
 export function poolsOf<File extends PlannedFile>(files: readonly File[], workers: number, memoryBytes: number): Pool<File>[] {
   const sorted = files.toSorted(longestFirst);
@@ -72,11 +76,12 @@ export function poolsOf<File extends PlannedFile>(files: readonly File[], worker
   const [quick, engine] = [of('unit', 'database'), of('docker', 'kubernetes')];
   const computesOnly = of('temporal', 'gateway', 'campaign').length + engine.length === 0;
   const shared = computesOnly ? [] : [...of('temporal', 'gateway', 'campaign'), ...quick.filter(isLong)].toSorted(longestFirst);
-  const room = Math.floor(memoryBytes / WAITING_FILE_BYTES);
-  const waiting = { ...poolOf<File>([], Math.max(workers, Math.min(Math.ceil(workers * 1.5), room))), shared };
+  const atMost = (wanted: number, fileBytes: number) => Math.max(workers, Math.min(wanted, Math.floor(memoryBytes / fileBytes)));
+  const waiting = { ...poolOf<File>([], atMost(Math.ceil(workers * 1.5), WAITING_FILE_BYTES)), shared };
   const onEngine = { ...poolOf(engine, 1), shared };
   const own = computesOnly ? quick : quick.filter((file) => !isLong(file));
-  const computing = { ...poolOf(own, workers - (computesOnly ? 0 : 1)), reusesProcesses: true, shared };
+  const atOnce = computesOnly ? atMost(workers * 2, QUICK_FILE_BYTES) : workers - 1;
+  const computing = { ...poolOf(own, atOnce), reusesProcesses: true, shared };
   const beside = [computing, onEngine].filter((pool) => pool.files.length > 0);
   const pools = [...beside, ...(shared.length > 0 ? [waiting] : [])];
   return alone.length > 0 ? [...pools, { ...poolOf(alone, 1), runsLast: true }] : pools;
@@ -90,9 +95,12 @@ function poolOf<File>(files: File[], workers: number): Pool<File> {
 }
 
 /** Says what runs, in which lanes, and how long it usually takes. */
-export function describePlan(pools: readonly Pool<PlannedFile>[], workers: number): string[] {
+export function describePlan(pools: readonly Pool<PlannedFile>[]): string[] {
   const files = [...new Set(pools.flatMap((pool) => [...pool.files, ...pool.shared]))];
-  const duration = durationOf(pools.filter(({ runsLast }) => !runsLast)) + durationOf(pools.filter(({ runsLast }) => runsLast));
+  const last = pools.filter(({ runsLast }) => runsLast);
+  const others = pools.filter(({ runsLast }) => !runsLast);
+  const duration = durationOf(last) + durationOf(others);
+  const workers = Math.min(files.length, Math.max(workersOf(last), workersOf(others)));
   return [
     `${count(files.length, 'test file')} with ${count(workers, 'worker')}, usually ${inWords(duration)}:`,
     ...LANES.flatMap((lane) => {
@@ -101,6 +109,8 @@ export function describePlan(pools: readonly Pool<PlannedFile>[], workers: numbe
     }),
   ];
 }
+
+const workersOf = (pools: readonly Pool<PlannedFile>[]): number => pools.reduce((sum, { workers }) => sum + workers, 0);
 
 /** In seconds, of pools that run beside each other: each next file of those that are shared goes to the worker that is free first. */
 function durationOf(pools: readonly Pool<PlannedFile>[]): number {
