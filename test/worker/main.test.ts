@@ -54,8 +54,8 @@ test('a worker starts what is wanted and has no outbox row, watches it, and stay
     expect(metrics).toContain('thermidora_outbox_rows{process="worker"} 0');
     expect(metrics).toContain('thermidora_gateways_connected{process="worker"} 1');
   });
-  // Once what its start needed is given back.
-  await eventually(async () => expect(await worker.residentMiB()).toBeLessThan(350));
+  // Once what its start needed, some 450, is given back. It was seen to keep 322 to 332.
+  await eventually(async () => expect(await worker.residentMiB()).toBeLessThan(400));
 });
 
 test('a gateway that dies is brought back', async () => {
