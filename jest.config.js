@@ -35,4 +35,6 @@ export default {
   // Each file in a new process (any Node is over this limit): Temporal's native library keeps its runtime for as long as
   // the process lives. The runner lets unit and database tests share processes.
   workerIdleMemoryLimit: '32MB',
+  // Half a second is the default, and on a busy machine a process needs more to end: a warning of Jest's is about a leak.
+  workerGracefulExitTimeout: 10_000,
 };
