@@ -12,7 +12,8 @@ productForEach(
   (...given) => {
     [product, instance] = given;
   },
-  { sleep: { everyMs: 100, leastRestMs: 6_000, leastLeadMs: 5_000, suspendedLaterMs: 1_000 } },
+  // A busy machine takes seconds to fall asleep and to wake.
+  { sleep: { everyMs: 100, leastRestMs: 16_000, leastLeadMs: 15_000, suspendedLaterMs: 1_000 } },
 );
 
 const dozes = (afterMs = 300) => instance.sql(`update instances set sleep_after_ms = ${afterMs} where id = ? returning id`);
@@ -135,7 +136,7 @@ const runsOfJobs = () =>
   );
 
 test('a sleeper wakes early enough for its next job, which runs once and on time', async () => {
-  await addJob(18_000);
+  await addJob(40_000);
   await dozes();
   await asleep();
   expect((await instance.view()).wakesAtMs).not.toBeNull();
@@ -144,11 +145,14 @@ test('a sleeper wakes early enough for its next job, which runs once and on time
 });
 
 test('a job whose moment passed before the instance was awake again says how late it ran', async () => {
-  await addJob(12_000);
+  await addJob(30_000);
   await dozes();
   await asleep();
   // As if the worker had been away.
-  await instance.sql(`update instances set wakes_at = now() + interval '14 seconds' where id = ? returning id`);
+  await instance.sql(
+    `update instances set wakes_at = (select next_run_at + interval '1 second' from cron_jobs where instance_id = instances.id)
+      where id = ? returning id`,
+  );
   await eventually(async () => expect(await runsOfJobs()).toEqual([{ lateMs: expect.any(Number) }]));
 });
 
