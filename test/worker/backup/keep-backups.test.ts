@@ -74,7 +74,7 @@ test('a backup is made at once and whenever the newest is too old; the oldest be
   for (const moment of ['20261130T200000Z', '20261201T200000Z', '20261202T200000Z', '20261203T200000Z']) {
     kept.push(name(moment));
     await eventually(async () => expect(await files()).toEqual([...others, ...kept.slice(-3)].toSorted()));
-    expect(backups.state()).toEqual({ lastAt: new Date(nowMs), failures: 0, isLate: false });
+    await eventually(() => expect(backups.state()).toEqual({ lastAt: new Date(nowMs), failures: 0, isLate: false }));
     nowMs += 23 * HOUR_MS;
     await new Promise((resolve) => setImmediate(resolve));
     expect(await files()).toEqual([...others, ...kept.slice(-3)].toSorted());
