@@ -51,11 +51,14 @@ afterEach(async () => {
   for (const end of ending.splice(0)) await end();
 });
 
-/** Enters a worker that serves logs there, and was seen that many seconds ago. */
+/** Longer than the hour that others live. */
+const DEAD = 3_660;
+
+/** Enters a worker that serves logs there and lives as long as the test, however slow that is, and was seen so many seconds before others. */
 async function enterWorker(address: string | null, secondsAgo = 0): Promise<void> {
   await database.query(
     `insert into processes (id, kind, address, started_at, seen_at)
-     values ('proc_' || md5(random()::text), 'worker', $1, now(), now() - make_interval(secs => $2))`,
+     values ('proc_' || md5(random()::text), 'worker', $1, now(), now() + interval '1 hour' - make_interval(secs => $2))`,
     [address, secondsAgo],
   );
 }
@@ -108,7 +111,7 @@ describe('an API without DATA_DIR and without a container engine', () => {
   test('answers 503 with Retry-After while no worker lives, or none that serves logs', async () => {
     await expectUnavailable();
     await enterWorker(null);
-    await enterWorker(await startWorker('one\n'), 60);
+    await enterWorker(await startWorker('one\n'), DEAD);
     await expectUnavailable();
   });
 

@@ -64,11 +64,11 @@ afterEach(async () => {
   await account.ok('DELETE', files.split('/agents')[0] ?? '');
 });
 
-/** Enters a worker there, which was seen that many seconds ago. */
+/** Enters a worker there that lives as long as the test, however slow that is, and was seen so many seconds before others. */
 async function enterWorker(address: string, secondsAgo = 0): Promise<void> {
   await database.query(
     `insert into processes (id, kind, address, started_at, seen_at)
-     values ('proc_' || md5(random()::text), 'worker', $1, now(), now() - make_interval(secs => $2))`,
+     values ('proc_' || md5(random()::text), 'worker', $1, now(), now() + interval '1 hour' - make_interval(secs => $2))`,
     [address, secondsAgo],
   );
 }

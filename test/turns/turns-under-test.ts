@@ -93,6 +93,8 @@ export async function openTurns(
     async newProcess() {
       const id = makeId('proc');
       await insertProcess(orm.em.fork(), { id, kind: 'api', address: null });
+      // It lives as long as the test, however slow that is.
+      await run(`update processes set seen_at = 'infinity' where id = ?`, [id]);
       return id;
     },
     forgetProcess: (id) => run(`update processes set seen_at = now() - interval '11 seconds' where id = ?`, [id]),

@@ -29,8 +29,12 @@ const enter = (name: string, maxRunning = 4) =>
   runTransaction(database.orm.em, (em) => enterNode(em, { name, maxRunning, driver: 'process' }));
 const adopt = (nodeId: number, ...runtimeIds: string[]) =>
   runTransaction(database.orm.em, (em) => adoptRuntimes(em, nodeId, runtimeIds));
-const live = (nodeId: number) =>
-  insertProcess(database.orm.em.fork(), { id: makeId('proc'), kind: 'worker', address: null, nodeId });
+/** Enters a worker of this node, which lives as long as the test. */
+async function live(nodeId: number): Promise<void> {
+  const id = makeId('proc');
+  await insertProcess(database.orm.em.fork(), { id, kind: 'worker', address: null, nodeId });
+  await change(sql`update processes set seen_at = 'infinity' where id = ${id}`);
+}
 
 interface Place {
   instanceId: string | null;
