@@ -1,7 +1,10 @@
 import type { EntityManager } from '@mikro-orm/postgresql';
+import type { ExpressionBuilder } from 'kysely';
+import { STEP_FAILURES } from '../../domain/failures.ts';
 import { db } from '../db.ts';
+import type { Db } from '../db.ts';
 import { capacity } from '../nodes/place-runtime.ts';
-import { asNumber, isThere, lockUntilCommit, sql } from '../sql.ts';
+import { asNumber, fromNow, isThere, lockUntilCommit, sql } from '../sql.ts';
 
 /** Any number that nothing else locks. */
 const POOL_LOCK = 724_310_380;
@@ -25,6 +28,9 @@ interface NewMember {
   spares: readonly SpareAgent[];
 }
 
+/** For so long after a start that found no machine the pool leaves its room to that instance. */
+const NOT_PLACED_MS = 5 * 60_000;
+
 /** The epoch of the attempt that starts a member. */
 export const FIRST_EPOCH = 1;
 
@@ -37,7 +43,8 @@ export interface PoolRoom {
 
 /**
  * How many members the pool of this node may have: never more than there are free slots, so that instances and pool
- * together never take more than the memory for MAX_RUNNING; none while an instance waits for a slot.
+ * together never take more than the memory for MAX_RUNNING; none while an instance waits for a slot, or a cluster has
+ * found no machine for it.
  */
 export async function findPoolRoom(em: EntityManager, { nodeId, size }: { nodeId: number; size: number }): Promise<PoolRoom> {
   const room = await db(em)
@@ -61,12 +68,21 @@ export async function findPoolRoom(em: EntityManager, { nodeId, size }: { nodeId
     .where(({ not, selectFrom }) => {
       const waiting = selectFrom('Instance as i')
         .innerJoin('Runtime as r', 'r.id', 'i.runtimeId')
-        .where('i.queuedAt', 'is not', null)
+        .where((eb) => eb.or([eb('i.queuedAt', 'is not', null), wasNotPlaced(eb)]))
         .where((eb) => eb.or([eb('r.node', 'is', null), eb('r.node', '=', nodeId)]));
       return not(isThere(waiting));
     })
     .executeTakeFirst();
   return room ?? { toKeep: 0, toStart: 0 };
+}
+
+/** The start is repeated, and finds room when a member has left it. */
+function wasNotPlaced(eb: ExpressionBuilder<{ i: Db['Instance'] }, 'i'>) {
+  return eb.and([
+    eb('i.desiredStatus', '=', 'running'),
+    eb('i.reasonCode', '=', STEP_FAILURES.not_placed.code),
+    eb('i.reasonAt', '>', fromNow(-NOT_PLACED_MS)),
+  ]);
 }
 
 /** Adds a member that is about to be started, with its spare agents, in the caller's transaction. False when the pool is full. */

@@ -123,7 +123,7 @@ export const settingsSchema = z.object({
     .max(100)
     .optional()
     .describe(
-      'gateways of this machine that are started before a new instance needs one, as far as memory is free for them; they take nothing from `MAX_RUNNING`',
+      'gateways of this machine that are started before a new instance needs one, as far as memory is free for them (with `kubernetes`: as far as the cluster places them); they take nothing from `MAX_RUNNING`',
     ),
   NODE_NAME: nodeName.describe('the name of this machine, another one on each of several whose workers share the database'),
   DATABASE_URL: postgresUrl.describe('`postgres://...`; `npm start` brings its own PostgreSQL'),

@@ -1,16 +1,15 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { addAgent } from '../../api/operations/agents/add-agent.ts';
-import { runTransaction } from '../../database/run-transaction.ts';
 import { query, sql } from '../../database/sql.ts';
 import type { Gateway } from '../../runtime/gateway/gateway.ts';
-import { defaultFiles } from '../../runtime/engine.ts';
 import { newInstance } from '../factories.ts';
 import { PATIENCE_MS } from '../support/eventually.ts';
 import { openClaw } from '../support/open-claw.ts';
-import { MODEL, startReconciler } from '../workflows/reconciler-under-test.ts';
+import { startReconciler } from '../workflows/reconciler-under-test.ts';
 import type { ReconcilerUnderTest } from '../workflows/reconciler-under-test.ts';
+import { addActiveAgent } from './active-agent.ts';
+import type { ActiveAgent } from './active-agent.ts';
 import { keepTestPool, readyMembers } from './pool-under-test.ts';
 
 const READY_MS = 6 * 60_000;
@@ -22,27 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => reconciler?.close());
 
-interface Made {
-  agentId: string;
-  gatewayAgentId: string;
-}
-
-/** As the API makes one, until the gateway has it. */
-async function newAgent(instance: { accountId: string; instanceId: string }, slug: string): Promise<Made> {
-  const { orm, makeId } = reconciler;
-  const deps = { config: { MAX_AGENTS_PER_INSTANCE: 10 }, clock: () => new Date(), makeId };
-  const given = { name: slug, slug, displayName: 'Nightingale', metadata: {}, model: MODEL, files: defaultFiles('Nightingale') };
-  const { agentId } = await runTransaction(orm.em, (em) => addAgent(em, deps, { ...instance, ...given }));
-  await reconciler.reconcile(instance.instanceId);
-  const [row] = await query<{ gatewayAgentId: string; status: string }>(
-    orm.em.fork(),
-    sql`select gateway_agent_id as "gatewayAgentId", status from agents where id = ${agentId}`,
-  );
-  expect(row?.status).toBe('active');
-  return { agentId, gatewayAgentId: row?.gatewayAgentId ?? '' };
-}
-
-async function say(gateway: Gateway, { gatewayAgentId }: Made, text: string): Promise<unknown> {
+async function say(gateway: Gateway, { gatewayAgentId }: ActiveAgent, text: string): Promise<unknown> {
   const { promise, resolve } = Promise.withResolvers<unknown>();
   const place = { gatewayAgentId, conversationId: 'conv_first', messageId: reconciler.makeId('msg'), attempt: 1 };
   const turn = { ...place, text, saidAtMs: Date.now(), traceId: 'a'.repeat(32) };
@@ -76,7 +55,7 @@ test(
     await reconciler.reconcile(instance.instanceId);
     expect(await reconciler.row(instance.instanceId)).toMatchObject({ status: 'running', runtimeId, gatewayEpoch: 1 });
 
-    const first = await newAgent(instance, 'first');
+    const first = await addActiveAgent(reconciler, instance, 'first');
     // It is the one that the gateway has what turns need ready for.
     expect(model.calls[warmUps - 1]?.authorization).toContain(`${first.agentId}.1.`);
     const gateway = await deps.connections.get(runtimeId, AbortSignal.timeout(PATIENCE_MS));
@@ -96,8 +75,8 @@ test(
     expect(await sparesOf(runtimeId)).toHaveLength(1);
 
     // One that takes no spare agent.
-    await newAgent(instance, 'second');
-    const cold = await newAgent(instance, 'third');
+    await addActiveAgent(reconciler, instance, 'second');
+    const cold = await addActiveAgent(reconciler, instance, 'third');
     expect(await say(gateway, cold, 'And you?')).toMatchObject({ kind: 'done' });
     const paths = driver.paths(runtimeId);
     const own = await filesBelow(paths.workspaceOf(first.gatewayAgentId));

@@ -14,12 +14,21 @@ interface Options {
   restMs?: number;
   /** Whether its gateways start with a small share of CPU time, as in production; a busy machine takes long for that. */
   givesWay?: boolean;
+  /** What it takes the driver for; by default what it is. */
+  runtime?: RuntimeDriver['kind'];
 }
 
 /** A pool of this size, as a worker of the node of this reconciler keeps it, and from which its instances start. */
 export async function keepTestPool(
   { deps, orm }: ReconcilerUnderTest,
-  { size, freeBytes = () => 64 * 1024 ** 3, onStart = () => undefined, restMs = 0, givesWay = false }: Options,
+  {
+    size,
+    freeBytes = () => 64 * 1024 ** 3,
+    onStart = () => undefined,
+    restMs = 0,
+    givesWay = false,
+    runtime = deps.driver.kind,
+  }: Options,
 ): Promise<Pool> {
   const { nodeId } = deps;
   if (nodeId === null) throw new Error('it is on no node');
@@ -31,7 +40,7 @@ export async function keepTestPool(
     ...deps,
     driver: givesWay ? deps.driver : withoutGivingWay(deps.driver),
     nodeId,
-    config: { ...deps.config, POOL_SIZE: size, RUNTIME: 'process', INSTANCE_MEMORY_MB: 1_536 },
+    config: { ...deps.config, POOL_SIZE: size, RUNTIME: runtime, INSTANCE_MEMORY_MB: 1_536 },
     ...{ freeBytes, onStart, restMs },
     processId: () => worker?.id ?? null,
     lookMs: 50,

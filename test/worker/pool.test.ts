@@ -248,6 +248,30 @@ test('nothing is started while memory is short, while the machine is starved, or
   await ready(1);
 });
 
+test('a member that is ready is ended, and none started, for an instance that a cluster has just found no machine for', async () => {
+  await keep(1);
+  await ready(1);
+  const { instanceId } = await reconciler.newInstance();
+  const notPlaced = (since: string) =>
+    run(
+      reconciler.orm.em.fork(),
+      sql`update instances set desired_status = 'running', reason_code = 'no_capacity', reason_at = now() - ${since}::interval where id = ${instanceId}`,
+    );
+  await notPlaced('0 seconds');
+  await eventually(async () => expect(await members()).toEqual([]));
+  await looked();
+  expect(await members()).toEqual([]);
+  await notPlaced('5 minutes');
+  await ready(1);
+  await run(reconciler.orm.em.fork(), sql`update instances set desired_status = 'stopped' where id = ${instanceId}`);
+});
+
+test('on a cluster, where a Pod takes nothing of the memory of this machine, a short one hinders no member', async () => {
+  const options = { size: 1, freeBytes: () => 0, runtime: 'kubernetes' } as const;
+  pools.push(await keepTestPool(reconciler, options));
+  await ready(1);
+});
+
 test('a start that waits for its turn ends the start of a member, and nothing of that is left', async () => {
   const { startPace } = reconciler.deps;
   const before = (await reconciler.driver.list()).map(({ runtimeId }) => runtimeId);

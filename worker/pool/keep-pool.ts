@@ -113,7 +113,8 @@ function createLooks(options: Options, { signal, lastStartMs }: Looks) {
     const { load, startPace, freeBytes } = options;
     if (load.isStarved() || startPace.state() !== 'idle' || monotonicMs() < Math.max(notBefore, lastStartMs() + restMs))
       return false;
-    return freeBytes() >= (gatewayMemoryMb(config) + FREE_MB) * 1024 ** 2;
+    // The memory of this machine is not what a Pod takes: the cluster says when it has no room.
+    return config.RUNTIME === 'kubernetes' || freeBytes() >= (gatewayMemoryMb(config) + FREE_MB) * 1024 ** 2;
   }
 
   async function fill(recipe: string): Promise<void> {
