@@ -13,6 +13,7 @@ import { benchDoors } from './doors.ts';
 import { benchFiles } from './files.ts';
 import { benchInstant } from './instant.ts';
 import { benchIsolation } from './isolation.ts';
+import { benchKubernetes } from './kubernetes.ts';
 import { benchMemory } from './memory.ts';
 import { benchMessages } from './messages.ts';
 import { benchModels } from './models.ts';
@@ -60,6 +61,7 @@ try {
       files: benchFiles,
       isolation: benchIsolation,
       containers: benchContainers,
+      kubernetes: benchKubernetes,
     };
     for (const [name, bench] of Object.entries(parts)) {
       if (ONLY && !ONLY.includes(name)) continue;
