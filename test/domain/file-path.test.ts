@@ -26,8 +26,17 @@ test.each([
   expect(filePathProblem(path)).toMatch(/\.$/);
 });
 
-test('the length in UTF-8 is what a Buffer would take', () => {
-  for (const text of ['', 'a', 'ü', '€', '😀', 'a\u0000b', 'mixed ü€😀']) expect(utf8Length(text)).toBe(Buffer.byteLength(text));
+test.each([
+  ['', 0],
+  ['a\0b', 3],
+  ['ü', 2],
+  ['€', 3],
+  ['😀', 4],
+  ['mixed ü€😀', 15],
+  // As it is written where it cannot be refused: as the replacement character.
+  ['\ud83d', 3],
+])('%j has a length of %d bytes in UTF-8', (text, bytes) => {
+  expect(utf8Length(text)).toBe(bytes);
 });
 
 test('exactly 64 files of 1 MiB in all are a workspace, one more of either is none', () => {
