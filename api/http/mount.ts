@@ -114,7 +114,7 @@ async function serveCaller(context: ApiContext, operation: Operation, mounting: 
   const upload = await receiveUpload(receiving);
   context.res.once('finish', () => upload?.discard());
   const bytes = await receiveBody(receiving);
-  const body = operation.body && bytes ? parseJsonBody(bytes, context.req.headers) : undefined;
+  const body = operation.body && bytes ? await parseJsonBody(bytes, context.req.headers) : undefined;
   // A body that is not looked at makes no difference.
   const fingerprint = upload ? () => upload.digest() : () => (operation.body && bytes) ?? Buffer.alloc(0);
   const keyed = place && { place, body: fingerprint };

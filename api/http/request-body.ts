@@ -1,7 +1,8 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import getRawBody from 'raw-body';
 import { AppError } from '../../domain/errors.ts';
-import { jsonLimitProblem } from '../../lib/text/json-limits.ts';
+import { inSlices } from '../../lib/async/in-slices.ts';
+import { jsonLimitParts } from '../../lib/text/json-limits.ts';
 import { invalidRequest } from '../contract/invalid-request.ts';
 import { findUnstorable } from './unstorable-text.ts';
 
@@ -66,21 +67,32 @@ export function requirePlain(headers: IncomingHttpHeaders): void {
 /** How JSON in UTF-8 can write a character that no text may hold: NUL, or half of a surrogate pair. */
 const SUSPICIOUS = /\\u(?:0000|d[89a-f])/i;
 
-/** The value of a JSON body; undefined for an empty one. Throws `unsupported_media_type` or `invalid_request`. */
-export function parseJsonBody(bytes: Buffer, headers: IncomingHttpHeaders): unknown {
+/**
+ * The value of a JSON body; undefined for an empty one. A large one is read in parts, and other calls are served in between.
+ * Throws `unsupported_media_type` or `invalid_request`.
+ */
+export async function parseJsonBody(bytes: Buffer, headers: IncomingHttpHeaders): Promise<unknown> {
   if (bytes.length === 0) return undefined;
   requireJsonType(headers);
-  const excess = jsonLimitProblem(bytes, JSON_LIMITS);
+  return inSlices(parseParts(bytes));
+}
+
+function* parseParts(bytes: Buffer): Generator<undefined, unknown, undefined> {
+  const excess = yield* jsonLimitParts(bytes, JSON_LIMITS);
   if (excess !== null) throw invalidRequest([{ path: 'body', message: excess }]);
+  yield;
   let text: string;
   let value: unknown;
   try {
     text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    yield;
     value = JSON.parse(text);
   } catch {
     throw new AppError('invalid_request', 'The request body is not valid JSON. Check its quotes, commas and encoding (UTF-8).');
   }
+  yield;
   const problem = SUSPICIOUS.test(text) ? findUnstorable(value) : null;
   if (problem) throw invalidRequest([problem]);
+  yield;
   return value;
 }

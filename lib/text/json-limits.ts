@@ -11,51 +11,81 @@ const SHORT_TEXT = 64;
 const [QUOTE, BACKSLASH, COMMA] = [0x22, 0x5c, 0x2c];
 const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
 
+/** How much is read at once of what is read in parts: less than a millisecond. */
+const BYTES_OF_A_PART = 64 * 1024;
+
 /**
  * Says in a sentence which of these limits a JSON text in UTF-8 exceeds; null when none. It takes a fraction of what
  * parsing takes, and no memory: a parsed value of many small parts takes thirty times the size of its text.
  */
-export function jsonLimitProblem(bytes: Uint8Array, { depth, values }: JsonLimits): string | null {
-  const endOfText = textEnds(bytes);
-  let open = 0;
-  let counted = 0;
-  for (let at = 0; at < bytes.length; at += 1) {
-    const byte = bytes[at];
-    if (byte === QUOTE) at = endOfText(at);
-    else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
-      counted += 1;
-      if ((open += 1) > depth) return `Must not be nested more than ${depth} levels deep.`;
-    } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) open -= 1;
-    else if (byte === COMMA) counted += 1;
-    if (counted > values) return `Must not have more than ${values} values in all.`;
+export function jsonLimitProblem(bytes: Uint8Array, limits: JsonLimits): string | null {
+  return createMeasure(bytes, limits)(bytes.length);
+}
+
+/** The same as work that `inSlices` can carry out: texts of megabytes that are full of escapes take longer than to parse them. */
+export function* jsonLimitParts(bytes: Uint8Array, limits: JsonLimits): Generator<undefined, string | null, undefined> {
+  const measureTo = createMeasure(bytes, limits);
+  for (let end = BYTES_OF_A_PART; end < bytes.length; end += BYTES_OF_A_PART) {
+    const problem = measureTo(end);
+    if (problem !== null) return problem;
+    yield;
   }
-  return null;
+  return measureTo(bytes.length);
+}
+
+/** Reads on with each call, as far as it is told, and says what the text exceeds so far. */
+function createMeasure(bytes: Uint8Array, { depth, values }: JsonLimits): (end: number) => string | null {
+  const passText = createTextReader(bytes);
+  let [at, open, counted, isInText] = [0, 0, 0, false];
+  return (end) => {
+    while (at < end) {
+      if (isInText) {
+        at = passText(at, end);
+        if (at >= end) break;
+        isInText = false;
+        at += 1;
+        continue;
+      }
+      const byte = bytes[at];
+      at += 1;
+      if (byte === QUOTE) isInText = true;
+      else if (byte === OPEN_LIST || byte === OPEN_OBJECT) {
+        counted += 1;
+        if ((open += 1) > depth) return `Must not be nested more than ${depth} levels deep.`;
+      } else if (byte === CLOSE_LIST || byte === CLOSE_OBJECT) open -= 1;
+      else if (byte === COMMA) counted += 1;
+      if (counted > values) return `Must not have more than ${values} values in all.`;
+    }
+    return null;
+  };
 }
 
 /**
- * Finds where the text ends that begins at a quote. Texts may have megabytes: the next quote and the next backslash are looked
- * up natively once a text is long, and each of them again only when it is passed.
+ * Goes from within a text to the quote that ends it, or, where that comes later, to the given end or what is looked up beyond
+ * it. Texts may have megabytes: the next quote and the next backslash are looked up natively once a text is long, and each of
+ * them again only when it is passed.
  */
-function textEnds(bytes: Uint8Array): (from: number) => number {
+function createTextReader(bytes: Uint8Array): (from: number, end: number) => number {
   let [nextQuote, nextBackslash] = [-1, -1];
   const next = (known: number, byte: number, at: number): number => {
     if (known >= at) return known;
     const found = bytes.indexOf(byte, at);
     return found === -1 ? bytes.length : found;
   };
-  return (from) => {
-    let lookAfter = from + SHORT_TEXT;
-    for (let at = from + 1; at < bytes.length; at += 1) {
+  return (from, end) => {
+    let at = from;
+    let lookAfter = at + SHORT_TEXT;
+    while (at < end) {
       const byte = bytes[at];
-      if (byte === BACKSLASH) at += 1;
-      else if (byte === QUOTE) return at;
+      if (byte === QUOTE) return at;
+      if (byte === BACKSLASH) at += 2;
       else if (at > lookAfter) {
         nextQuote = next(nextQuote, QUOTE, at);
         nextBackslash = next(nextBackslash, BACKSLASH, at);
-        at = Math.min(nextQuote, nextBackslash) - 1;
+        at = Math.min(nextQuote, nextBackslash);
         lookAfter = at + SHORT_TEXT;
-      }
+      } else at += 1;
     }
-    return bytes.length;
+    return at;
   };
 }

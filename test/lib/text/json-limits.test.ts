@@ -1,6 +1,6 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { jsonLimitProblem } from '../../../lib/text/json-limits.ts';
+import { jsonLimitParts, jsonLimitProblem } from '../../../lib/text/json-limits.ts';
 
 const problemOf = (text: string, limits: { depth?: number; values?: number }) =>
   jsonLimitProblem(Buffer.from(text), { depth: 1_000, values: 1_000, ...limits });
@@ -57,4 +57,34 @@ test('any JSON is measured as its value is, however it is written', () => {
 
 test('what is not JSON is told nothing about, and not read further than it goes', () => {
   for (const text of ['', '"', '"\\', ']]', '{"a', '\\"']) expect(problemOf(text, { depth: 1, values: 1 })).toBeNull();
+});
+
+describe('a large text', () => {
+  const partsOf = (text: string, values: number) => {
+    const parts = jsonLimitParts(Buffer.from(text), { depth: 2, values });
+    for (let count = 0; ; count += 1) {
+      const { done, value } = parts.next();
+      if (done) return { yields: count, problem: value };
+    }
+  };
+
+  test.each([
+    ['of escapes', (length: number) => '\\n'.repeat(length / 2)],
+    ['of quotes', (length: number) => '\\"'.repeat(length / 2)],
+    ['of letters', (length: number) => 'x'.repeat(length)],
+  ])('is read in parts of 64 KiB, wherever they end in it: one %s', (_what, textOf) => {
+    // Each length puts the ends of the parts at other places of the text.
+    for (const before of [0, 1, 2, 3]) {
+      const text = `[${' '.repeat(before)}"${textOf(1_048_576)}",2]`;
+      expect(partsOf(text, 2)).toEqual({ yields: 16, problem: null });
+      expect(partsOf(text, 1)).toEqual({ yields: 16, problem: 'Must not have more than 1 values in all.' });
+    }
+  });
+
+  test('is not read further than to what is too much', () => {
+    expect(partsOf(`[[[${' '.repeat(1_048_576)}]]]`, 9)).toEqual({
+      yields: 0,
+      problem: 'Must not be nested more than 2 levels deep.',
+    });
+  });
 });
