@@ -1,3 +1,5 @@
+import { z } from 'zod';
+import { pathOf } from '../../runtime/kubernetes/names.ts';
 import { eventually } from '../support/eventually.ts';
 import { startFakeModel } from '../support/fake-model.ts';
 import { hasCluster, MACHINE, openKubernetes } from '../support/kubernetes-under-test.ts';
@@ -13,6 +15,7 @@ import type { Account } from './cold-start.ts';
 import { median } from './table.ts';
 import type { Row } from './table.ts';
 
+const pods = z.looseObject({ items: z.array(z.unknown()) });
 const AT_ONCE = Number(process.env['AT_ONCE'] ?? 10);
 /** What our control plane may add to a Pod's own start. */
 const OUR_SHARE_MS = 1_000;
@@ -44,12 +47,16 @@ async function coldAndAtOnce(kubernetes: KubernetesUnderTest, { rounds, say }: R
     const account = await stack.newAccount();
     // The first start of an installation also waits for the probe of its walls.
     await barePodStart(driver);
-    await startAndDelete(stack, account);
+    await startAndDelete(kubernetes, account);
     const [bare, ours, applied]: [number[], number[], number[]] = [[], [], []];
     for (let round = 1; round <= rounds; round += 1) {
       bare.push(await barePodStart(driver));
       ours.push(
-        await startAndDelete(stack, account, async (instanceId) => void applied.push(await agentApplied(account, instanceId))),
+        await startAndDelete(
+          kubernetes,
+          account,
+          async (instanceId) => void applied.push(await agentApplied(account, instanceId)),
+        ),
       );
       const [first, second, third] = [bare, ours, applied].map((values) => Math.round(values.at(-1) ?? 0));
       say(`  round ${round}: bare Pod ${first} ms, create to first answer ${second} ms, a new agent applied ${third} ms`);
@@ -57,6 +64,8 @@ async function coldAndAtOnce(kubernetes: KubernetesUnderTest, { rounds, say }: R
     const before = await apiServerLoad(kubernetes.admin);
     const together = await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => coldStart(account, `at-once-${n}`)));
     const beside = await apiServerLoad(kubernetes.admin);
+    for (const { instanceId } of together) await account.ok('DELETE', `/instances/${instanceId}`);
+    await untilNoPods(kubernetes);
     return [
       {
         what: 'bare Pod: create to first answer, by the driver alone',
@@ -130,20 +139,23 @@ async function agentApplied(account: Account, instanceId: string): Promise<numbe
 
 /** How long a cold start took; returns once nothing is left of the instance. */
 async function startAndDelete(
-  stack: StackUnderTest,
+  kubernetes: KubernetesUnderTest,
   account: Account,
   meanwhile: (instanceId: string) => Promise<void> = async () => undefined,
 ): Promise<number> {
   const { instanceId, ms } = await coldStart(account, 'bench');
   await meanwhile(instanceId);
   await account.ok('DELETE', `/instances/${instanceId}`);
-  await untilNoPods(stack);
+  await untilNoPods(kubernetes);
   return ms;
 }
 
-async function untilNoPods({ driver }: StackUnderTest): Promise<void> {
+/** Asked of the cluster itself: the workers name what they have by the id of their database. */
+async function untilNoPods({ admin }: KubernetesUnderTest): Promise<void> {
   await eventually(async () => {
-    if ((await driver.list()).length > 0) throw new Error('A deleted instance still has a Pod or a claim');
+    const query = { labelSelector: 'thermidora/role=gateway' };
+    const { items } = pods.parse(await admin.api.call('GET', pathOf(admin.namespace, 'pods'), { query }));
+    if (items.length > 0) throw new Error('A deleted instance still has a Pod');
   }, READY_MS);
 }
 
