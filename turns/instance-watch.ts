@@ -29,7 +29,7 @@ const MAX_REFUSALS = 6;
 const RUNS_REMEMBERED = 1_000;
 /** Pieces of work at once. Some wait for the gateway's answer: it runs eight turns, and runs of jobs beside them. */
 const TURNS_AT_ONCE = 16;
-/** For so long a turn that used tools is left to the process that has sent it and ends. */
+/** For so long a turn is left to the process that has sent it: its clients wait for that one. */
 const OWNER_ENDS_MS = 500;
 /** After more was reported than can be taken. */
 const AGAIN_MS = 5_000;
@@ -159,22 +159,21 @@ export class InstanceWatch {
         if (turn) await this.#takeRefusal(turn, result.why);
       });
     } else if (this.#usedTools.has(messageId)) {
-      this.#settleWithSteps(messageId, result.outcome);
+      // What it did stands in the history, unless its process has stored that.
+      this.#endIfLeft(messageId, () => this.#settle(messageId, result.outcome));
     } else if (result.outcome.kind === 'completed' && result.outcome.text !== '') {
       const end = endOfOutcome(result.outcome);
-      this.#tasks.run(messageId, async () => void (await endTurn(this.#deps, messageId, end)));
+      this.#endIfLeft(messageId, () => endTurn(this.#deps, messageId, end));
     } else {
       this.#settle(messageId, result.outcome);
     }
   }
 
-  /** What it did stands in the history, unless its process has stored that, which ends the turn in a moment. */
-  #settleWithSteps(messageId: string, reported: TurnOutcome): void {
-    this.#run(messageId, async () => {
-      const turn = await findPendingTurn(this.#em(), messageId);
-      if (!turn) return;
-      if (turn.owner !== SHARD_OWNER) await sleep(OWNER_ENDS_MS, undefined, { signal: this.#ending.signal });
-      this.#settle(messageId, reported);
+  /** Leaves a turn to the process that has sent it for a moment; what that one has not ended then, it ends so. */
+  #endIfLeft(messageId: string, end: () => unknown): void {
+    this.#tasks.run(messageId, async () => {
+      await sleep(OWNER_ENDS_MS, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+      if (await findPendingTurn(this.#em(), messageId)) await end();
     });
   }
 
