@@ -2,6 +2,7 @@ import { ClaudeSession } from '../../../../database/entities/claude-session.ts';
 import { findStepsOf, listSessionTurns } from '../../../../database/messages/session-turns.ts';
 import type { SessionPlace, SessionTurn } from '../../../../database/messages/session-turns.ts';
 import { watchChanges } from '../../../../database/watch-changes.ts';
+import type { TurnView } from '../../../../database/messages/find-turn.ts';
 import type { Step } from '../../../../domain/steps.ts';
 import { orAborted } from '../../../../lib/async/aborted.ts';
 import { NoReplyError } from '../../../../turns/conversation/no-reply.ts';
@@ -80,15 +81,12 @@ function frameOf(event: SessionEvent): StreamFrame {
 
 async function* followTurn(deps: FollowDeps, following: Following, found: SessionTurn): AsyncGenerator<StreamFrame> {
   const { orm, turnSender } = deps;
-  const { place, start, withDeltas, signal } = following;
-  const { replyId, number } = found;
+  const { start, withDeltas, signal } = following;
+  const { replyId } = found;
   const sent = new Set(start.known);
   const steps = new Map<string, Step>();
-  const load = async (): Promise<SessionTurn | undefined> => {
-    const em = orm.em.fork();
-    for (const step of (await findStepsOf(em, [replyId])).get(replyId) ?? []) steps.set(step.stepId, step);
-    const { turns } = await listSessionTurns(em, place, { beyond: number - 1, order: 'asc', limit: 1 });
-    return turns.find((turn) => turn.replyId === replyId);
+  const loadSteps = async (): Promise<void> => {
+    for (const step of (await findStepsOf(orm.em.fork(), [replyId])).get(replyId) ?? []) steps.set(step.stepId, step);
   };
   function* untold(turn: SessionTurn): Generator<StreamFrame> {
     for (const event of eventsOf(turn, [...steps.values()])) {
@@ -99,12 +97,12 @@ async function* followTurn(deps: FollowDeps, following: Following, found: Sessio
   }
   const followed = turnSender.follow(replyId);
   try {
-    const begun = await load();
-    if (!begun) return;
+    // After it is followed: what the agent does from now on is heard.
+    await loadSteps();
     // What waits for an earlier turn is not shown before that has ended, and then it does not wait any more.
-    const running = { ...begun, isWaiting: false };
+    const running = { ...found, isWaiting: false };
     yield* untold(running);
-    if (begun.status !== 'pending') return;
+    if (found.status !== 'pending') return;
     const deltas = new DeltaFrames(eventId(replyId, 'message'));
     for await (const piece of untilReplaced(followed.activity, signal)) {
       if ('step' in piece) {
@@ -112,12 +110,17 @@ async function* followTurn(deps: FollowDeps, following: Following, found: Sessio
         yield* untold(running);
       } else if (withDeltas) yield* deltas.of(piece.text);
     }
-    await orAborted(followed.ended, signal);
-    const ended = await load();
-    if (ended) yield* untold(ended);
+    const ended = await orAborted(followed.ended, signal);
+    if (!ended || ended.isDeleted) return;
+    await loadSteps();
+    yield* untold(endedAs(running, ended));
   } finally {
     followed.close();
   }
+}
+
+function endedAs(turn: SessionTurn, { status, content, errorReason, errorMessage, endedAt }: TurnView): SessionTurn {
+  return { ...turn, status, content, errorReason, errorMessage, endedAtMs: endedAt?.getTime() ?? null };
 }
 
 /** What is heard of a turn; a reply that its gateway makes anew is shown when it is complete. */
