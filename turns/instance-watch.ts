@@ -50,6 +50,8 @@ export class InstanceWatch {
   readonly #seenRuns = new RecentSet(RUNS_REMEMBERED);
   /** Messages in whose turns tools were called. */
   readonly #usedTools = new RecentSet(RUNS_REMEMBERED);
+  /** Turns that the holder of the shard sends, as those of a gateway that was started or woken. */
+  readonly #own = new RecentSet(RUNS_REMEMBERED);
   /** When a turn is due for another look, and an ended one for another abort, by the monotonic clock. */
   readonly #lookAt = new Map<string, number>();
   readonly #abortAt = new Map<string, number>();
@@ -154,25 +156,24 @@ export class InstanceWatch {
   #onResult(messageId: string, result: TurnResult): void {
     if (result.kind === 'refused') {
       this.#lookAt.set(messageId, performance.now() + pauseAfter(result.why, this.#deps));
-      this.#run(messageId, async () => {
+      return this.#run(messageId, async () => {
         const turn = await findPendingTurn(this.#em(), messageId);
         if (turn) await this.#takeRefusal(turn, result.why);
       });
-    } else if (this.#usedTools.has(messageId)) {
-      // What it did stands in the history, unless its process has stored that.
-      this.#endIfLeft(messageId, () => this.#settle(messageId, result.outcome));
-    } else if (result.outcome.kind === 'completed' && result.outcome.text !== '') {
-      const end = endOfOutcome(result.outcome);
-      this.#endIfLeft(messageId, () => endTurn(this.#deps, messageId, end));
-    } else {
-      this.#settle(messageId, result.outcome);
     }
+    const { outcome } = result;
+    // What the agent did stands in the history, unless the turn's process has stored it.
+    if (this.#usedTools.has(messageId)) this.#endIfLeft(messageId, () => this.#settle(messageId, outcome));
+    else if (outcome.kind === 'completed' && outcome.text !== '')
+      this.#endIfLeft(messageId, () => endTurn(this.#deps, messageId, endOfOutcome(outcome)));
+    else this.#settle(messageId, outcome);
   }
 
-  /** Leaves a turn to the process that has sent it for a moment; what that one has not ended then, it ends so. */
+  /** Leaves a turn of another process to that one for a moment; what has not ended then ends so. */
   #endIfLeft(messageId: string, end: () => unknown): void {
     this.#tasks.run(messageId, async () => {
-      await sleep(OWNER_ENDS_MS, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+      const { signal } = this.#ending;
+      if (!this.#own.has(messageId)) await sleep(OWNER_ENDS_MS, undefined, { signal }).catch(() => undefined);
       if (await findPendingTurn(this.#em(), messageId)) await end();
     });
   }
@@ -224,6 +225,7 @@ export class InstanceWatch {
   }
 
   #options({ messageId, owner }: PendingTurn): SettleOptions {
+    if (owner === SHARD_OWNER) this.#own.add(messageId);
     return {
       claimant: owner === SHARD_OWNER ? this.#claimant : null,
       signal: this.#ending.signal,
@@ -280,12 +282,10 @@ export class InstanceWatch {
   /** Has the gateway abort a run of a turn that we ended, at the run's first sign. */
   #noticeRun({ runId, messageId, session }: OfRun): void {
     if (!this.#seenRuns.add(runId)) return;
-    if (messageId !== null) {
-      this.#run(messageId, async () => {
+    if (messageId !== null)
+      return this.#run(messageId, async () => {
         if (await markAbortDue(this.#em(), messageId)) this.#abort(messageId);
       });
-      return;
-    }
     const { conversationId } = session;
     if (conversationId === null) return;
     this.#run(conversationId, async () => {
