@@ -1,7 +1,7 @@
-import { SMALL_PROCESS_ENV } from '../lib/small-process.ts';
 import { join } from 'node:path';
 import { createTemporalProbe } from '../api/observe/probe-temporal.ts';
 import type { Config } from '../lib/settings/config.ts';
+import { SMALL_PROCESS_ENV } from '../lib/small-process.ts';
 import type { Leftover } from './pid-file.ts';
 import type { Place } from './place.ts';
 import { WORKER_METRICS_OFFSET } from './ports.ts';

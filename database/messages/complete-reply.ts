@@ -48,7 +48,7 @@ export async function completeReply(
   const reason = end.status === 'failed' ? end.reason : end.status === 'cancelled' ? 'cancelled' : null;
   // The order of locks forbids waiting for the conversation here. Another transaction that has it locked adds a later message, or deletes it.
   const reply = columns(Message, 'messages');
-  const of = columns(Agent, 'agents');
+  const speaker = columns(Agent, 'agents');
   const ending = columns(Message);
   const conversation = columns(Conversation);
   const row = await fetchPlannedRow(
@@ -62,7 +62,7 @@ export async function completeReply(
                ${ending.finishReason} = ${finishReason}, ${ending.errorReason} = ${reason}, ${ending.errorMessage} = ${message},
                ${ending.endedAt} = ${now}, ${ending.abortDue} = ${abortDue}
           from agents
-         where ${reply.id} = ${messageId} and ${reply.status} = 'pending' and ${of.id} = ${reply.agent}
+         where ${reply.id} = ${messageId} and ${reply.status} = 'pending' and ${speaker.id} = ${reply.agent}
         returning messages.*
       ), seen as (
         update conversations set ${conversation.lastAt} = greatest(${conversation.lastAt}, ${now})

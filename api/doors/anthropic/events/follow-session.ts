@@ -1,8 +1,8 @@
 import { ClaudeSession } from '../../../../database/entities/claude-session.ts';
+import type { TurnView } from '../../../../database/messages/find-turn.ts';
 import { findStepsOf, listSessionTurns } from '../../../../database/messages/session-turns.ts';
 import type { SessionPlace, SessionTurn } from '../../../../database/messages/session-turns.ts';
 import { watchChanges } from '../../../../database/watch-changes.ts';
-import type { TurnView } from '../../../../database/messages/find-turn.ts';
 import type { Step } from '../../../../domain/steps.ts';
 import { orAborted } from '../../../../lib/async/aborted.ts';
 import { NoReplyError } from '../../../../turns/conversation/no-reply.ts';
@@ -32,7 +32,6 @@ interface Following {
 }
 
 const POLL_MS = 1_000;
-const TURNS = 10;
 
 /**
  * The events of a session from there on, each as soon as it is known, until the signal aborts or the session is deleted. A turn
@@ -49,13 +48,13 @@ export async function* followSession(deps: FollowDeps, following: Following): As
     while (!signal.aborted) {
       watch.reset();
       const em = deps.orm.em.fork();
-      const { turns } = await listSessionTurns(em, place, { beyond: number, order: 'asc', limit: TURNS });
-      for (const turn of turns) {
-        if (signal.aborted) return;
+      const { turns } = await listSessionTurns(em, place, { beyond: number, order: 'asc', limit: 1 });
+      const [turn] = turns;
+      if (turn) {
         yield* followTurn(deps, following, turn);
         ({ number } = turn);
+        continue;
       }
-      if (turns.length > 0) continue;
       if ((await em.count(ClaudeSession, { id: place.sessionId })) === 0) {
         yield deletedFrame(place, deps.clock());
         return;
